@@ -1,0 +1,11 @@
+//! netconsole itself: what a target is, the parameter that names it, the message formats, and the
+//! sender that brings every record of the ring to every target.
+
+#![forbid(unsafe_code)]
+
+mod config;
+
+pub use config::{DeviceName, DeviceSelector, Format, TargetConfig};
+
+/// The release that extended messages name, and the boot log.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");

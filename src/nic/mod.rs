@@ -1,0 +1,72 @@
+//! Network cards: the trait that the rest of the kernel sees, and the polled drivers behind it.
+
+use crate::wire::MacAddr;
+use core::fmt;
+
+/// A network card, driven by polling alone. No call blocks, allocates or panics; every wait inside
+/// a driver has a deadline.
+pub trait Nic {
+    /// The card's own address, or the one the driver chose where the card has none.
+    fn mac(&self) -> MacAddr;
+
+    /// The largest IP packet that the card carries, in bytes.
+    fn mtu(&self) -> usize;
+
+    /// Whether the cable is connected, as the card says now.
+    fn link_is_up(&mut self) -> bool;
+
+    /// Lends the next free transmit buffer to `build`, which writes a frame from the destination
+    /// address on (no checksum sequence) and returns its length in bytes; 0 queues nothing. The card
+    /// need not look at the frame before [`kick`](Self::kick).
+    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError>;
+
+    /// Tells the card of all frames queued since the last call, if it wants to be told.
+    fn kick(&mut self);
+
+    /// Whether the card has finished with every frame that was queued.
+    fn is_drained(&mut self) -> bool;
+
+    /// Lends the oldest received frame to `take`. False when none has arrived.
+    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool;
+
+    /// Resets the card and brings it up again; frames it had not finished are gone.
+    fn restart(&mut self) -> Result<(), NicError>;
+}
+
+/// Why a frame could not be queued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransmitError {
+    /// All transmit buffers are with the card: try again once it has finished with one.
+    Full,
+    /// The card broke the rules or asked for a reset: only [`Nic::restart`] helps.
+    Broken,
+}
+
+/// Why a card could not be brought up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NicError {
+    /// It did not come out of reset in time.
+    ResetTimeout,
+    /// It does not offer a feature that the driver needs.
+    MissingFeature(&'static str),
+    /// It refused the features that the driver chose.
+    FeaturesRefused,
+    /// A queue is absent or too small; its number.
+    NoQueue(u16),
+    /// Its configuration space could not be read.
+    Configuration,
+}
+
+impl fmt::Display for NicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ResetTimeout => write!(f, "it did not come out of reset in time"),
+            Self::MissingFeature(feature) => write!(f, "it does not offer {feature}"),
+            Self::FeaturesRefused => write!(f, "it refused the features that it offered"),
+            Self::NoQueue(queue) => write!(f, "its queue {queue} is missing or too small"),
+            Self::Configuration => write!(f, "its configuration space can't be read"),
+        }
+    }
+}
+
+impl core::error::Error for NicError {}
