@@ -1,0 +1,135 @@
+# The kernel's first instructions: the multiboot 1 header, and the way from 32-bit protected mode, in
+# which the boot loader enters, to 64-bit Rust.
+#
+# At `entry` (multiboot 1 specification, section 3.2): EAX holds the loader's magic, EBX the address
+# of the information structure, A20 is open, paging and interrupts are off, CS and the data segments
+# are flat. Nothing else is known: no stack, no GDT of ours.
+#
+# At `kernel_main(magic, info, tsc)`: 64-bit mode, 4 GiB mapped one to one and writable (paging.rs
+# takes rights away soon after), SSE on, interrupts off, RSP on the main stack, RBP zero so that a
+# backtrace ends here.
+#
+# The constants in braces come from machine/mod.rs.
+
+.section .multiboot, "ax"
+.balign 4
+multiboot_header:
+    .long {HEADER_MAGIC}
+    .long {HEADER_FLAGS}
+    .long -({HEADER_MAGIC} + {HEADER_FLAGS})
+    .long multiboot_header      # where this header is loaded
+    .long image_start           # load from here …
+    .long data_end              # … to here from the file,
+    .long image_end             # and clear up to here
+    .long entry
+
+.section .text.boot, "ax"
+.code32
+.global entry
+entry:
+    cli
+    cld
+    mov edi, eax                # magic and info go to kernel_main in EDI, ESI
+    mov esi, ebx
+    rdtsc                       # the start of the log's time
+    mov ebp, eax
+    mov ebx, edx
+    mov esp, offset {main_stack} + {MAIN_STACK_END}
+
+    push ebx                    # CPUID overwrites EBX
+    mov eax, 0x80000000
+    cpuid
+    cmp eax, 0x80000001
+    jb no_long_mode
+    mov eax, 0x80000001
+    cpuid
+    test edx, {CPUID_LONG_MODE}
+    jz no_long_mode
+    test edx, {CPUID_NO_EXECUTE}
+    jz no_long_mode
+    pop ebx
+
+    # 4 GiB in 2 MiB pages: four page directories behind one pointer table.
+    mov eax, offset {page_directories} + {PRESENT_WRITABLE}
+    mov ecx, offset {pointer_table}
+    mov edx, 4
+1:  mov [ecx], eax
+    add eax, 4096
+    add ecx, 8
+    dec edx
+    jnz 1b
+    mov eax, offset {pointer_table} + {PRESENT_WRITABLE}
+    mov [{root_table}], eax
+    mov eax, {PRESENT_WRITABLE_LARGE}
+    mov ecx, offset {page_directories}
+    mov edx, 4 * 512
+1:  mov [ecx], eax
+    add eax, 0x200000
+    add ecx, 8
+    dec edx
+    jnz 1b
+
+    mov eax, offset {root_table}
+    mov cr3, eax
+    mov eax, {CR4_FLAGS}
+    mov cr4, eax
+    mov ecx, {EFER}
+    rdmsr
+    or eax, {EFER_FLAGS}
+    wrmsr
+    mov eax, {CR0_FLAGS}
+    mov cr0, eax
+    lgdt [boot_gdt_pointer]
+    # A far jump loads CS with the 64-bit segment: JMP ptr16:32, spelled out for every assembler.
+    .byte 0xea
+    .long long_mode
+    .word 8
+
+# Neither a log nor a NIC can be had without long mode: say so on the first serial port.
+no_long_mode:
+    mov esi, offset no_long_mode_text
+1:  lodsb
+    test al, al
+    jz 3f
+    mov ah, al
+    mov ecx, 100000             # a port that is absent or stuck does not hang us
+    mov dx, 0x3fd
+2:  in al, dx
+    test al, 0x20               # transmitter empty
+    loopz 2b
+    mov al, ah
+    mov dx, 0x3f8
+    out dx, al
+    jmp 1b
+3:  hlt
+    jmp 3b
+
+.code64
+long_mode:
+    xor eax, eax
+    mov ds, eax
+    mov es, eax
+    mov fs, eax
+    mov gs, eax
+    mov ss, eax
+    mov edi, edi                # clear the upper halves, which are undefined after the switch
+    mov esi, esi
+    mov edx, ebx
+    shl rdx, 32
+    mov eax, ebp
+    or rdx, rax
+    mov esp, offset {main_stack} + {MAIN_STACK_END}
+    xor ebp, ebp
+    call {kernel_main}
+    ud2                         # it does not return
+
+.section .rodata.boot, "a"
+.balign 8
+boot_gdt:
+    .quad 0
+    .quad {CODE_SEGMENT}
+boot_gdt_pointer:
+    .word boot_gdt_pointer - boot_gdt - 1
+    .long boot_gdt
+no_long_mode_text:
+    .asciz "netconsole: this CPU has no 64-bit mode with no-execute pages, which the kernel needs\r\n"

@@ -1,0 +1,45 @@
+# One entry per vector, 16 bytes apart, so that descriptors.rs computes an entry's address.
+#
+# Each brings the stack to the same layout, that of `Frame` in exceptions.rs: the vector and an error
+# code (0 where the CPU pushes none) under all general registers; then `exception`, which does not
+# return. Every vector runs on a stack of the interrupt stack table; the CPU aligns it to 16 bytes.
+
+.section .text.exceptions, "ax"
+.balign 16
+.global exception_entries
+exception_entries:
+.set vector, 0
+.rept 256
+    .balign 16
+    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+    .else
+    push 0
+    .endif
+    push vector
+    jmp exception_common
+    .set vector, vector + 1
+.endr
+
+.balign 16
+exception_common:
+    push rax
+    push rbx
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push rbp
+    push r8
+    push r9
+    push r10
+    push r11
+    push r12
+    push r13
+    push r14
+    push r15
+    cld
+    mov rdi, rsp
+    # RBP is the interrupted code's: the backtrace goes on through it. 22 quadwords were pushed in
+    # all (5 by the CPU, 2 above, 15 here), so RSP is a multiple of 16, as it must be at a call.
+    call {exception}
+    ud2

@@ -1,0 +1,74 @@
+//! GDT, TSS and IDT: every vector has an entry and runs on a stack of its own kind, because Rust's
+//! precompiled code uses the red zone below the stack pointer.
+
+use super::{exceptions, stacks, timer};
+use x86_64::instructions::segmentation::{CS, Segment};
+use x86_64::instructions::tables::{lidt, load_tss};
+use x86_64::structures::DescriptorTablePointer;
+use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable};
+use x86_64::structures::idt::{Entry, HandlerFunc};
+use x86_64::structures::tss::TaskStateSegment;
+use x86_64::{PrivilegeLevel, VirtAddr};
+
+type DescriptorTable = [Entry<HandlerFunc>; 256];
+
+static mut GDT: GlobalDescriptorTable = GlobalDescriptorTable::new();
+static mut TSS: TaskStateSegment = TaskStateSegment::new();
+static mut IDT: DescriptorTable = [Entry::missing(); 256];
+
+/// Indices of the interrupt stack table, from 0.
+const EXCEPTION: u16 = 0;
+const DOUBLE_FAULT: u16 = 1;
+const NMI: u16 = 2;
+const INTERRUPT: u16 = 3;
+
+/// Vectors with a stack of their own (Intel SDM volume 3, table 6-1).
+const VECTOR_NMI: usize = 2;
+const VECTOR_DOUBLE_FAULT: usize = 8;
+const VECTOR_MACHINE_CHECK: usize = 18;
+
+/// Loads all three tables. To be called once.
+pub fn load() {
+    // SAFETY: this runs once, on the only CPU, with interrupts off, and nothing else names these
+    // statics, so the references are exclusive; the tables stay as they are from here on.
+    let (gdt, tss, idt) = unsafe { (&mut *&raw mut GDT, &mut *&raw mut TSS, &mut *&raw mut IDT) };
+    for (index, end) in [
+        (EXCEPTION, stacks::EXCEPTION.end()),
+        (DOUBLE_FAULT, stacks::DOUBLE_FAULT.end()),
+        (NMI, stacks::NMI.end()),
+        (INTERRUPT, stacks::INTERRUPT.end()),
+    ] {
+        tss.interrupt_stack_table[usize::from(index)] = VirtAddr::new(end);
+    }
+    let code = gdt.append(Descriptor::kernel_code_segment());
+    let task = gdt.append(Descriptor::tss_segment(tss));
+    gdt.load();
+    // SAFETY: `code` is a 64-bit code segment and `task` an available TSS of the table just loaded.
+    unsafe {
+        CS::set_reg(code);
+        load_tss(task);
+    }
+    for (vector, entry) in idt.iter_mut().enumerate() {
+        let (address, stack) = match vector {
+            timer::VECTOR => (timer::entry_address(), INTERRUPT),
+            VECTOR_NMI | VECTOR_MACHINE_CHECK => (exceptions::entry_address(vector), NMI),
+            VECTOR_DOUBLE_FAULT => (exceptions::entry_address(vector), DOUBLE_FAULT),
+            _ => (exceptions::entry_address(vector), EXCEPTION),
+        };
+        // SAFETY: the address is an entry of boot/exceptions.s, which keeps to the CPU's convention
+        // for interrupts, and the index is one of the stacks set above.
+        unsafe {
+            entry
+                .set_handler_addr(VirtAddr::new(address))
+                .set_code_selector(code)
+                .set_privilege_level(PrivilegeLevel::Ring0)
+                .set_stack_index(stack);
+        }
+    }
+    let pointer = DescriptorTablePointer {
+        limit: (size_of::<DescriptorTable>() - 1) as u16,
+        base: VirtAddr::from_ptr(idt),
+    };
+    // SAFETY: the table is static and complete.
+    unsafe { lidt(&pointer) };
+}

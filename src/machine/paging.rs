@@ -1,0 +1,175 @@
+//! Page tables: everything mapped one to one, and every right that is not needed taken away.
+//!
+//! boot/entry.s fills [`ROOT_TABLE`], [`POINTER_TABLE`] and [`PAGE_DIRECTORIES`] with 4 GiB of
+//! writable 2 MiB pages. [`protect`] then splits what holds the kernel into 4 KiB pages and sets:
+//! code readable and executable, constants readable, everything else writable and not executable,
+//! page 0 and the stacks' guards absent.
+
+use super::stacks;
+use core::fmt;
+use x86_64::PhysAddr;
+use x86_64::instructions::tlb;
+use x86_64::structures::paging::page_table::PageTableEntry;
+use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
+
+const PAGE: u64 = 4096;
+const LARGE_PAGE: u64 = 2 << 20;
+/// What the boot code maps.
+const MAPPED_AT_BOOT: u64 = 4 << 30;
+/// The lowest memory, in 4 KiB pages: it holds the kernel's image (linker.ld asserts that).
+const SMALL_PAGES_END: u64 = 6 << 20;
+/// How many tables there are for BARs above 4 GiB.
+const SPARE_TABLES: usize = 8;
+
+pub(super) static mut ROOT_TABLE: PageTable = PageTable::new();
+pub(super) static mut POINTER_TABLE: PageTable = PageTable::new();
+pub(super) static mut PAGE_DIRECTORIES: [PageTable; 4] = [const { PageTable::new() }; 4];
+static mut SMALL_TABLES: [PageTable; (SMALL_PAGES_END / LARGE_PAGE) as usize] =
+    [const { PageTable::new() }; (SMALL_PAGES_END / LARGE_PAGE) as usize];
+static mut SPARES: [PageTable; SPARE_TABLES] = [const { PageTable::new() }; SPARE_TABLES];
+
+unsafe extern "C" {
+    static image_start: u8;
+    static text_end: u8;
+    static rodata_end: u8;
+}
+
+/// The rights of the page at `address`, which lies below [`SMALL_PAGES_END`].
+fn rights(address: u64) -> Flags {
+    // These are addresses from linker.ld; nothing is read through them.
+    let (start, text, rodata) =
+        ((&raw const image_start).addr() as u64, (&raw const text_end).addr() as u64, (&raw const rodata_end).addr() as u64);
+    if address == 0 || stacks::guards().iter().any(|&(guard, _)| guard == address) {
+        Flags::empty()
+    } else if (start..text).contains(&address) {
+        Flags::PRESENT
+    } else if (text..rodata).contains(&address) {
+        Flags::PRESENT | Flags::NO_EXECUTE
+    } else {
+        Flags::PRESENT | Flags::WRITABLE | Flags::NO_EXECUTE
+    }
+}
+
+/// The page tables, once protected: the only way to map more.
+pub struct AddressSpace {
+    spares: core::slice::IterMut<'static, PageTable>,
+}
+
+/// Why a range could not be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// It lies beyond what four-level paging reaches, or wraps.
+    OutOfReach,
+    /// All tables for ranges above 4 GiB are in use.
+    NoTableLeft,
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfReach => write!(f, "it lies beyond the address space"),
+            Self::NoTableLeft => write!(f, "all {SPARE_TABLES} page tables for such ranges are in use"),
+        }
+    }
+}
+
+/// Takes away every right that is not needed. To be called once, before anything else is mapped.
+pub fn protect() -> AddressSpace {
+    // SAFETY: this runs once, on the only CPU, with interrupts off; no other reference to the tables
+    // exists (the boot code used them before), so these are exclusive.
+    let (small, directories, spares) =
+        unsafe { (&mut *&raw mut SMALL_TABLES, &mut *&raw mut PAGE_DIRECTORIES, &mut *&raw mut SPARES) };
+    let pages = small.iter_mut().flat_map(|table| table.iter_mut());
+    for (address, entry) in (0u64..).step_by(PAGE as usize).zip(pages) {
+        let rights = rights(address);
+        if rights.contains(Flags::PRESENT) {
+            entry.set_addr(PhysAddr::new(address), rights);
+        }
+    }
+    let mut entries = directories.iter_mut().flat_map(|table| table.iter_mut());
+    for (table, entry) in small.iter().zip(&mut entries) {
+        entry.set_addr(table_address(table), Flags::PRESENT | Flags::WRITABLE);
+    }
+    for entry in entries {
+        entry.set_flags(entry.flags() | Flags::NO_EXECUTE);
+    }
+    tlb::flush_all();
+    AddressSpace { spares: spares.iter_mut() }
+}
+
+fn table_address(table: &PageTable) -> PhysAddr {
+    PhysAddr::new(core::ptr::from_ref(table).addr() as u64)
+}
+
+impl AddressSpace {
+    /// Maps `length` bytes of a device's registers at `address`, writable and not cached.
+    /// Below 4 GiB all is mapped already, and the firmware's MTRRs keep devices uncached.
+    pub fn map_device(&mut self, address: u64, length: u64) -> Result<(), MapError> {
+        let end = address.checked_add(length).filter(|&end| end <= 1 << 47).ok_or(MapError::OutOfReach)?;
+        let mut page = address & !(LARGE_PAGE - 1);
+        while page < end {
+            if page >= MAPPED_AT_BOOT {
+                self.map_large(page)?;
+            }
+            page += LARGE_PAGE;
+        }
+        Ok(())
+    }
+
+    /// Maps the 2 MiB page at `address`.
+    fn map_large(&mut self, address: u64) -> Result<(), MapError> {
+        let index = |shift: u32| (address >> shift) as usize & 0x1ff;
+        // SAFETY: CR3 holds ROOT_TABLE, and `self` is the only way to the tables after `protect`.
+        let root = unsafe { &mut *&raw mut ROOT_TABLE };
+        let pointers = self.next_table(&mut root[index(39)])?;
+        let directory = self.next_table(&mut pointers[index(30)])?;
+        let entry = &mut directory[index(21)];
+        if entry.is_unused() {
+            let device = Flags::NO_CACHE | Flags::WRITE_THROUGH | Flags::HUGE_PAGE;
+            entry.set_addr(
+                PhysAddr::new(address),
+                Flags::PRESENT | Flags::WRITABLE | Flags::NO_EXECUTE | device,
+            );
+            // An absent entry is never cached, so nothing is to be flushed (SDM volume 3, 4.10.2.3).
+        }
+        Ok(())
+    }
+
+    /// The table behind `entry`, a spare one where there is none yet.
+    fn next_table(&mut self, entry: &mut PageTableEntry) -> Result<&'static mut PageTable, MapError> {
+        if entry.is_unused() {
+            let spare = self.spares.next().ok_or(MapError::NoTableLeft)?;
+            entry.set_addr(table_address(spare), Flags::PRESENT | Flags::WRITABLE);
+        }
+        // SAFETY: a used entry above the last level points to one of this module's tables, which are
+        // static and identity-mapped; `&mut self` makes the borrow exclusive while it is walked.
+        Ok(unsafe { &mut *core::ptr::with_exposed_provenance_mut(entry.addr().as_u64() as usize) })
+    }
+}
+
+/// What the page tables say of `address`: absent, or its rights, for the crash report.
+pub fn describe(address: u64) -> &'static str {
+    if let Some(name) =
+        stacks::guards().iter().find_map(|&(guard, name)| (address & !(PAGE - 1) == guard).then_some(name))
+    {
+        return match name {
+            "main" => "the guard page under the main stack: a stack overflow",
+            _ => "the guard page under an exception stack: a stack overflow",
+        };
+    }
+    if address < PAGE {
+        return "the null page";
+    }
+    if address >= MAPPED_AT_BOOT {
+        return "above 4 GiB";
+    }
+    if address >= SMALL_PAGES_END {
+        return "data";
+    }
+    match rights(address & !(PAGE - 1)) {
+        flags if flags.contains(Flags::WRITABLE) => "data",
+        flags if flags.contains(Flags::NO_EXECUTE) => "constants",
+        _ => "code",
+    }
+}
+
