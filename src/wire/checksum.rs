@@ -15,7 +15,7 @@ impl Sum {
     /// Adds `bytes`, which begin at an even offset of what is summed; an odd last byte counts as if
     /// a zero byte followed, so nothing may be added after it that directly follows it.
     #[must_use]
-    pub fn add(self, bytes: &[u8]) -> Self {
+    pub fn add_bytes(self, bytes: &[u8]) -> Self {
         let (words, tail) = bytes.as_chunks::<8>();
         let mut sum = self;
         for word in words {

@@ -50,7 +50,7 @@ impl Envelope {
                 ip_at = ethernet(ether_type::IPV4)?;
                 udp_at = ip_at.checked_add(ipv4::HEADER_LEN)?;
                 field::write(&mut header, ip_at, ip)?;
-                ipv4_sum = Some(Sum::ZERO.add(&ip));
+                ipv4_sum = Some(Sum::ZERO.add_bytes(&ip));
                 pseudo_header = ipv4::pseudo_header(from, to, udp::PROTOCOL);
             }
             (IpAddr::V6(from), IpAddr::V6(to)) => {
@@ -87,7 +87,8 @@ impl Envelope {
         let (headers, rest) = frame.split_at_mut_checked(self.header_len())?;
         let payload = rest.get(..payload_len)?;
         // The length counts twice: in the pseudo header and in UDP's own.
-        let udp_checksum = match self.udp_sum.add_u16(udp_len).add_u16(udp_len).add(payload).checksum() {
+        let udp_checksum = match self.udp_sum.add_u16(udp_len).add_u16(udp_len).add_bytes(payload).checksum()
+        {
             [0, 0] => [0xff, 0xff], // zero would mean that there is none
             checksum => checksum,
         };

@@ -37,7 +37,7 @@ pub fn parse(bytes: &[u8]) -> Option<Packet<'_>> {
     let packet = bytes.get(..usize::from(field::read_u16(bytes, 2)?))?;
     let (header, payload) = packet.split_at_checked(header_len)?;
     let fragment = field::read_u16(header, 6)? & 0x3fff;
-    if fragment != 0 || !Sum::ZERO.add(header).is_valid() {
+    if fragment != 0 || !Sum::ZERO.add_bytes(header).is_valid() {
         return None;
     }
     Some(Packet {
@@ -79,5 +79,5 @@ pub(super) fn template(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8) ->
 
 /// The sum of the pseudo header (RFC 768), which covers the addresses; the payload's length is missing.
 pub(super) fn pseudo_header(source: Ipv4Addr, destination: Ipv4Addr, protocol: u8) -> Sum {
-    Sum::ZERO.add(&source.octets()).add(&destination.octets()).add_u16(protocol.into())
+    Sum::ZERO.add_bytes(&source.octets()).add_bytes(&destination.octets()).add_u16(protocol.into())
 }

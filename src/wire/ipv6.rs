@@ -61,5 +61,5 @@ pub(super) fn template(
 
 /// The sum of the pseudo header (RFC 8200, section 8.1); the payload's length is missing.
 pub(super) fn pseudo_header(source: Ipv6Addr, destination: Ipv6Addr, next_header: u8) -> Sum {
-    Sum::ZERO.add(&source.octets()).add(&destination.octets()).add_u16(next_header.into())
+    Sum::ZERO.add_bytes(&source.octets()).add_bytes(&destination.octets()).add_u16(next_header.into())
 }

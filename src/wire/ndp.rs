@@ -116,7 +116,7 @@ fn write(
     if let Some((option, MacAddr([a, b, c, d, e, f]))) = option {
         field::write(message, MESSAGE_LEN, [option, 1, a, b, c, d, e, f])?;
     }
-    let sum = ipv6::pseudo_header(source.ip, destination.ip, ICMPV6).add_u16(len_field).add(message);
+    let sum = ipv6::pseudo_header(source.ip, destination.ip, ICMPV6).add_u16(len_field).add_bytes(message);
     field::write(message, 2, sum.checksum())?;
     ethernet::pad(frame, ip_at.checked_add(ipv6::HEADER_LEN)?.checked_add(len)?)
 }
@@ -134,7 +134,7 @@ pub fn parse(frame: &[u8]) -> Option<Message> {
     let message = packet.payload;
     let sum = ipv6::pseudo_header(packet.source, packet.destination, ICMPV6)
         .add_u16(u16::try_from(message.len()).ok()?)
-        .add(message);
+        .add_bytes(message);
     let [kind, code] = field::read(message, 0)?;
     let flags = *message.get(4)?;
     let target = Ipv6Addr::from(field::read::<16>(message, 8)?);

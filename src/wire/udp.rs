@@ -52,7 +52,7 @@ pub fn parse(frame: &[u8]) -> Option<Received<'_>> {
     let payload = datagram.get(HEADER_LEN..)?;
     let unchecked = destination.is_ipv4() && field::read_u16(datagram, 6)? == 0;
     let valid = unchecked
-        || field::read_u16(datagram, 6)? != 0 && pseudo_header.add_u16(length).add(datagram).is_valid();
+        || field::read_u16(datagram, 6)? != 0 && pseudo_header.add_u16(length).add_bytes(datagram).is_valid();
     if protocol != PROTOCOL || !valid {
         return None;
     }
