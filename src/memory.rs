@@ -62,7 +62,7 @@ pub fn start_log(size: usize, map: &MemoryMap, start: u64) -> (Recovery, Option<
 fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
     let words = data_words(size) + index_words(size);
     let length = (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64;
-    let lowest = paging::image_end();
+    let lowest = paging::persistent_end();
     let address = map.usable().filter_map(|region| {
         let end = region.end().min(paging::MAPPED_AT_BOOT) & !0xfff;
         let start = end.checked_sub(length)?;

@@ -12,7 +12,7 @@ use x86_64::instructions::tlb;
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
 
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 const LARGE_PAGE: u64 = 2 << 20;
 /// What the boot code maps.
 pub const MAPPED_AT_BOOT: u64 = 4 << 30;
@@ -32,6 +32,7 @@ unsafe extern "C" {
     static image_start: u8;
     static text_end: u8;
     static rodata_end: u8;
+    static image_end: u8;
     static persistent_end: u8;
 }
 
@@ -187,8 +188,18 @@ pub fn meaning(address: u64) -> Meaning {
     }
 }
 
+/// Where the image begins.
+pub fn image_start() -> u64 {
+    (&raw const image_start).addr() as u64
+}
+
+/// The address above what the multiboot header declares: the loader leaves nothing below it.
+pub fn declared_end() -> u64 {
+    (&raw const image_end).addr() as u64
+}
+
 /// The address above everything that linker.ld lays out.
-pub fn image_end() -> u64 {
+pub fn persistent_end() -> u64 {
     (&raw const persistent_end).addr() as u64
 }
 

@@ -44,6 +44,13 @@ impl DeviceName {
         Some(Self { bytes, len })
     }
 
+    /// The device `number` of those called `eth`; `None` from 10 on.
+    pub fn ethernet(number: u8) -> Option<Self> {
+        let mut name = Self::ETH0;
+        *name.bytes.get_mut(3)? = b'0'.checked_add(number).filter(u8::is_ascii_digit)?;
+        Some(name)
+    }
+
     /// The name's text.
     pub fn as_str(&self) -> &str {
         self.bytes.get(..usize::from(self.len)).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
@@ -81,6 +88,14 @@ impl fmt::Display for DeviceSelector {
 }
 
 impl DeviceSelector {
+    /// Whether it means the device of this name and Ethernet address.
+    pub fn is(&self, name: &str, mac: MacAddr) -> bool {
+        match self {
+            Self::Name(wanted) => wanted.as_str() == name,
+            Self::Mac(wanted) => *wanted == mac,
+        }
+    }
+
     /// For a VLAN's device (`eth0.100`) the device below it and the VLAN's identifier, 1 to 4094
     /// (IEEE 802.1Q, section 9.6).
     pub fn vlan(&self) -> Option<(DeviceName, u16)> {

@@ -4,7 +4,7 @@
 //! address, the Ethernet address of the receiver. Then it ships every record of the ring from its own
 //! position on, in order, whatever other targets do.
 
-use super::config::{DeviceSelector, Format, TargetConfig};
+use super::config::TargetConfig;
 use super::format::{self, Style};
 use super::snapshot::TargetPlan;
 use crate::log::{Level, Read, Ring, Timebase};
@@ -104,7 +104,9 @@ pub struct Target {
     /// The next record, and where in it the next datagram begins.
     sequence: u64,
     offset: usize,
-    /// All before this one was taken by the card while the link was up.
+    /// All before this one was taken by the card …
+    taken: u64,
+    /// … and all before this one while the link was up for sure.
     confirmed: u64,
     /// Lost since the last time that everything had been shipped.
     lost: u64,
@@ -167,6 +169,7 @@ impl Target {
             state: State::Disabled,
             sequence: 0,
             offset: 0,
+            taken: 0,
             confirmed: 0,
             lost: 0,
             identification: 0,
@@ -200,8 +203,8 @@ impl Target {
     }
 
     /// Everything before this sequence number has been handed over and taken by the card.
-    pub fn confirmed(&self) -> u64 {
-        self.confirmed
+    pub fn taken(&self) -> u64 {
+        self.taken
     }
 
     /// Starts it at `now` µs; the steps follow in [`advance`](Self::advance).
@@ -380,17 +383,21 @@ impl Target {
         }
     }
 
-    /// To be called when the card has finished with every frame and the link is still up.
-    pub fn confirm(&mut self) {
-        self.confirmed = self.sequence;
+    /// The card has finished with every frame.
+    pub fn was_taken(&mut self) {
+        self.taken = self.sequence;
     }
 
-    /// Goes back to the last record that is known to have left, because the card or the link failed:
-    /// better twice than never.
+    /// The link is up, and was so while the card took what it has taken until now.
+    pub fn confirm(&mut self) {
+        self.confirmed = self.taken;
+    }
+
+    /// The card or the link failed: goes back to the last record that is known to have left, better
+    /// twice than never.
     pub fn rewind(&mut self) {
-        if self.sequence != self.confirmed || self.offset != 0 {
-            self.step_to(self.confirmed);
-        }
+        self.taken = self.confirmed;
+        self.step_to(self.confirmed);
     }
 
     /// What the panic path must know to send to this target; `nic` is the card's place in the plan.
@@ -422,13 +429,5 @@ impl Target {
             limit: filter.limit,
             time: filter.time,
         })
-    }
-
-    /// Whether it uses the interface of this name and Ethernet address.
-    pub fn uses(&self, name: &str, mac: MacAddr) -> bool {
-        match &self.config.device {
-            DeviceSelector::Name(wanted) => wanted.as_str() == name,
-            DeviceSelector::Mac(wanted) => *wanted == mac,
-        }
     }
 }

@@ -13,7 +13,7 @@ pub use ip::{Autoconf, Hostname, IpError, IpParameter, Part as IpPart};
 pub use value::ValueError;
 
 use crate::cmdline;
-use crate::netconsole::{TargetConfig, parameter};
+use crate::netconsole::{MAX_TARGETS, TargetConfig, parameter};
 use core::fmt;
 use core::ops::RangeInclusive;
 
@@ -51,7 +51,7 @@ pub struct Targets {
 
 impl Targets {
     /// How many there can be.
-    pub const MAX: usize = 16;
+    pub const MAX: usize = MAX_TARGETS;
 
     const NONE: Self = Self { targets: [TargetConfig::DEFAULT; Self::MAX], len: 0 };
 
