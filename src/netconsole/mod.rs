@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod format;
 pub mod parameter;
 
 pub use config::{DeviceName, DeviceSelector, Format, TargetConfig};
