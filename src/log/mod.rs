@@ -12,6 +12,8 @@ mod record;
 mod recovery;
 mod ring;
 mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod timebase;
 mod writer;
 

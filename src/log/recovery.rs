@@ -96,7 +96,7 @@ impl Ring<'_> {
 
     /// The whole record that an entry of the index leads to, whether or not the head agrees.
     fn proven(&self, number: usize) -> Option<Record<'_>> {
-        let place = Place::unpack(self.index.get(number)?.load(Ordering::Relaxed));
+        let place = Self::entry_in(self.index.get(number)?)?;
         let in_its_place = place.sequence as usize % self.index.len() == number;
         in_its_place.then(|| self.record(place)).flatten().filter(Record::matches_checksum)
     }

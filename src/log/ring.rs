@@ -220,13 +220,21 @@ impl<'m> Ring<'m> {
         Place::unpack(self.header.head.load(Ordering::Acquire))
     }
 
+    /// The entry of the index that a record with this sequence number has, or another one in its stead.
+    pub(super) fn entry(&self, sequence: u64) -> Option<Place> {
+        Self::entry_in(self.slot(sequence)?)
+    }
+
+    /// The entry that a word of the index holds. It has the sequence number of the record after, so that
+    /// 0 is none.
+    pub(super) fn entry_in(slot: &AtomicU64) -> Option<Place> {
+        let place = Place::unpack(slot.load(Ordering::Acquire));
+        Some(Place { sequence: place.sequence.checked_sub(1)?, ..place })
+    }
+
     /// The index's word for a sequence number; `None` only in a ring without an index.
     fn slot(&self, sequence: u64) -> Option<&'m AtomicU64> {
         self.index.get(sequence as usize & self.index.len().wrapping_sub(1))
-    }
-
-    pub(super) fn entry(&self, sequence: u64) -> Option<Place> {
-        self.slot(sequence).map(|slot| Place::unpack(slot.load(Ordering::Acquire)))
     }
 
     /// The word at a position; 0 only in a ring without data.
@@ -292,7 +300,7 @@ impl<'m> Ring<'m> {
     pub(super) fn publish(&self, place: Place) {
         if let Some(slot) = self.slot(place.sequence) {
             // The maximum, so that a writer that slept while the index went round does no harm.
-            slot.fetch_max(place.pack(), Ordering::Release);
+            slot.fetch_max(place.after(0).pack(), Ordering::Release);
         }
     }
 }

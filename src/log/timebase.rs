@@ -17,8 +17,8 @@ pub struct Timebase {
 }
 
 impl Timebase {
-    /// At 1 MHz a factor has 64 bits with it, at 10 GHz still 31.
-    const SHIFT: u32 = 44;
+    /// At 1 MHz, the least, a factor has 61 bits with it; at 8 GHz it still has 48.
+    const SHIFT: u32 = 60;
 
     /// Slower counters than this are not believed.
     const MIN_HZ: u64 = 1_000_000;
@@ -58,6 +58,64 @@ impl Timebase {
     }
 
     const fn factor(hz: u64) -> u64 {
-        ((1_000_000_u128 << Self::SHIFT) / hz as u128) as u64
+        // Rounded up, so that whole microseconds are not one less.
+        (1_000_000_u128 << Self::SHIFT).div_ceil(hz as u128) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Timebase;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_known_frequency_is_exact() {
+        let mut time = Timebase::new(1000);
+        time.calibrate(1000, 3_000_000_000);
+        assert_eq!(time.micros(0), 0);
+        assert_eq!(time.micros(1000), 0);
+        assert_eq!(time.micros(1000 + 3_000_001), 1000);
+        // A day; the error is below a microsecond.
+        assert_eq!(time.micros(1000 + 86_400 * 3_000_000_000 + 1), 86_400_000_000);
+        assert_eq!(time.hz(), 3_000_000_000);
+    }
+
+    #[test]
+    fn a_frequency_found_later_makes_times_exact() {
+        let mut time = Timebase::new(0);
+        assert!(time.micros(2_500_000) < 1000);
+        time.calibrate(2_500_000, 2_500_000_000);
+        assert_eq!(time.micros(2_500_100), 1000);
+        // And a counter that nothing is known of any more is left alone.
+        time.calibrate(5_000_000, 0);
+        assert_eq!(time.micros(5_000_100), 2000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_shown_time_is_ever_taken_back(
+            steps in prop::collection::vec((0..10_000_000_000u64, 0..10_000_000_000u64), 1..10),
+            earlier in any::<prop::sample::Index>(),
+        ) {
+            let (mut now, mut shown) = (12345, 0);
+            let mut time = Timebase::new(now);
+            for (elapsed, hz) in steps {
+                now += elapsed;
+                let record = 12345 + earlier.index((now - 12345) as usize + 1) as u64;
+                let before = time.micros(record);
+                prop_assert!(time.micros(now) >= shown);
+                shown = time.micros(now);
+                time.calibrate(now, hz);
+                prop_assert!(time.micros(now) >= shown);
+                prop_assert!(time.micros(record) + 1 >= before, "rounding aside");
+            }
+        }
+
+        #[test]
+        fn no_number_overflows(start: u64, now: u64, hz: u64, ticks: u64) {
+            let mut time = Timebase::new(start);
+            time.calibrate(now, hz);
+            time.micros(ticks);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! How a text gets into the ring: formatted in place, in a record that grows as it comes.
 
-use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS, words};
+use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, MAX_TEXT, Place, TICKS, words};
 use super::sync::Ordering;
 use super::{Level, Ring};
 use core::fmt::{self, Write};
@@ -161,7 +161,8 @@ impl Open {
     /// How many bytes of the `wanted` ones there is room for, after an attempt to get more, `guess` bytes
     /// at least, so that not every piece has to.
     fn make_room(&mut self, ring: &Ring<'_>, wanted: usize, guess: usize) -> usize {
-        let total = self.header.text_offset() + words(self.len.saturating_add(wanted));
+        let wanted = wanted.min(MAX_TEXT.saturating_sub(self.len));
+        let total = self.header.text_offset() + words(self.len + wanted);
         if total > self.reserved {
             let generous = total.max(self.reserved + words(guess)).min(ring.max_words());
             let end = self.start.wrapping_add(self.reserved);
