@@ -29,8 +29,12 @@ const ROUTER_ALERT: [u8; 8] = [ICMPV6, 0, 5, 2, 0, 0, 1, 0];
 pub(super) fn admits(frame: &Frame<'_>, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
     match frame.ether_type {
         ether_type::ARP => true,
-        ether_type::IPV4 => ipv4::parse(frame.payload).is_some_and(|packet| admits_ipv4(&packet, answers_echo_at)),
-        ether_type::IPV6 => ipv6::parse(frame.payload).is_some_and(|packet| admits_ipv6(&packet, answers_echo_at)),
+        ether_type::IPV4 => {
+            ipv4::parse(frame.payload).is_some_and(|packet| admits_ipv4(&packet, answers_echo_at))
+        }
+        ether_type::IPV6 => {
+            ipv6::parse(frame.payload).is_some_and(|packet| admits_ipv6(&packet, answers_echo_at))
+        }
         _ => false,
     }
 }
@@ -42,7 +46,9 @@ fn admits_ipv4(packet: &ipv4::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bo
         return false;
     }
     match packet.protocol {
-        ICMP => packet.payload.first() == Some(&ICMP_ECHO_REQUEST) && answers_echo_at(packet.destination.into()),
+        ICMP => {
+            packet.payload.first() == Some(&ICMP_ECHO_REQUEST) && answers_echo_at(packet.destination.into())
+        }
         udp::PROTOCOL => is_from_dhcp_server(packet.payload),
         _ => false,
     }
@@ -51,9 +57,9 @@ fn admits_ipv4(packet: &ipv4::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bo
 fn admits_ipv6(packet: &ipv6::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
     let message = packet.payload;
     match (packet.next_header, message.first()) {
-        (HOP_BY_HOP, _) => {
-            message.strip_prefix(&ROUTER_ALERT).is_some_and(|message| message.first() == Some(&LISTENER_QUERY))
-        }
+        (HOP_BY_HOP, _) => message
+            .strip_prefix(&ROUTER_ALERT)
+            .is_some_and(|message| message.first() == Some(&LISTENER_QUERY)),
         (ICMPV6, Some(&ICMPV6_ECHO_REQUEST)) => answers_echo_at(packet.destination.into()),
         (ICMPV6, Some(&(NEIGHBOR_SOLICITATION | NEIGHBOR_ADVERTISEMENT))) => true,
         (ICMPV6, Some(&ROUTER_ADVERTISEMENT)) => has_sound_prefixes(message),

@@ -37,17 +37,11 @@ impl Ipv4 {
         self.announce(ANNOUNCE_NUM, now);
     }
 
-    /// Announces the address afresh: the cable may lead elsewhere now.
-    pub(super) fn announce(&mut self, announcements: u8, now: u64) {
+    fn announce(&mut self, announcements: u8, now: u64) {
         if self.current.is_some() {
             self.announcements = self.announcements.max(announcements);
             self.announce_at = now;
         }
-    }
-
-    /// Announces it again after the cable came back.
-    pub(super) fn link_up(&mut self, now: u64) {
-        self.announce(ANNOUNCE_NUM, now);
     }
 
     /// Looks at another station's packet. If that uses our address, ours is announced once more, and

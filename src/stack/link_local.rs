@@ -89,7 +89,8 @@ impl LinkLocal {
     pub(super) fn conflict(&mut self, now: u64) {
         self.conflicts = self.conflicts.saturating_add(1);
         self.choose();
-        let wait = if self.conflicts > MAX_CONFLICTS { RATE_LIMIT_INTERVAL } else { self.random_below(PROBE_WAIT) };
+        let wait =
+            if self.conflicts > MAX_CONFLICTS { RATE_LIMIT_INTERVAL } else { self.random_below(PROBE_WAIT) };
         self.state = State::Probing { sent: 0, next: now.saturating_add(wait) };
     }
 

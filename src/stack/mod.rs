@@ -130,7 +130,7 @@ impl<'a> Stack<'a> {
             untagged: [0; FRAME],
             ipv4: Ipv4::new(mac),
             link_local: LinkLocal::new(mac),
-            link_local_at: now.saturating_add(LINK_LOCAL_AFTER),
+            link_local_at: if dhcp.is_some() { now.saturating_add(LINK_LOCAL_AFTER) } else { u64::MAX },
             ntp_heard: None,
             ntp_server: None,
             neighbors: Neighbors::new(),
@@ -341,7 +341,6 @@ impl<'a> Stack<'a> {
             // A probe for our address, which smoltcp does not answer.
             self.outbox.put(|frame| packet.answer(self.mac)?.write(None, frame));
         }
-        self.due = now;
     }
 
     fn hear_ndp(&mut self, bytes: &[u8], now: u64) {
@@ -392,7 +391,12 @@ impl<'a> Stack<'a> {
             result.is_ok()
         };
         if let Some(address) = self.link_local.poll(now, &mut send) {
-            let ipv4 = Ipv4Interface { address, prefix: link_local::PREFIX, gateway: None, origin: Origin::LinkLocal };
+            let ipv4 = Ipv4Interface {
+                address,
+                prefix: link_local::PREFIX,
+                gateway: None,
+                origin: Origin::LinkLocal,
+            };
             self.set_ipv4(Some(ipv4), now);
         }
         self.ipv4.poll(now, &mut send);
