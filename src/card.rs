@@ -1,17 +1,15 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
 use crate::machine::clock;
-use crate::machine::pci::ConfigurationPorts;
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, TargetConfig};
-use netconsole::nic::virtio::VirtioNet;
+use netconsole::nic::virtio::VirtioPciNet;
+use netconsole::nic::pci::DeviceFunction;
 use netconsole::nic::{Nic, NicError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
 use netconsole::wire::MacAddr;
 use core::net::IpAddr;
-use virtio_drivers::transport::pci::PciTransport;
-use virtio_drivers::transport::pci::bus::DeviceFunction;
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
 const LINK_INTERVAL: u64 = 10_000;
@@ -25,7 +23,7 @@ pub struct Card {
     /// Where it is on the PCI bus.
     pub function: DeviceFunction,
     /// Its driver.
-    pub nic: VirtioNet<PciTransport>,
+    pub nic: VirtioPciNet,
     stack: Stack<'static>,
     ipv4_may_come: bool,
     link_is_up: bool,
@@ -50,7 +48,7 @@ impl Card {
     pub fn new(
         name: DeviceName,
         function: DeviceFunction,
-        mut nic: VirtioNet<PciTransport>,
+        mut nic: VirtioPciNet,
         storage: &'static mut Storage<'static>,
         parameters: &Parameters,
         now: u64,
@@ -144,11 +142,6 @@ impl Card {
         self.waiting_since = None;
         self.nic.restart()
     }
-}
-
-/// The storage of a card's DHCP client; `None` once all are given away.
-pub fn storage(hostname: Option<&'static str>) -> Option<&'static mut Storage<'static>> {
-    crate::memory::dhcp_storage().map(|slot| slot.write(Storage::new(hostname)))
 }
 
 /// How the card gets its addresses: by `ip=` where that is for it, else by a target's own source

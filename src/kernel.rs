@@ -7,12 +7,14 @@ use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
-use crate::{card, memory, panic};
+use crate::{memory, panic};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
 use netconsole::netconsole::{DeviceName, MAX_TARGETS};
-use netconsole::nic::{Nic, pci, virtio};
+use netconsole::nic::pci::{self, PciDevice};
+use netconsole::nic::{Nic, virtio};
 use netconsole::parameters::{Console, Parameters};
+use netconsole::stack::Storage;
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
@@ -68,11 +70,14 @@ impl Kernel {
         let mut memory = memory::cards();
         let mut names = (0u8..).map_while(DeviceName::ethernet);
         let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
+        let mut storages = memory::dhcp_storage();
         let mut slots = self.cards.iter_mut();
         let now = self.clock.now();
-        pci::for_each_device(&mut ConfigurationPorts, &mut |root, device| {
-            log::info!("{device}");
-            if !virtio::is_network_card(&device) {
+        let mut ports = ConfigurationPorts;
+        pci::for_each_function(&ConfigurationPorts, |function| {
+            let Some(device) = PciDevice::read(&mut ports, function) else { return };
+            log::info!("pci {device}");
+            if !virtio::drives((device.vendor_id, device.device_id)) {
                 return;
             }
             for (address, length) in device.memory_ranges() {
@@ -80,12 +85,14 @@ impl Kernel {
                     return log::error!("{}: can't map its registers at {address:#x}: {error}", device.function);
                 }
             }
-            let (Some(slot), Some(memory), Some(name)) = (slots.next(), memory.next(), names.next()) else {
+            let (Some(slot), Some(memory), Some(storage), Some(name)) =
+                (slots.next(), memory.next(), storages.next(), names.next())
+            else {
                 return log::warn!("{}: more than {MAX_NICS} network cards, left alone", device.function);
             };
-            match virtio::probe(root, &device, memory) {
+            match virtio::probe(&mut ports, &device, memory) {
                 Ok(nic) => {
-                    let Some(storage) = card::storage(hostname) else { return };
+                    let storage = storage.write(Storage::new(hostname));
                     *slot = Some(Card::new(name, device.function, nic, storage, self.parameters, now));
                 }
                 Err(error) => log::error!("{name}: {}: can't be brought up: {error}", device.function),
@@ -190,6 +197,30 @@ impl Kernel {
         serial.poll(memory::ring(), self.clock.timebase(), self.filter)
     }
 
+    /// Whether a target that could ship has more to ship.
+    pub fn is_behind(&self) -> bool {
+        let end = memory::ring().end();
+        self.targets.iter().flatten().any(|target| target.is_running() && target.queued() < end)
+    }
+
+    /// Stops every card behind its driver's back, for provoking that crash.
+    pub fn hang_cards(&mut self) {
+        for card in self.cards.iter_mut().flatten() {
+            card.nic.sabotage();
+        }
+    }
+
+    /// Overwrites all that the drivers know, for provoking that crash.
+    pub fn overwrite_cards(&mut self, pattern: u8) {
+        overwrite(&mut self.cards, pattern);
+        memory::overwrite_cards(pattern);
+    }
+
+    /// Overwrites all that the sender knows of its targets, for provoking that crash.
+    pub fn overwrite_targets(&mut self, pattern: u8) {
+        overwrite(&mut self.targets, pattern);
+    }
+
     /// Tells the panic path of the targets, where anything has changed.
     fn publish(&mut self) {
         let mut plan = Plan::default();
@@ -216,4 +247,10 @@ fn targets_of<'t>(
 ) -> impl Iterator<Item = &'t mut Target> + use<'t> {
     let (name, mac) = (card.name, card.mac());
     targets.iter_mut().flatten().filter(move |target| target.config.device.is(name.as_str(), mac))
+}
+
+/// Fills a value with a pattern, as a stray pointer would.
+fn overwrite<T>(value: &mut T, pattern: u8) {
+    // SAFETY: the bytes lie in the value, and nothing looks at it any more: the caller panics at once.
+    unsafe { core::ptr::from_mut(value).cast::<u8>().write_bytes(pattern, size_of::<T>()) }
 }

@@ -9,6 +9,7 @@ use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::nic::virtio::{PanicMemory, VirtioNetMemory};
+use netconsole::stack::Storage;
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
 pub const RING_SIZE: usize = 256 << 10;
@@ -63,7 +64,7 @@ fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
     let words = data_words(size) + index_words(size);
     let length = (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64;
     let lowest = paging::persistent_end();
-    let address = map.usable().filter_map(|region| {
+    let address = map.regions().iter().filter_map(|region| {
         let end = region.end().min(paging::MAPPED_AT_BOOT) & !0xfff;
         let start = end.checked_sub(length)?;
         (start >= region.start.max(lowest)).then_some(start)
@@ -91,6 +92,21 @@ static mut PANIC_MEMORY: [PanicMemory; MAX_NICS] = [const { PanicMemory::new() }
 pub fn cards() -> core::slice::IterMut<'static, VirtioNetMemory> {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
     unsafe { &mut *&raw mut CARD_MEMORY }.iter_mut()
+}
+
+static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] = [const { MaybeUninit::uninit() }; MAX_NICS];
+
+/// What each card's DHCP client borrows. To be called once.
+pub fn dhcp_storage() -> core::slice::IterMut<'static, MaybeUninit<Storage<'static>>> {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { &mut *&raw mut DHCP_STORAGE }.iter_mut()
+}
+
+/// Overwrites the queues and buffers of all cards, for provoking that crash.
+pub fn overwrite_cards(pattern: u8) {
+    // SAFETY: the bytes lie in the static, and the drivers that borrow it don't run again: the caller
+    // panics at once.
+    unsafe { (&raw mut CARD_MEMORY).write_bytes(pattern, 1) }
 }
 
 /// The queues and buffers that only the panic path uses. Panic-safe; each start of the panic path

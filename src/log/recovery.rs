@@ -76,6 +76,15 @@ impl Ring<'_> {
         }
     }
 
+    /// Microseconds from the start of a record's own boot to the record; `timebase` is this boot's. 0
+    /// where that boot's start or frequency is not known.
+    pub fn micros(&self, record: &Record<'_>, timebase: &Timebase) -> u64 {
+        match record.boot() {
+            0 => timebase.micros(record.ticks()),
+            boots_ago => self.timebase(boots_ago).map_or(0, |timebase| timebase.micros(record.ticks())),
+        }
+    }
+
     /// What converts the ticks of a record of `boots_ago` boots ago; `None` where that boot's entry is
     /// damaged or the counter's frequency was not known before its end.
     pub fn timebase(&self, boots_ago: u8) -> Option<Timebase> {

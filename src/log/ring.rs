@@ -127,6 +127,12 @@ impl<'m> Ring<'m> {
         Writer::write(self, level, module, ticks, text);
     }
 
+    /// As [`append`](Self::append), without `core::fmt`: for the panic path, which must not call what
+    /// may panic.
+    pub fn append_str(&self, level: Level, module: &str, ticks: u64, text: &str) {
+        Writer::write_text(self, level, module, ticks, text);
+    }
+
     /// The record of a sequence number.
     ///
     /// Whoever copies from it asks [`Record::is_intact`] afterwards.

@@ -31,20 +31,27 @@ impl<'r> Writer<'r> {
         ticks: u64,
         text: fmt::Arguments<'_>,
     ) {
-        let mut writer = Self { ring, level, module: last_part(module), ticks, record: None, newline: false };
-        match text.as_str() {
-            Some(text) => {
-                writer.begin(text.len(), false);
-                // It fails where the ring has no room; that is counted.
-                let _ = writer.write_str(text);
-            }
-            None => {
-                writer.begin(Self::GUESS, false);
-                // As above, or a `Display` failed: then the record has the text up to there.
-                let _ = writer.write_fmt(text);
-            }
+        if let Some(text) = text.as_str() {
+            return Self::write_text(ring, level, module, ticks, text);
         }
+        let mut writer = Self::new(ring, level, module, ticks);
+        writer.begin(Self::GUESS, false);
+        // It fails where the ring has no room, which is counted, or where a `Display` does: then the
+        // record has the text up to there.
+        let _ = writer.write_fmt(text);
         writer.finish();
+    }
+
+    pub(super) fn write_text(ring: &'r Ring<'r>, level: Level, module: &'r str, ticks: u64, text: &str) {
+        let mut writer = Self::new(ring, level, module, ticks);
+        writer.begin(text.len(), false);
+        // It fails where the ring has no room; that is counted.
+        let _ = writer.write_str(text);
+        writer.finish();
+    }
+
+    fn new(ring: &'r Ring<'r>, level: Level, module: &'r str, ticks: u64) -> Self {
+        Self { ring, level, module: last_part(module), ticks, record: None, newline: false }
     }
 
     /// Begins a record with room for `text` bytes, or as many as a record can have.

@@ -20,7 +20,7 @@ pub fn ticks() -> u64 {
 
 /// The boot's start in ticks and the frequency in Hz, for the panic path.
 static START: AtomicU64 = AtomicU64::new(0);
-static FREQUENCY: AtomicU64 = AtomicU64::new(Timebase::GUESS_HZ);
+static FREQUENCY: AtomicU64 = AtomicU64::new(0);
 /// What frequencies can be: 1 MHz (QEMU's icount may be slow) to 100 GHz.
 const PLAUSIBLE_HZ: core::ops::RangeInclusive<u64> = 1_000_000..=100_000_000_000;
 

@@ -83,6 +83,17 @@ pub fn enter_panic() {
     load_idt(&raw const PANIC_IDT);
 }
 
+/// Takes the page fault's entry away and raises one: it can't be delivered, which is a double fault.
+pub fn break_page_fault() -> ! {
+    // SAFETY: nothing else names the static any more; the CPU reads the entry at the next page fault,
+    // which is meant to fail.
+    unsafe {
+        let idt = &raw mut IDT;
+        (*idt)[exceptions::PAGE_FAULT as usize] = Entry::missing();
+        core::arch::asm!("mov qword ptr [{null}], 1", "ud2", null = in(reg) 0u64, options(noreturn))
+    }
+}
+
 fn load_idt(table: *const DescriptorTable) {
     let pointer = DescriptorTablePointer {
         limit: (size_of::<DescriptorTable>() - 1) as u16,

@@ -28,19 +28,22 @@ static mut SMALL_TABLES: [PageTable; (SMALL_PAGES_END / LARGE_PAGE) as usize] =
     [const { PageTable::new() }; (SMALL_PAGES_END / LARGE_PAGE) as usize];
 static mut SPARES: [PageTable; SPARE_TABLES] = [const { PageTable::new() }; SPARE_TABLES];
 
-unsafe extern "C" {
-    static image_start: u8;
-    static text_end: u8;
-    static rodata_end: u8;
-    static image_end: u8;
-    static persistent_end: u8;
+/// What linker.ld defines: addresses, never read through.
+mod symbols {
+    unsafe extern "C" {
+        pub static image_start: u8;
+        pub static text_end: u8;
+        pub static rodata_end: u8;
+        pub static image_end: u8;
+        pub static persistent_end: u8;
+    }
 }
 
 /// The rights of the page at `address`, which lies below [`SMALL_PAGES_END`].
 fn rights(address: u64) -> Flags {
-    // These are addresses from linker.ld; nothing is read through them.
-    let (start, text, rodata) =
-        ((&raw const image_start).addr() as u64, (&raw const text_end).addr() as u64, (&raw const rodata_end).addr() as u64);
+    let start = image_start();
+    let text = (&raw const symbols::text_end).addr() as u64;
+    let rodata = (&raw const symbols::rodata_end).addr() as u64;
     if address == 0 || stacks::places().iter().any(|stack| stack.guard == address) {
         Flags::empty()
     } else if (start..text).contains(&address) {
@@ -190,20 +193,20 @@ pub fn meaning(address: u64) -> Meaning {
 
 /// Where the image begins.
 pub fn image_start() -> u64 {
-    (&raw const image_start).addr() as u64
+    (&raw const symbols::image_start).addr() as u64
 }
 
 /// The address above what the multiboot header declares: the loader leaves nothing below it.
 pub fn declared_end() -> u64 {
-    (&raw const image_end).addr() as u64
+    (&raw const symbols::image_end).addr() as u64
 }
 
 /// The address above everything that linker.ld lays out.
 pub fn persistent_end() -> u64 {
-    (&raw const persistent_end).addr() as u64
+    (&raw const symbols::persistent_end).addr() as u64
 }
 
 /// The size of everything that linker.ld lays out, in bytes.
 pub fn image_size() -> usize {
-    (&raw const persistent_end).addr() - (&raw const image_start).addr()
+    (persistent_end() - image_start()) as usize
 }

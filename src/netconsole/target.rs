@@ -202,6 +202,11 @@ impl Target {
         matches!(self.state, State::Disabled | State::Failed | State::Waiting { told: true, .. })
     }
 
+    /// Everything before this sequence number has been queued.
+    pub fn queued(&self) -> u64 {
+        self.sequence
+    }
+
     /// Everything before this sequence number has been handed over and taken by the card.
     pub fn taken(&self) -> u64 {
         self.taken
@@ -229,7 +234,8 @@ impl Target {
             State::Disabled | State::Failed => {}
             State::Waiting { need, since, told } => {
                 let Some(interface) = interface else {
-                    return self.fail(format_args!("{} doesn't exist", self.config.device));
+                    let device = self.config.device;
+                    return self.fail(format_args!("{device} doesn't exist"));
                 };
                 match self.route(interface, now) {
                     Ok(route) => self.start(interface.name, route),
@@ -332,10 +338,7 @@ impl Target {
                     return Shipped::Everything;
                 }
             };
-            let micros = match record.boot() {
-                0 => timebase.micros(record.ticks()),
-                boots_ago => ring.timebase(boots_ago).map_or(0, |timebase| timebase.micros(record.ticks())),
-            };
+            let micros = ring.micros(&record, timebase);
             let mut piece = None;
             let queued = nic.transmit(&mut |frame: &mut [u8]| {
                 let header = route.envelope.header_len();

@@ -4,8 +4,10 @@
 use super::ship::{self, Cards};
 use crate::machine::clock::Deadline;
 use crate::machine::{power, serial};
+use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use netconsole::nic::Nic;
+use netconsole::parameters::{After, Parameters};
 use netconsole::wire::{MacAddr, arp, ndp, udp};
 
 /// What to do after a panic, from the command line.
@@ -23,6 +25,16 @@ pub struct Policy {
 static POLICY: AtomicU64 = AtomicU64::new(0);
 
 impl Policy {
+    /// What the command line says. `panic=` beyond nine hours is nine hours.
+    pub fn of(parameters: &Parameters) -> Self {
+        let seconds = parameters.panic.clamp(i16::MIN.into(), i16::MAX.into());
+        Self {
+            seconds: i16::try_from(seconds).unwrap_or(0),
+            repeat: parameters.panic_repeat,
+            exit: parameters.after == After::Exit,
+        }
+    }
+
     /// For a policy that was never set or is damaged: stay, so that nothing is lost by it.
     const DEFAULT: Self = Self { seconds: 0, repeat: 1, exit: false };
 
@@ -116,9 +128,12 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
 }
 
 /// The answer to an ARP request or a neighbour solicitation for `ip`, if `frame` is one.
-fn reply(frame: &[u8], mac: MacAddr, ip: core::net::IpAddr, to: &mut [u8]) -> Option<usize> {
+fn reply(frame: &[u8], mac: MacAddr, ip: IpAddr, to: &mut [u8]) -> Option<usize> {
     match ip {
-        core::net::IpAddr::V4(ip) => arp::answer(frame, mac, ip, to),
-        core::net::IpAddr::V6(ip) => ndp::answer(frame, mac, ip, to),
+        IpAddr::V4(ip) => arp::parse(frame).filter(|packet| packet.target_ip == ip)?.answer(mac)?.write(None, to),
+        IpAddr::V6(ip) => match ndp::parse(frame)? {
+            ndp::Message::Solicitation(question) if question.target == ip => question.answer(mac, None, to),
+            _ => None,
+        },
     }
 }

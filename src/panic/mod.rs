@@ -13,7 +13,10 @@ mod line;
 mod report;
 mod ship;
 
-use crate::crash::{self, Place};
+pub use ending::Policy;
+pub use ship::pack;
+
+use crate::crash::{self, Armed};
 use crate::machine::exceptions::{Frame, NMI};
 use crate::machine::{descriptors, stacks};
 use crate::memory;
@@ -109,10 +112,10 @@ extern "C" fn last_words(cause: u64) -> ! {
     }
     report::write(cause, depth);
     if depth == Depth::First {
-        crash::here(Place::Panic);
+        crash::here(Armed::Panic);
     }
     if depth != Depth::Third {
-        crash::here(Place::PanicTwice);
+        crash::here(Armed::PanicTwice);
     }
     let cards = ship::everything();
     ending::after_the_last_words(cards)

@@ -10,10 +10,10 @@ use netconsole::netconsole::format::{self, Style};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, TargetConfig};
 use netconsole::nic::virtio::PanicNic;
-use netconsole::nic::{Nic, TransmitError, pci};
+use netconsole::nic::pci::{self, DeviceFunction};
+use netconsole::nic::{Nic, TransmitError};
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 use core::net::Ipv4Addr;
-use virtio_drivers::transport::pci::bus::DeviceFunction;
 
 /// How often a card is reset before it is given up.
 const TRIES: usize = 3;
@@ -123,10 +123,7 @@ fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64) -> u64 {
             (sequence, offset) = (sequence.saturating_add(1), 0);
             continue;
         }
-        let micros = match record.boot() {
-            0 => timebase.micros(record.ticks()),
-            boots_ago => ring.timebase(boots_ago).map_or(0, |timebase| timebase.micros(record.ticks())),
-        };
+        let micros = ring.micros(&record, &timebase);
         let mut next = None;
         let sent = transmit(nic, &mut |frame| {
             let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
