@@ -135,3 +135,68 @@ impl<'a> Piece<'a> {
         Self { text: self.text.get(..len).unwrap_or(""), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The parameters as `(name, value)`.
+    fn split(line: &str) -> Vec<(String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        parameters(line.as_bytes()).map(|p| (text(p.name), p.value.map(text))).collect()
+    }
+
+    #[test]
+    fn quotes_keep_spaces_together() {
+        let some = |value: &str| Some(String::from(value));
+        for (line, name, value) in [
+            ("quiet", "quiet", None),
+            ("a=", "a", some("")),
+            ("a=b=c", "a", some("b=c")),
+            ("  a=b \t", "a", some("b")),
+            ("a=\"b c\"", "a", some("b c")),
+            ("\"a=b c\"", "a", some("b c")),
+            ("a=\"b c", "a", some("b c")),
+            ("a=b\" \"c", "a", some("b\" \"c")),
+            ("\"a b\"", "a b", None),
+            ("=b", "=b", None),
+        ] {
+            assert_eq!(split(line), [(name.into(), value)], "{line}");
+        }
+        assert_eq!(split("a=\"b\"c=d e")[1].0, "e");
+        assert_eq!(split(""), []);
+    }
+
+    #[test]
+    fn what_follows_two_hyphens_is_not_ours() {
+        assert_eq!(split("a -- b").len(), 1);
+        assert_eq!(split("a --b c").len(), 3);
+        assert_eq!(split("a --=b c").len(), 3);
+    }
+
+    #[test]
+    fn hyphens_and_underscores_are_the_same() {
+        let name = |line: &str| {
+            parameters(line.as_bytes()).next().map(|p| String::from(p.canonical_name(&mut [0; 32])))
+        };
+        assert_eq!(name("log-buf_len=1M"), Some("log_buf_len".into()));
+        assert_eq!(name("a-parameter-whose-name-is-longer-than-ours=1"), Some("".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_values_at_their_places(line: Vec<u8>) {
+            for parameter in parameters(&line) {
+                prop_assert_eq!(line.get(parameter.value_at.clone()), Some(parameter.value.unwrap_or_default()));
+            }
+        }
+
+        #[test]
+        fn quoted_values_come_back(values in prop::collection::vec("[a-z =-]{0,9}", 0..9)) {
+            let line: String = values.iter().map(|value| format!(" x=\"{value}\"")).collect();
+            let read: Vec<_> = split(&line).into_iter().filter_map(|(_, value)| value).collect();
+            prop_assert_eq!(read, values);
+        }
+    }
+}

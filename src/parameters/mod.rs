@@ -151,7 +151,7 @@ impl Parameters {
     };
 
     /// Reads a command line. Of a parameter that is given several times the last valid one counts, but
-    /// `netconsole=` adds up. Each problem is one line for the log, without a line end; the parameter
+    /// `netconsole=` adds up, and a key that is not valid stops all targets. Each problem is one line for the log, without a line end; the parameter
     /// is then as if it had not been given. Names that are unknown here are left alone.
     pub fn parse(command_line: &[u8], problem: &mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
         let mut parameters = Self::DEFAULT;
@@ -275,3 +275,6 @@ pub fn wipe_keys(command_line: &mut [u8]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
