@@ -111,7 +111,7 @@ impl<'r> Record<'r> {
             false => (self.header, self.header.words()),
         };
         let (first, second) = self.ring.span(position.wrapping_add(HEADER_WORDS), end - HEADER_WORDS);
-        let sum = self.ring.checksum().with(self.ticks);
+        let sum = self.ring.seed.with(self.ticks);
         let add = |sum: Checksum, word: &AtomicU64| sum.with(word.load(Ordering::Relaxed));
         let sum = second.iter().fold(first.iter().fold(sum, add), add).finish(header);
         sum == self.ring.load(position.wrapping_add(CHECKSUM), Ordering::Relaxed)

@@ -81,6 +81,8 @@ pub struct Ring<'m> {
     pub(super) data: &'m [AtomicU64],
     /// The largest record in words; 0 where there is no room for any.
     pub(super) max_words: usize,
+    /// The sum that a record's checksum begins with.
+    pub(super) seed: Checksum,
 }
 
 /// What [`Ring::read`] finds.
@@ -124,7 +126,7 @@ impl<'m> Ring<'m> {
             MAX_WORDS.. => MAX_WORDS,
             _ => half,
         };
-        Self { header, index, data, max_words }
+        Self { header, index, data, max_words, seed: Checksum::new(data.len()) }
     }
 
     /// Records a text, in several records where it is longer than 2048 bytes or another writer comes
@@ -280,11 +282,6 @@ impl<'m> Ring<'m> {
         let start = position & self.data.len().wrapping_sub(1);
         let first = self.data.get(start..).unwrap_or_default();
         (first, self.data.get(..count.saturating_sub(first.len())).unwrap_or_default())
-    }
-
-    /// The sum that a record of this ring begins with.
-    pub(super) fn checksum(&self) -> Checksum {
-        Checksum::new(self.data.len())
     }
 
     /// Reserves `words` words and a sequence number; counts the record as dropped where that fails.

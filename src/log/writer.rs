@@ -27,7 +27,7 @@ impl<'s> Source<'s> {
         let mut continuation = false;
         while let Some(mut record) = Open::begin(ring, &self, text.len(), continuation) {
             let (fits, rest) = split(text, record.room);
-            record.add(ring, fits.as_bytes());
+            record.add_whole(ring, fits.as_bytes());
             record.finish(ring);
             if rest.is_empty() {
                 return;
@@ -132,6 +132,14 @@ impl Write for Writer<'_> {
     }
 }
 
+/// The last bytes of `bytes`, 1 to 7 of them, as a word whose other bytes are 0.
+fn low_bytes(bytes: &[u8], last: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        Some(&chunk) => u64::from_le_bytes(chunk) >> (64 - last.len() * 8),
+        None => last.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+    }
+}
+
 /// A record that is being written. All stores go to its own reservation.
 struct Open {
     /// Where the record begins.
@@ -153,6 +161,7 @@ struct Open {
 
 impl Open {
     /// Begins a record with room for `text` bytes, or as many as a record can have.
+    #[inline(always)]
     fn begin(ring: &Ring<'_>, source: &Source<'_>, text: usize, continuation: bool) -> Option<Self> {
         let module = source.module.as_bytes();
         let text_offset = HEADER_WORDS + words(module.len());
@@ -166,13 +175,12 @@ impl Open {
             next: start.wrapping_add(HEADER_WORDS),
             room: reserved.saturating_sub(text_offset) * 8,
             header: Header::new(place.sequence, source.level, module.len(), boot, continuation),
-            checksum: ring.checksum().with(source.ticks),
+            checksum: ring.seed.with(source.ticks),
             partial: 0,
             filled: 0,
         };
         ring.store(start.wrapping_add(TICKS), source.ticks, Ordering::Relaxed);
-        record.add_bytes(ring, module);
-        record.complete_word(ring);
+        record.add_padded(ring, module);
         // The checksum of what will not change proves a record that is cut.
         let checksum = record.checksum.finish(record.header);
         ring.store(start.wrapping_add(CHECKSUM), checksum, Ordering::Relaxed);
@@ -194,6 +202,40 @@ impl Open {
         }
     }
 
+    /// Adds all the text that the record will have, for which there must be room.
+    #[inline(always)]
+    fn add_whole(&mut self, ring: &Ring<'_>, text: &[u8]) {
+        self.add_padded(ring, text);
+        self.header = self.header.longer_by(text.len());
+    }
+
+    /// Adds bytes and ends with a whole word, its rest filled with zero bytes. There must be no partial
+    /// word before.
+    #[inline(always)]
+    fn add_padded(&mut self, ring: &Ring<'_>, bytes: &[u8]) {
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        let count = words(bytes.len());
+        let Some((slots, last)) =
+            ring.contiguous(self.next, count).and_then(|slots| slots.split_at_checked(chunks.len()))
+        else {
+            self.add_bytes(ring, bytes);
+            return self.complete_word(ring);
+        };
+        let mut checksum = self.checksum;
+        for (slot, &chunk) in slots.iter().zip(chunks) {
+            let word = u64::from_le_bytes(chunk);
+            slot.store(word, Ordering::Relaxed);
+            checksum = checksum.with(word);
+        }
+        if let Some(slot) = last.first() {
+            let word = low_bytes(bytes, rest);
+            slot.store(word, Ordering::Relaxed);
+            checksum = checksum.with(word);
+        }
+        self.checksum = checksum;
+        self.next = self.next.wrapping_add(count);
+    }
+
     /// Adds text, for which there must be room.
     fn add(&mut self, ring: &Ring<'_>, text: &[u8]) {
         self.add_bytes(ring, text);
@@ -209,6 +251,7 @@ impl Open {
         ring.store(self.start, self.header.0, Ordering::Release);
     }
 
+    #[inline(always)]
     fn finish(mut self, ring: &Ring<'_>) {
         self.complete_word(ring);
         let header = self.header.done();
@@ -222,29 +265,11 @@ impl Open {
 
     fn add_bytes(&mut self, ring: &Ring<'_>, bytes: &[u8]) {
         let (chunks, rest) = bytes.as_chunks::<8>();
-        if self.filled == 0
-            && let Some(slots) = ring.contiguous(self.next, chunks.len())
-        {
-            let mut checksum = self.checksum;
-            for (slot, &chunk) in slots.iter().zip(chunks) {
-                let word = u64::from_le_bytes(chunk);
-                slot.store(word, Ordering::Relaxed);
-                checksum = checksum.with(word);
-            }
-            self.checksum = checksum;
-            self.next = self.next.wrapping_add(chunks.len());
-        } else {
-            for &chunk in chunks {
-                self.add_bits(ring, u64::from_le_bytes(chunk), 64);
-            }
+        for &chunk in chunks {
+            self.add_bits(ring, u64::from_le_bytes(chunk), 64);
         }
         if !rest.is_empty() {
-            let bits = rest.len() as u32 * 8;
-            let word = match bytes.last_chunk::<8>() {
-                Some(&last) => u64::from_le_bytes(last) >> (64 - bits),
-                None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-            };
-            self.add_bits(ring, word, bits);
+            self.add_bits(ring, low_bytes(bytes, rest), rest.len() as u32 * 8);
         }
     }
 
