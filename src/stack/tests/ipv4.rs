@@ -10,7 +10,8 @@ fn requests(frames: &[(u64, Vec<u8>)]) -> Vec<(u64, Ipv4Addr, Ipv4Addr)> {
 fn a_given_address_is_there_at_once_and_announced() {
     let mut storage = Storage::new(None);
     let mut bench = Bench::new(&mut storage, &STATIC);
-    let expected = Ipv4Interface { address: ADDRESS, prefix: 24, gateway: Some(GATEWAY), origin: Origin::Static };
+    let expected =
+        Ipv4Interface { address: ADDRESS, prefix: 24, gateway: Some(GATEWAY), origin: Origin::Static };
     assert_eq!(bench.stack.ipv4(), Some(expected));
     assert_eq!(bench.stack.source_for(PEER.into(), 0), Some(ADDRESS.into()));
     let frames = bench.run(20 * SECOND, silent);
@@ -136,7 +137,10 @@ fn a_link_local_address_is_defended_once_and_then_given_up() {
     let (_, address) = link_local(&mut bench);
     let conflict = || arp(ArpOperation::Request, (OTHER_MAC, address), (MacAddr([0; 6]), PEER));
     let defence = bench.hear(conflict());
-    assert_eq!(defence.iter().find_map(|frame| arp_in(frame)).map(|arp| (arp.2, arp.3)), Some((address, address)));
+    assert_eq!(
+        defence.iter().find_map(|frame| arp_in(frame)).map(|arp| (arp.2, arp.3)),
+        Some((address, address))
+    );
     bench.now += SECOND;
     bench.hear(conflict());
     assert_eq!(bench.stack.ipv4(), None);

@@ -1,9 +1,9 @@
 //! A stack on a card in memory, and peers that are written with smoltcp's `wire`.
 
-//mod closed;
-//mod dhcp;
+mod closed;
+mod dhcp;
 mod ipv4;
-//mod ipv6;
+mod ipv6;
 mod neighbors;
 
 use super::*;
@@ -187,8 +187,13 @@ fn arp_in(frame: &[u8]) -> Option<(ArpOperation, MacAddr, Ipv4Addr, Ipv4Addr)> {
     if frame.ethertype() != EthernetProtocol::Arp {
         return None;
     }
-    let ArpRepr::EthernetIpv4 { operation, source_hardware_addr, source_protocol_addr, target_protocol_addr, .. } =
-        ArpRepr::parse(&ArpPacket::new_checked(frame.payload()).ok()?).ok()?
+    let ArpRepr::EthernetIpv4 {
+        operation,
+        source_hardware_addr,
+        source_protocol_addr,
+        target_protocol_addr,
+        ..
+    } = ArpRepr::parse(&ArpPacket::new_checked(frame.payload()).ok()?).ok()?
     else {
         return None;
     };

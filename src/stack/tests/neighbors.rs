@@ -143,7 +143,11 @@ fn a_full_table_forgets_who_was_wanted_longest_ago() {
         bench.resolve([10, 0, 0, 100 + n].into());
     }
     bench.hear(arp(ArpOperation::Reply, (PEER_MAC, [10, 0, 0, 101].into()), (MAC, ADDRESS)));
-    assert_eq!(bench.resolve([10, 0, 0, 101].into()), Resolution::Known(PEER_MAC), "the second is still there");
+    assert_eq!(
+        bench.resolve([10, 0, 0, 101].into()),
+        Resolution::Known(PEER_MAC),
+        "the second is still there"
+    );
     bench.hear(arp(ArpOperation::Reply, (PEER_MAC, [10, 0, 0, 100].into()), (MAC, ADDRESS)));
     assert_eq!(bench.resolve([10, 0, 0, 100].into()), Resolution::Waiting, "the first made room");
 }
@@ -159,7 +163,10 @@ fn what_a_full_card_refuses_is_sent_once_there_is_room() {
     bench.card.full = false;
     let frames = bench.run(60_000, silent);
     assert_eq!(questions(&frames, PEER).len(), 1);
-    assert!(frames.iter().any(|(_, frame)| arp_in(frame).is_some_and(|arp| arp.2 == arp.3)), "the announcement too");
+    assert!(
+        frames.iter().any(|(_, frame)| arp_in(frame).is_some_and(|arp| arp.2 == arp.3)),
+        "the announcement too"
+    );
 }
 
 #[test]
