@@ -2,7 +2,7 @@
 
 use crate::machine::clock;
 use netconsole::netconsole::target::Interface;
-use netconsole::netconsole::{DeviceName, TargetConfig};
+use netconsole::netconsole::DeviceName;
 use netconsole::nic::virtio::VirtioPciNet;
 use netconsole::nic::pci::DeviceFunction;
 use netconsole::nic::{Nic, NicError};

@@ -11,7 +11,8 @@ use netconsole::netconsole::format::{self, MAX_DATAGRAM, Style};
 use netconsole::netconsole::target::LogFilter;
 use netconsole::parameters;
 use uart_16550::backend::PioBackend;
-use uart_16550::{BaudRate, Config, Parity, Uart16550, WordLength};
+use uart_16550::spec::registers::{Parity, WordLength};
+use uart_16550::{BaudRate, Config, Uart16550};
 
 /// Bytes sent in one turn at most, so that a turn stays short: four times a port's FIFO.
 const BYTES_A_TURN: usize = 64;
