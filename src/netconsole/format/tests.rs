@@ -97,7 +97,7 @@ fn basic_messages_are_linuxs() {
 #[test]
 fn extended_messages_are_linuxs() {
     let messages = payloads(include_bytes!("../../../tests/captures/linux-6.12-extended.pcap"));
-    assert_eq!(messages.len(), 391);
+    assert_eq!(messages.len(), 393);
     with_ring(|ring| {
         for message in messages {
             let (header, body) = message.split_once(';').expect("a header");
