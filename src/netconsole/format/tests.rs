@@ -60,7 +60,7 @@ fn unescape(text: &str) -> String {
     let mut bytes = start.as_bytes().to_vec();
     for part in rest.split("\\x").filter(|part| !part.is_empty()) {
         bytes.push(u8::from_str_radix(&part[..2], 16).expect("two digits"));
-        bytes.extend_from_slice(part[2..].as_bytes());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
     String::from_utf8(bytes).expect("the text was UTF-8")
 }
