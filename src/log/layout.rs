@@ -7,7 +7,7 @@
 //! |---|---|
 //! | 0 | [`Header`] |
 //! | 1 | time stamp counter |
-//! | 2 | [`Checksum`] of all other words |
+//! | 2 | [`Checksum`] of all other words; until the record is done: of what it had before its text |
 //! | 3… | module path, text |
 //!
 //! Nothing here is a pointer, so that the next boot, even of another build, can read it.
@@ -38,15 +38,6 @@ pub(super) const MIN_WORDS: usize = HEADER_WORDS + words(MAX_MODULE) + 1;
 /// Words that `bytes` bytes need.
 pub(super) const fn words(bytes: usize) -> usize {
     bytes.div_ceil(8)
-}
-
-/// The low `len` bytes of a word, for `len` below 8; all of it for 0, as the last word of a text whose
-/// length is a multiple of 8 is a whole one.
-pub(super) const fn last_word(word: u64, len: usize) -> u64 {
-    match len % 8 {
-        0 => word,
-        rest => word & ((1 << (rest * 8)) - 1),
-    }
 }
 
 /// A record's sequence number and its position, which one word holds: the head, or an entry of the index.
@@ -125,9 +116,14 @@ impl Header {
         )
     }
 
-    /// This header, which must not have a length yet, with one of at most [`MAX_TEXT`].
-    pub(super) const fn with_len(self, len: usize) -> Self {
-        Self(self.0 | (len as u64 & 0xfff) << Self::LEN)
+    /// This header with the text longer by `bytes`; it stays at [`MAX_TEXT`] or below.
+    pub(super) const fn longer_by(self, bytes: usize) -> Self {
+        Self(self.0.wrapping_add((bytes as u64) << Self::LEN))
+    }
+
+    /// The header of the same record when it had no text yet.
+    pub(super) const fn without_len(self) -> Self {
+        Self(self.0 & !(0xfff << Self::LEN))
     }
 
     pub(super) const fn done(self) -> Self {

@@ -1,7 +1,7 @@
 //! A record as a reader sees it.
 
-use super::layout::{CHECKSUM, HEADER_WORDS, Header, MAX_MODULE, Place, last_word, words};
-use super::sync::Ordering;
+use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, words};
+use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 use core::fmt;
 
@@ -78,7 +78,7 @@ impl<'r> Record<'r> {
     }
 
     /// Copies the text from byte `offset` on, as much as there is and as fits; returns how many bytes
-    /// that is. A whole record's text is UTF-8.
+    /// that is. A whole record's text is UTF-8; of a cut one from an earlier boot that is not sure.
     pub fn copy_text(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let count = self.len().saturating_sub(offset).min(buffer.len());
         self.copy(self.header.text_offset(), offset, buffer.get_mut(..count).unwrap_or_default());
@@ -105,17 +105,16 @@ impl<'r> Record<'r> {
 
     pub(super) fn matches_checksum(&self) -> bool {
         let Some(position) = self.position else { return false };
-        let mut sum = self.ring.checksum().with(self.ticks);
-        let end = self.header.words();
-        for offset in HEADER_WORDS..end {
-            let mut word = self.word(position, offset);
-            if offset + 1 == end && !self.is_empty() {
-                // A writer that was cut off may have stored more than its header says.
-                word = last_word(word, self.len());
-            }
-            sum = sum.with(word);
-        }
-        sum.finish(self.header) == self.word(position, CHECKSUM)
+        // Until a record is done only what came before its text is proven.
+        let (header, end) = match self.is_cut() {
+            true => (self.header.without_len(), self.header.text_offset()),
+            false => (self.header, self.header.words()),
+        };
+        let (first, second) = self.ring.span(position.wrapping_add(HEADER_WORDS), end - HEADER_WORDS);
+        let sum = self.ring.seed.with(self.ticks);
+        let add = |sum: Checksum, word: &AtomicU64| sum.with(word.load(Ordering::Relaxed));
+        let sum = second.iter().fold(first.iter().fold(sum, add), add).finish(header);
+        sum == self.ring.load(position.wrapping_add(CHECKSUM), Ordering::Relaxed)
     }
 
     /// Where the record is; position 0 where nothing of it is there yet.
@@ -136,27 +135,22 @@ impl<'r> Record<'r> {
     /// Fills `buffer` from byte `skip` on of what begins at word `start` of the record.
     fn copy(&self, start: usize, skip: usize, buffer: &mut [u8]) {
         let Some(position) = self.position else { return };
-        let mut offset = start + skip / 8;
-        let unaligned = words(skip) * 8 - skip;
-        let (head, rest) = buffer.split_at_mut(unaligned.min(buffer.len()));
-        if !head.is_empty() {
-            let word = self.word(position, offset) >> (skip % 8 * 8);
+        let position = position.wrapping_add(start + skip / 8);
+        let (first, second) = self.ring.span(position, words(skip % 8 + buffer.len()));
+        let mut words = first.iter().chain(second).map(|word| word.load(Ordering::Relaxed));
+        let mut rest = buffer;
+        if skip % 8 != 0 {
+            let word = words.next().unwrap_or_default() >> (skip % 8 * 8);
+            let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
             head.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
-            offset += 1;
         }
-        let (chunks, tail) = rest.as_chunks_mut::<8>();
-        for chunk in chunks {
-            *chunk = self.word(position, offset).to_le_bytes();
-            offset += 1;
-        }
-        if !tail.is_empty() {
-            let word = self.word(position, offset);
-            tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
-        }
-    }
-
-    fn word(&self, position: usize, offset: usize) -> u64 {
-        self.ring.load(position.wrapping_add(offset), Ordering::Relaxed)
+        words.for_each(|word| {
+            let bytes = word.to_le_bytes();
+            match rest.split_off_mut(..8) {
+                Some(chunk) => chunk.copy_from_slice(&bytes),
+                None => rest.iter_mut().zip(bytes).for_each(|(to, from)| *to = from),
+            }
+        });
     }
 }
 

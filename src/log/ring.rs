@@ -1,8 +1,8 @@
 //! The ring itself: how room for a record is reserved, and how a record is found again.
 
-use super::layout::{Checksum, HEADER_WORDS, Header, MAX_WORDS, MIN_WORDS, Place, TICKS};
+use super::layout::{Checksum, Header, MAX_WORDS, MIN_WORDS, Place, TICKS};
 use super::sync::{AtomicU64, Ordering, fence};
-use super::writer::Writer;
+use super::writer::Source;
 use super::{Level, Record};
 use core::fmt;
 
@@ -79,6 +79,10 @@ pub struct Ring<'m> {
     pub(super) header: &'m RingHeader,
     pub(super) index: &'m [AtomicU64],
     pub(super) data: &'m [AtomicU64],
+    /// The largest record in words; 0 where there is no room for any.
+    pub(super) max_words: usize,
+    /// The sum that a record's checksum begins with.
+    pub(super) seed: Checksum,
 }
 
 /// What [`Ring::read`] finds.
@@ -115,7 +119,14 @@ impl<'m> Ring<'m> {
     pub const fn new(header: &'m RingHeader, index: &'m [AtomicU64], data: &'m [AtomicU64]) -> Self {
         let index = index.split_at(power_of_two(index.len(), Self::MAX_INDEX)).0;
         let data = data.split_at(power_of_two(data.len(), Self::MAX_DATA)).0;
-        Self { header, index, data }
+        // So that no record overwrites itself or leaves no room for another.
+        let half = data.len() / 2;
+        let max_words = match half {
+            _ if index.is_empty() || half < MIN_WORDS => 0,
+            MAX_WORDS.. => MAX_WORDS,
+            _ => half,
+        };
+        Self { header, index, data, max_words, seed: Checksum::new(data.len()) }
     }
 
     /// Records a text, in several records where it is longer than 2048 bytes or another writer comes
@@ -124,7 +135,11 @@ impl<'m> Ring<'m> {
     /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,
     /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log.
     pub fn append(&self, level: Level, module: &str, ticks: u64, text: fmt::Arguments<'_>) {
-        Writer::write(self, level, module, ticks, text);
+        let source = Source::new(level, module, ticks);
+        match text.as_str() {
+            Some(text) => source.write(self, text),
+            None => source.format(self, text),
+        }
     }
 
     /// The record of a sequence number.
@@ -253,20 +268,25 @@ impl<'m> Ring<'m> {
         self.data.get(position & self.data.len().wrapping_sub(1))
     }
 
-    /// The sum that a record of this ring begins with.
-    pub(super) fn checksum(&self) -> Checksum {
-        Checksum::new(self.data.len())
+    /// `count` words from a position on, where they do not go on at the beginning of the data.
+    pub(super) fn contiguous(&self, position: usize, count: usize) -> Option<&'m [AtomicU64]> {
+        self.data.get(position & self.data.len().wrapping_sub(1)..)?.get(..count)
     }
 
-    /// The largest record in words: at most half the ring, so that no record overwrites itself or leaves
-    /// no other.
-    pub(super) fn max_words(&self) -> usize {
-        (self.data.len() / 2).min(MAX_WORDS)
+    /// `count` words from a position on: those up to the end of the data, and those that go on at its
+    /// beginning.
+    pub(super) fn span(&self, position: usize, count: usize) -> (&'m [AtomicU64], &'m [AtomicU64]) {
+        if let Some(words) = self.contiguous(position, count) {
+            return (words, &[]);
+        }
+        let start = position & self.data.len().wrapping_sub(1);
+        let first = self.data.get(start..).unwrap_or_default();
+        (first, self.data.get(..count.saturating_sub(first.len())).unwrap_or_default())
     }
 
     /// Reserves `words` words and a sequence number; counts the record as dropped where that fails.
     pub(super) fn reserve(&self, words: usize) -> Option<Place> {
-        if !self.index.is_empty() && self.max_words() >= MIN_WORDS && words >= HEADER_WORDS {
+        if self.max_words != 0 {
             let mut head = self.header.head.load(Ordering::Relaxed);
             for _ in 0..Self::TRIES {
                 let place = Place::unpack(head);

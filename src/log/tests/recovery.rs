@@ -117,7 +117,7 @@ fn sequence_numbers_of_damaged_records_are_not_given_again() {
     let ring = memory.ring();
     (0..5).for_each(|number| append(&ring, &format!("number {number}")));
     // A word of the text of each of the last two records, five words long.
-    [19, 24].map(|word| memory.data[word].fetch_xor(1 << 40, Ordering::Relaxed));
+    [19, 24].into_iter().for_each(|word| _ = memory.data[word].fetch_xor(1 << 40, Ordering::Relaxed));
     let recovery = ring.recover(0);
     assert_eq!((recovery.records, recovery.damaged), (3, 2));
     assert_eq!(recovery.to_string(), "previous boot ended without a goodbye: 3 records, 2 damaged");
