@@ -6,17 +6,14 @@
 #![forbid(unsafe_code)]
 
 use core::fmt;
-use core::ops::Range;
 
 /// One parameter of the command line.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {
-    /// What stands before the `=`, or the whole; never empty.
+    /// What stands before the `=`, or the whole; empty only for a pair of quotes.
     pub name: &'a [u8],
     /// What stands behind the `=`, without its quotes; `None` without a `=`.
     pub value: Option<&'a [u8]>,
-    /// The value's place: byte offsets in the command line, empty at the parameter's end without one.
-    pub value_at: Range<usize>,
 }
 
 impl<'a> Parameter<'a> {
@@ -85,12 +82,11 @@ pub(crate) fn next_word(line: &[u8], from: usize) -> Option<(Parameter<'_>, usiz
     // A `=` in the first place begins a name, as on Linux.
     let equals = word.iter().position(|&byte| byte == b'=').filter(|&equals| equals > 0);
     let parameter = match equals {
-        None => Parameter { name: word, value: None, value_at: end..end },
+        None => Parameter { name: word, value: None },
         Some(equals) => {
-            let mut value_start = start.saturating_add(equals).saturating_add(1);
-            unquote(&mut value_start, &mut end);
-            let value = line.get(value_start..end)?;
-            Parameter { name: word.get(..equals)?, value: Some(value), value_at: value_start..end }
+            let mut value = start.saturating_add(equals).saturating_add(1);
+            unquote(&mut value, &mut end);
+            Parameter { name: word.get(..equals)?, value: Some(line.get(value..end)?) }
         }
     };
     Some((parameter, next))
@@ -133,5 +129,84 @@ impl<'a> Piece<'a> {
     pub fn first(self) -> Self {
         let len = self.text.chars().next().map_or(0, char::len_utf8);
         Self { text: self.text.get(..len).unwrap_or(""), ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The parameters as `(name, value)`.
+    fn split(line: &str) -> Vec<(String, Option<String>)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        parameters(line.as_bytes()).map(|p| (text(p.name), p.value.map(text))).collect()
+    }
+
+    #[test]
+    fn quotes_keep_spaces_together() {
+        let some = |value: &str| Some(String::from(value));
+        for (line, name, value) in [
+            ("quiet", "quiet", None),
+            ("a=", "a", some("")),
+            ("a=b=c", "a", some("b=c")),
+            ("  a=b \t", "a", some("b")),
+            ("a=\"b c\"", "a", some("b c")),
+            ("\"a=b c\"", "a", some("b c")),
+            ("a=\"b c", "a", some("b c")),
+            ("a=b\" \"c", "a", some("b\" \"c")),
+            ("\"a b\"", "a b", None),
+            ("=b", "=b", None),
+        ] {
+            assert_eq!(split(line), [(name.into(), value)], "{line}");
+        }
+        assert_eq!(split("a=\"b\"c=d e")[1].0, "e");
+        assert_eq!(split(""), []);
+    }
+
+    #[test]
+    fn what_follows_two_hyphens_is_not_ours() {
+        assert_eq!(split("a -- b").len(), 1);
+        assert_eq!(split("a --b c").len(), 3);
+        assert_eq!(split("a --=b c").len(), 3);
+    }
+
+    #[test]
+    fn hyphens_and_underscores_are_the_same() {
+        let name = |line: &str| {
+            parameters(line.as_bytes()).next().map(|p| String::from(p.canonical_name(&mut [0; 32])))
+        };
+        assert_eq!(name("log-buf_len=1M"), Some("log_buf_len".into()));
+        assert_eq!(name("a-parameter-whose-name-is-longer-than-ours=1"), Some("".into()));
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_is_split_at_white_space_alone(line in "[a=\" -]{0,40}") {
+            let mut end = 0;
+            while let Some((word, next)) = next_word(line.as_bytes(), end) {
+                prop_assert!(next > end);
+                let text = &line.as_bytes()[end..next];
+                let kept = word.name.len() + word.value.map_or(0, |value| value.len() + 1);
+                // No more than the quotes of a value and of a whole parameter are taken away.
+                prop_assert!((0..=4).contains(&(text.trim_ascii_start().len() - kept)));
+                end = next;
+            }
+            prop_assert!(line.as_bytes()[end..].trim_ascii().is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(line: Vec<u8>) {
+            for parameter in parameters(&line) {
+                prop_assert!(!parameter.to_string().contains(|c: char| c.is_control()));
+            }
+        }
+
+        #[test]
+        fn quoted_values_come_back(values in prop::collection::vec("[a-z =-]{0,9}", 0..9)) {
+            let line: String = values.iter().map(|value| format!(" x=\"{value}\"")).collect();
+            let read: Vec<_> = split(&line).into_iter().filter_map(|(_, value)| value).collect();
+            prop_assert_eq!(read, values);
+        }
     }
 }

@@ -92,18 +92,29 @@ impl BootInfo {
             acpi_rsdp: None,
             problems: Problems::default(),
         };
-        let (protocol, read): (_, fn(&mut Self, u64, &dyn PhysicalMemory) -> Option<()>) = match magic {
-            multiboot1::MAGIC => (Protocol::Multiboot1, multiboot1::read),
-            multiboot2::MAGIC => (Protocol::Multiboot2, multiboot2::read),
-            pvh::MAGIC => (Protocol::Pvh, pvh::read),
-            linux::MAGIC => (Protocol::Linux, linux::read),
+        let whole = match magic {
+            multiboot1::MAGIC => {
+                boot.protocol = Protocol::Multiboot1;
+                multiboot1::read(&mut boot, info, memory)
+            }
+            multiboot2::MAGIC => {
+                boot.protocol = Protocol::Multiboot2;
+                multiboot2::read(&mut boot, info, memory)
+            }
+            pvh::MAGIC => {
+                boot.protocol = Protocol::Pvh;
+                pvh::read(&mut boot, info, memory)
+            }
+            linux::MAGIC => {
+                boot.protocol = Protocol::Linux;
+                linux::read(&mut boot, info, memory)
+            }
             _ => {
                 boot.problems.add(Problem::UnknownMagic);
-                (Protocol::Unknown, |_, _, _| Some(()))
+                Some(())
             }
         };
-        boot.protocol = protocol;
-        if read(&mut boot, info, memory).is_none() {
+        if whole.is_none() {
             boot.problems.add(Problem::NoInformation);
         }
         if boot.memory.regions().is_empty() {
@@ -172,3 +183,6 @@ impl BootInfo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

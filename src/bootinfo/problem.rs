@@ -28,7 +28,7 @@ pub enum Problem {
 }
 
 impl Problem {
-    const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::UnknownMagic,
         Self::NoInformation,
         Self::CommandLineUnreadable,

@@ -151,26 +151,31 @@ impl Parameters {
     };
 
     /// Reads a command line. Of a parameter that is given several times the last valid one counts, but
-    /// `netconsole=` adds up. Each problem is one line for the log, without a line end; the parameter
-    /// is then as if it had not been given. Names that are unknown here are left alone.
+    /// `netconsole=` adds up, and a key that is not valid stops all targets. Names that are unknown
+    /// here are left alone. Each problem is one line for the log, without a line end; the parameter is
+    /// then as if it had not been given.
     pub fn parse(command_line: &[u8], problem: &mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
         let mut parameters = Self::DEFAULT;
         let mut key_is_invalid = false;
         for parameter in cmdline::parameters(command_line) {
-            if parameter.canonical_name(&mut [0; 32]) == "netconsole.key" {
+            if parameter.canonical_name(&mut [0; 32]) == KEY {
                 parameters.key = value::key(parameter.value.unwrap_or_default()).map(Key);
                 key_is_invalid = parameters.key.is_none();
+            } else if swallows_key(&parameter) {
+                key_is_invalid = true;
+                break;
             } else {
                 parameters.set(&parameter, problem);
             }
         }
         if key_is_invalid {
             // What was to be encrypted must not go out in the clear; the value itself is not shown.
+            parameters.key = None;
             parameters.targets = Targets::NONE;
             parameters.input = false;
             problem(format_args!(
-                "netconsole.key: expected 64 hexadecimal digits; no target is started, so that nothing \
-                 goes out in the clear"
+                "{KEY}: expected 64 hexadecimal digits, and no open quotes before it; no target is started, \
+                 so that nothing goes out in the clear"
             ));
         }
         parameters
@@ -262,16 +267,34 @@ fn parse_after(text: &str) -> Result<After, ValueError> {
     }
 }
 
-/// Overwrites the value of every `netconsole.key=` with `*`, so that the line can be logged; also
-/// behind a `--`.
+/// The parameter whose value is a secret.
+const KEY: &str = "netconsole.key";
+
+/// Whether a key is part of another parameter, by a quote that is not closed before it.
+fn swallows_key(parameter: &cmdline::Parameter<'_>) -> bool {
+    parameter.name.ends_with(KEY.as_bytes()) || parameter.value.is_some_and(|value| find_key(value).is_some())
+}
+
+/// The offset of the first `netconsole.key=`.
+fn find_key(text: &[u8]) -> Option<usize> {
+    text.windows(KEY.len().saturating_add(1))
+        .position(|window| window.strip_prefix(KEY.as_bytes()) == Some(&b"="[..]))
+}
+
+/// Overwrites with `*` what follows each `netconsole.key=` in its word, so that the line can be logged;
+/// also behind a `--`, or where open quotes make it a part of another parameter.
 pub fn wipe_keys(command_line: &mut [u8]) {
-    let mut from = 0;
-    while let Some((word, end)) = cmdline::next_word(command_line, from) {
-        from = end;
-        let is_key = word.canonical_name(&mut [0; 32]) == "netconsole.key";
-        let value = word.value_at;
-        if is_key && let Some(value) = command_line.get_mut(value) {
-            value.fill(b'*');
+    let mut start = 0;
+    while let Some((_, end)) = cmdline::next_word(command_line, start) {
+        if let Some(word) = command_line.get_mut(start..end)
+            && let Some(key) = find_key(word)
+        {
+            let secret = word.iter_mut().skip(key.saturating_add(KEY.len()).saturating_add(1));
+            secret.filter(|byte| **byte != b'"').for_each(|byte| *byte = b'*');
         }
+        start = end;
     }
 }
+
+#[cfg(test)]
+mod tests;

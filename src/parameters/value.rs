@@ -16,9 +16,9 @@ pub enum ValueError {
     },
     /// `0`, `1`, `n`, `y`.
     Switch,
-    /// A size in bytes.
+    /// The log ring's size in bytes.
     Size,
-    /// Another place for what the kernel does after the boot log.
+    /// What the kernel does after the boot log.
     After,
     /// A serial port.
     Console,
