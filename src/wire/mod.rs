@@ -21,3 +21,6 @@ pub mod udp;
 
 pub use envelope::{Endpoint, Envelope};
 pub use mac::{MacAddr, MacAddrError};
+
+#[cfg(test)]
+mod tests;
