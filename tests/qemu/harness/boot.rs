@@ -160,8 +160,9 @@ impl Boot {
             if nic.user_network {
                 // A hub between the two, so that the test sees every frame.
                 qemu.args(["-netdev", &cable.netdev("wire"), "-netdev", "user,id=user"]);
-                qemu.args(["-netdev", "hubport,id=port0,hubid=0,netdev=wire"]);
-                qemu.args(["-netdev", "hubport,id=port1,hubid=0,netdev=user"]);
+                // The hub serves its newest port first: the capture has a question before its answer.
+                qemu.args(["-netdev", "hubport,id=port0,hubid=0,netdev=user"]);
+                qemu.args(["-netdev", "hubport,id=port1,hubid=0,netdev=wire"]);
                 qemu.args(["-netdev", &format!("hubport,id=n{index},hubid=0")]);
             } else {
                 qemu.args(["-netdev", &cable.netdev(&format!("n{index}"))]);
