@@ -5,7 +5,8 @@
 //! counts down once, and whenever somebody needs the time the ticks since then are compared.
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
-
+use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::log::Timebase;
 use x86_64::instructions::port::Port;
 
 /// The i8254's input clock in Hz.
@@ -15,6 +16,39 @@ pub const PIT_HZ: u32 = 1_193_182;
 pub fn ticks() -> u64 {
     // SAFETY: RDTSC exists on every 64-bit CPU and nothing forbids it in ring 0.
     unsafe { _rdtsc() }
+}
+
+/// The boot's start in ticks and the frequency in Hz, for the panic path.
+static START: AtomicU64 = AtomicU64::new(0);
+static FREQUENCY: AtomicU64 = AtomicU64::new(0);
+/// What frequencies can be: 1 MHz (QEMU's icount may be slow) to 100 GHz.
+const PLAUSIBLE_HZ: core::ops::RangeInclusive<u64> = 1_000_000..=100_000_000_000;
+
+/// The timebase as last published, whatever the interrupted code was doing. Panic-safe.
+pub fn published() -> Timebase {
+    let start = START.load(Ordering::Relaxed);
+    let mut timebase = Timebase::new(start);
+    let hz = FREQUENCY.load(Ordering::Relaxed);
+    if PLAUSIBLE_HZ.contains(&hz) {
+        timebase.calibrate(start, hz);
+    }
+    timebase
+}
+
+/// A moment in the future. Panic-safe.
+pub struct Deadline(u64);
+
+impl Deadline {
+    /// `micros` from now, by the published frequency.
+    pub fn after(micros: u64) -> Self {
+        let hz = published().hz().max(1_000_000);
+        Self(ticks().saturating_add(micros.saturating_mul(hz / 1_000_000)))
+    }
+
+    /// Whether it has come.
+    pub fn has_come(&self) -> bool {
+        ticks() >= self.0
+    }
 }
 
 /// The ports that this kernel's clock and timer use.
@@ -93,7 +127,14 @@ impl Clock {
             }
             None => Some(Measurement::begin()),
         };
-        Self { timebase, measurement }
+        START.store(start, Ordering::Relaxed);
+        let clock = Self { timebase, measurement };
+        clock.publish();
+        clock
+    }
+
+    fn publish(&self) {
+        FREQUENCY.store(self.timebase.hz(), Ordering::Relaxed);
     }
 
     /// Microseconds since the kernel's entry.
@@ -127,6 +168,7 @@ impl Clock {
             let hz = now.wrapping_sub(measurement.start) * u64::from(PIT_HZ) / u64::from(elapsed);
             self.timebase.calibrate(now, hz);
             measurement.provisional = true;
+            FREQUENCY.store(hz, Ordering::Relaxed);
         }
         if finished {
             self.measurement = None;
@@ -154,5 +196,3 @@ fn frequency_by_cpuid() -> Option<u64> {
     }
     None
 }
-struct Timebase;
-impl Timebase { fn new(_:u64)->Self{Self} fn calibrate(&mut self,_:u64,_:u64){} fn micros(&self,_:u64)->u64{0} fn hz(&self)->u64{0} }
