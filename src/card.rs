@@ -1,15 +1,15 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
 use crate::machine::clock;
-use netconsole::netconsole::target::Interface;
+use core::net::IpAddr;
 use netconsole::netconsole::DeviceName;
-use netconsole::nic::virtio::VirtioPciNet;
+use netconsole::netconsole::target::Interface;
 use netconsole::nic::pci::DeviceFunction;
+use netconsole::nic::virtio::VirtioPciNet;
 use netconsole::nic::{Nic, NicError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
 use netconsole::wire::MacAddr;
-use core::net::IpAddr;
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
 const LINK_INTERVAL: u64 = 10_000;

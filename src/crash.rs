@@ -6,6 +6,7 @@ use crate::memory;
 use core::arch::asm;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
+use netconsole::log::Recovery;
 use netconsole::parameters::{Crash, CrashKind, CrashPlace, Parameters};
 
 /// Places in the code where a crash can wait.
@@ -51,17 +52,23 @@ fn spring(trap: u32) {
     provoke(*kind.unwrap_or(&CrashKind::Panic))
 }
 
+/// The crash that the command line asks for; none where the boot before crashed, or a machine that
+/// starts again with the same command line would crash for ever.
+fn wanted(parameters: &Parameters, recovery: &Recovery) -> Option<Crash> {
+    parameters.crash.filter(|_| recovery.records == 0 || recovery.goodbye)
+}
+
 /// Crashes here, before any card is up, where the command line says so.
-pub fn early(parameters: &Parameters) {
-    if let Some(Crash { kind, place: Some(CrashPlace::Early) }) = parameters.crash {
-        log::warn!("crash: provoking {} before any card is up", kind.as_str());
+pub fn early(parameters: &Parameters, recovery: &Recovery) {
+    if let Some(crash @ Crash { kind, place: Some(CrashPlace::Early) }) = wanted(parameters, recovery) {
+        log::warn!("crash: provoking {crash}");
         provoke(kind)
     }
 }
 
 /// Crashes where the command line says so, after the boot log has gone out.
-pub fn now(kernel: &mut Kernel) {
-    let Some(crash) = kernel.parameters.crash else { return };
+pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
+    let Some(crash) = wanted(kernel.parameters, recovery) else { return };
     log::warn!("crash: provoking {crash}");
     let kind = crash.kind;
     match crash.place {
@@ -136,8 +143,12 @@ fn provoke(kind: CrashKind) -> ! {
     // machine) before anything else that Rust relies on could go on; none returns.
     unsafe {
         match kind {
-            CrashKind::Exception => asm!("mov qword ptr [{address}], 1", "ud2", address = in(reg) 0u64, options(noreturn)),
-            CrashKind::DivideError => asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", "ud2", options(noreturn)),
+            CrashKind::Exception => {
+                asm!("mov qword ptr [{address}], 1", "ud2", address = in(reg) 0u64, options(noreturn))
+            }
+            CrashKind::DivideError => {
+                asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", "ud2", options(noreturn))
+            }
             CrashKind::InvalidOpcode => asm!("ud2", options(noreturn)),
             CrashKind::GeneralProtection => {
                 asm!("mov rax, [{address}]", "ud2", address = in(reg) NON_CANONICAL, options(noreturn))
@@ -148,8 +159,12 @@ fn provoke(kind: CrashKind) -> ! {
                 asm!("mov byte ptr [{constant}], 1", "ud2", constant = in(reg) KINDS_ARE_CONSTANT.as_ptr(), options(noreturn))
             }
             CrashKind::ExhaustStack => asm!("2: push rax", "jmp 2b", options(noreturn)),
-            CrashKind::CorruptStack => asm!("push {garbage}", "ret", garbage = in(reg) u64::from_ne_bytes([PATTERN; 8]), options(noreturn)),
-            CrashKind::UnalignedSse => asm!("and rsp, -16", "movaps xmm0, [rsp + 1]", "ud2", options(noreturn)),
+            CrashKind::CorruptStack => {
+                asm!("push {garbage}", "ret", garbage = in(reg) u64::from_ne_bytes([PATTERN; 8]), options(noreturn))
+            }
+            CrashKind::UnalignedSse => {
+                asm!("and rsp, -16", "movaps xmm0, [rsp + 1]", "ud2", options(noreturn))
+            }
             // The page fault finds no stack: RSP is unusable, and its own entry is taken away.
             CrashKind::DoubleFault => crate::machine::descriptors::break_page_fault(),
             CrashKind::TripleFault => power::triple_fault(),

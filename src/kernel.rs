@@ -57,7 +57,8 @@ impl Kernel {
     /// them from here on.
     pub fn add_targets(&mut self) {
         let now = self.clock.now();
-        for ((number, config), slot) in (0u8..).zip(self.parameters.targets.as_slice()).zip(&mut self.targets) {
+        for ((number, config), slot) in (0u8..).zip(self.parameters.targets.as_slice()).zip(&mut self.targets)
+        {
             let mut target = Target::new(TargetName::of_command_line(number), *config);
             target.enable(now);
             *slot = Some(target);
@@ -82,7 +83,10 @@ impl Kernel {
             }
             for (address, length) in device.memory_ranges() {
                 if let Err(error) = address_space.map_device(address, length) {
-                    return log::error!("{}: can't map its registers at {address:#x}: {error}", device.function);
+                    return log::error!(
+                        "{}: can't map its registers at {address:#x}: {error}",
+                        device.function
+                    );
                 }
             }
             let (Some(slot), Some(memory), Some(storage), Some(name)) =
@@ -123,9 +127,12 @@ impl Kernel {
             let busy = self.poll();
             let end = memory::ring().end();
             let waits = |target: &Target| target.is_running() && target.taken() < end;
-            let log_waits = self.cards.iter().flatten().filter(|card| card.link_is_up()).any(|card| {
-                targets_of(&mut self.targets, card).any(|target| waits(target))
-            });
+            let log_waits = self
+                .cards
+                .iter()
+                .flatten()
+                .filter(|card| card.link_is_up())
+                .any(|card| targets_of(&mut self.targets, card).any(|target| waits(target)));
             if !busy && !log_waits {
                 return;
             }
@@ -148,7 +155,11 @@ impl Kernel {
         }
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
         for target in self.targets.iter_mut().flatten() {
-            let card = self.cards.iter_mut().flatten().find(|card| target.config.device.is(card.name.as_str(), card.mac()));
+            let card = self
+                .cards
+                .iter_mut()
+                .flatten()
+                .find(|card| target.config.device.is(card.name.as_str(), card.mac()));
             let mut interface = card.map(|card| card.interface());
             target.advance(interface.as_mut(), now, carrier_timeout);
         }

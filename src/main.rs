@@ -30,11 +30,11 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let mut kernel = Kernel::new(Clock::new(entered), parameters);
     start::introduce(boot, parameters, &log);
     kernel.add_targets();
-    crash::early(parameters);
+    crash::early(parameters, &log.recovery);
     kernel.find_cards(address_space);
     kernel.start_targets();
     flood::run(&mut kernel);
     kernel.drain();
-    crash::now(&mut kernel);
+    crash::now(&mut kernel, &log.recovery);
     after::boot(kernel)
 }

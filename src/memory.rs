@@ -6,8 +6,8 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Recovery, Ring, RingHeader};
-use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
 use netconsole::netconsole::MAX_TARGETS;
+use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
 use netconsole::nic::virtio::{PanicMemory, VirtioNetMemory};
 use netconsole::stack::Storage;
 
@@ -76,7 +76,8 @@ fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
     unsafe {
         let header = &*core::ptr::with_exposed_provenance::<RingHeader>(address);
         let words_at = address + size_of::<RingHeader>();
-        let words = core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words);
+        let words =
+            core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words);
         let (index, data) = words.split_at(index_words(size));
         let ring: *mut MaybeUninit<Ring<'static>> = &raw mut LARGE_RING;
         (*ring).write(Ring::new(header, index, data));
@@ -94,7 +95,8 @@ pub fn cards() -> core::slice::IterMut<'static, VirtioNetMemory> {
     unsafe { &mut *&raw mut CARD_MEMORY }.iter_mut()
 }
 
-static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] = [const { MaybeUninit::uninit() }; MAX_NICS];
+static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =
+    [const { MaybeUninit::uninit() }; MAX_NICS];
 
 /// What each card's DHCP client borrows. To be called once.
 pub fn dhcp_storage() -> core::slice::IterMut<'static, MaybeUninit<Storage<'static>>> {

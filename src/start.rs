@@ -24,7 +24,8 @@ pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
 
 /// What is known of the log when it begins.
 pub struct Log {
-    recovery: Recovery,
+    /// What the boot before left in it.
+    pub recovery: Recovery,
     /// The ring's size in bytes; `None` where there was no memory for the one that was asked for.
     size: Option<usize>,
 }

@@ -4,6 +4,7 @@
 //! CPU or hypervisor says it, else it is measured against the i8254 while the boot goes on: channel 2
 //! counts down once, and whenever somebody needs the time the ticks since then are compared.
 
+use crate::memory;
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
 use netconsole::log::Timebase;
@@ -119,22 +120,23 @@ impl Measurement {
 impl Clock {
     /// The clock, counting from `start` ticks: the kernel's entry.
     pub fn new(start: u64) -> Self {
-        let mut timebase = Timebase::new(start);
-        let measurement = match frequency_by_cpuid() {
-            Some(hz) => {
-                timebase.calibrate(start, hz);
-                None
-            }
-            None => Some(Measurement::begin()),
-        };
         START.store(start, Ordering::Relaxed);
-        let clock = Self { timebase, measurement };
-        clock.publish();
+        let mut clock = Self { timebase: Timebase::new(start), measurement: None };
+        match frequency_by_cpuid() {
+            Some(hz) => {
+                log::info!("clock: {} MHz, says the CPU", hz / 1_000_000);
+                clock.calibrate(start, hz);
+            }
+            None => clock.measurement = Some(Measurement::begin()),
+        }
         clock
     }
 
-    fn publish(&self) {
-        FREQUENCY.store(self.timebase.hz(), Ordering::Relaxed);
+    /// Takes a frequency from `now` ticks on, for this boot, the panic path and the boots to come.
+    fn calibrate(&mut self, now: u64, hz: u64) {
+        self.timebase.calibrate(now, hz);
+        FREQUENCY.store(hz, Ordering::Relaxed);
+        memory::ring().set_frequency(hz);
     }
 
     /// Microseconds since the kernel's entry.
@@ -149,11 +151,6 @@ impl Clock {
         &self.timebase
     }
 
-    /// The frequency in Hz as far as it is known.
-    pub fn frequency(&self) -> u64 {
-        self.timebase.hz()
-    }
-
     /// Compares both counters if that improves the frequency now. Never waits.
     fn measure(&mut self) {
         let Some(measurement) = &mut self.measurement else { return };
@@ -164,14 +161,16 @@ impl Clock {
             return;
         };
         let finished = elapsed >= Measurement::LONG_ENOUGH;
-        if finished || (elapsed >= Measurement::SHORTEST && !measurement.provisional) {
-            let hz = now.wrapping_sub(measurement.start) * u64::from(PIT_HZ) / u64::from(elapsed);
-            self.timebase.calibrate(now, hz);
-            measurement.provisional = true;
-            FREQUENCY.store(hz, Ordering::Relaxed);
+        if !finished && (elapsed < Measurement::SHORTEST || measurement.provisional) {
+            return;
         }
+        measurement.provisional = true;
+        let ticks = now.wrapping_sub(measurement.start);
+        let hz = ticks.saturating_mul(PIT_HZ.into()) / u64::from(elapsed);
+        self.calibrate(now, hz);
         if finished {
             self.measurement = None;
+            log::info!("clock: {} MHz, measured", hz / 1_000_000);
         }
     }
 }
@@ -183,7 +182,8 @@ fn frequency_by_cpuid() -> Option<u64> {
     let highest = __cpuid(0).eax;
     if highest >= 0x15 {
         let leaf = __cpuid(0x15);
-        let (denominator, numerator, crystal) = (u64::from(leaf.eax), u64::from(leaf.ebx), u64::from(leaf.ecx));
+        let (denominator, numerator, crystal) =
+            (u64::from(leaf.eax), u64::from(leaf.ebx), u64::from(leaf.ecx));
         if denominator != 0 && numerator != 0 && crystal != 0 {
             return Some(crystal * numerator / denominator);
         }

@@ -33,9 +33,8 @@ const VECTOR_MACHINE_CHECK: usize = 18;
 pub fn load() {
     // SAFETY: this runs once, on the only CPU, with interrupts off, and nothing else names these
     // statics, so the references are exclusive; the tables stay as they are from here on.
-    let (gdt, tss, idt, panic_idt) = unsafe {
-        (&mut *&raw mut GDT, &mut *&raw mut TSS, &mut *&raw mut IDT, &mut *&raw mut PANIC_IDT)
-    };
+    let (gdt, tss, idt, panic_idt) =
+        unsafe { (&mut *&raw mut GDT, &mut *&raw mut TSS, &mut *&raw mut IDT, &mut *&raw mut PANIC_IDT) };
     for (index, end) in [
         (EXCEPTION, stacks::EXCEPTION.end()),
         (DOUBLE_FAULT, stacks::DOUBLE_FAULT.end()),
@@ -60,10 +59,9 @@ pub fn load() {
             VECTOR_DOUBLE_FAULT => (exceptions::entry_address(vector), DOUBLE_FAULT),
             _ => (exceptions::entry_address(vector), EXCEPTION),
         };
-        for (entry, address, stack) in [
-            (entry, address, stack),
-            (in_panic, exceptions::panic_entry_address(vector), PANIC_EXCEPTION),
-        ] {
+        for (entry, address, stack) in
+            [(entry, address, stack), (in_panic, exceptions::panic_entry_address(vector), PANIC_EXCEPTION)]
+        {
             // SAFETY: the address is an entry of boot/exceptions.s or timer.s, which keeps to the
             // CPU's convention for interrupts, and the index is one of the stacks set above.
             unsafe {

@@ -16,6 +16,8 @@ impl PhysicalMemory for Physical {
         // SAFETY: the range is mapped (4 GiB are, one to one), outside everything that the kernel
         // writes to, and nothing else runs that could change it. The ring's memory is not written
         // before the loader's structures have been read.
-        Some(unsafe { core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address as usize), len) })
+        Some(unsafe {
+            core::slice::from_raw_parts(core::ptr::with_exposed_provenance(address as usize), len)
+        })
     }
 }

@@ -43,7 +43,11 @@ enum State {
     /// Given up, until it is enabled again.
     Failed,
     /// Waiting since a time in µs; `told` once it took long enough to log it.
-    Waiting { need: Need, since: u64, told: bool },
+    Waiting {
+        need: Need,
+        since: u64,
+        told: bool,
+    },
     Running(Route),
 }
 
@@ -318,7 +322,13 @@ impl Target {
 
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. The card is to be kicked afterwards.
-    pub fn ship(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: &LogFilter, nic: &mut dyn Nic) -> Shipped {
+    pub fn ship(
+        &mut self,
+        ring: &Ring<'_>,
+        timebase: &Timebase,
+        filter: &LogFilter,
+        nic: &mut dyn Nic,
+    ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let style = Style::new(self.config.format, filter.time);
         for _ in 0..Self::FRAMES_PER_TURN {
@@ -381,7 +391,11 @@ impl Target {
     fn tell_loss(&mut self) {
         if self.lost > 0 {
             self.counters.lost += self.lost;
-            log::warn!("netconsole: {}: {} records were overwritten before they could be sent", self.name, self.lost);
+            log::warn!(
+                "netconsole: {}: {} records were overwritten before they could be sent",
+                self.name,
+                self.lost
+            );
             self.lost = 0;
         }
     }

@@ -100,7 +100,12 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
             });
             let Some((frame, len)) = answer else { continue };
             let frame = frame.get(..len).unwrap_or_default();
-            let targets = || plan.targets.iter().enumerate().filter_map(|(number, target)| Some((number, target.as_ref()?)));
+            let targets = || {
+                plan.targets
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(number, target)| Some((number, target.as_ref()?)))
+            };
             let on_this_card = || targets().filter(|(_, target)| usize::from(target.nic) == place);
             for (_, target) in on_this_card() {
                 if ship::transmit(nic, &mut |to| reply(frame, mac, target.source.ip, to).unwrap_or(0)) {
@@ -113,7 +118,8 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
                 dmesg_to = dmesg_to.or_else(|| {
                     on_this_card()
                         .find(|(_, target)| {
-                            target.destination.ip == received.source.ip && target.source.port == received.destination.port
+                            target.destination.ip == received.source.ip
+                                && target.source.port == received.destination.port
                         })
                         .map(|(number, _)| number)
                 });
@@ -130,7 +136,9 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
 /// The answer to an ARP request or a neighbour solicitation for `ip`, if `frame` is one.
 fn reply(frame: &[u8], mac: MacAddr, ip: IpAddr, to: &mut [u8]) -> Option<usize> {
     match ip {
-        IpAddr::V4(ip) => arp::parse(frame).filter(|packet| packet.target_ip == ip)?.answer(mac)?.write(None, to),
+        IpAddr::V4(ip) => {
+            arp::parse(frame).filter(|packet| packet.target_ip == ip)?.answer(mac)?.write(None, to)
+        }
         IpAddr::V6(ip) => match ndp::parse(frame)? {
             ndp::Message::Solicitation(question) if question.target == ip => question.answer(mac, None, to),
             _ => None,

@@ -34,7 +34,9 @@ impl Line {
     pub fn hex(&mut self, value: u64, digits: u32) -> &mut Self {
         for digit in (0..digits.min(16)).rev() {
             let nibble = value.unbounded_shr(digit.saturating_mul(4)) & 0xf;
-            if let Some(character) = u32::try_from(nibble).ok().and_then(|nibble| char::from_digit(nibble, 16)) {
+            if let Some(character) =
+                u32::try_from(nibble).ok().and_then(|nibble| char::from_digit(nibble, 16))
+            {
                 self.text(character.encode_utf8(&mut [0; 4]));
             }
         }

@@ -22,7 +22,7 @@ use crate::machine::{descriptors, stacks};
 use crate::memory;
 use core::arch::asm;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicU64, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use x86_64::instructions::interrupts;
 
 /// Why the kernel died.
@@ -144,7 +144,27 @@ fn registers_here() -> Frame {
         );
     }
     Frame {
-        r15, r14, r13, r12, r11: 0, r10: 0, r9: 0, r8: 0, rbp, rdi: 0, rsi: 0, rdx: 0, rcx: 0, rbx, rax: 0,
-        vector: NMI, error: 0, rip, cs: 8, rflags, rsp, ss: 0,
+        r15,
+        r14,
+        r13,
+        r12,
+        r11: 0,
+        r10: 0,
+        r9: 0,
+        r8: 0,
+        rbp,
+        rdi: 0,
+        rsi: 0,
+        rdx: 0,
+        rcx: 0,
+        rbx,
+        rax: 0,
+        vector: NMI,
+        error: 0,
+        rip,
+        cs: 8,
+        rflags,
+        rsp,
+        ss: 0,
     }
 }

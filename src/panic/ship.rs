@@ -5,15 +5,15 @@ use super::{Cause, line::Line, report_begins};
 use crate::machine::clock::{self, Deadline};
 use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
+use core::net::Ipv4Addr;
 use netconsole::log::{Level, Read};
 use netconsole::netconsole::format::{self, Style};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, TargetConfig};
-use netconsole::nic::virtio::PanicNic;
 use netconsole::nic::pci::{self, DeviceFunction};
+use netconsole::nic::virtio::PanicNic;
 use netconsole::nic::{Nic, TransmitError};
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
-use core::net::Ipv4Addr;
 
 /// How often a card is reset before it is given up.
 const TRIES: usize = 3;
@@ -72,7 +72,9 @@ impl Cards {
         for (number, target) in self.plan.targets.iter().enumerate() {
             let Some(target) = target else { continue };
             let begin = from(number, target);
-            let Some(nic) = self.nics.get_mut(usize::from(target.nic)).and_then(Option::as_mut) else { continue };
+            let Some(nic) = self.nics.get_mut(usize::from(target.nic)).and_then(Option::as_mut) else {
+                continue;
+            };
             let end = send_records(nic, target, begin);
             if let Some(position) = memory::POSITIONS.get(number) {
                 position.set(end);
