@@ -8,6 +8,8 @@
 mod layout;
 mod level;
 mod logger;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod record;
 mod recovery;
 mod ring;

@@ -63,7 +63,7 @@ impl Timebase {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::Timebase;
     use proptest::prelude::*;

@@ -23,17 +23,28 @@ impl<'s> Source<'s> {
 
     /// Records a text that is known as a whole.
     pub(super) fn write(self, ring: &Ring<'_>, text: &str) {
-        let mut text = text.strip_suffix('\n').unwrap_or(text);
-        let mut continuation = false;
-        while let Some(mut record) = Open::begin(ring, &self, text.len(), continuation) {
-            let (fits, rest) = split(text, record.room);
-            record.add_whole(ring, fits.as_bytes());
-            record.finish(ring);
-            if rest.is_empty() {
-                return;
-            }
-            (text, continuation) = (rest, true);
+        let rest = self.write_part(ring, text.strip_suffix('\n').unwrap_or(text), false);
+        if !rest.is_empty() {
+            self.write_rest(ring, rest);
         }
+    }
+
+    #[cold]
+    fn write_rest(&self, ring: &Ring<'_>, mut rest: &str) {
+        while !rest.is_empty() {
+            rest = self.write_part(ring, rest, true);
+        }
+    }
+
+    /// Writes one record and returns the text that is left: none where the ring has no room at all.
+    #[inline(always)]
+    fn write_part<'t>(&self, ring: &Ring<'_>, text: &'t str, continuation: bool) -> &'t str {
+        let Some(mut record) = Open::begin(ring, self, text.len(), continuation) else { return "" };
+        let (fits, rest) = if text.len() <= record.room { (text, "") } else { split(text, record.room) };
+        record.add_padded(ring, fits.as_bytes());
+        record.header = record.header.longer_by(fits.len());
+        record.finish(ring);
+        rest
     }
 
     /// Records a text as it is formatted.
@@ -56,10 +67,8 @@ fn last_part(module: &str) -> &str {
 }
 
 /// As many whole characters as `room` bytes hold, and the others.
+#[cold]
 fn split(text: &str, room: usize) -> (&str, &str) {
-    if text.len() <= room {
-        return (text, "");
-    }
     text.split_at_checked(text.floor_char_boundary(room)).unwrap_or((text, ""))
 }
 
@@ -202,38 +211,17 @@ impl Open {
         }
     }
 
-    /// Adds all the text that the record will have, for which there must be room.
-    #[inline(always)]
-    fn add_whole(&mut self, ring: &Ring<'_>, text: &[u8]) {
-        self.add_padded(ring, text);
-        self.header = self.header.longer_by(text.len());
-    }
-
     /// Adds bytes and ends with a whole word, its rest filled with zero bytes. There must be no partial
     /// word before.
     #[inline(always)]
     fn add_padded(&mut self, ring: &Ring<'_>, bytes: &[u8]) {
         let (chunks, rest) = bytes.as_chunks::<8>();
-        let count = words(bytes.len());
-        let Some((slots, last)) =
-            ring.contiguous(self.next, count).and_then(|slots| slots.split_at_checked(chunks.len()))
-        else {
-            self.add_bytes(ring, bytes);
-            return self.complete_word(ring);
-        };
-        let mut checksum = self.checksum;
-        for (slot, &chunk) in slots.iter().zip(chunks) {
-            let word = u64::from_le_bytes(chunk);
-            slot.store(word, Ordering::Relaxed);
-            checksum = checksum.with(word);
+        for &chunk in chunks {
+            self.add_word(ring, u64::from_le_bytes(chunk));
         }
-        if let Some(slot) = last.first() {
-            let word = low_bytes(bytes, rest);
-            slot.store(word, Ordering::Relaxed);
-            checksum = checksum.with(word);
+        if !rest.is_empty() {
+            self.add_word(ring, low_bytes(bytes, rest));
         }
-        self.checksum = checksum;
-        self.next = self.next.wrapping_add(count);
     }
 
     /// Adds text, for which there must be room.
@@ -295,6 +283,7 @@ impl Open {
         }
     }
 
+    #[inline(always)]
     fn add_word(&mut self, ring: &Ring<'_>, word: u64) {
         ring.store(self.next, word, Ordering::Relaxed);
         self.checksum = self.checksum.with(word);
