@@ -92,7 +92,7 @@ static mut PANIC_MEMORY: [PanicMemory; MAX_NICS] = [const { PanicMemory::new() }
 /// The queues and buffers of all cards. To be called once.
 pub fn cards() -> core::slice::IterMut<'static, VirtioNetMemory> {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
-    unsafe { &mut *&raw mut CARD_MEMORY }.iter_mut()
+    unsafe { (&raw mut CARD_MEMORY).as_mut_unchecked() }.iter_mut()
 }
 
 static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =
@@ -101,7 +101,7 @@ static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =
 /// What each card's DHCP client borrows. To be called once.
 pub fn dhcp_storage() -> core::slice::IterMut<'static, MaybeUninit<Storage<'static>>> {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
-    unsafe { &mut *&raw mut DHCP_STORAGE }.iter_mut()
+    unsafe { (&raw mut DHCP_STORAGE).as_mut_unchecked() }.iter_mut()
 }
 
 /// Overwrites the queues and buffers of all cards, for provoking that crash.
@@ -115,7 +115,7 @@ pub fn overwrite_cards(pattern: u8) {
 /// calls it once, and none comes back to an earlier one.
 pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
     // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
-    unsafe { &mut *&raw mut PANIC_MEMORY }.iter_mut()
+    unsafe { (&raw mut PANIC_MEMORY).as_mut_unchecked() }.iter_mut()
 }
 
 /// What the panic path knows of the targets.

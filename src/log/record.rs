@@ -139,7 +139,7 @@ impl<'r> Record<'r> {
         let (first, second) = self.ring.span(position, words(skip % 8 + buffer.len()));
         let mut words = first.iter().chain(second).map(|word| word.load(Ordering::Relaxed));
         let mut rest = buffer;
-        if skip % 8 != 0 {
+        if !skip.is_multiple_of(8) {
             let word = words.next().unwrap_or_default() >> (skip % 8 * 8);
             let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
             head.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);

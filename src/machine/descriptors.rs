@@ -33,8 +33,14 @@ const VECTOR_MACHINE_CHECK: usize = 18;
 pub fn load() {
     // SAFETY: this runs once, on the only CPU, with interrupts off, and nothing else names these
     // statics, so the references are exclusive; the tables stay as they are from here on.
-    let (gdt, tss, idt, panic_idt) =
-        unsafe { (&mut *&raw mut GDT, &mut *&raw mut TSS, &mut *&raw mut IDT, &mut *&raw mut PANIC_IDT) };
+    let (gdt, tss, idt, panic_idt) = unsafe {
+        (
+            (&raw mut GDT).as_mut_unchecked(),
+            (&raw mut TSS).as_mut_unchecked(),
+            (&raw mut IDT).as_mut_unchecked(),
+            (&raw mut PANIC_IDT).as_mut_unchecked(),
+        )
+    };
     for (index, end) in [
         (EXCEPTION, stacks::EXCEPTION.end()),
         (DOUBLE_FAULT, stacks::DOUBLE_FAULT.end()),

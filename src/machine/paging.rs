@@ -82,8 +82,13 @@ impl fmt::Display for MapError {
 pub fn protect() -> AddressSpace {
     // SAFETY: this runs once, on the only CPU, with interrupts off; no other reference to the tables
     // exists (the boot code used them before), so these are exclusive.
-    let (small, directories, spares) =
-        unsafe { (&mut *&raw mut SMALL_TABLES, &mut *&raw mut PAGE_DIRECTORIES, &mut *&raw mut SPARES) };
+    let (small, directories, spares) = unsafe {
+        (
+            (&raw mut SMALL_TABLES).as_mut_unchecked(),
+            (&raw mut PAGE_DIRECTORIES).as_mut_unchecked(),
+            (&raw mut SPARES).as_mut_unchecked(),
+        )
+    };
     let pages = small.iter_mut().flat_map(|table| table.iter_mut());
     for (address, entry) in (0u64..).step_by(PAGE as usize).zip(pages) {
         let rights = rights(address);
@@ -125,7 +130,7 @@ impl AddressSpace {
     fn map_large(&mut self, address: u64) -> Result<(), MapError> {
         let index = |shift: u32| (address >> shift) as usize & 0x1ff;
         // SAFETY: CR3 holds ROOT_TABLE, and `self` is the only way to the tables after `protect`.
-        let root = unsafe { &mut *&raw mut ROOT_TABLE };
+        let root = unsafe { (&raw mut ROOT_TABLE).as_mut_unchecked() };
         let pointers = self.next_table(&mut root[index(39)])?;
         let directory = self.next_table(&mut pointers[index(30)])?;
         let entry = &mut directory[index(21)];

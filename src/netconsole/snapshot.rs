@@ -331,7 +331,7 @@ mod tests {
             let snapshot = Snapshot::new();
             for plan in &plans {
                 snapshot.publish(plan);
-                prop_assert_eq!(snapshot.read().as_ref(), Some(plan));
+                prop_assert_eq!(snapshot.read(), Some(*plan));
             }
         }
 
