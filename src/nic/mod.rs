@@ -1,5 +1,8 @@
 //! Network cards: the trait that the rest of the kernel sees, and the polled drivers behind it.
 
+pub mod pci;
+pub mod virtio;
+
 use crate::wire::MacAddr;
 use core::fmt;
 
@@ -47,6 +50,8 @@ pub enum TransmitError {
 pub enum NicError {
     /// It did not come out of reset in time.
     ResetTimeout,
+    /// A group of registers is missing, or not within a memory BAR that has an address.
+    NoRegisters(&'static str),
     /// It does not offer a feature that the driver needs.
     MissingFeature(&'static str),
     /// It refused the features that the driver chose.
@@ -61,6 +66,9 @@ impl fmt::Display for NicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ResetTimeout => write!(f, "it did not come out of reset in time"),
+            Self::NoRegisters(group) => {
+                write!(f, "its {group} registers are missing or have no valid address")
+            }
             Self::MissingFeature(feature) => write!(f, "it does not offer {feature}"),
             Self::FeaturesRefused => write!(f, "it refused the features that it offered"),
             Self::NoQueue(queue) => write!(f, "its queue {queue} is missing or too small"),

@@ -1,0 +1,382 @@
+//! The network device (virtio 1.2, section 5.1), polled, on any transport: one queue each way, no
+//! offloads, header and frame in one descriptor.
+
+use super::virtqueue::{BUFFER_SIZE, DeviceFault, Direction, QueueMemory, Virtqueue};
+use crate::nic::{Nic, NicError, TransmitError};
+use crate::wire::MacAddr;
+use virtio_drivers::transport::{DeviceStatus, Transport};
+use zerocopy::{FromBytes, IntoBytes};
+
+/// Feature bits, sections 5.1.3 and 6.
+mod feature {
+    pub const MTU: u64 = 1 << 3;
+    pub const MAC: u64 = 1 << 5;
+    pub const STATUS: u64 = 1 << 16;
+    pub const EVENT_IDX: u64 = 1 << 29;
+    pub const VERSION_1: u64 = 1 << 32;
+    /// Addresses are the platform's, which are physical ones here too: no IOMMU is turned on.
+    pub const ACCESS_PLATFORM: u64 = 1 << 33;
+    /// Memory is ordered as for a device in silicon, which x86 does for cached memory.
+    pub const ORDER_PLATFORM: u64 = 1 << 36;
+}
+
+/// What a card that offers nothing else can send with.
+pub(super) const PANIC_FEATURES: u64 =
+    feature::VERSION_1 | feature::MAC | feature::ACCESS_PLATFORM | feature::ORDER_PLATFORM;
+/// What is taken where it is offered.
+pub(super) const FEATURES: u64 = PANIC_FEATURES | feature::MTU | feature::STATUS | feature::EVENT_IDX;
+
+/// Section 5.1.4, offsets in `struct virtio_net_config`.
+mod config {
+    pub const MAC: usize = 0;
+    pub const STATUS: usize = 6;
+    pub const MTU: usize = 10;
+}
+/// Section 5.1.4.
+const STATUS_LINK_UP: u16 = 1;
+
+/// Section 5.1.2.
+const RECEIVE_QUEUE: u16 = 0;
+const TRANSMIT_QUEUE: u16 = 1;
+
+/// Section 5.1.6: `struct virtio_net_hdr` with `num_buffers`, as of VERSION_1. All zero without offloads.
+const HEADER: usize = 12;
+/// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
+const ETHERNET_HEADER: usize = 14;
+/// RFC 894: the largest IP packet on Ethernet; the buffers are made for it.
+const ETHERNET_MTU: u16 = 1500;
+/// RFC 791: every link carries this.
+const MINIMUM_MTU: u16 = 68;
+
+/// How often the status is read until the device must have come out of reset. A read is an access over
+/// the bus, at least a tenth of a microsecond on a machine and several in a VM: 10 ms and more, where
+/// devices take microseconds. A count needs no clock, which may not run yet, or not any more.
+const RESET_READS: u32 = 100_000;
+/// How often the configuration is read until its generation stays the same meanwhile.
+const CONFIG_READS: u32 = 16;
+
+/// The queues and buffers of one card, which has them for good.
+#[repr(C)]
+pub struct CardMemory<const TX: usize, const RX: usize> {
+    transmit: QueueMemory<TX>,
+    receive: QueueMemory<RX>,
+    received: [u8; BUFFER_SIZE],
+}
+
+impl<const TX: usize, const RX: usize> CardMemory<TX, RX> {
+    /// All zero, so that a static one takes no place in the image.
+    #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
+    pub const fn new() -> Self {
+        Self { transmit: QueueMemory::new(), receive: QueueMemory::new(), received: [0; BUFFER_SIZE] }
+    }
+}
+
+/// A virtio network card with `TX` transmit and `RX` receive buffers.
+pub struct VirtioNet<T: Transport, const TX: usize, const RX: usize> {
+    transport: T,
+    transmit: Virtqueue<TX>,
+    receive: Virtqueue<RX>,
+    /// A received frame is copied here before anything looks at it: the device can't change it then,
+    /// and has its buffer back at once.
+    received: &'static mut [u8; BUFFER_SIZE],
+    /// The features to be taken where they are offered.
+    wanted: u64,
+    features: u64,
+    own_mac: MacAddr,
+    mac: MacAddr,
+    mtu: u16,
+    runts: u64,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// It was not started, it broke the rules, or it asked for a reset.
+    Broken,
+}
+
+impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
+    /// A card that [`restart`](Nic::restart) will bring up with the `wanted` features where it offers
+    /// them. `own_mac` is taken where it has no usable address. Touches nothing of the device.
+    pub(super) fn new(
+        transport: T,
+        wanted: u64,
+        own_mac: MacAddr,
+        memory: &'static mut CardMemory<TX, RX>,
+    ) -> Self {
+        Self {
+            transport,
+            transmit: Virtqueue::new(&mut memory.transmit, Direction::ToDevice),
+            receive: Virtqueue::new(&mut memory.receive, Direction::FromDevice),
+            received: &mut memory.received,
+            wanted,
+            features: 0,
+            own_mac,
+            mac: own_mac,
+            mtu: ETHERNET_MTU,
+            runts: 0,
+            state: State::Broken,
+        }
+    }
+
+    /// How many received frames were dropped because they were shorter than an Ethernet header.
+    pub const fn runts(&self) -> u64 {
+        self.runts
+    }
+
+    /// Section 3.1.1, steps 1 to 8.
+    fn bring_up(&mut self) -> Result<(), NicError> {
+        self.reset()?;
+        let mut status = DeviceStatus::ACKNOWLEDGE;
+        self.transport.set_status(status);
+        status |= DeviceStatus::DRIVER;
+        self.transport.set_status(status);
+
+        self.negotiate(status)?;
+        status |= DeviceStatus::FEATURES_OK;
+
+        let event_index = self.has(feature::EVENT_IDX);
+        self.transmit.reset(event_index);
+        self.receive.reset(event_index);
+        for id in 0..self.transmit.size() {
+            if let Some(header) = self.transmit.buffer(id).and_then(|buffer| buffer.get_mut(..HEADER)) {
+                header.fill(0);
+            }
+        }
+        set_queue(&mut self.transport, RECEIVE_QUEUE, &self.receive)?;
+        set_queue(&mut self.transport, TRANSMIT_QUEUE, &self.transmit)?;
+        self.mac = self.read_mac()?;
+        while let Some(id) = self.receive.take_idle() {
+            self.receive.publish(id, BUFFER_SIZE);
+        }
+        self.transport.set_status(status | DeviceStatus::DRIVER_OK);
+        self.notify_receive();
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), NicError> {
+        self.transport.set_status(DeviceStatus::empty());
+        for _ in 0..RESET_READS {
+            if self.transport.get_status().is_empty() {
+                return Ok(());
+            }
+            core::hint::spin_loop();
+        }
+        Err(NicError::ResetTimeout)
+    }
+
+    fn negotiate(&mut self, status: DeviceStatus) -> Result<(), NicError> {
+        let offered = self.transport.read_device_features();
+        if offered & feature::VERSION_1 == 0 {
+            return Err(NicError::MissingFeature("virtio 1.0 (VIRTIO_F_VERSION_1)"));
+        }
+        self.features = offered & self.wanted;
+        self.mtu = ETHERNET_MTU;
+        if self.has(feature::MTU) {
+            match self.read_config(|transport| read(transport, config::MTU))? {
+                mtu @ MINIMUM_MTU..=ETHERNET_MTU => self.mtu = mtu,
+                // Buffers for larger packets would have to be given (section 5.1.4.2): not taken.
+                _ => self.features &= !feature::MTU,
+            }
+        }
+        self.transport.write_driver_features(self.features);
+        self.transport.set_status(status | DeviceStatus::FEATURES_OK);
+        if self.transport.get_status().contains(DeviceStatus::FEATURES_OK) {
+            Ok(())
+        } else {
+            Err(NicError::FeaturesRefused)
+        }
+    }
+
+    fn has(&self, feature: u64) -> bool {
+        self.features & feature != 0
+    }
+
+    fn read_mac(&self) -> Result<MacAddr, NicError> {
+        if !self.has(feature::MAC) {
+            return Ok(self.own_mac);
+        }
+        let mac = MacAddr(self.read_config(|transport| {
+            let mut octets = [0; 6];
+            for (offset, octet) in (config::MAC..).zip(octets.iter_mut()) {
+                *octet = read(transport, offset)?;
+            }
+            Ok(octets)
+        })?);
+        Ok(if mac.is_unicast() { mac } else { self.own_mac })
+    }
+
+    /// Reads configuration that did not change meanwhile (section 2.5.3).
+    fn read_config<V>(&self, fields: impl Fn(&T) -> Result<V, NicError>) -> Result<V, NicError> {
+        for _ in 0..CONFIG_READS {
+            let generation = self.transport.read_config_generation();
+            let value = fields(&self.transport)?;
+            if self.transport.read_config_generation() == generation {
+                return Ok(value);
+            }
+        }
+        Err(NicError::Configuration)
+    }
+
+    /// Section 2.1.2: the device may say that it can't go on.
+    fn check_status(&mut self) {
+        let alive = DeviceStatus::DRIVER_OK | DeviceStatus::FEATURES_OK;
+        if self.transport.get_status() & (alive | DeviceStatus::DEVICE_NEEDS_RESET) != alive {
+            self.state = State::Broken;
+        }
+    }
+
+    /// A transmit buffer that is with nobody. Finished ones are taken back when none is left, all at
+    /// once: most frames cost nothing here.
+    fn take_transmit_buffer(&mut self) -> Result<u16, TransmitError> {
+        if let Some(id) = self.transmit.take_idle() {
+            return Ok(id);
+        }
+        self.reclaim();
+        if let Some(id) = self.transmit.take_idle() {
+            return Ok(id);
+        }
+        self.check_status();
+        Err(if self.state == State::Running { TransmitError::Full } else { TransmitError::Broken })
+    }
+
+    /// Takes back the transmit buffers that the device is done with.
+    fn reclaim(&mut self) {
+        while let Some((id, _)) = self.believe(|nic| nic.transmit.take_used()) {
+            self.transmit.put_idle(id);
+        }
+    }
+
+    /// What the device says in a queue, unless it has ever said something that can't be.
+    fn believe<V>(&mut self, take: impl FnOnce(&mut Self) -> Result<Option<V>, DeviceFault>) -> Option<V> {
+        if self.state == State::Broken {
+            return None;
+        }
+        take(self).unwrap_or_else(|DeviceFault| {
+            self.state = State::Broken;
+            None
+        })
+    }
+
+    /// Copies the next received buffer, gives it back, and returns how much of the copy is header and
+    /// frame.
+    fn take_received(&mut self) -> Result<Option<usize>, DeviceFault> {
+        let Some((id, written)) = self.receive.take_used()? else { return Ok(None) };
+        let length = usize::try_from(written).map_err(|_| DeviceFault)?;
+        let buffer = self.receive.buffer(id).ok_or(DeviceFault)?;
+        let (Some(from @ [_, ..]), Some(to)) =
+            (buffer.get(HEADER..length), self.received.get_mut(HEADER..length))
+        else {
+            return if length == HEADER { Ok(Some(length)) } else { Err(DeviceFault) };
+        };
+        to.copy_from_slice(from);
+        self.receive.publish(id, BUFFER_SIZE);
+        Ok(Some(length))
+    }
+
+    fn notify_receive(&mut self) {
+        if self.receive.needs_notification() {
+            self.transport.notify(RECEIVE_QUEUE);
+        }
+    }
+}
+
+fn set_queue<T: Transport, const N: usize>(
+    transport: &mut T,
+    number: u16,
+    queue: &Virtqueue<N>,
+) -> Result<(), NicError> {
+    let size = u32::from(queue.size());
+    if transport.max_queue_size(number) < size {
+        return Err(NicError::NoQueue(number));
+    }
+    let [descriptors, available, used] = queue.addresses();
+    transport.queue_set(number, size, descriptors, available, used);
+    Ok(())
+}
+
+fn read<T: Transport, V: FromBytes + IntoBytes>(transport: &T, offset: usize) -> Result<V, NicError> {
+    transport.read_config_space(offset).map_err(|_| NicError::Configuration)
+}
+
+impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX> {
+    fn mac(&self) -> MacAddr {
+        self.mac
+    }
+
+    fn mtu(&self) -> usize {
+        self.mtu.into()
+    }
+
+    fn link_is_up(&mut self) -> bool {
+        if self.state == State::Running {
+            self.check_status();
+        }
+        self.state == State::Running
+            && (!self.has(feature::STATUS)
+                || self
+                    .read_config(|transport| read(transport, config::STATUS))
+                    .is_ok_and(|status: u16| status & STATUS_LINK_UP != 0))
+    }
+
+    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
+        if self.state == State::Broken {
+            return Err(TransmitError::Broken);
+        }
+        let id = self.take_transmit_buffer()?;
+        let length = match self.transmit.buffer(id).and_then(|buffer| buffer.get_mut(HEADER..)) {
+            Some(frame) => build(frame).min(frame.len()),
+            None => 0,
+        };
+        if length == 0 {
+            self.transmit.put_idle(id);
+        } else {
+            self.transmit.publish(id, HEADER.wrapping_add(length));
+        }
+        Ok(())
+    }
+
+    fn kick(&mut self) {
+        if self.state == State::Running && self.transmit.needs_notification() {
+            self.transport.notify(TRANSMIT_QUEUE);
+        }
+    }
+
+    fn is_drained(&mut self) -> bool {
+        self.reclaim();
+        self.state == State::Running && self.transmit.outstanding() == 0
+    }
+
+    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
+        // Bounded, for the device can fill the buffers as fast as they are given back.
+        for _ in 0..RX {
+            let Some(length) = self.believe(Self::take_received) else { return false };
+            self.notify_receive();
+            match self.received.get(HEADER..length) {
+                Some(frame) if frame.len() >= ETHERNET_HEADER => {
+                    take(frame);
+                    return true;
+                }
+                _ => self.runts = self.runts.wrapping_add(1),
+            }
+        }
+        false
+    }
+
+    fn restart(&mut self) -> Result<(), NicError> {
+        self.state = State::Broken;
+        let result = self.bring_up();
+        match result {
+            Ok(()) => self.state = State::Running,
+            // Section 2.1.2: tells the device that the driver has given up. One that is still in
+            // reset is left alone.
+            Err(NicError::ResetTimeout) => {}
+            Err(_) => {
+                let status = self.transport.get_status();
+                self.transport.set_status(status | DeviceStatus::FAILED);
+            }
+        }
+        result
+    }
+}

@@ -1,0 +1,48 @@
+//! The card for the last words. It is the same driver, started anew beside the one that the crash
+//! interrupted, and sound whatever that one left behind:
+//! - Of the interrupted driver nothing is read, neither its state nor its queues. Where the card is, the
+//!   caller knows; the rest comes from configuration space.
+//! - The card is reset first, so that it forgets the old queues; only then does it get new ones, in
+//!   [`PanicMemory`], which nothing else uses. A card that does not come out of reset gets none.
+//! - Only the features are taken that sending cannot do without, so the least of the card's code runs.
+//! - There is no lock, every wait is a bounded number of register reads, and nothing that is linked here
+//!   can panic: what may be missing is an `Option`, numbers wrap or saturate, and no array is indexed.
+
+use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
+use super::pci_transport::PciTransport;
+use super::{PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS, drives, own_address};
+use crate::nic::pci::{self, ConfigurationAccess, DeviceFunction, PciDevice};
+use crate::nic::{Nic, NicError};
+
+/// The queues and buffers of one card in a panic.
+pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
+/// A virtio network card in a panic.
+pub type PanicNic = VirtioNet<PciTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
+
+impl PanicNic {
+    /// Whether a panic can be sent through `function`. Panic-safe.
+    pub fn drives<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> bool {
+        drives(pci::ids(config, function))
+    }
+
+    /// Resets the card at `function` and brings it up, with `tries` attempts, and returns the last
+    /// one's error. Its memory BARs must be mapped, one to one. Panic-safe.
+    pub fn start<C: ConfigurationAccess>(
+        mut config: C,
+        function: DeviceFunction,
+        memory: &'static mut PanicMemory,
+        tries: usize,
+    ) -> Result<Self, NicError> {
+        let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+        let transport = PciTransport::new(&mut config, &device)?;
+        let mut nic = VirtioNet::new(transport, PANIC_FEATURES, own_address(function), memory);
+        let mut result = Err(NicError::ResetTimeout);
+        for _ in 0..tries {
+            result = nic.restart();
+            if result.is_ok() {
+                break;
+            }
+        }
+        result.map(|()| nic)
+    }
+}
