@@ -62,7 +62,7 @@ fn a_target_with_a_bad_mac_runs_all_the_same() {
 
 #[test]
 fn all_refused_goes_on_without_a_target() {
-    let capture = Boot::new("all-refused", "netconsole=@10.0.0.1/ after=exit").start().end();
+    let capture = Boot::new("all-refused", "netconsole=@10.0.0.1/,@10.0.0.256/ after=exit").start().end();
     assert_eq!(capture.status, status::NO_TARGET);
     assert!(capture.serial.contains("couldn't parse config at"), "{}", capture.serial);
 }

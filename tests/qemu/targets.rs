@@ -9,7 +9,9 @@ fn basic(micros: u64, text: &str) -> String {
 
 #[test]
 fn two_formats_say_the_same() {
-    let parameters = r#"debug netconsole="+@10.0.0.1/,@10.0.0.2/;5555@10.0.0.1/,7777@10.0.0.3/" after=exit"#;
+    // Nothing in this boot's log needs the extended format's escapes.
+    let parameters =
+        "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=5555@10.0.0.1/,7777@10.0.0.3/ after=exit";
     let boot = Boot::new("two-targets", parameters).peer(Peer::at("10.0.0.2")).peer(Peer::at("10.0.0.3"));
     let capture = boot.start().end();
 

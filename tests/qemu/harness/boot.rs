@@ -121,7 +121,7 @@ impl Boot {
         self
     }
 
-    /// Records may come twice: the kernel crashes.
+    /// Records may come twice: the kernel crashes, or the link goes.
     pub fn repeats(mut self) -> Self {
         self.delivery.repeats = true;
         self

@@ -24,7 +24,7 @@ pub struct Capture {
 pub struct Delivery {
     /// All levels are sent, so every sequence number must come.
     pub complete: bool,
-    /// A crash may send again what the device had not confirmed.
+    /// After a crash or the loss of the link, what may not have left comes again.
     pub repeats: bool,
 }
 

@@ -4,7 +4,7 @@
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv4Packet, Icmpv4Repr,
-    Icmpv6Packet, Icmpv6Repr, IgmpPacket, IpAddress, IpProtocol, Ipv4Packet, Ipv6HopByHopHeader, Ipv6Packet,
+    Icmpv6Packet, Icmpv6Repr, IgmpPacket, IpAddress, IpProtocol, Ipv4Packet, Ipv6ExtHeader, Ipv6Packet,
     UdpPacket,
 };
 use std::net::{IpAddr, SocketAddr};
@@ -115,11 +115,12 @@ fn ipv6(payload: &[u8], frame: usize) -> Result<Content, String> {
         IpProtocol::Icmpv6 => icmpv6(packet.payload(), from, to),
         // Multicast listener reports carry a router alert.
         IpProtocol::HopByHop => {
-            let options =
-                Ipv6HopByHopHeader::new_checked(packet.payload()).map_err(|_| "IPv6: short options")?;
-            // RFC 8200, section 4.3: next header, length in units of 8 bytes after the first 8.
-            let length = 8 + options.options().len() - 6;
-            let rest = packet.payload().get(length..).ok_or("IPv6: nothing after the options")?;
+            let options = Ipv6ExtHeader::new_checked(packet.payload()).map_err(|_| "IPv6: short options")?;
+            if options.next_header() != IpProtocol::Icmpv6 {
+                return Err(format!("IPv6: unexpected {} after the options", options.next_header()));
+            }
+            // RFC 8200, section 4.3: the length is in units of 8 bytes, after the first 8.
+            let rest = &packet.payload()[8 * (usize::from(options.header_len()) + 1)..];
             icmpv6(rest, from, to)
         }
         other => Err(format!("IPv6: unexpected next header {other}")),

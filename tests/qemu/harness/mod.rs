@@ -17,6 +17,7 @@ pub use capture::Capture;
 pub use frame::{Content, Frame};
 pub use message::{MAX_DATAGRAM, Message};
 pub use peer::Peer;
+pub use record::Sent;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {
