@@ -317,9 +317,13 @@ mod tests {
     prop_compose! {
         fn plan()(
             nics in proptest::array::uniform4(proptest::option::of(any::<u16>())),
-            targets in proptest::array::uniform16(proptest::option::of(target())),
+            targets in proptest::collection::vec((0..MAX_TARGETS, target()), 0..MAX_TARGETS),
         ) -> Plan {
-            Plan { nics, targets }
+            let mut plan = Plan { nics, ..Plan::default() };
+            for (place, target) in targets {
+                plan.targets[place] = Some(target);
+            }
+            plan
         }
     }
 
