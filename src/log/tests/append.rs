@@ -66,6 +66,19 @@ fn only_the_last_newline_goes() {
 }
 
 #[test]
+fn padding_comes_between_pieces() {
+    let memory = Memory::new(64, 1024);
+    let ring = memory.ring();
+    for width in [0, 1, 7, 8, 9, 100, 200] {
+        let (line, end) = ("line\n", "ä");
+        ring.append(Level::Info, "", 0, format_args!("{line}{:>width$}|{:é<width$}|{:08}", "x", end, width));
+        let expected = format!("{line}{:>width$}|{:é<width$}|{:08}", "x", end, width);
+        let parts: String = texts(&ring).into_iter().map(|(_, text)| text).collect();
+        assert!(parts.ends_with(&expected), "{parts:?}");
+    }
+}
+
+#[test]
 fn a_long_module_path_keeps_its_end() {
     let memory = Memory::new(16, 256);
     let ring = memory.ring();
