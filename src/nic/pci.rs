@@ -345,3 +345,8 @@ fn size_bars<C: ConfigurationAccess>(
     config.write_word(function, register::COMMAND, command);
     bars
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
