@@ -8,8 +8,11 @@ use std::rc::Rc;
 /// Configuration space as real functions answer: words, of which only some bits can be written.
 #[derive(Clone, Default)]
 pub struct Machine {
-    functions: Rc<RefCell<HashMap<(u8, u8, u8), Function>>>,
+    functions: Rc<RefCell<HashMap<Place, Function>>>,
 }
+
+/// Bus, device, function.
+pub type Place = (u8, u8, u8);
 
 /// The words of a function, and which of their bits can be written.
 #[derive(Clone)]
@@ -45,16 +48,16 @@ impl Function {
 }
 
 impl Machine {
-    pub fn insert(&self, at: (u8, u8, u8), function: Function) {
+    pub fn insert(&self, at: Place, function: Function) {
         self.functions.borrow_mut().insert(at, function);
     }
 
-    pub fn word(&self, at: (u8, u8, u8), word: usize) -> u32 {
+    pub fn word(&self, at: Place, word: usize) -> u32 {
         self.functions.borrow()[&at].words[word]
     }
 }
 
-fn place(function: DeviceFunction) -> (u8, u8, u8) {
+fn place(function: DeviceFunction) -> Place {
     (function.bus, function.device, function.function)
 }
 
@@ -97,7 +100,7 @@ impl ConfigurationAccess for Noise {
         z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
-        if z % 3 == 0 { 0x0109_4000 | (z >> 60) as u32 } else { (z >> 32) as u32 }
+        if z.is_multiple_of(3) { 0x0109_4000 | (z >> 60) as u32 } else { (z >> 32) as u32 }
     }
 
     fn write_word(&mut self, _: DeviceFunction, _: u8, _: u32) {}

@@ -126,7 +126,8 @@ fn only_an_mtu_that_the_buffers_hold_is_taken() {
 
 #[test]
 fn says_why_it_does_not_come_up_and_then_does() {
-    let faults: [(fn(&mut Device), NicError); 7] = [
+    type Fault = fn(&mut Device);
+    let faults: [(Fault, NicError); 7] = [
         (|device| device.features &= !(1 << 32), NicError::MissingFeature("virtio 1.0 (VIRTIO_F_VERSION_1)")),
         (|device| device.refuses_features = true, NicError::FeaturesRefused),
         (|device| (device.never_resets, device.status) = (true, 4), NicError::ResetTimeout),
