@@ -12,6 +12,7 @@ pub mod power;
 pub mod serial;
 pub mod stacks;
 pub mod timer;
+pub mod watchdog;
 
 use core::arch::global_asm;
 

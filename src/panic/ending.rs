@@ -3,10 +3,10 @@
 
 use super::ship::{self, Cards};
 use crate::machine::clock::Deadline;
-use crate::machine::{power, serial};
+use crate::machine::{power, serial, watchdog};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::nic::Nic;
+use netconsole::nic::{Nic, TransmitError};
 use netconsole::parameters::{After, Parameters};
 use netconsole::wire::{MacAddr, arp, ndp, udp};
 
@@ -64,7 +64,10 @@ pub fn after_the_last_words(mut cards: Cards) -> ! {
             cards.repeat_report();
         }
         match u64::try_from(policy.seconds) {
-            Ok(0) => serve(&mut cards, None),
+            Ok(0) => {
+                watchdog::stop();
+                serve(&mut cards, None);
+            }
             Ok(seconds) => serve(&mut cards, Some(&Deadline::after(seconds.saturating_mul(1_000_000)))),
             Err(_) => {}
         }
@@ -78,7 +81,11 @@ pub fn end() -> ! {
     if policy.exit {
         power::exit(power::ExitCode::Panic)
     }
-    if policy.seconds == 0 { power::halt() } else { power::reboot() }
+    if policy.seconds != 0 {
+        power::reboot()
+    }
+    watchdog::stop();
+    power::halt()
 }
 
 /// Answers on all cards until the deadline.
@@ -107,10 +114,15 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
                     .filter_map(|(number, target)| Some((number, target.as_ref()?)))
             };
             let on_this_card = || targets().filter(|(_, target)| usize::from(target.nic) == place);
-            for (_, target) in on_this_card() {
-                if ship::transmit(nic, &mut |to| reply(frame, mac, target.source.ip, to).unwrap_or(0)) {
-                    nic.kick();
-                }
+            let own_ips = on_this_card().map(|(_, target)| ship::source_ip(target, mac));
+            // The first one that is asked for: several targets may have the same source.
+            let mut own_ips = own_ips.filter(|ip| !ip.is_unspecified());
+            let sent = nic.transmit(&mut |to| own_ips.find_map(|ip| reply(frame, mac, ip, to)).unwrap_or(0));
+            match sent {
+                Ok(()) => nic.kick(),
+                // What asked will ask again.
+                Err(TransmitError::Full) => {}
+                Err(TransmitError::Broken) => _ = nic.restart(),
             }
             if let Some(received) = udp::parse(frame)
                 && received.payload.trim_ascii() == b"dmesg"

@@ -92,6 +92,8 @@ words! {
         Panic = "panic",
         /// In the panic path, twice.
         Panic2 = "panic2",
+        /// In the panic path, three times: no report can be sent.
+        Panic3 = "panic3",
         /// Before the NIC is up.
         Early = "early",
     }
