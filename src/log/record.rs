@@ -137,7 +137,7 @@ impl<'r> Record<'r> {
         let Some(position) = self.position else { return };
         let mut offset = start + skip / 8;
         let mut rest = buffer;
-        if skip % 8 != 0 {
+        if !skip.is_multiple_of(8) {
             let word = self.word(position, offset) >> (skip % 8 * 8);
             let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
             head.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
