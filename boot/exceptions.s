@@ -1,27 +1,25 @@
-# One entry per vector, 16 bytes apart, so that descriptors.rs computes an entry's address.
+# Two sets of entries, one per vector and 16 bytes apart, so that descriptors.rs computes an entry's
+# address: `exception_entries` for normal running, `panic_entries` for while the panic path runs.
 #
 # Each brings the stack to the same layout, that of `Frame` in exceptions.rs: the vector and an error
-# code (0 where the CPU pushes none) under all general registers; then `exception`, which does not
+# code (0 where the CPU pushes none) under all general registers; then a Rust function that does not
 # return. Every vector runs on a stack of the interrupt stack table; the CPU aligns it to 16 bytes.
 
-.section .text.exceptions, "ax"
-.balign 16
-.global exception_entries
-exception_entries:
-.set vector, 0
-.rept 256
-    .balign 16
-    .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
-    .else
-    push 0
-    .endif
-    push vector
-    jmp exception_common
-    .set vector, vector + 1
-.endr
+.macro entries common
+    .set vector, 0
+    .rept 256
+        .balign 16
+        .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
+        .else
+        push 0
+        .endif
+        push vector
+        jmp \common
+        .set vector, vector + 1
+    .endr
+.endm
 
-.balign 16
-exception_common:
+.macro save_and_call handler
     push rax
     push rbx
     push rcx
@@ -41,5 +39,22 @@ exception_common:
     mov rdi, rsp
     # RBP is the interrupted code's: the backtrace goes on through it. 22 quadwords were pushed in
     # all (5 by the CPU, 2 above, 15 here), so RSP is a multiple of 16, as it must be at a call.
-    call {exception}
+    call \handler
     ud2
+.endm
+
+.section .text.exceptions, "ax"
+.balign 16
+.global exception_entries
+exception_entries:
+    entries exception_common
+.balign 16
+.global panic_entries
+panic_entries:
+    entries panic_common
+
+.balign 16
+exception_common:
+    save_and_call {exception}
+panic_common:
+    save_and_call {exception_in_panic}

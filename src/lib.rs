@@ -12,5 +12,6 @@ pub mod cmdline;
 pub mod log;
 pub mod netconsole;
 pub mod nic;
+pub mod parameters;
 pub mod stack;
 pub mod wire;

@@ -1,31 +1,40 @@
-//! The kernel: brings up the machine and its NICs, and ships everything it logged since its first
-//! instruction to the targets of `netconsole=`.
+//! The kernel: brings up the machine and its network cards, and ships everything it logged since its
+//! first instruction to the targets of `netconsole=`.
 
 #![no_std]
 #![no_main]
 
 mod after;
+mod card;
+mod crash;
+mod flood;
 mod kernel;
 mod machine;
+mod memory;
 mod panic;
+mod start;
 
-use crate::kernel::Kernel;
-use crate::machine::clock::Clock;
-use crate::machine::{descriptors, memory, paging};
-use ::netconsole::log::{Logger, Ring};
+use kernel::Kernel;
+use machine::clock::Clock;
+use machine::{descriptors, paging};
 
-/// Where the boot code (boot/entry.s) arrives: the boot, told in order.
+/// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
+/// instruction: the boot, told in order.
 extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
-    memory::log_from_here();
-    let address_space = paging::protect();
     descriptors::load();
-    let clock = Clock::new(entered);
-    let boot = memory::boot_info(magic, info);
+    let address_space = paging::protect();
+    let boot = start::read_boot_info(magic, info);
+    let parameters = start::read_parameters(boot);
+    let log = start::begin_log(boot, parameters, entered);
 
-    let kernel = Kernel::start(clock, &boot);
-    kernel.find_devices(address_space);
+    let mut kernel = Kernel::new(Clock::new(entered), parameters);
+    start::introduce(boot, parameters, &log);
+    kernel.add_targets();
+    crash::early(parameters, &log.recovery);
+    kernel.find_cards(address_space);
     kernel.start_targets();
-    kernel.flood();
-    kernel.crash();
+    flood::run(&mut kernel);
+    kernel.drain();
+    crash::now(&mut kernel, &log.recovery);
     after::boot(kernel)
 }

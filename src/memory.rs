@@ -1,46 +1,139 @@
-//! Everything static that is large, in one place: the log ring and the NICs' queues and buffers.
+//! Everything static that is large, in one place: the log ring and the cards' queues and buffers.
 //! There is no heap.
 
 use crate::machine::{clock, paging, stacks};
-use core::sync::atomic::AtomicU64;
-use netconsole::log::{Logger, Ring, RingState};
-use netconsole::nic::virtio::VirtioNetMemory;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use netconsole::bootinfo::MemoryMap;
+use netconsole::log::{Logger, Recovery, Ring, RingHeader};
+use netconsole::netconsole::MAX_TARGETS;
+use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
+use netconsole::nic::virtio::{PanicMemory, VirtioNetMemory};
+use netconsole::stack::Storage;
 
-/// The log ring's size in bytes, a power of two.
+/// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
 pub const RING_SIZE: usize = 256 << 10;
-/// How many NICs are brought up; more are named in the log and left alone.
-pub const MAX_NICS: usize = 4;
 
-static RING_STATE: RingState = RingState::new();
-static RING_WORDS: [AtomicU64; RING_SIZE / size_of::<u64>()] = [const { AtomicU64::new(0) }; _];
+const fn data_words(size: usize) -> usize {
+    size / size_of::<u64>()
+}
 
-/// The log ring, usable from the first instruction on, in every context.
-pub static RING: Ring<'static> = Ring::new(&RING_STATE, &RING_WORDS);
+/// One word of index for eight of data, as the ring's docs advise.
+const fn index_words(size: usize) -> usize {
+    data_words(size) / 8
+}
 
-static LOGGER: Logger<'static> = Logger::new(&RING, clock::ticks);
+// linker.ld puts these where neither a loader nor a reset clears them, for `Ring::recover`.
+#[unsafe(link_section = ".persistent")]
+static HEADER: RingHeader = RingHeader::new();
+#[unsafe(link_section = ".persistent")]
+static INDEX: [AtomicU64; index_words(RING_SIZE)] = [const { AtomicU64::new(0) }; _];
+#[unsafe(link_section = ".persistent")]
+static DATA: [AtomicU64; data_words(RING_SIZE)] = [const { AtomicU64::new(0) }; _];
 
-/// From here on `log::info!` and its kin write to [`RING`].
-pub fn start_log() {
+static STATIC_RING: Ring<'static> = Ring::new(&HEADER, &INDEX, &DATA);
+
+/// The ring that `log_buf_len=` asked for; null while [`STATIC_RING`] is in use.
+static CHOSEN_RING: AtomicPtr<Ring<'static>> = AtomicPtr::new(core::ptr::null_mut());
+static mut LARGE_RING: MaybeUninit<Ring<'static>> = MaybeUninit::uninit();
+
+/// The log ring, usable from the first instruction on. Panic-safe.
+pub fn ring() -> &'static Ring<'static> {
+    let chosen = CHOSEN_RING.load(Ordering::Acquire);
+    // SAFETY: it is null or points to LARGE_RING, which was complete before and does not change.
+    unsafe { chosen.as_ref() }.unwrap_or(&STATIC_RING)
+}
+
+static LOGGER: Logger = Logger::new(ring, clock::ticks);
+
+/// Chooses the log's ring, of `size` bytes, finds what the boot before left in it, and has
+/// `log::info!` and its kin write to it from here on. `start` is the boot's first tick. To be called
+/// once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`].
+pub fn start_log(size: usize, map: &MemoryMap, start: u64) -> (Recovery, Option<usize>) {
+    let chosen = if size == RING_SIZE { Some(RING_SIZE) } else { large_ring(size, map) };
+    let recovery = ring().recover(start);
     // It fails where a logger was set before, which only this function does.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(log::LevelFilter::Trace);
+    (recovery, chosen)
 }
 
-static mut NIC_MEMORY: [VirtioNetMemory; MAX_NICS] = [const { VirtioNetMemory::new() }; MAX_NICS];
+/// Lays a ring of `size` bytes of data at the end of the highest usable memory below 4 GiB that has
+/// room: the next boot with the same memory and parameter finds it there again.
+fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
+    let words = data_words(size) + index_words(size);
+    let length = (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64;
+    let lowest = paging::persistent_end();
+    let address = map.regions().iter().filter_map(|region| {
+        let end = region.end().min(paging::MAPPED_AT_BOOT) & !0xfff;
+        let start = end.checked_sub(length)?;
+        (start >= region.start.max(lowest)).then_some(start)
+    });
+    let address = address.max()? as usize;
+    // SAFETY: the loader says that this memory is usable; it lies above the image, is mapped and
+    // page-aligned, and nothing else takes memory from the map. Any content is valid for the atomics
+    // that a ring consists of.
+    unsafe {
+        let header = &*core::ptr::with_exposed_provenance::<RingHeader>(address);
+        let words_at = address + size_of::<RingHeader>();
+        let words =
+            core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words);
+        let (index, data) = words.split_at(index_words(size));
+        let ring: *mut MaybeUninit<Ring<'static>> = &raw mut LARGE_RING;
+        (*ring).write(Ring::new(header, index, data));
+        CHOSEN_RING.store(ring.cast(), Ordering::Release);
+    }
+    Some(size)
+}
 
-/// The queues and buffers of all NICs. To be called once.
-pub fn nic_memory() -> core::slice::IterMut<'static, VirtioNetMemory> {
+static mut CARD_MEMORY: [VirtioNetMemory; MAX_NICS] = [const { VirtioNetMemory::new() }; MAX_NICS];
+static mut PANIC_MEMORY: [PanicMemory; MAX_NICS] = [const { PanicMemory::new() }; MAX_NICS];
+
+/// The queues and buffers of all cards. To be called once.
+pub fn cards() -> core::slice::IterMut<'static, VirtioNetMemory> {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
-    unsafe { &mut *&raw mut NIC_MEMORY }.iter_mut()
+    unsafe { (&raw mut CARD_MEMORY).as_mut_unchecked() }.iter_mut()
 }
+
+static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =
+    [const { MaybeUninit::uninit() }; MAX_NICS];
+
+/// What each card's DHCP client borrows. To be called once.
+pub fn dhcp_storage() -> core::slice::IterMut<'static, MaybeUninit<Storage<'static>>> {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut DHCP_STORAGE).as_mut_unchecked() }.iter_mut()
+}
+
+/// Overwrites the queues and buffers of all cards, for provoking that crash.
+pub fn overwrite_cards(pattern: u8) {
+    // SAFETY: the bytes lie in the static, and the drivers that borrow it don't run again: the caller
+    // panics at once.
+    unsafe { (&raw mut CARD_MEMORY).write_bytes(pattern, 1) }
+}
+
+/// The queues and buffers that only the panic path uses. Panic-safe; each start of the panic path
+/// calls it once, and none comes back to an earlier one.
+pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
+    // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
+    unsafe { (&raw mut PANIC_MEMORY).as_mut_unchecked() }.iter_mut()
+}
+
+/// What the panic path knows of the targets.
+pub static SNAPSHOT: Snapshot = Snapshot::new();
+/// Up to where each target's card has taken the log.
+pub static POSITIONS: [Position; MAX_TARGETS] = [const { Position::new() }; MAX_TARGETS];
+/// Up to where serial has shown the log.
+pub static SERIAL_POSITION: Position = Position::new();
 
 /// Logs what the memory is for, in KiB.
-pub fn report() {
-    let image = paging::image_size() / 1024;
-    let nics = size_of::<[VirtioNetMemory; MAX_NICS]>() / 1024;
-    let stacks = stacks::total_size() / 1024;
+pub fn report(ring_size: usize) {
+    let kib = |bytes: usize| bytes / 1024;
     log::info!(
-        "memory: {image} KiB in all: log ring {}, queues and buffers of {MAX_NICS} NICs {nics}, stacks {stacks}",
-        RING_SIZE / 1024
+        "memory: {} KiB in all: log ring {}, {MAX_NICS} network cards {}, the same in a panic {}, stacks {}",
+        kib(paging::image_size() + if ring_size == RING_SIZE { 0 } else { ring_size }),
+        kib(ring_size),
+        kib(size_of::<[VirtioNetMemory; MAX_NICS]>()),
+        kib(size_of::<[PanicMemory; MAX_NICS]>()),
+        kib(stacks::total_size()),
     );
 }

@@ -1,1 +1,188 @@
-//! (being written)
+//! What the boot loader says about the machine, the same whatever the protocol. The loader's
+//! structures are foreign bytes: their addresses, lengths and counts are believed only as far as they
+//! can be checked, and every loop over them is bounded. Nothing is logged here, since the log is not
+//! up yet; what is wrong is kept in [`Problems`].
+
+#![forbid(unsafe_code)]
+
+mod linux;
+mod memory_map;
+mod multiboot1;
+mod multiboot2;
+mod physical_memory;
+mod problem;
+mod pvh;
+mod text;
+
+pub use memory_map::{MemoryMap, MemoryRegion};
+pub use physical_memory::PhysicalMemory;
+pub use problem::{Problem, Problems};
+pub use text::Text;
+
+use crate::cmdline;
+use core::fmt;
+use memory_map::MapError;
+
+/// The kernel's command line, as the loader gave it.
+pub type CommandLine = Text<4096>;
+
+/// How the kernel was started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// By a loader that is not known.
+    Unknown,
+    /// Multiboot Specification 0.6.96.
+    Multiboot1,
+    /// Multiboot2 Specification 2.0.
+    Multiboot2,
+    /// Xen's PVH.
+    Pvh,
+    /// Linux/x86.
+    Linux,
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "unknown",
+            Self::Multiboot1 => "multiboot",
+            Self::Multiboot2 => "multiboot2",
+            Self::Pvh => "PVH",
+            Self::Linux => "Linux",
+        })
+    }
+}
+
+/// What the boot loader says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootInfo {
+    /// How it says it.
+    pub protocol: Protocol,
+    /// The command line; where its end could not be read or kept, up to its last whole parameter.
+    pub command_line: CommandLine,
+    /// Usable memory. The image itself and the loader's structures may lie in it.
+    pub memory: MemoryMap,
+    /// The loader's own name, where it gives one.
+    pub loader: Text<64>,
+    /// The physical address of ACPI's root pointer, where the loader gives one. It is not checked.
+    pub acpi_rsdp: Option<u64>,
+    /// What is wrong with all this.
+    pub problems: Problems,
+}
+
+/// What is assumed where nothing says how much memory there is: up to 8 MiB.
+const LEAST_MEMORY: MemoryRegion = MemoryRegion { start: MIB, len: 7 * MIB };
+const MIB: u64 = 1 << 20;
+
+/// How many entries of a memory map are looked at.
+const MAX_MAP_ENTRIES: usize = 1024;
+/// The type of usable memory in every protocol's map (ACPI 6.5, section 15, `AddressRangeMemory`).
+const USABLE: u32 = 1;
+
+impl BootInfo {
+    /// Reads the structure at `info` of the protocol that `magic` stands for: what the loader left in
+    /// EAX for multiboot 1 and 2; for PVH and Linux, which have no such register, the entry code gives
+    /// the magic number that the structure itself has.
+    pub fn read(magic: u32, info: u64, memory: &dyn PhysicalMemory) -> Self {
+        let mut boot = Self {
+            protocol: Protocol::Unknown,
+            command_line: Text::EMPTY,
+            memory: MemoryMap::EMPTY,
+            loader: Text::EMPTY,
+            acpi_rsdp: None,
+            problems: Problems::default(),
+        };
+        let whole = match magic {
+            multiboot1::MAGIC => {
+                boot.protocol = Protocol::Multiboot1;
+                multiboot1::read(&mut boot, info, memory)
+            }
+            multiboot2::MAGIC => {
+                boot.protocol = Protocol::Multiboot2;
+                multiboot2::read(&mut boot, info, memory)
+            }
+            pvh::MAGIC => {
+                boot.protocol = Protocol::Pvh;
+                pvh::read(&mut boot, info, memory)
+            }
+            linux::MAGIC => {
+                boot.protocol = Protocol::Linux;
+                linux::read(&mut boot, info, memory)
+            }
+            _ => {
+                boot.problems.add(Problem::UnknownMagic);
+                Some(())
+            }
+        };
+        if whole.is_none() {
+            boot.problems.add(Problem::NoInformation);
+        }
+        if boot.memory.regions().is_empty() {
+            boot.problems.add(Problem::MemoryUnknown);
+            boot.add_memory(LEAST_MEMORY.start, LEAST_MEMORY.len);
+        }
+        boot
+    }
+
+    /// Adds a usable region to the map.
+    fn add_memory(&mut self, start: u64, len: u64) {
+        match self.memory.add(start, len) {
+            Ok(()) => {}
+            Err(MapError::Full) => self.problems.add(Problem::MemoryMapTooLong),
+            Err(MapError::Wraps) => self.problems.add(Problem::MemoryMapDamaged),
+        }
+    }
+
+    /// Takes the memory's size for a map where the loader gave none: KiB from 0 and from 1 MiB on.
+    fn add_memory_sizes(&mut self, lower: u32, upper: u32) {
+        if self.memory.regions().is_empty() {
+            self.problems.add(Problem::NoMemoryMap);
+            // Below 1 MiB no more than 640 KiB are memory on a PC.
+            self.add_memory(0, u64::from(lower.min(640)).saturating_mul(1024));
+            self.add_memory(MIB, u64::from(upper).saturating_mul(1024));
+        }
+    }
+
+    /// Copies the zero-terminated command line at `address`.
+    fn copy_command_line(&mut self, memory: &dyn PhysicalMemory, address: u64) {
+        if self.command_line.copy(memory, address).is_err() {
+            self.problems.add(Problem::CommandLineUnreadable);
+            self.drop_cut_parameter();
+        } else {
+            self.check_command_line();
+        }
+    }
+
+    fn check_command_line(&mut self) {
+        if self.command_line.is_truncated() {
+            self.problems.add(Problem::CommandLineTruncated);
+            self.drop_cut_parameter();
+        }
+    }
+
+    /// Half a parameter might mean something else than the whole: an address with a digit less.
+    fn drop_cut_parameter(&mut self) {
+        let line = self.command_line.as_bytes();
+        let mut whole = 0;
+        let mut end = 0;
+        while let Some((_, next)) = cmdline::next_word(line, end) {
+            whole = end;
+            end = next;
+        }
+        // Where white space follows the last word it was whole.
+        if end < line.len() {
+            whole = end;
+        }
+        self.command_line.shorten(whole);
+    }
+
+    /// Copies the loader's zero-terminated name at `address`.
+    fn copy_loader_name(&mut self, memory: &dyn PhysicalMemory, address: u64) {
+        if self.loader.copy(memory, address).is_err() {
+            self.problems.add(Problem::LoaderNameUnreadable);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

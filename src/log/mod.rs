@@ -1,5 +1,27 @@
 //! Levels, records, the lock-free ring, and the back end of the [`log`](::log) facade.
+//!
+//! The ring is memory that any context writes to without waiting: normal running, exceptions, NMIs, other
+//! CPUs, the panic path. It needs no start, and it survives a reset where the memory does.
 
+#![forbid(unsafe_code)]
+
+mod layout;
 mod level;
+mod logger;
+#[cfg(all(test, loom))]
+mod loom_tests;
+mod record;
+mod recovery;
+mod ring;
+mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
+mod timebase;
+mod writer;
 
 pub use level::Level;
+pub use logger::Logger;
+pub use record::{Module, Record};
+pub use recovery::Recovery;
+pub use ring::{Read, Ring, RingHeader};
+pub use timebase::Timebase;

@@ -4,8 +4,10 @@
 //! CPU or hypervisor says it, else it is measured against the i8254 while the boot goes on: channel 2
 //! counts down once, and whenever somebody needs the time the ticks since then are compared.
 
+use crate::memory;
 use core::arch::x86_64::{__cpuid, _rdtsc};
-
+use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::log::Timebase;
 use x86_64::instructions::port::Port;
 
 /// The i8254's input clock in Hz.
@@ -15,6 +17,39 @@ pub const PIT_HZ: u32 = 1_193_182;
 pub fn ticks() -> u64 {
     // SAFETY: RDTSC exists on every 64-bit CPU and nothing forbids it in ring 0.
     unsafe { _rdtsc() }
+}
+
+/// The boot's start in ticks and the frequency in Hz, for the panic path.
+static START: AtomicU64 = AtomicU64::new(0);
+static FREQUENCY: AtomicU64 = AtomicU64::new(0);
+/// What frequencies can be: 1 MHz (QEMU's icount may be slow) to 100 GHz.
+const PLAUSIBLE_HZ: core::ops::RangeInclusive<u64> = 1_000_000..=100_000_000_000;
+
+/// The timebase as last published, whatever the interrupted code was doing. Panic-safe.
+pub fn published() -> Timebase {
+    let start = START.load(Ordering::Relaxed);
+    let mut timebase = Timebase::new(start);
+    let hz = FREQUENCY.load(Ordering::Relaxed);
+    if PLAUSIBLE_HZ.contains(&hz) {
+        timebase.calibrate(start, hz);
+    }
+    timebase
+}
+
+/// A moment in the future. Panic-safe.
+pub struct Deadline(u64);
+
+impl Deadline {
+    /// `micros` from now, by the published frequency.
+    pub fn after(micros: u64) -> Self {
+        let hz = published().hz().max(1_000_000);
+        Self(ticks().saturating_add(micros.saturating_mul(hz / 1_000_000)))
+    }
+
+    /// Whether it has come.
+    pub fn has_come(&self) -> bool {
+        ticks() >= self.0
+    }
 }
 
 /// The ports that this kernel's clock and timer use.
@@ -85,15 +120,23 @@ impl Measurement {
 impl Clock {
     /// The clock, counting from `start` ticks: the kernel's entry.
     pub fn new(start: u64) -> Self {
-        let mut timebase = Timebase::new(start);
-        let measurement = match frequency_by_cpuid() {
+        START.store(start, Ordering::Relaxed);
+        let mut clock = Self { timebase: Timebase::new(start), measurement: None };
+        match frequency_by_cpuid() {
             Some(hz) => {
-                timebase.calibrate(start, hz);
-                None
+                log::info!("clock: {} MHz, says the CPU", hz / 1_000_000);
+                clock.calibrate(start, hz);
             }
-            None => Some(Measurement::begin()),
-        };
-        Self { timebase, measurement }
+            None => clock.measurement = Some(Measurement::begin()),
+        }
+        clock
+    }
+
+    /// Takes a frequency from `now` ticks on, for this boot, the panic path and the boots to come.
+    fn calibrate(&mut self, now: u64, hz: u64) {
+        self.timebase.calibrate(now, hz);
+        FREQUENCY.store(hz, Ordering::Relaxed);
+        memory::ring().set_frequency(hz);
     }
 
     /// Microseconds since the kernel's entry.
@@ -108,11 +151,6 @@ impl Clock {
         &self.timebase
     }
 
-    /// The frequency in Hz as far as it is known.
-    pub fn frequency(&self) -> u64 {
-        self.timebase.hz()
-    }
-
     /// Compares both counters if that improves the frequency now. Never waits.
     fn measure(&mut self) {
         let Some(measurement) = &mut self.measurement else { return };
@@ -123,13 +161,16 @@ impl Clock {
             return;
         };
         let finished = elapsed >= Measurement::LONG_ENOUGH;
-        if finished || (elapsed >= Measurement::SHORTEST && !measurement.provisional) {
-            let hz = now.wrapping_sub(measurement.start) * u64::from(PIT_HZ) / u64::from(elapsed);
-            self.timebase.calibrate(now, hz);
-            measurement.provisional = true;
+        if !finished && (elapsed < Measurement::SHORTEST || measurement.provisional) {
+            return;
         }
+        measurement.provisional = true;
+        let ticks = now.wrapping_sub(measurement.start);
+        let hz = ticks.saturating_mul(PIT_HZ.into()) / u64::from(elapsed);
+        self.calibrate(now, hz);
         if finished {
             self.measurement = None;
+            log::info!("clock: {} MHz, measured", hz / 1_000_000);
         }
     }
 }
@@ -141,7 +182,8 @@ fn frequency_by_cpuid() -> Option<u64> {
     let highest = __cpuid(0).eax;
     if highest >= 0x15 {
         let leaf = __cpuid(0x15);
-        let (denominator, numerator, crystal) = (u64::from(leaf.eax), u64::from(leaf.ebx), u64::from(leaf.ecx));
+        let (denominator, numerator, crystal) =
+            (u64::from(leaf.eax), u64::from(leaf.ebx), u64::from(leaf.ecx));
         if denominator != 0 && numerator != 0 && crystal != 0 {
             return Some(crystal * numerator / denominator);
         }
@@ -154,5 +196,3 @@ fn frequency_by_cpuid() -> Option<u64> {
     }
     None
 }
-struct Timebase;
-impl Timebase { fn new(_:u64)->Self{Self} fn calibrate(&mut self,_:u64,_:u64){} fn micros(&self,_:u64)->u64{0} fn hz(&self)->u64{0} }

@@ -15,28 +15,38 @@ type DescriptorTable = [Entry<HandlerFunc>; 256];
 static mut GDT: GlobalDescriptorTable = GlobalDescriptorTable::new();
 static mut TSS: TaskStateSegment = TaskStateSegment::new();
 static mut IDT: DescriptorTable = [Entry::missing(); 256];
+static mut PANIC_IDT: DescriptorTable = [Entry::missing(); 256];
 
 /// Indices of the interrupt stack table, from 0.
 const EXCEPTION: u16 = 0;
 const DOUBLE_FAULT: u16 = 1;
 const NMI: u16 = 2;
 const INTERRUPT: u16 = 3;
+const PANIC_EXCEPTION: u16 = 4;
 
 /// Vectors with a stack of their own (Intel SDM volume 3, table 6-1).
 const VECTOR_NMI: usize = 2;
 const VECTOR_DOUBLE_FAULT: usize = 8;
 const VECTOR_MACHINE_CHECK: usize = 18;
 
-/// Loads all three tables. To be called once.
+/// Loads all tables for normal running. To be called once.
 pub fn load() {
     // SAFETY: this runs once, on the only CPU, with interrupts off, and nothing else names these
     // statics, so the references are exclusive; the tables stay as they are from here on.
-    let (gdt, tss, idt) = unsafe { (&mut *&raw mut GDT, &mut *&raw mut TSS, &mut *&raw mut IDT) };
+    let (gdt, tss, idt, panic_idt) = unsafe {
+        (
+            (&raw mut GDT).as_mut_unchecked(),
+            (&raw mut TSS).as_mut_unchecked(),
+            (&raw mut IDT).as_mut_unchecked(),
+            (&raw mut PANIC_IDT).as_mut_unchecked(),
+        )
+    };
     for (index, end) in [
         (EXCEPTION, stacks::EXCEPTION.end()),
         (DOUBLE_FAULT, stacks::DOUBLE_FAULT.end()),
         (NMI, stacks::NMI.end()),
         (INTERRUPT, stacks::INTERRUPT.end()),
+        (PANIC_EXCEPTION, stacks::PANIC_EXCEPTION.end()),
     ] {
         tss.interrupt_stack_table[usize::from(index)] = VirtAddr::new(end);
     }
@@ -48,27 +58,51 @@ pub fn load() {
         CS::set_reg(code);
         load_tss(task);
     }
-    for (vector, entry) in idt.iter_mut().enumerate() {
+    for (vector, (entry, in_panic)) in idt.iter_mut().zip(panic_idt).enumerate() {
         let (address, stack) = match vector {
             timer::VECTOR => (timer::entry_address(), INTERRUPT),
             VECTOR_NMI | VECTOR_MACHINE_CHECK => (exceptions::entry_address(vector), NMI),
             VECTOR_DOUBLE_FAULT => (exceptions::entry_address(vector), DOUBLE_FAULT),
             _ => (exceptions::entry_address(vector), EXCEPTION),
         };
-        // SAFETY: the address is an entry of boot/exceptions.s, which keeps to the CPU's convention
-        // for interrupts, and the index is one of the stacks set above.
-        unsafe {
-            entry
-                .set_handler_addr(VirtAddr::new(address))
-                .set_code_selector(code)
-                .set_privilege_level(PrivilegeLevel::Ring0)
-                .set_stack_index(stack);
+        for (entry, address, stack) in
+            [(entry, address, stack), (in_panic, exceptions::panic_entry_address(vector), PANIC_EXCEPTION)]
+        {
+            // SAFETY: the address is an entry of boot/exceptions.s or timer.s, which keeps to the
+            // CPU's convention for interrupts, and the index is one of the stacks set above.
+            unsafe {
+                entry
+                    .set_handler_addr(VirtAddr::new(address))
+                    .set_code_selector(code)
+                    .set_privilege_level(PrivilegeLevel::Ring0)
+                    .set_stack_index(stack);
+            }
         }
     }
+    load_idt(&raw const IDT);
+}
+
+/// From here on every exception goes to the panic path's own entries. Panic-safe.
+pub fn enter_panic() {
+    load_idt(&raw const PANIC_IDT);
+}
+
+/// Takes the page fault's entry away and raises one: it can't be delivered, which is a double fault.
+pub fn break_page_fault() -> ! {
+    // SAFETY: nothing else names the static any more; the CPU reads the entry at the next page fault,
+    // which is meant to fail.
+    unsafe {
+        let idt = &raw mut IDT;
+        (*idt)[exceptions::PAGE_FAULT as usize] = Entry::missing();
+        core::arch::asm!("mov qword ptr [{null}], 1", "ud2", null = in(reg) 0u64, options(noreturn))
+    }
+}
+
+fn load_idt(table: *const DescriptorTable) {
     let pointer = DescriptorTablePointer {
         limit: (size_of::<DescriptorTable>() - 1) as u16,
-        base: VirtAddr::from_ptr(idt),
+        base: VirtAddr::new_truncate(table.addr() as u64),
     };
-    // SAFETY: the table is static and complete.
+    // SAFETY: the table is one of the two statics; each is complete before it is first loaded.
     unsafe { lidt(&pointer) };
 }

@@ -1,13 +1,15 @@
 //! The x86-64 machine under the kernel: how it starts, its memory rights, exceptions, time, serial
 //! port, and how it ends. Everything here may assume one CPU, ring 0, physical = virtual addresses.
 
+pub mod build;
 pub mod clock;
 pub mod descriptors;
 pub mod exceptions;
 pub mod paging;
 pub mod pci;
+pub mod physical;
 pub mod power;
-
+pub mod serial;
 pub mod stacks;
 pub mod timer;
 

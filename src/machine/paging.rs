@@ -12,10 +12,10 @@ use x86_64::instructions::tlb;
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
 
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 const LARGE_PAGE: u64 = 2 << 20;
 /// What the boot code maps.
-const MAPPED_AT_BOOT: u64 = 4 << 30;
+pub const MAPPED_AT_BOOT: u64 = 4 << 30;
 /// The lowest memory, in 4 KiB pages: it holds the kernel's image (linker.ld asserts that).
 const SMALL_PAGES_END: u64 = 6 << 20;
 /// How many tables there are for BARs above 4 GiB.
@@ -28,18 +28,23 @@ static mut SMALL_TABLES: [PageTable; (SMALL_PAGES_END / LARGE_PAGE) as usize] =
     [const { PageTable::new() }; (SMALL_PAGES_END / LARGE_PAGE) as usize];
 static mut SPARES: [PageTable; SPARE_TABLES] = [const { PageTable::new() }; SPARE_TABLES];
 
-unsafe extern "C" {
-    static image_start: u8;
-    static text_end: u8;
-    static rodata_end: u8;
+/// What linker.ld defines: addresses, never read through.
+mod symbols {
+    unsafe extern "C" {
+        pub static image_start: u8;
+        pub static text_end: u8;
+        pub static rodata_end: u8;
+        pub static image_end: u8;
+        pub static persistent_end: u8;
+    }
 }
 
 /// The rights of the page at `address`, which lies below [`SMALL_PAGES_END`].
 fn rights(address: u64) -> Flags {
-    // These are addresses from linker.ld; nothing is read through them.
-    let (start, text, rodata) =
-        ((&raw const image_start).addr() as u64, (&raw const text_end).addr() as u64, (&raw const rodata_end).addr() as u64);
-    if address == 0 || stacks::guards().iter().any(|&(guard, _)| guard == address) {
+    let start = image_start();
+    let text = (&raw const symbols::text_end).addr() as u64;
+    let rodata = (&raw const symbols::rodata_end).addr() as u64;
+    if address == 0 || stacks::places().iter().any(|stack| stack.guard == address) {
         Flags::empty()
     } else if (start..text).contains(&address) {
         Flags::PRESENT
@@ -77,8 +82,13 @@ impl fmt::Display for MapError {
 pub fn protect() -> AddressSpace {
     // SAFETY: this runs once, on the only CPU, with interrupts off; no other reference to the tables
     // exists (the boot code used them before), so these are exclusive.
-    let (small, directories, spares) =
-        unsafe { (&mut *&raw mut SMALL_TABLES, &mut *&raw mut PAGE_DIRECTORIES, &mut *&raw mut SPARES) };
+    let (small, directories, spares) = unsafe {
+        (
+            (&raw mut SMALL_TABLES).as_mut_unchecked(),
+            (&raw mut PAGE_DIRECTORIES).as_mut_unchecked(),
+            (&raw mut SPARES).as_mut_unchecked(),
+        )
+    };
     let pages = small.iter_mut().flat_map(|table| table.iter_mut());
     for (address, entry) in (0u64..).step_by(PAGE as usize).zip(pages) {
         let rights = rights(address);
@@ -120,7 +130,7 @@ impl AddressSpace {
     fn map_large(&mut self, address: u64) -> Result<(), MapError> {
         let index = |shift: u32| (address >> shift) as usize & 0x1ff;
         // SAFETY: CR3 holds ROOT_TABLE, and `self` is the only way to the tables after `protect`.
-        let root = unsafe { &mut *&raw mut ROOT_TABLE };
+        let root = unsafe { (&raw mut ROOT_TABLE).as_mut_unchecked() };
         let pointers = self.next_table(&mut root[index(39)])?;
         let directory = self.next_table(&mut pointers[index(30)])?;
         let entry = &mut directory[index(21)];
@@ -147,29 +157,61 @@ impl AddressSpace {
     }
 }
 
-/// What the page tables say of `address`: absent, or its rights, for the crash report.
-pub fn describe(address: u64) -> &'static str {
-    if let Some(name) =
-        stacks::guards().iter().find_map(|&(guard, name)| (address & !(PAGE - 1) == guard).then_some(name))
-    {
-        return match name {
-            "main" => "the guard page under the main stack: a stack overflow",
-            _ => "the guard page under an exception stack: a stack overflow",
-        };
+/// What lies at an address, for the crash report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Page 0, never mapped.
+    Null,
+    /// The guard page under the stack of this name: it overflowed.
+    Guard(&'static str),
+    /// The kernel's code.
+    Code,
+    /// The kernel's constants.
+    Constants,
+    /// Mapped, writable, not executable.
+    Data,
+    /// Not mapped.
+    Unmapped,
+}
+
+/// What lies at `address`, by the image's layout alone. Panic-safe.
+pub fn meaning(address: u64) -> Meaning {
+    let page = address & !(PAGE - 1);
+    if page == 0 {
+        return Meaning::Null;
     }
-    if address < PAGE {
-        return "the null page";
+    for stack in stacks::places() {
+        if stack.guard == page {
+            return Meaning::Guard(stack.name);
+        }
     }
     if address >= MAPPED_AT_BOOT {
-        return "above 4 GiB";
+        return Meaning::Unmapped;
     }
-    if address >= SMALL_PAGES_END {
-        return "data";
-    }
-    match rights(address & !(PAGE - 1)) {
-        flags if flags.contains(Flags::WRITABLE) => "data",
-        flags if flags.contains(Flags::NO_EXECUTE) => "constants",
-        _ => "code",
+    match rights(page) {
+        _ if page >= SMALL_PAGES_END => Meaning::Data,
+        flags if flags.contains(Flags::WRITABLE) => Meaning::Data,
+        flags if flags.contains(Flags::NO_EXECUTE) => Meaning::Constants,
+        _ => Meaning::Code,
     }
 }
 
+/// Where the image begins.
+pub fn image_start() -> u64 {
+    (&raw const symbols::image_start).addr() as u64
+}
+
+/// The address above what the multiboot header declares: the loader leaves nothing below it.
+pub fn declared_end() -> u64 {
+    (&raw const symbols::image_end).addr() as u64
+}
+
+/// The address above everything that linker.ld lays out.
+pub fn persistent_end() -> u64 {
+    (&raw const symbols::persistent_end).addr() as u64
+}
+
+/// The size of everything that linker.ld lays out, in bytes.
+pub fn image_size() -> usize {
+    (persistent_end() - image_start()) as usize
+}

@@ -1,7 +1,7 @@
 //! PCI configuration space by mechanism 1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2):
 //! an address in port 0xCF8, the data in 0xCFC.
 
-use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
+use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
 use x86_64::instructions::port::Port;
 
 const ENABLE: u32 = 1 << 31;

@@ -1,7 +1,7 @@
 //! How the machine ends: QEMU's exit device, power off, reboot, halt.
 
 use super::pci::ConfigurationPorts;
-use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
+use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
 use x86_64::instructions::{hlt, interrupts, port::Port, tables::lidt};
 use x86_64::structures::DescriptorTablePointer;
 
@@ -48,6 +48,14 @@ pub fn reboot() -> ! {
         Port::new(RESET_CONTROL).write(0x02u8);
         Port::new(RESET_CONTROL).write(0x06u8);
         Port::new(KEYBOARD_CONTROLLER).write(0xfeu8);
+    }
+    triple_fault()
+}
+
+/// Resets the CPU by an exception that no table has an entry for. Panic-safe.
+pub fn triple_fault() -> ! {
+    // SAFETY: the machine ends here.
+    unsafe {
         lidt(&DescriptorTablePointer { limit: 0, base: x86_64::VirtAddr::zero() });
         core::arch::asm!("int3", options(noreturn));
     }

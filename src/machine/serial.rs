@@ -1,21 +1,36 @@
 //! The serial console: shows the ring's records as they come, without ever making the boot wait for
 //! a slow line. An absent port is detected by the driver and left alone.
 
-use netconsole::log::{Cursor, Read, Ring, Timebase};
+use super::clock::{self, Deadline};
+use crate::crash::{self, Armed};
+use crate::memory;
+use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::log::{Read, Ring, Timebase};
+use netconsole::netconsole::Format;
 use netconsole::netconsole::format::{self, MAX_DATAGRAM, Style};
-use netconsole::netconsole::{Format, LogFilter};
+use netconsole::netconsole::target::LogFilter;
+use netconsole::parameters;
 use uart_16550::backend::PioBackend;
+use uart_16550::spec::registers::{Parity, WordLength};
 use uart_16550::{BaudRate, Config, Uart16550};
 
 /// Bytes sent in one turn at most, so that a turn stays short: four times a port's FIFO.
 const BYTES_A_TURN: usize = 64;
+/// How long the last words wait for a port that takes nothing, in µs.
+const PATIENCE: u64 = 100_000;
+
+/// The ports ttyS0 to ttyS3.
+const PORTS: [u16; 4] = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
+
+/// The port and speed in use and its check, for the last words: 0 where there is none.
+static IN_USE: AtomicU64 = AtomicU64::new(0);
 
 /// A serial port that shows the log. Each record is formatted as the basic format does, and its
 /// bytes leave as the port takes them.
 pub struct SerialConsole {
     port: Uart16550<PioBackend>,
-    cursor: Cursor,
-    /// Where in the record's text the next piece begins.
+    /// The next record, and where in its text the next piece begins.
+    sequence: u64,
     offset: usize,
     piece: [u8; MAX_DATAGRAM],
     sent: usize,
@@ -25,22 +40,35 @@ pub struct SerialConsole {
 }
 
 impl SerialConsole {
-    /// Opens the port at `base` and sets its speed; `None` where there is none.
-    pub fn open(base: u16, baud: u32) -> Option<Self> {
+    /// Opens the port and sets its line; `None` where there is none.
+    pub fn open(line: &parameters::SerialConsole) -> Option<Self> {
+        let base = *PORTS.get(usize::from(line.port))?;
         // SAFETY: `base` is one of the PC's four standard serial ports, which this kernel gives to
         // nothing else; that a device is there is checked by `init`.
         let mut port = unsafe { Uart16550::new_port(base) }.ok()?;
-        let config = Config { baud_rate: BaudRate::Custom(baud), ..Config::DEFAULT };
+        let config = Config {
+            baud_rate: BaudRate::Custom(line.speed),
+            parity: match line.parity {
+                parameters::Parity::None => Parity::Disabled,
+                parameters::Parity::Odd => Parity::Odd,
+                parameters::Parity::Even => Parity::Even,
+            },
+            data_bits: match line.bits {
+                5 => WordLength::FiveBits,
+                6 => WordLength::SixBits,
+                7 => WordLength::SevenBits,
+                _ => WordLength::EightBits,
+            },
+            ..Config::DEFAULT
+        };
         port.init(config).ok()?;
-        Some(Self {
-            port,
-            cursor: Cursor::START,
-            offset: 0,
-            piece: [0; MAX_DATAGRAM],
-            sent: 0,
-            length: 0,
-            returned: false,
-        })
+        let in_use = u32::from(base);
+        IN_USE.store(u64::from(in_use) | u64::from(!in_use) << 32, Ordering::Relaxed);
+        Some(Self::at(port, 0))
+    }
+
+    const fn at(port: Uart16550<PioBackend>, sequence: u64) -> Self {
+        Self { port, sequence, offset: 0, piece: [0; MAX_DATAGRAM], sent: 0, length: 0, returned: false }
     }
 
     /// Sends what the port takes now. False once everything has gone out.
@@ -54,48 +82,65 @@ impl SerialConsole {
             if self.port.try_send_byte(if needs_return { b'\r' } else { byte }).is_err() {
                 return true;
             }
+            crash::here(Armed::Serial);
             self.returned = needs_return;
-            self.sent += usize::from(!needs_return);
+            self.sent = self.sent.saturating_add(usize::from(!needs_return));
         }
         true
-    }
-
-    /// Sends everything, or as much as goes out before the port takes nothing for `patience` tries.
-    /// Panic-safe.
-    pub fn drain(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter, patience: u32) {
-        let mut idle = 0;
-        while idle < patience {
-            let before = (self.cursor, self.offset, self.sent, self.returned);
-            if !self.poll(ring, timebase, filter) {
-                return;
-            }
-            idle = if before == (self.cursor, self.offset, self.sent, self.returned) { idle + 1 } else { 0 };
-        }
     }
 
     /// Formats the next piece of the log; false where there is none.
     fn next_piece(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
         loop {
-            match ring.read(self.cursor) {
-                Read::Record(record) => {
-                    if filter.passes(record.level()) {
-                        let style = Style { format: Format::Basic, time: filter.time };
-                        let micros = timebase.micros(record.tsc());
-                        let piece = format::write_datagram(&style, &record, micros, self.offset, &mut self.piece);
-                        self.offset = piece.next.unwrap_or(0);
-                        (self.sent, self.length) = (0, piece.len);
-                        if piece.next.is_none() {
-                            self.cursor = record.next();
-                        }
-                        return true;
+            match ring.read(self.sequence) {
+                Read::Record(record) if filter.passes(record.level()) => {
+                    let style = Style::new(Format::Basic, filter.time);
+                    let micros = ring.micros(&record, timebase);
+                    let piece = format::write_datagram(&style, &record, micros, self.offset, &mut self.piece);
+                    (self.sent, self.length) = (0, piece.len);
+                    match piece.next {
+                        Some(offset) => self.offset = offset,
+                        None => self.step_to(record.sequence().saturating_add(1)),
                     }
-                    self.cursor = record.next();
+                    return true;
                 }
-                Read::Lost { resume, .. } => {
-                    (self.cursor, self.offset) = (resume, 0);
-                }
-                Read::Unfinished | Read::End => return false,
+                Read::Record(record) => self.step_to(record.sequence().saturating_add(1)),
+                Read::Lost { resume } => self.step_to(resume.max(self.sequence.saturating_add(1))),
+                Read::Unfinished(_) | Read::End => return false,
             }
+        }
+    }
+
+    fn step_to(&mut self, sequence: u64) {
+        (self.sequence, self.offset) = (sequence, 0);
+        memory::SERIAL_POSITION.set(sequence);
+    }
+}
+
+/// Shows what the log still holds on the port that was in use, by a driver of its own whose waits have
+/// a deadline. For the panic path.
+pub fn last_words() {
+    let [a, b, _, _, c, d, ..] = IN_USE.load(Ordering::Relaxed).to_le_bytes();
+    let base = u16::from_le_bytes([a, b]);
+    if [!a, !b] != [c, d] || !PORTS.contains(&base) {
+        return;
+    }
+    // SAFETY: as in `open`; the interrupted code does not go on.
+    let Ok(port) = (unsafe { Uart16550::new_port(base) }) else { return };
+    let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
+    let mut console = SerialConsole::at(port, position.unwrap_or(0));
+    let filter = LogFilter { limit: 8, time: true };
+    let timebase = clock::published();
+    let mut deadline = Deadline::after(PATIENCE);
+    loop {
+        let before = (console.sequence, console.offset, console.sent, console.returned);
+        if !console.poll(memory::ring(), &timebase, filter) {
+            return;
+        }
+        if before != (console.sequence, console.offset, console.sent, console.returned) {
+            deadline = Deadline::after(PATIENCE);
+        } else if deadline.has_come() {
+            return;
         }
     }
 }

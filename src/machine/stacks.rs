@@ -21,14 +21,13 @@ impl<const SIZE: usize> Stack<SIZE> {
         Self { guard: [0; GUARD], memory: UnsafeCell::new([0; SIZE]) }
     }
 
-    /// The address of the guard page, which is the stack's lowest.
-    pub fn guard(&self) -> u64 {
-        self.guard.as_ptr().addr() as u64
-    }
-
     /// The address above the stack, where the stack pointer starts; a multiple of 16.
     pub fn end(&self) -> u64 {
         (self.memory.get().addr() + SIZE) as u64
+    }
+
+    fn place(&self, name: &'static str) -> Place {
+        Place { guard: self.guard.as_ptr().addr() as u64, end: self.end(), name }
     }
 }
 
@@ -37,22 +36,66 @@ pub type MainStack = Stack<{ 128 << 10 }>;
 
 /// The main stack.
 pub static MAIN: MainStack = Stack::new();
-/// For every exception but the two below, and for `panic!` from them.
-pub static EXCEPTION: Stack<{ 32 << 10 }> = Stack::new();
+/// For every exception but the two below, until the panic path takes over.
+pub static EXCEPTION: Stack<4096> = Stack::new();
 /// For the double fault, which is how an overflow of the exception stack arrives.
-pub static DOUBLE_FAULT: Stack<{ 32 << 10 }> = Stack::new();
+pub static DOUBLE_FAULT: Stack<4096> = Stack::new();
 /// For the non-maskable interrupt and the machine check, which come at any instruction.
-pub static NMI: Stack<{ 32 << 10 }> = Stack::new();
+pub static NMI: Stack<4096> = Stack::new();
 /// For interrupts from devices: the timer's few instructions.
 pub static INTERRUPT: Stack<4096> = Stack::new();
+/// For every exception while the panic path runs.
+pub static PANIC_EXCEPTION: Stack<4096> = Stack::new();
+/// The panic path's own, a fresh one for each time that it starts anew.
+pub static PANIC: [Stack<{ 20 << 10 }>; 4] = [const { Stack::new() }; 4];
 
-/// Every stack's guard page and name.
-pub fn guards() -> [(u64, &'static str); 5] {
+/// Where a stack lies.
+pub struct Place {
+    /// The guard page's address, the lowest.
+    pub guard: u64,
+    /// The address above the stack.
+    pub end: u64,
+    /// What the stack is called in the crash report.
+    pub name: &'static str,
+}
+
+/// Every stack.
+pub fn places() -> [Place; 10] {
+    let [panic, again, third, last] = &PANIC;
     [
-        (MAIN.guard(), "main"),
-        (EXCEPTION.guard(), "exception"),
-        (DOUBLE_FAULT.guard(), "double fault"),
-        (NMI.guard(), "NMI"),
-        (INTERRUPT.guard(), "interrupt"),
+        MAIN.place("main"),
+        EXCEPTION.place("exception"),
+        DOUBLE_FAULT.place("double fault"),
+        NMI.place("NMI"),
+        INTERRUPT.place("interrupt"),
+        PANIC_EXCEPTION.place("panic exception"),
+        panic.place("panic"),
+        again.place("panic"),
+        third.place("panic"),
+        last.place("panic"),
     ]
+}
+
+/// How much memory all stacks take, guards included, in bytes.
+pub fn total_size() -> usize {
+    places().iter().map(|place| (place.end - place.guard) as usize).sum()
+}
+
+/// Calls `function(argument)` on a fresh stack whose end is `end`, for good. Panic-safe.
+pub fn run_on(end: u64, function: extern "C" fn(u64) -> !, argument: u64) -> ! {
+    // SAFETY: `end` is the end of one of the stacks above, which nothing else runs on from here on;
+    // RSP is then a multiple of 16 at the call, and RBP 0 ends a backtrace. Nothing comes back, so
+    // what the old stack holds stays as it is.
+    unsafe {
+        core::arch::asm!(
+            "mov rsp, {end}",
+            "xor ebp, ebp",
+            "call {function}",
+            "ud2",
+            end = in(reg) end,
+            function = in(reg) function,
+            in("rdi") argument,
+            options(noreturn),
+        )
+    }
 }

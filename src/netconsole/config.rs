@@ -14,9 +14,12 @@ pub enum Format {
         /// Whether the release comes first.
         release: bool,
     },
+    /// RFC 5424 syslog (`s`).
+    Syslog,
 }
 
-/// A network device's name, as in `eth0`: at most 15 bytes, like Linux's.
+/// A network device's name, as in `eth0`: 1 to 15 bytes, like Linux's, without blanks, control
+/// characters, or what has a meaning in `netconsole=` and `ip=` (`/ : , ; " [ ]`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct DeviceName {
     bytes: [u8; Self::MAX],
@@ -26,13 +29,26 @@ pub struct DeviceName {
 impl DeviceName {
     /// The longest name in bytes (Linux's IFNAMSIZ without the terminator).
     pub const MAX: usize = 15;
+    /// The first device.
+    pub const ETH0: Self = Self { bytes: *b"eth0\0\0\0\0\0\0\0\0\0\0\0", len: 4 };
 
-    /// The name, or `None` where it is empty or too long.
+    /// The name, or `None` where it is none.
     pub fn new(name: &str) -> Option<Self> {
+        let foreign = |c: char| c.is_whitespace() || c.is_control() || "/:,;\"[]".contains(c);
+        if name.contains(foreign) {
+            return None;
+        }
         let len = u8::try_from(name.len()).ok().filter(|&len| len > 0)?;
         let mut bytes = [0; Self::MAX];
         bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
         Some(Self { bytes, len })
+    }
+
+    /// The device `number` of those called `eth`; `None` from 10 on.
+    pub fn ethernet(number: u8) -> Option<Self> {
+        let mut name = Self::ETH0;
+        *name.bytes.get_mut(3)? = b'0'.checked_add(number).filter(u8::is_ascii_digit)?;
+        Some(name)
     }
 
     /// The name's text.
@@ -71,6 +87,28 @@ impl fmt::Display for DeviceSelector {
     }
 }
 
+impl DeviceSelector {
+    /// Whether it means the device of this name and Ethernet address.
+    pub fn is(&self, name: &str, mac: MacAddr) -> bool {
+        match self {
+            Self::Name(wanted) => wanted.as_str() == name,
+            Self::Mac(wanted) => *wanted == mac,
+        }
+    }
+
+    /// For a VLAN's device (`eth0.100`) the device below it and the VLAN's identifier, 1 to 4094
+    /// (IEEE 802.1Q, section 9.6).
+    pub fn vlan(&self) -> Option<(DeviceName, u16)> {
+        let Self::Name(name) = self else { return None };
+        let (base, id) = name.as_str().rsplit_once('.')?;
+        if !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let id = id.parse().ok().filter(|id| (1..=4094).contains(id))?;
+        Some((DeviceName::new(base)?, id))
+    }
+}
+
 /// One target of `netconsole=`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetConfig {
@@ -97,4 +135,37 @@ impl TargetConfig {
     pub const REMOTE_PORT: u16 = 6666;
     /// Destination address where none is given.
     pub const REMOTE_IP: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
+    /// The interface where none is given.
+    pub const DEVICE: DeviceSelector = DeviceSelector::Name(DeviceName::ETH0);
+    /// A target of which nothing is given.
+    pub const DEFAULT: Self = Self {
+        format: Format::Basic,
+        local_port: Self::LOCAL_PORT,
+        local_ip: None,
+        device: Self::DEVICE,
+        remote_port: Self::REMOTE_PORT,
+        remote_ip: Self::REMOTE_IP,
+        remote_mac: None,
+    };
+}
+
+/// In the parameter's own syntax, nothing left out that has a value: parsing it gives the same.
+impl fmt::Display for TargetConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.format {
+            Format::Basic => "",
+            Format::Extended { release: false } => "+",
+            Format::Extended { release: true } => "+r",
+            Format::Syslog => "s",
+        })?;
+        write!(f, "{}@", self.local_port)?;
+        if let Some(ip) = self.local_ip {
+            ip.fmt(f)?;
+        }
+        write!(f, "/{},{}@{}/", self.device, self.remote_port, self.remote_ip)?;
+        match self.remote_mac {
+            None => Ok(()),
+            Some(mac) => mac.fmt(f),
+        }
+    }
 }

@@ -4,8 +4,15 @@
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod format;
+pub mod parameter;
+pub mod snapshot;
+pub mod target;
 
 pub use config::{DeviceName, DeviceSelector, Format, TargetConfig};
+
+/// The most targets that there can be.
+pub const MAX_TARGETS: usize = 16;
 
 /// The release that extended messages name, and the boot log.
 pub const RELEASE: &str = env!("CARGO_PKG_VERSION");

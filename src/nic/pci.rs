@@ -350,3 +350,9 @@ fn size_bars<C: ConfigurationAccess>(
     config.write_word(function, register::COMMAND, command);
     bars
 }
+
+/// Takes from a function the right to reach memory by itself. Panic-safe.
+pub fn disable<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) {
+    let command = config.read_word(function, register::COMMAND) & COMMAND_MASK;
+    config.write_word(function, register::COMMAND, command & !COMMAND_BUS_MASTER);
+}

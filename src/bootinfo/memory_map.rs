@@ -1,0 +1,89 @@
+//! The memory that the loader says is free to use.
+
+/// A region of usable memory: `start..start + len`, which never wraps; `len` is not 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryRegion {
+    /// Its first byte's physical address.
+    pub start: u64,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+impl MemoryRegion {
+    /// The address behind its last byte.
+    pub const fn end(self) -> u64 {
+        self.start.saturating_add(self.len)
+    }
+}
+
+/// Usable memory: regions in the order of their addresses, with gaps between them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryMap {
+    regions: [MemoryRegion; Self::MAX],
+    len: usize,
+}
+
+/// Why a region is not in the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MapError {
+    /// The map is full.
+    Full,
+    /// It ends beyond the last address.
+    Wraps,
+}
+
+impl MemoryMap {
+    /// How many regions there can be.
+    pub const MAX: usize = 64;
+
+    pub(super) const EMPTY: Self = Self { regions: [MemoryRegion { start: 0, len: 0 }; Self::MAX], len: 0 };
+
+    /// The regions.
+    pub fn regions(&self) -> &[MemoryRegion] {
+        self.regions.get(..self.len).unwrap_or_default()
+    }
+
+    /// The length of all regions together, in bytes.
+    pub fn total(&self) -> u64 {
+        self.regions().iter().fold(0, |sum, region| sum.saturating_add(region.len))
+    }
+
+    /// Adds a region; those it touches become one with it.
+    pub(super) fn add(&mut self, start: u64, len: u64) -> Result<(), MapError> {
+        let mut end = start.checked_add(len).ok_or(MapError::Wraps)?;
+        if len == 0 {
+            return Ok(());
+        }
+        let before = self.clone();
+        let mut start = start;
+        self.len = 0;
+        // One pass is enough: the regions have gaps between them, so that one which the new region
+        // does not touch is not touched by the new one grown by its neighbours either.
+        for region in before.regions() {
+            if region.start <= end && start <= region.end() {
+                start = start.min(region.start);
+                end = end.max(region.end());
+            } else {
+                self.push(*region);
+            }
+        }
+        if !self.push(MemoryRegion { start, len: end.saturating_sub(start) }) {
+            return Err(MapError::Full);
+        }
+        if let Some(regions) = self.regions.get_mut(..self.len) {
+            regions.sort_unstable_by_key(|region| region.start);
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, region: MemoryRegion) -> bool {
+        match self.regions.get_mut(self.len) {
+            None => false,
+            Some(slot) => {
+                *slot = region;
+                self.len = self.len.saturating_add(1);
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Copies of the loader's strings, which may lie where the kernel will write later.
+
+use super::PhysicalMemory;
+use core::fmt;
+
+/// A copy of a string of the loader's: up to `N` bytes without a zero among them, not always UTF-8.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+    truncated: bool,
+}
+
+/// A string's end, the terminating zero, could not be reached: the memory ended before it. What could
+/// be read is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unterminated;
+
+impl<const N: usize> Text<N> {
+    /// The empty string.
+    pub(super) const EMPTY: Self = Self { bytes: [0; N], len: 0, truncated: false };
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// The bytes, to take something out.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.len).unwrap_or_default()
+    }
+
+    /// Whether the loader's string was longer.
+    pub const fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Copies the string at `address`, up to its zero.
+    pub(super) fn copy(&mut self, memory: &dyn PhysicalMemory, address: u64) -> Result<(), Unterminated> {
+        *self = Self::EMPTY;
+        // One by one: how long the string is shows only at its end, and behind that may be nothing.
+        for offset in 0.. {
+            let byte = address.checked_add(offset).and_then(|address| memory.read(address, 1));
+            match byte.and_then(<[u8]>::first) {
+                None => return Err(Unterminated),
+                Some(0) => break,
+                Some(&byte) => {
+                    if !self.push(byte) {
+                        self.truncated = true;
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Replaces the string by a part of `bytes`: up to the first zero.
+    pub(super) fn set(&mut self, bytes: &[u8]) {
+        *self = Self::EMPTY;
+        self.truncated = !bytes.iter().take_while(|&&byte| byte != 0).all(|&byte| self.push(byte));
+    }
+
+    fn push(&mut self, byte: u8) -> bool {
+        match self.bytes.get_mut(self.len) {
+            None => false,
+            Some(slot) => {
+                *slot = byte;
+                self.len = self.len.saturating_add(1);
+                true
+            }
+        }
+    }
+
+    /// Keeps the first `len` bytes.
+    pub(super) fn shorten(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+}
+
+/// With what is not printable ASCII escaped.
+impl<const N: usize> fmt::Display for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_bytes().escape_ascii().fmt(f)
+    }
+}
+
+impl<const N: usize> fmt::Debug for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
+    }
+}

@@ -1,0 +1,186 @@
+//! `crash=KIND[@WHERE]`: crashes, really provoked, to prove that none of them keeps its log.
+
+use crate::kernel::Kernel;
+use crate::machine::power;
+use crate::memory;
+use core::arch::asm;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+use netconsole::log::Recovery;
+use netconsole::parameters::{Crash, CrashKind, CrashPlace, Parameters};
+
+/// Places in the code where a crash can wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Armed {
+    /// Between a transmit descriptor and the notification.
+    Transmit = 1,
+    /// While a received frame is looked at.
+    Receive = 2,
+    /// In the serial driver, between two bytes.
+    Serial = 3,
+    /// Inside smoltcp.
+    Smoltcp = 4,
+    /// In the panic path.
+    Panic = 5,
+    /// In the panic path, at its second start.
+    PanicTwice = 6,
+}
+
+/// The place in the low byte, the kind's number in the next; 0 where nothing is armed.
+static TRAP: AtomicU32 = AtomicU32::new(0);
+
+fn arm(kind: CrashKind, place: Armed) {
+    TRAP.store(place as u32 | (kind as u32) << 8, Ordering::Relaxed);
+}
+
+/// Crashes if a crash was armed for this place.
+#[inline]
+pub fn here(place: Armed) {
+    let trap = TRAP.load(Ordering::Relaxed);
+    if trap & 0xff == place as u32 {
+        spring(trap);
+    }
+}
+
+#[cold]
+fn spring(trap: u32) {
+    if trap & 0xff != Armed::PanicTwice as u32 {
+        TRAP.store(0, Ordering::Relaxed);
+    }
+    let kind = CrashKind::ALL.iter().find(|&&kind| kind as u32 == trap >> 8);
+    provoke(*kind.unwrap_or(&CrashKind::Panic))
+}
+
+/// The crash that the command line asks for; none where the boot before crashed, or a machine that
+/// starts again with the same command line would crash for ever.
+fn wanted(parameters: &Parameters, recovery: &Recovery) -> Option<Crash> {
+    parameters.crash.filter(|_| recovery.records == 0 || recovery.goodbye)
+}
+
+/// Crashes here, before any card is up, where the command line says so.
+pub fn early(parameters: &Parameters, recovery: &Recovery) {
+    if let Some(crash @ Crash { kind, place: Some(CrashPlace::Early) }) = wanted(parameters, recovery) {
+        log::warn!("crash: provoking {crash}");
+        provoke(kind)
+    }
+}
+
+/// Crashes where the command line says so, after the boot log has gone out.
+pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
+    let Some(crash) = wanted(kernel.parameters, recovery) else { return };
+    log::warn!("crash: provoking {crash}");
+    let kind = crash.kind;
+    match crash.place {
+        None | Some(CrashPlace::Early) => damage(kernel, kind),
+        Some(CrashPlace::Log) => log::info!("crash: this record is cut here: {}", Broken(kind)),
+        Some(CrashPlace::Tx) => wait_for(kernel, kind, Armed::Transmit),
+        Some(CrashPlace::Rx) => wait_for(kernel, kind, Armed::Receive),
+        Some(CrashPlace::Serial) => wait_for(kernel, kind, Armed::Serial),
+        Some(CrashPlace::Smoltcp) => wait_for(kernel, kind, Armed::Smoltcp),
+        Some(CrashPlace::Panic) => {
+            arm(kind, Armed::Panic);
+            provoke(kind)
+        }
+        Some(CrashPlace::Panic2) => {
+            arm(kind, Armed::PanicTwice);
+            provoke(kind)
+        }
+    }
+}
+
+fn wait_for(kernel: &mut Kernel, kind: CrashKind, place: Armed) {
+    arm(kind, place);
+    loop {
+        kernel.poll();
+    }
+}
+
+/// A value whose text can't be written to its end.
+struct Broken(CrashKind);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("half a ")?;
+        provoke(self.0)
+    }
+}
+
+/// The kinds that damage something and then panic; the others crash at once.
+fn damage(kernel: &mut Kernel, kind: CrashKind) -> ! {
+    match kind {
+        CrashKind::HungDevice => kernel.hang_cards(),
+        CrashKind::OverwriteNic => kernel.overwrite_cards(PATTERN),
+        CrashKind::OverwriteSender => {
+            kernel.overwrite_targets(PATTERN);
+            for position in &memory::POSITIONS {
+                position.overwrite(u64::from_ne_bytes([PATTERN; 8]));
+            }
+        }
+        CrashKind::OverwriteTargets => {
+            kernel.overwrite_targets(PATTERN);
+            memory::SNAPSHOT.overwrite(u64::from_ne_bytes([PATTERN; 8]));
+        }
+        CrashKind::OverflowRing => {
+            for number in 0..100_000 {
+                log::info!("overflow message {number:08}");
+            }
+        }
+        _ => provoke(kind),
+    }
+    panic!("provoked by crash={}", kind.as_str())
+}
+
+/// What overwritten memory is filled with.
+const PATTERN: u8 = 0xa5;
+
+/// An address that no page table can map (SDM volume 1, section 3.3.7.1).
+const NON_CANONICAL: u64 = 0x8000_0000_0000_0000;
+
+/// Crashes.
+fn provoke(kind: CrashKind) -> ! {
+    // SAFETY: the crash is what is asked for. Each of these raises an exception (or resets the
+    // machine) before anything else that Rust relies on could go on; none returns.
+    unsafe {
+        match kind {
+            CrashKind::Exception => {
+                asm!("mov qword ptr [{address}], 1", "ud2", address = in(reg) 0u64, options(noreturn))
+            }
+            CrashKind::DivideError => {
+                asm!("xor edx, edx", "xor ecx, ecx", "mov eax, 1", "div ecx", "ud2", options(noreturn))
+            }
+            CrashKind::InvalidOpcode => asm!("ud2", options(noreturn)),
+            CrashKind::GeneralProtection => {
+                asm!("mov rax, [{address}]", "ud2", address = in(reg) NON_CANONICAL, options(noreturn))
+            }
+            CrashKind::ExecData => asm!("jmp {data}", data = in(reg) &raw const TRAP, options(noreturn)),
+            CrashKind::ExecNull => asm!("xor eax, eax", "jmp rax", options(noreturn)),
+            CrashKind::WriteRo => {
+                asm!("mov byte ptr [{constant}], 1", "ud2", constant = in(reg) KINDS_ARE_CONSTANT.as_ptr(), options(noreturn))
+            }
+            CrashKind::ExhaustStack => asm!("2: push rax", "jmp 2b", options(noreturn)),
+            CrashKind::CorruptStack => {
+                asm!("push {garbage}", "ret", garbage = in(reg) u64::from_ne_bytes([PATTERN; 8]), options(noreturn))
+            }
+            CrashKind::UnalignedSse => {
+                asm!("and rsp, -16", "movaps xmm0, [rsp + 1]", "ud2", options(noreturn))
+            }
+            // The page fault finds no stack: RSP is unusable, and its own entry is taken away.
+            CrashKind::DoubleFault => crate::machine::descriptors::break_page_fault(),
+            CrashKind::TripleFault => power::triple_fault(),
+            // SDM volume 3, section 6.3.3: INT 2 goes through the NMI's entry.
+            CrashKind::Nmi => asm!("int 2", "ud2", options(noreturn)),
+            CrashKind::Loop => asm!("2: pause", "jmp 2b", options(noreturn)),
+            CrashKind::Bug => bug(),
+            _ => panic!("provoked by crash={}", kind.as_str()),
+        }
+    }
+}
+
+static KINDS_ARE_CONSTANT: [u8; 16] = *b"netconsole const";
+
+fn bug() -> ! {
+    let (left, right) = (core::hint::black_box(2 + 2), 5);
+    assert_eq!(left, right, "provoked by crash=BUG");
+    power::halt()
+}

@@ -1,0 +1,197 @@
+//! A record as a reader sees it.
+
+use super::layout::{CHECKSUM, HEADER_WORDS, Header, MAX_MODULE, Place};
+use super::sync::Ordering;
+use super::{Level, Ring};
+use core::fmt;
+
+/// A view of a record in the ring. Copying from it is safe at any time; [`is_intact`](Self::is_intact)
+/// tells whether what was copied is the record's.
+#[derive(Clone, Copy)]
+pub struct Record<'r> {
+    ring: &'r Ring<'r>,
+    sequence: u64,
+    /// `None` where nothing of the record is there yet, not even its header.
+    position: Option<usize>,
+    header: Header,
+    ticks: u64,
+}
+
+impl<'r> Record<'r> {
+    pub(super) fn new(ring: &'r Ring<'r>, position: usize, header: Header, ticks: u64) -> Self {
+        Self { ring, sequence: header.sequence(), position: Some(position), header, ticks }
+    }
+
+    /// A record that is reserved and has no header yet.
+    pub(super) fn unwritten(ring: &'r Ring<'r>, sequence: u64) -> Self {
+        let boot = ring.header.boot.load(Ordering::Relaxed);
+        let header = Header::new(sequence, Level::Emergency, 0, boot, false);
+        Self { ring, sequence, position: None, header, ticks: 0 }
+    }
+
+    /// The record's number in the ring, from 0 at a cold start.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// The time stamp counter when the record was logged; 0 where that is not written yet.
+    pub fn ticks(&self) -> u64 {
+        self.ticks
+    }
+
+    /// How urgent it is; [`Level::Emergency`] where that is not written yet.
+    pub fn level(&self) -> Level {
+        self.header.level()
+    }
+
+    /// Whether its text goes on with that of a record before.
+    pub fn is_continuation(&self) -> bool {
+        self.header.is_continuation()
+    }
+
+    /// Whether its writer had not finished when the record was read.
+    pub fn is_cut(&self) -> bool {
+        !self.header.is_done()
+    }
+
+    /// How many boots ago it was logged, 0 to 15; 0 is this one.
+    pub fn boot(&self) -> u8 {
+        (self.ring.header.boot.load(Ordering::Relaxed).wrapping_sub(self.header.boot()) & 15) as u8
+    }
+
+    /// The module that logged it.
+    pub fn module(&self) -> Module {
+        let mut module = Module { bytes: [0; _], len: self.header.module_len() };
+        let bytes = module.bytes.get_mut(..module.len).unwrap_or_default();
+        self.copy(HEADER_WORDS, 0, bytes);
+        module
+    }
+
+    /// The text's length in bytes, at most 2048.
+    pub fn len(&self) -> usize {
+        self.header.len()
+    }
+
+    /// Whether there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Copies the text from byte `offset` on, as much as there is and as fits; returns how many bytes
+    /// that is. A whole record's text is UTF-8; of a cut one from an earlier boot that is not sure.
+    pub fn copy_text(&self, offset: usize, buffer: &mut [u8]) -> usize {
+        let count = self.len().saturating_sub(offset).min(buffer.len());
+        self.copy(self.header.text_offset(), offset, buffer.get_mut(..count).unwrap_or_default());
+        count
+    }
+
+    /// Whether all that was copied from this record before this call is the record's: nobody has
+    /// overwritten it meanwhile. For a record without text it is always so.
+    pub fn is_intact(&self) -> bool {
+        match self.position {
+            None => true,
+            Some(position) if self.is_cut() => {
+                let header = Header(self.ring.load(position, Ordering::Relaxed));
+                header.sequence() == self.sequence && self.ring.still_holds(position)
+            }
+            Some(_) => self.is_whole(),
+        }
+    }
+
+    /// Whether the checksum is right and the record not overwritten.
+    pub(super) fn is_whole(&self) -> bool {
+        self.matches_checksum() && self.position.is_some_and(|position| self.ring.still_holds(position))
+    }
+
+    pub(super) fn matches_checksum(&self) -> bool {
+        let Some(position) = self.position else { return false };
+        // Until a record is done only what came before its text is proven.
+        let (header, end) = match self.is_cut() {
+            true => (self.header.without_len(), self.header.text_offset()),
+            false => (self.header, self.header.words()),
+        };
+        let mut sum = self.ring.seed.with(self.ticks);
+        for offset in HEADER_WORDS..end {
+            sum = sum.with(self.word(position, offset));
+        }
+        sum.finish(header) == self.word(position, CHECKSUM)
+    }
+
+    /// Where the record is; position 0 where nothing of it is there yet.
+    pub(super) fn place(&self) -> Place {
+        Place { sequence: self.sequence, position: self.position.unwrap_or(0) }
+    }
+
+    /// The words that the record takes.
+    pub(super) fn words(&self) -> usize {
+        self.header.words()
+    }
+
+    /// The number of its boot modulo 16.
+    pub(super) fn boot_number(&self) -> u64 {
+        self.header.boot()
+    }
+
+    /// Fills `buffer` from byte `skip` on of what begins at word `start` of the record.
+    fn copy(&self, start: usize, skip: usize, buffer: &mut [u8]) {
+        let Some(position) = self.position else { return };
+        let mut offset = start + skip / 8;
+        let mut rest = buffer;
+        if !skip.is_multiple_of(8) {
+            let word = self.word(position, offset) >> (skip % 8 * 8);
+            let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
+            head.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
+            offset += 1;
+        }
+        let (chunks, tail) = rest.as_chunks_mut::<8>();
+        for chunk in chunks {
+            *chunk = self.word(position, offset).to_le_bytes();
+            offset += 1;
+        }
+        if !tail.is_empty() {
+            let word = self.word(position, offset);
+            tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
+        }
+    }
+
+    fn word(&self, position: usize, offset: usize) -> u64 {
+        self.ring.load(position.wrapping_add(offset), Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Record<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("sequence", &self.sequence)
+            .field("level", &self.level())
+            .field("cut", &self.is_cut())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A module path, or the last 31 bytes of a longer one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Module {
+    bytes: [u8; MAX_MODULE],
+    len: usize,
+}
+
+impl Module {
+    /// The path's text; empty where the record was overwritten meanwhile and no text is there.
+    pub fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
+    }
+}
+
+impl fmt::Display for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}

@@ -1,0 +1,325 @@
+//! The ring itself: how room for a record is reserved, and how a record is found again.
+
+use super::layout::{Checksum, Header, MAX_WORDS, MIN_WORDS, Place, TICKS};
+use super::sync::{AtomicU64, Ordering, fence};
+use super::writer::Source;
+use super::{Level, Record};
+use core::fmt;
+
+/// How many boots a ring can tell apart.
+pub(super) const BOOTS: usize = 16;
+
+/// The words of a ring that are neither index nor data.
+///
+/// Any content is valid: memory that is zero is an empty ring, and of memory that was not cleared since
+/// the last boot [`Ring::recover`] makes one.
+#[repr(C)]
+pub struct RingHeader {
+    /// The [`Place`] of the next record.
+    pub(super) head: AtomicU64,
+    /// Records that no sequence number could be reserved for.
+    pub(super) dropped: AtomicU64,
+    /// This boot's number modulo [`BOOTS`].
+    pub(super) boot: AtomicU64,
+    /// The sequence number of this boot's first record.
+    pub(super) boot_sequence: AtomicU64,
+    /// What [`Ring::say_goodbye`] left.
+    pub(super) goodbye: AtomicU64,
+    /// Per boot: ticks at its start, its frequency in Hz, and a checksum.
+    pub(super) boots: [[AtomicU64; 3]; BOOTS],
+}
+
+impl RingHeader {
+    /// The header of an empty ring.
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self {
+            head: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            boot: AtomicU64::new(0),
+            boot_sequence: AtomicU64::new(0),
+            goodbye: AtomicU64::new(0),
+            boots: [const { [const { AtomicU64::new(0) }; 3] }; BOOTS],
+        }
+    }
+
+    /// The header of an empty ring; loom's atomics have no constant constructor.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self {
+            head: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            boot: AtomicU64::new(0),
+            boot_sequence: AtomicU64::new(0),
+            goodbye: AtomicU64::new(0),
+            boots: Default::default(),
+        }
+    }
+}
+
+impl Default for RingHeader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A lock-free log ring: any number of writers, in any context, and any number of readers.
+///
+/// A writer never waits: it reserves words with one compare-and-swap, formats straight into them, and
+/// shares nothing else with other writers. It may be interrupted anywhere, for ever, by one that logs
+/// too. When the ring is full the oldest records go; a reader notices it by the sequence numbers, which
+/// count every record since the cold start, from 0.
+///
+/// A writer that sleeps while others fill the whole ring still believes in its reservation; it looks
+/// before every piece of text, and what it may spoil in between is found by the checksum of the record
+/// that has taken its place.
+///
+/// Nothing here panics, allocates or waits: all of it is for the panic path too.
+pub struct Ring<'m> {
+    pub(super) header: &'m RingHeader,
+    pub(super) index: &'m [AtomicU64],
+    pub(super) data: &'m [AtomicU64],
+    /// The largest record in words; 0 where there is no room for any.
+    pub(super) max_words: usize,
+    /// The sum that a record's checksum begins with.
+    pub(super) seed: Checksum,
+}
+
+/// What [`Ring::read`] finds.
+#[derive(Clone, Copy, Debug)]
+pub enum Read<'r> {
+    /// A record that does not change any more. It is cut where an earlier boot ended amid writing it.
+    Record(Record<'r>),
+    /// A record that is being written: what there is of it, which may be nothing at all.
+    Unfinished(Record<'r>),
+    /// The record is gone: overwritten or damaged.
+    Lost {
+        /// The next sequence number to be read; all between are gone too.
+        resume: u64,
+    },
+    /// There is no record of this sequence number yet.
+    End,
+}
+
+impl<'m> Ring<'m> {
+    /// How often a reservation is tried. Each failure means that another writer got its record, so no
+    /// number of writers comes near this.
+    const TRIES: usize = 1000;
+
+    /// So that an entry of the index is overwritten before its position comes round again: 2^19 records
+    /// of [`MAX_WORDS`] and 2^26 words of data are less than 2^28.
+    const MAX_INDEX: usize = 1 << 19;
+    const MAX_DATA: usize = 1 << 26;
+
+    /// The ring in this memory, which is not touched.
+    ///
+    /// Of `index` and `data` the largest power of two of words is used, at most 2^19 (4 MiB) and 2^26
+    /// (512 MiB). One word of index for 8 of data is a good measure. A ring of less than 16 words of data,
+    /// or without an index, drops every record.
+    pub const fn new(header: &'m RingHeader, index: &'m [AtomicU64], data: &'m [AtomicU64]) -> Self {
+        let index = index.split_at(power_of_two(index.len(), Self::MAX_INDEX)).0;
+        let data = data.split_at(power_of_two(data.len(), Self::MAX_DATA)).0;
+        // So that no record overwrites itself or leaves no room for another.
+        let half = data.len() / 2;
+        let max_words = match half {
+            _ if index.is_empty() || half < MIN_WORDS => 0,
+            MAX_WORDS.. => MAX_WORDS,
+            _ => half,
+        };
+        Self { header, index, data, max_words, seed: Checksum::new(data.len()) }
+    }
+
+    /// Records a text, in several records where it is longer than 2048 bytes or another writer comes
+    /// between while it grows; all but the first of them are continuations.
+    ///
+    /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,
+    /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log.
+    pub fn append(&self, level: Level, module: &str, ticks: u64, text: fmt::Arguments<'_>) {
+        let source = Source::new(level, module, ticks);
+        match text.as_str() {
+            Some(text) => source.write(self, text),
+            None => source.format(self, text),
+        }
+    }
+
+    /// As [`append`](Self::append), without `core::fmt`: for the panic path, which must not call what
+    /// may panic.
+    pub fn append_str(&self, level: Level, module: &str, ticks: u64, text: &str) {
+        Source::new(level, module, ticks).write(self, text);
+    }
+
+    /// The record of a sequence number.
+    ///
+    /// Whoever copies from it asks [`Record::is_intact`] afterwards.
+    pub fn read(&self, sequence: u64) -> Read<'_> {
+        let head = self.head();
+        if sequence >= head.sequence {
+            return Read::End;
+        }
+        let earlier_boot = sequence < self.header.boot_sequence.load(Ordering::Relaxed);
+        let found = match self.entry(sequence) {
+            Some(place) if place.sequence == sequence => self.record(place),
+            _ if !self.is_gone(sequence, head) => return Read::Unfinished(Record::unwritten(self, sequence)),
+            _ => None,
+        };
+        match found {
+            Some(record) if record.is_cut() && !earlier_boot && record.is_intact() => {
+                Read::Unfinished(record)
+            }
+            Some(record) if record.is_whole() => Read::Record(record),
+            _ => Read::Lost { resume: self.next_from(sequence.saturating_add(1)) },
+        }
+    }
+
+    /// The oldest record's sequence number. As they count from 0, it is also the number of records that
+    /// were overwritten since the cold start.
+    pub fn first(&self) -> u64 {
+        self.next_from(0)
+    }
+
+    /// The sequence number that the next record will get.
+    pub fn end(&self) -> u64 {
+        self.head().sequence
+    }
+
+    /// Records of this boot that got no sequence number, because too many writers wanted one at once.
+    pub fn dropped(&self) -> u64 {
+        self.header.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The first sequence number from `sequence` on that is not gone.
+    fn next_from(&self, sequence: u64) -> u64 {
+        let head = self.head();
+        let oldest = head.sequence.saturating_sub(self.index.len() as u64);
+        let mut next = sequence.max(oldest);
+        // At most as many steps as the index has entries.
+        while next < head.sequence && self.is_gone(next, head) {
+            next += 1;
+        }
+        next
+    }
+
+    /// Whether the record of a sequence number before `head` cannot be in the ring any more.
+    fn is_gone(&self, sequence: u64, head: Place) -> bool {
+        if head.sequence.wrapping_sub(sequence) > self.index.len() as u64 {
+            return true;
+        }
+        // A record has no entry yet between its reservation and its header. Then it is gone when the
+        // next one that has an entry is.
+        for later in sequence..head.sequence {
+            match self.entry(later) {
+                Some(place) if place.sequence == later => return !self.is_within(place.position, head),
+                Some(place) if place.sequence > later => return true,
+                // What an earlier boot did not leave will never come.
+                _ if later < self.header.boot_sequence.load(Ordering::Relaxed) => return true,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// The record at a place, where its header is still there.
+    pub(super) fn record(&self, place: Place) -> Option<Record<'_>> {
+        let header = Header(self.load(place.position, Ordering::Acquire));
+        let ticks = self.load(place.position.wrapping_add(TICKS), Ordering::Relaxed);
+        (header.sequence() == place.sequence).then(|| Record::new(self, place.position, header, ticks))
+    }
+
+    /// Whether the words from `position` on are not yet given to another writer, as of `head`.
+    pub(super) fn is_within(&self, position: usize, head: Place) -> bool {
+        head.words_since(position) <= self.data.len()
+    }
+
+    /// Whether what was read from `position` on before this call was not yet given to another writer.
+    pub(super) fn still_holds(&self, position: usize) -> bool {
+        // Pairs with the fence in `reserve`: whoever has read a word of a later reservation sees its head.
+        fence(Ordering::Acquire);
+        self.is_within(position, self.head())
+    }
+
+    pub(super) fn head(&self) -> Place {
+        Place::unpack(self.header.head.load(Ordering::Acquire))
+    }
+
+    /// The entry of the index that a record with this sequence number has, or another one in its stead.
+    pub(super) fn entry(&self, sequence: u64) -> Option<Place> {
+        Self::entry_in(self.slot(sequence)?)
+    }
+
+    /// The entry that a word of the index holds. It has the sequence number of the record after, so that
+    /// 0 is none.
+    pub(super) fn entry_in(slot: &AtomicU64) -> Option<Place> {
+        let place = Place::unpack(slot.load(Ordering::Acquire));
+        Some(Place { sequence: place.sequence.checked_sub(1)?, ..place })
+    }
+
+    /// The index's word for a sequence number; `None` only in a ring without an index.
+    fn slot(&self, sequence: u64) -> Option<&'m AtomicU64> {
+        self.index.get(sequence as usize & self.index.len().wrapping_sub(1))
+    }
+
+    /// The word at a position; 0 only in a ring without data.
+    pub(super) fn load(&self, position: usize, order: Ordering) -> u64 {
+        self.word(position).map_or(0, |word| word.load(order))
+    }
+
+    /// Stores the word at a position.
+    pub(super) fn store(&self, position: usize, word: u64, order: Ordering) {
+        if let Some(place) = self.word(position) {
+            place.store(word, order);
+        }
+    }
+
+    fn word(&self, position: usize) -> Option<&'m AtomicU64> {
+        self.data.get(position & self.data.len().wrapping_sub(1))
+    }
+
+    /// Reserves `words` words and a sequence number; counts the record as dropped where that fails.
+    pub(super) fn reserve(&self, words: usize) -> Option<Place> {
+        if self.max_words != 0 {
+            let mut head = self.header.head.load(Ordering::Relaxed);
+            for _ in 0..Self::TRIES {
+                let place = Place::unpack(head);
+                match self.exchange_head(head, place.after(words)) {
+                    Ok(()) => return Some(place),
+                    Err(other) => head = other,
+                }
+            }
+        }
+        self.header.dropped.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    /// Moves the end of the reservation of record `sequence`, where it is still the last one.
+    ///
+    /// Only the writer of that record moves the head without giving a new sequence number, so the head
+    /// it expects is never there by chance.
+    pub(super) fn move_end(&self, sequence: u64, from: usize, to: usize) -> bool {
+        let last = Place { sequence, position: from }.after(0);
+        self.exchange_head(last.pack(), Place { sequence, position: to }.after(0)).is_ok()
+    }
+
+    fn exchange_head(&self, expected: u64, next: Place) -> Result<(), u64> {
+        self.header.head.compare_exchange(expected, next.pack(), Ordering::AcqRel, Ordering::Relaxed)?;
+        // No word is stored to a reservation before the head that covers it can be seen.
+        fence(Ordering::Release);
+        Ok(())
+    }
+
+    /// Makes a record whose header is stored findable.
+    pub(super) fn publish(&self, place: Place) {
+        if let Some(slot) = self.slot(place.sequence) {
+            // The maximum, so that a writer that slept while the index went round does no harm.
+            slot.fetch_max(place.after(0).pack(), Ordering::Release);
+        }
+    }
+}
+
+/// The largest power of two that is neither over `len` nor over `limit`; 0 for 0.
+const fn power_of_two(len: usize, limit: usize) -> usize {
+    match len.checked_ilog2() {
+        Some(bits) if 1 << bits < limit => 1 << bits,
+        Some(_) => limit,
+        None => 0,
+    }
+}

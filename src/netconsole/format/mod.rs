@@ -1,0 +1,111 @@
+//! How a record becomes the payloads of UDP datagrams: basic, extended and syslog.
+//!
+//! A datagram is written straight from the ring into the card's buffer. What does not fit goes into
+//! further datagrams, and [`Piece::next`] says where to go on. Nothing here allocates, panics or keeps
+//! state, so the panic path writes what normal running writes.
+
+mod basic;
+mod escape;
+mod extended;
+mod output;
+mod syslog;
+
+use super::{Format, RELEASE};
+use crate::log::Record;
+use output::Output;
+
+/// The longest payload in bytes, as Linux's (`MAX_PRINT_CHUNK`): with all headers it fits any MTU that
+/// IPv6 allows.
+pub const MAX_DATAGRAM: usize = 1000;
+
+/// How a target wants its records. It must stay the same from a record's first piece to its last.
+#[derive(Clone, Copy, Debug)]
+pub struct Style<'t> {
+    /// The format.
+    pub format: Format,
+    /// Whether basic messages show the time (`printk.time`).
+    pub time: bool,
+    /// The kernel's release, for extended messages; of a longer one the first 64 bytes are sent.
+    pub release: &'t str,
+    /// The target's own items, for extended messages: whole lines, each ` KEY=VALUE\n`.
+    pub user_data: &'t [u8],
+    /// Items that the kernel fills in, for extended messages.
+    pub system_data: SystemData,
+    /// Whether this is one of ncrx's emergency transmissions, for extended messages.
+    pub emergency: bool,
+    /// The sender's name, for syslog messages; where it is empty none is sent, and of a longer one
+    /// the first 255 bytes are.
+    pub host_name: &'t str,
+    /// The time at which this boot's clock was 0, in microseconds since 1970 (UTC), for syslog
+    /// messages. `None`: they carry no time.
+    pub epoch: Option<u64>,
+}
+
+impl Style<'_> {
+    /// A format with nothing added to it.
+    pub const fn new(format: Format, time: bool) -> Self {
+        Self {
+            format,
+            time,
+            release: RELEASE,
+            user_data: &[],
+            system_data: SystemData::NONE,
+            emergency: false,
+            host_name: "",
+            epoch: None,
+        }
+    }
+}
+
+/// What Linux calls sysdata: items that the kernel adds to extended messages, each a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemData {
+    /// ` cpu=N`
+    pub cpu: Option<u32>,
+    /// ` taskname=NAME`: the module that logged.
+    pub task_name: bool,
+    /// ` release=R`
+    pub release: bool,
+    /// ` msgid=N`: the target's own count of messages.
+    pub message_id: Option<u32>,
+}
+
+impl SystemData {
+    /// No items.
+    pub const NONE: Self = Self { cpu: None, task_name: false, release: false, message_id: None };
+}
+
+/// What [`write_datagram`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The payload's length in bytes.
+    pub len: usize,
+    /// The offset to go on with; `None` where the record is done. It is larger than the offset before,
+    /// and means nothing outside of this module.
+    pub next: Option<usize>,
+}
+
+/// Writes the next datagram of `record` to the start of `to`, at most [`MAX_DATAGRAM`] bytes. A `to`
+/// that is shorter gets shorter datagrams; one that takes nothing at all ends the record.
+///
+/// `micros` is the time since boot at which the record was logged, in microseconds. `offset` is 0 for
+/// the first datagram and [`Piece::next`] afterwards. Whether the ring overwrote the record meanwhile is
+/// for the caller to ask, with [`Record::is_intact`].
+pub fn write_datagram(
+    style: &Style<'_>,
+    record: &Record<'_>,
+    micros: u64,
+    offset: usize,
+    to: &mut [u8],
+) -> Piece {
+    let mut output = Output::new(to);
+    let next = match style.format {
+        Format::Basic => basic::write(style, record, micros, offset, &mut output),
+        Format::Extended { release } => extended::write(style, release, record, micros, offset, &mut output),
+        Format::Syslog => syslog::write(style, record, micros, offset, &mut output),
+    };
+    Piece { len: output.len(), next: next.filter(|&next| next > offset) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! Syslog messages (RFC 5424), one a datagram (RFC 5426):
+//! `<6>1 2026-11-14T12:00:00.000123Z host kernel - module [netconsole@32473 seq="416"] text`.
+//!
+//! The facility is 0, the kernel. The identifier of the structured data is RFC 5612's number for examples,
+//! because there is no number of ours; its parameters are `seq`, `boot="-N"` for a record of the N-th
+//! boot before (whose time is not known), `cut="1"` for one whose writer never finished, and
+//! `frag="<offset>/<length>"` in bytes of the text, where a record takes several messages. The text is
+//! UTF-8; control characters and the backslash are written `\x0a` style, a newline among them.
+
+use super::Style;
+use super::escape::{ESCAPED_LEN, Escaping, escape};
+use super::output::Output;
+use crate::log::Record;
+
+/// The limits of RFC 5424, section 6.
+const MAX_HOST_NAME: usize = 255;
+const MAX_MESSAGE_ID: usize = 32;
+
+/// Writes from byte `offset` of the text on; returns where to go on.
+pub(super) fn write(
+    style: &Style<'_>,
+    record: &Record<'_>,
+    micros: u64,
+    offset: usize,
+    output: &mut Output<'_>,
+) -> Option<usize> {
+    write_header(style, record, micros, output);
+    let header = output.len();
+    if offset == 0 {
+        output.bytes(b"] ");
+        let text = output.text(record, 0);
+        if Escaping::Syslog.leaves(text) && !output.is_full() {
+            return None;
+        }
+        output.truncate(header.saturating_add(2));
+        if write_text(record, 0, output) >= record.len() {
+            return None;
+        }
+        output.truncate(header);
+    }
+    output.bytes(b" frag=\"");
+    output.decimal(offset.try_into().unwrap_or(u64::MAX));
+    output.byte(b'/');
+    output.decimal(record.len().try_into().unwrap_or(u64::MAX));
+    output.bytes(b"\"] ");
+    let next = write_text(record, offset, output);
+    (next < record.len()).then_some(next)
+}
+
+/// All up to the structured data, which is left open.
+fn write_header(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) {
+    output.byte(b'<');
+    output.decimal(record.level() as u64);
+    output.bytes(b">1 ");
+    let boot = record.boot();
+    match style.epoch.and_then(|epoch| epoch.checked_add(micros)).filter(|_| boot == 0) {
+        Some(time) => write_time(time, output),
+        None => output.byte(b'-'),
+    }
+    output.byte(b' ');
+    write_name(style.host_name, MAX_HOST_NAME, output);
+    output.bytes(b" kernel - ");
+    write_name(record.module().as_str(), MAX_MESSAGE_ID, output);
+    output.bytes(b" [netconsole@32473 seq=\"");
+    output.decimal(record.sequence());
+    output.byte(b'"');
+    if boot != 0 {
+        output.bytes(b" boot=\"-");
+        output.decimal(boot.into());
+        output.byte(b'"');
+    }
+    if record.is_cut() {
+        output.bytes(b" cut=\"1\"");
+    }
+}
+
+/// Writes a header field, which is printable ASCII without blanks; where it is empty, `-`.
+fn write_name(name: &str, max: usize, output: &mut Output<'_>) {
+    if name.is_empty() {
+        output.byte(b'-');
+    }
+    for &byte in name.as_bytes().iter().take(max) {
+        output.byte(if byte.is_ascii_graphic() { byte } else { b'_' });
+    }
+}
+
+/// Writes a time in microseconds since 1970 as RFC 3339 has it. After the year 9999, which it can't
+/// tell, there is none.
+fn write_time(micros: u64, output: &mut Output<'_>) {
+    const DAY: u64 = 24 * 60 * 60;
+    let seconds = micros / 1_000_000;
+    // Days are counted from 1 March of year 0, so that the leap day is a year's last. In 400 years, an
+    // era, are 146,097 days.
+    let days = seconds / DAY + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    // Counted from March the months' lengths repeat every five, which are 153 days.
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let (month, next_year) =
+        if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
+    let year = era * 400 + year_of_era + next_year;
+    if year > 9999 {
+        return output.byte(b'-');
+    }
+    // Each of them is a few digits.
+    output.digits::<4>(year as u32);
+    for (before, number) in [
+        (b'-', month),
+        (b'-', day),
+        (b'T', seconds % DAY / 3600),
+        (b':', seconds % 3600 / 60),
+        (b':', seconds % 60),
+    ] {
+        output.byte(before);
+        output.digits::<2>(number as u32);
+    }
+    output.byte(b'.');
+    output.digits::<6>((micros % 1_000_000) as u32);
+    output.byte(b'Z');
+}
+
+/// Writes the text from `offset` on, escaped, until no whole character fits; returns where that is.
+fn write_text(record: &Record<'_>, offset: usize, output: &mut Output<'_>) -> usize {
+    let mut at = offset;
+    loop {
+        let mut chunk = [0; 64];
+        let copied = record.copy_text(at, &mut chunk);
+        let Some(text) = chunk.get(..copied).filter(|text| !text.is_empty()) else { return at };
+        for &byte in text {
+            let is_escaped = Escaping::Syslog.covers(byte);
+            // Neither an escape nor a character, at most four bytes as well, is cut.
+            let needed = if is_escaped || byte >= 0xc0 { ESCAPED_LEN } else { 1 };
+            if output.room() < needed {
+                return at;
+            }
+            match is_escaped {
+                true => output.bytes(&escape(byte)),
+                false => output.byte(byte),
+            }
+            at = at.saturating_add(1);
+        }
+    }
+}

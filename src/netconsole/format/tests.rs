@@ -1,0 +1,321 @@
+//! Datagrams against Linux's own, and against what a receiver makes of them.
+
+use super::*;
+use crate::log::{Level, Read, Ring, RingHeader};
+use proptest::prelude::*;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+
+/// Hands the record that a ring keeps of `text` to `check`.
+fn with_record<T>(level: Level, text: &str, check: impl FnOnce(&Record<'_>) -> T) -> T {
+    with_ring(|ring| {
+        ring.append(level, "netconsole::tests", 0, format_args!("{text}"));
+        check(&record(ring, 0))
+    })
+}
+
+fn with_ring<T>(check: impl FnOnce(&Ring<'_>) -> T) -> T {
+    let header = RingHeader::new();
+    let index: [AtomicU64; 512] = [const { AtomicU64::new(0) }; _];
+    let data: Vec<AtomicU64> = (0..8192).map(|_| AtomicU64::new(0)).collect();
+    check(&Ring::new(&header, &index, &data))
+}
+
+fn record<'r>(ring: &'r Ring<'_>, sequence: u64) -> Record<'r> {
+    match ring.read(sequence) {
+        Read::Record(record) | Read::Unfinished(record) => record,
+        other => panic!("no record {sequence}: {other:?}"),
+    }
+}
+
+/// All datagrams of a record.
+fn datagrams(style: &Style<'_>, record: &Record<'_>, micros: u64) -> Vec<Vec<u8>> {
+    let mut datagrams = Vec::new();
+    let mut offset = 0;
+    loop {
+        let mut buffer = [0xee; MAX_DATAGRAM + 20];
+        let piece = write_datagram(style, record, micros, offset, &mut buffer);
+        assert!(piece.len > 0 && piece.len <= MAX_DATAGRAM, "{piece:?}");
+        assert!(buffer[MAX_DATAGRAM..].iter().all(|&byte| byte == 0xee));
+        datagrams.push(buffer[..piece.len].to_vec());
+        match piece.next {
+            Some(next) => offset = next,
+            None => return datagrams,
+        }
+    }
+}
+
+fn only(datagrams: Vec<Vec<u8>>) -> String {
+    assert_eq!(datagrams.len(), 1);
+    String::from_utf8(datagrams[0].clone()).expect("UTF-8")
+}
+
+const BASIC: Style<'_> = Style::new(Format::Basic, true);
+const EXTENDED: Style<'_> = Style::new(Format::Extended { release: false }, true);
+const SYSLOG: Style<'_> = Style::new(Format::Syslog, true);
+
+/// What receivers do with `\x` and two digits.
+fn unescape(text: &str) -> String {
+    let (start, rest) = text.split_once("\\x").unwrap_or((text, ""));
+    let mut bytes = start.as_bytes().to_vec();
+    for part in rest.split("\\x").filter(|part| !part.is_empty()) {
+        bytes.push(u8::from_str_radix(&part[..2], 16).expect("two digits"));
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).expect("the text was UTF-8")
+}
+
+/// The UDP payloads of a capture: a header of 24 bytes, then records with a header of 16 each.
+fn payloads(capture: &[u8]) -> Vec<String> {
+    let mut rest = &capture[24..];
+    let mut payloads = Vec::new();
+    while let Some((header, frames)) = rest.split_first_chunk::<16>() {
+        let len = u32::from_le_bytes([header[8], header[9], header[10], header[11]]) as usize;
+        let (frame, next) = frames.split_at(len);
+        let received = crate::wire::udp::parse(frame).expect("nothing but UDP is in it");
+        payloads.push(String::from_utf8(received.payload.to_vec()).expect("UTF-8"));
+        rest = next;
+    }
+    payloads
+}
+
+#[test]
+fn basic_messages_are_linuxs() {
+    let messages = payloads(include_bytes!("../../../tests/captures/linux-6.12-basic.pcap"));
+    assert_eq!(messages.len(), 384);
+    for message in messages {
+        let (time, text) = message[1..].split_once("] ").expect("a time");
+        let (seconds, micros) = time.trim_start().split_once('.').expect("seconds and microseconds");
+        let time =
+            seconds.parse::<u64>().expect("seconds") * 1_000_000 + micros.parse::<u64>().expect("micros");
+        with_record(Level::Info, text, |record| {
+            assert_eq!(only(datagrams(&BASIC, record, time)), message);
+        });
+    }
+}
+
+#[test]
+fn extended_messages_are_linuxs() {
+    let messages = payloads(include_bytes!("../../../tests/captures/linux-6.12-extended.pcap"));
+    assert_eq!(messages.len(), 393);
+    with_ring(|ring| {
+        for message in messages {
+            let (header, body) = message.split_once(';').expect("a header");
+            let (text, lines) = body.split_once('\n').expect("a line");
+            let fields: Vec<&str> = header.split(',').collect();
+            let [release, level, sequence, time, "-"] = fields[..] else { panic!("fields: {fields:?}") };
+            // User space's facility, which there is none of here, is left out.
+            let level = Level::from_low_bits(level.parse().expect("a level"));
+            let message = format!("{release},{},{sequence},{time},-;{body}", level as u8);
+            // The ring counts what it takes, as Linux did.
+            ring.append(level, "linux", 0, format_args!("{}", unescape(text)));
+            let record = record(ring, sequence.parse().expect("a sequence number"));
+            let style = Style {
+                release,
+                user_data: lines.as_bytes(),
+                ..Style::new(Format::Extended { release: true }, true)
+            };
+            assert_eq!(only(datagrams(&style, &record, time.parse().expect("a time"))), message);
+        }
+    });
+}
+
+#[test]
+fn every_line_of_a_basic_record_has_the_prefix() {
+    with_record(Level::Info, "one\n\nthree", |record| {
+        let message = only(datagrams(&BASIC, record, 12_345_000_006));
+        assert_eq!(message, "[12345.000006] one\n[12345.000006] \n[12345.000006] three\n");
+        assert_eq!(only(datagrams(&Style::new(Format::Basic, false), record, 7)), "one\n\nthree\n");
+    });
+    with_record(Level::Info, "", |record| {
+        assert_eq!(only(datagrams(&BASIC, record, 0)), "[    0.000000] \n")
+    });
+}
+
+/// Runs `check` on the record of a writer that is still at work, which has `text` so far.
+fn with_cut_record(text: &str, check: impl Fn(&Record<'_>)) {
+    struct Watch<'r, F>(&'r Ring<'r>, &'r str, F);
+    impl<F: Fn(&Record<'_>)> fmt::Display for Watch<'_, F> {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.1)?;
+            (self.2)(&record(self.0, 0));
+            Ok(())
+        }
+    }
+    with_ring(|ring| {
+        ring.append(Level::Emergency, "netconsole", 0, format_args!("{}", Watch(ring, text, &check)));
+    });
+}
+
+#[test]
+fn a_cut_record_is_marked() {
+    with_cut_record("half a mess", |record| {
+        assert_eq!(only(datagrams(&BASIC, record, 1)), "[    0.000001] half a mess [cut]\n");
+        assert_eq!(only(datagrams(&EXTENDED, record, 1)), "0,0,1,-;half a mess\n cut=1\n");
+        let syslog = "<0>1 - - kernel - netconsole [netconsole@32473 seq=\"0\" cut=\"1\"] half a mess";
+        assert_eq!(only(datagrams(&SYSLOG, record, 1)), syslog);
+    });
+}
+
+#[test]
+fn a_record_of_an_earlier_boot_is_marked() {
+    with_ring(|ring| {
+        ring.append(Level::Warning, "", 0, format_args!("one\ntwo"));
+        assert_eq!(ring.recover(0).records, 1);
+        let record = record(ring, 0);
+        let basic = "[boot -1] [    0.000001] one\n[boot -1] [    0.000001] two\n";
+        assert_eq!(only(datagrams(&BASIC, &record, 1)), basic);
+        assert_eq!(only(datagrams(&EXTENDED, &record, 1)), "4,0,1,-;one\\x0atwo\n boot=-1\n");
+        let dated = Style { epoch: Some(0), ..SYSLOG };
+        let syslog = "<4>1 - - kernel - - [netconsole@32473 seq=\"0\" boot=\"-1\"] one\\x0atwo";
+        assert_eq!(only(datagrams(&dated, &record, 1)), syslog);
+    });
+}
+
+#[test]
+fn a_continuation_says_so() {
+    with_ring(|ring| {
+        ring.append(Level::Info, "m", 0, format_args!("{}", "x".repeat(2049)));
+        assert_eq!(only(datagrams(&EXTENDED, &record(ring, 1), 0)), "6,1,0,c;x\n");
+    });
+}
+
+#[test]
+fn extended_lines_come_in_linuxs_order() {
+    let system_data = SystemData { cpu: Some(3), task_name: true, release: true, message_id: Some(u32::MAX) };
+    let style =
+        Style { user_data: b" b=1\n a=2\n", system_data, release: "1.2", emergency: true, ..EXTENDED };
+    with_record(Level::Debug, "text", |record| {
+        let message = "7,0,5,-,ncemg=1;text\n b=1\n a=2\n cpu=3\n taskname=netconsole::tests\n release=1.2\n msgid=4294967295\n";
+        assert_eq!(only(datagrams(&style, record, 5)), message);
+    });
+}
+
+#[test]
+fn an_extended_record_is_fragmented_only_where_it_must_be() {
+    // "6,0,0,-;" and the newline are nine bytes.
+    with_record(Level::Info, &"x".repeat(991), |record| {
+        assert_eq!(only(datagrams(&EXTENDED, record, 0)).len(), MAX_DATAGRAM);
+    });
+    with_record(Level::Info, &"x".repeat(992), |record| {
+        let datagrams = datagrams(&EXTENDED, record, 0);
+        assert_eq!(datagrams.len(), 2);
+        assert!(datagrams[0].starts_with(b"6,0,0,-,ncfrag=0/993;xxx"));
+        assert_eq!(datagrams[0].len(), MAX_DATAGRAM);
+        assert_eq!(datagrams[1], b"6,0,0,-,ncfrag=979/993;xxxxxxxxxxxxx\n");
+    });
+}
+
+#[test]
+fn syslog_has_time_host_and_module() {
+    let time = |epoch| {
+        let style = Style { epoch: Some(epoch), host_name: "board 7", ..SYSLOG };
+        with_record(Level::Notice, "tab\there, ü", |record| only(datagrams(&style, record, 123)))
+    };
+    // `date -u -d 2024-02-29T23:59:59 +%s`
+    let expected = "<5>1 2024-02-29T23:59:59.000123Z board_7 kernel - netconsole::tests [netconsole@32473 seq=\"0\"] tab\\x09here, ü";
+    assert_eq!(time(1_709_251_199_000_000), expected);
+    for (seconds, date) in [
+        (0, "1970-01-01T00:00:00"),
+        (951_782_400, "2000-02-29T00:00:00"),
+        (1_704_067_199, "2023-12-31T23:59:59"),
+        (4_107_542_400, "2100-03-01T00:00:00"),
+        (253_402_300_799, "9999-12-31T23:59:59"),
+    ] {
+        assert_eq!(time(seconds * 1_000_000).split(' ').nth(1), Some(format!("{date}.000123Z").as_str()));
+    }
+    assert!(time(253_402_300_800_000_000).starts_with("<5>1 - board_7 "));
+    assert!(time(u64::MAX).starts_with("<5>1 - board_7 "));
+}
+
+/// Whether a buffer of any size is filled without a panic and without going on for ever.
+#[test]
+fn short_buffers_come_to_an_end() {
+    with_record(Level::Info, &"ü\n\\".repeat(300), |record| {
+        for style in [BASIC, EXTENDED, SYSLOG] {
+            for size in 0..200 {
+                let mut offset = 0;
+                let mut buffer = [0; 200];
+                while let Piece { len, next: Some(next) } =
+                    write_datagram(&style, record, 0, offset, &mut buffer[..size])
+                {
+                    assert!(len <= size && next > offset);
+                    offset = next;
+                }
+            }
+        }
+    });
+}
+
+/// Texts of up to a record's length: words, lines, and every other character.
+fn texts() -> impl Strategy<Value = String> {
+    let text =
+        prop_oneof!["[ -~]{0,80}", "[ -~]{900,1100}", "[a-zé\n\\\\🦀]{0,600}", "\\PC{0,500}", "(?s).{0,500}"];
+    // The ring drops a newline at the end and goes on in another record after 2048 bytes.
+    text.prop_map(|text| text[..text.floor_char_boundary(2048)].trim_end_matches('\n').into())
+}
+
+proptest! {
+    #[test]
+    fn basic_pieces_are_the_text_and_are_cut_between_characters(text in texts(), time: bool, micros in 0..u64::MAX) {
+        let style = Style::new(Format::Basic, time);
+        let pieces = with_record(Level::Info, &text, |record| datagrams(&style, record, micros));
+        let mut whole = String::new();
+        for piece in &pieces {
+            whole += std::str::from_utf8(piece).expect("no character is cut");
+        }
+        let prefix = if time { format!("[{:5}.{:06}] ", micros / 1_000_000, micros % 1_000_000) } else { String::new() };
+        let expected: String = text.split('\n').map(|line| format!("{prefix}{line}\n")).collect();
+        prop_assert_eq!(&whole, &expected);
+        prop_assert_eq!(pieces.len() == 1, expected.len() <= MAX_DATAGRAM);
+    }
+
+    #[test]
+    fn extended_fragments_make_the_message(
+        text in texts(),
+        release: bool,
+        items in prop::collection::vec(("[a-z]{1,53}", "[ -~]{0,200}"), 0..40),
+        micros: u64,
+    ) {
+        let lines: String = items.iter().map(|(key, value)| format!(" {key}={value}\n")).collect();
+        let style = Style { user_data: lines.as_bytes(), ..Style::new(Format::Extended { release }, true) };
+        let pieces = with_record(Level::Info, &text, |record| datagrams(&style, record, micros));
+        let start = format!("{}6,0,{micros},-", if release { format!("{RELEASE},") } else { String::new() });
+        let mut body = String::new();
+        let mut total = None;
+        for piece in &pieces {
+            let piece = std::str::from_utf8(piece).expect("ASCII");
+            let (header, part) = piece.split_once(';').expect("a header");
+            if pieces.len() == 1 {
+                prop_assert_eq!(header, &start);
+            } else {
+                let fragment = header.strip_prefix(&format!("{start},ncfrag=")).expect("a fragment");
+                let (offset, length) = fragment.split_once('/').expect("two numbers");
+                prop_assert_eq!(offset.parse(), Ok(body.len()));
+                prop_assert_eq!(total.get_or_insert(length.to_string()).as_str(), length);
+            }
+            body += part;
+        }
+        prop_assert!(total.is_none_or(|total| total.parse() == Ok(body.len())));
+        prop_assert_eq!(pieces.len() == 1, start.len() + 1 + body.len() <= MAX_DATAGRAM);
+        let (message, after) = body.split_once('\n').expect("an end");
+        prop_assert!(message.bytes().all(|byte| (0x20..0x7f).contains(&byte)));
+        prop_assert_eq!(unescape(message), text);
+        prop_assert_eq!(after, lines);
+    }
+
+    #[test]
+    fn syslog_parts_make_the_text(text in texts()) {
+        let pieces = with_record(Level::Info, &text, |record| datagrams(&SYSLOG, record, 0));
+        let mut whole = String::new();
+        for piece in &pieces {
+            let piece = std::str::from_utf8(piece).expect("no character is cut");
+            let (header, part) = piece.split_once("] ").expect("structured data");
+            let fragment = format!(" frag=\"{}/{}\"", whole.len(), text.len());
+            prop_assert_eq!(header.ends_with(&fragment), pieces.len() > 1, "{}", header);
+            prop_assert!(!part.bytes().any(|byte| byte < 0x20 || byte == 0x7f));
+            whole += &unescape(part);
+        }
+        prop_assert_eq!(whole, text);
+    }
+}

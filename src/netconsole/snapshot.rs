@@ -1,0 +1,379 @@
+//! What the panic path must know of the targets, kept apart from their working state: complete,
+//! checksummed, in two copies of which one is whole at any moment.
+//!
+//! The boot publishes a new snapshot whenever a target's addresses change. A crash in the middle of
+//! that leaves the other copy; memory that was overwritten fails its checksum, and the panic path
+//! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
+//! but in [`Position`]s, each kept twice.
+
+use super::{Format, MAX_TARGETS};
+use crate::wire::{Endpoint, MacAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// The most network cards that the panic path brings up.
+pub const MAX_NICS: usize = 4;
+
+/// Where one target's frames go and how they look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TargetPlan {
+    /// Which of [`Plan::nics`].
+    pub nic: u8,
+    /// The frame's sender; the card's own address replaces an all-zero one.
+    pub source: Endpoint,
+    /// The frame's receiver.
+    pub destination: Endpoint,
+    /// The VLAN, if any.
+    pub vlan: Option<u16>,
+    /// The message format.
+    pub format: Format,
+    /// Only records with a lower level number go out.
+    pub limit: u8,
+    /// Whether the basic format shows the time.
+    pub time: bool,
+}
+
+/// Everything the panic path must know to send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The PCI functions of the cards: bus, device and function as the configuration address has them.
+    pub nics: [Option<u16>; MAX_NICS],
+    /// The targets, by their place in the kernel's table.
+    pub targets: [Option<TargetPlan>; MAX_TARGETS],
+}
+
+const WORDS_PER_TARGET: usize = 8;
+const WORDS: usize = MAX_NICS + MAX_TARGETS * WORDS_PER_TARGET;
+
+struct Copy {
+    /// Higher is newer; 0 was never complete.
+    generation: AtomicU64,
+    words: [AtomicU64; WORDS],
+    checksum: AtomicU64,
+}
+
+impl Copy {
+    const fn new() -> Self {
+        Self {
+            generation: AtomicU64::new(0),
+            words: [const { AtomicU64::new(0) }; WORDS],
+            checksum: AtomicU64::new(0),
+        }
+    }
+
+    fn checksum_over(&self, generation: u64) -> u64 {
+        self.words.iter().fold(mix(0, generation), |sum, word| mix(sum, word.load(Ordering::Relaxed)))
+    }
+
+    /// The copy's generation where it is whole, else 0.
+    fn whole(&self) -> u64 {
+        let generation = self.generation.load(Ordering::Acquire);
+        let whole = self.checksum_over(generation) == self.checksum.load(Ordering::Relaxed);
+        if whole { generation } else { 0 }
+    }
+}
+
+/// One step of a checksum that any single changed bit changes.
+fn mix(sum: u64, word: u64) -> u64 {
+    (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Two copies of a [`Plan`].
+pub struct Snapshot {
+    copies: [Copy; 2],
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Snapshot {
+    /// A snapshot that was never published.
+    pub const fn new() -> Self {
+        Self { copies: [const { Copy::new() }; 2] }
+    }
+
+    /// Replaces the older copy. Not for several contexts at once.
+    pub fn publish(&self, plan: &Plan) {
+        let [first, second] = &self.copies;
+        let (older, newest) = match (first.whole(), second.whole()) {
+            (a, b) if a <= b => (first, b),
+            (a, _) => (second, a),
+        };
+        older.generation.store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+        let words = plan.nics.iter().map(|nic| encode_nic(*nic)).chain(plan.targets.iter().flat_map(encode));
+        for (to, word) in older.words.iter().zip(words) {
+            to.store(word, Ordering::Relaxed);
+        }
+        let generation = newest.saturating_add(1);
+        older.checksum.store(older.checksum_over(generation), Ordering::Relaxed);
+        older.generation.store(generation, Ordering::Release);
+    }
+
+    /// The newest whole copy, or `None` where both are damaged or none was ever complete. Panic-safe.
+    pub fn read(&self) -> Option<Plan> {
+        let copy = self.copies.iter().max_by_key(|copy| copy.whole()).filter(|copy| copy.whole() > 0)?;
+        let mut plan = Plan::default();
+        let (nics, targets) = copy.words.split_at_checked(MAX_NICS)?;
+        for (nic, word) in plan.nics.iter_mut().zip(nics) {
+            *nic = u16::try_from(word.load(Ordering::Relaxed)).ok();
+        }
+        for (target, words) in plan.targets.iter_mut().zip(targets.chunks_exact(WORDS_PER_TARGET)) {
+            let mut values = [0; WORDS_PER_TARGET];
+            for (value, word) in values.iter_mut().zip(words) {
+                *value = word.load(Ordering::Relaxed);
+            }
+            *target = decode(&values);
+        }
+        Some(plan)
+    }
+
+    /// Overwrites both copies with `pattern`, as a stray pointer would: for provoking that crash.
+    pub fn overwrite(&self, pattern: u64) {
+        for copy in &self.copies {
+            copy.generation.store(pattern, Ordering::Relaxed);
+            copy.checksum.store(pattern, Ordering::Relaxed);
+            for word in &copy.words {
+                word.store(pattern, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// A function's number, or what no `u16` holds.
+fn encode_nic(nic: Option<u16>) -> u64 {
+    nic.map_or(u64::MAX, u64::from)
+}
+
+/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN; then from bit 8 format, limit, card; from
+/// bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
+fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
+    let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
+    let is_ipv6 = plan.destination.ip.is_ipv6();
+    let format: u8 = match plan.format {
+        Format::Basic => 0,
+        Format::Extended { release: false } => 1,
+        Format::Extended { release: true } => 2,
+        Format::Syslog => 3,
+    };
+    let flags = 1
+        | u64::from(plan.time) << 1
+        | u64::from(is_ipv6) << 2
+        | u64::from(plan.vlan.is_some()) << 3
+        | u64::from(format) << 8
+        | u64::from(plan.limit) << 16
+        | u64::from(plan.nic) << 24
+        | u64::from(plan.source.port) << 32
+        | u64::from(plan.destination.port) << 48;
+    let [source_high, source_low] = encode_ip(plan.source.ip);
+    let [destination_high, destination_low] = encode_ip(plan.destination.ip);
+    [
+        flags,
+        plan.vlan.unwrap_or(0).into(),
+        encode_mac(plan.source.mac),
+        encode_mac(plan.destination.mac),
+        source_high,
+        source_low,
+        destination_high,
+        destination_low,
+    ]
+}
+
+fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
+    let [flags, vlan, source_mac, destination_mac, source_high, source_low, high, low] = *words;
+    if flags & 1 == 0 {
+        return None;
+    }
+    let [_, format, limit, nic, a, b, c, d] = flags.to_le_bytes();
+    let is_ipv6 = flags & 1 << 2 != 0;
+    Some(TargetPlan {
+        nic,
+        source: Endpoint {
+            mac: decode_mac(source_mac),
+            ip: decode_ip(is_ipv6, source_high, source_low),
+            port: u16::from_le_bytes([a, b]),
+        },
+        destination: Endpoint {
+            mac: decode_mac(destination_mac),
+            ip: decode_ip(is_ipv6, high, low),
+            port: u16::from_le_bytes([c, d]),
+        },
+        vlan: if flags & 1 << 3 != 0 { u16::try_from(vlan).ok() } else { None },
+        format: match format {
+            0 => Format::Basic,
+            3 => Format::Syslog,
+            number => Format::Extended { release: number == 2 },
+        },
+        limit,
+        time: flags & 1 << 1 != 0,
+    })
+}
+
+fn encode_mac(MacAddr([a, b, c, d, e, f]): MacAddr) -> u64 {
+    u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+}
+
+fn decode_mac(word: u64) -> MacAddr {
+    let [_, _, a, b, c, d, e, f] = word.to_be_bytes();
+    MacAddr([a, b, c, d, e, f])
+}
+
+fn encode_ip(ip: IpAddr) -> [u64; 2] {
+    match ip {
+        IpAddr::V4(ip) => [0, u32::from(ip).into()],
+        IpAddr::V6(ip) => {
+            let [a, b, c, d, e, f, g, h, rest @ ..] = ip.octets();
+            [u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(rest)]
+        }
+    }
+}
+
+fn decode_ip(is_ipv6: bool, high: u64, low: u64) -> IpAddr {
+    if is_ipv6 {
+        Ipv6Addr::from(u128::from(high) << 64 | u128::from(low)).into()
+    } else {
+        let [.., a, b, c, d] = low.to_be_bytes();
+        Ipv4Addr::from([a, b, c, d]).into()
+    }
+}
+
+/// A sequence number that the panic path can trust or knows to be damaged.
+pub struct Position {
+    value: AtomicU64,
+    complement: AtomicU64,
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Position {
+    /// Position 0.
+    pub const fn new() -> Self {
+        Self { value: AtomicU64::new(0), complement: AtomicU64::new(!0) }
+    }
+
+    /// Stores the position. Panic-safe.
+    pub fn set(&self, sequence: u64) {
+        self.value.store(sequence, Ordering::Relaxed);
+        self.complement.store(!sequence, Ordering::Relaxed);
+    }
+
+    /// The position, or `None` where it is damaged or half-written. Panic-safe.
+    pub fn get(&self) -> Option<u64> {
+        let value = self.value.load(Ordering::Relaxed);
+        (self.complement.load(Ordering::Relaxed) == !value).then_some(value)
+    }
+
+    /// Overwrites it with `pattern`, as a stray pointer would: for provoking that crash.
+    pub fn overwrite(&self, pattern: u64) {
+        self.value.store(pattern, Ordering::Relaxed);
+        self.complement.store(pattern, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn endpoint() -> impl Strategy<Value = (MacAddr, u16)> {
+        (any::<[u8; 6]>().prop_map(MacAddr), any::<u16>())
+    }
+
+    fn addresses() -> impl Strategy<Value = (IpAddr, IpAddr)> {
+        prop_oneof![
+            any::<(Ipv4Addr, Ipv4Addr)>().prop_map(|(a, b)| (a.into(), b.into())),
+            any::<(Ipv6Addr, Ipv6Addr)>().prop_map(|(a, b)| (a.into(), b.into())),
+        ]
+    }
+
+    prop_compose! {
+        fn target()(
+            (source_mac, source_port) in endpoint(),
+            (mac, port) in endpoint(),
+            (source_ip, ip) in addresses(),
+            vlan in proptest::option::of(1u16..4095),
+            format in prop_oneof![
+                Just(Format::Basic),
+                Just(Format::Syslog),
+                any::<bool>().prop_map(|release| Format::Extended { release }),
+            ],
+            (nic, limit, time) in (0u8..4, 0u8..=8, any::<bool>()),
+        ) -> TargetPlan {
+            TargetPlan {
+                nic, vlan, format, limit, time,
+                source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
+                destination: Endpoint { mac, ip, port },
+            }
+        }
+    }
+
+    prop_compose! {
+        fn plan()(
+            nics in proptest::array::uniform4(proptest::option::of(any::<u16>())),
+            targets in proptest::array::uniform16(proptest::option::of(target())),
+        ) -> Plan {
+            Plan { nics, targets }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn gives_back_the_newest_plan(plans in proptest::collection::vec(plan(), 1..4)) {
+            let snapshot = Snapshot::new();
+            for plan in &plans {
+                snapshot.publish(plan);
+                prop_assert_eq!(snapshot.read(), Some(*plan));
+            }
+        }
+
+        /// Damage gives the older plan or none, never a third one.
+        #[test]
+        fn damage_is_found(
+            old in plan(), new in plan(),
+            damage in proptest::collection::vec((0usize..2, 0usize..WORDS + 2, 1u64..), 1..8),
+        ) {
+            let snapshot = Snapshot::new();
+            snapshot.publish(&old);
+            snapshot.publish(&new);
+            for (copy, word, flip) in damage {
+                let copy = &snapshot.copies[copy];
+                let word = match word {
+                    WORDS => &copy.checksum,
+                    word if word > WORDS => &copy.generation,
+                    word => &copy.words[word],
+                };
+                word.fetch_xor(flip, Ordering::Relaxed);
+            }
+            if let Some(plan) = snapshot.read() {
+                prop_assert!(plan == old || plan == new);
+            }
+        }
+
+        #[test]
+        fn a_damaged_position_is_found(sequence: u64, flip in 1u64..) {
+            let position = Position::new();
+            position.set(sequence);
+            prop_assert_eq!(position.get(), Some(sequence));
+            position.value.fetch_xor(flip, Ordering::Relaxed);
+            prop_assert_eq!(position.get(), None);
+        }
+    }
+
+    #[test]
+    fn what_was_never_complete_is_none() {
+        let snapshot = Snapshot::new();
+        assert_eq!(snapshot.read(), None);
+        snapshot.publish(&Plan::default());
+        snapshot.overwrite(0xa5a5_a5a5_a5a5_a5a5);
+        assert_eq!(snapshot.read(), None);
+    }
+}

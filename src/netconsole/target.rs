@@ -1,0 +1,450 @@
+//! A target: from its configuration to frames on its interface.
+//!
+//! A target goes through the same stations each time that it starts: its interface, the link, a source
+//! address, the Ethernet address of the receiver. Then it ships every record of the ring from its own
+//! position on, in order, whatever other targets do.
+
+use super::config::TargetConfig;
+use super::format::{self, Style};
+use super::snapshot::TargetPlan;
+use crate::log::{Level, Read, Ring, Timebase};
+use crate::nic::{Nic, TransmitError};
+use crate::stack::{Resolution, Stack};
+use crate::wire::{Endpoint, Envelope, MacAddr};
+use core::fmt;
+use core::net::IpAddr;
+
+/// The interface that a target uses, lent for one step.
+pub struct Interface<'i, 's> {
+    /// `eth0`, `eth1`, …
+    pub name: &'i str,
+    /// The card.
+    pub nic: &'i mut dyn Nic,
+    /// Its addresses and neighbours.
+    pub stack: &'i mut Stack<'s>,
+    /// Whether the cable is connected.
+    pub link_is_up: bool,
+    /// Whether an IPv4 address may still come (`ip=off` and nothing static: it never does).
+    pub ipv4_may_come: bool,
+}
+
+/// What a target waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Need {
+    Link,
+    SourceAddress,
+    EthernetAddress,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// Not to run.
+    Disabled,
+    /// Given up, until it is enabled again.
+    Failed,
+    /// Waiting since a time in µs; `told` once it took long enough to log it.
+    Waiting {
+        need: Need,
+        since: u64,
+        told: bool,
+    },
+    Running(Route),
+}
+
+/// Where the frames go.
+#[derive(Clone, Copy)]
+struct Route {
+    envelope: Envelope,
+    source: Endpoint,
+    destination: Endpoint,
+}
+
+/// What decides whether a record goes out, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogFilter {
+    /// Records with a lower level number go out (`loglevel=`, `dmesg -n`).
+    pub limit: u8,
+    /// Whether the basic format shows the time (`printk.time=`).
+    pub time: bool,
+}
+
+impl LogFilter {
+    /// Whether a record of this level goes out.
+    pub const fn passes(&self, level: Level) -> bool {
+        level.passes(self.limit)
+    }
+}
+
+/// How far [`Target::ship`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shipped {
+    /// All that the target wants and that is complete has been queued.
+    Everything,
+    /// The card's queue is full, or the turn was used up: there is more.
+    More,
+    /// The card must be restarted.
+    Broken,
+}
+
+/// What a target has sent and lost since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records whose last datagram was queued.
+    pub records: u64,
+    /// Datagrams queued.
+    pub datagrams: u64,
+    /// Bytes of those datagrams.
+    pub bytes: u64,
+    /// Records that the ring had lost before they could be sent.
+    pub lost: u64,
+}
+
+/// One target.
+pub struct Target {
+    name: TargetName,
+    /// What it is told to do.
+    pub config: TargetConfig,
+    state: State,
+    /// The next record, and where in it the next datagram begins.
+    sequence: u64,
+    offset: usize,
+    /// All before this one was taken by the card …
+    taken: u64,
+    /// … and all before this one while the link was up for sure.
+    confirmed: u64,
+    /// Lost since the last time that everything had been shipped.
+    lost: u64,
+    identification: u16,
+    counters: Counters,
+}
+
+/// `cmdline0` and the like: at most 31 bytes, as long as a directory of the tree may be called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TargetName {
+    bytes: [u8; Self::MAX],
+    len: usize,
+}
+
+impl TargetName {
+    /// The longest name in bytes.
+    pub const MAX: usize = 31;
+
+    /// The name, or `None` where it is empty or too long.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; Self::MAX];
+        bytes.get_mut(..name.len()).filter(|_| !name.is_empty())?.copy_from_slice(name.as_bytes());
+        Some(Self { bytes, len: name.len() })
+    }
+
+    /// The name of the command line's target `number`: `cmdline0`, …
+    pub fn of_command_line(number: u8) -> Self {
+        let mut bytes = [0; Self::MAX];
+        let digits = [b'0'.wrapping_add(number / 10 % 10), b'0'.wrapping_add(number % 10)];
+        let digits = if number < 10 { digits.get(1..).unwrap_or_default() } else { &digits };
+        let mut len = 0;
+        for (to, &from) in bytes.iter_mut().zip(b"cmdline".iter().chain(digits)) {
+            *to = from;
+            len += 1;
+        }
+        Self { bytes, len }
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Target {
+    /// How many frames one call of [`ship`](Self::ship) queues at most, so that every target gets its turn.
+    const FRAMES_PER_TURN: usize = 32;
+
+    /// A target that starts from the log's oldest record once it is enabled.
+    pub const fn new(name: TargetName, config: TargetConfig) -> Self {
+        Self {
+            name,
+            config,
+            state: State::Disabled,
+            sequence: 0,
+            offset: 0,
+            taken: 0,
+            confirmed: 0,
+            lost: 0,
+            identification: 0,
+            counters: Counters { records: 0, datagrams: 0, bytes: 0, lost: 0 },
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// What it has sent and lost.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Whether it was enabled, even if it still waits.
+    pub fn is_enabled(&self) -> bool {
+        !matches!(self.state, State::Disabled)
+    }
+
+    /// Whether it ships.
+    pub fn is_running(&self) -> bool {
+        matches!(self.state, State::Running(_))
+    }
+
+    /// Whether it will not start soon: it failed, or waits longer than the boot waits with it.
+    pub fn is_given_up(&self) -> bool {
+        matches!(self.state, State::Disabled | State::Failed | State::Waiting { told: true, .. })
+    }
+
+    /// Everything before this sequence number has been queued.
+    pub fn queued(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Everything before this sequence number has been handed over and taken by the card.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Starts it at `now` µs; the steps follow in [`advance`](Self::advance).
+    pub fn enable(&mut self, now: u64) {
+        if matches!(self.state, State::Disabled | State::Failed) {
+            self.state = State::Waiting { need: Need::Link, since: now, told: false };
+        }
+    }
+
+    /// Stops it and says so.
+    pub fn disable(&mut self) {
+        if self.is_running() {
+            log::info!("netconsole: network logging stopped");
+        }
+        self.state = State::Disabled;
+    }
+
+    /// Takes the next step towards running, and keeps up with changes of address while it runs.
+    /// `interface` is the one that the configuration names, if it exists; times are in µs.
+    pub fn advance(&mut self, interface: Option<&mut Interface<'_, '_>>, now: u64, carrier_timeout: u64) {
+        match self.state {
+            State::Disabled | State::Failed => {}
+            State::Waiting { need, since, told } => {
+                let Some(interface) = interface else {
+                    let device = self.config.device;
+                    return self.fail(format_args!("{device} doesn't exist"));
+                };
+                match self.route(interface, now) {
+                    Ok(route) => self.start(interface.name, route),
+                    Err(Need::SourceAddress) if !self.source_may_come(interface) => {
+                        self.fail(format_args!("no IP address for {}", interface.name));
+                    }
+                    Err(next) if next != need => {
+                        self.state = State::Waiting { need: next, since: now, told };
+                    }
+                    Err(Need::Link) if !told && now.saturating_sub(since) >= carrier_timeout => {
+                        log::warn!("netconsole: {}: timeout waiting for carrier", interface.name);
+                        self.state = State::Waiting { need, since, told: true };
+                    }
+                    Err(_) => {}
+                }
+            }
+            State::Running(route) => {
+                let Some(interface) = interface.filter(|interface| interface.link_is_up) else { return };
+                if let Ok(next) = self.route(interface, now)
+                    && (next.source, next.destination) != (route.source, route.destination)
+                {
+                    if next.destination.mac != route.destination.mac {
+                        log::info!("netconsole: remote ethernet address {}", next.destination.mac);
+                    }
+                    self.state = State::Running(next);
+                }
+            }
+        }
+    }
+
+    fn source_may_come(&self, interface: &Interface<'_, '_>) -> bool {
+        self.config.remote_ip.is_ipv6() || interface.ipv4_may_come
+    }
+
+    fn fail(&mut self, why: fmt::Arguments<'_>) {
+        log::error!("netconsole: {why}, aborting");
+        self.state = State::Failed;
+    }
+
+    /// Where the frames go as things stand, or what is missing.
+    fn route(&self, interface: &mut Interface<'_, '_>, now: u64) -> Result<Route, Need> {
+        if !interface.link_is_up {
+            return Err(Need::Link);
+        }
+        let config = &self.config;
+        let local_ip = config.local_ip.or_else(|| interface.stack.source_for(config.remote_ip, now));
+        let local_ip = local_ip.ok_or(Need::SourceAddress)?;
+        let mac = match config.remote_mac {
+            Some(mac) => mac,
+            None => match interface.stack.resolve(interface.nic, local_ip, config.remote_ip, now) {
+                Resolution::Known(mac) => mac,
+                Resolution::Unanswered => MacAddr::BROADCAST,
+                Resolution::Waiting => return Err(Need::EthernetAddress),
+            },
+        };
+        let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
+        let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
+        let envelope = Envelope::new(source, destination, None).ok_or(Need::SourceAddress)?;
+        Ok(Route { envelope, source, destination })
+    }
+
+    /// Says as Linux does what was found out, and lets the log go out.
+    fn start(&mut self, interface: &str, route: Route) {
+        let Route { source, destination, .. } = route;
+        let version = |ip: IpAddr| if ip.is_ipv6() { "IPv6" } else { "IPv4" };
+        log::info!("netconsole: local port {}", source.port);
+        log::info!("netconsole: local {} address {}", version(source.ip), source.ip);
+        log::info!("netconsole: interface name '{interface}'");
+        log::info!("netconsole: local ethernet address '{}'", source.mac);
+        log::info!("netconsole: remote port {}", destination.port);
+        log::info!("netconsole: remote {} address {}", version(destination.ip), destination.ip);
+        log::info!("netconsole: remote ethernet address {}", destination.mac);
+        let is_group = destination.ip.is_multicast() || destination.ip == TargetConfig::REMOTE_IP;
+        if destination.mac == MacAddr::BROADCAST && self.config.remote_mac.is_none() && !is_group {
+            log::warn!("netconsole: nobody answers for {}: broadcast until somebody does", destination.ip);
+        }
+        log::info!("netconsole: network logging started");
+        self.state = State::Running(route);
+    }
+
+    /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
+    /// skipped: what does not fit now goes out in a later turn. The card is to be kicked afterwards.
+    pub fn ship(
+        &mut self,
+        ring: &Ring<'_>,
+        timebase: &Timebase,
+        filter: &LogFilter,
+        nic: &mut dyn Nic,
+    ) -> Shipped {
+        let State::Running(route) = self.state else { return Shipped::Everything };
+        let style = Style::new(self.config.format, filter.time);
+        for _ in 0..Self::FRAMES_PER_TURN {
+            let record = match ring.read(self.sequence) {
+                Read::Record(record) if filter.passes(record.level()) => record,
+                Read::Record(_) => {
+                    self.step_to(self.sequence + 1);
+                    continue;
+                }
+                Read::Lost { resume } => {
+                    self.lost += resume.saturating_sub(self.sequence);
+                    self.step_to(resume);
+                    continue;
+                }
+                Read::Unfinished(_) | Read::End => {
+                    self.tell_loss();
+                    return Shipped::Everything;
+                }
+            };
+            let micros = ring.micros(&record, timebase);
+            let mut piece = None;
+            let queued = nic.transmit(&mut |frame: &mut [u8]| {
+                let header = route.envelope.header_len();
+                let Some(payload) = frame.get_mut(header..) else { return 0 };
+                let written = format::write_datagram(&style, &record, micros, self.offset, payload);
+                if !record.is_intact() {
+                    return 0;
+                }
+                let len = route.envelope.seal(frame, written.len, self.identification).unwrap_or(0);
+                piece = Some(written);
+                len
+            });
+            match (queued, piece) {
+                (Ok(()), Some(piece)) => {
+                    self.identification = self.identification.wrapping_add(1);
+                    self.counters.datagrams += 1;
+                    self.counters.bytes += piece.len as u64;
+                    match piece.next {
+                        Some(offset) => self.offset = offset,
+                        None => {
+                            self.counters.records += 1;
+                            self.step_to(self.sequence + 1);
+                        }
+                    }
+                }
+                // It was overwritten while it was copied: the next read says so.
+                (Ok(()), None) => {}
+                (Err(TransmitError::Full), _) => return Shipped::More,
+                (Err(TransmitError::Broken), _) => return Shipped::Broken,
+            }
+        }
+        Shipped::More
+    }
+
+    fn step_to(&mut self, sequence: u64) {
+        (self.sequence, self.offset) = (sequence, 0);
+    }
+
+    /// One line about what was lost, once nothing is left to send, so that it does not feed itself.
+    fn tell_loss(&mut self) {
+        if self.lost > 0 {
+            self.counters.lost += self.lost;
+            log::warn!(
+                "netconsole: {}: {} records were overwritten before they could be sent",
+                self.name,
+                self.lost
+            );
+            self.lost = 0;
+        }
+    }
+
+    /// The card has finished with every frame.
+    pub fn was_taken(&mut self) {
+        self.taken = self.sequence;
+    }
+
+    /// The link is up, and was so while the card took what it has taken until now.
+    pub fn confirm(&mut self) {
+        self.confirmed = self.taken;
+    }
+
+    /// The card or the link failed: goes back to the last record that is known to have left, better
+    /// twice than never.
+    pub fn rewind(&mut self) {
+        self.taken = self.confirmed;
+        self.step_to(self.confirmed);
+    }
+
+    /// What the panic path must know to send to this target; `nic` is the card's place in the plan.
+    /// Before the addresses are known, as much as the configuration says.
+    pub fn plan(&self, nic: u8, filter: &LogFilter) -> Option<TargetPlan> {
+        let config = &self.config;
+        let (source, destination) = match self.state {
+            State::Disabled => return None,
+            State::Running(route) => (route.source, route.destination),
+            State::Failed | State::Waiting { .. } => {
+                let unspecified = match config.remote_ip {
+                    IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
+                    IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
+                };
+                let ip = config.local_ip.unwrap_or(unspecified);
+                let mac = config.remote_mac.unwrap_or(MacAddr::BROADCAST);
+                (
+                    Endpoint { mac: MacAddr([0; 6]), ip, port: config.local_port },
+                    Endpoint { mac, ip: config.remote_ip, port: config.remote_port },
+                )
+            }
+        };
+        Some(TargetPlan {
+            nic,
+            source,
+            destination,
+            vlan: None,
+            format: config.format,
+            limit: filter.limit,
+            time: filter.time,
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! After the last words: the report once more, then what `panic=` and `after=` say. While the machine
+//! stays it still answers ARP, and a `dmesg` from a target's address by sending the whole ring again.
+
+use super::ship::{self, Cards};
+use crate::machine::clock::Deadline;
+use crate::machine::{power, serial};
+use core::net::IpAddr;
+use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::nic::Nic;
+use netconsole::parameters::{After, Parameters};
+use netconsole::wire::{MacAddr, arp, ndp, udp};
+
+/// What to do after a panic, from the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// `panic=`: 0 stay, below 0 reboot at once, above 0 reboot after so many seconds.
+    pub seconds: i16,
+    /// `netconsole.panic_repeat=`: how often the report is sent again.
+    pub repeat: u8,
+    /// `after=exit`: end QEMU with the status for a panic, whatever `panic=` says.
+    pub exit: bool,
+}
+
+/// The policy in the lower half, its complement in the upper, so that damage is found.
+static POLICY: AtomicU64 = AtomicU64::new(0);
+
+impl Policy {
+    /// What the command line says. `panic=` beyond nine hours is nine hours.
+    pub fn of(parameters: &Parameters) -> Self {
+        let seconds = parameters.panic.clamp(i16::MIN.into(), i16::MAX.into());
+        Self {
+            seconds: i16::try_from(seconds).unwrap_or(0),
+            repeat: parameters.panic_repeat,
+            exit: parameters.after == After::Exit,
+        }
+    }
+
+    /// For a policy that was never set or is damaged: stay, so that nothing is lost by it.
+    const DEFAULT: Self = Self { seconds: 0, repeat: 1, exit: false };
+
+    /// Sets the policy for a panic from now on.
+    pub fn set(self) {
+        let [low, high] = self.seconds.to_le_bytes();
+        let word = u32::from_le_bytes([low, high, self.repeat, u8::from(self.exit)]);
+        POLICY.store(u64::from(word) | u64::from(!word) << 32, Ordering::Relaxed);
+    }
+
+    fn get() -> Self {
+        let [low, high, repeat, exit, a, b, c, d] = POLICY.load(Ordering::Relaxed).to_le_bytes();
+        if [!a, !b, !c, !d] != [low, high, repeat, exit] {
+            return Self::DEFAULT;
+        }
+        Self { seconds: i16::from_le_bytes([low, high]), repeat, exit: exit != 0 }
+    }
+}
+
+/// Shows the log on serial, repeats the report, and ends or stays.
+pub fn after_the_last_words(mut cards: Cards) -> ! {
+    serial::last_words();
+    let policy = Policy::get();
+    if !policy.exit {
+        for _ in 0..policy.repeat.min(10) {
+            serve(&mut cards, Some(&Deadline::after(1_000_000)));
+            cards.repeat_report();
+        }
+        match u64::try_from(policy.seconds) {
+            Ok(0) => serve(&mut cards, None),
+            Ok(seconds) => serve(&mut cards, Some(&Deadline::after(seconds.saturating_mul(1_000_000)))),
+            Err(_) => {}
+        }
+    }
+    end()
+}
+
+/// Ends the machine as the command line says.
+pub fn end() -> ! {
+    let policy = Policy::get();
+    if policy.exit {
+        power::exit(power::ExitCode::Panic)
+    }
+    if policy.seconds == 0 { power::halt() } else { power::reboot() }
+}
+
+/// Answers on all cards until the deadline.
+fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
+    while !deadline.is_some_and(Deadline::has_come) {
+        let mut dmesg_to = None;
+        let plan = *cards.plan();
+        for (place, nic) in cards.nics() {
+            let mac = nic.mac();
+            let mut answer = None;
+            nic.receive(&mut |frame| {
+                // A frame longer than this is no question that is answered here.
+                let mut copy = [0; 256];
+                let len = frame.len().min(copy.len());
+                for (to, from) in copy.iter_mut().zip(frame) {
+                    *to = *from;
+                }
+                answer = Some((copy, len));
+            });
+            let Some((frame, len)) = answer else { continue };
+            let frame = frame.get(..len).unwrap_or_default();
+            let targets = || {
+                plan.targets
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(number, target)| Some((number, target.as_ref()?)))
+            };
+            let on_this_card = || targets().filter(|(_, target)| usize::from(target.nic) == place);
+            for (_, target) in on_this_card() {
+                if ship::transmit(nic, &mut |to| reply(frame, mac, target.source.ip, to).unwrap_or(0)) {
+                    nic.kick();
+                }
+            }
+            if let Some(received) = udp::parse(frame)
+                && received.payload.trim_ascii() == b"dmesg"
+            {
+                dmesg_to = dmesg_to.or_else(|| {
+                    on_this_card()
+                        .find(|(_, target)| {
+                            target.destination.ip == received.source.ip
+                                && target.source.port == received.destination.port
+                        })
+                        .map(|(number, _)| number)
+                });
+            }
+        }
+        if let Some(wanted) = dmesg_to {
+            let end = crate::memory::ring().end();
+            cards.send(|number, _| if number == wanted { 0 } else { end });
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// The answer to an ARP request or a neighbour solicitation for `ip`, if `frame` is one.
+fn reply(frame: &[u8], mac: MacAddr, ip: IpAddr, to: &mut [u8]) -> Option<usize> {
+    match ip {
+        IpAddr::V4(ip) => {
+            arp::parse(frame).filter(|packet| packet.target_ip == ip)?.answer(mac)?.write(None, to)
+        }
+        IpAddr::V6(ip) => match ndp::parse(frame)? {
+            ndp::Message::Solicitation(question) if question.target == ip => question.answer(mac, None, to),
+            _ => None,
+        },
+    }
+}

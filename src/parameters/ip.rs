@@ -1,0 +1,261 @@
+//! `ip=`: the machine's own address, in Linux's syntax (Documentation/admin-guide/nfs/nfsroot.rst):
+//! `ip=<client>:<server>:<gateway>:<netmask>:<hostname>:<device>:<autoconf>`, every part optional, or
+//! one word for `<autoconf>`. An IPv6 address stands in brackets and has a prefix length in place of
+//! the netmask, as in dracut.cmdline(7).
+
+use crate::cmdline::Piece;
+use crate::netconsole::DeviceName;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+/// What `ip=` says; the default, where there is none, is DHCP on every device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpParameter {
+    /// The machine's address; `None`: by [`autoconf`](Self::autoconf).
+    pub client: Option<IpAddr>,
+    /// The prefix length of the client's network: the netmask's, where it is left out the one of the
+    /// address' class (RFC 791, section 3.2), or 64 for IPv6.
+    pub prefix: u8,
+    /// The boot server's address, of which nothing here makes use.
+    pub server: Option<IpAddr>,
+    /// The router for other networks.
+    pub gateway: Option<IpAddr>,
+    /// The machine's name.
+    pub hostname: Option<Hostname>,
+    /// The device that all this is for; `None`: the first.
+    pub device: Option<DeviceName>,
+    /// What to do without a client address.
+    pub autoconf: Autoconf,
+}
+
+/// How a machine without an address gets one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Autoconf {
+    /// It asks for one (`dhcp`, `on`, `any`).
+    Dhcp,
+    /// Not at all (`off`, `none`).
+    Off,
+}
+
+impl IpParameter {
+    /// DHCP on every device.
+    pub const DEFAULT: Self = Self {
+        client: None,
+        prefix: 0,
+        server: None,
+        gateway: None,
+        hostname: None,
+        device: None,
+        autoconf: Autoconf::Dhcp,
+    };
+
+    /// Parses what stands behind `ip=`.
+    pub fn parse(value: &str) -> Result<Self, IpError<'_>> {
+        let mut parts = Parts(Some(Piece { text: value, before: 0 }));
+        let Some(first) = parts.next() else { return Ok(Self::DEFAULT) };
+        if parts.0.is_none() && first.text.parse::<IpAddr>().is_err() && !first.text.starts_with('[') {
+            let autoconf = parse_autoconf(first)?;
+            return Ok(Self { autoconf, ..Self::DEFAULT });
+        }
+        let client = parse_address(Part::Client, first, None)?;
+        let mut address = |part| match parts.next() {
+            None => Ok(None),
+            Some(piece) => parse_address(part, piece, client),
+        };
+        let server = address(Part::Server)?;
+        let gateway = address(Part::Gateway)?;
+        let prefix = parse_prefix(client, parts.next())?;
+        let hostname = match parts.next() {
+            Some(name) if !name.text.is_empty() => {
+                Some(Hostname::new(name.text).ok_or(IpError::new(Part::Hostname, name))?)
+            }
+            _ => None,
+        };
+        let device = match parts.next() {
+            Some(name) if !name.text.is_empty() => {
+                Some(DeviceName::new(name.text).ok_or(IpError::new(Part::Device, name))?)
+            }
+            _ => None,
+        };
+        let autoconf = match parts.next() {
+            Some(word) => parse_autoconf(word)?,
+            None => Autoconf::Dhcp,
+        };
+        match parts.next() {
+            None => Ok(Self { client, prefix, server, gateway, hostname, device, autoconf }),
+            Some(more) => Err(IpError::new(Part::End, more)),
+        }
+    }
+}
+
+/// The parts between colons, of which those in brackets are none.
+struct Parts<'a>(Option<Piece<'a>>);
+
+impl<'a> Iterator for Parts<'a> {
+    type Item = Piece<'a>;
+
+    fn next(&mut self) -> Option<Piece<'a>> {
+        let rest = self.0?;
+        let mut in_brackets = false;
+        let end = rest.text.find(|c| {
+            match c {
+                '[' => in_brackets = true,
+                ']' => in_brackets = false,
+                _ => {}
+            }
+            c == ':' && !in_brackets
+        });
+        self.0 = end.map(|end| rest.skip(end.saturating_add(1)));
+        let text = rest.text.get(..end.unwrap_or(rest.text.len())).unwrap_or("");
+        Some(Piece { text, ..rest })
+    }
+}
+
+/// An address; none where the part is empty or all zero (Linux's default). `like` gives the family.
+fn parse_address<'a>(
+    part: Part,
+    piece: Piece<'a>,
+    like: Option<IpAddr>,
+) -> Result<Option<IpAddr>, IpError<'a>> {
+    if piece.text.is_empty() {
+        return Ok(None);
+    }
+    let error = IpError::new(part, piece);
+    let address = match piece.text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(text) => IpAddr::V6(Ipv6Addr::from_str(text).map_err(|_| error)?),
+        None => IpAddr::V4(Ipv4Addr::from_str(piece.text).map_err(|_| error)?),
+    };
+    let is_other_family = like.is_some_and(|like| like.is_ipv4() != address.is_ipv4());
+    if is_other_family || address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return Err(error);
+    }
+    Ok(Some(address).filter(|address| !address.is_unspecified()))
+}
+
+/// The prefix length that a netmask or a number says, or the one that goes with the address.
+fn parse_prefix<'a>(client: Option<IpAddr>, piece: Option<Piece<'a>>) -> Result<u8, IpError<'a>> {
+    let (most, default) = match client {
+        None => (32, 0),
+        Some(IpAddr::V4(address)) => match address.octets() {
+            [..128, _, _, _] => (32, 8),
+            [128..192, _, _, _] => (32, 16),
+            _ => (32, 24),
+        },
+        Some(IpAddr::V6(_)) => (128, 64),
+    };
+    let Some(piece) = piece.filter(|piece| !piece.text.is_empty()) else { return Ok(default) };
+    let part = if most == 32 { Part::Netmask } else { Part::PrefixLength };
+    let prefix = match piece.text.parse::<Ipv4Addr>() {
+        Ok(mask) if most == 32 => {
+            let mask = u32::from(mask);
+            let ones = mask.leading_ones();
+            u8::try_from(ones).ok().filter(|_| ones == mask.count_ones())
+        }
+        Ok(_) => None,
+        Err(_) => piece.text.parse().ok().filter(|_| !piece.text.starts_with('+')),
+    };
+    prefix.filter(|prefix| (1..=most).contains(prefix)).ok_or(IpError::new(part, piece))
+}
+
+fn parse_autoconf(word: Piece<'_>) -> Result<Autoconf, IpError<'_>> {
+    match word.text {
+        "" | "dhcp" | "on" | "any" => Ok(Autoconf::Dhcp),
+        "off" | "none" => Ok(Autoconf::Off),
+        _ => Err(IpError::new(Part::Autoconf, word)),
+    }
+}
+
+/// A host's name: 1 to 63 letters, digits, hyphens and dots (RFC 1123, section 2.1).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Hostname {
+    bytes: [u8; Self::MAX],
+    len: u8,
+}
+
+impl Hostname {
+    /// The longest name in bytes.
+    pub const MAX: usize = 63;
+
+    /// The name, or `None` where it is none.
+    pub fn new(name: &str) -> Option<Self> {
+        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        if name.is_empty() || !name.bytes().all(is_valid) {
+            return None;
+        }
+        let mut bytes = [0; Self::MAX];
+        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+        Some(Self { bytes, len: u8::try_from(name.len()).ok()? })
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        self.bytes.get(..usize::from(self.len)).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
+    }
+}
+
+impl fmt::Debug for Hostname {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// A part of `ip=`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The machine's address.
+    Client,
+    /// The boot server's address.
+    Server,
+    /// The router's address.
+    Gateway,
+    /// The network's size, for IPv4.
+    Netmask,
+    /// The network's size, for IPv6.
+    PrefixLength,
+    /// The machine's name.
+    Hostname,
+    /// The device.
+    Device,
+    /// The last word, or the only one.
+    Autoconf,
+    /// What is too much.
+    End,
+}
+
+/// Why an `ip=` is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IpError<'a> {
+    /// The part that is wrong.
+    pub part: Part,
+    /// What it says.
+    pub found: &'a str,
+    /// Its place in the value, in characters, from 1.
+    pub character: usize,
+}
+
+impl<'a> IpError<'a> {
+    fn new(part: Part, found: Piece<'a>) -> Self {
+        Self { part, found: found.text, character: found.before.saturating_add(1) }
+    }
+}
+
+impl fmt::Display for IpError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (part, expected) = match self.part {
+            Part::Client => ("client", "an IPv4 address, or an IPv6 address in brackets"),
+            Part::Server => ("server", "an address like the client's"),
+            Part::Gateway => ("gateway", "an address like the client's"),
+            Part::Netmask => ("netmask", "a netmask like 255.255.255.0, or a number from 1 to 32"),
+            Part::PrefixLength => ("prefix length", "a number from 1 to 128"),
+            Part::Hostname => ("hostname", "at most 63 letters, digits, hyphens and dots"),
+            Part::Device => ("device", "an interface's name (at most 15 characters)"),
+            Part::Autoconf => ("autoconf", "dhcp, on, any, off or none"),
+            Part::End => ("after autoconf", "nothing more"),
+        };
+        let found = self.found.escape_default();
+        write!(f, "{part}: expected {expected}, found '{found}' at character {}", self.character)
+    }
+}
+
+impl core::error::Error for IpError<'_> {}

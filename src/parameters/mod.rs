@@ -1,0 +1,300 @@
+//! All the kernel's parameters, read from the command line once, early in the boot.
+
+#![forbid(unsafe_code)]
+
+mod console;
+mod crash;
+mod ip;
+mod value;
+
+pub use console::{Console, ConsoleError, Parity, SerialConsole};
+pub use crash::{Crash, CrashError, CrashKind, CrashPlace};
+pub use ip::{Autoconf, Hostname, IpError, IpParameter, Part as IpPart};
+pub use value::ValueError;
+
+use crate::cmdline;
+use crate::netconsole::{MAX_TARGETS, TargetConfig, parameter};
+use core::fmt;
+use core::ops::RangeInclusive;
+
+/// What the kernel does when the boot log has gone out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum After {
+    /// It stays, answers, and takes commands.
+    Serve,
+    /// It powers the machine off.
+    Poweroff,
+    /// It starts the machine again.
+    Reboot,
+    /// It stops the CPU.
+    Halt,
+    /// It ends QEMU with a status.
+    Exit,
+}
+
+/// The key of `netconsole.key=`. It is never shown, not by `Debug` either.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(pub [u8; 32]);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(hidden)")
+    }
+}
+
+/// The targets of all `netconsole=`, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    targets: [TargetConfig; Self::MAX],
+    len: usize,
+}
+
+impl Targets {
+    /// How many there can be.
+    pub const MAX: usize = MAX_TARGETS;
+
+    const NONE: Self = Self { targets: [TargetConfig::DEFAULT; Self::MAX], len: 0 };
+
+    /// The targets.
+    pub fn as_slice(&self) -> &[TargetConfig] {
+        self.targets.get(..self.len).unwrap_or_default()
+    }
+
+    /// False where there is no room.
+    fn push(&mut self, target: TargetConfig) -> bool {
+        match self.targets.get_mut(self.len) {
+            None => false,
+            Some(slot) => {
+                *slot = target;
+                self.len = self.len.saturating_add(1);
+                true
+            }
+        }
+    }
+}
+
+/// Every parameter with a meaning here; where one is not given or not valid, its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// A record goes to the console and the targets when its level is lower (`loglevel`, `quiet`,
+    /// `debug`), 0 to 8.
+    pub loglevel: u8,
+    /// All records go there.
+    pub ignore_loglevel: bool,
+    /// Whether basic messages begin with the time.
+    pub printk_time: bool,
+    /// Where the log is shown besides the network.
+    pub console: Console,
+    /// The log ring's size in bytes, a power of two in [`LOG_BUF_LEN`](Self::LOG_BUF_LEN).
+    pub log_buf_len: usize,
+    /// Seconds from the last words to a reboot: 0 never, below 0 at once.
+    pub panic: i32,
+    /// After how many seconds without a sign of life the machine is reset; `None`: never.
+    pub watchdog: Option<u16>,
+    /// The machine's own address.
+    pub ip: IpParameter,
+    /// The targets.
+    pub targets: Targets,
+    /// How many seconds the boot waits for a link.
+    pub carrier_timeout: u16,
+    /// Whether only what is logged in a panic goes to the targets.
+    pub oops_only: bool,
+    /// Whether targets may send commands.
+    pub input: bool,
+    /// Whether receivers may ask for lost records again.
+    pub ncrx: bool,
+    /// How often the crash report is sent again, 0 to 10.
+    pub panic_repeat: u8,
+    /// Whether ping is answered.
+    pub echo: bool,
+    /// The key that targets ship with; `None`: in the clear.
+    pub key: Option<Key>,
+    /// What follows the boot log.
+    pub after: After,
+    /// How many records to log as fast as possible.
+    pub flood: u32,
+    /// The crash to provoke.
+    pub crash: Option<Crash>,
+}
+
+impl Parameters {
+    /// The sizes of the log ring, in bytes.
+    pub const LOG_BUF_LEN: RangeInclusive<usize> = 64 << 10..=16 << 20;
+    /// The longest `netconsole.carrier_timeout`, in seconds.
+    pub const MAX_CARRIER_TIMEOUT: u16 = 3600;
+    /// The longest `watchdog`, in seconds, that the chipsets' timers all reach.
+    pub const MAX_WATCHDOG: u16 = 600;
+    /// The highest `netconsole.panic_repeat`.
+    pub const MAX_PANIC_REPEAT: u8 = 10;
+
+    /// What an empty command line means.
+    pub const DEFAULT: Self = Self {
+        loglevel: 7,
+        ignore_loglevel: false,
+        printk_time: true,
+        console: Console::Serial(SerialConsole::DEFAULT),
+        log_buf_len: 256 << 10,
+        panic: 0,
+        watchdog: None,
+        ip: IpParameter::DEFAULT,
+        targets: Targets::NONE,
+        carrier_timeout: 4,
+        oops_only: false,
+        input: false,
+        ncrx: true,
+        panic_repeat: 1,
+        echo: true,
+        key: None,
+        after: After::Serve,
+        flood: 0,
+        crash: None,
+    };
+
+    /// Reads a command line. Of a parameter that is given several times the last valid one counts, but
+    /// `netconsole=` adds up, and a key that is not valid stops all targets. Names that are unknown
+    /// here are left alone. Each problem is one line for the log, without a line end; the parameter is
+    /// then as if it had not been given.
+    pub fn parse(command_line: &[u8], problem: &mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
+        let mut parameters = Self::DEFAULT;
+        let mut key_is_invalid = false;
+        for parameter in cmdline::parameters(command_line) {
+            if parameter.canonical_name(&mut [0; 32]) == KEY {
+                parameters.key = value::key(parameter.value.unwrap_or_default()).map(Key);
+                key_is_invalid = parameters.key.is_none();
+            } else if swallows_key(&parameter) {
+                key_is_invalid = true;
+                break;
+            } else {
+                parameters.set(&parameter, problem);
+            }
+        }
+        if key_is_invalid {
+            // What was to be encrypted must not go out in the clear; the value itself is not shown.
+            parameters.key = None;
+            parameters.targets = Targets::NONE;
+            parameters.input = false;
+            problem(format_args!(
+                "{KEY}: expected 64 hexadecimal digits, and no open quotes before it; no target is started, \
+                 so that nothing goes out in the clear"
+            ));
+        }
+        parameters
+    }
+
+    fn set(&mut self, parameter: &cmdline::Parameter<'_>, problem: &mut dyn FnMut(fmt::Arguments<'_>)) {
+        let mut buffer = [0; 32];
+        let name = parameter.canonical_name(&mut buffer);
+        if name == "netconsole" {
+            return self.add_targets(parameter.value.unwrap_or_default(), problem);
+        }
+        // No value of ours has other bytes than these in it, so U+FFFD stands for any other.
+        let text = parameter.text().unwrap_or("\u{fffd}");
+        let bare = parameter.value.is_none();
+        if name == "ip" {
+            match IpParameter::parse(text) {
+                Ok(ip) => self.ip = ip,
+                Err(error) => problem(format_args!("{parameter}: {error}; ignored")),
+            }
+            return;
+        }
+        if let Err(error) = self.set_value(name, bare, text) {
+            problem(format_args!("{parameter}: expected {error}; ignored"));
+        }
+    }
+
+    fn set_value(&mut self, name: &str, bare: bool, text: &str) -> Result<(), ValueError> {
+        let switch = || value::switch(bare, text);
+        match name {
+            "loglevel" => self.loglevel = value::number(text, 0, 8)?,
+            "quiet" if bare => self.loglevel = 4,
+            "debug" if bare => self.loglevel = 8,
+            "ignore_loglevel" => self.ignore_loglevel = switch()?,
+            "printk.time" => self.printk_time = switch()?,
+            "console" => self.console = text.parse()?,
+            "log_buf_len" => {
+                self.log_buf_len = value::size(text, *Self::LOG_BUF_LEN.start(), *Self::LOG_BUF_LEN.end())?;
+            }
+            "panic" => self.panic = value::number(text, i32::MIN, i32::MAX)?,
+            "watchdog" => {
+                self.watchdog = Some(value::number(text, 0, Self::MAX_WATCHDOG)?).filter(|&s| s > 0);
+            }
+            "netconsole.carrier_timeout" => {
+                self.carrier_timeout = value::number(text, 0, Self::MAX_CARRIER_TIMEOUT)?;
+            }
+            "netconsole.oops_only" => self.oops_only = switch()?,
+            "netconsole.input" => self.input = switch()?,
+            "netconsole.ncrx" => self.ncrx = switch()?,
+            "netconsole.panic_repeat" => {
+                self.panic_repeat = value::number(text, 0, Self::MAX_PANIC_REPEAT)?;
+            }
+            "netconsole.echo" => self.echo = switch()?,
+            "after" => self.after = parse_after(text)?,
+            "flood" => self.flood = value::number(text, 0, u32::MAX)?,
+            "crash" => self.crash = Some(text.parse()?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn add_targets(&mut self, value: &[u8], problem: &mut dyn FnMut(fmt::Arguments<'_>)) {
+        for parsed in parameter::targets(value) {
+            match parsed.target {
+                Err(error) => problem(format_args!("netconsole: {error}")),
+                Ok(target) => {
+                    if !self.targets.push(target) {
+                        let max = Targets::MAX;
+                        problem(format_args!(
+                            "netconsole: '{target}' is one more than {max} targets, aborting"
+                        ));
+                    }
+                }
+            }
+            if let Some(warning) = parsed.warning {
+                problem(format_args!("netconsole: {warning}; it is resolved instead"));
+            }
+        }
+    }
+}
+
+fn parse_after(text: &str) -> Result<After, ValueError> {
+    match text {
+        "serve" => Ok(After::Serve),
+        "poweroff" => Ok(After::Poweroff),
+        "reboot" => Ok(After::Reboot),
+        "halt" => Ok(After::Halt),
+        "exit" => Ok(After::Exit),
+        _ => Err(ValueError::After),
+    }
+}
+
+/// The parameter whose value is a secret.
+const KEY: &str = "netconsole.key";
+
+/// Whether a key is part of another parameter, by a quote that is not closed before it.
+fn swallows_key(parameter: &cmdline::Parameter<'_>) -> bool {
+    parameter.name.ends_with(KEY.as_bytes()) || parameter.value.is_some_and(|value| find_key(value).is_some())
+}
+
+/// The offset of the first `netconsole.key=`.
+fn find_key(text: &[u8]) -> Option<usize> {
+    text.windows(KEY.len().saturating_add(1))
+        .position(|window| window.strip_prefix(KEY.as_bytes()) == Some(&b"="[..]))
+}
+
+/// Overwrites with `*` what follows each `netconsole.key=` in its word, so that the line can be logged;
+/// also behind a `--`, or where open quotes make it a part of another parameter.
+pub fn wipe_keys(command_line: &mut [u8]) {
+    let mut start = 0;
+    while let Some((_, end)) = cmdline::next_word(command_line, start) {
+        if let Some(word) = command_line.get_mut(start..end)
+            && let Some(key) = find_key(word)
+        {
+            let secret = word.iter_mut().skip(key.saturating_add(KEY.len()).saturating_add(1));
+            secret.filter(|byte| **byte != b'"').for_each(|byte| *byte = b'*');
+        }
+        start = end;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+use super::*;
+use crate::netconsole::{DeviceName, Format};
+use proptest::prelude::*;
+use std::net::IpAddr;
+
+/// The parameters and the problems' lines.
+fn read(line: &str) -> (Parameters, Vec<String>) {
+    let mut problems = Vec::new();
+    let parameters = Parameters::parse(line.as_bytes(), &mut |problem| problems.push(problem.to_string()));
+    (parameters, problems)
+}
+
+/// The parameters of a line without problems.
+fn good(line: &str) -> Parameters {
+    let (parameters, problems) = read(line);
+    assert_eq!(problems, [""; 0], "{line}");
+    parameters
+}
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
+
+#[test]
+fn every_parameter_sets_its_field_and_no_other() {
+    const D: Parameters = Parameters::DEFAULT;
+    let serial = |serial| Parameters { console: Console::Serial(serial), ..D };
+    let crash = |kind, place| Parameters { crash: Some(Crash { kind, place }), ..D };
+    for (line, expected) in [
+        ("", D),
+        ("loglevel=0", Parameters { loglevel: 0, ..D }),
+        ("loglevel=8", Parameters { loglevel: 8, ..D }),
+        ("quiet", Parameters { loglevel: 4, ..D }),
+        ("debug", Parameters { loglevel: 8, ..D }),
+        ("ignore_loglevel", Parameters { ignore_loglevel: true, ..D }),
+        ("ignore-loglevel=y", Parameters { ignore_loglevel: true, ..D }),
+        ("printk.time=0", Parameters { printk_time: false, ..D }),
+        ("printk.time=N", Parameters { printk_time: false, ..D }),
+        ("printk.time=0 printk.time=Y", D),
+        ("console=null", Parameters { console: Console::Null, ..D }),
+        ("console=ttyS0", D),
+        ("console=ttyS1", serial(SerialConsole { port: 1, ..SerialConsole::DEFAULT })),
+        ("console=ttyS3,9600", serial(SerialConsole { port: 3, speed: 9600, ..SerialConsole::DEFAULT })),
+        (
+            "console=ttyS1,38400e7",
+            serial(SerialConsole { port: 1, speed: 38400, parity: Parity::Even, bits: 7 }),
+        ),
+        ("console=ttyS0,115200o", serial(SerialConsole { parity: Parity::Odd, ..SerialConsole::DEFAULT })),
+        ("log_buf_len=64K", Parameters { log_buf_len: 65536, ..D }),
+        ("log_buf_len=16M", Parameters { log_buf_len: 16 << 20, ..D }),
+        ("log_buf_len=131072", Parameters { log_buf_len: 131_072, ..D }),
+        ("panic=-1", Parameters { panic: -1, ..D }),
+        ("panic=2147483647", Parameters { panic: i32::MAX, ..D }),
+        ("watchdog=600", Parameters { watchdog: Some(600), ..D }),
+        ("watchdog=5 watchdog=0", D),
+        ("netconsole.carrier_timeout=0", Parameters { carrier_timeout: 0, ..D }),
+        ("netconsole.carrier_timeout=3600", Parameters { carrier_timeout: 3600, ..D }),
+        ("netconsole.oops_only=1", Parameters { oops_only: true, ..D }),
+        ("netconsole.input=1", Parameters { input: true, ..D }),
+        ("netconsole.ncrx=0", Parameters { ncrx: false, ..D }),
+        ("netconsole.panic_repeat=0", Parameters { panic_repeat: 0, ..D }),
+        ("netconsole.panic-repeat=10", Parameters { panic_repeat: 10, ..D }),
+        ("netconsole.echo=0", Parameters { echo: false, ..D }),
+        ("after=serve", D),
+        ("after=poweroff", Parameters { after: After::Poweroff, ..D }),
+        ("after=reboot", Parameters { after: After::Reboot, ..D }),
+        ("after=halt", Parameters { after: After::Halt, ..D }),
+        ("after=exit", Parameters { after: After::Exit, ..D }),
+        ("flood=20000", Parameters { flood: 20000, ..D }),
+        ("flood=4294967295", Parameters { flood: u32::MAX, ..D }),
+        ("crash=PANIC", crash(CrashKind::Panic, None)),
+        ("crash=overflow_ring@early", crash(CrashKind::OverflowRing, Some(CrashPlace::Early))),
+        ("crash=BUG@panic2", crash(CrashKind::Bug, Some(CrashPlace::Panic2))),
+        ("root=UUID=a322511e ro BOOT_IMAGE=/boot/x quiet=1 nosuch.thing=9", D),
+        ("a -- loglevel=3 netconsole=@/", D),
+    ] {
+        assert_eq!(good(line), expected, "{line}");
+    }
+}
+
+#[test]
+fn the_crash_s_words_print_and_parse() {
+    for &kind in CrashKind::ALL {
+        for place in CrashPlace::ALL.iter().copied().map(Some).chain([None]) {
+            let crash = Crash { kind, place };
+            assert_eq!(crash.to_string().parse(), Ok(crash));
+        }
+    }
+}
+
+#[test]
+fn a_bad_value_is_one_line_and_changes_nothing() {
+    const SERIAL: &str = "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
+                          parity (n, o, e) and bits (5 to 8), or null";
+    const PLACES: &str = "behind '@' one of log tx rx serial smoltcp panic panic2 early";
+    for (line, expected) in [
+        ("loglevel=9", "a number from 0 to 8"),
+        ("loglevel=-1", "a number from 0 to 8"),
+        ("loglevel=+1", "a number from 0 to 8"),
+        ("loglevel=", "a number from 0 to 8"),
+        ("loglevel", "a number from 0 to 8"),
+        ("loglevel=7x", "a number from 0 to 8"),
+        ("loglevel=99999999999999999999", "a number from 0 to 8"),
+        ("ignore_loglevel=2", "0 or 1"),
+        ("printk.time=", "0 or 1"),
+        ("printk.time=yes", "0 or 1"),
+        ("console=tty0", SERIAL),
+        ("console=ttyS4", SERIAL),
+        ("console=ttyS0,", SERIAL),
+        ("console=ttyS0,0", SERIAL),
+        ("console=ttyS0,230400", SERIAL),
+        ("console=ttyS0,7", SERIAL),
+        ("console=ttyS0,9600x", SERIAL),
+        ("console=ttyS0,9600n9", SERIAL),
+        ("console=ttyS0,9600n8r", SERIAL),
+        ("log_buf_len=32K", "a power of two from 64K to 16M"),
+        ("log_buf_len=32M", "a power of two from 64K to 16M"),
+        ("log_buf_len=100K", "a power of two from 64K to 16M"),
+        ("log_buf_len=1T", "a power of two from 64K to 16M"),
+        ("log_buf_len=M", "a power of two from 64K to 16M"),
+        ("log_buf_len=18446744073709551615G", "a power of two from 64K to 16M"),
+        ("panic=2147483648", "a number from -2147483648 to 2147483647"),
+        ("watchdog=601", "a number from 0 to 600"),
+        ("netconsole.carrier_timeout=3601", "a number from 0 to 3600"),
+        ("netconsole.oops_only=on", "0 or 1"),
+        ("netconsole.input=2", "0 or 1"),
+        ("netconsole.ncrx=x", "0 or 1"),
+        ("netconsole.panic_repeat=11", "a number from 0 to 10"),
+        ("netconsole.echo=-", "0 or 1"),
+        ("after=sleep", "serve, poweroff, reboot, halt or exit"),
+        ("flood=4294967296", "a number from 0 to 4294967295"),
+        ("crash=PANIC@", PLACES),
+        ("crash=PANIC@home", PLACES),
+    ] {
+        let (parameters, problems) = read(line);
+        assert_eq!(parameters, Parameters::DEFAULT, "{line}");
+        assert_eq!(problems, [format!("{line}: expected {expected}; ignored")]);
+    }
+    let (_, problems) = read("crash=NOTHING");
+    assert_eq!(problems.len(), 1);
+    assert!(problems[0].starts_with("crash=NOTHING: expected one of PANIC BUG EXCEPTION "), "{problems:?}");
+    assert_eq!(read("loglevel=3 loglevel=x").0.loglevel, 3);
+}
+
+#[test]
+fn bytes_that_are_no_text_are_shown_escaped() {
+    let mut lines = Vec::new();
+    Parameters::parse(b"after=\xff\x01 ip=\xff", &mut |line| lines.push(line.to_string()));
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0], "after=\\xff\\x01: expected serve, poweroff, reboot, halt or exit; ignored");
+}
+
+#[test]
+fn ip_takes_linux_s_forms() {
+    let ten = |last| Some(IpAddr::from([10, 0, 0, last]));
+    let eth = |name| DeviceName::new(name);
+    const D: IpParameter = IpParameter::DEFAULT;
+    let fixed = IpParameter { client: ten(2), prefix: 8, ..D };
+    for (line, expected) in [
+        ("ip=", D),
+        ("ip=dhcp", D),
+        ("ip=on", D),
+        ("ip=any", D),
+        ("ip=off", IpParameter { autoconf: Autoconf::Off, ..D }),
+        ("ip=none", IpParameter { autoconf: Autoconf::Off, ..D }),
+        ("ip=10.0.0.2", fixed),
+        ("ip=172.16.0.2", IpParameter { client: Some(IpAddr::from([172, 16, 0, 2])), prefix: 16, ..D }),
+        ("ip=192.168.0.2", IpParameter { client: Some(IpAddr::from([192, 168, 0, 2])), prefix: 24, ..D }),
+        ("ip=10.0.0.2:::255.255.255.0", IpParameter { prefix: 24, ..fixed }),
+        ("ip=10.0.0.2:::28", IpParameter { prefix: 28, ..fixed }),
+        (
+            "ip=10.0.0.2:10.0.0.3:10.0.0.1:255.255.254.0:board-1.lab:eth1:off",
+            IpParameter {
+                client: ten(2),
+                server: ten(3),
+                gateway: ten(1),
+                prefix: 23,
+                hostname: Hostname::new("board-1.lab"),
+                device: eth("eth1"),
+                autoconf: Autoconf::Off,
+            },
+        ),
+        ("ip=:::::eth1:dhcp", IpParameter { device: eth("eth1"), ..D }),
+        ("ip=0.0.0.0::::board", IpParameter { hostname: Hostname::new("board"), ..D }),
+        (
+            "ip=[fd00::2]::[fd00::1]:48::eth0:off",
+            IpParameter {
+                client: Some("fd00::2".parse().expect("an address")),
+                prefix: 48,
+                gateway: Some("fd00::1".parse().expect("an address")),
+                device: eth("eth0"),
+                autoconf: Autoconf::Off,
+                ..D
+            },
+        ),
+        (
+            "ip=[fd00::2]",
+            IpParameter { client: Some("fd00::2".parse().expect("an address")), prefix: 64, ..D },
+        ),
+    ] {
+        assert_eq!(good(line).ip, expected, "{line}");
+    }
+}
+
+#[test]
+fn a_bad_ip_names_its_part_and_place() {
+    const CLIENT: &str = "client: expected an IPv4 address, or an IPv6 address in brackets, found ";
+    let long = "x".repeat(64);
+    for (value, message) in [
+        ("bootp", "autoconf: expected dhcp, on, any, off or none, found 'bootp' at character 1".into()),
+        ("10.0.0.256:", format!("{CLIENT}'10.0.0.256' at character 1")),
+        ("fd00::2", format!("{CLIENT}'fd00' at character 1")),
+        ("[fd00::2", format!("{CLIENT}'[fd00::2' at character 1")),
+        ("[10.0.0.2]", format!("{CLIENT}'[10.0.0.2]' at character 1")),
+        ("224.0.0.1", format!("{CLIENT}'224.0.0.1' at character 1")),
+        ("10.0.0.2:x", "server: expected an address like the client's, found 'x' at character 10".into()),
+        (
+            "10.0.0.2::[fd00::1]",
+            "gateway: expected an address like the client's, found '[fd00::1]' at character 11".into(),
+        ),
+        (
+            "10.0.0.2:::255.0.255.0",
+            "netmask: expected a netmask like 255.255.255.0, or a number from 1 to 32, \
+             found '255.0.255.0' at character 12"
+                .into(),
+        ),
+        (
+            "10.0.0.2:::33",
+            "netmask: expected a netmask like 255.255.255.0, or a number from 1 to 32, \
+             found '33' at character 12"
+                .into(),
+        ),
+        (
+            "[fd00::2]:::129",
+            "prefix length: expected a number from 1 to 128, found '129' at character 13".into(),
+        ),
+        (
+            "[fd00::2]:::255.255.255.0",
+            "prefix length: expected a number from 1 to 128, found '255.255.255.0' at character 13".into(),
+        ),
+        (
+            "10.0.0.2::::a_b",
+            "hostname: expected at most 63 letters, digits, hyphens and dots, found 'a_b' at character 13"
+                .into(),
+        ),
+        (
+            &format!("10.0.0.2::::{long}"),
+            format!(
+                "hostname: expected at most 63 letters, digits, hyphens and dots, \
+                 found '{long}' at character 13"
+            ),
+        ),
+        (
+            ":::::eth0/1",
+            "device: expected an interface's name (at most 15 characters), found 'eth0/1' at character 6"
+                .into(),
+        ),
+        (
+            ":::::eth0:maybe",
+            "autoconf: expected dhcp, on, any, off or none, found 'maybe' at character 11".into(),
+        ),
+        (":::::eth0:off:x", "after autoconf: expected nothing more, found 'x' at character 15".into()),
+    ] {
+        let (parameters, problems) = read(&format!("ip={value}"));
+        assert_eq!(parameters, Parameters::DEFAULT, "{value}");
+        assert_eq!(problems, [format!("ip={value}: {message}; ignored")]);
+    }
+}
+
+#[test]
+fn targets_add_up_to_sixteen() {
+    let parameters = good("netconsole=@/ netconsole=\"+@/,@10.0.0.2/;@/,@10.0.0.3/\"");
+    let targets = parameters.targets.as_slice();
+    assert_eq!(targets.len(), 3);
+    assert_eq!(targets[1].format, Format::Extended { release: false });
+    assert_eq!(targets[2].remote_ip, IpAddr::from([10, 0, 0, 3]));
+
+    assert_eq!(good(&"netconsole=@/ ".repeat(Targets::MAX)).targets.as_slice().len(), Targets::MAX);
+    let (parameters, problems) = read(&"netconsole=@/ ".repeat(Targets::MAX + 1));
+    assert_eq!(parameters.targets.as_slice().len(), Targets::MAX);
+    assert_eq!(
+        problems,
+        ["netconsole: '6665@/eth0,6666@255.255.255.255/' is one more than 16 targets, aborting"]
+    );
+}
+
+#[test]
+fn problems_of_targets_are_lines_that_begin_with_netconsole() {
+    let (parameters, problems) =
+        read("ro netconsole=\"@/,@10.0.0.256/;6666@192.168.1.28/eth0,6666@192.168.1.19/00:13:32:20:r9:a5\"");
+    assert_eq!(parameters.targets.as_slice().len(), 1);
+    assert_eq!(
+        problems,
+        [
+            "netconsole: couldn't parse config at '10.0.0.256/'! target address: expected an IPv4 or IPv6 \
+             address, found '10.0.0.256' at character 5",
+            "netconsole: couldn't parse config at '00:13:32:20:r9:a5'! target ethernet address: expected a \
+             hexadecimal digit, found 'r' at character 70; it is resolved instead",
+        ]
+    );
+}
+
+#[test]
+fn the_key_is_read_and_never_shown() {
+    let parameters = good(&format!("netconsole.key={KEY}"));
+    let key = parameters.key.clone().expect("a key");
+    assert_eq!(key.0, std::array::from_fn(|index| index as u8));
+    assert!(format!("{parameters:?}").contains("Key(hidden)"));
+}
+
+#[test]
+fn a_key_that_is_none_stops_all_targets_and_is_not_shown() {
+    for key in ["", "00", &KEY[1..], &format!("{KEY}0"), &KEY.replace('f', "g")] {
+        let (parameters, problems) =
+            read(&format!("netconsole=@/ netconsole.input=1 netconsole.key={key} quiet"));
+        assert_eq!(parameters, Parameters { loglevel: 4, ..Parameters::DEFAULT });
+        assert_eq!(
+            problems,
+            ["netconsole.key: expected 64 hexadecimal digits, and no open quotes before it; no target is \
+              started, so that nothing goes out in the clear"]
+        );
+    }
+}
+
+#[test]
+fn keys_are_wiped_wherever_they_stand() {
+    for (line, wiped) in [
+        ("netconsole.key=abc quiet", "netconsole.key=*** quiet"),
+        ("a netconsole.key=\"a c\" netconsole.key=d", "a netconsole.key=\"***\" netconsole.key=*"),
+        ("\"netconsole.key=a c\" x", "\"netconsole.key=***\" x"),
+        ("a -- netconsole-key=x netconsole.key=abc", "a -- netconsole-key=x netconsole.key=***"),
+        ("netconsole.key netconsole.key=", "netconsole.key netconsole.key="),
+        ("x=netconsole.key=a b", "x=netconsole.key=* b"),
+        ("netconsole=\"@/ netconsole.key=abc quiet", "netconsole=\"@/ netconsole.key=*********"),
+        ("xnetconsole.keys=a", "xnetconsole.keys=a"),
+    ] {
+        let mut bytes = line.as_bytes().to_vec();
+        wipe_keys(&mut bytes);
+        assert_eq!(String::from_utf8_lossy(&bytes), wiped);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_a_panic(line: Vec<u8>) {
+        check_any(&line);
+    }
+
+    #[test]
+    fn any_values_of_known_names_are_too(
+        words in prop::collection::vec(
+            (
+                prop_oneof![
+                    Just("ip"), Just("netconsole"), Just("console"), Just("log_buf_len"), Just("loglevel"),
+                    Just("crash"), Just("netconsole.key"), Just("panic"),
+                ],
+                "[0-9a-fA-FtyS@:/.,;\\[\\]nKM-]{0,24}",
+            ),
+            0..20,
+        ),
+    ) {
+        let line: String = words.iter().map(|(name, value)| format!("{name}={value} ")).collect();
+        check_any(line.as_bytes());
+    }
+
+    #[test]
+    fn no_digit_of_a_key_is_left(key in "[0-9a-f]{64}", before in "[a-z= \"]{0,9}") {
+        let mut line = format!("{before} quiet netconsole.key={key} debug").into_bytes();
+        Parameters::parse(&line, &mut |problem| assert!(!problem.to_string().contains(&key)));
+        let len = line.len();
+        wipe_keys(&mut line);
+        prop_assert_eq!(line.len(), len);
+        prop_assert!(!String::from_utf8_lossy(&line).contains(&key));
+    }
+}
+
+/// What is accepted keeps its bounds.
+fn check_any(line: &[u8]) {
+    let parameters = Parameters::parse(line, &mut |problem| assert!(!problem.to_string().is_empty()));
+    assert!(parameters.loglevel <= 8);
+    assert!(parameters.log_buf_len.is_power_of_two());
+    assert!(Parameters::LOG_BUF_LEN.contains(&parameters.log_buf_len));
+    if let Some(client) = parameters.ip.client {
+        assert!((1..=if client.is_ipv4() { 32 } else { 128 }).contains(&parameters.ip.prefix));
+    }
+}

@@ -1,0 +1,116 @@
+//! Simple values: numbers, switches, words, sizes, keys, and what an error says that it expected.
+
+use super::console::ConsoleError;
+use super::crash::CrashError;
+use core::fmt;
+
+/// What a parameter takes, where it got something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueError {
+    /// A decimal number in these bounds.
+    Number {
+        /// The lowest.
+        min: i64,
+        /// The highest.
+        max: i64,
+    },
+    /// `0`, `1`, `n`, `y`.
+    Switch,
+    /// The log ring's size in bytes.
+    Size,
+    /// What the kernel does after the boot log.
+    After,
+    /// A serial port.
+    Console,
+    /// A crash.
+    Crash(CrashError),
+}
+
+impl fmt::Display for ValueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number { min, max } => write!(f, "a number from {min} to {max}"),
+            Self::Switch => f.write_str("0 or 1"),
+            Self::Size => f.write_str("a power of two from 64K to 16M"),
+            Self::After => f.write_str("serve, poweroff, reboot, halt or exit"),
+            Self::Console => f.write_str(
+                "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
+                 parity (n, o, e) and bits (5 to 8), or null",
+            ),
+            Self::Crash(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for ValueError {}
+
+impl From<ConsoleError> for ValueError {
+    fn from(_: ConsoleError) -> Self {
+        Self::Console
+    }
+}
+
+impl From<CrashError> for ValueError {
+    fn from(error: CrashError) -> Self {
+        Self::Crash(error)
+    }
+}
+
+/// A decimal number from `min` to `max`.
+pub(super) fn number<T>(text: &str, min: T, max: T) -> Result<T, ValueError>
+where
+    T: Copy + PartialOrd + TryFrom<i64> + Into<i64>,
+{
+    let error = ValueError::Number { min: min.into(), max: max.into() };
+    // Rust's parser takes a sign that nobody means.
+    if text.starts_with('+') {
+        return Err(error);
+    }
+    let number: i64 = text.parse().map_err(|_| error)?;
+    T::try_from(number).ok().filter(|number| (min..=max).contains(number)).ok_or(error)
+}
+
+/// A switch; a parameter without a value (`bare`) is on, as on Linux.
+pub(super) fn switch(bare: bool, text: &str) -> Result<bool, ValueError> {
+    match text {
+        "1" | "y" | "Y" => Ok(true),
+        "0" | "n" | "N" => Ok(false),
+        "" if bare => Ok(true),
+        _ => Err(ValueError::Switch),
+    }
+}
+
+/// A power of two with K, M or G behind it, from `min` to `max` bytes.
+pub(super) fn size(text: &str, min: usize, max: usize) -> Result<usize, ValueError> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: usize = match text.get(digits.len()..) {
+        Some("") => 1,
+        Some("K" | "k") => 1 << 10,
+        Some("M" | "m") => 1 << 20,
+        Some("G" | "g") => 1 << 30,
+        _ => return Err(ValueError::Size),
+    };
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(ValueError::Size);
+    }
+    digits
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .filter(|size| size.is_power_of_two() && (min..=max).contains(size))
+        .ok_or(ValueError::Size)
+}
+
+/// 32 bytes of 64 hexadecimal digits; `None` for anything else.
+pub(super) fn key(text: &[u8]) -> Option<[u8; 32]> {
+    let mut key = [0; 32];
+    let (pairs, []) = text.as_chunks::<2>() else { return None };
+    if pairs.len() != key.len() {
+        return None;
+    }
+    for (octet, &[high, low]) in key.iter_mut().zip(pairs) {
+        let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+        *octet = digit(high)? << 4 | digit(low)?;
+    }
+    Some(key)
+}

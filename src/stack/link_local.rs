@@ -1,0 +1,121 @@
+//! IPv4 link-local addresses (RFC 3927): choosing one that no neighbour has. Announcing and
+//! defending it is the same for every address and done in [`ipv4`](super::ipv4).
+
+use crate::wire::{MacAddr, arp};
+use core::net::Ipv4Addr;
+
+/// The constants of RFC 3927, section 9, in microseconds.
+const PROBE_WAIT: u64 = 1_000_000;
+const PROBE_NUM: u8 = 3;
+const PROBE_MIN: u64 = 1_000_000;
+const PROBE_MAX: u64 = 2_000_000;
+const ANNOUNCE_WAIT: u64 = 2_000_000;
+const MAX_CONFLICTS: u32 = 10;
+const RATE_LIMIT_INTERVAL: u64 = 60_000_000;
+
+/// The prefix length of 169.254/16.
+pub(super) const PREFIX: u8 = 16;
+
+#[derive(Clone, Copy)]
+enum State {
+    Off,
+    Probing { sent: u8, next: u64 },
+    Chosen,
+}
+
+/// The search for an address.
+pub(super) struct LinkLocal {
+    mac: MacAddr,
+    /// Seeded from the Ethernet address, so that a machine tries the same addresses in the same
+    /// order each time, and others try others (section 2.1).
+    random: u64,
+    candidate: Ipv4Addr,
+    conflicts: u32,
+    state: State,
+}
+
+impl LinkLocal {
+    pub(super) fn new(mac: MacAddr) -> Self {
+        let [a, b, c, d, e, f] = mac.0;
+        let random = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        let mut new = Self { mac, random, candidate: Ipv4Addr::UNSPECIFIED, conflicts: 0, state: State::Off };
+        new.choose();
+        new
+    }
+
+    /// Begins to probe the candidate, unless that is going on.
+    pub(super) fn start(&mut self, now: u64) {
+        if matches!(self.state, State::Off) {
+            self.state = State::Probing { sent: 0, next: now.saturating_add(self.random_below(PROBE_WAIT)) };
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.state = State::Off;
+    }
+
+    /// Sends the probe that is due. The address, when nobody objected to the last one.
+    pub(super) fn poll(&mut self, now: u64, send: impl FnOnce(arp::Packet) -> bool) -> Option<Ipv4Addr> {
+        let State::Probing { sent, next } = self.state else { return None };
+        if now < next {
+            return None;
+        }
+        if sent == PROBE_NUM {
+            self.state = State::Chosen;
+            self.conflicts = 0;
+            return Some(self.candidate);
+        }
+        if send(arp::Packet::probe(self.mac, self.candidate)) {
+            let sent = sent.saturating_add(1);
+            let wait = match sent {
+                PROBE_NUM => ANNOUNCE_WAIT,
+                _ => PROBE_MIN.saturating_add(self.random_below(PROBE_MAX.saturating_sub(PROBE_MIN))),
+            };
+            self.state = State::Probing { sent, next: now.saturating_add(wait) };
+        }
+        None
+    }
+
+    /// Looks at another station's packet: while probing, one that uses the candidate or probes it too
+    /// makes it a conflict (section 2.2.1).
+    pub(super) fn hear(&mut self, packet: &arp::Packet, now: u64) {
+        let probes = packet.sender_ip.is_unspecified() && packet.target_ip == self.candidate;
+        if matches!(self.state, State::Probing { .. }) && (packet.sender_ip == self.candidate || probes) {
+            self.conflict(now);
+        }
+    }
+
+    /// Gives the candidate up for another one, after a while if that happened often.
+    pub(super) fn conflict(&mut self, now: u64) {
+        self.conflicts = self.conflicts.saturating_add(1);
+        self.choose();
+        let wait =
+            if self.conflicts > MAX_CONFLICTS { RATE_LIMIT_INTERVAL } else { self.random_below(PROBE_WAIT) };
+        self.state = State::Probing { sent: 0, next: now.saturating_add(wait) };
+    }
+
+    /// When [`poll`](Self::poll) has something to do.
+    pub(super) fn due(&self) -> u64 {
+        match self.state {
+            State::Probing { next, .. } => next,
+            State::Off | State::Chosen => u64::MAX,
+        }
+    }
+
+    /// 169.254.1.0 to 169.254.254.255 (section 2.1).
+    fn choose(&mut self) {
+        const FIRST: u32 = Ipv4Addr::new(169, 254, 1, 0).to_bits();
+        const COUNT: u64 = 254 * 256;
+        let offset = u32::try_from(self.random_below(COUNT)).unwrap_or(0);
+        self.candidate = Ipv4Addr::from_bits(FIRST.saturating_add(offset));
+    }
+
+    /// SplitMix64 (Steele, Lea and Flood, 2014): evenly spread even for seeds that differ in one bit.
+    fn random_below(&mut self, limit: u64) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ z >> 31).checked_rem(limit).unwrap_or(0)
+    }
+}

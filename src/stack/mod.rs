@@ -1,0 +1,270 @@
+//! smoltcp on a [`Nic`]: what a sender alone cannot do. It finds the interface's addresses (DHCP,
+//! IPv4 link-local, SLAAC) and the targets' Ethernet addresses (ARP, NDP), answers ARP, NDP and
+//! pings, and hands out the UDP datagrams that arrive. A target's log never passes here.
+//!
+//! A frame that arrives goes three ways, none of which keeps the next from it: what tells about
+//! neighbours is learnt, a UDP datagram for this machine is handed out, and what smoltcp is here for
+//! goes to smoltcp. Whatever else arrives is dropped without an answer.
+//!
+//! All times are microseconds of one clock that never runs back. None of this is for panic context.
+
+#![forbid(unsafe_code)]
+
+mod addressing;
+mod device;
+mod dhcp;
+mod filter;
+mod ipv4;
+mod link_local;
+mod neighbors;
+mod receive;
+mod routing;
+#[cfg(test)]
+mod tests;
+mod upkeep;
+
+pub use addressing::{Addressing, Ipv4Interface, Ipv4Method, Origin};
+pub use dhcp::Storage;
+
+use crate::nic::Nic;
+use crate::wire::multicast::{is_broadcast, multicast_mac};
+use crate::wire::{MacAddr, ethernet, udp};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use device::{Outbox, Port};
+use ipv4::Ipv4;
+use link_local::LinkLocal;
+use neighbors::{Asker, Neighbors};
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::socket::dhcpv4;
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv6Cidr};
+
+/// The longest frame that smoltcp takes or gives: the IP MTU of Ethernet and its header.
+const FRAME: usize = *MTU.end() + ethernet::HEADER_LEN;
+/// The smallest and the largest IP MTU that is used, whatever the card says: what every IPv4 host
+/// takes (RFC 791), and Ethernet's.
+const MTU: core::ops::RangeInclusive<usize> = 576..=1500;
+/// How many received frames one [`Stack::poll`] handles, so that a flood can't hold up the log.
+pub const FRAMES_PER_POLL: usize = 16;
+/// How many frames of its own smoltcp sends in one [`Stack::poll`].
+const SENT_PER_POLL: usize = 4;
+/// How often smoltcp is run when it names no time, or one that has passed: it does not count
+/// everything that it waits for.
+const SMOLTCP_INTERVAL: u64 = 1_000_000;
+/// How soon a frame that the card had no room for is tried again.
+const RETRY_INTERVAL: u64 = 1_000;
+/// How long DHCP is waited for before a link-local address is looked for: time for a second question.
+pub const LINK_LOCAL_AFTER: u64 = 5_000_000;
+/// How long a router is waited for (RFC 4861, section 6.2.6: it answers within 0.5 s) before the IPv6
+/// link-local address is the source of what goes beyond the link.
+pub const ROUTER_WAIT: u64 = 1_000_000;
+
+/// What [`Stack::resolve`] knows of a target's Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// Frames go here.
+    Known(MacAddr),
+    /// It was asked for less than a second ago, or the cable is unplugged.
+    Waiting,
+    /// Nobody answered within a second: use broadcast. The asking goes on.
+    Unanswered,
+}
+
+/// An interface's addresses and neighbours.
+pub struct Stack<'a> {
+    mac: MacAddr,
+    mtu: usize,
+    vlan: Option<u16>,
+    seed: u64,
+    echo: bool,
+    static_ipv6: Option<Ipv6Cidr>,
+    interface: Interface,
+    sockets: SocketSet<'a>,
+    dhcp: Option<SocketHandle>,
+    outbox: Outbox,
+    untagged: [u8; FRAME],
+    ipv4: Ipv4,
+    link_local: LinkLocal,
+    /// When link-local addressing begins unless DHCP gives an address.
+    link_local_at: u64,
+    /// The NTP server of the last acknowledgement heard, and that of the one that counted.
+    ntp_heard: Option<Ipv4Addr>,
+    ntp_server: Option<Ipv4Addr>,
+    neighbors: Neighbors,
+    link_is_up: bool,
+    router_wait_ends: u64,
+    due: u64,
+}
+
+impl<'a> Stack<'a> {
+    /// A stack for the card with the address `mac` and the IP MTU `mtu`, on the VLAN `vlan` (1…4094)
+    /// or on untagged frames. `seed` makes DHCP's transaction ids differ from boot to boot. The cable
+    /// counts as connected until [`link_changed`](Self::link_changed) says otherwise.
+    ///
+    /// An address that can't be a station's is not used. The IPv6 link-local address is used at once,
+    /// without looking for duplicates (RFC 4862 with DupAddrDetectTransmits 0): it comes from the
+    /// Ethernet address, and where that is there twice nothing works anyway.
+    pub fn new(
+        storage: &'a mut Storage<'a>,
+        mac: MacAddr,
+        mtu: usize,
+        vlan: Option<u16>,
+        addressing: &Addressing,
+        seed: u64,
+        now: u64,
+    ) -> Self {
+        let mtu = mtu.clamp(*MTU.start(), *MTU.end());
+        let static_ipv6 = addressing.ipv6.filter(|(ip, _)| !ip.is_multicast() && !ip.is_unspecified());
+        let static_ipv6 = static_ipv6.map(|(address, prefix)| Ipv6Cidr::new(address, prefix.min(128)));
+        let (sockets, dhcp) = storage.sockets(addressing.ipv4 == Ipv4Method::Dhcp);
+        let mut outbox = Outbox::new();
+        let mut stack = Self {
+            mac,
+            mtu,
+            vlan,
+            seed,
+            echo: addressing.echo,
+            static_ipv6,
+            interface: interface(mac, mtu, static_ipv6, seed, &mut outbox, now),
+            sockets,
+            dhcp,
+            outbox,
+            untagged: [0; FRAME],
+            ipv4: Ipv4::new(mac),
+            link_local: LinkLocal::new(mac),
+            link_local_at: if dhcp.is_some() { now.saturating_add(LINK_LOCAL_AFTER) } else { u64::MAX },
+            ntp_heard: None,
+            ntp_server: None,
+            neighbors: Neighbors::new(),
+            link_is_up: true,
+            router_wait_ends: now.saturating_add(ROUTER_WAIT),
+            due: now,
+        };
+        if let Ipv4Method::Static { address, prefix, gateway } = addressing.ipv4
+            && filter::is_unicast(address)
+        {
+            let gateway = gateway.filter(|&gateway| filter::is_unicast(gateway));
+            let prefix = prefix.min(32);
+            stack.set_ipv4(Some(Ipv4Interface { address, prefix, gateway, origin: Origin::Static }), now);
+        }
+        stack
+    }
+
+    /// Handles up to [`FRAMES_PER_POLL`] of the frames that have arrived, and what is due. Never
+    /// blocks. `input` gets each UDP datagram for one of the interface's own addresses, unverified
+    /// but for its checksum: who may send what is the caller's to say.
+    pub fn poll(&mut self, nic: &mut dyn Nic, now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
+        let (received, mut sent) = self.receive(nic, now, input);
+        if self.link_is_up && (received > 0 || self.due <= now) {
+            sent |= self.run(nic, now);
+            sent |= self.keep_ipv4(nic, now);
+            sent |= self.neighbors.ask(nic, Asker { mac: self.mac, vlan: self.vlan }, now);
+            self.due = if received == FRAMES_PER_POLL { now } else { self.next(now) };
+        }
+        if sent {
+            nic.kick();
+        }
+    }
+
+    /// The IPv4 address in use.
+    pub fn ipv4(&self) -> Option<Ipv4Interface> {
+        self.ipv4.current()
+    }
+
+    /// The IPv6 link-local address, there from the start.
+    pub fn ipv6_link_local(&self) -> Ipv6Addr {
+        link_local_ipv6(self.mac)
+    }
+
+    /// The NTP server that DHCP named (option 42).
+    pub fn ntp_server(&self) -> Option<Ipv4Addr> {
+        self.ntp_server
+    }
+
+    /// The Ethernet address that a frame for `target` goes to; asks for it, from `source` of the same
+    /// family, if it is not known. That of a group is mapped and that of all is broadcast. Ask again
+    /// now and then, and at least once a minute: the address can change, and what nobody wants for
+    /// two minutes is forgotten. At most 32 are remembered.
+    pub fn resolve(&mut self, nic: &mut dyn Nic, source: IpAddr, target: IpAddr, now: u64) -> Resolution {
+        if !self.link_is_up {
+            return Resolution::Waiting;
+        }
+        if let Some(mac) = multicast_mac(target) {
+            return Resolution::Known(mac);
+        }
+        let subnet = self.ipv4().map(|ipv4| (ipv4.address, ipv4.prefix));
+        if matches!(target, IpAddr::V4(ip) if is_broadcast(ip, subnet)) {
+            return Resolution::Known(MacAddr::BROADCAST);
+        }
+        let resolution = self.neighbors.resolve(source, self.next_hop(target), now);
+        if !matches!(resolution, Resolution::Known(_)) {
+            if self.neighbors.ask(nic, Asker { mac: self.mac, vlan: self.vlan }, now) {
+                nic.kick();
+            }
+            self.due = self.due.min(self.neighbors.due());
+        }
+        resolution
+    }
+
+    /// Tells of the cable. When it comes up, everything that was learnt from the network begins
+    /// anew, since it may be another one: the DHCP address is given up and asked for again, a
+    /// link-local one probed again, routers and Ethernet addresses asked for again.
+    pub fn link_changed(&mut self, up: bool, now: u64) {
+        if self.link_is_up == up {
+            return;
+        }
+        self.link_is_up = up;
+        self.due = if up { now } else { u64::MAX };
+        if !up {
+            return;
+        }
+        // smoltcp would repeat its random numbers with the same seed, and DHCP its transaction ids.
+        let seed = self.seed.wrapping_add(now);
+        self.interface = interface(self.mac, self.mtu, self.static_ipv6, seed, &mut self.outbox, now);
+        self.router_wait_ends = now.saturating_add(ROUTER_WAIT);
+        self.neighbors.restart(now);
+        self.link_local.stop();
+        if let Some(dhcp) = self.dhcp {
+            self.sockets.get_mut::<dhcpv4::Socket>(dhcp).reset();
+            self.link_local_at = now.saturating_add(LINK_LOCAL_AFTER);
+        }
+        self.set_ipv4(self.ipv4().filter(|ipv4| ipv4.origin == Origin::Static), now);
+    }
+
+    /// Microseconds until [`poll`](Self::poll) has something to do even if no frame arrives.
+    pub fn next_due(&self, now: u64) -> u64 {
+        self.due.saturating_sub(now)
+    }
+}
+
+/// smoltcp's interface with the IPv6 addresses that need no network.
+fn interface(
+    mac: MacAddr,
+    mtu: usize,
+    ipv6: Option<Ipv6Cidr>,
+    seed: u64,
+    outbox: &mut Outbox,
+    now: u64,
+) -> Interface {
+    let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
+    config.random_seed = seed;
+    config.slaac = true;
+    let mut interface = Interface::new(config, &mut Port { incoming: None, outbox, mtu }, instant(now));
+    interface.update_ip_addrs(|addresses| {
+        let link_local = Ipv6Cidr::new(link_local_ipv6(mac), 64);
+        addresses.extend([Some(link_local), ipv6].into_iter().flatten().map(IpCidr::Ipv6));
+    });
+    interface
+}
+
+/// fe80::/64 with the interface identifier of an Ethernet address (RFC 4291, appendix A; RFC 2464,
+/// section 5).
+fn link_local_ipv6(mac: MacAddr) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac.0;
+    [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f].into()
+}
+
+/// smoltcp's clock is signed. Half of it, which is 146,000 years, leaves room for what smoltcp adds.
+fn instant(now: u64) -> Instant {
+    Instant::from_micros(i64::try_from(now).unwrap_or(i64::MAX).min(i64::MAX / 2))
+}

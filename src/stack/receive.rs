@@ -1,0 +1,97 @@
+//! What arrives, and the ways it goes.
+
+use super::device::{self, Port};
+use super::{FRAMES_PER_POLL, Stack, dhcp, filter, instant};
+use crate::nic::Nic;
+use crate::wire::ethernet::{self, ether_type};
+use crate::wire::{arp, ndp, udp};
+use core::net::IpAddr;
+
+impl Stack<'_> {
+    /// Takes in what has arrived; how many frames, and whether any was sent.
+    pub(super) fn receive(
+        &mut self,
+        nic: &mut dyn Nic,
+        now: u64,
+        input: &mut dyn FnMut(&udp::Received<'_>),
+    ) -> (usize, bool) {
+        let mut sent = false;
+        for received in 0..FRAMES_PER_POLL {
+            // A frame that still waits here is the answer to the last one: the next may need the room.
+            match self.outbox.flush(nic, self.vlan) {
+                Ok(flushed) => sent |= flushed,
+                Err(_) => return (received, sent),
+            }
+            if !nic.receive(&mut |frame| self.take(frame, now, input)) {
+                return (received, sent);
+            }
+        }
+        (FRAMES_PER_POLL, sent)
+    }
+
+    /// Takes in one frame.
+    fn take(&mut self, bytes: &[u8], now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
+        let Some(frame) = ethernet::parse(bytes) else { return };
+        let is_for_us = frame.destination == self.mac || frame.destination.is_multicast();
+        if frame.vlan != self.vlan || !is_for_us || frame.source == self.mac || !self.link_is_up {
+            return;
+        }
+        match frame.ether_type {
+            ether_type::ARP => self.hear_arp(bytes, now),
+            ether_type::IPV6 => self.hear_ndp(bytes, now),
+            _ => {}
+        }
+        if let Some(datagram) = udp::parse(bytes) {
+            if let Some(ntp_server) = dhcp::ntp_server(datagram.payload, self.mac) {
+                self.ntp_heard = ntp_server;
+            }
+            if frame.destination == self.mac && self.interface.has_ip_addr(datagram.destination.ip) {
+                input(&datagram);
+            }
+        }
+        let is_own = |ip: IpAddr| self.interface.has_ip_addr(ip);
+        if !filter::admits(&frame, |ip| self.echo && frame.destination == self.mac && is_own(ip)) {
+            return;
+        }
+        let untagged = match frame.vlan {
+            Some(_) => device::untag(bytes, &mut self.untagged),
+            None => Some(bytes),
+        };
+        let mut port = Port { incoming: untagged, outbox: &mut self.outbox, mtu: self.mtu };
+        self.interface.poll_ingress_single(instant(now), &mut port, &mut self.sockets);
+    }
+
+    fn hear_arp(&mut self, bytes: &[u8], now: u64) {
+        let Some(packet) = arp::parse(bytes) else { return };
+        self.link_local.hear(&packet, now);
+        if self.ipv4.hear(&packet, now) {
+            self.set_ipv4(None, now);
+            self.link_local.conflict(now);
+        }
+        if !packet.sender_ip.is_unspecified() {
+            self.neighbors.learn(packet.sender_ip.into(), packet.sender_mac, true, now);
+        } else if self.ipv4().is_some_and(|ipv4| ipv4.address == packet.target_ip) {
+            // A probe for our address, which smoltcp does not answer.
+            self.outbox.put(|frame| packet.answer(self.mac)?.write(None, frame));
+        }
+    }
+
+    fn hear_ndp(&mut self, bytes: &[u8], now: u64) {
+        match ndp::parse(bytes) {
+            Some(ndp::Message::Solicitation(question)) => {
+                if !question.source.ip.is_unspecified() {
+                    self.neighbors.learn(question.source.ip.into(), question.source.mac, true, now);
+                } else if self.interface.has_ip_addr(question.target) {
+                    // Somebody looks for duplicates of our address, which smoltcp does not answer.
+                    self.outbox.put(|frame| question.answer(self.mac, None, frame));
+                }
+            }
+            Some(ndp::Message::Advertisement(answer)) => {
+                if let Some(mac) = answer.mac {
+                    self.neighbors.learn(answer.target.into(), mac, answer.overrides, now);
+                }
+            }
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A stack on a card in memory, and peers that are written with smoltcp's `wire`.
+
+mod closed;
+mod dhcp;
+mod ipv4;
+mod ipv6;
+mod neighbors;
+
+use super::*;
+use crate::nic::{NicError, TransmitError};
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::*;
+use std::collections::VecDeque;
+use std::result::Result;
+
+const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+const PEER_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x99]);
+const OTHER_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0xaa]);
+const SECOND: u64 = 1_000_000;
+
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
+const PEER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+
+const DHCP: Addressing = Addressing { ipv4: Ipv4Method::Dhcp, ipv6: None, echo: true };
+const STATIC: Addressing = Addressing {
+    ipv4: Ipv4Method::Static { address: ADDRESS, prefix: 24, gateway: Some(GATEWAY) },
+    ipv6: None,
+    echo: true,
+};
+
+/// A card whose cable is two queues.
+#[derive(Default)]
+struct Card {
+    arriving: VecDeque<Vec<u8>>,
+    sent: Vec<Vec<u8>>,
+    full: bool,
+    unkicked: usize,
+}
+
+impl Nic for Card {
+    fn mac(&self) -> MacAddr {
+        MAC
+    }
+
+    fn mtu(&self) -> usize {
+        1500
+    }
+
+    fn link_is_up(&mut self) -> bool {
+        true
+    }
+
+    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
+        if self.full {
+            return Err(TransmitError::Full);
+        }
+        let mut frame = vec![0xee; 1518];
+        let len = build(&mut frame);
+        if len > 0 {
+            frame.truncate(len);
+            self.sent.push(frame);
+            self.unkicked += 1;
+        }
+        Ok(())
+    }
+
+    fn kick(&mut self) {
+        self.unkicked = 0;
+    }
+
+    fn is_drained(&mut self) -> bool {
+        true
+    }
+
+    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
+        self.arriving.pop_front().inspect(|frame| take(frame)).is_some()
+    }
+
+    fn restart(&mut self) -> Result<(), NicError> {
+        Ok(())
+    }
+}
+
+/// A stack, its card, the time, and what it handed out.
+struct Bench<'a> {
+    stack: Stack<'a>,
+    card: Card,
+    now: u64,
+    inputs: Vec<(IpAddr, Vec<u8>)>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(storage: &'a mut Storage<'a>, addressing: &Addressing) -> Self {
+        Self::on_vlan(storage, addressing, None)
+    }
+
+    fn on_vlan(storage: &'a mut Storage<'a>, addressing: &Addressing, vlan: Option<u16>) -> Self {
+        let stack = Stack::new(storage, MAC, 1500, vlan, addressing, 7, 0);
+        Self { stack, card: Card::default(), now: 0, inputs: Vec::new() }
+    }
+
+    /// Polls once and returns the frames that were sent.
+    fn poll(&mut self) -> Vec<Vec<u8>> {
+        let inputs = &mut self.inputs;
+        self.stack.poll(&mut self.card, self.now, &mut |datagram| {
+            inputs.push((datagram.source.ip, datagram.payload.to_vec()));
+        });
+        assert_eq!(self.card.unkicked, 0, "the card was told of every frame");
+        std::mem::take(&mut self.card.sent)
+    }
+
+    /// Lets a frame arrive and returns the frames that are sent at once.
+    fn hear(&mut self, frame: Vec<u8>) -> Vec<Vec<u8>> {
+        self.card.arriving.push_back(frame);
+        self.poll()
+    }
+
+    /// Runs to `end`, polling only when the stack says it is due or a frame arrives. `peer` sees each
+    /// frame and gives its answers. All frames are returned, with the time at which they were sent.
+    fn run(&mut self, end: u64, mut peer: impl FnMut(&[u8]) -> Vec<Vec<u8>>) -> Vec<(u64, Vec<u8>)> {
+        let mut seen = Vec::new();
+        for _ in 0..100_000 {
+            for frame in self.poll() {
+                self.card.arriving.extend(peer(&frame));
+                seen.push((self.now, frame));
+            }
+            if self.card.arriving.is_empty() {
+                let due = self.now.saturating_add(self.stack.next_due(self.now));
+                if due > end {
+                    self.now = end;
+                    return seen;
+                }
+                self.now = due;
+            }
+        }
+        panic!("the stack is due all the time");
+    }
+
+    fn resolve(&mut self, target: IpAddr) -> Resolution {
+        let source = self.stack.source_for(target, self.now).expect("a source address");
+        self.stack.resolve(&mut self.card, source, target, self.now)
+    }
+}
+
+fn silent(_: &[u8]) -> Vec<Vec<u8>> {
+    Vec::new()
+}
+
+fn hardware(mac: MacAddr) -> EthernetAddress {
+    EthernetAddress(mac.0)
+}
+
+fn ethernet(
+    source: MacAddr,
+    destination: MacAddr,
+    ethertype: EthernetProtocol,
+    len: usize,
+    emit: impl FnOnce(&mut [u8]),
+) -> Vec<u8> {
+    let mut bytes = vec![0; EthernetFrame::<&[u8]>::buffer_len(len)];
+    let mut frame = EthernetFrame::new_unchecked(&mut bytes);
+    frame.set_src_addr(hardware(source));
+    frame.set_dst_addr(hardware(destination));
+    frame.set_ethertype(ethertype);
+    emit(frame.payload_mut());
+    bytes
+}
+
+fn arp(operation: ArpOperation, sender: (MacAddr, Ipv4Addr), target: (MacAddr, Ipv4Addr)) -> Vec<u8> {
+    let repr = ArpRepr::EthernetIpv4 {
+        operation,
+        source_hardware_addr: hardware(sender.0),
+        source_protocol_addr: sender.1,
+        target_hardware_addr: hardware(target.0),
+        target_protocol_addr: target.1,
+    };
+    let destination = if operation == ArpOperation::Request { MacAddr::BROADCAST } else { target.0 };
+    ethernet(sender.0, destination, EthernetProtocol::Arp, repr.buffer_len(), |payload| {
+        repr.emit(&mut ArpPacket::new_unchecked(payload));
+    })
+}
+
+/// The ARP packet in a frame: operation, sender, target address.
+fn arp_in(frame: &[u8]) -> Option<(ArpOperation, MacAddr, Ipv4Addr, Ipv4Addr)> {
+    let frame = EthernetFrame::new_checked(frame).ok()?;
+    if frame.ethertype() != EthernetProtocol::Arp {
+        return None;
+    }
+    let ArpRepr::EthernetIpv4 {
+        operation,
+        source_hardware_addr,
+        source_protocol_addr,
+        target_protocol_addr,
+        ..
+    } = ArpRepr::parse(&ArpPacket::new_checked(frame.payload()).ok()?).ok()?
+    else {
+        return None;
+    };
+    Some((operation, MacAddr(source_hardware_addr.0), source_protocol_addr, target_protocol_addr))
+}
+
+/// An IP packet in a frame from `source` to `destination`, its payload `len` bytes that `emit` writes.
+fn ip(
+    source: (MacAddr, IpAddr),
+    destination: (MacAddr, IpAddr),
+    protocol: IpProtocol,
+    hop_limit: u8,
+    len: usize,
+    emit: impl FnOnce(&mut [u8]),
+) -> Vec<u8> {
+    let repr = IpRepr::new(source.1.into(), destination.1.into(), protocol, len, hop_limit);
+    let ethertype = match source.1 {
+        IpAddr::V4(_) => EthernetProtocol::Ipv4,
+        IpAddr::V6(_) => EthernetProtocol::Ipv6,
+    };
+    ethernet(source.0, destination.0, ethertype, repr.buffer_len(), |payload| {
+        repr.emit(&mut *payload, &ChecksumCapabilities::default());
+        emit(&mut payload[repr.header_len()..]);
+    })
+}
+
+fn udp_frame(source: (MacAddr, IpAddr, u16), destination: (MacAddr, IpAddr, u16), data: &[u8]) -> Vec<u8> {
+    let repr = UdpRepr { src_port: source.2, dst_port: destination.2 };
+    let len = repr.header_len() + data.len();
+    ip((source.0, source.1), (destination.0, destination.1), IpProtocol::Udp, 64, len, |bytes| {
+        repr.emit(
+            &mut UdpPacket::new_unchecked(bytes),
+            &source.1.into(),
+            &destination.1.into(),
+            data.len(),
+            |payload| payload.copy_from_slice(data),
+            &ChecksumCapabilities::default(),
+        );
+    })
+}
+
+fn icmpv6(source: (MacAddr, Ipv6Addr), destination: (MacAddr, Ipv6Addr), repr: &Icmpv6Repr<'_>) -> Vec<u8> {
+    let (from, to) = ((source.0, source.1.into()), (destination.0, destination.1.into()));
+    ip(from, to, IpProtocol::Icmpv6, 255, repr.buffer_len(), |bytes| {
+        let mut packet = Icmpv6Packet::new_unchecked(bytes);
+        repr.emit(&source.1, &destination.1, &mut packet, &ChecksumCapabilities::default());
+    })
+}
+
+/// The ICMPv6 message in a frame whose checksums are right, and the addresses it goes from and to.
+fn icmpv6_in(frame: &[u8]) -> Option<(Ipv6Addr, Ipv6Addr, Icmpv6Repr<'_>)> {
+    let ethernet = EthernetFrame::new_checked(frame).ok()?;
+    let packet = Ipv6Packet::new_checked(frame.get(14..)?).ok()?;
+    if ethernet.ethertype() != EthernetProtocol::Ipv6 || packet.next_header() != IpProtocol::Icmpv6 {
+        return None;
+    }
+    let (source, destination) = (packet.src_addr(), packet.dst_addr());
+    let message = Icmpv6Packet::new_checked(packet.payload()).ok()?;
+    let repr = Icmpv6Repr::parse(&source, &destination, &message, &ChecksumCapabilities::default()).ok()?;
+    Some((source, destination, repr))
+}

@@ -1,0 +1,65 @@
+//! The first steps: what the boot loader says, what the command line means, and the log's first lines.
+
+use crate::machine::{build, physical::Physical};
+use crate::memory;
+use netconsole::bootinfo::BootInfo;
+use netconsole::log::Recovery;
+use netconsole::netconsole::RELEASE;
+use netconsole::parameters::{self, Parameters};
+use spin::Once;
+
+static BOOT: Once<BootInfo> = Once::new();
+static PARAMETERS: Once<Parameters> = Once::new();
+
+/// Takes a copy of what the loader left. Nothing is logged yet: the log's memory may still hold the
+/// loader's structures.
+pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
+    BOOT.call_once(|| BootInfo::read(magic, info, &Physical))
+}
+
+/// Reads the command line's parameters; what is wrong with them is logged by [`introduce`].
+pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
+    PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_| {}))
+}
+
+/// What is known of the log when it begins.
+pub struct Log {
+    /// What the boot before left in it.
+    pub recovery: Recovery,
+    /// The ring's size in bytes; `None` where there was no memory for the one that was asked for.
+    size: Option<usize>,
+}
+
+/// From here on the log works. It began at `entered` ticks.
+pub fn begin_log(boot: &BootInfo, parameters: &Parameters, entered: u64) -> Log {
+    let (recovery, size) = memory::start_log(parameters.log_buf_len, &boot.memory, entered);
+    Log { recovery, size }
+}
+
+/// The log's first lines: who speaks, where it runs, and what the command line has wrong.
+pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
+    log::info!("netconsole {RELEASE}, build id {}", build::id().as_str());
+    if log.recovery.records > 0 {
+        log::warn!("{}", log.recovery);
+    }
+    let mut command_line = boot.command_line.clone();
+    parameters::wipe_keys(command_line.as_bytes_mut());
+    log::info!("Command line: {command_line}");
+    log::info!("boot: by {}, {}", boot.loader, boot.protocol);
+    for problem in boot.problems.iter() {
+        log::warn!("boot: {problem}");
+    }
+    for region in boot.memory.regions() {
+        log::debug!("boot: usable memory {:#012x}-{:#012x}", region.start, region.end() - 1);
+    }
+    log::info!("boot: {} KiB of usable memory", boot.memory.total() / 1024);
+    memory::report(log.size.unwrap_or(memory::RING_SIZE));
+    if log.size.is_none() {
+        log::error!(
+            "log_buf_len: no room for a log of {} KiB, it has {}",
+            parameters.log_buf_len / 1024,
+            memory::RING_SIZE / 1024
+        );
+    }
+    Parameters::parse(boot.command_line.as_bytes(), &mut |problem| log::error!("{problem}"));
+}

@@ -1,0 +1,94 @@
+//! Ethernet II frames (IEEE 802.3, section 3) with an optional 802.1Q tag (IEEE 802.1Q, section 9).
+
+use super::{MacAddr, field};
+
+/// Destination, source and type.
+pub const HEADER_LEN: usize = 14;
+/// What an 802.1Q tag adds to the header.
+pub const TAG_LEN: usize = 4;
+/// The shortest frame without its check sequence; what is shorter is padded.
+pub const MIN_FRAME: usize = 60;
+
+/// The types of payload that this kernel knows.
+pub mod ether_type {
+    /// IPv4 (RFC 894).
+    pub const IPV4: u16 = 0x0800;
+    /// ARP (RFC 826).
+    pub const ARP: u16 = 0x0806;
+    /// An 802.1Q tag; the payload's own type follows it.
+    pub const VLAN: u16 = 0x8100;
+    /// IPv6 (RFC 2464).
+    pub const IPV6: u16 = 0x86dd;
+}
+
+/// The highest VLAN identifier; 0 means no VLAN and 4095 is reserved (IEEE 802.1Q, table 9-2).
+const MAX_VLAN: u16 = 4094;
+
+/// A received frame, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frame<'f> {
+    /// Whom it is for.
+    pub destination: MacAddr,
+    /// Who sent it: always one station's address.
+    pub source: MacAddr,
+    /// The VLAN that its tag names; `None` without a tag, or with one that only sets a priority.
+    pub vlan: Option<u16>,
+    /// The payload's [`ether_type`].
+    pub ether_type: u16,
+    /// What follows the header, padding included.
+    pub payload: &'f [u8],
+}
+
+/// Takes a frame apart; `None` where it ends within its header, its source is no station's address,
+/// or its VLAN is the reserved one.
+pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
+    let destination = MacAddr(field::read(frame, 0)?);
+    let source = MacAddr(field::read(frame, 6)?);
+    let outer = field::read_u16(frame, 12)?;
+    let (vlan, ether_type, header_len) = if outer == ether_type::VLAN {
+        let vlan = field::read_u16(frame, HEADER_LEN)? & 0xfff;
+        (Some(vlan), field::read_u16(frame, HEADER_LEN + 2)?, HEADER_LEN + TAG_LEN)
+    } else {
+        (None, outer, HEADER_LEN)
+    };
+    if !source.is_unicast() || vlan.is_some_and(|vlan| vlan > MAX_VLAN) {
+        return None;
+    }
+    let vlan = vlan.filter(|&vlan| vlan != 0);
+    Some(Frame { destination, source, vlan, ether_type, payload: frame.get(header_len..)? })
+}
+
+/// Writes a header at the start of `frame` and returns its length: 14 bytes, or 18 with a VLAN.
+/// `None` where `frame` is too short or the VLAN is not 1…4094.
+pub fn write_header(
+    frame: &mut [u8],
+    destination: MacAddr,
+    source: MacAddr,
+    vlan: Option<u16>,
+    ether_type: u16,
+) -> Option<usize> {
+    field::write(frame, 0, destination.0)?;
+    field::write(frame, 6, source.0)?;
+    let Some(vlan) = vlan else {
+        field::write(frame, 12, ether_type.to_be_bytes())?;
+        return Some(HEADER_LEN);
+    };
+    if vlan == 0 || vlan > MAX_VLAN {
+        return None;
+    }
+    field::write(frame, 12, ether_type::VLAN.to_be_bytes())?;
+    field::write(frame, HEADER_LEN, vlan.to_be_bytes())?;
+    field::write(frame, HEADER_LEN + 2, ether_type.to_be_bytes())?;
+    Some(HEADER_LEN + TAG_LEN)
+}
+
+/// Makes a frame of `len` bytes at least [`MIN_FRAME`] long and returns its length. The padding is
+/// zeros and written here, not by the card, so that nothing that lay in the buffer before leaves the
+/// machine (the leak of CVE-2003-0001). `None` where `frame` is too short.
+pub fn pad(frame: &mut [u8], len: usize) -> Option<usize> {
+    if len >= MIN_FRAME {
+        return (len <= frame.len()).then_some(len);
+    }
+    frame.get_mut(len..MIN_FRAME)?.fill(0);
+    Some(MIN_FRAME)
+}

@@ -1,0 +1,98 @@
+//! Where datagrams come from and go to: every way in which a target gets its addresses.
+
+use crate::harness::{Boot, Capture, Content, Nic, Peer, status};
+use smoltcp::wire::EthernetAddress;
+use std::net::{IpAddr, SocketAddr};
+
+/// Source, destination and destination MAC of every datagram to `target`, which must not vary.
+fn route(capture: &Capture, target: &str) -> (SocketAddr, EthernetAddress) {
+    let target: SocketAddr = target.parse().expect("an address and port");
+    let mut routes = capture.frames().filter_map(|frame| match frame.content {
+        Content::Udp { from, to, .. } if to == target => Some((from, frame.to_mac)),
+        _ => None,
+    });
+    let first =
+        routes.next().unwrap_or_else(|| panic!("nothing came to {target}; serial:\n{}", capture.serial));
+    assert!(routes.all(|route| route == first), "not all went the same way");
+    first
+}
+
+fn address(text: &str) -> SocketAddr {
+    text.parse().expect("an address and port")
+}
+
+#[test]
+fn all_given_needs_no_question() {
+    let parameters = "debug netconsole=+4444@10.0.0.1/eth0,9353@10.0.0.2/12:34:56:78:9a:bc after=exit";
+    let capture = Boot::new("all-given", parameters).start().end();
+
+    assert_eq!(capture.status, status::GOOD);
+    let mac = EthernetAddress([0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc]);
+    assert_eq!(route(&capture, "10.0.0.2:9353"), (address("10.0.0.1:4444"), mac));
+    let first = capture.frames().next().expect("a frame");
+    assert!(first.datagram().is_some_and(|(to, _)| to == address("10.0.0.2:9353")), "{first:?}");
+    assert_eq!(first.from_mac, Nic::mac(0));
+
+    // Users and their scripts look for these lines, which are Linux's.
+    let texts: Vec<_> = capture.messages("10.0.0.2:9353").into_iter().map(|message| message.text).collect();
+    let mut texts = texts.iter();
+    for line in [
+        "netconsole: local port 4444",
+        "netconsole: local IPv4 address 10.0.0.1",
+        "netconsole: interface name 'eth0'",
+        "netconsole: local ethernet address '52:54:00:12:34:56'",
+        "netconsole: remote port 9353",
+        "netconsole: remote IPv4 address 10.0.0.2",
+        "netconsole: remote ethernet address 12:34:56:78:9a:bc",
+        "netconsole: network logging started",
+    ] {
+        assert!(texts.any(|text| text == line), "'{line}' is missing, or in the wrong place");
+    }
+}
+
+#[test]
+fn from_dhcp() {
+    let boot = Boot::new("dhcp", "debug netconsole=+@/,9@10.0.2.2/ after=exit");
+    let capture = boot.nics([Nic::virtio().user_network()]).start().end();
+
+    assert_eq!(capture.status, status::GOOD);
+    let (from, mac) = route(&capture, "10.0.2.2:9");
+    // QEMU's user network gives its first client .15; its own MAC is 52:55 and its address.
+    assert_eq!((from, mac), (address("10.0.2.15:6665"), EthernetAddress([0x52, 0x55, 10, 0, 2, 2])));
+}
+
+#[test]
+fn from_ip_parameter_through_the_gateway() {
+    let gateway = Peer::at("10.0.0.254");
+    let mac = gateway.mac;
+    let parameters =
+        "debug ip=10.0.0.1::10.0.0.254:255.255.255.0::eth0:off netconsole=+@/,@192.0.2.7/ after=exit";
+    let capture = Boot::new("gateway", parameters).peer(gateway).start().end();
+
+    assert_eq!(capture.status, status::GOOD);
+    assert_eq!(route(&capture, "192.0.2.7:6666"), (address("10.0.0.1:6665"), mac));
+}
+
+#[test]
+fn link_local_where_no_dhcp_server_answers() {
+    let capture = Boot::new("no-dhcp", "debug netconsole=+@/,@/ after=exit").start().end();
+
+    assert_eq!(capture.status, status::GOOD);
+    let (from, mac) = route(&capture, "255.255.255.255:6666");
+    assert!(matches!(from.ip(), IpAddr::V4(ip) if ip.is_link_local()), "{from}");
+    assert_eq!(mac, EthernetAddress::BROADCAST);
+}
+
+#[test]
+fn groups_are_mapped() {
+    for (name, target, mac) in [
+        ("broadcast", "255.255.255.255", EthernetAddress::BROADCAST),
+        // RFC 1112, section 6.4: the lower 23 bits.
+        ("multicast", "239.129.2.3", EthernetAddress([0x01, 0x00, 0x5e, 0x01, 0x02, 0x03])),
+    ] {
+        let capture =
+            Boot::new(name, format!("debug netconsole=+@10.0.0.1/,@{target}/ after=exit")).start().end();
+        assert_eq!(capture.status, status::GOOD, "{target}");
+        assert_eq!(route(&capture, &format!("{target}:6666")), (address("10.0.0.1:6665"), mac));
+    }
+}

@@ -1,0 +1,197 @@
+//! A machine to boot, put together part by part.
+
+use super::cable::Cable;
+use super::capture::Delivery;
+use super::machine::Machine;
+use super::peer::Peer;
+use super::record::Record;
+use smoltcp::wire::EthernetAddress;
+use std::env;
+use std::fs::{self, File};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A NIC and what is at the other end of its cable.
+pub struct Nic {
+    device: &'static str,
+    peers: Vec<Peer>,
+    user_network: bool,
+}
+
+impl Nic {
+    /// A virtio NIC as QEMU makes it (transitional).
+    pub fn virtio() -> Self {
+        Self::device("virtio-net-pci")
+    }
+
+    /// A NIC by its arguments for QEMU's `-device`.
+    pub fn device(device: &'static str) -> Self {
+        Self { device, peers: Vec::new(), user_network: false }
+    }
+
+    /// Adds a station to the cable.
+    pub fn peer(mut self, peer: Peer) -> Self {
+        self.peers.push(peer);
+        self
+    }
+
+    /// Adds QEMU's user network (DHCP, a way to this machine's loopback as 10.0.2.2) to the cable.
+    pub fn user_network(mut self) -> Self {
+        self.user_network = true;
+        self
+    }
+
+    /// The MAC address of the `index`th NIC of a boot.
+    pub fn mac(index: usize) -> EthernetAddress {
+        EthernetAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56 + index as u8])
+    }
+}
+
+/// A boot in the making. Each ends within its timeout, and the kernel with it.
+pub struct Boot {
+    name: &'static str,
+    append: String,
+    nics: Vec<Nic>,
+    first_arguments: Vec<String>,
+    arguments: Vec<String>,
+    image: Option<PathBuf>,
+    paused: bool,
+    delivery: Delivery,
+    timeout: Duration,
+}
+
+impl Boot {
+    /// A boot whose files go to `target/tests/NAME/`, with these kernel parameters and one virtio NIC that
+    /// nobody answers. With `debug` among the parameters, each extended stream must be complete.
+    pub fn new(name: &'static str, append: impl Into<String>) -> Self {
+        let append = append.into();
+        let complete = append.split_whitespace().any(|word| word == "debug");
+        Self {
+            name,
+            append,
+            nics: vec![Nic::virtio()],
+            first_arguments: Vec::new(),
+            arguments: Vec::new(),
+            image: None,
+            paused: false,
+            delivery: Delivery { complete, repeats: false },
+            timeout: Duration::from_secs(60),
+        }
+    }
+
+    /// Adds a station to the first NIC's cable.
+    pub fn peer(mut self, peer: Peer) -> Self {
+        self.nics[0].peers.push(peer);
+        self
+    }
+
+    /// Has these NICs in place of the one.
+    pub fn nics(self, nics: impl IntoIterator<Item = Nic>) -> Self {
+        Self { nics: nics.into_iter().collect(), ..self }
+    }
+
+    /// Adds arguments for QEMU.
+    pub fn arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(String::from));
+        self
+    }
+
+    /// Adds arguments for QEMU that must stand before the NICs'.
+    pub fn first_arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        self.first_arguments.extend(arguments.into_iter().map(String::from));
+        self
+    }
+
+    /// Boots from a CD image, not by QEMU's `-kernel`.
+    pub fn image(self, image: PathBuf) -> Self {
+        Self { image: Some(image), ..self }
+    }
+
+    /// Holds the CPU until [`Machine::monitor`] is told `cont`.
+    pub fn paused(self) -> Self {
+        Self { paused: true, ..self }
+    }
+
+    /// Records may be missing on the wire.
+    pub fn loses(mut self) -> Self {
+        self.delivery.complete = false;
+        self
+    }
+
+    /// Records may come twice: the kernel crashes, or the link goes.
+    pub fn repeats(mut self) -> Self {
+        self.delivery.repeats = true;
+        self
+    }
+
+    /// Starts QEMU.
+    pub fn start(self) -> Machine {
+        let kernel = kernel();
+        let files = target().join("tests").join(self.name);
+        let _ = fs::remove_dir_all(&files);
+        fs::create_dir_all(&files).expect("target/tests is writable");
+        // Socket paths may not be long, and a checkout's may be.
+        let sockets = env::temp_dir().join(format!("netconsole-{}-{}", std::process::id(), self.name));
+        fs::create_dir_all(&sockets).expect("a directory for sockets");
+
+        let record = Arc::new(Record::default());
+        let mut qemu = Command::new("qemu-system-x86_64");
+        let accelerator = env::var("ACCEL").unwrap_or_else(|_| "tcg".into());
+        qemu.args(["-nodefaults", "-display", "none", "-accel", &accelerator]);
+        qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio"]);
+        let monitor_path = sockets.join("monitor");
+        let listener = UnixListener::bind(&monitor_path).expect("a socket for the monitor");
+        qemu.arg("-monitor").arg(format!("unix:{},server=off", monitor_path.display()));
+        match &self.image {
+            Some(image) => qemu.arg("-cdrom").arg(image),
+            None => qemu.arg("-kernel").arg(&kernel).args(["-append", &self.append]),
+        };
+        if self.paused {
+            qemu.arg("-S");
+        }
+        qemu.args(&self.first_arguments);
+        let mut cables = Vec::new();
+        for (index, nic) in self.nics.into_iter().enumerate() {
+            let (mac, pcap) = (Nic::mac(index), files.join(format!("nic{index}.pcap")));
+            let cable = Cable::new(index, mac, nic.peers, &sockets, pcap, Arc::clone(&record));
+            if nic.user_network {
+                // A hub between the two, so that the test sees every frame.
+                qemu.args(["-netdev", &cable.netdev("wire"), "-netdev", "user,id=user"]);
+                // The hub serves its newest port first: the capture has a question before its answer.
+                qemu.args(["-netdev", "hubport,id=port0,hubid=0,netdev=user"]);
+                qemu.args(["-netdev", "hubport,id=port1,hubid=0,netdev=wire"]);
+                qemu.args(["-netdev", &format!("hubport,id=n{index},hubid=0")]);
+            } else {
+                qemu.args(["-netdev", &cable.netdev(&format!("n{index}"))]);
+            }
+            // Without its boot ROM the NIC costs the firmware no time.
+            qemu.args(["-device", &format!("{},netdev=n{index},mac={mac},romfile=", nic.device)]);
+            cables.push(cable);
+        }
+        qemu.args(&self.arguments);
+        let errors = File::create(files.join("qemu.log")).expect("a file for QEMU's messages");
+        let child = qemu
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            .spawn()
+            .expect("qemu-system-x86_64 is missing: run scripts/setup qemu");
+        let deadline = Instant::now() + self.timeout;
+        Machine::new(child, listener, cables, record, files, sockets, self.delivery, deadline)
+    }
+}
+
+/// Where builds and tests leave their files.
+pub fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("target")
+}
+
+/// The kernel that scripts/build made, or the one that NETCONSOLE_ELF names.
+pub fn kernel() -> PathBuf {
+    let path = env::var_os("NETCONSOLE_ELF").map_or_else(|| target().join("netconsole.elf"), PathBuf::from);
+    assert!(path.is_file(), "{} is missing: run scripts/build", path.display());
+    path
+}

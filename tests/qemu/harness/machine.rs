@@ -1,0 +1,211 @@
+//! A machine that runs: what it sends is recorded, and it is gone when the test is.
+
+use super::cable::Cable;
+use super::capture::{Capture, Delivery};
+use super::record::{Events, Record};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::{Child, ExitStatus};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+pub struct Machine {
+    child: Child,
+    cables: Vec<Cable>,
+    record: Arc<Record>,
+    serial_reader: Option<JoinHandle<()>>,
+    listener: UnixListener,
+    monitor: Option<UnixStream>,
+    files: PathBuf,
+    sockets: PathBuf,
+    delivery: Delivery,
+    deadline: Instant,
+}
+
+impl Machine {
+    #[expect(clippy::too_many_arguments, reason = "the parts that Boot::start made, moved in once")]
+    pub(super) fn new(
+        mut child: Child,
+        listener: UnixListener,
+        cables: Vec<Cable>,
+        record: Arc<Record>,
+        files: PathBuf,
+        sockets: PathBuf,
+        delivery: Delivery,
+        deadline: Instant,
+    ) -> Self {
+        let mut serial = child.stdout.take().expect("QEMU's output is piped");
+        let events = Arc::clone(&record);
+        let serial_reader = Some(thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            // QEMU's end closes the pipe.
+            while let Ok(length @ 1..) = serial.read(&mut buffer) {
+                events.add(|events| events.serial.extend_from_slice(&buffer[..length]));
+            }
+            events.add(|events| events.ended = true);
+        }));
+        Self {
+            child,
+            cables,
+            record,
+            serial_reader,
+            listener,
+            monitor: None,
+            files,
+            sockets,
+            delivery,
+            deadline,
+        }
+    }
+
+    /// Waits until `look` finds what it looks for; fails, naming `what`, when the boot's time is over.
+    pub fn wait_for<T>(&self, what: &str, look: impl FnMut(&Events) -> Option<T>) -> T {
+        self.record.wait(self.deadline, look).unwrap_or_else(|| {
+            let serial = String::from_utf8_lossy(&self.record.events().serial).into_owned();
+            panic!("timeout waiting for {what}; files in {}; serial:\n{serial}", self.files.display())
+        })
+    }
+
+    /// Waits until a datagram to `target` contains `text`; returns when that was sent.
+    pub fn wait_for_text(&self, target: &str, text: &str) -> Instant {
+        let target: SocketAddr = target.parse().expect("an address and port");
+        let mut seen = 0;
+        self.wait_for(&format!("'{text}' at {target}"), |events| {
+            let new = seen;
+            seen = events.sent.len();
+            let mut sent = events.sent[new..].iter();
+            sent.find(|sent| {
+                sent.datagram().is_some_and(|(to, payload)| to == target && contains(payload, text))
+            })
+            .map(|sent| sent.at)
+        })
+    }
+
+    /// Waits until the serial console has shown `text`.
+    pub fn wait_for_serial(&self, text: &str) {
+        self.wait_for(&format!("'{text}' on serial"), |events| contains(&events.serial, text).then_some(()))
+    }
+
+    /// Fails if the kernel sends a datagram to `target` within `duration`.
+    pub fn nothing_comes_to(&self, target: &str, duration: Duration) {
+        let target: SocketAddr = target.parse().expect("an address and port");
+        let found = self.record.wait(Instant::now() + duration, |events| {
+            let mut datagrams = events.sent.iter().filter_map(|sent| sent.datagram());
+            datagrams.find(|(to, _)| *to == target).map(|(_, payload)| payload.to_vec())
+        });
+        if let Some(payload) = found {
+            panic!("{target} got {:?}", String::from_utf8_lossy(&payload));
+        }
+    }
+
+    /// Has QEMU's monitor carry out a command, and waits until it has.
+    pub fn monitor(&mut self, command: &str) {
+        const PROMPT: &[u8] = b"(qemu) ";
+        if self.monitor.is_none() {
+            let (stream, _) = self.listener.accept().expect("QEMU connects its monitor");
+            self.monitor = Some(stream);
+            self.monitor_answer(PROMPT);
+        }
+        let stream = self.monitor.as_mut().expect("connected above");
+        stream.write_all(format!("{command}\n").as_bytes()).expect("the monitor takes a command");
+        self.monitor_answer(PROMPT);
+    }
+
+    fn monitor_answer(&mut self, end: &[u8]) {
+        let stream = self.monitor.as_mut().expect("the monitor is connected");
+        let mut answer = Vec::new();
+        let mut byte = [0];
+        while !answer.ends_with(end) {
+            stream.read_exact(&mut byte).expect("the monitor answers");
+            answer.push(byte[0]);
+        }
+    }
+
+    /// Sends a frame to a NIC.
+    pub fn send(&self, nic: usize, frame: &[u8]) {
+        self.cables[nic].send(frame);
+    }
+
+    /// How much CPU time QEMU has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("QEMU runs");
+        // proc(5): utime and stime are fields 14 and 15, in ticks of 10 ms; the name before may have spaces.
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or("").split(' ').collect();
+        let ticks = |index: usize| fields[index].parse::<u64>().expect("a number of ticks");
+        Duration::from_millis(10 * (ticks(11) + ticks(12)))
+    }
+
+    /// Waits until the CPU has nearly nothing to do.
+    pub fn wait_until_idle(&self) {
+        const LOOK: Duration = Duration::from_millis(300);
+        let mut before = self.cpu_time();
+        // There is no event for it: QEMU's CPU time is looked at instead.
+        while Instant::now() < self.deadline {
+            thread::sleep(LOOK);
+            let now = self.cpu_time();
+            if now - before < LOOK / 5 {
+                return;
+            }
+            before = now;
+        }
+        panic!("the CPU does not come to rest; files in {}", self.files.display());
+    }
+
+    /// Waits until the kernel ends the machine.
+    pub fn end(mut self) -> Capture {
+        self.wait_for("the machine's end", |events| events.ended.then_some(()));
+        let status = self.child.wait().expect("QEMU's exit status");
+        self.finish(Some(status))
+    }
+
+    /// Ends the machine, as a power cut does.
+    pub fn stop(mut self) -> Capture {
+        let ended = self.record.events().ended;
+        assert!(!ended, "the machine ended by itself; files in {}", self.files.display());
+        self.kill();
+        self.finish(None)
+    }
+
+    fn kill(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    fn finish(&mut self, status: Option<ExitStatus>) -> Capture {
+        if let Some(reader) = self.serial_reader.take() {
+            reader.join().expect("the serial console was read");
+        }
+        self.cables.iter_mut().for_each(Cable::cut);
+        let mut events = self.record.events();
+        let serial = String::from_utf8_lossy(&events.serial).replace("\r\n", "\n");
+        fs::write(self.files.join("serial.log"), &serial).expect("target/tests is writable");
+        let capture = Capture {
+            sent: std::mem::take(&mut events.sent),
+            serial,
+            status: status.and_then(|status| status.code()),
+            pcaps: self.cables.iter().map(|cable| cable.pcap_path.clone()).collect(),
+        };
+        drop(events);
+        capture.check(self.delivery);
+        capture
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.kill();
+        self.cables.iter_mut().for_each(Cable::cut);
+        let serial = self.record.events().serial.clone();
+        let _ = fs::write(self.files.join("serial.log"), serial);
+        let _ = fs::remove_dir_all(&self.sockets);
+    }
+}
+
+fn contains(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}

@@ -1,0 +1,27 @@
+//! Boots the kernel in QEMU, sees every frame it sends, plays its neighbours, and checks what every boot
+//! must keep to: frames that smoltcp and Wireshark find correct, extended messages in order and complete.
+
+mod boot;
+mod cable;
+mod capture;
+mod frame;
+mod machine;
+mod message;
+mod pcap;
+mod peer;
+mod record;
+mod tshark;
+
+pub use boot::{Boot, Nic, kernel, target};
+pub use capture::Capture;
+pub use frame::{Content, Frame};
+pub use message::{MAX_DATAGRAM, Message};
+pub use peer::Peer;
+pub use record::Sent;
+
+/// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
+pub mod status {
+    pub const GOOD: Option<i32> = Some(33);
+    pub const PANIC: Option<i32> = Some(35);
+    pub const NO_TARGET: Option<i32> = Some(37);
+}

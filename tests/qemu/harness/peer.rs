@@ -1,0 +1,154 @@
+//! A station on the cable, as the kernel's neighbour: it owns addresses and answers who asks for them.
+
+use super::frame::{Content, Frame};
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
+    Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet, Ipv4Repr, Ipv6Packet,
+    Ipv6Repr, NdiscNeighborFlags, NdiscRepr,
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub mac: EthernetAddress,
+    address: IpAddr,
+    silent_for: Duration,
+    first_asked: Option<Instant>,
+}
+
+impl Peer {
+    /// A station that answers ARP or NDP at once. Its MAC address is 02:00 and the last four bytes of `address`.
+    pub fn at(address: &str) -> Self {
+        let address: IpAddr = address.parse().expect("an IP address");
+        let last: [u8; 4] = match address {
+            IpAddr::V4(address) => address.octets(),
+            IpAddr::V6(address) => *address.octets().last_chunk().expect("16 bytes"),
+        };
+        let mac = EthernetAddress([2, 0, last[0], last[1], last[2], last[3]]);
+        Self { mac, address, silent_for: Duration::ZERO, first_asked: None }
+    }
+
+    /// Leaves questions unanswered until this long after the first.
+    pub fn silent_for(self, duration: Duration) -> Self {
+        Self { silent_for: duration, ..self }
+    }
+
+    /// The answer to `frame`, where it asks for this station's address.
+    pub fn answer(&mut self, frame: &Frame) -> Option<Vec<u8>> {
+        let reply = match (&frame.content, self.address) {
+            (Content::Arp(request), IpAddr::V4(own)) => self.arp_reply(request, own),
+            (Content::Icmp { from: IpAddr::V6(from), message, .. }, IpAddr::V6(own)) => {
+                self.advertisement(frame.from_mac, *from, message, own)
+            }
+            _ => None,
+        }?;
+        let first = *self.first_asked.get_or_insert_with(Instant::now);
+        (first.elapsed() >= self.silent_for).then_some(reply)
+    }
+
+    fn arp_reply(&self, request: &ArpRepr, own: Ipv4Addr) -> Option<Vec<u8>> {
+        let ArpRepr::EthernetIpv4 {
+            operation: ArpOperation::Request,
+            source_hardware_addr,
+            source_protocol_addr,
+            target_protocol_addr,
+            ..
+        } = *request
+        else {
+            return None;
+        };
+        if target_protocol_addr != own {
+            return None;
+        }
+        let reply = ArpRepr::EthernetIpv4 {
+            operation: ArpOperation::Reply,
+            source_hardware_addr: self.mac,
+            source_protocol_addr: own,
+            target_hardware_addr: source_hardware_addr,
+            target_protocol_addr: source_protocol_addr,
+        };
+        let mut packet = vec![0; reply.buffer_len()];
+        reply.emit(&mut ArpPacket::new_unchecked(&mut packet));
+        Some(self.ethernet(source_hardware_addr, EthernetProtocol::Arp, &packet))
+    }
+
+    fn advertisement(
+        &self,
+        to_mac: EthernetAddress,
+        to: Ipv6Addr,
+        question: &[u8],
+        own: Ipv6Addr,
+    ) -> Option<Vec<u8>> {
+        let question = Icmpv6Packet::new_checked(question).ok()?;
+        match NdiscRepr::parse(&question).ok()? {
+            NdiscRepr::NeighborSolicit { target_addr, .. } if target_addr == own && !to.is_unspecified() => {}
+            _ => return None,
+        }
+        let answer = Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert {
+            flags: NdiscNeighborFlags::SOLICITED | NdiscNeighborFlags::OVERRIDE,
+            target_addr: own,
+            lladdr: Some(self.mac.into()),
+        });
+        let mut message = vec![0; answer.buffer_len()];
+        answer.emit(
+            &own,
+            &to,
+            &mut Icmpv6Packet::new_unchecked(&mut message),
+            &ChecksumCapabilities::default(),
+        );
+        Some(self.ip(to_mac, to.into(), IpProtocol::Icmpv6, &message))
+    }
+
+    /// An ICMP echo request from this station.
+    pub fn ping(&self, to_mac: EthernetAddress, to: IpAddr, data: &[u8]) -> Vec<u8> {
+        let (ident, seq_no) = (0x4e43, 1);
+        let checksums = ChecksumCapabilities::default();
+        match (self.address, to) {
+            (IpAddr::V4(_), IpAddr::V4(_)) => {
+                let request = Icmpv4Repr::EchoRequest { ident, seq_no, data };
+                let mut message = vec![0; request.buffer_len()];
+                request.emit(&mut Icmpv4Packet::new_unchecked(&mut message), &checksums);
+                self.ip(to_mac, to, IpProtocol::Icmp, &message)
+            }
+            (IpAddr::V6(own), IpAddr::V6(to6)) => {
+                let request = Icmpv6Repr::EchoRequest { ident, seq_no, data };
+                let mut message = vec![0; request.buffer_len()];
+                request.emit(&own, &to6, &mut Icmpv6Packet::new_unchecked(&mut message), &checksums);
+                self.ip(to_mac, to, IpProtocol::Icmpv6, &message)
+            }
+            _ => panic!("a ping between IP versions"),
+        }
+    }
+
+    fn ip(&self, to_mac: EthernetAddress, to: IpAddr, next_header: IpProtocol, payload: &[u8]) -> Vec<u8> {
+        // RFC 4861, section 7.1.2: neighbour discovery needs hop limit 255; everything else may have it.
+        let (payload_len, hop_limit) = (payload.len(), 255);
+        match (self.address, to) {
+            (IpAddr::V4(src_addr), IpAddr::V4(dst_addr)) => {
+                let header = Ipv4Repr { src_addr, dst_addr, next_header, payload_len, hop_limit };
+                let mut packet = vec![0; header.buffer_len()];
+                header.emit(&mut Ipv4Packet::new_unchecked(&mut packet), &ChecksumCapabilities::default());
+                packet.extend_from_slice(payload);
+                self.ethernet(to_mac, EthernetProtocol::Ipv4, &packet)
+            }
+            (IpAddr::V6(src_addr), IpAddr::V6(dst_addr)) => {
+                let header = Ipv6Repr { src_addr, dst_addr, next_header, payload_len, hop_limit };
+                let mut packet = vec![0; header.buffer_len() + payload_len];
+                header.emit(&mut Ipv6Packet::new_unchecked(&mut packet));
+                packet[header.buffer_len()..].copy_from_slice(payload);
+                self.ethernet(to_mac, EthernetProtocol::Ipv6, &packet)
+            }
+            _ => panic!("a packet between IP versions"),
+        }
+    }
+
+    fn ethernet(&self, dst_addr: EthernetAddress, ethertype: EthernetProtocol, payload: &[u8]) -> Vec<u8> {
+        let header = EthernetRepr { src_addr: self.mac, dst_addr, ethertype };
+        let mut frame = vec![0; header.buffer_len() + payload.len()];
+        header.emit(&mut EthernetFrame::new_unchecked(&mut frame));
+        frame[header.buffer_len()..].copy_from_slice(payload);
+        frame
+    }
+}

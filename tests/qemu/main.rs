@@ -1,0 +1,20 @@
+//! The kernel, booted in QEMU and judged by what it puts on the wire.
+
+mod harness;
+
+mod addresses;
+mod after;
+mod arp;
+mod crash;
+mod flood;
+mod fragments;
+mod ipv6;
+mod levels;
+mod link;
+mod loaders;
+mod machines;
+mod main_job;
+mod nics;
+mod parameters;
+mod ping;
+mod targets;

@@ -1,0 +1,53 @@
+//! Which NIC a target uses, and the kinds of virtio NIC.
+
+use crate::harness::{Boot, Nic, Peer, Sent, status};
+
+const TARGET: &str = "10.0.0.2:6666";
+
+#[test]
+fn the_second_is_chosen_by_name_and_by_mac() {
+    for (name, device) in [("nic-by-name", "eth1"), ("nic-by-mac", "52:54:00:12:34:57")] {
+        let boot = Boot::new(name, format!("debug netconsole=+@10.0.0.1/{device},@10.0.0.2/ after=exit"));
+        let peer = || Peer::at("10.0.0.2");
+        let capture = boot.nics([Nic::virtio().peer(peer()), Nic::virtio().peer(peer())]).start().end();
+        assert_eq!(capture.status, status::GOOD, "{device}");
+        let to_target = |sent: &&Sent| sent.datagram().is_some_and(|(to, _)| to == TARGET.parse().unwrap());
+        assert!(capture.sent.iter().filter(to_target).all(|sent| sent.nic == 1), "{device}");
+        assert!(capture.text(TARGET).contains("netconsole: interface name 'eth1'"));
+    }
+}
+
+#[test]
+fn two_ship_at_once() {
+    let parameters = r#"debug netconsole="+@10.0.0.1/eth0,@10.0.0.2/;+@10.0.1.1/eth1,@10.0.1.2/" after=exit"#;
+    let nics = [Nic::virtio().peer(Peer::at("10.0.0.2")), Nic::virtio().peer(Peer::at("10.0.1.2"))];
+    let capture = Boot::new("nics-both", parameters).nics(nics).start().end();
+    assert_eq!(capture.status, status::GOOD);
+    assert_eq!(capture.messages(TARGET), capture.messages("10.0.1.2:6666"));
+}
+
+#[test]
+fn every_kind_of_virtio_nic_works() {
+    for (name, device) in [
+        ("nic-non-transitional", "virtio-net-pci,disable-legacy=on"),
+        ("nic-without-event-index", "virtio-net-pci,event_idx=off"),
+        (
+            "nic-bare",
+            "virtio-net-pci,event_idx=off,indirect_desc=off,mrg_rxbuf=off,status=off,ctrl_vq=off,csum=off",
+        ),
+        ("nic-small-queues", "virtio-net-pci,rx_queue_size=256,tx_queue_size=256,host_mtu=1280"),
+    ] {
+        let nic = Nic::device(device).peer(Peer::at("10.0.0.2"));
+        let boot = Boot::new(name, "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit");
+        let capture = boot.nics([nic]).start().end();
+        assert_eq!(capture.status, status::GOOD, "{device}; serial:\n{}", capture.serial);
+        assert!(capture.text(TARGET).contains("network logging started"), "{device}");
+    }
+}
+
+#[test]
+fn none_is_an_error_and_a_defined_end() {
+    let capture = Boot::new("nic-none", "netconsole=@/,@10.0.0.2/ after=exit").nics([]).start().end();
+    assert_eq!(capture.status, status::NO_TARGET);
+    assert!(capture.serial.contains("eth0 doesn't exist, aborting"), "{}", capture.serial);
+}

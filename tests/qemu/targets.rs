@@ -1,0 +1,47 @@
+//! Several targets, each with its own format.
+
+use crate::harness::{Boot, Peer, status};
+
+/// A record as the basic format shows it: Linux's `[%5lu.%06lu] `.
+fn basic(micros: u64, text: &str) -> String {
+    format!("[{:5}.{:06}] {text}\n", micros / 1_000_000, micros % 1_000_000)
+}
+
+#[test]
+fn two_formats_say_the_same() {
+    // Nothing in this boot's log needs the extended format's escapes.
+    let parameters =
+        "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=5555@10.0.0.1/,7777@10.0.0.3/ after=exit";
+    let boot = Boot::new("two-targets", parameters).peer(Peer::at("10.0.0.2")).peer(Peer::at("10.0.0.3"));
+    let capture = boot.start().end();
+
+    assert_eq!(capture.status, status::GOOD);
+    let messages = capture.messages("10.0.0.2:6666");
+    assert!(
+        messages.iter().filter(|message| message.text == "netconsole: network logging started").count() == 2
+    );
+    let expected: String = messages.iter().map(|message| basic(message.micros, &message.text)).collect();
+    assert_eq!(capture.text("10.0.0.3:7777"), expected);
+}
+
+#[test]
+fn a_silent_target_does_not_hold_up_the_other() {
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+@10.0.0.1/,@10.0.0.3/";
+    let machine = Boot::new("one-silent", parameters).peer(Peer::at("10.0.0.3")).start();
+    let other = machine.wait_for_text("10.0.0.3:6666", "network logging started");
+    let silent = machine.wait_for_text("10.0.0.2:6666", "network logging started");
+    assert!(other < silent);
+    machine.stop();
+}
+
+#[test]
+fn the_release_comes_first_where_it_is_asked_for() {
+    let capture = Boot::new("release", "debug netconsole=+r@10.0.0.1/,@10.0.0.2/ after=exit")
+        .peer(Peer::at("10.0.0.2"))
+        .start()
+        .end();
+    assert_eq!(capture.status, status::GOOD);
+    for message in capture.messages("10.0.0.2:6666") {
+        assert_eq!(message.release.as_deref(), Some(env!("CARGO_PKG_VERSION")), "{}", message.text);
+    }
+}
