@@ -4,6 +4,11 @@
 //! Configuration space is not trusted: every walk is bounded, whatever it says. Nothing here panics,
 //! waits or keeps state, so the panic path may use all of it.
 
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
