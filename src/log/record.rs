@@ -1,7 +1,7 @@
 //! A record as a reader sees it.
 
-use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, words};
-use super::sync::{AtomicU64, Ordering};
+use super::layout::{CHECKSUM, HEADER_WORDS, Header, MAX_MODULE, Place};
+use super::sync::Ordering;
 use super::{Level, Ring};
 use core::fmt;
 
@@ -110,11 +110,11 @@ impl<'r> Record<'r> {
             true => (self.header.without_len(), self.header.text_offset()),
             false => (self.header, self.header.words()),
         };
-        let (first, second) = self.ring.span(position.wrapping_add(HEADER_WORDS), end - HEADER_WORDS);
-        let sum = self.ring.seed.with(self.ticks);
-        let add = |sum: Checksum, word: &AtomicU64| sum.with(word.load(Ordering::Relaxed));
-        let sum = second.iter().fold(first.iter().fold(sum, add), add).finish(header);
-        sum == self.ring.load(position.wrapping_add(CHECKSUM), Ordering::Relaxed)
+        let mut sum = self.ring.seed.with(self.ticks);
+        for offset in HEADER_WORDS..end {
+            sum = sum.with(self.word(position, offset));
+        }
+        sum.finish(header) == self.word(position, CHECKSUM)
     }
 
     /// Where the record is; position 0 where nothing of it is there yet.
@@ -135,22 +135,27 @@ impl<'r> Record<'r> {
     /// Fills `buffer` from byte `skip` on of what begins at word `start` of the record.
     fn copy(&self, start: usize, skip: usize, buffer: &mut [u8]) {
         let Some(position) = self.position else { return };
-        let position = position.wrapping_add(start + skip / 8);
-        let (first, second) = self.ring.span(position, words(skip % 8 + buffer.len()));
-        let mut words = first.iter().chain(second).map(|word| word.load(Ordering::Relaxed));
+        let mut offset = start + skip / 8;
         let mut rest = buffer;
         if !skip.is_multiple_of(8) {
-            let word = words.next().unwrap_or_default() >> (skip % 8 * 8);
+            let word = self.word(position, offset) >> (skip % 8 * 8);
             let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
             head.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
+            offset += 1;
         }
-        words.for_each(|word| {
-            let bytes = word.to_le_bytes();
-            match rest.split_off_mut(..8) {
-                Some(chunk) => chunk.copy_from_slice(&bytes),
-                None => rest.iter_mut().zip(bytes).for_each(|(to, from)| *to = from),
-            }
-        });
+        let (chunks, tail) = rest.as_chunks_mut::<8>();
+        for chunk in chunks {
+            *chunk = self.word(position, offset).to_le_bytes();
+            offset += 1;
+        }
+        if !tail.is_empty() {
+            let word = self.word(position, offset);
+            tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
+        }
+    }
+
+    fn word(&self, position: usize, offset: usize) -> u64 {
+        self.ring.load(position.wrapping_add(offset), Ordering::Relaxed)
     }
 }
 

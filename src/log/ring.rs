@@ -274,22 +274,6 @@ impl<'m> Ring<'m> {
         self.data.get(position & self.data.len().wrapping_sub(1))
     }
 
-    /// `count` words from a position on, where they do not go on at the beginning of the data.
-    pub(super) fn contiguous(&self, position: usize, count: usize) -> Option<&'m [AtomicU64]> {
-        self.data.get(position & self.data.len().wrapping_sub(1)..)?.get(..count)
-    }
-
-    /// `count` words from a position on: those up to the end of the data, and those that go on at its
-    /// beginning.
-    pub(super) fn span(&self, position: usize, count: usize) -> (&'m [AtomicU64], &'m [AtomicU64]) {
-        if let Some(words) = self.contiguous(position, count) {
-            return (words, &[]);
-        }
-        let start = position & self.data.len().wrapping_sub(1);
-        let first = self.data.get(start..).unwrap_or_default();
-        (first, self.data.get(..count.saturating_sub(first.len())).unwrap_or_default())
-    }
-
     /// Reserves `words` words and a sequence number; counts the record as dropped where that fails.
     pub(super) fn reserve(&self, words: usize) -> Option<Place> {
         if self.max_words != 0 {

@@ -42,7 +42,7 @@ impl<'s> Source<'s> {
         let Some(mut record) = Open::begin(ring, self, text.len(), continuation) else { return "" };
         let (fits, rest) = if text.len() <= record.room { (text, "") } else { split(text, record.room) };
         record.add_padded(ring, fits.as_bytes());
-        record.header = record.header.longer_by(fits.len());
+        record.count(fits.len());
         record.finish(ring);
         rest
     }
@@ -139,6 +139,25 @@ impl Write for Writer<'_> {
         self.newline = line.is_some();
         self.text(line.unwrap_or(text))
     }
+
+    /// Padding comes character by character.
+    fn write_char(&mut self, character: char) -> fmt::Result {
+        match &mut self.record {
+            Some(record)
+                if character.is_ascii()
+                    && character != '\n'
+                    && !self.newline
+                    && record.room > 0
+                    && self.ring.still_holds(record.start) =>
+            {
+                record.add_bits(self.ring, character.into(), 8);
+                record.count(1);
+                record.publish(self.ring);
+                Ok(())
+            }
+            _ => self.write_str(character.encode_utf8(&mut [0; 4])),
+        }
+    }
 }
 
 /// The last bytes of `bytes`, 1 to 7 of them, as a word whose other bytes are 0.
@@ -147,6 +166,12 @@ fn low_bytes(bytes: &[u8], last: &[u8]) -> u64 {
         Some(&chunk) => u64::from_le_bytes(chunk) >> (64 - last.len() * 8),
         None => last.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
     }
+}
+
+/// What does not fit of a word that is put behind `filled` bits.
+fn overflow(word: u64, filled: u32) -> u64 {
+    // In two steps, as a shift by 64 is none.
+    word >> 1 >> (63 - filled)
 }
 
 /// A record that is being written. All stores go to its own reservation.
@@ -227,8 +252,13 @@ impl Open {
     /// Adds text, for which there must be room.
     fn add(&mut self, ring: &Ring<'_>, text: &[u8]) {
         self.add_bytes(ring, text);
-        self.room = self.room.saturating_sub(text.len());
-        self.header = self.header.longer_by(text.len());
+        self.count(text.len());
+    }
+
+    /// Counts bytes of text that were added.
+    fn count(&mut self, bytes: usize) {
+        self.room = self.room.saturating_sub(bytes);
+        self.header = self.header.longer_by(bytes);
     }
 
     /// Makes what was added so far readable.
@@ -253,15 +283,23 @@ impl Open {
 
     fn add_bytes(&mut self, ring: &Ring<'_>, bytes: &[u8]) {
         let (chunks, rest) = bytes.as_chunks::<8>();
+        // In locals, as it is the loop that all text but literals goes through.
+        let (mut next, mut checksum, mut partial) = (self.next, self.checksum, self.partial);
         for &chunk in chunks {
-            self.add_bits(ring, u64::from_le_bytes(chunk), 64);
+            let word = u64::from_le_bytes(chunk);
+            let joined = partial | word << self.filled;
+            ring.store(next, joined, Ordering::Relaxed);
+            checksum = checksum.with(joined);
+            next = next.wrapping_add(1);
+            partial = overflow(word, self.filled);
         }
+        (self.next, self.checksum, self.partial) = (next, checksum, partial);
         if !rest.is_empty() {
             self.add_bits(ring, low_bytes(bytes, rest), rest.len() as u32 * 8);
         }
     }
 
-    /// Adds the low `bits` bits of a word, 8 to 64, whose others are 0.
+    /// Adds the low `bits` bits of a word, 8 to 56, whose others are 0.
     fn add_bits(&mut self, ring: &Ring<'_>, word: u64, bits: u32) {
         let joined = self.partial | word << self.filled;
         if self.filled + bits < 64 {
@@ -269,8 +307,7 @@ impl Open {
             self.filled += bits;
         } else {
             self.add_word(ring, joined);
-            // What did not fit; in two steps, as a shift by 64 is none.
-            self.partial = word >> 1 >> (63 - self.filled);
+            self.partial = overflow(word, self.filled);
             self.filled = self.filled + bits - 64;
         }
     }

@@ -16,16 +16,18 @@ impl Sum {
     /// a zero byte followed, so nothing may be added after it that directly follows it.
     #[must_use]
     pub fn add_bytes(self, bytes: &[u8]) -> Self {
-        let (words, tail) = bytes.as_chunks::<8>();
+        let (blocks, rest) = bytes.as_chunks::<32>();
         let mut sum = self;
+        for block in blocks {
+            for word in block.as_chunks::<8>().0 {
+                sum = sum.add_word(u64::from_le_bytes(*word));
+            }
+        }
+        let (words, tail) = rest.as_chunks::<8>();
         for word in words {
             sum = sum.add_word(u64::from_le_bytes(*word));
         }
-        let mut last = [0; 8];
-        for (to, from) in last.iter_mut().zip(tail) {
-            *to = *from;
-        }
-        sum.add_word(u64::from_le_bytes(last))
+        sum.add_word(tail.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)))
     }
 
     /// Adds one 16-bit field that stands big-endian in the message.

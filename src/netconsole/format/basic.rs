@@ -36,7 +36,7 @@ pub(super) fn write(
         let start = output.len();
         let text = output.text(record, at);
         let copied = text.len();
-        if text.contains(&b'\n') {
+        if has_newline(text) {
             let line = text.iter().position(|&byte| byte == b'\n').map_or(copied, |at| at.saturating_add(1));
             output.truncate(start.saturating_add(line));
             at = at.saturating_add(line);
@@ -66,11 +66,21 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
     }
     if style.time {
         output.byte(b'[');
-        output.padded(micros / 1_000_000, b' ', 5);
+        output.right_aligned(micros / 1_000_000, 5);
         output.byte(b'.');
-        output.padded(micros % 1_000_000, b'0', 6);
+        output.digits::<6>((micros % 1_000_000) as u32);
         output.bytes(b"] ");
     }
+}
+
+/// Whether there is a newline, eight bytes at a time: most records have none, and all are searched.
+fn has_newline(text: &[u8]) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    // The high bit of the first zero byte of `word` is set, and of no byte if there is none.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
+    let found = |word: &[u8; 8]| zero(u64::from_le_bytes(*word) ^ (ONES * b'\n' as u64));
+    let (words, tail) = text.as_chunks::<8>();
+    words.iter().fold(0, |sum, word| sum | found(word)) != 0 || tail.contains(&b'\n')
 }
 
 fn byte_at(record: &Record<'_>, offset: usize) -> Option<u8> {

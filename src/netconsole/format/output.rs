@@ -41,12 +41,21 @@ impl<'b> Output<'b> {
     }
 
     /// Writes as much of `bytes` as fits.
+    #[inline]
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
-        let fitting = bytes.get(..self.room()).unwrap_or(bytes);
-        self.is_full |= fitting.len() < bytes.len();
-        if let Some(place) = self.place(fitting.len()) {
+        match self.place(bytes.len()) {
+            Some(place) => place.copy_from_slice(bytes),
+            None => self.fill_up(bytes),
+        }
+    }
+
+    #[cold]
+    fn fill_up(&mut self, bytes: &[u8]) {
+        let room = self.room();
+        if let (Some(place), Some(fitting)) = (self.place(room), bytes.get(..room)) {
             place.copy_from_slice(fitting);
         }
+        self.is_full = true;
     }
 
     /// Writes one byte.
@@ -58,24 +67,31 @@ impl<'b> Output<'b> {
 
     /// Writes a number in decimal.
     pub(super) fn decimal(&mut self, number: u64) {
-        self.padded(number, b' ', 1);
+        self.right_aligned(number, 1);
     }
 
-    /// Writes a number in decimal, with `fill` before it where it has less than `width` digits.
-    pub(super) fn padded(&mut self, number: u64, fill: u8, width: usize) {
+    /// Writes a number in decimal, with blanks before it where it has less than `width` digits.
+    pub(super) fn right_aligned(&mut self, number: u64, width: usize) {
         let digits = number.checked_ilog10().map_or(1, |log| log.saturating_add(1));
         let digits = usize::try_from(digits).unwrap_or(0);
         let Some(place) = self.place(digits.max(width)) else { return };
         let mut rest = number;
-        for (index, digit) in place.iter_mut().rev().enumerate() {
-            if index < digits {
-                // A digit, so nothing is lost.
-                *digit = b'0' | (rest % 10) as u8;
-                rest /= 10;
-            } else {
-                *digit = fill;
-            }
+        // What is left modulo 10 fits a byte.
+        for (index, byte) in place.iter_mut().rev().enumerate() {
+            *byte = if index < digits { b'0' | (rest % 10) as u8 } else { b' ' };
+            rest /= 10;
         }
+    }
+
+    /// Writes the last `WIDTH` digits of a number, zeros before it included.
+    pub(super) fn digits<const WIDTH: usize>(&mut self, number: u32) {
+        let mut digits = [0; WIDTH];
+        let mut rest = number;
+        for byte in digits.iter_mut().rev() {
+            *byte = b'0' | (rest % 10) as u8; // less than 10, so nothing is lost
+            rest /= 10;
+        }
+        self.bytes(&digits);
     }
 
     /// Copies as much of the record's text from `offset` on as fits, and returns it.

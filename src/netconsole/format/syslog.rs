@@ -104,19 +104,21 @@ fn write_time(micros: u64, output: &mut Output<'_>) {
     if year > 9999 {
         return output.byte(b'-');
     }
-    let fields = [
-        (year, 4, b'-'),
-        (month, 2, b'-'),
-        (day, 2, b'T'),
-        (seconds % DAY / 3600, 2, b':'),
-        (seconds % 3600 / 60, 2, b':'),
-        (seconds % 60, 2, b'.'),
-        (micros % 1_000_000, 6, b'Z'),
-    ];
-    for (number, width, after) in fields {
-        output.padded(number, b'0', width);
-        output.byte(after);
+    // Each of them is a few digits.
+    output.digits::<4>(year as u32);
+    for (before, number) in [
+        (b'-', month),
+        (b'-', day),
+        (b'T', seconds % DAY / 3600),
+        (b':', seconds % 3600 / 60),
+        (b':', seconds % 60),
+    ] {
+        output.byte(before);
+        output.digits::<2>(number as u32);
     }
+    output.byte(b'.');
+    output.digits::<6>((micros % 1_000_000) as u32);
+    output.byte(b'Z');
 }
 
 /// Writes the text from `offset` on, escaped, until no whole character fits; returns where that is.
