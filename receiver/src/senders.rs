@@ -92,6 +92,16 @@ impl Senders {
         self.table.values().any(Sender::is_waiting)
     }
 
+    /// Bytes held for all, at most [`limits::WINDOWS_BYTES`].
+    pub fn held(&self) -> usize {
+        self.held
+    }
+
+    /// How many are known, at most [`limits::SENDERS`].
+    pub fn count(&self) -> usize {
+        self.table.len()
+    }
+
     /// The counts of each, by name.
     pub fn stats(&self) -> Vec<(String, Stats)> {
         let known = self.table.values().map(|sender| (sender.identity.name.clone(), sender.stats));
