@@ -24,8 +24,8 @@ pub const HISTORY: usize = 1024;
 pub const FIRST_REACH: u64 = 64;
 /// Bytes of received datagrams between the socket and the ordering.
 pub const QUEUE_BYTES: usize = 64 << 20;
-/// Bytes taken of one datagram. Senders keep to 1000.
-pub const DATAGRAM_BYTES: usize = 2048;
+/// Bytes taken of one datagram: a jumbo frame. Senders keep to 1000.
+pub const DATAGRAM_BYTES: usize = 9216;
 /// Datagrams taken from a socket in one system call.
 pub const BATCH: usize = 128;
 /// The socket's buffer that is asked for: 200,000 small datagrams.

@@ -28,6 +28,9 @@ const ANNOUNCEMENT: Duration = Duration::from_millis(500);
 /// fifth of the datagrams lost in both directions, 12 fail once in 200,000 times, 20 once in 10⁹.
 const ASKS_UNKNOWN: u32 = 12;
 const ASKS: u32 = 20;
+/// A sender is taken to know the protocol at the first reaction, and for certain after so many: one alone may
+/// have been a datagram that was under way for long.
+const CERTAIN: u32 = 3;
 /// The least, after requests in vain: what the ring no longer has, or the level forbids, should not hold up
 /// the rest each time.
 const ASKS_LEAST: u32 = 5;
@@ -53,6 +56,7 @@ enum Known {
 pub struct Ncrx {
     known: Known,
     greetings: u32,
+    reactions: u32,
     unanswered: u32,
     asks: u32,
     round: usize,
@@ -69,6 +73,7 @@ impl Default for Ncrx {
         Ncrx {
             known: Known::Unknown,
             greetings: 0,
+            reactions: 0,
             unanswered: 0,
             asks: ASKS,
             round: ROUND_FIRST,
@@ -108,18 +113,16 @@ impl Ncrx {
             return;
         }
         let answered = self.greetings > 0 || self.unanswered > 0;
-        let reacts = match arrival {
-            Arrival::Filled { asked } => asked > 0,
-            Arrival::Duplicate { age } => answered && age >= ANNOUNCEMENT,
-            _ => false,
-        };
-        if matches!(arrival, Arrival::Filled { asked } if asked > 0) {
+        let asked = matches!(arrival, Arrival::Filled { asked } if asked > 0);
+        let announced = matches!(arrival, Arrival::Duplicate { age } if answered && age >= ANNOUNCEMENT);
+        if asked {
             self.filled = self.filled.saturating_add(1);
             self.asks = ASKS;
         }
-        if reacts || emergency {
+        if asked || announced || emergency {
             self.known = Known::Speaks;
             self.unanswered = 0;
+            self.reactions = self.reactions.saturating_add(if asked { 1 } else { CERTAIN });
         }
         // What comes again was not acknowledged, or the acknowledgement was lost.
         self.at_once |= emergency || (self.speaks() && matches!(arrival, Arrival::Duplicate { .. }));
@@ -174,8 +177,9 @@ impl Ncrx {
             }
             self.in_vain = stream.asked_in_vain;
         }
-        if self.known == Known::Unknown && self.unanswered >= ASKS_UNKNOWN {
+        if self.reactions < CERTAIN && self.unanswered >= ASKS_UNKNOWN {
             self.known = Known::Silent;
+            self.reactions = 0;
             return Vec::new();
         }
         let missing = stream.ask(now, self.round);

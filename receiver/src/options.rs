@@ -40,7 +40,7 @@ of a record also, where known:
   text          the message
   fields        an object of user and system data
   crash, late, incomplete  true: part of a crash report; came after it was reported missing; fragments missing
-  symbols       with --elf: a list of address, function, file, line
+  symbols, warning  with --elf: a list of address, function, file, line; why there are none, once per sender
 of missing also:
   first, last, count  the gap, and how many records of it are missing";
 

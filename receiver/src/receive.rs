@@ -1,8 +1,9 @@
 //! A run: from sockets or a capture, through the senders, to the outputs, until something ends it.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,12 +14,18 @@ use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
 use crate::senders::Senders;
 use crate::socket::{self, Input, Sockets};
-use crate::stats::Stats;
 use crate::watch::Watch;
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
 const TICK: Duration = Duration::from_millis(10);
 const IDLE: Duration = Duration::from_secs(60);
+/// After a signal to end, what came before it is still taken: until nothing has come for the first time, at most
+/// for the second.
+const DRAIN_SILENCE: Duration = Duration::from_millis(50);
+const DRAIN_MOST: Duration = Duration::from_millis(500);
+
+/// The end of pcap's time, in 2106; pcapng could say more than a clock can hold.
+const LATEST: Duration = Duration::from_secs(u32::MAX as u64);
 
 /// Why a run failed.
 #[derive(Debug)]
@@ -90,15 +97,15 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn read(&mut self, path: &PathBuf, ports: &[u16]) -> Result<(), Error> {
-        let failed = |error| Error::Capture(path.clone(), error);
+    fn read(&mut self, path: &Path, ports: &[u16]) -> Result<(), Error> {
+        let failed = |error| Error::Capture(path.to_owned(), error);
         let mut capture = Capture::open(path).map_err(failed)?;
         let mut now = Duration::ZERO;
         while let Some(datagram) = capture.next_datagram().map_err(failed)? {
             if !ports.contains(&datagram.port) {
                 continue;
             }
-            now = now.max(datagram.at);
+            now = now.max(datagram.at.min(LATEST));
             self.tick(now)?;
             if self.watch.is_over(now) {
                 break;
@@ -115,8 +122,10 @@ impl Receiver {
         let addresses: Vec<SocketAddr> = addresses.collect();
         let sockets = Sockets::listen(&addresses, &options.join, clock)?;
         let mut ticked = Duration::ZERO;
-        while !self.watch.is_over(clock.now()) {
-            match sockets.wait(self.rest(clock.now()))? {
+        let mut end = Duration::MAX;
+        while !self.watch.is_over(clock.now()) && clock.now() < end {
+            let rest = self.rest(clock.now());
+            match sockets.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
                     let to = sockets.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
                     self.dropped = self.dropped.max(batch.dropped);
@@ -125,7 +134,8 @@ impl Receiver {
                     }
                 }
                 Input::Stats => self.print_stats(),
-                Input::End => break,
+                Input::End => end = end.min(clock.now() + DRAIN_MOST),
+                Input::Nothing if end < Duration::MAX => break,
                 Input::Nothing => {}
             }
             let now = clock.now();
@@ -183,15 +193,20 @@ impl Receiver {
         self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
     }
 
+    /// In one piece, for who reads it through a pipe.
     fn print_stats(&self) {
+        let mut lines = String::new();
         for (name, stats) in self.senders.stats() {
-            eprintln!("{name}: {stats}");
+            lines.push_str(&format!("{name}: {stats}\n"));
+        }
+        if lines.is_empty() {
+            lines.push_str("nothing received\n");
         }
         if self.dropped > 0 {
-            eprintln!("this host dropped {} datagrams: its socket buffer was full", self.dropped);
+            let dropped = self.dropped;
+            lines.push_str(&format!("this host dropped {dropped} datagrams: its socket buffer was full\n"));
         }
-        if self.senders.stats().is_empty() {
-            eprintln!("nothing received: {}", Stats::default());
-        }
+        // Without standard error there is nobody to tell.
+        let _ = io::stderr().write_all(lines.as_bytes());
     }
 }

@@ -106,6 +106,8 @@ pub struct Sockets {
 impl Sockets {
     /// Listens on all addresses, joins the multicast groups, and starts to take datagrams and signals.
     pub fn listen(addresses: &[SocketAddr], groups: &[IpAddr], clock: Clock) -> Result<Self, Error> {
+        // First: who sees the sockets may send signals.
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
         let (sender, messages) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let mut sockets = Vec::new();
@@ -118,7 +120,6 @@ impl Sockets {
             let (sender, queued) = (sender.clone(), Arc::clone(&queued));
             thread::spawn(move || take(&socket, via, clock, &sender, &queued));
         }
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
         thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
         Ok(Sockets { sockets, messages, queued })
     }

@@ -100,10 +100,10 @@ impl Symbols {
     /// Notes a build id that the record tells; translates the addresses of a crash report.
     pub fn translate(&mut self, heard: &Heard) -> Translation {
         let Event::Record { record, crash, .. } = &heard.event else { return Translation::default() };
-        if let Some(id) = BUILD_ID.captures(&record.text).and_then(|captures| captures.get(1)) {
-            if self.senders.len() < limits::FILES {
-                self.senders.insert(heard.sender.address, (Some(id.as_str().to_lowercase()), false));
-            }
+        if let Some(id) = BUILD_ID.captures(&record.text).and_then(|captures| captures.get(1))
+            && self.senders.len() < limits::FILES
+        {
+            self.senders.insert(heard.sender.address, (Some(id.as_str().to_lowercase()), false));
         }
         if !crash {
             return Translation::default();

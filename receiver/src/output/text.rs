@@ -81,7 +81,11 @@ impl<W: Write> Lines<'_, W> {
             (None, None) => String::new(),
         };
         let color = if crash { CRASH } else { record.level.map_or(Ansi::new(), level) };
-        for line in record.text.split('\n') {
+        // The log of a boot before, that survived in memory, and a record that the sender had to cut.
+        let boot = record.field("boot").map(|boot| format!("(boot {boot}) ")).unwrap_or_default();
+        let cut = if record.field("cut").is_some() { "…" } else { "" };
+        let text = format!("{boot}{}{cut}", record.text);
+        for line in text.split('\n') {
             self.line(color, &harmless(&time), line)?;
         }
         if self.style.fields {
