@@ -12,6 +12,8 @@ pub mod escape;
 pub mod event;
 pub mod extended;
 pub mod fragments;
+pub mod history;
+pub mod holes;
 pub mod limits;
 pub mod ncrx;
 pub mod options;

@@ -7,8 +7,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::holes::{ASK_AGAIN, Patience};
 use crate::limits;
-use crate::order::{ASK_AGAIN, Arrival, Patience, Stream};
+use crate::order::{Arrival, Stream};
 
 /// Bytes of an answer.
 pub const ANSWER_BYTES: usize = 1000;

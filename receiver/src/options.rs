@@ -112,7 +112,7 @@ pub struct Options {
     #[arg(long, help_heading = "Continuous integration")]
     pub crash_ok: bool,
     /// End after this time: with status 3 if --until is given
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Continuous integration")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "read", help_heading = "Continuous integration")]
     pub timeout: Option<Duration>,
     /// End with status 4 where records are missing
     #[arg(long, help_heading = "Continuous integration")]

@@ -4,31 +4,15 @@
 //! Invariant: each number from `next` up to `end` is either in `waiting` or in one of `holes`. So a record is
 //! given out exactly when every number before it was given out or given up.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::event::{Event, Record};
 use crate::extended::{self, Header};
 use crate::fragments::Reassembly;
+use crate::history::{CLOCK_SLACK, Candidate, History, Old};
+use crate::holes::{Holes, Patience};
 use crate::limits;
-
-/// A gap younger than this may be mere reordering: it is not asked for yet.
-const ASK_AFTER: Duration = Duration::from_millis(20);
-/// The time between two requests for the same record.
-pub const ASK_AGAIN: Duration = Duration::from_millis(50);
-/// A repeated record older than this is not the network's doubling.
-const DOUBLE: Duration = Duration::from_secs(1);
-/// How far a sender's clock may go back within a boot, in µs: processors' clocks differ a little.
-const CLOCK_SLACK: u64 = 1_000_000;
-
-/// When a gap is given up: after the time and the number of requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// Since the gap was noticed.
-    pub wait: Duration,
-    /// Requests that got no answer.
-    pub asks: u32,
-}
 
 /// What a datagram turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,41 +35,6 @@ pub enum Arrival {
     Suspected,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Hole {
-    last: u64,
-    noticed: Duration,
-    asked: u32,
-    asked_at: Duration,
-    /// The message ids on both sides show that nothing was sent here.
-    unsent: bool,
-}
-
-impl Hole {
-    fn is_given_up(&self, now: Duration, patience: Patience) -> bool {
-        let asked = self.asked >= patience.asks && (patience.asks == 0 || now >= self.asked_at + ASK_AGAIN);
-        self.unsent || (asked && now >= self.noticed + patience.wait)
-    }
-
-    fn is_due(&self, now: Duration) -> bool {
-        let again = self.asked == 0 || now >= self.asked_at + ASK_AGAIN;
-        !self.unsent && again && now >= self.noticed + ASK_AFTER
-    }
-}
-
-/// The fate of a number that is behind.
-#[derive(Clone, Copy, Debug)]
-enum Past {
-    Had {
-        timestamp: u64,
-        at: Duration,
-    },
-    /// Not come; the record before it had this timestamp.
-    Lost {
-        after: u64,
-    },
-}
-
 #[derive(Debug)]
 struct Suspect {
     header: Header,
@@ -101,10 +50,9 @@ pub struct Stream {
     end: u64,
     waiting: BTreeMap<u64, (Record, Duration)>,
     partial: BTreeMap<u64, Reassembly>,
-    holes: BTreeMap<u64, Hole>,
+    holes: Holes,
     held: usize,
-    /// Of the numbers before `next`, the last one at the back.
-    history: VecDeque<Past>,
+    history: History,
     timestamp: u64,
     /// The message id of the record with the highest number, and of the one given out last.
     newest_id: Option<u32>,
@@ -154,7 +102,7 @@ impl Stream {
             return self.old(header, body, now, out);
         }
         self.suspect = None;
-        let hole = self.hole_of(header.sequence);
+        let hole = self.holes.of(header.sequence);
         let is_next = header.sequence >= self.end;
         if !is_next && hole.is_none() {
             return match self.waiting.get(&header.sequence) {
@@ -169,7 +117,7 @@ impl Stream {
             if is_next {
                 // The number is known of now, and missing until its other fragments come.
                 self.extend(header.sequence, None, now);
-                self.open(header.sequence, header.sequence, false, now);
+                self.holes.open(header.sequence, header.sequence, false, now);
                 self.end = header.sequence.saturating_add(1);
             }
             return Arrival::New;
@@ -179,7 +127,7 @@ impl Stream {
             self.extend(header.sequence, id, now);
             self.end = header.sequence.saturating_add(1);
         } else {
-            self.fill(header.sequence);
+            self.holes.fill(header.sequence);
         }
         self.held = self.held.saturating_add(record.size());
         self.waiting.insert(header.sequence, (record, now));
@@ -199,13 +147,13 @@ impl Stream {
         }
         loop {
             self.give(out);
-            let Some((&first, hole)) = self.holes.first_key_value() else { break };
+            let Some((_, hole)) = self.holes.first() else { break };
             let full = self.held > limits::WINDOW_BYTES
                 || self.waiting.len().saturating_add(self.partial.len()) > limits::WINDOW_RECORDS;
             if !full && !hole.is_given_up(now, patience) {
                 break;
             }
-            self.give_up(first, now, out);
+            self.give_up(now, out);
         }
     }
 
@@ -216,8 +164,8 @@ impl Stream {
             self.accept(suspect.header, &suspect.body, suspect.at, out);
         }
         self.give(out);
-        while let Some((&first, _)) = self.holes.first_key_value() {
-            self.give_up(first, now, out);
+        while self.holes.first().is_some() {
+            self.give_up(now, out);
             self.give(out);
         }
         self.tell_lost(None, now, out);
@@ -225,24 +173,7 @@ impl Stream {
 
     /// The missing numbers that it is time to ask for, oldest first, at most `most`.
     pub fn ask(&mut self, now: Duration, most: usize) -> Vec<u64> {
-        let mut asked = Vec::new();
-        let due: Vec<u64> =
-            self.holes.iter().filter(|(_, hole)| hole.is_due(now)).map(|(&first, _)| first).collect();
-        for first in due {
-            let Some(hole) = self.holes.get_mut(&first) else { continue };
-            let room = u64::try_from(most.saturating_sub(asked.len())).unwrap_or(u64::MAX);
-            if room == 0 {
-                break;
-            }
-            let last = hole.last.min(first.saturating_add(room - 1));
-            let rest = Hole { ..*hole };
-            *hole = Hole { last, asked: hole.asked.saturating_add(1), asked_at: now, ..*hole };
-            if last < rest.last {
-                self.holes.insert(last + 1, rest);
-            }
-            asked.extend(first..=last);
-        }
-        asked
+        self.holes.ask(now, most)
     }
 
     /// First contact, or first after a reboot.
@@ -251,7 +182,7 @@ impl Stream {
         if header.sequence > limits::FIRST_REACH {
             self.next = header.sequence;
             // Those just before may have been overtaken; they come late, not as a new boot.
-            self.history.extend((0..limits::FIRST_REACH).map(|_| Past::Lost { after: 0 }));
+            self.history.lost(limits::FIRST_REACH, 0);
             out.push((now, Event::Joined { sequence: header.sequence }));
         }
         self.end = self.next;
@@ -266,35 +197,23 @@ impl Stream {
         now: Duration,
         out: &mut Vec<(Duration, Event)>,
     ) -> Arrival {
-        let behind = usize::try_from(self.next.saturating_sub(header.sequence)).unwrap_or(usize::MAX);
-        let index = self.history.len().checked_sub(behind);
+        let record = extended::record(&header, body, header.fragment.is_some());
+        let behind = self.next.saturating_sub(header.sequence);
         let is_newest = behind == 1 && self.waiting.is_empty();
-        let is_said = header.emergency || extended::record(&header, body, true).field("boot").is_some();
-        match index.and_then(|index| self.history.get(index).copied()) {
-            Some(Past::Had { timestamp, at }) if timestamp == header.timestamp => {
-                let age = now.saturating_sub(at);
-                if is_said || is_newest || self.repeats || age < DOUBLE {
-                    Arrival::Duplicate { age }
-                } else {
-                    self.suspect(header, body, now, out)
-                }
-            }
-            Some(Past::Lost { after })
-                if is_said || header.timestamp.saturating_add(CLOCK_SLACK) >= after =>
-            {
-                // Its fragments can't be collected any more: it was given out as it was.
+        let says_so = header.emergency || record.field("boot").is_some();
+        let repeats = says_so || is_newest || self.repeats;
+        match self.history.judge(Candidate { behind, timestamp: header.timestamp, repeats }, now) {
+            Old::Duplicate(age) => Arrival::Duplicate { age },
+            Old::Late => {
+                // Fragments can't be collected any more: the record was given out as it was.
                 if header.fragment.is_none() {
-                    if let Some(past) = index.and_then(|index| self.history.get_mut(index)) {
-                        *past = Past::Had { timestamp: header.timestamp, at: now };
-                    }
-                    let record = extended::record(&header, body, false);
                     self.tell_lost(None, now, out);
                     out.push((now, Event::Record { record, crash: false, late: true }));
                 }
                 Arrival::Late
             }
-            _ if is_said => Arrival::Duplicate { age: Duration::MAX },
-            _ => self.suspect(header, body, now, out),
+            Old::Foreign if says_so => Arrival::Duplicate { age: Duration::MAX },
+            Old::Foreign => self.suspect(header, body, now, out),
         }
     }
 
@@ -355,29 +274,9 @@ impl Stream {
     fn extend(&mut self, sequence: u64, id: Option<u32>, now: Duration) {
         if sequence > self.end {
             let unsent = self.newest_id.zip(id).is_some_and(|(newest, id)| newest.wrapping_add(1) == id);
-            self.open(self.end, sequence - 1, unsent, now);
+            self.holes.open(self.end, sequence - 1, unsent, now);
         }
         self.newest_id = id;
-    }
-
-    fn open(&mut self, first: u64, last: u64, unsent: bool, now: Duration) {
-        self.holes.insert(first, Hole { last, noticed: now, asked: 0, asked_at: Duration::ZERO, unsent });
-    }
-
-    fn hole_of(&self, sequence: u64) -> Option<Hole> {
-        self.holes.range(..=sequence).next_back().map(|(_, hole)| *hole).filter(|hole| hole.last >= sequence)
-    }
-
-    /// Takes a number out of its gap, which falls in two.
-    fn fill(&mut self, sequence: u64) {
-        let Some((&first, &hole)) = self.holes.range(..=sequence).next_back() else { return };
-        self.holes.remove(&first);
-        if first < sequence {
-            self.holes.insert(first, Hole { last: sequence - 1, ..hole });
-        }
-        if sequence < hole.last {
-            self.holes.insert(sequence + 1, hole);
-        }
     }
 
     /// Gives out the records up to the next gap.
@@ -398,14 +297,14 @@ impl Stream {
         }
         self.timestamp = timestamp;
         self.given_id = id;
-        self.remember(Past::Had { timestamp, at });
+        self.history.had(timestamp, at);
         self.next = self.next.saturating_add(1);
         out.push((at, Event::Record { record, crash: false, late: false }));
     }
 
-    /// Gives up the gap that starts at `first`, which is `next`; of a record in part, the part is given out.
-    fn give_up(&mut self, first: u64, now: Duration, out: &mut Vec<(Duration, Event)>) {
-        let Some(hole) = self.holes.remove(&first) else { return };
+    /// Gives up the first gap, which starts at `next`; of a record in part, the part is given out.
+    fn give_up(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        let Some((_, hole)) = self.holes.pop_first() else { return };
         if hole.asked > 0 {
             self.asked_in_vain = self.asked_in_vain.saturating_add(1);
         }
@@ -432,10 +331,7 @@ impl Stream {
             let first = self.lost.map_or(self.next, |(first, _)| first);
             self.lost = Some((first, end - 1));
         }
-        let count = usize::try_from(end - self.next).unwrap_or(usize::MAX).min(limits::HISTORY);
-        for _ in 0..count {
-            self.remember(Past::Lost { after: self.timestamp });
-        }
+        self.history.lost(end - self.next, self.timestamp);
         self.next = end;
     }
 
@@ -451,13 +347,6 @@ impl Stream {
         if count > 0 {
             out.push((at, Event::Missing { first, last, count }));
         }
-    }
-
-    fn remember(&mut self, past: Past) {
-        if self.history.len() >= limits::HISTORY {
-            self.history.pop_front();
-        }
-        self.history.push_back(past);
     }
 }
 

@@ -1,5 +1,6 @@
 //! A run: from sockets or a capture, through the senders, to the outputs, until something ends it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr};
@@ -69,7 +70,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         outputs: Outputs::open(options)?,
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
         heard: Vec::new(),
-        dropped: 0,
+        dropped: BTreeMap::new(),
     };
     let ended = match &options.read {
         Some(path) => receiver.read(path, &options.port),
@@ -92,8 +93,8 @@ struct Receiver {
     outputs: Outputs,
     watch: Watch,
     heard: Vec<Heard>,
-    /// Datagrams that this host dropped.
-    dropped: u32,
+    /// Datagrams that this host dropped, by socket.
+    dropped: BTreeMap<usize, u32>,
 }
 
 impl Receiver {
@@ -128,7 +129,7 @@ impl Receiver {
             match sockets.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
                     let to = sockets.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
-                    self.dropped = self.dropped.max(batch.dropped);
+                    self.dropped.insert(batch.via, batch.dropped);
                     for (from, bytes) in batch.datagrams() {
                         self.datagram(from, batch.via, to, bytes, batch.at)?;
                     }
@@ -202,8 +203,8 @@ impl Receiver {
         if lines.is_empty() {
             lines.push_str("nothing received\n");
         }
-        if self.dropped > 0 {
-            let dropped = self.dropped;
+        let dropped: u64 = self.dropped.values().copied().map(u64::from).sum();
+        if dropped > 0 {
             lines.push_str(&format!("this host dropped {dropped} datagrams: its socket buffer was full\n"));
         }
         // Without standard error there is nobody to tell.

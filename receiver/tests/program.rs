@@ -398,7 +398,7 @@ fn addresses_become_functions_if_the_build_id_fits() {
     };
     assert_eq!(build_id.len(), 40, "the test needs an ELF file with a build id");
     let fits = send(&build_id);
-    let place = format!("…   {:#x} netconsole_receiver::receive::run at ", function + 1);
+    let place = format!("…   {:#x} netconsole_receiver::receive::run", function + 1);
     assert!(
         stdout(&fits).lines().any(|line| line.starts_with(&place) && line.contains("receive.rs:")),
         "{fits:?}"

@@ -18,7 +18,8 @@ pub struct Files {
     size: u64,
     keep: u32,
     open: HashMap<String, Open>,
-    names: usize,
+    /// Files that did not exist before.
+    made: usize,
 }
 
 struct Open {
@@ -31,7 +32,7 @@ impl Files {
     /// Makes the directory if need be.
     pub fn open(dir: &Path, ending: &'static str, size: u64, keep: u32) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|error| Error::File(dir.to_owned(), error))?;
-        Ok(Files { dir: dir.to_owned(), ending, size, keep, open: HashMap::new(), names: 0 })
+        Ok(Files { dir: dir.to_owned(), ending, size, keep, open: HashMap::new(), made: 0 })
     }
 
     /// The file of a sender.
@@ -47,12 +48,13 @@ impl Files {
     /// Appends to a sender's file, after rotating it where it would grow too large.
     pub fn append(&mut self, name: &str, bytes: &[u8]) -> Result<(), Error> {
         let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let name = if self.open.contains_key(name) || self.names < limits::FILES { name } else { OTHERS };
+        let may_open = self.open.contains_key(name) || self.made < limits::FILES || self.path(name).exists();
+        let name = if may_open { name } else { OTHERS };
         let path = self.path(name);
         let failed = |error| Error::File(path.clone(), error);
         if !self.open.contains_key(name) {
             self.close_surplus()?;
-            self.names += 1;
+            self.made += usize::from(!path.exists());
             self.open.insert(name.to_owned(), open(&path).map_err(failed)?);
         }
         let Some(open_file) = self.open.get_mut(name) else { return Ok(()) };
