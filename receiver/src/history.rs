@@ -71,12 +71,15 @@ impl History {
                 let age = now.saturating_sub(at);
                 if candidate.repeats || age < DOUBLE { Old::Duplicate(age) } else { Old::Foreign }
             }
-            Some(past @ &mut Past::Lost { .. }) if candidate.fits(past) => {
-                *past = Past::Had { timestamp: candidate.timestamp, at: now };
-                Old::Late
-            }
+            Some(past) => match *past {
+                Past::Lost { after } if candidate.timestamp.saturating_add(CLOCK_SLACK) >= after => {
+                    *past = Past::Had { timestamp: candidate.timestamp, at: now };
+                    Old::Late
+                }
+                _ => Old::Foreign,
+            },
             None if candidate.repeats => Old::Duplicate(Duration::MAX),
-            _ => Old::Foreign,
+            None => Old::Foreign,
         }
     }
 
@@ -85,14 +88,5 @@ impl History {
             self.0.pop_front();
         }
         self.0.push_back(past);
-    }
-}
-
-impl Candidate {
-    fn fits(&self, past: &Past) -> bool {
-        match *past {
-            Past::Had { timestamp, .. } => self.timestamp == timestamp,
-            Past::Lost { after } => self.timestamp.saturating_add(CLOCK_SLACK) >= after,
-        }
     }
 }

@@ -388,6 +388,29 @@ fn a_sender_that_does_not_react_is_left_alone() {
     assert!(longest <= 200, "a record waited {longest} ms");
 }
 
+/// A datagram of Linux's that was under way for long looks like a reaction, once.
+#[test]
+fn a_chance_reaction_does_not_keep_the_questions_coming() {
+    let mut senders = Senders::new(HashMap::new(), true);
+    let mut heard = Vec::new();
+    let mut late_answers = 0;
+    for now in 0..30_000u64 {
+        let overtaken = 50;
+        if now == overtaken + 200 {
+            senders.datagram(address(), 0, &model::datagram(overtaken, "late"), at(now), &mut heard);
+        }
+        if now != overtaken && now % 10 != 9 {
+            senders.datagram(address(), 0, &model::datagram(now, "text"), at(now), &mut heard);
+        }
+        senders.tick(at(now), &mut heard);
+        let answers = senders.answers(at(now)).len();
+        late_answers += if now > 5000 { answers } else { 0 };
+    }
+    let stats = senders.stats();
+    assert_eq!(stats.first().map(|(_, stats)| stats.recovered), Some(1), "it was asked for, and came");
+    assert_eq!(late_answers, 0);
+}
+
 #[test]
 fn senders_are_told_apart() {
     let mut senders = Senders::new(HashMap::from([([10, 0, 0, 5].into(), "board7".to_owned())]), false);
