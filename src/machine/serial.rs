@@ -129,7 +129,8 @@ pub fn last_words() {
     let Ok(port) = (unsafe { Uart16550::new_port(base) }) else { return };
     let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
     let mut console = SerialConsole::at(port, position.unwrap_or(0));
-    let filter = LogFilter { limit: 8, time: true };
+    let filter =
+        LogFilter { limit: 8, ignore_limits: true, oops_only: false, time: true, host_name: "", epoch: None };
     let timebase = clock::published();
     let mut deadline = Deadline::after(PATIENCE);
     loop {
