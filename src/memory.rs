@@ -8,6 +8,7 @@ use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
+use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::virtio::{PanicMemory, VirtioNetMemory};
 use netconsole::stack::Storage;
 
@@ -93,6 +94,14 @@ static mut PANIC_MEMORY: [PanicMemory; MAX_NICS] = [const { PanicMemory::new() }
 pub fn cards() -> core::slice::IterMut<'static, VirtioNetMemory> {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
     unsafe { (&raw mut CARD_MEMORY).as_mut_unchecked() }.iter_mut()
+}
+
+static mut USER_DATA: UserData = UserData::new();
+
+/// The pool of the targets' items. To be called once.
+pub fn user_data() -> &'static mut UserData {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut USER_DATA).as_mut_unchecked() }
 }
 
 static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =
