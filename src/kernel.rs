@@ -51,6 +51,7 @@ impl Kernel {
             time: parameters.printk_time,
             host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
             epoch: None,
+            ncrx: parameters.ncrx,
         };
         let serial = match parameters.console {
             Console::Null => None,
@@ -169,6 +170,14 @@ impl Kernel {
         }
     }
 
+    /// Runs until the receivers that answer have acknowledged everything, or for [`DRAIN_PATIENCE`].
+    pub fn await_acknowledgements(&mut self) {
+        let deadline = Deadline::after(DRAIN_PATIENCE);
+        while self.targets.iter().any(Target::is_unacknowledged) && !deadline.has_come() {
+            self.poll();
+        }
+    }
+
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
@@ -198,7 +207,12 @@ impl Kernel {
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
         for card in self.cards.iter_mut().flatten() {
-            card.poll(now);
+            let (name, mac) = (card.name, card.mac());
+            card.poll(now, &mut |received| {
+                for target in self.targets.iter_mut().filter(|target| target.uses(name, mac)) {
+                    target.hear(received, &self.filter, now);
+                }
+            });
         }
         let showing = self.show();
         shipping || showing
@@ -213,10 +227,10 @@ impl Kernel {
             let (name, mac) = (card.name, card.mac());
             let targets = self.targets.iter_mut_with_user_data();
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
-                let before = target.queued();
+                let before = target.datagrams();
                 let timebase = self.clock.timebase();
-                let shipped = target.ship(ring, timebase, &self.filter, user_data, &mut card.nic);
-                progress |= target.queued() != before;
+                let shipped = target.ship(ring, timebase, &self.filter, user_data, &mut card.nic, now);
+                progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
                     Shipped::More => busy = true,

@@ -168,7 +168,8 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
-fn envelope(nic: &PanicNic, target: &TargetPlan) -> Option<Envelope> {
+/// The headers of frames to the target.
+pub fn envelope(nic: &PanicNic, target: &TargetPlan) -> Option<Envelope> {
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -289,6 +290,8 @@ fn broadcast() -> Plan {
             limit: 8,
             time: true,
             only_report: false,
+            may_ask: false,
+            has_answered: false,
         });
     }
     plan
