@@ -100,10 +100,10 @@ pub struct Counters {
     pub bytes: u64,
 }
 
-/// Why a record goes out again.
+/// Why a record goes out again. Not from 0, so that a new conversation is all zeros and costs an image nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reason {
-    Requested,
+    Requested = 1,
     Emergency,
     Announcement,
 }
