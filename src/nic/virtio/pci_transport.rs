@@ -230,3 +230,6 @@ impl Transport for PciTransport {
         device.write(offset, value).ok_or(Error::ConfigSpaceTooSmall)
     }
 }
+
+#[cfg(test)]
+mod tests;
