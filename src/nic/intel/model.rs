@@ -185,7 +185,10 @@ impl Device {
             if self.is_inside(address, length) {
                 // SAFETY: inside the card's memory, and the driver has given it away.
                 let bytes = unsafe {
-                    std::slice::from_raw_parts(with_exposed_provenance_mut::<u8>(address as usize), length as usize)
+                    std::slice::from_raw_parts(
+                        with_exposed_provenance_mut::<u8>(address as usize),
+                        length as usize,
+                    )
                 };
                 self.sent.push(bytes.to_vec());
             }

@@ -62,8 +62,9 @@ pub struct CardMemory<const TX: usize, const RX: usize> {
 
 impl<const TX: usize, const RX: usize> CardMemory<TX, RX> {
     /// The rings' lengths and addresses must be multiples of 128 bytes, which are 8 descriptors.
-    const IS_VALID: () =
-        assert!(TX >= 8 && TX.is_power_of_two() && TX <= 4096 && RX >= 8 && RX.is_power_of_two() && RX <= 4096);
+    const IS_VALID: () = assert!(
+        TX >= 8 && TX.is_power_of_two() && TX <= 4096 && RX >= 8 && RX.is_power_of_two() && RX <= 4096
+    );
 
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
@@ -112,9 +113,6 @@ impl<const N: usize> TransmitRing<N> {
     /// Makes the ring new. The device must have been reset, so that it accesses none of the memory.
     pub(super) fn reset(&mut self) {
         (self.tail, self.head, self.outstanding) = (0, 0, 0);
-        for descriptor in self.ring {
-            descriptor.set(0, 0);
-        }
     }
 
     /// The ring's physical address.
@@ -147,11 +145,9 @@ impl<const N: usize> TransmitRing<N> {
     /// Fills the descriptor at the tail for the first `length` bytes of its buffer, not 0. The device
     /// sees it once its tail register is set.
     pub(super) fn publish(&mut self, length: usize) {
-        let (Some(descriptor), Some(buffer), Ok(length)) = (
-            self.ring.get(self.tail),
-            self.buffers.get(self.tail),
-            u16::try_from(length.min(TRANSMIT_SIZE)),
-        ) else {
+        let (Some(descriptor), Some(buffer), Ok(length)) =
+            (self.ring.get(self.tail), self.buffers.get(self.tail), u16::try_from(length.min(TRANSMIT_SIZE)))
+        else {
             return;
         };
         let flags = TRANSMIT_END | TRANSMIT_CHECK_SEQUENCE | TRANSMIT_REPORT;

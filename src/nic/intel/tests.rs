@@ -201,7 +201,8 @@ fn a_silent_phy_or_an_endless_reset_of_it_is_given_up() {
 
 #[test]
 fn says_why_it_does_not_come_up_and_then_does() {
-    let faults: [(fn(&mut Device), NicError); 3] = [
+    type Fault = fn(&mut Device);
+    let faults: [(Fault, NicError); 3] = [
         (|device| device.never_resets = true, NicError::ResetTimeout),
         (|device| device.is_gone = true, NicError::ResetTimeout),
         (|device| device.queues_never_start = true, NicError::NoQueue(0)),
@@ -414,7 +415,8 @@ fn step() -> impl Strategy<Value = Step> {
     let faults = prop_oneof![
         prop_oneof![Just([0; 3]), any::<[u16; 3]>()].prop_map(Step::Eeprom),
         prop_oneof![2 => Just(0), 1 => any::<u8>()].prop_map(Step::Faults),
-        (any::<u16>(), prop_oneof![Just(0), Just(u32::MAX)]).prop_map(|(control, reads)| Step::Phy(control, reads)),
+        (any::<u16>(), prop_oneof![Just(0), Just(u32::MAX)])
+            .prop_map(|(control, reads)| Step::Phy(control, reads)),
     ];
     prop_oneof![12 => driver, 6 => work, 6 => lies, 1 => faults]
 }
@@ -505,7 +507,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     /// No panic, no endless wait, nothing given outside the memory while the device has not lied (the
     /// model asserts all three); and once it is honest again, a restart is all that it takes.

@@ -2,8 +2,8 @@
 //! start of a card asks of it.
 
 use super::*;
-use crate::nic::pci::{self, DeviceFunction};
 use crate::nic::pci::fake::{Function, Machine, Noise};
+use crate::nic::pci::{self, DeviceFunction};
 use crate::nic::virtio::{self, PanicMemory, PanicNic, VirtioNetMemory, drives};
 use crate::nic::{Nic, TransmitError};
 use crate::wire::MacAddr;
