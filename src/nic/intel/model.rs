@@ -58,7 +58,8 @@ pub struct Device {
     memory: Range<u64>,
     reset_reads: u32,
     interrupts_are_off: bool,
-    reads: u32,
+    /// Since the driver's call began.
+    pub reads: u32,
 }
 
 /// A word of a descriptor.
