@@ -11,8 +11,7 @@ use netconsole::netconsole::format::{self, Style};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci::{self, DeviceFunction};
-use netconsole::nic::virtio::PanicNic;
-use netconsole::nic::{Nic, TransmitError};
+use netconsole::nic::{Model, Nic, PanicCard, TransmitError};
 use netconsole::stack::link_local_ipv6;
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 
@@ -25,7 +24,7 @@ const LINK_PATIENCE: u64 = 4_000_000;
 
 /// The cards that came up, and what to send where.
 pub struct Cards {
-    nics: [Option<PanicNic>; MAX_NICS],
+    nics: [Option<PanicCard>; MAX_NICS],
     plan: Plan,
     /// The plan is the boot's, so that [`memory::POSITIONS`] are those of its targets.
     is_known: bool,
@@ -93,7 +92,7 @@ impl Cards {
         let mut nics = [const { None }; MAX_NICS];
         for ((slot, function), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
             let Some(function) = function else { continue };
-            *slot = PanicNic::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
+            *slot = PanicCard::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
         }
         for nic in nics.iter_mut().flatten() {
             let deadline = Deadline::after(LINK_PATIENCE);
@@ -118,7 +117,7 @@ impl Cards {
 
     /// Calls `send` with each target and its card; where that one is not up, or `send` says that it has
     /// failed, with each other card: perhaps the receiver is there too.
-    fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicNic, usize, &TargetPlan) -> bool) {
+    fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicCard, usize, &TargetPlan) -> bool) {
         let targets = self.plan.targets.iter().enumerate();
         for (number, target) in targets.filter_map(|(number, target)| Some((number, (*target)?))) {
             let own = self.nics.get_mut(usize::from(target.nic));
@@ -144,7 +143,7 @@ impl Cards {
     }
 
     /// The cards, each with its place in the plan.
-    pub fn nics(&mut self) -> impl Iterator<Item = (usize, &mut PanicNic)> {
+    pub fn nics(&mut self) -> impl Iterator<Item = (usize, &mut PanicCard)> {
         self.nics.iter_mut().enumerate().filter_map(|(place, nic)| Some((place, nic.as_mut()?)))
     }
 
@@ -169,7 +168,7 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
 }
 
 /// The headers of frames to the target.
-pub fn envelope(nic: &PanicNic, target: &TargetPlan) -> Option<Envelope> {
+pub fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -188,7 +187,7 @@ struct Place {
 /// Sends one target the records from `begin` on, as many at a time as the card has buffers, and tells
 /// `confirm` up to where it has taken them. A card that fails is reset, and gets again what it may not have
 /// sent; false where that does not help either.
-fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64, confirm: &dyn Fn(u64)) -> bool {
+fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64, confirm: &dyn Fn(u64)) -> bool {
     let Some(envelope) = envelope(nic, target) else { return true };
     // A position beyond the ring's end is damaged as surely as one that fails its check.
     let end = memory::ring().end();
@@ -213,7 +212,7 @@ fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64, confirm: &d
 /// Queues datagrams from `place` on until the card has no room or there are no more, and waits until they
 /// are sent. Returns where to go on; `None` where the card failed.
 fn send_batch(
-    nic: &mut PanicNic,
+    nic: &mut PanicCard,
     target: &TargetPlan,
     envelope: &Envelope,
     mut place: Place,
@@ -258,7 +257,7 @@ fn send_batch(
 }
 
 /// Waits until the card has sent everything, but not for ever.
-fn has_drained(nic: &mut PanicNic) -> bool {
+fn has_drained(nic: &mut PanicCard) -> bool {
     let deadline = Deadline::after(PATIENCE);
     while !nic.is_drained() {
         if deadline.has_come() {
@@ -302,7 +301,7 @@ fn find_cards() -> [Option<u16>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
     pci::for_each_function(&ConfigurationPorts, |function| {
-        if PanicNic::drives(&ConfigurationPorts, function)
+        if Model::of(pci::ids(&ConfigurationPorts, function)).is_some()
             && let Some(slot) = free.next()
         {
             *slot = Some(pack(function));
