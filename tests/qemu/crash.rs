@@ -24,6 +24,12 @@ const HERE: Place =
 const EARLY: Place = Place { suffix: "@early", said: &["crash: provoking"], ..HERE };
 const LOG: Place =
     Place { suffix: "@log", said: &["crash: this record is cut here: half a \n cut=1"], ..HERE };
+/// The path starts anew, with its own report after what there is of the first.
+const MESSAGE: Place = Place {
+    suffix: "@message",
+    said: &["Kernel panic - not syncing: this message is cut here: half a \n cut=1"],
+    ..HERE
+};
 /// The card was not told of the frame, and is reset before it looks.
 const TX: Place = Place { suffix: "@tx", unconfirmed: 1, ..HERE };
 /// The log goes on until the frame comes that the crash waits for: all is confirmed.
@@ -225,9 +231,10 @@ fn every_kind_on_every_network() {
 fn in_every_place() {
     let find = |name: &str| KINDS.iter().find(|kind| kind.name == name).expect("a kind");
     let mut cases = Vec::new();
-    for (number, place) in [EARLY, LOG, TX, RX, SMOLTCP, SERIAL, PANIC, PANIC2].iter().enumerate() {
+    for (number, place) in [EARLY, LOG, MESSAGE, TX, RX, SMOLTCP, SERIAL, PANIC, PANIC2].iter().enumerate() {
         // The panic path ignores the NMI.
-        let last = if place.suffix.starts_with("@panic") { "DIVIDE_ERROR" } else { "NMI" };
+        let last =
+            if matches!(place.suffix, "@message" | "@panic" | "@panic2") { "DIVIDE_ERROR" } else { "NMI" };
         for (other, kind) in ["PANIC", "EXCEPTION", last].map(find).into_iter().enumerate() {
             let network = if (number + other) % 2 == 0 { &ONE_CARD } else { &TWO_CARDS };
             cases.push((network, kind, place));

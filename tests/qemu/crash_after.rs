@@ -5,7 +5,9 @@ use crate::harness::{Boot, Content, Machine, Message, Nic, Peer, Sent, status};
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
 };
+use std::io::Write;
 use std::net::SocketAddr;
+use std::process::{Command, Stdio};
 
 const TARGET: &str = "10.0.0.2:6666";
 const EVERYBODY: &str = "255.255.255.255:6666";
@@ -283,4 +285,34 @@ fn panic_seconds_reboot_the_machine() {
     // The boot after does not crash again.
     machine.wait_for_text(TARGET, "previous boot ended without a goodbye");
     machine.stop();
+}
+
+/// scripts/symbolize with this log: its output, and whether it succeeded.
+fn symbolize(log: &str) -> (String, bool) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/symbolize");
+    let mut child = Command::new(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("scripts/symbolize runs");
+    child.stdin.take().expect("it is piped").write_all(log.as_bytes()).expect("the script reads its input");
+    let output = child.wait_with_output().expect("the script ends");
+    (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success())
+}
+
+#[test]
+fn addresses_get_names() {
+    let capture = boot("crash-symbols", "after=exit crash=EXCEPTION").start().end();
+    let (named, succeeded) = symbolize(&capture.serial);
+    assert!(succeeded);
+    let trace = &named[named.find("Call Trace:").expect("a backtrace")..];
+    let names: Vec<_> = ["netconsole::crash::provoke", "netconsole::crash::now", "netconsole::kernel_main"]
+        .map(|name| trace.find(name).unwrap_or_else(|| panic!("{name} is not in:\n{named}")))
+        .into();
+    assert!(names.is_sorted() && trace.contains("src/crash.rs:"), "{named}");
+
+    let other = capture.serial.replace("build id ", "build id 0123456789");
+    let (named, succeeded) = symbolize(&other);
+    assert!(!succeeded && named == other, "addresses of another build got names");
 }

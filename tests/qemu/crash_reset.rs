@@ -51,6 +51,32 @@ fn triple_fault() {
     check(&capture, "crash: provoking TRIPLE_FAULT");
 }
 
+/// Wherever it was, what was logged before is there, a record amid writing included.
+#[test]
+fn triple_fault_in_every_place() {
+    for (name, place, last) in [
+        ("reset-early", "@early", "crash: provoking TRIPLE_FAULT@early\n boot=-1"),
+        ("reset-log", "@log", "crash: this record is cut here: half a \n boot=-1\n cut=1"),
+        (
+            "reset-message",
+            "@message",
+            "Kernel panic - not syncing: this message is cut here: half a \n boot=-1\n cut=1",
+        ),
+        ("reset-tx", "@tx", "crash: provoking TRIPLE_FAULT@tx\n boot=-1"),
+        ("reset-serial", "@serial", "crash: provoking TRIPLE_FAULT@serial\n boot=-1"),
+    ] {
+        let capture = boot(name, &format!("crash=TRIPLE_FAULT{place}")).start().end();
+        assert_eq!(capture.status, status::GOOD, "{place}");
+        let messages = capture.messages(TARGET);
+        let before = messages.iter().filter(|message| message.text.contains(BEFORE));
+        assert_eq!(before.last().map(|message| message.text.as_str()), Some(last));
+        // From record 0 on, each once, in one stream with the boot's own.
+        let begin = messages.iter().rposition(|message| message.sequence == 0).expect("record 0");
+        let sequences = messages[begin..].iter().map(|message| message.sequence);
+        assert!(sequences.eq(0..(messages.len() - begin) as u64), "{place}");
+    }
+}
+
 /// GRUB, which uses memory of its own, leaves the log alone, the whole ring of it.
 #[test]
 fn triple_fault_with_grub() {
