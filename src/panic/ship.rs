@@ -11,8 +11,7 @@ use netconsole::netconsole::format::{self, Style};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci::{self, DeviceFunction};
-use netconsole::nic::virtio::PanicNic;
-use netconsole::nic::{Nic, TransmitError};
+use netconsole::nic::{Model, Nic, PanicCard, TransmitError};
 use netconsole::stack::link_local_ipv6;
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 
@@ -25,7 +24,7 @@ const LINK_PATIENCE: u64 = 4_000_000;
 
 /// The cards that came up, and what to send where.
 pub struct Cards {
-    nics: [Option<PanicNic>; MAX_NICS],
+    nics: [Option<PanicCard>; MAX_NICS],
     plan: Plan,
     /// The plan is the boot's, so that [`memory::POSITIONS`] are those of its targets.
     is_known: bool,
@@ -93,14 +92,9 @@ impl Cards {
         let mut nics = [const { None }; MAX_NICS];
         for ((slot, function), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
             let Some(function) = function else { continue };
-            *slot = PanicNic::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
+            *slot = PanicCard::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
         }
-        for nic in nics.iter_mut().flatten() {
-            let deadline = Deadline::after(LINK_PATIENCE);
-            while !nic.link_is_up() && !deadline.has_come() {
-                core::hint::spin_loop();
-            }
-        }
+        nics.iter_mut().flatten().for_each(wait_for_link);
         Self { nics, plan, is_known: known.is_some() }
     }
 
@@ -117,23 +111,26 @@ impl Cards {
     }
 
     /// Calls `send` with each target and its card; where that one is not up, or `send` says that it has
-    /// failed, with each other card: perhaps the receiver is there too.
-    fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicNic, usize, &TargetPlan) -> bool) {
+    /// failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
+    fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicCard, usize, &TargetPlan) -> bool) {
         let targets = self.plan.targets.iter().enumerate();
         for (number, target) in targets.filter_map(|(number, target)| Some((number, (*target)?))) {
-            let own = self.nics.get_mut(usize::from(target.nic));
-            if let Some(slot @ Some(_)) = own {
-                if slot.as_mut().is_some_and(|nic| send(nic, number, &target)) {
-                    continue;
+            let mut send_by = |slot: &mut Option<PanicCard>, target: &TargetPlan| {
+                let sent = slot.as_mut().is_some_and(|nic| send(nic, number, target));
+                if !sent {
+                    *slot = None;
                 }
-                *slot = None;
+                sent
+            };
+            if self.nics.get_mut(usize::from(target.nic)).is_some_and(|own| send_by(own, &target)) {
+                continue;
             }
             let mut elsewhere = target;
             elsewhere.source.mac = MacAddr([0; 6]);
             elsewhere.destination.mac = MacAddr::BROADCAST;
-            // The broadcast plan has a target for every card anyway.
-            for nic in self.nics.iter_mut().flatten().filter(|_| self.is_known) {
-                send(nic, number, &elsewhere);
+            // The plan to broadcast has a target for every card anyway.
+            for slot in self.nics.iter_mut().filter(|_| self.is_known) {
+                send_by(slot, &elsewhere);
             }
         }
     }
@@ -144,7 +141,7 @@ impl Cards {
     }
 
     /// The cards, each with its place in the plan.
-    pub fn nics(&mut self) -> impl Iterator<Item = (usize, &mut PanicNic)> {
+    pub fn nics(&mut self) -> impl Iterator<Item = (usize, &mut PanicCard)> {
         self.nics.iter_mut().enumerate().filter_map(|(place, nic)| Some((place, nic.as_mut()?)))
     }
 
@@ -168,7 +165,7 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
-fn envelope(nic: &PanicNic, target: &TargetPlan) -> Option<Envelope> {
+fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -187,7 +184,7 @@ struct Place {
 /// Sends one target the records from `begin` on, as many at a time as the card has buffers, and tells
 /// `confirm` up to where it has taken them. A card that fails is reset, and gets again what it may not have
 /// sent; false where that does not help either.
-fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64, confirm: &dyn Fn(u64)) -> bool {
+fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64, confirm: &dyn Fn(u64)) -> bool {
     let Some(envelope) = envelope(nic, target) else { return true };
     // A position beyond the ring's end is damaged as surely as one that fails its check.
     let end = memory::ring().end();
@@ -202,6 +199,7 @@ fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64, confirm: &d
             }
             _ if restarts < TRIES && (0..TRIES).any(|_| nic.restart().is_ok()) => {
                 restarts = restarts.saturating_add(1);
+                wait_for_link(nic);
             }
             _ => return false,
         }
@@ -212,7 +210,7 @@ fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64, confirm: &d
 /// Queues datagrams from `place` on until the card has no room or there are no more, and waits until they
 /// are sent. Returns where to go on; `None` where the card failed.
 fn send_batch(
-    nic: &mut PanicNic,
+    nic: &mut PanicCard,
     target: &TargetPlan,
     envelope: &Envelope,
     mut place: Place,
@@ -256,8 +254,16 @@ fn send_batch(
     has_drained(nic).then_some(place)
 }
 
+/// Waits for the cable, but not for ever.
+fn wait_for_link(nic: &mut PanicCard) {
+    let deadline = Deadline::after(LINK_PATIENCE);
+    while !nic.link_is_up() && !deadline.has_come() {
+        core::hint::spin_loop();
+    }
+}
+
 /// Waits until the card has sent everything, but not for ever.
-fn has_drained(nic: &mut PanicNic) -> bool {
+fn has_drained(nic: &mut PanicCard) -> bool {
     let deadline = Deadline::after(PATIENCE);
     while !nic.is_drained() {
         if deadline.has_come() {
@@ -299,7 +305,7 @@ fn find_cards() -> [Option<u16>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
     pci::for_each_function(&ConfigurationPorts, |function| {
-        if PanicNic::drives(&ConfigurationPorts, function)
+        if Model::of(pci::ids(&ConfigurationPorts, function)).is_some()
             && let Some(slot) = free.next()
         {
             *slot = Some(pack(function));

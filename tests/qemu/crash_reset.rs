@@ -68,8 +68,8 @@ fn triple_fault_in_every_place() {
         let capture = boot(name, &format!("crash=TRIPLE_FAULT{place}")).start().end();
         assert_eq!(capture.status, status::GOOD, "{place}");
         let messages = capture.messages(TARGET);
-        let before = messages.iter().filter(|message| message.text.contains(BEFORE));
-        assert_eq!(before.last().map(|message| message.text.as_str()), Some(last));
+        let mut before = messages.iter().filter(|message| message.text.contains(BEFORE));
+        assert_eq!(before.next_back().map(|message| message.text.as_str()), Some(last));
         // From record 0 on, each once, in one stream with the boot's own.
         let begin = messages.iter().rposition(|message| message.sequence == 0).expect("record 0");
         let sequences = messages[begin..].iter().map(|message| message.sequence);
