@@ -75,6 +75,7 @@ pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
     match crash.place {
         None | Some(CrashPlace::Early) => damage(kernel, kind),
         Some(CrashPlace::Log) => log::info!("crash: this record is cut here: {}", Broken(kind)),
+        Some(CrashPlace::Message) => panic!("this message is cut here: {}", Broken(kind)),
         Some(CrashPlace::Tx) => wait_for(kernel, kind, Armed::Transmit),
         Some(CrashPlace::Rx) => wait_for(kernel, kind, Armed::Receive),
         Some(CrashPlace::Serial) => wait_for(kernel, kind, Armed::Serial),

@@ -8,7 +8,7 @@
 //!
 //! Two functions are not followed, each for a reason:
 //! - `report::write_message` formats the message of a `panic!`, foreign `Display` code. If that panics, the
-//!   path starts anew, with a shorter report.
+//!   path starts anew, with a shorter report (`crash=KIND@message` in tests/qemu/crash.rs).
 //! - `crash::spring` is the crash that `crash=KIND@panic` asks for.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -4,7 +4,7 @@
 use super::clock::{self, Deadline};
 use crate::crash::{self, Armed};
 use crate::memory;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use netconsole::log::{Read, Ring, Timebase};
 use netconsole::netconsole::Format;
 use netconsole::netconsole::format::{self, MAX_DATAGRAM, Style};
@@ -25,6 +25,8 @@ const PORTS: [u16; 4] = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
 
 /// The port and speed in use and its check, for the last words: 0 where there is none.
 static IN_USE: AtomicU64 = AtomicU64::new(0);
+/// Whether the last byte shown ended no line.
+static IS_AMID_LINE: AtomicBool = AtomicBool::new(false);
 
 /// A serial port that shows the log.
 pub struct SerialConsole {
@@ -57,7 +59,7 @@ impl SerialConsole {
         port.init(config).ok()?;
         let in_use = u32::from(base);
         IN_USE.store(u64::from(in_use) | u64::from(!in_use) << 32, Ordering::Relaxed);
-        Some(Self { port, log: Shown::from(0) })
+        Some(Self { port, log: Shown::from(0, false) })
     }
 
     /// Sends what the port takes now. False once everything has gone out.
@@ -81,11 +83,14 @@ struct Shown {
     length: usize,
     /// A carriage return has gone out for the line feed that is next.
     returned: bool,
+    /// A record that is being written will not be finished any more: what there is of it is shown.
+    is_last: bool,
 }
 
 impl Shown {
-    const fn from(sequence: u64) -> Self {
-        Self { sequence, offset: 0, piece: [0; MAX_DATAGRAM], sent: 0, length: 0, returned: false }
+    const fn from(sequence: u64, is_last: bool) -> Self {
+        let piece = [0; MAX_DATAGRAM];
+        Self { sequence, offset: 0, piece, sent: 0, length: 0, returned: false, is_last }
     }
 
     /// Hands bytes to `send` until it does not take one, for one turn. False once everything has gone out.
@@ -102,9 +107,11 @@ impl Shown {
             }
             let Some(&byte) = self.piece.get(self.sent) else { return false };
             let needs_return = byte == b'\n' && !self.returned;
-            if !send(if needs_return { b'\r' } else { byte }) {
+            let byte = if needs_return { b'\r' } else { byte };
+            if !send(byte) {
                 return true;
             }
+            IS_AMID_LINE.store(byte != b'\n', Ordering::Relaxed);
             self.returned = needs_return;
             self.sent = self.sent.saturating_add(usize::from(!needs_return));
         }
@@ -114,7 +121,13 @@ impl Shown {
     /// Formats the next piece of the log; false where there is none.
     fn next_piece(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
         loop {
-            match ring.read(self.sequence) {
+            // All before was shown to its end.
+            memory::SERIAL_POSITION.set(self.sequence);
+            let read = match ring.read(self.sequence) {
+                Read::Unfinished(record) if self.is_last => Read::Record(record),
+                read => read,
+            };
+            match read {
                 Read::Record(record) if filter.passes(record.level()) => {
                     let style = Style::new(Format::Basic, filter.time);
                     let micros = ring.micros(&record, timebase);
@@ -135,7 +148,6 @@ impl Shown {
 
     fn step_to(&mut self, sequence: u64) {
         (self.sequence, self.offset) = (sequence, 0);
-        memory::SERIAL_POSITION.set(sequence);
     }
 }
 
@@ -165,7 +177,7 @@ pub fn last_words() {
         return;
     }
     let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
-    let mut log = Shown::from(position.unwrap_or(0));
+    let mut log = Shown::from(position.unwrap_or(0), true);
     let filter = LogFilter {
         limit: 8,
         ignore_limits: true,
@@ -177,6 +189,10 @@ pub fn last_words() {
     };
     let timebase = clock::published();
     let mut is_stuck = false;
+    if IS_AMID_LINE.load(Ordering::Relaxed) {
+        // The record is shown once more, on a line of its own.
+        let _ = try_send(base, b'\r') && try_send(base, b'\n');
+    }
     while !is_stuck
         && log.show(memory::ring(), &timebase, filter, &mut |byte| {
             let deadline = Deadline::after(PATIENCE);

@@ -94,12 +94,7 @@ impl Cards {
             let Some(function) = function else { continue };
             *slot = PanicCard::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
         }
-        for nic in nics.iter_mut().flatten() {
-            let deadline = Deadline::after(LINK_PATIENCE);
-            while !nic.link_is_up() && !deadline.has_come() {
-                core::hint::spin_loop();
-            }
-        }
+        nics.iter_mut().flatten().for_each(wait_for_link);
         Self { nics, plan, is_known: known.is_some() }
     }
 
@@ -116,23 +111,30 @@ impl Cards {
     }
 
     /// Calls `send` with each target and its card; where that one is not up, or `send` says that it has
+<<<<<<< HEAD
     /// failed, with each other card: perhaps the receiver is there too.
+=======
+    /// failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
+>>>>>>> lastwords
     fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicCard, usize, &TargetPlan) -> bool) {
         let targets = self.plan.targets.iter().enumerate();
         for (number, target) in targets.filter_map(|(number, target)| Some((number, (*target)?))) {
-            let own = self.nics.get_mut(usize::from(target.nic));
-            if let Some(slot @ Some(_)) = own {
-                if slot.as_mut().is_some_and(|nic| send(nic, number, &target)) {
-                    continue;
+            let mut send_by = |slot: &mut Option<PanicCard>, target: &TargetPlan| {
+                let sent = slot.as_mut().is_some_and(|nic| send(nic, number, target));
+                if !sent {
+                    *slot = None;
                 }
-                *slot = None;
+                sent
+            };
+            if self.nics.get_mut(usize::from(target.nic)).is_some_and(|own| send_by(own, &target)) {
+                continue;
             }
             let mut elsewhere = target;
             elsewhere.source.mac = MacAddr([0; 6]);
             elsewhere.destination.mac = MacAddr::BROADCAST;
-            // The broadcast plan has a target for every card anyway.
-            for nic in self.nics.iter_mut().flatten().filter(|_| self.is_known) {
-                send(nic, number, &elsewhere);
+            // The plan to broadcast has a target for every card anyway.
+            for slot in self.nics.iter_mut().filter(|_| self.is_known) {
+                send_by(slot, &elsewhere);
             }
         }
     }
@@ -167,8 +169,12 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
+<<<<<<< HEAD
 /// The headers of frames to the target.
 pub fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
+=======
+fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
+>>>>>>> lastwords
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -202,6 +208,7 @@ fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64, confirm: &
             }
             _ if restarts < TRIES && (0..TRIES).any(|_| nic.restart().is_ok()) => {
                 restarts = restarts.saturating_add(1);
+                wait_for_link(nic);
             }
             _ => return false,
         }
@@ -256,6 +263,17 @@ fn send_batch(
     has_drained(nic).then_some(place)
 }
 
+<<<<<<< HEAD
+=======
+/// Waits for the cable, but not for ever.
+fn wait_for_link(nic: &mut PanicCard) {
+    let deadline = Deadline::after(LINK_PATIENCE);
+    while !nic.link_is_up() && !deadline.has_come() {
+        core::hint::spin_loop();
+    }
+}
+
+>>>>>>> lastwords
 /// Waits until the card has sent everything, but not for ever.
 fn has_drained(nic: &mut PanicCard) -> bool {
     let deadline = Deadline::after(PATIENCE);

@@ -80,6 +80,8 @@ words! {
     CrashPlace {
         /// Inside the logger, a record half-written.
         Log = "log",
+        /// Inside the message of a `panic!`, while that is formatted.
+        Message = "message",
         /// Between a transmit descriptor and the notification.
         Tx = "tx",
         /// While a frame is received.
