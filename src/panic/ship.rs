@@ -111,11 +111,7 @@ impl Cards {
     }
 
     /// Calls `send` with each target and its card; where that one is not up, or `send` says that it has
-<<<<<<< HEAD
-    /// failed, with each other card: perhaps the receiver is there too.
-=======
     /// failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
->>>>>>> lastwords
     fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicCard, usize, &TargetPlan) -> bool) {
         let targets = self.plan.targets.iter().enumerate();
         for (number, target) in targets.filter_map(|(number, target)| Some((number, (*target)?))) {
@@ -169,12 +165,8 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
-<<<<<<< HEAD
 /// The headers of frames to the target.
 pub fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
-=======
-fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
->>>>>>> lastwords
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -263,8 +255,6 @@ fn send_batch(
     has_drained(nic).then_some(place)
 }
 
-<<<<<<< HEAD
-=======
 /// Waits for the cable, but not for ever.
 fn wait_for_link(nic: &mut PanicCard) {
     let deadline = Deadline::after(LINK_PATIENCE);
@@ -273,7 +263,6 @@ fn wait_for_link(nic: &mut PanicCard) {
     }
 }
 
->>>>>>> lastwords
 /// Waits until the card has sent everything, but not for ever.
 fn has_drained(nic: &mut PanicCard) -> bool {
     let deadline = Deadline::after(PATIENCE);
