@@ -224,7 +224,10 @@ impl Ncrx {
             let next = answer.acknowledged.saturating_add(1);
             self.acknowledged = Some(self.acknowledged.map_or(next, |before| before.max(next)));
             self.waiting_since = now;
-            self.emergency = None;
+            if self.emergency.take().is_some() {
+                // It is back, and does not know yet how much it has missed.
+                (self.newest_at, self.announced) = (now, 0);
+            }
             self.under_way = self.under_way.filter(|again| again.reason != Reason::Emergency);
         }
         for number in answer.missing() {
