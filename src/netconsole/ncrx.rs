@@ -137,7 +137,8 @@ pub struct Ncrx {
     announced: u32,
     /// All before this one is acknowledged; `None` before the first acknowledgement.
     acknowledged: Option<u64>,
-    /// Since when something has been unacknowledged, or the last acknowledgement if that was later.
+    /// Since when the oldest record that is not acknowledged has waited for that, or for the next emergency
+    /// transmission.
     waiting_since: u64,
     emergency: Option<Emergency>,
     /// Up to when what was sent again has used up the rate.
@@ -222,10 +223,13 @@ impl Ncrx {
         // What was not sent can't have come; that is also how nothing is acknowledged (2^64 - 1).
         if answer.acknowledged < sent.end {
             let next = answer.acknowledged.saturating_add(1);
-            self.acknowledged = Some(self.acknowledged.map_or(next, |before| before.max(next)));
-            self.waiting_since = now;
+            if self.acknowledged.is_none_or(|before| before < next) {
+                self.acknowledged = Some(next);
+                self.waiting_since = now;
+            }
             if self.emergency.take().is_some() {
                 // It is back, and does not know yet how much it has missed.
+                self.waiting_since = now;
                 (self.newest_at, self.announced) = (now, 0);
             }
             self.under_way = self.under_way.filter(|again| again.reason != Reason::Emergency);
