@@ -110,13 +110,17 @@ impl Cards {
         });
     }
 
-    /// Calls `send` with each target and its card; where that one is not up, or `send` says that it has
-    /// failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
+    /// Calls `send` with each target and its card; where that one or its link is not up, or `send` says that it
+    /// has failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
     fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicCard, usize, &TargetPlan) -> bool) {
         let targets = self.plan.targets.iter().enumerate();
         for (number, target) in targets.filter_map(|(number, target)| Some((number, (*target)?))) {
             let mut send_by = |slot: &mut Option<PanicCard>, target: &TargetPlan| {
-                let sent = slot.as_mut().is_some_and(|nic| send(nic, number, target));
+                let Some(nic) = slot else { return false };
+                if !nic.link_is_up() {
+                    return false;
+                }
+                let sent = send(nic, number, target);
                 if !sent {
                     *slot = None;
                 }
