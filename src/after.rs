@@ -18,6 +18,7 @@ pub fn boot(mut kernel: Kernel) -> ! {
     }
     log::info!("boot: done, {}", ending(after));
     kernel.drain();
+    kernel.await_acknowledgements();
     memory::ring().say_goodbye();
     watchdog::stop();
     match after {

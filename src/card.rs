@@ -9,7 +9,7 @@ use netconsole::nic::pci::DeviceFunction;
 use netconsole::nic::{NetworkCard, Nic, NicError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
-use netconsole::wire::MacAddr;
+use netconsole::wire::{MacAddr, udp};
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
 const LINK_INTERVAL: u64 = 10_000;
@@ -98,10 +98,13 @@ impl Card {
         self.link_is_up
     }
 
-    /// Takes in what has arrived.
-    pub fn poll(&mut self, now: u64) {
+    /// Takes in what has arrived. `input` gets each UDP datagram for its own addresses.
+    pub fn poll(&mut self, now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
         let before = self.stack.ipv4();
-        self.stack.poll(&mut self.nic, now, &mut |_| crash::here(Armed::Receive));
+        self.stack.poll(&mut self.nic, now, &mut |received| {
+            crash::here(Armed::Receive);
+            input(received);
+        });
         let after = self.stack.ipv4();
         if after != before
             && let Some(ipv4) = after

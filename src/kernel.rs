@@ -10,8 +10,9 @@ use crate::machine::serial::SerialConsole;
 use crate::machine::watchdog::Watchdog;
 use crate::{memory, panic};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
-use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
-use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
+use netconsole::netconsole::table::TargetTable;
+use netconsole::netconsole::target::{LogFilter, Shipped, Target};
+use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::pci::{self, PciDevice};
 use netconsole::nic::{Model, NetworkCard, Nic};
 use netconsole::parameters::{Console, Parameters};
@@ -32,7 +33,7 @@ pub struct Kernel {
     pub parameters: &'static Parameters,
     filter: LogFilter,
     cards: [Option<Card>; MAX_NICS],
-    targets: [Option<Target>; MAX_TARGETS],
+    targets: TargetTable,
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
@@ -43,7 +44,15 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel with a serial port at most.
     pub fn new(clock: Clock, parameters: &'static Parameters) -> Self {
-        let limit = if parameters.ignore_loglevel { 8 } else { parameters.loglevel };
+        let filter = LogFilter {
+            limit: parameters.loglevel,
+            ignore_limits: parameters.ignore_loglevel,
+            oops_only: parameters.oops_only,
+            time: parameters.printk_time,
+            host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
+            epoch: None,
+            ncrx: parameters.ncrx,
+        };
         let serial = match parameters.console {
             Console::Null => None,
             Console::Serial(port) => SerialConsole::open(&port),
@@ -52,9 +61,9 @@ impl Kernel {
         Self {
             clock,
             parameters,
-            filter: LogFilter { limit, time: parameters.printk_time, oops_only: parameters.oops_only },
+            filter,
             cards: [const { None }; MAX_NICS],
-            targets: [const { None }; MAX_TARGETS],
+            targets: TargetTable::new(memory::user_data()),
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
@@ -66,11 +75,11 @@ impl Kernel {
     /// them from here on.
     pub fn add_targets(&mut self) {
         let now = self.clock.now();
-        for ((number, config), slot) in (0u8..).zip(self.parameters.targets.as_slice()).zip(&mut self.targets)
-        {
-            let mut target = Target::new(TargetName::of_command_line(number), *config);
-            target.enable(now);
-            *slot = Some(target);
+        for config in self.parameters.targets.as_slice() {
+            // The parameters hold no more than the table does.
+            if let Ok(target) = self.targets.add(*config) {
+                target.enable(now);
+            }
         }
         self.publish();
     }
@@ -132,14 +141,14 @@ impl Kernel {
 
     /// Runs until every target has started or will not soon.
     pub fn start_targets(&mut self) {
-        while self.targets.iter().flatten().any(|target| !target.is_running() && !target.is_given_up()) {
+        while self.targets.iter().any(|target| !target.is_running() && !target.is_given_up()) {
             self.poll();
         }
     }
 
     /// Whether any target has started.
     pub fn has_running_target(&self) -> bool {
-        self.targets.iter().flatten().any(Target::is_running)
+        self.targets.iter().any(Target::is_running)
     }
 
     /// Runs until everything has gone out that can go out now, or for [`DRAIN_PATIENCE`].
@@ -158,6 +167,14 @@ impl Kernel {
             if !busy && !log_waits {
                 return;
             }
+        }
+    }
+
+    /// Runs until the receivers that answer have acknowledged everything, or for [`DRAIN_PATIENCE`].
+    pub fn await_acknowledgements(&mut self) {
+        let deadline = Deadline::after(DRAIN_PATIENCE);
+        while self.targets.iter().any(Target::is_unacknowledged) && !deadline.has_come() {
+            self.poll();
         }
     }
 
@@ -181,12 +198,8 @@ impl Kernel {
             }
         }
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
-        for target in self.targets.iter_mut().flatten() {
-            let card = self
-                .cards
-                .iter_mut()
-                .flatten()
-                .find(|card| target.config.device.is(card.name.as_str(), card.mac()));
+        for target in self.targets.iter_mut() {
+            let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
             let mut interface = card.map(|card| card.interface());
             target.advance(interface.as_mut(), now, carrier_timeout);
         }
@@ -194,7 +207,12 @@ impl Kernel {
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
         for card in self.cards.iter_mut().flatten() {
-            card.poll(now);
+            let (name, mac) = (card.name, card.mac());
+            card.poll(now, &mut |received| {
+                for target in self.targets.iter_mut().filter(|target| target.uses(name, mac)) {
+                    target.hear(received, &self.filter, now);
+                }
+            });
         }
         let showing = self.show();
         shipping || showing
@@ -206,10 +224,13 @@ impl Kernel {
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
-            for target in targets_of(&mut self.targets, card) {
-                let before = target.queued();
-                let shipped = target.ship(ring, self.clock.timebase(), &self.filter, &mut card.nic);
-                progress |= target.queued() != before;
+            let (name, mac) = (card.name, card.mac());
+            let targets = self.targets.iter_mut_with_user_data();
+            for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
+                let before = target.datagrams();
+                let timebase = self.clock.timebase();
+                let shipped = target.ship(ring, timebase, &self.filter, user_data, &mut card.nic, now);
+                progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
                     Shipped::More => busy = true,
@@ -228,8 +249,8 @@ impl Kernel {
                 targets_of(&mut self.targets, card).for_each(Target::was_taken);
             }
         }
-        for (target, position) in self.targets.iter().zip(&memory::POSITIONS) {
-            if let Some(target) = target {
+        for (number, target) in self.targets.numbered() {
+            if let Some(position) = memory::POSITIONS.get(number) {
                 position.set(target.taken());
             }
         }
@@ -246,7 +267,7 @@ impl Kernel {
     /// Whether a target that could ship has more to ship.
     pub fn is_behind(&self) -> bool {
         let end = memory::ring().end();
-        self.targets.iter().flatten().any(|target| target.is_running() && target.queued() < end)
+        self.targets.iter().any(|target| target.is_running() && target.queued() < end)
     }
 
     /// Stops every card behind its driver's back, for provoking that crash: without the right to
@@ -274,8 +295,8 @@ impl Kernel {
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
             *slot = card.as_ref().map(|card| panic::pack(card.function));
         }
-        for (slot, target) in plan.targets.iter_mut().zip(&self.targets) {
-            let Some(target) = target else { continue };
+        for (number, target) in self.targets.numbered() {
+            let Some(slot) = plan.targets.get_mut(number) else { continue };
             *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
         }
         if self.published != Some(plan) {
@@ -297,11 +318,11 @@ fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
 
 /// The targets that use a card.
 fn targets_of<'t>(
-    targets: &'t mut [Option<Target>; MAX_TARGETS],
+    targets: &'t mut TargetTable,
     card: &Card,
 ) -> impl Iterator<Item = &'t mut Target> + use<'t> {
     let (name, mac) = (card.name, card.mac());
-    targets.iter_mut().flatten().filter(move |target| target.config.device.is(name.as_str(), mac))
+    targets.iter_mut().filter(move |target| target.uses(name, mac))
 }
 
 /// Fills a value with a pattern, as a stray pointer would.

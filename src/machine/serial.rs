@@ -178,7 +178,15 @@ pub fn last_words() {
     }
     let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
     let mut log = Shown::from(position.unwrap_or(0), true);
-    let filter = LogFilter { limit: 8, time: true, oops_only: false };
+    let filter = LogFilter {
+        limit: 8,
+        ignore_limits: true,
+        oops_only: false,
+        time: true,
+        host_name: "",
+        epoch: None,
+        ncrx: false,
+    };
     let timebase = clock::published();
     let mut is_stuck = false;
     if IS_AMID_LINE.load(Ordering::Relaxed) {

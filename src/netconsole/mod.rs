@@ -3,11 +3,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod attribute;
 mod config;
 pub mod format;
+pub mod ncrx;
 pub mod parameter;
 pub mod snapshot;
+pub mod table;
 pub mod target;
+pub mod user_data;
 
 pub use config::{DeviceName, DeviceSelector, Format, TargetConfig};
 

@@ -33,6 +33,10 @@ pub struct TargetPlan {
     pub time: bool,
     /// Only the crash report goes out (`netconsole.oops_only`).
     pub only_report: bool,
+    /// Whether the receiver may ask for records again (the ncrx protocol).
+    pub may_ask: bool,
+    /// Whether it has answered by that protocol.
+    pub has_answered: bool,
 }
 
 /// Everything the panic path must know to send.
@@ -150,8 +154,8 @@ fn encode_nic(nic: Option<u16>) -> u64 {
     nic.map_or(u64::MAX, u64::from)
 }
 
-/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report; then from bit 8 format, limit, card; from
-/// bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
+/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
+/// then from bit 8 format, limit, card; from bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
     let is_ipv6 = plan.destination.ip.is_ipv6();
@@ -166,6 +170,8 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(is_ipv6) << 2
         | u64::from(plan.vlan.is_some()) << 3
         | u64::from(plan.only_report) << 4
+        | u64::from(plan.may_ask) << 5
+        | u64::from(plan.has_answered) << 6
         | u64::from(format) << 8
         | u64::from(plan.limit) << 16
         | u64::from(plan.nic) << 24
@@ -213,6 +219,8 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
         limit,
         time: flags & 1 << 1 != 0,
         only_report: flags & 1 << 4 != 0,
+        may_ask: flags & 1 << 5 != 0,
+        has_answered: flags & 1 << 6 != 0,
     })
 }
 
@@ -315,9 +323,10 @@ mod tests {
                 any::<bool>().prop_map(|release| Format::Extended { release }),
             ],
             (nic, limit, time, only_report) in (0u8..4, 0u8..=8, any::<bool>(), any::<bool>()),
+            (may_ask, has_answered) in any::<(bool, bool)>(),
         ) -> TargetPlan {
             TargetPlan {
-                nic, vlan, format, limit, time, only_report,
+                nic, vlan, format, limit, time, only_report, may_ask, has_answered,
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
             }

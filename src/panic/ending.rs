@@ -1,6 +1,8 @@
 //! After the last words: the report once more, then what `panic=` and `after=` say. While the machine
-//! stays it still answers ARP, and a `dmesg` from a target's address by sending the whole ring again.
+//! stays it still answers ARP, sends again what a receiver misses, and at a `dmesg` from a target's address the
+//! whole ring.
 
+use super::ncrx::Conversations;
 use super::ship::{self, Cards};
 use crate::machine::clock::Deadline;
 use crate::machine::{power, serial, watchdog};
@@ -59,15 +61,19 @@ pub fn after_the_last_words(mut cards: Cards) -> ! {
     serial::last_words();
     let policy = Policy::get();
     if !policy.exit {
+        let mut conversations = Conversations::begin(cards.plan());
         for _ in 0..policy.repeat.min(10) {
-            serve(&mut cards, Some(&Deadline::after(1_000_000)));
+            serve(&mut cards, &mut conversations, Some(&Deadline::after(1_000_000)));
             cards.repeat_report();
         }
         // What is left may take as long as it likes.
         watchdog::stop();
         match u64::try_from(policy.seconds) {
-            Ok(0) => serve(&mut cards, None),
-            Ok(seconds) => serve(&mut cards, Some(&Deadline::after(seconds.saturating_mul(1_000_000)))),
+            Ok(0) => serve(&mut cards, &mut conversations, None),
+            Ok(seconds) => {
+                let deadline = Deadline::after(seconds.saturating_mul(1_000_000));
+                serve(&mut cards, &mut conversations, Some(&deadline));
+            }
             Err(_) => {}
         }
     }
@@ -88,7 +94,7 @@ pub fn end() -> ! {
 }
 
 /// Answers on all cards until the deadline.
-fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
+fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<&Deadline>) {
     while !deadline.is_some_and(Deadline::has_come) {
         let mut dmesg_to = None;
         let plan = *cards.plan();
@@ -96,7 +102,8 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
             let mac = nic.mac();
             let mut answer = None;
             nic.receive(&mut |frame| {
-                // A frame longer than this is no question that is answered here.
+                conversations.hear(&plan, place, mac, frame);
+                // A longer frame is no other question that is answered here.
                 let mut copy = [0; 256];
                 let len = frame.len().min(copy.len());
                 for (to, from) in copy.iter_mut().zip(frame) {
@@ -140,6 +147,7 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
             let end = crate::memory::ring().end();
             cards.send(|number, _| if number == wanted { 0 } else { end });
         }
+        conversations.ship(cards);
         core::hint::spin_loop();
     }
 }

@@ -13,6 +13,7 @@
 
 mod ending;
 mod line;
+mod ncrx;
 mod report;
 mod ship;
 

@@ -169,7 +169,8 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
-fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
+/// The headers of frames to the target.
+pub fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -299,6 +300,8 @@ fn broadcast() -> Plan {
             limit: 8,
             time: true,
             only_report: false,
+            may_ask: false,
+            has_answered: false,
         });
     }
     plan
