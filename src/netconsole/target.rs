@@ -146,7 +146,7 @@ pub struct Target {
     /// What the kernel adds to its messages; the message id is the next message's.
     pub(super) system_data: SystemData,
     state: State,
-    /// To stop behind the record under way, until [`settle`](Self::settle)'s caller is through.
+    /// To pause for one turn behind the record under way: see [`settle`](Self::settle).
     settling: bool,
     /// The next record, and where in it the next datagram begins.
     sequence: u64,
@@ -277,7 +277,8 @@ impl Target {
     }
 
     /// Asks for a moment between two records, in which what its messages look like may change; true
-    /// where this is one. Until then it goes on with the record under way and begins no other.
+    /// where this is one. Else it goes on with the record under way, begins no other in that turn, and
+    /// is to be asked again after it.
     pub fn settle(&mut self) -> bool {
         self.settling = self.offset != 0;
         !self.settling
@@ -437,6 +438,7 @@ impl Target {
         }
         for _ in 0..Self::FRAMES_PER_TURN {
             if self.settling && self.offset == 0 {
+                self.settling = false;
                 return Shipped::More;
             }
             let record = match ring.read(self.sequence) {
