@@ -8,17 +8,20 @@
 
 #![forbid(unsafe_code)]
 
+mod editor;
 mod filter;
 mod host;
 mod job;
 mod path;
 mod probe;
 mod session;
+mod terminal;
 mod tree;
 mod words;
 
 pub use host::{Ending, Host, Neighbor, NetworkError, Sent};
 pub use session::{Progress, Session};
+pub use terminal::{Show, Terminal};
 
 #[cfg(test)]
 mod tests;

@@ -17,6 +17,7 @@ mod filter;
 mod ipv4;
 mod link_local;
 mod neighbors;
+mod ping;
 mod receive;
 mod routing;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use device::{Outbox, Port};
 use ipv4::Ipv4;
 use link_local::LinkLocal;
 use neighbors::{Asker, Neighbors};
+use ping::Pong;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::dhcpv4;
 use smoltcp::time::Instant;
@@ -91,6 +93,7 @@ pub struct Stack<'a> {
     ntp_heard: Option<Ipv4Addr>,
     ntp_server: Option<Ipv4Addr>,
     neighbors: Neighbors,
+    pong: Option<Pong>,
     link_is_up: bool,
     router_wait_ends: u64,
     due: u64,
@@ -136,6 +139,7 @@ impl<'a> Stack<'a> {
             ntp_heard: None,
             ntp_server: None,
             neighbors: Neighbors::new(),
+            pong: None,
             link_is_up: true,
             router_wait_ends: now.saturating_add(ROUTER_WAIT),
             due: now,
@@ -204,6 +208,12 @@ impl<'a> Stack<'a> {
             self.due = self.due.min(self.neighbors.due());
         }
         resolution
+    }
+
+    /// Forgets the Ethernet address that a frame for `target` goes to, so that
+    /// [`resolve`](Self::resolve) asks for it anew.
+    pub fn forget(&mut self, target: IpAddr, now: u64) {
+        self.neighbors.forget(self.next_hop(target), now);
     }
 
     /// Tells of the cable. When it comes up, everything that was learnt from the network begins

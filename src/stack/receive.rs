@@ -41,6 +41,9 @@ impl Stack<'_> {
             ether_type::IPV6 => self.hear_ndp(bytes, now),
             _ => {}
         }
+        if frame.destination == self.mac {
+            self.hear_pong(bytes, now);
+        }
         if let Some(datagram) = udp::parse(bytes) {
             if let Some(ntp_server) = dhcp::ntp_server(datagram.payload, self.mac) {
                 self.ntp_heard = ntp_server;

@@ -9,6 +9,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod echo;
 mod envelope;
 pub mod ethernet;
 mod field;
