@@ -1,9 +1,11 @@
 //! `after=`: what follows the boot log.
 
+use crate::crash;
 use crate::kernel::Kernel;
 use crate::machine::power::{self, ExitCode};
 use crate::machine::timer;
 use crate::memory;
+use netconsole::console::Ending;
 use netconsole::parameters::After;
 
 /// Ends or serves as the command line says.
@@ -42,6 +44,26 @@ fn serve(mut kernel: Kernel) -> ! {
     loop {
         if !kernel.poll() {
             timer::sleep();
+        }
+        if let Some(ending) = kernel.take_ending() {
+            on_command(&mut kernel, ending);
+        }
+    }
+}
+
+/// Ends as somebody at a console asked for.
+fn on_command(kernel: &mut Kernel, ending: Ending) -> ! {
+    log::warn!("console: {ending}");
+    kernel.drain();
+    match ending {
+        Ending::Crash(kind) => crash::on_command(kernel, kind),
+        Ending::Reboot => {
+            memory::ring().say_goodbye();
+            power::reboot()
+        }
+        Ending::Poweroff => {
+            memory::ring().say_goodbye();
+            power::poweroff()
         }
     }
 }

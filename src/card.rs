@@ -1,15 +1,17 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
 use crate::machine::clock;
-use core::net::IpAddr;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::target::Interface;
 use netconsole::nic::pci::DeviceFunction;
 use netconsole::nic::virtio::VirtioPciNet;
 use netconsole::nic::{Nic, NicError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
-use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
-use netconsole::wire::MacAddr;
+use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack, Storage};
+use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
 const LINK_INTERVAL: u64 = 10_000;
@@ -30,6 +32,8 @@ pub struct Card {
     link_seen_at: u64,
     /// Since when frames have been waiting for the card to finish one.
     waiting_since: Option<u64>,
+    /// The IPv4 identification of the last datagram that is no target's.
+    identification: u16,
 }
 
 /// What a look at a card's cable found.
@@ -73,6 +77,7 @@ impl Card {
             link_is_up,
             link_seen_at: now,
             waiting_since: None,
+            identification: 0,
         }
     }
 
@@ -97,15 +102,93 @@ impl Card {
         self.link_is_up
     }
 
-    /// Takes in what has arrived.
-    pub fn poll(&mut self, now: u64) {
+    /// Takes in what has arrived; `input` gets the UDP datagrams that are for this machine.
+    pub fn poll(&mut self, now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
         let before = self.stack.ipv4();
-        self.stack.poll(&mut self.nic, now, &mut |_| {});
+        self.stack.poll(&mut self.nic, now, input);
         let after = self.stack.ipv4();
         if after != before
             && let Some(ipv4) = after
         {
             log::info!("{}: IPv4 address {}/{} by {:?}", self.name, ipv4.address, ipv4.prefix, ipv4.origin);
+        }
+    }
+
+    /// Whether an address is on one of the card's own subnets.
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.stack.ipv4().is_some_and(|ipv4| ipv4.contains(address)),
+            IpAddr::V6(_) => self.stack.next_hop(address) == address,
+        }
+    }
+
+    /// What is known of a neighbour, which is asked for anew where `begin`s.
+    pub fn neighbor(&mut self, address: IpAddr, begin: bool, now: u64) -> Result<Neighbor, NetworkError> {
+        // Without an address of its own it asks as RFC 5227's probes do.
+        let source = self.stack.source_for(address, now).unwrap_or(match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => self.stack.ipv6_link_local().into(),
+        });
+        if begin {
+            self.stack.forget(address, now);
+        }
+        let mac = match self.stack.resolve(&mut self.nic, source, address, now) {
+            Resolution::Known(mac) => Some(mac),
+            Resolution::Waiting | Resolution::Unanswered => None,
+        };
+        Ok(Neighbor { interface: self.name, source, mac })
+    }
+
+    /// Sends an echo request, or asks for the address that it goes to.
+    pub fn ping(&mut self, address: IpAddr, sequence: u16, now: u64) -> Result<Sent, NetworkError> {
+        let source = self.stack.source_for(address, now).ok_or(NetworkError::NoSource)?;
+        match self.stack.ping(&mut self.nic, source, address, sequence, now) {
+            (Resolution::Unanswered, _) => Err(NetworkError::Unreachable),
+            (_, true) => Ok(Sent::Now),
+            (_, false) => Ok(Sent::Later),
+        }
+    }
+
+    /// When the answer to an echo request came.
+    pub fn pong(&self, address: IpAddr, sequence: u16) -> Option<u64> {
+        self.stack.pong(address, sequence)
+    }
+
+    /// Sends a datagram of the console's; false where the card has no room now.
+    pub fn send(&mut self, conversation: &Conversation, payload: &[u8]) -> bool {
+        let local = Endpoint { mac: self.nic.mac(), ..conversation.local };
+        let Some(envelope) = Envelope::new(local, conversation.remote, conversation.vlan) else {
+            return true;
+        };
+        self.identification = self.identification.wrapping_add(1);
+        let sent = self.nic.transmit(&mut |frame| {
+            let to = frame.get_mut(envelope.header_len()..).and_then(|rest| rest.get_mut(..payload.len()));
+            let Some(to) = to else { return 0 };
+            to.copy_from_slice(payload);
+            envelope.seal(frame, payload.len(), self.identification).unwrap_or(0)
+        });
+        self.nic.kick();
+        sent.is_ok()
+    }
+
+    /// Writes the card's addresses, a line each.
+    pub fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+        let link = if self.link_is_up { "up" } else { "down" };
+        writeln!(out, "{}: link {link}, mtu {}, ethernet address {}", self.name, self.nic.mtu(), self.mac())?;
+        if let Some(ipv4) = self.stack.ipv4() {
+            write!(out, "    {}/{} {:?}", ipv4.address, ipv4.prefix, ipv4.origin)?;
+            match ipv4.gateway {
+                Some(gateway) => writeln!(out, ", gateway {gateway}")?,
+                None => writeln!(out)?,
+            }
+        }
+        writeln!(out, "    {}/64 LinkLocal", self.stack.ipv6_link_local())?;
+        for (address, prefix) in self.stack.ipv6() {
+            writeln!(out, "    {address}/{prefix}")?;
+        }
+        match self.stack.ipv6_gateway() {
+            Some(gateway) => writeln!(out, "    gateway {gateway}"),
+            None => Ok(()),
         }
     }
 

@@ -89,6 +89,11 @@ pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
     }
 }
 
+/// Crashes because somebody at a console asked for it.
+pub fn on_command(kernel: &mut Kernel, kind: CrashKind) -> ! {
+    damage(kernel, kind)
+}
+
 fn wait_for(kernel: &mut Kernel, kind: CrashKind, place: Armed) {
     arm(kind, place);
     loop {

@@ -2,12 +2,15 @@
 //! and no driver uses interrupts.
 
 use crate::card::{Card, LinkLook};
+use crate::consoles::{Consoles, KernelView, MAX_FUNCTIONS};
 use crate::crash::{self, Armed};
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
+use crate::statistics::Statistics;
 use crate::{memory, panic};
+use netconsole::console::Ending;
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
@@ -30,6 +33,10 @@ pub struct Kernel {
     cards: [Option<Card>; MAX_NICS],
     targets: TargetTable,
     serial: Option<SerialConsole>,
+    consoles: Consoles,
+    statistics: Statistics,
+    /// What was found on the PCI buses, for `lspci`.
+    functions: [Option<PciDevice>; MAX_FUNCTIONS],
     /// What the panic path was told last.
     published: Plan,
 }
@@ -57,6 +64,9 @@ impl Kernel {
             cards: [const { None }; MAX_NICS],
             targets: TargetTable::new(memory::user_data()),
             serial,
+            consoles: Consoles::new(parameters.input),
+            statistics: Statistics::new(),
+            functions: [None; MAX_FUNCTIONS],
             published: Plan::default(),
         }
     }
@@ -81,11 +91,15 @@ impl Kernel {
         let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
         let mut storages = memory::dhcp_storage();
         let mut slots = self.cards.iter_mut();
+        let mut functions = self.functions.iter_mut();
         let now = self.clock.now();
         let mut ports = ConfigurationPorts;
         pci::for_each_function(&ConfigurationPorts, |function| {
             let Some(device) = PciDevice::read(&mut ports, function) else { return };
             log::info!("pci {device}");
+            if let Some(slot) = functions.next() {
+                *slot = Some(device);
+            }
             if !virtio::drives((device.vendor_id, device.device_id)) {
                 return;
             }
@@ -169,11 +183,34 @@ impl Kernel {
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
-        for card in self.cards.iter_mut().flatten() {
-            card.poll(now);
+        for (number, card) in self.cards.iter_mut().enumerate() {
+            let Some(card) = card else { continue };
+            let (name, consoles, targets) = (card.name, &mut self.consoles, &self.targets);
+            card.poll(now, &mut |datagram| consoles.take(targets, (number, name), datagram, now));
         }
+        let commanding = self.command(now);
+        self.statistics.poll(&self.targets, &self.consoles, now);
         let showing = self.show();
-        shipping || showing
+        shipping || commanding || showing
+    }
+
+    /// Goes on with what was typed and what targets sent; true where there is more to do at once.
+    fn command(&mut self, now: u64) -> bool {
+        if let Some(serial) = &mut self.serial {
+            serial.read(&mut self.consoles.terminal, now);
+        }
+        self.consoles.poll(KernelView {
+            clock: &mut self.clock,
+            filter: &mut self.filter,
+            cards: &mut self.cards,
+            targets: &mut self.targets,
+            functions: &self.functions,
+        })
+    }
+
+    /// How the machine is to end, if somebody asked for it.
+    pub fn take_ending(&mut self) -> Option<Ending> {
+        self.consoles.take_ending()
     }
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
@@ -218,7 +255,7 @@ impl Kernel {
     /// Shows on serial what the port takes now; true where there is more.
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
-        serial.poll(memory::ring(), self.clock.timebase(), self.filter)
+        serial.poll(memory::ring(), self.clock.timebase(), self.filter, Some(&mut self.consoles.terminal))
     }
 
     /// Whether a target that could ship has more to ship.

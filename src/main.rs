@@ -6,6 +6,7 @@
 
 mod after;
 mod card;
+mod consoles;
 mod crash;
 mod flood;
 mod kernel;
@@ -13,6 +14,7 @@ mod machine;
 mod memory;
 mod panic;
 mod start;
+mod statistics;
 
 use kernel::Kernel;
 use machine::clock::Clock;

@@ -51,6 +51,16 @@ pub enum Ending {
     Crash(CrashKind),
 }
 
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reboot => f.write_str("rebooting"),
+            Self::Poweroff => f.write_str("powering off"),
+            Self::Crash(kind) => write!(f, "provoking {}", kind.as_str()),
+        }
+    }
+}
+
 /// What is known of a neighbour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Neighbor {

@@ -14,12 +14,14 @@ mod host;
 mod job;
 mod path;
 mod probe;
+mod remote;
 mod session;
 mod terminal;
 mod tree;
 mod words;
 
 pub use host::{Ending, Host, Neighbor, NetworkError, Sent};
+pub use remote::{Conversation, Counters, Remote};
 pub use session::{Progress, Session};
 pub use terminal::{Show, Terminal};
 

@@ -5,7 +5,8 @@ use super::clock::{self, Deadline};
 use crate::crash::{self, Armed};
 use crate::memory;
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::log::{Read, Ring, Timebase};
+use netconsole::console::{Show, Terminal};
+use netconsole::log::{Read, Record, Ring, Timebase};
 use netconsole::netconsole::Format;
 use netconsole::netconsole::format::{self, MAX_DATAGRAM, Style};
 use netconsole::netconsole::target::LogFilter;
@@ -16,6 +17,9 @@ use uart_16550::{BaudRate, Config, Uart16550};
 
 /// Bytes sent in one turn at most, so that a turn stays short: four times a port's FIFO.
 const BYTES_A_TURN: usize = 64;
+/// How often the port is asked for what was typed, in µs: 16 bytes, its FIFO, come in 1400 µs at 115,200
+/// baud.
+const READ_INTERVAL: u64 = 1_000;
 /// How long the last words wait for a port that takes nothing, in µs.
 const PATIENCE: u64 = 100_000;
 
@@ -37,6 +41,8 @@ pub struct SerialConsole {
     length: usize,
     /// A carriage return has gone out for the line feed that is next.
     returned: bool,
+    /// When the port is to be asked for what was typed, in µs since boot.
+    read_at: u64,
 }
 
 impl SerialConsole {
@@ -68,13 +74,47 @@ impl SerialConsole {
     }
 
     const fn at(port: Uart16550<PioBackend>, sequence: u64) -> Self {
-        Self { port, sequence, offset: 0, piece: [0; MAX_DATAGRAM], sent: 0, length: 0, returned: false }
+        Self {
+            port,
+            sequence,
+            offset: 0,
+            piece: [0; MAX_DATAGRAM],
+            sent: 0,
+            length: 0,
+            returned: false,
+            read_at: 0,
+        }
     }
 
-    /// Sends what the port takes now. False once everything has gone out.
-    pub fn poll(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
+    /// Hands what has been typed to the terminal. The port is asked once a millisecond at most: each
+    /// time is an access to the device, and its FIFO holds more than that.
+    pub fn read(&mut self, terminal: &mut Terminal, now: u64) {
+        if now < self.read_at {
+            return;
+        }
+        self.read_at = now.saturating_add(READ_INTERVAL);
         for _ in 0..BYTES_A_TURN {
-            if self.sent == self.length && !self.next_piece(ring, timebase, filter) {
+            if !terminal.has_room() {
+                return;
+            }
+            match self.port.try_receive_byte() {
+                Ok(byte) => terminal.key(byte),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Sends what the port takes now, of the log and of what a terminal there is to show. False once
+    /// everything has gone out.
+    pub fn poll(
+        &mut self,
+        ring: &Ring<'_>,
+        timebase: &Timebase,
+        filter: LogFilter,
+        mut terminal: Option<&mut Terminal>,
+    ) -> bool {
+        for _ in 0..BYTES_A_TURN {
+            if self.sent == self.length && !self.next_piece(ring, timebase, filter, terminal.as_deref_mut()) {
                 return false;
             }
             let Some(&byte) = self.piece.get(self.sent) else { return false };
@@ -89,24 +129,48 @@ impl SerialConsole {
         true
     }
 
-    /// Formats the next piece of the log; false where there is none.
-    fn next_piece(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
+    /// Takes the next piece of what is to be shown; false where there is none.
+    fn next_piece(
+        &mut self,
+        ring: &Ring<'_>,
+        timebase: &Timebase,
+        filter: LogFilter,
+        terminal: Option<&mut Terminal>,
+    ) -> bool {
+        let record = self.next_record(ring, filter);
+        // A record's pieces stay together.
+        if let Some(terminal) = terminal.filter(|_| self.offset == 0) {
+            match terminal.next(record.is_some()) {
+                Show::Output => {
+                    (self.sent, self.length) = (0, terminal.take_output(&mut self.piece));
+                    return true;
+                }
+                Show::Log => {}
+                Show::Nothing => return false,
+            }
+        }
+        let Some(record) = record else { return false };
+        let style = Style::new(Format::Basic, filter.time);
+        let micros = ring.micros(&record, timebase);
+        let piece = format::write_datagram(&style, &record, micros, self.offset, &mut self.piece);
+        (self.sent, self.length) = (0, piece.len);
+        match piece.next {
+            Some(offset) => self.offset = offset,
+            None => self.step_to(record.sequence().saturating_add(1)),
+        }
+        true
+    }
+
+    /// The next record that is to be shown, if it is complete.
+    fn next_record<'r>(&mut self, ring: &'r Ring<'r>, filter: LogFilter) -> Option<Record<'r>> {
         loop {
             match ring.read(self.sequence) {
-                Read::Record(record) if filter.passes(record.level()) => {
-                    let style = Style::new(Format::Basic, filter.time);
-                    let micros = ring.micros(&record, timebase);
-                    let piece = format::write_datagram(&style, &record, micros, self.offset, &mut self.piece);
-                    (self.sent, self.length) = (0, piece.len);
-                    match piece.next {
-                        Some(offset) => self.offset = offset,
-                        None => self.step_to(record.sequence().saturating_add(1)),
-                    }
-                    return true;
+                Read::Record(record) if self.offset != 0 || filter.passes(record.level()) => {
+                    return Some(record);
                 }
                 Read::Record(record) => self.step_to(record.sequence().saturating_add(1)),
                 Read::Lost { resume } => self.step_to(resume.max(self.sequence.saturating_add(1))),
-                Read::Unfinished(_) | Read::End => return false,
+                Read::Unfinished(_) | Read::End => return None,
             }
         }
     }
@@ -135,7 +199,7 @@ pub fn last_words() {
     let mut deadline = Deadline::after(PATIENCE);
     loop {
         let before = (console.sequence, console.offset, console.sent, console.returned);
-        if !console.poll(memory::ring(), &timebase, filter) {
+        if !console.poll(memory::ring(), &timebase, filter, None) {
             return;
         }
         if before != (console.sequence, console.offset, console.sent, console.returned) {

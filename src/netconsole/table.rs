@@ -2,7 +2,8 @@
 
 use super::target::{Target, TargetName};
 use super::user_data::UserData;
-use super::{MAX_TARGETS, TargetConfig};
+use super::{DeviceName, MAX_TARGETS, TargetConfig};
+use crate::wire::{MacAddr, udp};
 use core::fmt;
 
 /// All targets. Each keeps its number from when it is made to when it is removed: positions in the log
@@ -75,6 +76,17 @@ impl TargetTable {
     /// The target of a number.
     pub fn get_mut(&mut self, number: usize) -> Option<&mut Target> {
         self.targets.get_mut(number)?.as_mut()
+    }
+
+    /// Whether a datagram that arrived at the card of this name and address is from a running target's
+    /// address, and to that target's source port. A group's or broadcast's target is nobody's address.
+    pub fn is_from_target(&self, name: DeviceName, mac: MacAddr, datagram: &udp::Received<'_>) -> bool {
+        self.iter().any(|target| {
+            target.uses(name, mac)
+                && target.is_running()
+                && target.config.remote_ip == datagram.source.ip
+                && target.config.local_port == datagram.destination.port
+        })
     }
 
     /// The number of the target of a name.

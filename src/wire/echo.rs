@@ -49,7 +49,8 @@ impl Request {
         let mut message = [0; MESSAGE_LEN];
         field::write(&mut message, 4, self.identifier.to_be_bytes())?;
         field::write(&mut message, 6, self.sequence.to_be_bytes())?;
-        let mut header = |ether_type| ethernet::write_header(frame, destination.0, source.0, vlan, ether_type);
+        let mut header =
+            |ether_type| ethernet::write_header(frame, destination.0, source.0, vlan, ether_type);
         let (message_at, sum) = match (source.1, destination.1) {
             (IpAddr::V4(from), IpAddr::V4(to)) => {
                 message[0] = ICMP_ECHO_REQUEST;
