@@ -9,7 +9,7 @@ use netconsole::console::Ending;
 use netconsole::parameters::After;
 
 /// Ends or serves as the command line says.
-pub fn boot(mut kernel: Kernel) -> ! {
+pub fn boot(kernel: &mut Kernel) -> ! {
     let after = kernel.parameters.after;
     if after == After::Serve {
         serve(kernel)
@@ -39,14 +39,14 @@ fn ending(after: After) -> &'static str {
 }
 
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
-fn serve(mut kernel: Kernel) -> ! {
+fn serve(kernel: &mut Kernel) -> ! {
     timer::start();
     loop {
         if !kernel.poll() {
             timer::sleep();
         }
         if let Some(ending) = kernel.take_ending() {
-            on_command(&mut kernel, ending);
+            on_command(kernel, ending);
         }
     }
 }

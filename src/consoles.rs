@@ -14,7 +14,7 @@ use netconsole::nic::pci::PciDevice;
 use netconsole::wire::udp;
 
 /// How many PCI functions `lspci` knows.
-pub const MAX_FUNCTIONS: usize = 32;
+const MAX_FUNCTIONS: usize = 32;
 
 /// What is typed and what targets send.
 pub struct Consoles {
@@ -25,6 +25,8 @@ pub struct Consoles {
     input: bool,
     /// What was asked for and is to happen.
     ending: Option<Ending>,
+    /// What was found on the PCI buses.
+    functions: [Option<PciDevice>; MAX_FUNCTIONS],
 }
 
 /// What the consoles' commands work on, lent for one turn.
@@ -37,8 +39,6 @@ pub struct KernelView<'k> {
     pub cards: &'k mut [Option<Card>],
     /// The targets.
     pub targets: &'k mut TargetTable,
-    /// What was found on the PCI buses.
-    pub functions: &'k [Option<PciDevice>],
 }
 
 impl Consoles {
@@ -47,7 +47,20 @@ impl Consoles {
         if input {
             log::info!("netconsole: input: commands are taken from the targets' addresses");
         }
-        Self { terminal: Terminal::new(), remote: Remote::new(), input, ending: None }
+        Self {
+            terminal: Terminal::new(),
+            remote: Remote::new(),
+            input,
+            ending: None,
+            functions: [None; MAX_FUNCTIONS],
+        }
+    }
+
+    /// Keeps what was found on the PCI buses, for `lspci`.
+    pub fn found(&mut self, function: PciDevice) {
+        if let Some(slot) = self.functions.iter_mut().find(|slot| slot.is_none()) {
+            *slot = Some(function);
+        }
     }
 
     /// Takes a datagram that arrived at `card`, its number among the cards, at `now` µs.
@@ -77,7 +90,7 @@ impl Consoles {
 
     /// Goes on with the commands under way; true where there is more to do at once.
     pub fn poll(&mut self, mut view: KernelView<'_>) -> bool {
-        let mut host = KernelHost { view: &mut view, ending: &mut self.ending };
+        let mut host = KernelHost { view: &mut view, ending: &mut self.ending, functions: &self.functions };
         let typed = self.terminal.poll(&mut host);
         let mut busy = self.remote.poll(&mut host) | typed;
         if let Some((conversation, payload)) = self.remote.datagram()
@@ -106,6 +119,7 @@ impl Consoles {
 struct KernelHost<'h, 'k> {
     view: &'h mut KernelView<'k>,
     ending: &'h mut Option<Ending>,
+    functions: &'h [Option<PciDevice>],
 }
 
 impl KernelHost<'_, '_> {
@@ -176,7 +190,7 @@ impl Host for KernelHost<'_, '_> {
     }
 
     fn show_pci_function(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
-        match self.view.functions.iter().flatten().nth(number) {
+        match self.functions.iter().flatten().nth(number) {
             None => false,
             Some(function) => writeln!(out, "{function}").is_ok(),
         }

@@ -2,7 +2,7 @@
 //! and no driver uses interrupts.
 
 use crate::card::{Card, LinkLook};
-use crate::consoles::{Consoles, KernelView, MAX_FUNCTIONS};
+use crate::consoles::{Consoles, KernelView};
 use crate::crash::{self, Armed};
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
@@ -33,10 +33,8 @@ pub struct Kernel {
     cards: [Option<Card>; MAX_NICS],
     targets: TargetTable,
     serial: Option<SerialConsole>,
-    consoles: Consoles,
+    consoles: &'static mut Consoles,
     statistics: Statistics,
-    /// What was found on the PCI buses, for `lspci`.
-    functions: [Option<PciDevice>; MAX_FUNCTIONS],
     /// What the panic path was told last.
     published: Plan,
 }
@@ -64,9 +62,8 @@ impl Kernel {
             cards: [const { None }; MAX_NICS],
             targets: TargetTable::new(memory::user_data()),
             serial,
-            consoles: Consoles::new(parameters.input),
+            consoles: memory::consoles(parameters.input),
             statistics: Statistics::new(),
-            functions: [None; MAX_FUNCTIONS],
             published: Plan::default(),
         }
     }
@@ -91,15 +88,12 @@ impl Kernel {
         let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
         let mut storages = memory::dhcp_storage();
         let mut slots = self.cards.iter_mut();
-        let mut functions = self.functions.iter_mut();
         let now = self.clock.now();
         let mut ports = ConfigurationPorts;
         pci::for_each_function(&ConfigurationPorts, |function| {
             let Some(device) = PciDevice::read(&mut ports, function) else { return };
             log::info!("pci {device}");
-            if let Some(slot) = functions.next() {
-                *slot = Some(device);
-            }
+            self.consoles.found(device);
             if !virtio::drives((device.vendor_id, device.device_id)) {
                 return;
             }
@@ -185,11 +179,11 @@ impl Kernel {
         let shipping = self.ship(now);
         for (number, card) in self.cards.iter_mut().enumerate() {
             let Some(card) = card else { continue };
-            let (name, consoles, targets) = (card.name, &mut self.consoles, &self.targets);
+            let (name, consoles, targets) = (card.name, &mut *self.consoles, &self.targets);
             card.poll(now, &mut |datagram| consoles.take(targets, (number, name), datagram, now));
         }
         let commanding = self.command(now);
-        self.statistics.poll(&self.targets, &self.consoles, now);
+        self.statistics.poll(&self.targets, self.consoles, now);
         let showing = self.show();
         shipping || commanding || showing
     }
@@ -204,7 +198,6 @@ impl Kernel {
             filter: &mut self.filter,
             cards: &mut self.cards,
             targets: &mut self.targets,
-            functions: &self.functions,
         })
     }
 
