@@ -7,7 +7,7 @@ use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::target::Interface;
 use netconsole::nic::pci::DeviceFunction;
-use netconsole::nic::{NetworkCard, Nic, NicError};
+use netconsole::nic::{NetworkCard, Nic, NicError, TransmitError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack, Storage};
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
@@ -16,6 +16,9 @@ use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 const LINK_INTERVAL: u64 = 10_000;
 /// A card that has not finished a frame for so long, in µs, is restarted.
 const STUCK_AFTER: u64 = 1_000_000;
+
+/// How long after a restart that failed the next one is tried, in µs.
+const RETRY_INTERVAL: u64 = 1_000_000;
 
 /// A card that was brought up.
 pub struct Card {
@@ -31,6 +34,8 @@ pub struct Card {
     link_seen_at: u64,
     /// Since when frames have been waiting for the card to finish one.
     waiting_since: Option<u64>,
+    /// When a card that could not be restarted is tried again.
+    retry_at: u64,
     /// The IPv4 identification of the last datagram that is no target's.
     identification: u16,
 }
@@ -40,7 +45,7 @@ pub struct Card {
 pub enum LinkLook {
     /// It was up before and is up now: what the card has taken is on the wire.
     StillUp,
-    /// It was pulled: frames under way are gone.
+    /// It was pulled, if only for a moment: frames under way are gone.
     Lost,
     /// It was down before.
     OfNoMatter,
@@ -76,6 +81,7 @@ impl Card {
             link_is_up,
             link_seen_at: now,
             waiting_since: None,
+            retry_at: 0,
             identification: 0,
         }
     }
@@ -148,6 +154,11 @@ impl Card {
         }
     }
 
+    /// The NTP server that DHCP named, if the link is up.
+    pub fn ntp_server(&self) -> Option<Ipv4Addr> {
+        self.stack.ntp_server().filter(|_| self.link_is_up)
+    }
+
     /// When the answer to an echo request came.
     pub fn pong(&self, address: IpAddr, sequence: u16) -> Option<u64> {
         self.stack.pong(address, sequence)
@@ -197,9 +208,20 @@ impl Card {
             return LinkLook::OfNoMatter;
         }
         self.link_seen_at = now;
+        let has_changed = self.nic.link_has_changed();
         let was_up = core::mem::replace(&mut self.link_is_up, self.nic.link_is_up());
+        if !self.link_is_up && self.is_broken() && self.retry_at <= now && self.restart(now).is_ok() {
+            log::info!("{}: restarted", self.name);
+        }
         if was_up == self.link_is_up {
-            return if was_up { LinkLook::StillUp } else { LinkLook::OfNoMatter };
+            return match (was_up, has_changed) {
+                (false, _) => LinkLook::OfNoMatter,
+                (true, false) => LinkLook::StillUp,
+                (true, true) => {
+                    log::warn!("{}: link was down for a moment", self.name);
+                    LinkLook::Lost
+                }
+            };
         }
         self.stack.link_changed(self.link_is_up, now);
         if was_up {
@@ -220,9 +242,15 @@ impl Card {
         now.saturating_sub(*self.waiting_since.get_or_insert(now)) >= STUCK_AFTER
     }
 
-    /// Resets the card after a failure.
-    pub fn restart(&mut self) -> Result<(), NicError> {
+    /// Whether only a restart helps. A card that is broken says so when it is asked for a buffer.
+    fn is_broken(&mut self) -> bool {
+        self.nic.transmit(&mut |_| 0) == Err(TransmitError::Broken)
+    }
+
+    /// Resets the card after a failure. Where that fails too it is tried again later.
+    pub fn restart(&mut self, now: u64) -> Result<(), NicError> {
         self.waiting_since = None;
+        self.retry_at = now.saturating_add(RETRY_INTERVAL);
         self.nic.restart()
     }
 }

@@ -44,15 +44,19 @@ pub struct KernelView<'k> {
 impl Consoles {
     /// Consoles of which nothing has come yet.
     pub fn new(input: bool) -> Self {
-        if input {
-            log::info!("netconsole: input: commands are taken from the targets' addresses");
-        }
         Self {
             terminal: Terminal::new(),
             remote: Remote::new(),
             input,
             ending: None,
             functions: [None; MAX_FUNCTIONS],
+        }
+    }
+
+    /// Says whether targets may send commands.
+    pub fn announce(&self) {
+        if self.input {
+            log::info!("netconsole: input: commands are taken from the targets' addresses");
         }
     }
 

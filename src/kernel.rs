@@ -9,6 +9,7 @@ use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
 use crate::statistics::Statistics;
+use crate::wall_clock::WallClock;
 use crate::{memory, panic};
 use netconsole::console::Ending;
 use netconsole::netconsole::DeviceName;
@@ -35,6 +36,7 @@ pub struct Kernel {
     serial: Option<SerialConsole>,
     consoles: &'static mut Consoles,
     statistics: Statistics,
+    wall_clock: WallClock,
     /// What the panic path was told last.
     published: Plan,
 }
@@ -64,6 +66,7 @@ impl Kernel {
             serial,
             consoles: memory::consoles(parameters.input),
             statistics: Statistics::new(),
+            wall_clock: WallClock::new(),
             published: Plan::default(),
         }
     }
@@ -72,6 +75,8 @@ impl Kernel {
     /// them from here on.
     pub fn add_targets(&mut self) {
         let now = self.clock.now();
+        self.filter.epoch = WallClock::by_rtc(now);
+        self.consoles.announce();
         for config in self.parameters.targets.as_slice() {
             // The parameters hold no more than the table does.
             if let Ok(target) = self.targets.add(*config) {
@@ -179,8 +184,12 @@ impl Kernel {
         for (number, card) in self.cards.iter_mut().enumerate() {
             let Some(card) = card else { continue };
             let (name, consoles, targets) = (card.name, &mut *self.consoles, &self.targets);
-            card.poll(now, &mut |datagram| consoles.take(targets, (number, name), datagram, now));
+            card.poll(now, &mut |datagram| match self.wall_clock.take(datagram, now) {
+                Some(epoch) => self.filter.epoch = Some(epoch),
+                None => consoles.take(targets, (number, name), datagram, now),
+            });
         }
+        self.wall_clock.poll(&mut self.cards, now);
         let commanding = self.command(now);
         self.statistics.poll(&self.targets, self.consoles, now);
         let showing = self.show();
@@ -228,7 +237,7 @@ impl Kernel {
             card.nic.kick();
             if broken || card.is_stuck(now, progress) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
-                if let Err(error) = card.restart() {
+                if let Err(error) = card.restart(now) {
                     log::error!("{}: can't be restarted: {error}", card.name);
                 }
                 targets_of(&mut self.targets, card).for_each(Target::rewind);

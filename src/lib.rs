@@ -14,6 +14,7 @@ pub mod log;
 pub mod netconsole;
 pub mod nic;
 pub mod parameters;
+pub mod rtc;
 pub mod stack;
 pub mod text;
 pub mod wire;
