@@ -1,11 +1,12 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
 use crate::machine::clock;
+use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
-use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::target::Interface;
+use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
 use netconsole::nic::pci::DeviceFunction;
 use netconsole::nic::{NetworkCard, Nic, NicError, TransmitError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
@@ -30,6 +31,7 @@ pub struct Card {
     pub nic: NetworkCard,
     stack: Stack<'static>,
     ipv4_may_come: bool,
+    vlans: [Option<&'static mut Vlan>; MAX_VLANS],
     link_is_up: bool,
     link_seen_at: u64,
     /// Since when frames have been waiting for the card to finish one.
@@ -78,6 +80,7 @@ impl Card {
             nic,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,
+            vlans: [const { None }; MAX_VLANS],
             link_is_up,
             link_seen_at: now,
             waiting_since: None,
@@ -91,15 +94,67 @@ impl Card {
         self.nic.mac()
     }
 
-    /// The card as a target sees it.
-    pub fn interface(&mut self) -> Interface<'_, 'static> {
-        Interface {
-            name: self.name.as_str(),
-            nic: &mut self.nic,
-            stack: &mut self.stack,
-            link_is_up: self.link_is_up,
-            ipv4_may_come: self.ipv4_may_come,
+    /// The card, or its VLAN, as a target with this device sees it.
+    pub fn interface(&mut self, device: &DeviceSelector) -> Option<Interface<'_, 'static>> {
+        let link_is_up = self.link_is_up;
+        if device.is(self.name.as_str(), self.nic.mac()) {
+            return Some(Interface {
+                name: self.name.as_str(),
+                nic: &mut self.nic,
+                stack: &mut self.stack,
+                link_is_up,
+                ipv4_may_come: self.ipv4_may_come,
+            });
         }
+        let (_, id) = device.vlan()?;
+        let vlan = self.vlans.iter_mut().flatten().find(|vlan| vlan.id == id)?;
+        let Vlan { name, stack, ipv4_may_come, .. } = &mut **vlan;
+        Some(Interface {
+            name: name.as_str(),
+            nic: &mut self.nic,
+            stack,
+            link_is_up,
+            ipv4_may_come: *ipv4_may_come,
+        })
+    }
+
+    /// Whether there is an interface in the VLAN.
+    pub fn has_vlan(&self, id: u16) -> bool {
+        self.vlans.iter().flatten().any(|vlan| vlan.id == id)
+    }
+
+    /// Adds an interface in the VLAN that `target` names, at `now` µs.
+    pub fn add_vlan(
+        &mut self,
+        id: u16,
+        target: &TargetConfig,
+        memory: &'static mut VlanMemory,
+        parameters: &'static Parameters,
+        now: u64,
+    ) {
+        let DeviceSelector::Name(name) = target.device else { return };
+        let Some(slot) = self.vlans.iter_mut().find(|slot| slot.is_none()) else { return };
+        let mut addressing = addressing(parameters, name, self.nic.mac());
+        if let Some(IpAddr::V4(address)) = target.local_ip
+            && !matches!(addressing.ipv4, Ipv4Method::Static { .. })
+        {
+            addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway: None };
+        }
+        let hostname = parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
+        let storage = memory.storage.write(Storage::new(hostname));
+        let seed = clock::ticks() ^ u64::from(id);
+        let (mac, mtu) = (self.nic.mac(), self.nic.mtu());
+        let mut stack = Stack::new(storage, mac, mtu, Some(id), &addressing, seed, now);
+        stack.link_changed(self.link_is_up, now);
+        let ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
+        *slot = Some(memory.vlan.write(Vlan { name, id, stack, ipv4_may_come }));
+        log::info!("{name}: VLAN {id} on {}", self.name);
+    }
+
+    /// All stacks, each with its interface's name.
+    fn stacks_mut(&mut self) -> impl Iterator<Item = (DeviceName, &mut Stack<'static>)> {
+        let vlans = self.vlans.iter_mut().flatten().map(|vlan| (vlan.name, &mut vlan.stack));
+        core::iter::once((self.name, &mut self.stack)).chain(vlans)
     }
 
     /// Whether the cable was connected when last looked at.
@@ -109,13 +164,22 @@ impl Card {
 
     /// Takes in what has arrived; `input` gets the UDP datagrams that are for this machine.
     pub fn poll(&mut self, now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
-        let before = self.stack.ipv4();
-        self.stack.poll(&mut self.nic, now, input);
-        let after = self.stack.ipv4();
-        if after != before
-            && let Some(ipv4) = after
-        {
-            log::info!("{}: IPv4 address {}/{} by {:?}", self.name, ipv4.address, ipv4.prefix, ipv4.origin);
+        let mut before = [None; 1 + MAX_VLANS];
+        for (before, (_, stack)) in before.iter_mut().zip(self.stacks_mut()) {
+            *before = stack.ipv4();
+        }
+        let mut stacks = [const { None }; 1 + MAX_VLANS];
+        let vlans = self.vlans.iter_mut().flatten().map(|vlan| &mut vlan.stack);
+        for (slot, stack) in stacks.iter_mut().zip(core::iter::once(&mut self.stack).chain(vlans)) {
+            *slot = Some(stack);
+        }
+        Stack::poll_shared(&mut stacks, &mut self.nic, now, input);
+        for (before, (name, stack)) in before.iter().zip(self.stacks_mut()) {
+            if let Some(ipv4) = stack.ipv4()
+                && stack.ipv4() != *before
+            {
+                log::info!("{name}: IPv4 address {}/{} by {:?}", ipv4.address, ipv4.prefix, ipv4.origin);
+            }
         }
     }
 
@@ -181,25 +245,21 @@ impl Card {
         sent.is_ok()
     }
 
-    /// Writes the card's addresses, a line each.
-    pub fn show(&self, out: &mut dyn fmt::Write) -> fmt::Result {
+    /// How many interfaces it has: itself and its VLANs.
+    pub fn interfaces(&self) -> usize {
+        self.vlans.iter().flatten().count().saturating_add(1)
+    }
+
+    /// Writes the addresses of an interface, a line each; 0 is the card itself.
+    pub fn show(&self, number: usize, out: &mut dyn fmt::Write) -> fmt::Result {
+        let vlan = number.checked_sub(1).and_then(|vlan| self.vlans.iter().flatten().nth(vlan));
+        if let Some(vlan) = vlan {
+            writeln!(out, "{}: VLAN {} on {}", vlan.name, vlan.id, self.name)?;
+            return show_addresses(&vlan.stack, out);
+        }
         let link = if self.link_is_up { "up" } else { "down" };
         writeln!(out, "{}: link {link}, mtu {}, ethernet address {}", self.name, self.nic.mtu(), self.mac())?;
-        if let Some(ipv4) = self.stack.ipv4() {
-            write!(out, "    {}/{} {:?}", ipv4.address, ipv4.prefix, ipv4.origin)?;
-            match ipv4.gateway {
-                Some(gateway) => writeln!(out, ", gateway {gateway}")?,
-                None => writeln!(out)?,
-            }
-        }
-        writeln!(out, "    {}/64 LinkLocal", self.stack.ipv6_link_local())?;
-        for (address, prefix) in self.stack.ipv6() {
-            writeln!(out, "    {address}/{prefix}")?;
-        }
-        match self.stack.ipv6_gateway() {
-            Some(gateway) => writeln!(out, "    gateway {gateway}"),
-            None => Ok(()),
-        }
+        show_addresses(&self.stack, out)
     }
 
     /// Asks the card about its cable where it is time to, and logs and passes on a change.
@@ -223,7 +283,8 @@ impl Card {
                 }
             };
         }
-        self.stack.link_changed(self.link_is_up, now);
+        let link_is_up = self.link_is_up;
+        self.stacks_mut().for_each(|(_, stack)| stack.link_changed(link_is_up, now));
         if was_up {
             log::warn!("{}: link is down", self.name);
             return LinkLook::Lost;
@@ -289,4 +350,22 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addres
         }
     }
     addressing
+}
+
+fn show_addresses(stack: &Stack<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+    if let Some(ipv4) = stack.ipv4() {
+        write!(out, "    {}/{} {:?}", ipv4.address, ipv4.prefix, ipv4.origin)?;
+        match ipv4.gateway {
+            Some(gateway) => writeln!(out, ", gateway {gateway}")?,
+            None => writeln!(out)?,
+        }
+    }
+    writeln!(out, "    {}/64 LinkLocal", stack.ipv6_link_local())?;
+    for (address, prefix) in stack.ipv6() {
+        writeln!(out, "    {address}/{prefix}")?;
+    }
+    match stack.ipv6_gateway() {
+        Some(gateway) => writeln!(out, "    gateway {gateway}"),
+        None => Ok(()),
+    }
 }

@@ -187,10 +187,14 @@ impl Host for KernelHost<'_, '_> {
     }
 
     fn show_interface(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
-        match self.view.cards.iter().flatten().nth(number) {
-            None => false,
-            Some(card) => card.show(out).is_ok(),
+        let mut rest = number;
+        for card in self.view.cards.iter().flatten() {
+            match rest.checked_sub(card.interfaces()) {
+                Some(further) => rest = further,
+                None => return card.show(rest, out).is_ok(),
+            }
         }
+        false
     }
 
     fn show_pci_function(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {

@@ -9,6 +9,7 @@ use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
 use crate::statistics::Statistics;
+use crate::vlan::VlanMemory;
 use crate::wall_clock::WallClock;
 use crate::{memory, panic};
 use netconsole::console::Ending;
@@ -37,6 +38,8 @@ pub struct Kernel {
     consoles: &'static mut Consoles,
     statistics: Statistics,
     wall_clock: WallClock,
+    /// Memory for VLANs that are not there yet.
+    vlans: core::slice::IterMut<'static, VlanMemory>,
     /// What the panic path was told last.
     published: Plan,
 }
@@ -67,6 +70,7 @@ impl Kernel {
             consoles: memory::consoles(parameters.input),
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
+            vlans: memory::vlans(),
             published: Plan::default(),
         }
     }
@@ -175,7 +179,16 @@ impl Kernel {
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
         for target in self.targets.iter_mut() {
             let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
-            let mut interface = card.map(|card| card.interface());
+            let vlan = target.config.device.vlan().filter(|_| target.is_enabled());
+            let mut interface = card.and_then(|card| {
+                if let Some((_, id)) = vlan
+                    && !card.has_vlan(id)
+                    && let Some(memory) = self.vlans.next()
+                {
+                    card.add_vlan(id, &target.config, memory, self.parameters, now);
+                }
+                card.interface(&target.config.device)
+            });
             target.advance(interface.as_mut(), now, carrier_timeout);
         }
         self.publish();

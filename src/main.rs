@@ -15,6 +15,7 @@ mod memory;
 mod panic;
 mod start;
 mod statistics;
+mod vlan;
 mod wall_clock;
 
 use kernel::Kernel;

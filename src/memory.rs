@@ -4,6 +4,7 @@
 use crate::consoles::Consoles;
 use crate::kernel::Kernel;
 use crate::machine::{clock, paging, stacks};
+use crate::vlan::{MAX_VLANS, VlanMemory};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
@@ -104,6 +105,14 @@ static mut USER_DATA: UserData = UserData::new();
 pub fn user_data() -> &'static mut UserData {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
     unsafe { (&raw mut USER_DATA).as_mut_unchecked() }
+}
+
+static mut VLANS: [VlanMemory; MAX_VLANS] = [const { VlanMemory::new() }; MAX_VLANS];
+
+/// The memory of the VLANs' interfaces. To be called once.
+pub fn vlans() -> core::slice::IterMut<'static, VlanMemory> {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut VLANS).as_mut_unchecked() }.iter_mut()
 }
 
 static mut KERNEL: MaybeUninit<Kernel> = MaybeUninit::uninit();

@@ -6,7 +6,8 @@
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
 //! but in [`Position`]s, each kept twice.
 
-use super::{Format, MAX_TARGETS};
+use super::format::SystemData;
+use super::{CPU, Format, MAX_TARGETS};
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -31,6 +32,10 @@ pub struct TargetPlan {
     pub limit: u8,
     /// Whether the basic format shows the time.
     pub time: bool,
+    /// Only what is logged in a panic goes out.
+    pub oops_only: bool,
+    /// What the kernel adds to extended messages; never a message id, which nobody counts in a panic.
+    pub system_data: SystemData,
 }
 
 /// Everything the panic path must know to send.
@@ -148,7 +153,7 @@ fn encode_nic(nic: Option<u16>) -> u64 {
     nic.map_or(u64::MAX, u64::from)
 }
 
-/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN; then from bit 8 format, limit, card; from
+/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 oops only, 5 to 7 system data; then from bit 8 format, limit, card; from
 /// bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
@@ -163,6 +168,10 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(plan.time) << 1
         | u64::from(is_ipv6) << 2
         | u64::from(plan.vlan.is_some()) << 3
+        | u64::from(plan.oops_only) << 4
+        | u64::from(plan.system_data.cpu.is_some()) << 5
+        | u64::from(plan.system_data.task_name) << 6
+        | u64::from(plan.system_data.release) << 7
         | u64::from(format) << 8
         | u64::from(plan.limit) << 16
         | u64::from(plan.nic) << 24
@@ -209,6 +218,13 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
         },
         limit,
         time: flags & 1 << 1 != 0,
+        oops_only: flags & 1 << 4 != 0,
+        system_data: SystemData {
+            cpu: (flags & 1 << 5 != 0).then_some(CPU),
+            task_name: flags & 1 << 6 != 0,
+            release: flags & 1 << 7 != 0,
+            message_id: None,
+        },
     })
 }
 
@@ -304,10 +320,12 @@ mod tests {
                 Just(Format::Syslog),
                 any::<bool>().prop_map(|release| Format::Extended { release }),
             ],
-            (nic, limit, time) in (0u8..4, 0u8..=8, any::<bool>()),
+            (nic, limit, time, oops_only) in (0u8..4, 0u8..=8, any::<bool>(), any::<bool>()),
+            (cpu, task_name, release) in any::<(bool, bool, bool)>(),
         ) -> TargetPlan {
             TargetPlan {
-                nic, vlan, format, limit, time,
+                nic, vlan, format, limit, time, oops_only,
+                system_data: SystemData { cpu: cpu.then_some(CPU), task_name, release, message_id: None },
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
             }

@@ -83,6 +83,7 @@ impl TargetTable {
     pub fn is_from_target(&self, name: DeviceName, mac: MacAddr, datagram: &udp::Received<'_>) -> bool {
         self.iter().any(|target| {
             target.uses(name, mac)
+                && target.vlan() == datagram.vlan
                 && target.is_running()
                 && target.config.remote_ip == datagram.source.ip
                 && target.config.local_port == datagram.destination.port

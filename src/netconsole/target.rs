@@ -243,9 +243,15 @@ impl Target {
         self.name.as_str()
     }
 
-    /// Whether it sends by the card of this name and address.
+    /// Whether it sends by the card of this name and address, in a VLAN or not.
     pub fn uses(&self, name: DeviceName, mac: MacAddr) -> bool {
         self.config.device.is(name.as_str(), mac)
+            || self.config.device.vlan().is_some_and(|(card, _)| card == name)
+    }
+
+    /// The VLAN that it sends in, if any.
+    pub fn vlan(&self) -> Option<u16> {
+        self.config.device.vlan().map(|(_, vlan)| vlan)
     }
 
     /// What it has sent and lost.
@@ -395,7 +401,7 @@ impl Target {
         };
         let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
         let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
-        let envelope = Envelope::new(source, destination, None).ok_or(Need::SourceAddress)?;
+        let envelope = Envelope::new(source, destination, self.vlan()).ok_or(Need::SourceAddress)?;
         Ok(Route { envelope, source, destination, unanswered: resolution == Resolution::Unanswered })
     }
 
@@ -562,10 +568,12 @@ impl Target {
             nic,
             source,
             destination,
-            vlan: None,
+            vlan: self.vlan(),
             format: config.format,
             limit: filter.limit_for(self.loglevel),
             time: filter.time,
+            oops_only: filter.oops_only,
+            system_data: SystemData { message_id: None, ..self.system_data },
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use core::net::Ipv4Addr;
 use netconsole::log::{Level, Read};
-use netconsole::netconsole::format::{self, Style};
+use netconsole::netconsole::format::{self, Style, SystemData};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, TargetConfig};
 use netconsole::nic::pci::{self, DeviceFunction};
@@ -71,6 +71,7 @@ impl Cards {
         for (number, target) in self.plan.targets.iter().enumerate() {
             let Some(target) = target else { continue };
             let begin = from(number, target);
+            let begin = if target.oops_only { begin.max(report_begins()) } else { begin };
             let Some(nic) = self.nics.get_mut(usize::from(target.nic)).and_then(Option::as_mut) else {
                 continue;
             };
@@ -106,7 +107,8 @@ fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64) -> u64 {
     let Some(envelope) = Envelope::new(source, target.destination, target.vlan) else { return begin };
     let ring = memory::ring();
     let timebase = clock::published();
-    let style = Style::new(target.format, target.time);
+    let mut style = Style::new(target.format, target.time);
+    style.system_data = target.system_data;
     // A position beyond the ring's end is damaged as surely as one that fails its check.
     let (mut sequence, mut offset) = (if begin > ring.end() { 0 } else { begin }, 0);
     let mut identification = 0u16;
@@ -183,6 +185,8 @@ fn broadcast() -> Plan {
             format: Format::Basic,
             limit: 8,
             time: true,
+            oops_only: false,
+            system_data: SystemData::NONE,
         });
     }
     plan

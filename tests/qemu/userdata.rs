@@ -64,12 +64,14 @@ fn items_end_each_message() {
 #[test]
 fn long_items_go_in_fragments_and_can_change_meanwhile() {
     let mut machine = boot("long-items");
-    for number in 0..20 {
+    for number in 0..40 {
         assert_eq!(machine.command(&format!("mkdir key{number}")), "");
-        assert_eq!(machine.command(&format!("echo {} > key{number}/value", "v".repeat(150))), "");
-        log(&mut machine, &format!("eth{number}a"));
+        assert_eq!(machine.command(&format!("echo {} > key{number}/value", "v".repeat(40))), "");
+        if number % 5 == 4 {
+            log(&mut machine, &format!("eth{number}a"));
+        }
     }
     // The harness refuses fragments that don't fit together.
     let messages = machine.stop().messages(TARGET);
-    assert!(messages.iter().any(|message| message.fragments >= 4));
+    assert!(messages.iter().any(|message| message.fragments >= 3));
 }
