@@ -97,9 +97,10 @@ impl Kernel {
         let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
         let mut storages = memory::dhcp_storage();
         let mut slots = self.cards.iter_mut();
-        let now = self.clock.now();
         let mut ports = ConfigurationPorts;
         pci::for_each_function(&ConfigurationPorts, |function| {
+            // Each look lets the clock learn how fast it is, before the first record is shown.
+            let now = self.clock.now();
             let Some(device) = PciDevice::read(&mut ports, function) else { return };
             log::info!("pci {device}");
             self.consoles.found(device);
