@@ -21,5 +21,7 @@ mod nics;
 mod parameters;
 mod ping;
 mod runtime_targets;
+mod syslog;
 mod targets;
 mod userdata;
+mod vlan;
