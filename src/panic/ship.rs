@@ -7,7 +7,7 @@ use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
-use netconsole::netconsole::format::{self, Style};
+use netconsole::netconsole::format::{self, Style, SystemData};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci::{self, DeviceFunction};
@@ -222,7 +222,8 @@ fn send_batch(
 ) -> Option<Place> {
     let ring = memory::ring();
     let timebase = clock::published();
-    let style = Style::new(target.format, target.time);
+    let mut style = Style::new(target.format, target.time);
+    style.system_data = target.system_data;
     loop {
         let next_record = Place { sequence: place.sequence.saturating_add(1), offset: 0 };
         let record = match ring.read(place.sequence) {
@@ -302,6 +303,7 @@ fn broadcast() -> Plan {
             only_report: false,
             may_ask: false,
             has_answered: false,
+            system_data: SystemData::NONE,
         });
     }
     plan
