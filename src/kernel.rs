@@ -2,13 +2,18 @@
 //! and no driver uses interrupts.
 
 use crate::card::{Card, LinkLook};
+use crate::consoles::{Consoles, KernelView};
 use crate::crash::{self, Armed};
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
 use crate::machine::watchdog::Watchdog;
+use crate::statistics::Statistics;
+use crate::vlan::VlanMemory;
+use crate::wall_clock::WallClock;
 use crate::{memory, panic};
+use netconsole::console::Ending;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
@@ -37,6 +42,11 @@ pub struct Kernel {
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
+    consoles: &'static mut Consoles,
+    statistics: Statistics,
+    wall_clock: WallClock,
+    /// Memory for VLANs that are not there yet.
+    vlans: core::slice::IterMut<'static, VlanMemory>,
     /// What the panic path was told last, if anything.
     published: Option<Plan>,
 }
@@ -67,6 +77,10 @@ impl Kernel {
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
+            consoles: memory::consoles(parameters.input),
+            statistics: Statistics::new(),
+            wall_clock: WallClock::new(),
+            vlans: memory::vlans(),
             published: None,
         }
     }
@@ -75,6 +89,8 @@ impl Kernel {
     /// them from here on.
     pub fn add_targets(&mut self) {
         let now = self.clock.now();
+        self.filter.epoch = WallClock::by_rtc(now);
+        self.consoles.announce();
         for config in self.parameters.targets.as_slice() {
             // The parameters hold no more than the table does.
             if let Ok(target) = self.targets.add(*config) {
@@ -104,11 +120,13 @@ impl Kernel {
         let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
         let mut storages = memory::dhcp_storage();
         let mut slots = self.cards.iter_mut();
-        let now = self.clock.now();
         let mut ports = ConfigurationPorts;
         pci::for_each_function(&ConfigurationPorts, |function| {
+            // Each look lets the clock learn how fast it is, before the first record is shown.
+            let now = self.clock.now();
             let Some(device) = PciDevice::read(&mut ports, function) else { return };
             log::info!("pci {device}");
+            self.consoles.found(device);
             let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
             for (address, length) in device.memory_ranges() {
                 if let Err(error) = address_space.map_device(address, length) {
@@ -199,22 +217,56 @@ impl Kernel {
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
         for target in self.targets.iter_mut() {
             let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
-            let mut interface = card.map(|card| card.interface());
+            let vlan = target.config.device.vlan().filter(|_| target.is_enabled());
+            let mut interface = card.and_then(|card| {
+                if let Some((_, id)) = vlan
+                    && !card.has_vlan(id)
+                    && let Some(memory) = self.vlans.next()
+                {
+                    card.add_vlan(id, &target.config, memory, self.parameters, now);
+                }
+                card.interface(&target.config.device)
+            });
             target.advance(interface.as_mut(), now, carrier_timeout);
         }
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
-        for card in self.cards.iter_mut().flatten() {
-            let (name, mac) = (card.name, card.mac());
-            card.poll(now, &mut |received| {
-                for target in self.targets.iter_mut().filter(|target| target.uses(name, mac)) {
-                    target.hear(received, &self.filter, now);
+        for (number, card) in self.cards.iter_mut().enumerate() {
+            let Some(card) = card else { continue };
+            let (name, consoles, targets) = (card.name, &mut *self.consoles, &mut self.targets);
+            card.poll(now, &mut |datagram| {
+                if let Some(epoch) = self.wall_clock.take(datagram, now) {
+                    self.filter.epoch = Some(epoch);
+                    return;
                 }
+                targets.hear(name, datagram, &self.filter, now);
+                consoles.take(targets, (number, name), datagram, now);
             });
         }
+        self.wall_clock.poll(&mut self.cards, now);
+        let commanding = self.command(now);
+        self.statistics.poll(&self.targets, self.consoles, now);
         let showing = self.show();
-        shipping || showing
+        shipping || commanding || showing
+    }
+
+    /// Goes on with what was typed and what targets sent; true where there is more to do at once.
+    fn command(&mut self, now: u64) -> bool {
+        if let Some(serial) = &mut self.serial {
+            serial.read(&mut self.consoles.terminal, now);
+        }
+        self.consoles.poll(KernelView {
+            clock: &mut self.clock,
+            filter: &mut self.filter,
+            cards: &mut self.cards,
+            targets: &mut self.targets,
+        })
+    }
+
+    /// How the machine is to end, if somebody asked for it.
+    pub fn take_ending(&mut self) -> Option<Ending> {
+        self.consoles.take_ending()
     }
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
@@ -240,7 +292,7 @@ impl Kernel {
             card.nic.kick();
             if broken || card.is_stuck(now, progress) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
-                if let Err(error) = card.restart() {
+                if let Err(error) = card.restart(now) {
                     log::error!("{}: can't be restarted: {error}", card.name);
                 }
                 targets_of(&mut self.targets, card).for_each(Target::rewind);
@@ -260,7 +312,7 @@ impl Kernel {
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
         let filter = LogFilter { oops_only: false, ..self.filter };
-        serial.poll(memory::ring(), self.clock.timebase(), filter)
+        serial.poll(memory::ring(), self.clock.timebase(), filter, &mut self.consoles.terminal)
     }
 
     /// Whether a target that could ship has more to ship.

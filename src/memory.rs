@@ -1,7 +1,10 @@
 //! Everything static that is large, in one place: the log ring and the cards' queues and buffers.
 //! There is no heap.
 
+use crate::consoles::Consoles;
+use crate::kernel::Kernel;
 use crate::machine::{clock, paging, stacks};
+use crate::vlan::{MAX_VLANS, VlanMemory};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
@@ -103,6 +106,31 @@ static mut USER_DATA: UserData = UserData::new();
 pub fn user_data() -> &'static mut UserData {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
     unsafe { (&raw mut USER_DATA).as_mut_unchecked() }
+}
+
+static mut VLANS: [VlanMemory; MAX_VLANS] = [const { VlanMemory::new() }; MAX_VLANS];
+
+/// The memory of the VLANs' interfaces. To be called once.
+pub fn vlans() -> core::slice::IterMut<'static, VlanMemory> {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut VLANS).as_mut_unchecked() }.iter_mut()
+}
+
+static mut KERNEL: MaybeUninit<Kernel> = MaybeUninit::uninit();
+
+/// Where the kernel lies while it runs: it is larger than a stack should carry. To be called once.
+pub fn kernel() -> &'static mut MaybeUninit<Kernel> {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut KERNEL).as_mut_unchecked() }
+}
+
+static mut CONSOLES: MaybeUninit<Consoles> = MaybeUninit::uninit();
+
+/// The consoles, with nothing typed yet. To be called once.
+#[inline(never)]
+pub fn consoles(input: bool) -> &'static mut Consoles {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut CONSOLES).as_mut_unchecked() }.write(Consoles::new(input))
 }
 
 static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =

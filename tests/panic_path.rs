@@ -11,6 +11,7 @@
 //!   path starts anew, with a shorter report (`crash=KIND@message` in tests/qemu/crash.rs).
 //! - `crash::spring` is the crash that `crash=KIND@panic` asks for.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -170,8 +171,8 @@ fn the_panic_path_cannot_panic() {
                 }
                 way.reverse();
                 faults.push(way.join(" -> "));
-            } else if !came_from.contains_key(&callee) {
-                came_from.insert(callee, Some(address));
+            } else if let Entry::Vacant(new) = came_from.entry(callee) {
+                new.insert(Some(address));
                 waiting.push_back(callee);
             }
         }

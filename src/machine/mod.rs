@@ -9,6 +9,7 @@ pub mod paging;
 pub mod pci;
 pub mod physical;
 pub mod power;
+pub mod rtc;
 pub mod serial;
 pub mod stacks;
 pub mod timer;

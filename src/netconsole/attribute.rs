@@ -4,7 +4,7 @@
 use super::format::SystemData;
 use super::parameter::{self, Expected};
 use super::target::Target;
-use super::{DeviceName, DeviceSelector, Format, TargetConfig};
+use super::{CPU, DeviceName, DeviceSelector, Format, TargetConfig};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -273,8 +273,6 @@ impl SystemSwitch {
 
     /// The first message's ` msgid`, as on Linux.
     const FIRST_MESSAGE_ID: u32 = 1;
-    /// The CPU that everything runs on.
-    const CPU: u32 = 0;
 
     /// The file's name.
     pub const fn name(self) -> &'static str {
@@ -304,7 +302,7 @@ impl SystemSwitch {
         let data = &mut target.system_data;
         if on != self.is_on(data) {
             match self {
-                Self::Cpu => data.cpu = on.then_some(Self::CPU),
+                Self::Cpu => data.cpu = on.then_some(CPU),
                 Self::TaskName => data.task_name = on,
                 Self::Release => data.release = on,
                 Self::MessageId => data.message_id = on.then_some(Self::FIRST_MESSAGE_ID),

@@ -20,3 +20,6 @@ pub const MAX_TARGETS: usize = 16;
 
 /// The release that extended messages name, and the boot log.
 pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// The CPU that everything runs on (` cpu=0`).
+const CPU: u32 = 0;

@@ -6,7 +6,8 @@
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
 //! but in [`Position`]s, each with a checksum of its own.
 
-use super::{Format, MAX_TARGETS};
+use super::format::SystemData;
+use super::{CPU, Format, MAX_TARGETS};
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -37,6 +38,8 @@ pub struct TargetPlan {
     pub may_ask: bool,
     /// Whether it has answered by that protocol.
     pub has_answered: bool,
+    /// What the kernel adds to extended messages; never a message id, which nobody counts in a panic.
+    pub system_data: SystemData,
 }
 
 /// Everything the panic path must know to send.
@@ -155,7 +158,8 @@ fn encode_nic(nic: Option<u16>) -> u64 {
 }
 
 /// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
-/// then from bit 8 format, limit, card; from bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
+/// then from bit 8 format, limit, card; from bit 32 both ports. The second word: the VLAN, and from bit 16
+/// system data. Then both Ethernet and both IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
     let is_ipv6 = plan.destination.ip.is_ipv6();
@@ -179,9 +183,13 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(plan.destination.port) << 48;
     let [source_high, source_low] = encode_ip(plan.source.ip);
     let [destination_high, destination_low] = encode_ip(plan.destination.ip);
+    let extra = u64::from(plan.vlan.unwrap_or(0))
+        | u64::from(plan.system_data.cpu.is_some()) << 16
+        | u64::from(plan.system_data.task_name) << 17
+        | u64::from(plan.system_data.release) << 18;
     [
         flags,
-        plan.vlan.unwrap_or(0).into(),
+        extra,
         encode_mac(plan.source.mac),
         encode_mac(plan.destination.mac),
         source_high,
@@ -192,11 +200,12 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
 }
 
 fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
-    let [flags, vlan, source_mac, destination_mac, source_high, source_low, high, low] = *words;
+    let [flags, extra, source_mac, destination_mac, source_high, source_low, high, low] = *words;
     if flags & 1 == 0 {
         return None;
     }
     let [_, format, limit, nic, a, b, c, d] = flags.to_le_bytes();
+    let [vlan_low, vlan_high, ..] = extra.to_le_bytes();
     let is_ipv6 = flags & 1 << 2 != 0;
     Some(TargetPlan {
         nic,
@@ -210,7 +219,7 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
             ip: decode_ip(is_ipv6, high, low),
             port: u16::from_le_bytes([c, d]),
         },
-        vlan: if flags & 1 << 3 != 0 { u16::try_from(vlan).ok() } else { None },
+        vlan: (flags & 1 << 3 != 0).then_some(u16::from_le_bytes([vlan_low, vlan_high])),
         format: match format {
             0 => Format::Basic,
             3 => Format::Syslog,
@@ -221,6 +230,12 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
         only_report: flags & 1 << 4 != 0,
         may_ask: flags & 1 << 5 != 0,
         has_answered: flags & 1 << 6 != 0,
+        system_data: SystemData {
+            cpu: (extra & 1 << 16 != 0).then_some(CPU),
+            task_name: extra & 1 << 17 != 0,
+            release: extra & 1 << 18 != 0,
+            message_id: None,
+        },
     })
 }
 
@@ -324,9 +339,11 @@ mod tests {
             ],
             (nic, limit, time, only_report) in (0u8..4, 0u8..=8, any::<bool>(), any::<bool>()),
             (may_ask, has_answered) in any::<(bool, bool)>(),
+            (cpu, task_name, release) in any::<(bool, bool, bool)>(),
         ) -> TargetPlan {
             TargetPlan {
                 nic, vlan, format, limit, time, only_report, may_ask, has_answered,
+                system_data: SystemData { cpu: cpu.then_some(CPU), task_name, release, message_id: None },
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
             }

@@ -151,7 +151,7 @@ pub struct Target {
     /// What the kernel adds to its messages; the message id is the next message's.
     pub(super) system_data: SystemData,
     state: State,
-    /// To stop behind the record under way, until [`settle`](Self::settle)'s caller is through.
+    /// To pause for one turn behind the record under way: see [`settle`](Self::settle).
     settling: bool,
     /// The next record, and where in it the next datagram begins.
     sequence: u64,
@@ -248,9 +248,15 @@ impl Target {
         self.name.as_str()
     }
 
-    /// Whether it sends by the card of this name and address.
+    /// Whether it sends by the card of this name and address, in a VLAN or not.
     pub fn uses(&self, name: DeviceName, mac: MacAddr) -> bool {
         self.config.device.is(name.as_str(), mac)
+            || self.config.device.vlan().is_some_and(|(card, _)| card == name)
+    }
+
+    /// The VLAN that it sends in, if any.
+    pub fn vlan(&self) -> Option<u16> {
+        self.config.device.vlan().map(|(_, vlan)| vlan)
     }
 
     /// What it has sent and lost.
@@ -310,7 +316,8 @@ impl Target {
     }
 
     /// Asks for a moment between two records, in which what its messages look like may change; true
-    /// where this is one. Until then it goes on with the record under way and begins no other.
+    /// where this is one. Else it goes on with the record under way, begins no other in that turn, and
+    /// is to be asked again after it.
     pub fn settle(&mut self) -> bool {
         self.ncrx.interrupt();
         self.settling = self.offset != 0;
@@ -427,7 +434,7 @@ impl Target {
         };
         let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
         let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
-        let envelope = Envelope::new(source, destination, None).ok_or(Need::SourceAddress)?;
+        let envelope = Envelope::new(source, destination, self.vlan()).ok_or(Need::SourceAddress)?;
         Ok(Route { envelope, source, destination, unanswered: resolution == Resolution::Unanswered })
     }
 
@@ -486,6 +493,7 @@ impl Target {
     fn ship_log(&mut self, sender: &mut Sender<'_>, nic: &mut dyn Nic, now: u64) -> Shipped {
         for _ in 0..Self::FRAMES_PER_TURN {
             if self.settling && self.offset == 0 {
+                self.settling = false;
                 return Shipped::More;
             }
             let record = match sender.ring.read(self.sequence) {
@@ -595,13 +603,14 @@ impl Target {
             nic,
             source,
             destination,
-            vlan: None,
+            vlan: self.vlan(),
             format: config.format,
             limit: filter.limit_for(self.loglevel),
             time: filter.time,
             only_report: filter.oops_only,
             may_ask: filter.ncrx && matches!(config.format, Format::Extended { .. }),
             has_answered: self.ncrx.has_answered(),
+            system_data: SystemData { message_id: None, ..self.system_data },
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
-use netconsole::netconsole::format::{self, Style};
+use netconsole::netconsole::format::{self, Style, SystemData};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci::{self, DeviceFunction};
@@ -110,13 +110,17 @@ impl Cards {
         });
     }
 
-    /// Calls `send` with each target and its card; where that one is not up, or `send` says that it has
-    /// failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
+    /// Calls `send` with each target and its card; where that one or its link is not up, or `send` says that it
+    /// has failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
     fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicCard, usize, &TargetPlan) -> bool) {
         let targets = self.plan.targets.iter().enumerate();
         for (number, target) in targets.filter_map(|(number, target)| Some((number, (*target)?))) {
             let mut send_by = |slot: &mut Option<PanicCard>, target: &TargetPlan| {
-                let sent = slot.as_mut().is_some_and(|nic| send(nic, number, target));
+                let Some(nic) = slot else { return false };
+                if !nic.link_is_up() {
+                    return false;
+                }
+                let sent = send(nic, number, target);
                 if !sent {
                     *slot = None;
                 }
@@ -218,7 +222,8 @@ fn send_batch(
 ) -> Option<Place> {
     let ring = memory::ring();
     let timebase = clock::published();
-    let style = Style::new(target.format, target.time);
+    let mut style = Style::new(target.format, target.time);
+    style.system_data = target.system_data;
     loop {
         let next_record = Place { sequence: place.sequence.saturating_add(1), offset: 0 };
         let record = match ring.read(place.sequence) {
@@ -298,6 +303,7 @@ fn broadcast() -> Plan {
             only_report: false,
             may_ask: false,
             has_answered: false,
+            system_data: SystemData::NONE,
         });
     }
     plan

@@ -42,6 +42,57 @@ fn nothing_is_asked_of_the_driver() {
     assert_eq!(end_of(&capture.messages(TARGET)), PANIC_END);
 }
 
+/// An Intel card's part. The machine stays, as QEMU's end would lose frames that its e1000 has already
+/// confirmed but its network has not yet taken.
+#[test]
+fn an_intel_card() {
+    for (name, crash) in [
+        ("crash-intel", "PANIC"),
+        ("crash-intel-tx", "PANIC@tx"),
+        ("crash-intel-early", "PANIC@early"),
+        ("crash-intel-hung", "HUNG_DEVICE"),
+        ("crash-intel-overwritten", "OVERWRITE_NIC"),
+    ] {
+        let parameters = format!(
+            "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+@fd00::1/eth1,7777@fd00::2/ \
+             panic=0 netconsole.panic_repeat=0 crash={crash}"
+        );
+        let nics = [Nic::device("e1000").peer(Peer::at("10.0.0.2")), Nic::virtio().peer(Peer::at("fd00::2"))];
+        let machine = Boot::new(name, parameters).nics(nics).repeats().start();
+        for target in [TARGET, "[fd00::2]:7777"] {
+            machine.wait_for_text(target, PANIC_END);
+        }
+        let capture = machine.stop();
+        for target in [TARGET, "[fd00::2]:7777"] {
+            let messages = capture.messages(target);
+            assert_eq!(end_of(&messages), PANIC_END, "{crash}");
+            assert_eq!(messages[0].sequence, 0, "{crash}");
+            assert!(messages.len() - distinct(&messages).len() <= 1, "{crash}: {messages:?}");
+        }
+    }
+}
+
+/// Where a target's own card can't send, the others do, to everybody on their cables.
+#[test]
+fn the_other_cards_stand_in() {
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit crash=LOOP";
+    let nics = [Nic::device("e1000").peer(Peer::at("10.0.0.2")), Nic::virtio()];
+    let mut machine = Boot::new("crash-other-card", parameters).nics(nics).start();
+    machine.wait_for_text(TARGET, "network logging started");
+    // Until the kernel hangs: it does so when all has gone out.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    machine.monitor("set_link n0 off");
+    machine.monitor("nmi");
+    let capture = machine.end();
+    assert_eq!(capture.status, status::PANIC);
+    // All in order, each once: up to the hang on the first cable, from there on the second.
+    let messages = capture.messages(TARGET);
+    assert_eq!(end_of(&messages), "---[ end Kernel panic - not syncing: non-maskable interrupt ]---");
+    let last = capture.sent.last().expect("the report's last frame");
+    let frame = last.good().expect("a good frame");
+    assert_eq!((last.nic, frame.from_mac, frame.to_mac), (1, Nic::mac(1), EthernetAddress::BROADCAST));
+}
+
 /// Without cursors that can be trusted, all is sent again.
 #[test]
 fn damaged_cursors_are_found() {

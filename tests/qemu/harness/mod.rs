@@ -10,6 +10,7 @@ mod message;
 mod pcap;
 mod peer;
 mod record;
+mod rsyslog;
 mod tshark;
 
 pub use boot::{Boot, Nic, kernel, target};
@@ -19,6 +20,7 @@ pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message};
 pub use peer::Peer;
 pub use record::Sent;
+pub use rsyslog::Rsyslog;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {

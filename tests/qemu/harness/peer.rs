@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 pub struct Peer {
     pub mac: EthernetAddress,
     address: IpAddr,
+    vlan: Option<u16>,
     silent_for: Duration,
     first_asked: Option<Instant>,
 }
@@ -27,7 +28,12 @@ impl Peer {
             IpAddr::V6(address) => *address.octets().last_chunk().expect("16 bytes"),
         };
         let mac = EthernetAddress([2, 0, last[0], last[1], last[2], last[3]]);
-        Self { mac, address, silent_for: Duration::ZERO, first_asked: None }
+        Self { mac, address, vlan: None, silent_for: Duration::ZERO, first_asked: None }
+    }
+
+    /// Is in this VLAN, and hears nothing else.
+    pub fn in_vlan(self, vlan: u16) -> Self {
+        Self { vlan: Some(vlan), ..self }
     }
 
     /// Leaves questions unanswered until this long after the first.
@@ -37,6 +43,9 @@ impl Peer {
 
     /// The answer to `frame`, where it asks for this station's address.
     pub fn answer(&mut self, frame: &Frame) -> Option<Vec<u8>> {
+        if frame.vlan != self.vlan {
+            return None;
+        }
         let reply = match (&frame.content, self.address) {
             (Content::Arp(request), IpAddr::V4(own)) => self.arp_reply(request, own),
             (Content::Icmp { from: IpAddr::V6(from), message, .. }, IpAddr::V6(own)) => {
@@ -175,6 +184,10 @@ impl Peer {
         let mut frame = vec![0; header.buffer_len() + payload.len()];
         header.emit(&mut EthernetFrame::new_unchecked(&mut frame));
         frame[header.buffer_len()..].copy_from_slice(payload);
+        if let Some(vlan) = self.vlan {
+            let [high, low] = vlan.to_be_bytes();
+            frame.splice(12..12, [0x81, 0, high, low]);
+        }
         frame
     }
 }
