@@ -3,7 +3,7 @@
 use crate::crash;
 use crate::kernel::Kernel;
 use crate::machine::power::{self, ExitCode};
-use crate::machine::timer;
+use crate::machine::{timer, watchdog};
 use crate::memory;
 use netconsole::console::Ending;
 use netconsole::parameters::After;
@@ -20,7 +20,9 @@ pub fn boot(kernel: &mut Kernel) -> ! {
     }
     log::info!("boot: done, {}", ending(after));
     kernel.drain();
+    kernel.await_acknowledgements();
     memory::ring().say_goodbye();
+    watchdog::stop();
     match after {
         After::Poweroff => power::poweroff(),
         After::Reboot => power::reboot(),

@@ -1,5 +1,6 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
+use crate::crash::{self, Armed};
 use crate::machine::clock;
 use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use core::fmt;
@@ -68,6 +69,7 @@ impl Card {
         let mut stack = Stack::new(storage, nic.mac(), nic.mtu(), None, &addressing, seed, now);
         let link_is_up = nic.link_is_up();
         stack.link_changed(link_is_up, now);
+        stack.set_probe(|| crash::here(Armed::Smoltcp));
         log::info!(
             "{name}: ethernet address {}, MTU {}, link {}",
             nic.mac(),

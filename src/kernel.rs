@@ -8,22 +8,27 @@ use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
+use crate::machine::watchdog::Watchdog;
 use crate::statistics::Statistics;
 use crate::vlan::VlanMemory;
 use crate::wall_clock::WallClock;
 use crate::{memory, panic};
 use netconsole::console::Ending;
-use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
+use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::pci::{self, PciDevice};
 use netconsole::nic::{Model, NetworkCard, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::stack::Storage;
+use netconsole::wire::MacAddr;
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
+
+/// How often the watchdog is fed, in µs: each time is several accesses to a device.
+const FEEDING_INTERVAL: u64 = 100_000;
 
 /// Everything that runs.
 pub struct Kernel {
@@ -35,13 +40,15 @@ pub struct Kernel {
     cards: [Option<Card>; MAX_NICS],
     targets: TargetTable,
     serial: Option<SerialConsole>,
+    watchdog: Option<Watchdog>,
+    watchdog_fed_at: u64,
     consoles: &'static mut Consoles,
     statistics: Statistics,
     wall_clock: WallClock,
     /// Memory for VLANs that are not there yet.
     vlans: core::slice::IterMut<'static, VlanMemory>,
-    /// What the panic path was told last.
-    published: Plan,
+    /// What the panic path was told last, if anything.
+    published: Option<Plan>,
 }
 
 impl Kernel {
@@ -54,6 +61,7 @@ impl Kernel {
             time: parameters.printk_time,
             host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
             epoch: None,
+            ncrx: parameters.ncrx,
         };
         let serial = match parameters.console {
             Console::Null => None,
@@ -67,11 +75,13 @@ impl Kernel {
             cards: [const { None }; MAX_NICS],
             targets: TargetTable::new(memory::user_data()),
             serial,
+            watchdog: None,
+            watchdog_fed_at: 0,
             consoles: memory::consoles(parameters.input),
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
             vlans: memory::vlans(),
-            published: Plan::default(),
+            published: None,
         }
     }
 
@@ -88,6 +98,19 @@ impl Kernel {
             }
         }
         self.publish();
+    }
+
+    /// Arms the watchdog that `watchdog=` asks for; [`poll`](Self::poll) feeds it from here on.
+    pub fn start_watchdog(&mut self) {
+        let Some(seconds) = self.parameters.watchdog else { return };
+        self.watchdog = Watchdog::find();
+        match self.watchdog {
+            Some(watchdog) => {
+                watchdog.arm(seconds);
+                log::info!("watchdog: {watchdog}, {seconds} s");
+            }
+            None => log::error!("watchdog: this machine has none that is known"),
+        }
     }
 
     /// Looks through the PCI buses and brings up the network cards.
@@ -164,9 +187,23 @@ impl Kernel {
         }
     }
 
+    /// Runs until the receivers that answer have acknowledged everything, or for [`DRAIN_PATIENCE`].
+    pub fn await_acknowledgements(&mut self) {
+        let deadline = Deadline::after(DRAIN_PATIENCE);
+        while self.targets.iter().any(Target::is_unacknowledged) && !deadline.has_come() {
+            self.poll();
+        }
+    }
+
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
+        if let Some(watchdog) = self.watchdog
+            && now.saturating_sub(self.watchdog_fed_at) >= FEEDING_INTERVAL
+        {
+            self.watchdog_fed_at = now;
+            watchdog.feed();
+        }
         for card in self.cards.iter_mut().flatten() {
             let look = card.look_at_link(now);
             for target in targets_of(&mut self.targets, card) {
@@ -197,10 +234,14 @@ impl Kernel {
         let shipping = self.ship(now);
         for (number, card) in self.cards.iter_mut().enumerate() {
             let Some(card) = card else { continue };
-            let (name, consoles, targets) = (card.name, &mut *self.consoles, &self.targets);
-            card.poll(now, &mut |datagram| match self.wall_clock.take(datagram, now) {
-                Some(epoch) => self.filter.epoch = Some(epoch),
-                None => consoles.take(targets, (number, name), datagram, now),
+            let (name, consoles, targets) = (card.name, &mut *self.consoles, &mut self.targets);
+            card.poll(now, &mut |datagram| {
+                if let Some(epoch) = self.wall_clock.take(datagram, now) {
+                    self.filter.epoch = Some(epoch);
+                    return;
+                }
+                targets.hear(name, datagram, &self.filter, now);
+                consoles.take(targets, (number, name), datagram, now);
             });
         }
         self.wall_clock.poll(&mut self.cards, now);
@@ -237,10 +278,10 @@ impl Kernel {
             let (name, mac) = (card.name, card.mac());
             let targets = self.targets.iter_mut_with_user_data();
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
-                let before = target.queued();
+                let before = target.datagrams();
                 let timebase = self.clock.timebase();
-                let shipped = target.ship(ring, timebase, &self.filter, user_data, &mut card.nic);
-                progress |= target.queued() != before;
+                let shipped = target.ship(ring, timebase, &self.filter, user_data, &mut card.nic, now);
+                progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
                     Shipped::More => busy = true,
@@ -270,7 +311,8 @@ impl Kernel {
     /// Shows on serial what the port takes now; true where there is more.
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
-        serial.poll(memory::ring(), self.clock.timebase(), self.filter, Some(&mut self.consoles.terminal))
+        let filter = LogFilter { oops_only: false, ..self.filter };
+        serial.poll(memory::ring(), self.clock.timebase(), filter, &mut self.consoles.terminal)
     }
 
     /// Whether a target that could ship has more to ship.
@@ -306,15 +348,23 @@ impl Kernel {
         }
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };
-            let uses = |card: &Card| target.uses(card.name, card.mac());
-            let place = self.cards.iter().position(|card| card.as_ref().is_some_and(uses));
-            *slot = target.plan(place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0), &self.filter);
+            *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
         }
-        if plan != self.published {
+        if self.published != Some(plan) {
             memory::SNAPSHOT.publish(&plan);
-            self.published = plan;
+            self.published = Some(plan);
         }
     }
+}
+
+/// The place among the cards of the one that `device` means. Before they were looked for, what its name
+/// says; 255 where that is not known, or there is none.
+fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
+    let is_here = |(place, card): &(u8, &Option<Card>)| match card {
+        Some(card) => device.is(card.name.as_str(), card.mac()),
+        None => DeviceName::ethernet(*place).is_some_and(|name| device.is(name.as_str(), MacAddr([0; 6]))),
+    };
+    (0..).zip(cards).find(is_here).map_or(u8::MAX, |(place, _)| place)
 }
 
 /// The targets that use a card.

@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
+use netconsole::netconsole::ncrx::Ncrx;
 use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
 use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::{CardMemory, PanicMemory};
@@ -153,6 +154,15 @@ pub fn overwrite_cards(pattern: u8) {
 pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
     // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
     unsafe { (&raw mut PANIC_MEMORY).as_mut_unchecked() }.iter_mut()
+}
+
+static mut PANIC_CONVERSATIONS: [Ncrx; MAX_TARGETS] = [const { Ncrx::new() }; MAX_TARGETS];
+
+/// The panic path's conversations with the targets' receivers. Panic-safe; to be called as
+/// [`panic_cards`] is.
+pub fn panic_conversations() -> &'static mut [Ncrx; MAX_TARGETS] {
+    // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
+    unsafe { (&raw mut PANIC_CONVERSATIONS).as_mut_unchecked() }
 }
 
 /// What the panic path knows of the targets.

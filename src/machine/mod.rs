@@ -13,6 +13,7 @@ pub mod rtc;
 pub mod serial;
 pub mod stacks;
 pub mod timer;
+pub mod watchdog;
 
 use core::arch::global_asm;
 

@@ -6,6 +6,7 @@
 pub mod attribute;
 mod config;
 pub mod format;
+pub mod ncrx;
 pub mod parameter;
 pub mod snapshot;
 pub mod table;

@@ -1,6 +1,6 @@
 //! The table of targets, those of the command line and those made since.
 
-use super::target::{Target, TargetName};
+use super::target::{LogFilter, Target, TargetName};
 use super::user_data::UserData;
 use super::{DeviceName, MAX_TARGETS, TargetConfig};
 use crate::wire::{MacAddr, udp};
@@ -88,6 +88,17 @@ impl TargetTable {
                 && target.config.remote_ip == datagram.source.ip
                 && target.config.local_port == datagram.destination.port
         })
+    }
+
+    /// Gives a datagram that arrived at `now` µs, at the card of this name, to the targets that use it:
+    /// it may be a receiver's answer by the ncrx protocol.
+    pub fn hear(&mut self, name: DeviceName, datagram: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+        let mac = datagram.destination.mac;
+        for target in
+            self.iter_mut().filter(|target| target.uses(name, mac) && target.vlan() == datagram.vlan)
+        {
+            target.hear(datagram, filter, now);
+        }
     }
 
     /// The number of the target of a name.

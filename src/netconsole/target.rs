@@ -5,12 +5,13 @@
 //! position on, in order, whatever other targets do.
 
 use super::config::{DeviceName, Format, TargetConfig};
-use super::format::{self, Style, SystemData};
+use super::format::{Style, SystemData};
+use super::ncrx::{self, Ncrx, Sender};
 use super::snapshot::TargetPlan;
 use crate::log::{Level, Read, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
-use crate::wire::{Endpoint, Envelope, MacAddr};
+use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -76,6 +77,8 @@ pub struct LogFilter {
     pub host_name: &'static str,
     /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
     pub epoch: Option<u64>,
+    /// Whether receivers may ask for records again (`netconsole.ncrx`).
+    pub ncrx: bool,
 }
 
 impl LogFilter {
@@ -161,6 +164,7 @@ pub struct Target {
     lost: u64,
     identification: u16,
     counters: Counters,
+    ncrx: Ncrx,
 }
 
 /// `cmdline0` and the like: at most 31 bytes, as long as a directory of the tree may be called.
@@ -235,6 +239,7 @@ impl Target {
                 repeated: 0,
                 errors: 0,
             },
+            ncrx: Ncrx::new(),
         }
     }
 
@@ -257,6 +262,32 @@ impl Target {
     /// What it has sent and lost.
     pub fn counters(&self) -> Counters {
         self.counters
+    }
+
+    /// What its receiver asked for and got.
+    pub fn ncrx_counters(&self) -> ncrx::Counters {
+        self.ncrx.counters()
+    }
+
+    /// Datagrams queued so far, whatever for.
+    pub fn datagrams(&self) -> u64 {
+        self.counters.datagrams.wrapping_add(self.ncrx.counters().datagrams)
+    }
+
+    /// Whether a receiver that answers has not yet acknowledged all that it was sent.
+    pub fn is_unacknowledged(&self) -> bool {
+        self.is_running() && self.ncrx.is_unacknowledged()
+    }
+
+    /// Takes in a datagram that arrived at `now` µs, where it is the receiver's answer by the ncrx protocol.
+    pub fn hear(&mut self, received: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+        if let State::Running(route) = &self.state
+            && filter.ncrx
+            && matches!(self.config.format, Format::Extended { .. })
+            && ncrx::is_from(received, &route.source, &route.destination)
+        {
+            self.ncrx.hear(received.payload, 0..self.sequence, now);
+        }
     }
 
     /// Whether it ships or waits for what it needs to.
@@ -288,6 +319,7 @@ impl Target {
     /// where this is one. Else it goes on with the record under way, begins no other in that turn, and
     /// is to be asked again after it.
     pub fn settle(&mut self) -> bool {
+        self.ncrx.interrupt();
         self.settling = self.offset != 0;
         !self.settling
     }
@@ -296,6 +328,7 @@ impl Target {
     pub(super) fn begin_anew(&mut self) {
         (self.taken, self.confirmed) = (0, 0);
         self.step_to(0);
+        self.ncrx = Ncrx::new();
     }
 
     /// Whether it ships.
@@ -424,7 +457,8 @@ impl Target {
     }
 
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
-    /// skipped: what does not fit now goes out in a later turn. The card is to be kicked afterwards.
+    /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again. The
+    /// card is to be kicked afterwards. `now` is in µs.
     pub fn ship(
         &mut self,
         ring: &Ring<'_>,
@@ -432,6 +466,7 @@ impl Target {
         filter: &LogFilter,
         user_data: &[u8],
         nic: &mut dyn Nic,
+        now: u64,
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
@@ -444,14 +479,26 @@ impl Target {
         if self.config.format == Format::Syslog && filter.host_name.is_empty() {
             style.host_name = address.of(route.source.ip);
         }
+        let mut sender = Sender { ring, timebase, style, limit, envelope: &route.envelope };
+        let shipped = self.ship_log(&mut sender, nic, now);
+        // The count of messages is not kept with a record: it goes out again without.
+        sender.style.system_data.message_id = None;
+        match self.ncrx.ship(&sender, nic, now) {
+            Ok(true) if shipped == Shipped::Everything => Shipped::More,
+            Ok(_) | Err(TransmitError::Full) => shipped,
+            Err(TransmitError::Broken) => Shipped::Broken,
+        }
+    }
+
+    fn ship_log(&mut self, sender: &mut Sender<'_>, nic: &mut dyn Nic, now: u64) -> Shipped {
         for _ in 0..Self::FRAMES_PER_TURN {
             if self.settling && self.offset == 0 {
                 self.settling = false;
                 return Shipped::More;
             }
-            let record = match ring.read(self.sequence) {
+            let record = match sender.ring.read(self.sequence) {
                 // A limit that changes under way does not cut a record.
-                Read::Record(record) if self.offset != 0 || record.level().passes(limit) => record,
+                Read::Record(record) if self.offset != 0 || record.level().passes(sender.limit) => record,
                 Read::Record(_) => {
                     self.counters.filtered += 1;
                     self.step_to(self.sequence + 1);
@@ -467,21 +514,8 @@ impl Target {
                     return Shipped::Everything;
                 }
             };
-            let micros = ring.micros(&record, timebase);
-            let mut piece = None;
-            let queued = nic.transmit(&mut |frame: &mut [u8]| {
-                let header = route.envelope.header_len();
-                let Some(payload) = frame.get_mut(header..) else { return 0 };
-                let written = format::write_datagram(&style, &record, micros, self.offset, payload);
-                if !record.is_intact() {
-                    return 0;
-                }
-                let len = route.envelope.seal(frame, written.len, self.identification).unwrap_or(0);
-                piece = Some(written);
-                len
-            });
-            match (queued, piece) {
-                (Ok(()), Some(piece)) => {
+            match sender.transmit(nic, &record, self.offset, self.identification) {
+                Ok(Some(piece)) => {
                     self.identification = self.identification.wrapping_add(1);
                     self.counters.datagrams += 1;
                     self.counters.bytes += piece.len as u64;
@@ -489,18 +523,19 @@ impl Target {
                         Some(offset) => self.offset = offset,
                         None => {
                             self.counters.records += 1;
+                            self.ncrx.sent(self.sequence, now);
                             self.step_to(self.sequence + 1);
                             if let Some(message_id) = &mut self.system_data.message_id {
                                 *message_id = message_id.wrapping_add(1);
-                                style.system_data = self.system_data;
+                                sender.style.system_data = self.system_data;
                             }
                         }
                     }
                 }
                 // It was overwritten while it was copied: the next read says so.
-                (Ok(()), None) => {}
-                (Err(TransmitError::Full), _) => return Shipped::More,
-                (Err(TransmitError::Broken), _) => {
+                Ok(None) => {}
+                Err(TransmitError::Full) => return Shipped::More,
+                Err(TransmitError::Broken) => {
                     self.counters.errors += 1;
                     return Shipped::Broken;
                 }
@@ -549,9 +584,9 @@ impl Target {
     pub fn plan(&self, nic: u8, filter: &LogFilter) -> Option<TargetPlan> {
         let config = &self.config;
         let (source, destination) = match self.state {
-            State::Disabled => return None,
+            State::Disabled | State::Failed => return None,
             State::Running(route) => (route.source, route.destination),
-            State::Failed | State::Waiting { .. } => {
+            State::Waiting { .. } => {
                 let unspecified = match config.remote_ip {
                     IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
                     IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
@@ -572,7 +607,9 @@ impl Target {
             format: config.format,
             limit: filter.limit_for(self.loglevel),
             time: filter.time,
-            oops_only: filter.oops_only,
+            only_report: filter.oops_only,
+            may_ask: filter.ncrx && matches!(config.format, Format::Extended { .. }),
+            has_answered: self.ncrx.has_answered(),
             system_data: SystemData { message_id: None, ..self.system_data },
         })
     }

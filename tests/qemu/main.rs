@@ -8,6 +8,8 @@ mod arp;
 mod console_serial;
 mod console_udp;
 mod crash;
+mod crash_after;
+mod crash_reset;
 mod flood;
 mod fragments;
 mod ipv6;

@@ -46,6 +46,7 @@ impl FakeHost {
                 time: false,
                 host_name: "",
                 epoch: None,
+                ncrx: true,
             },
             neighbor: None,
             pinged: None,
