@@ -378,7 +378,16 @@ impl Target {
                     return self.fail(format_args!("{device} doesn't exist"));
                 };
                 match self.route(interface, now) {
-                    Ok(route) => self.start(interface.name, route),
+                    Ok(route) => {
+                        if !interface.stack.owns(route.source.ip) {
+                            // As on Linux it sends all the same.
+                            let (ip, name) = (route.source.ip, interface.name);
+                            log::warn!(
+                                "netconsole: {ip} is no address of {name}: no answer to it will arrive"
+                            );
+                        }
+                        self.start(interface.name, route);
+                    }
                     Err(Need::SourceAddress) if !self.source_may_come(interface) => {
                         self.fail(format_args!("no IP address for {}", interface.name));
                     }
