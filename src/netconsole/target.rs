@@ -11,6 +11,7 @@ use super::snapshot::TargetPlan;
 use crate::log::{Level, Read, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
+use crate::text::Text;
 use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::IpAddr;
@@ -479,14 +480,16 @@ impl Target {
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
-        let mut address = HostName::EMPTY;
+        // The longest is IPv6 with an IPv4 address in it.
+        let address: Text<46>;
         let mut style = Style::new(self.config.format, filter.time);
         style.user_data = user_data;
         style.system_data = self.system_data;
         style.epoch = filter.epoch;
         style.host_name = filter.host_name;
         if self.config.format == Format::Syslog && filter.host_name.is_empty() {
-            style.host_name = address.of(route.source.ip);
+            address = Text::of(route.source.ip);
+            style.host_name = address.as_str();
         }
         let mut sender = Sender { ring, timebase, style, limit, envelope: &route.envelope };
         let shipped = self.ship_log(&mut sender, nic, now);
@@ -624,30 +627,5 @@ impl Target {
     }
 }
 
-/// An address as a syslog message's host name.
-struct HostName {
-    bytes: [u8; Self::MAX],
-    len: usize,
-}
-
-impl HostName {
-    /// The longest IPv6 address, `::ffff:` and an IPv4 one.
-    const MAX: usize = 46;
-    const EMPTY: Self = Self { bytes: [0; Self::MAX], len: 0 };
-
-    fn of(&mut self, address: IpAddr) -> &str {
-        use fmt::Write;
-        // It has room for every address.
-        let _ = write!(self, "{address}");
-        self.bytes.get(..self.len).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
-    }
-}
-
-impl fmt::Write for HostName {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len.saturating_add(text.len());
-        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;
