@@ -1,5 +1,6 @@
 //! Network cards: the trait that the rest of the kernel sees, and the polled drivers behind it.
 
+mod mmio;
 pub mod pci;
 pub mod virtio;
 

@@ -351,3 +351,8 @@ pub fn disable<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction)
     let command = config.read_word(function, register::COMMAND) & COMMAND_MASK;
     config.write_word(function, register::COMMAND, command & !COMMAND_BUS_MASTER);
 }
+
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,11 @@ mod panic;
 mod pci_transport;
 mod virtqueue;
 
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
 pub use net::{CardMemory, VirtioNet};
 pub use panic::{PanicMemory, PanicNic};
 pub use pci_transport::PciTransport;

@@ -144,8 +144,8 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
                 header.fill(0);
             }
         }
-        set_queue(&mut self.transport, RECEIVE_QUEUE, &self.receive)?;
         set_queue(&mut self.transport, TRANSMIT_QUEUE, &self.transmit)?;
+        set_queue(&mut self.transport, RECEIVE_QUEUE, &self.receive)?;
         self.mac = self.read_mac()?;
         while let Some(id) = self.receive.take_idle() {
             self.receive.publish(id, BUFFER_SIZE);

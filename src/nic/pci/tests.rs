@@ -1,0 +1,140 @@
+use super::fake::{Function, Machine, Noise};
+use super::*;
+use proptest::prelude::*;
+
+fn places(config: &impl ConfigurationAccess) -> Vec<(u8, u8, u8)> {
+    let mut found = Vec::new();
+    for_each_function(config, |f| found.push((f.bus, f.device, f.function)));
+    found
+}
+
+fn at(bus: u8, device: u8, function: u8) -> DeviceFunction {
+    DeviceFunction { bus, device, function }
+}
+
+fn plain() -> Function {
+    Function::new(0x8086, 0x1237, 0x06_00_00)
+}
+
+fn bridge(secondary: u8) -> Function {
+    Function::new(0x1b36, 0x0001, 0x06_04_00).header_type(1).secondary_bus(secondary)
+}
+
+#[test]
+fn visits_functions_and_the_buses_behind_bridges() {
+    let machine = Machine::default();
+    machine.insert((0, 0, 0), plain());
+    // Not multifunction: what answers at function 1 is function 0 again.
+    machine.insert((0, 0, 1), plain());
+    machine.insert((0, 1, 0), plain().header_type(0x80));
+    machine.insert((0, 1, 3), plain());
+    machine.insert((0, 2, 0), bridge(5));
+    machine.insert((5, 31, 0), bridge(3));
+    machine.insert((3, 0, 0), plain());
+    // No bridge leads here.
+    machine.insert((4, 0, 0), plain());
+    // No function 0, no device.
+    machine.insert((5, 4, 1), plain());
+    assert_eq!(places(&machine), [(0, 0, 0), (0, 1, 0), (0, 1, 3), (0, 2, 0), (5, 31, 0), (3, 0, 0)]);
+}
+
+#[test]
+fn bridges_in_a_circle_end() {
+    let machine = Machine::default();
+    machine.insert((0, 1, 0), bridge(0));
+    machine.insert((0, 2, 0), bridge(1));
+    machine.insert((0, 3, 0), bridge(1));
+    machine.insert((1, 0, 0), bridge(1));
+    machine.insert((1, 1, 0), bridge(0));
+    machine.insert((1, 2, 0), bridge(255));
+    machine.insert((255, 0, 0), bridge(255));
+    assert_eq!(places(&machine).len(), 7);
+}
+
+#[test]
+fn sizes_bars_and_leaves_them_as_they_were() {
+    let mut machine = Machine::default();
+    let function = Function::new(0x1af4, 0x1041, 0x02_00_00)
+        .bar(0, 0xc041, 0xffe0)
+        .bar(1, 0xfebd_1000, 0xffff_f000)
+        .bar(4, 0xfe00_000c, 0xffff_c000)
+        .bar(5, 0x40, 0xffff_ffff);
+    machine.insert((0, 3, 0), function);
+    let mut config = machine.clone();
+    PciDevice::read(&mut config, at(0, 3, 0)).expect("a device").enable(&mut config);
+    let device = PciDevice::read(&mut config, at(0, 3, 0)).expect("a device");
+    assert_eq!(
+        device.to_string(),
+        "00:03.0: 1af4:1041 ethernet controller, BAR0 I/O 0xc040+0x20, BAR1 0xfebd1000+0x1000, \
+         BAR4 0x40fe000000+0x4000"
+    );
+    assert_eq!(device.memory_ranges().collect::<Vec<_>>(), [(0xfebd_1000, 0x1000), (0x40_fe00_0000, 0x4000)]);
+    // Memory, bus master, no interrupts; and the BARs as before.
+    assert_eq!(machine.word((0, 3, 0), 1), 0x0406);
+    for (word, content) in [(4, 0xc041), (5, 0xfebd_1000), (6, 0), (8, 0xfe00_000c), (9, 0x40)] {
+        assert_eq!(machine.word((0, 3, 0), word), content);
+    }
+    assert_eq!(PciDevice::read(&mut machine, at(0, 4, 0)), None);
+}
+
+#[test]
+fn leaves_out_bars_that_can_not_be() {
+    let mut machine = Machine::default();
+    let function = Function::new(1, 2, 0x02_00_00)
+        // No address; below 1 MiB; reserved type; a 64-bit one without an upper half.
+        .bar(0, 0, 0xffff_f000)
+        .bar(2, 0x000f_0000, 0xffff_f000)
+        .bar(3, 0xfebd_0006, 0xffff_f000)
+        .bar(5, 0xfebd_0004, 0xffff_f000);
+    machine.insert((0, 1, 0), function);
+    assert_eq!(PciDevice::read(&mut machine, at(0, 1, 0)).expect("a device").bars, [None; 6]);
+}
+
+#[test]
+fn a_bar_is_aligned_and_may_end_where_memory_does() {
+    assert_eq!(Bar::memory(0xfebd_1000, 0xffff_c000), None);
+    assert_eq!(Bar::memory(1 << 63, 1 << 63), Some(Bar::Memory { address: 1 << 63, length: 1 << 63 }));
+    assert_eq!(Bar::memory(1 << 63 | 1 << 62, 1 << 63), None);
+}
+
+#[test]
+fn a_circle_of_capabilities_ends() {
+    let mut machine = Machine::default();
+    let mut function = Function::new(1, 2, 0x02_00_00);
+    function.words[1] = 1 << 20;
+    function.words[0x34 / 4] = 0x43;
+    function.words[0x40 / 4] = 0x5009;
+    function.words[0x50 / 4] = 0x4011;
+    machine.insert((0, 1, 0), function.clone());
+    let device = PciDevice::read(&mut machine, at(0, 1, 0)).expect("a device");
+    let found: Vec<u8> = device.capabilities(&machine, 9).collect();
+    assert_eq!(found, [0x40; MAX_CAPABILITIES / 2]);
+    // Into the header: the end.
+    function.words[0x50 / 4] = 0x3009;
+    machine.insert((0, 1, 0), function.clone());
+    assert_eq!(device.capabilities(&machine, 9).collect::<Vec<_>>(), [0x40, 0x50]);
+    // No list.
+    function.words[1] = 0;
+    machine.insert((0, 1, 0), function);
+    assert_eq!(device.capabilities(&machine, 9).count(), 0);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4))]
+
+    #[test]
+    fn any_configuration_space_is_walked_in_bounded_time(seed: u64) {
+        let noise = Noise { seed, count: Default::default() };
+        let mut functions = 0;
+        for_each_function(&noise, |_| functions += 1);
+        prop_assert!(functions <= 1 << 16);
+        for device in 0..32 {
+            if let Some(device) = PciDevice::read(&mut noise.clone(), at(0, device, 0)) {
+                prop_assert!(device.capabilities(&noise, 9).count() <= MAX_CAPABILITIES);
+                for (address, length) in device.memory_ranges() {
+                    prop_assert!(length.is_power_of_two() && address % length == 0 && address >= 1 << 20);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! A virtio network device for the tests, written from virtio 1.2 and independent of the driver: it
+//! knows queues by the addresses it is given, and its numbers are the specification's, spelled out.
+//! It can be told to lie.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::ptr::with_exposed_provenance_mut;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering::SeqCst};
+use virtio_drivers::Error;
+use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// VIRTIO_NET_F_CSUM, MTU, MAC, MRG_RXBUF, STATUS, VIRTIO_F_EVENT_IDX, VERSION_1.
+pub const USUAL_FEATURES: u64 = 1 << 0 | 1 << 3 | 1 << 5 | 1 << 15 | 1 << 16 | 1 << 29 | 1 << 32;
+pub const EVENT_IDX: u64 = 1 << 29;
+pub const RX: usize = 0;
+pub const TX: usize = 1;
+
+/// Whether the driver wants to be interrupted for a buffer that it gets back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interrupt {
+    Wanted,
+    NotWanted,
+}
+
+/// A queue, as the driver set it up.
+#[derive(Clone, Copy)]
+pub struct Queue {
+    size: u16,
+    descriptors: u64,
+    driver: u64,
+    device: u64,
+    /// How far the available ring was read, and the used ring written.
+    next: u16,
+    used: u16,
+}
+
+fn half(address: u64) -> &'static AtomicU16 {
+    // SAFETY: the model checks when a queue is set up that its rings lie within the card's memory, and
+    // the tests never free that; the driver uses atomics too.
+    unsafe { &*with_exposed_provenance_mut::<AtomicU16>(address as usize) }
+}
+
+fn word(address: u64) -> &'static AtomicU32 {
+    // SAFETY: as in `half`.
+    unsafe { &*with_exposed_provenance_mut::<AtomicU32>(address as usize) }
+}
+
+impl Queue {
+    fn slot(&self, index: u16) -> u64 {
+        u64::from(index % self.size)
+    }
+
+    fn available_index(&self) -> u16 {
+        half(self.driver + 2).load(SeqCst)
+    }
+
+    /// How many buffers the driver has given that were not taken yet.
+    pub fn waiting(&self) -> u16 {
+        self.available_index().wrapping_sub(self.next)
+    }
+
+    /// The id of the next available buffer and its descriptor: address, length, flags.
+    fn take(&mut self) -> Option<(u16, u64, u32, u16)> {
+        if self.waiting() == 0 {
+            return None;
+        }
+        let id = half(self.driver + 4 + 2 * self.slot(self.next)).load(SeqCst);
+        assert!(id < self.size);
+        self.next = self.next.wrapping_add(1);
+        let at = self.descriptors + 16 * u64::from(id);
+        let address = u64::from(word(at).load(SeqCst)) | u64::from(word(at + 4).load(SeqCst)) << 32;
+        Some((id, address, word(at + 8).load(SeqCst), half(at + 12).load(SeqCst)))
+    }
+
+    /// Writes the element at `index` of the used ring.
+    pub fn write_used(&self, index: u16, id: u32, length: u32) {
+        let at = self.device + 4 + 8 * self.slot(index);
+        word(at).store(id, SeqCst);
+        word(at + 4).store(length, SeqCst);
+    }
+
+    pub fn set_used_index(&self, index: u16) {
+        half(self.device + 2).store(index, SeqCst);
+    }
+
+    pub fn used_index(&self) -> u16 {
+        half(self.device + 2).load(SeqCst)
+    }
+
+    /// Hands a buffer back as the specification says.
+    fn give_back(&mut self, id: u16, length: u32, event_index: bool) -> Interrupt {
+        self.write_used(self.used, id.into(), length);
+        let old = self.used;
+        self.used = old.wrapping_add(1);
+        self.set_used_index(self.used);
+        let wanted = if event_index {
+            let used_event = half(self.driver + 4 + 2 * u64::from(self.size)).load(SeqCst);
+            // 2.7.7.2: the index has just passed the event.
+            used_event == old
+        } else {
+            half(self.driver).load(SeqCst) & 1 == 0
+        };
+        if wanted { Interrupt::Wanted } else { Interrupt::NotWanted }
+    }
+
+    pub fn set_flags(&self, flags: u16) {
+        half(self.device).store(flags, SeqCst);
+    }
+
+    pub fn set_avail_event(&self, event: u16) {
+        half(self.device + 4 + 8 * u64::from(self.size)).store(event, SeqCst);
+    }
+}
+
+/// The device's side of everything. What is `pub` may be set to be a lie.
+pub struct Device {
+    pub features: u64,
+    pub max_sizes: [u32; 2],
+    /// struct virtio_net_config: MAC, status, max_virtqueue_pairs, MTU.
+    pub config: [u8; 12],
+    pub generation: u32,
+    /// The configuration changes whenever it is looked at.
+    pub restless: bool,
+    pub never_resets: bool,
+    pub refuses_features: bool,
+    /// It has written to a used ring what is not true, so that the two sides no longer agree on what
+    /// is given and taken.
+    pub lied: bool,
+    pub status: u32,
+    pub driver_features: u64,
+    pub queues: [Option<Queue>; 2],
+    pub notifications: [usize; 2],
+    /// The frames that were sent.
+    pub sent: Vec<Vec<u8>>,
+    memory: Range<u64>,
+    /// The status as the driver wrote it, which `status` may belie.
+    written: u32,
+    polls: u32,
+}
+
+impl Device {
+    /// An honest device. All that the driver gives it must lie in `memory`.
+    pub fn new(memory: Range<u64>) -> Self {
+        Self {
+            features: USUAL_FEATURES,
+            max_sizes: [256; 2],
+            config: [0x52, 0x54, 0, 0x12, 0x34, 0x56, 1, 0, 1, 0, 0xdc, 0x05],
+            generation: 0,
+            restless: false,
+            never_resets: false,
+            refuses_features: false,
+            lied: false,
+            status: 0,
+            driver_features: 0,
+            queues: [None; 2],
+            notifications: [0; 2],
+            sent: Vec::new(),
+            memory,
+            written: 0,
+            polls: 0,
+        }
+    }
+
+    /// Tells no lies from here on.
+    pub fn become_honest(&mut self) {
+        let memory = self.memory.clone();
+        let (status, queues) = (self.status, self.queues);
+        *self = Self { status, queues, ..Self::new(memory) };
+    }
+
+    fn has(&self, feature: u64) -> bool {
+        self.driver_features & feature != 0
+    }
+
+    pub fn queue(&mut self, queue: usize) -> Option<&mut Queue> {
+        self.queues[queue].as_mut()
+    }
+
+    fn assert_inside(&self, address: u64, length: u64) {
+        assert!(self.memory.contains(&address) && address + length <= self.memory.end, "outside the memory");
+    }
+
+    /// The next buffer that the driver has given.
+    fn take(&mut self, queue: usize) -> Option<(u16, u64, u32, u16)> {
+        let lied = self.lied;
+        let queue = self.queue(queue)?;
+        assert!(lied || queue.waiting() <= queue.size, "more given than the queue holds");
+        queue.take()
+    }
+
+    fn give_back(&mut self, queue: usize, id: u16, length: u32) {
+        let event_index = self.has(EVENT_IDX);
+        let interrupt = self.queue(queue).expect("a queue").give_back(id, length, event_index);
+        assert!(self.lied || interrupt == Interrupt::NotWanted, "a polled driver wants no interrupts");
+    }
+
+    /// Takes up to `count` buffers to send. Returns how many there were.
+    pub fn send(&mut self, count: usize) -> usize {
+        for done in 0..count {
+            let Some((id, address, length, flags)) = self.take(TX) else {
+                return done;
+            };
+            assert_eq!(flags, 0, "neither chained nor writable");
+            self.assert_inside(address, length.into());
+            // SAFETY: inside the card's memory, and the driver has given it away.
+            let bytes = unsafe {
+                std::slice::from_raw_parts(
+                    with_exposed_provenance_mut::<u8>(address as usize),
+                    length as usize,
+                )
+            };
+            let (header, frame) = bytes.split_at(12);
+            assert_eq!(header, [0; 12]);
+            self.sent.push(frame.to_vec());
+            self.give_back(TX, id, 0);
+        }
+        count
+    }
+
+    /// Receives a frame off the cable. False when there is no buffer for it.
+    pub fn deliver(&mut self, frame: &[u8]) -> bool {
+        let Some((id, address, length, flags)) = self.take(RX) else { return false };
+        assert_eq!(flags, 2, "writable, not chained");
+        // 5.1.6.3.1: what a buffer has at least where nothing is merged or offloaded.
+        assert!(length >= 1526);
+        self.assert_inside(address, length.into());
+        let mut bytes = vec![0; 10];
+        bytes.extend([1, 0]);
+        bytes.extend(frame);
+        assert!(bytes.len() <= length as usize);
+        // SAFETY: inside the card's memory, and the driver has given it away.
+        unsafe {
+            let buffer = with_exposed_provenance_mut::<u8>(address as usize);
+            buffer.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        }
+        self.give_back(RX, id, bytes.len() as u32);
+        true
+    }
+
+    /// Asks to be told of the next buffer in `queue`, and goes to sleep.
+    pub fn ask_for_notification(&mut self, queue: usize) {
+        let event_index = self.has(EVENT_IDX);
+        if let Some(queue) = self.queue(queue) {
+            if event_index { queue.set_avail_event(queue.next) } else { queue.set_flags(0) }
+        }
+    }
+
+    /// Asks not to be told of buffers in `queue`.
+    pub fn decline_notifications(&mut self, queue: usize) {
+        let event_index = self.has(EVENT_IDX);
+        if let Some(queue) = self.queue(queue) {
+            // With EVENT_IDX by an event that has just passed: it stays behind.
+            if event_index { queue.set_avail_event(queue.next.wrapping_sub(1)) } else { queue.set_flags(1) }
+        }
+    }
+}
+
+/// The device as its driver reaches it; the test keeps the other handle.
+#[derive(Clone)]
+pub struct Model(pub Rc<RefCell<Device>>);
+
+impl Transport for Model {
+    fn device_type(&self) -> DeviceType {
+        DeviceType::Network
+    }
+
+    fn read_device_features(&mut self) -> u64 {
+        self.0.borrow().features
+    }
+
+    fn write_driver_features(&mut self, features: u64) {
+        let mut device = self.0.borrow_mut();
+        assert_eq!(device.written & 8, 0, "features are chosen before FEATURES_OK");
+        device.driver_features = features;
+    }
+
+    fn max_queue_size(&mut self, queue: u16) -> u32 {
+        self.0.borrow().max_sizes[usize::from(queue)]
+    }
+
+    fn notify(&mut self, queue: u16) {
+        let mut device = self.0.borrow_mut();
+        assert_ne!(device.written & 4, 0, "3.1.1: no notification before DRIVER_OK");
+        device.notifications[usize::from(queue)] += 1;
+    }
+
+    fn get_status(&self) -> DeviceStatus {
+        let mut device = self.0.borrow_mut();
+        device.polls += 1;
+        assert!(device.polls < 1_000_000, "an endless wait");
+        DeviceStatus::from_bits_retain(device.status)
+    }
+
+    fn set_status(&mut self, status: DeviceStatus) {
+        let mut device = self.0.borrow_mut();
+        device.polls = 0;
+        let status = status.bits();
+        device.written = status;
+        if status != 0 {
+            device.status = status & !(if device.refuses_features { 8 } else { 0 });
+        } else if !device.never_resets {
+            device.status = 0;
+            device.driver_features = 0;
+            device.queues = [None; 2];
+        }
+    }
+
+    fn set_guest_page_size(&mut self, _: u32) {}
+
+    fn requires_legacy_layout(&self) -> bool {
+        false
+    }
+
+    fn queue_set(&mut self, queue: u16, size: u32, descriptors: u64, driver: u64, used: u64) {
+        let mut device = self.0.borrow_mut();
+        assert_eq!(device.written & 0x8c, 8, "queues are set up between FEATURES_OK and DRIVER_OK");
+        assert!(size.is_power_of_two() && size <= device.max_sizes[usize::from(queue)]);
+        // 2.7: alignments and lengths.
+        let bytes = u64::from(size);
+        for (address, alignment, length) in
+            [(descriptors, 16, 16 * bytes), (driver, 2, 6 + 2 * bytes), (used, 4, 6 + 8 * bytes)]
+        {
+            assert_eq!(address % alignment, 0);
+            device.assert_inside(address, length);
+        }
+        let size = size.try_into().expect("a size");
+        let set_up = Queue { size, descriptors, driver, device: used, next: 0, used: 0 };
+        assert_eq!((set_up.available_index(), set_up.used_index()), (0, 0), "both rings start at 0");
+        device.queues[usize::from(queue)] = Some(set_up);
+    }
+
+    fn queue_unset(&mut self, _: u16) {}
+
+    fn queue_used(&mut self, queue: u16) -> bool {
+        self.0.borrow().queues[usize::from(queue)].is_some()
+    }
+
+    fn ack_interrupt(&mut self) -> InterruptStatus {
+        InterruptStatus::empty()
+    }
+
+    fn read_config_generation(&self) -> u32 {
+        let mut device = self.0.borrow_mut();
+        if device.restless {
+            device.generation = device.generation.wrapping_add(1);
+        }
+        device.generation
+    }
+
+    fn read_config_space<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T, Error> {
+        let device = self.0.borrow();
+        let field = device.config.get(offset..offset + size_of::<T>()).ok_or(Error::ConfigSpaceTooSmall)?;
+        T::read_from_bytes(field).map_err(|_| Error::ConfigSpaceTooSmall)
+    }
+
+    fn write_config_space<T: IntoBytes + Immutable>(&mut self, _: usize, _: T) -> Result<(), Error> {
+        panic!("3.1.1: the driver has no reason to write the configuration");
+    }
+}

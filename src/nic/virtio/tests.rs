@@ -1,0 +1,474 @@
+//! The driver against the model, honest and lying.
+
+use super::model::{Device, EVENT_IDX, Model, Queue, RX, TX, USUAL_FEATURES};
+use super::net::{CardMemory, FEATURES, PANIC_FEATURES, VirtioNet};
+use crate::nic::{Nic, NicError, TransmitError};
+use crate::wire::MacAddr;
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Small, so that they fill and wrap often.
+const SENDING: usize = 8;
+const RECEIVING: usize = 4;
+const OWN: MacAddr = MacAddr([2, 0x6e, 0x63, 0, 3, 0]);
+
+type Card = VirtioNet<Model, SENDING, RECEIVING>;
+type Handle = Rc<RefCell<Device>>;
+
+/// A card that was not started, and its device.
+fn card(wanted: u64) -> (Card, Handle) {
+    // Leaked: a device keeps the addresses.
+    let memory = Box::leak(Box::new(CardMemory::new()));
+    let start = (&raw mut *memory).expose_provenance() as u64;
+    let device = Rc::new(RefCell::new(Device::new(start..start + size_of_val(memory) as u64)));
+    (VirtioNet::new(Model(device.clone()), wanted, OWN, memory), device)
+}
+
+fn running() -> (Card, Handle) {
+    let (mut nic, device) = card(FEATURES);
+    assert_eq!(nic.restart(), Ok(()));
+    (nic, device)
+}
+
+/// A frame that tells its number, 14 bytes or more.
+fn frame(number: u32, length: usize) -> Vec<u8> {
+    number.to_le_bytes().into_iter().cycle().take(length.max(14)).collect()
+}
+
+fn transmit(nic: &mut dyn Nic, bytes: &[u8]) -> Result<(), TransmitError> {
+    nic.transmit(&mut |buffer| {
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    })
+}
+
+fn receive(nic: &mut dyn Nic) -> Option<Vec<u8>> {
+    let mut received = None;
+    let any = nic.receive(&mut |frame| received = Some(frame.to_vec()));
+    assert_eq!(any, received.is_some());
+    received
+}
+
+/// Frames go both ways.
+fn assert_works(nic: &mut Card, device: &Handle) {
+    device.borrow_mut().sent.clear();
+    for number in 0..20 {
+        let sent = frame(number, 60);
+        assert_eq!(transmit(nic, &sent), Ok(()));
+        nic.kick();
+        assert_eq!(device.borrow_mut().send(usize::MAX), 1);
+        assert!(device.borrow_mut().deliver(&sent));
+        assert_eq!(receive(nic), Some(sent.clone()));
+        assert_eq!(device.borrow_mut().sent.pop(), Some(sent));
+    }
+    assert!(nic.is_drained());
+}
+
+#[test]
+fn comes_up_with_what_the_card_offers() {
+    let (mut nic, device) = running();
+    assert_eq!(nic.mac(), MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
+    assert_eq!(nic.mtu(), 1500);
+    assert!(nic.link_is_up());
+    // MTU, MAC, STATUS, EVENT_IDX, VERSION_1: no offload, no merging.
+    assert_eq!(device.borrow().driver_features, 1 << 3 | 1 << 5 | 1 << 16 | 1 << 29 | 1 << 32);
+    assert_eq!(device.borrow().status, 1 | 2 | 4 | 8);
+    assert_eq!(device.borrow_mut().queue(RX).expect("a queue").waiting(), RECEIVING as u16);
+    assert_works(&mut nic, &device);
+
+    device.borrow_mut().config[6] = 0;
+    assert!(!nic.link_is_up());
+}
+
+#[test]
+fn a_card_in_a_panic_takes_the_least() {
+    let (mut nic, device) = card(PANIC_FEATURES);
+    assert_eq!(nic.restart(), Ok(()));
+    assert_eq!(device.borrow().driver_features, 1 << 5 | 1 << 32);
+    // It has no status field then: the link counts as up.
+    device.borrow_mut().config[6] = 0;
+    assert!(nic.link_is_up());
+    assert_works(&mut nic, &device);
+}
+
+#[test]
+fn an_unusable_address_is_replaced() {
+    for octets in [[0; 6], [0xff; 6], [1, 0, 0x5e, 0, 0, 1]] {
+        let (mut nic, device) = card(FEATURES);
+        device.borrow_mut().config[..6].copy_from_slice(&octets);
+        assert_eq!(nic.restart(), Ok(()));
+        assert_eq!(nic.mac(), OWN);
+    }
+    let (mut nic, device) = card(FEATURES);
+    device.borrow_mut().features &= !(1 << 5);
+    assert_eq!(nic.restart(), Ok(()));
+    assert_eq!(nic.mac(), OWN);
+}
+
+#[test]
+fn only_an_mtu_that_the_buffers_hold_is_taken() {
+    for (offered, mtu, taken) in [
+        (1500u16, 1500, true),
+        (1280, 1280, true),
+        (68, 68, true),
+        (67, 1500, false),
+        (0, 1500, false),
+        (9000, 1500, false),
+    ] {
+        let (mut nic, device) = card(FEATURES);
+        device.borrow_mut().config[10..].copy_from_slice(&offered.to_le_bytes());
+        assert_eq!(nic.restart(), Ok(()));
+        assert_eq!(nic.mtu(), mtu);
+        assert_eq!(device.borrow().driver_features & 1 << 3 != 0, taken);
+    }
+}
+
+#[test]
+fn says_why_it_does_not_come_up_and_then_does() {
+    type Fault = fn(&mut Device);
+    let faults: [(Fault, NicError); 7] = [
+        (|device| device.features &= !(1 << 32), NicError::MissingFeature("virtio 1.0 (VIRTIO_F_VERSION_1)")),
+        (|device| device.refuses_features = true, NicError::FeaturesRefused),
+        (|device| (device.never_resets, device.status) = (true, 4), NicError::ResetTimeout),
+        (|device| device.max_sizes[RX] = 0, NicError::NoQueue(0)),
+        (|device| device.max_sizes[TX] = 1, NicError::NoQueue(1)),
+        (|device| device.max_sizes[TX] = 7, NicError::NoQueue(1)),
+        (|device| device.restless = true, NicError::Configuration),
+    ];
+    for (fault, error) in faults {
+        let (mut nic, device) = card(FEATURES);
+        fault(&mut device.borrow_mut());
+        assert_eq!(nic.restart(), Err(error));
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+        // 2.1.2: FAILED, but where the device is still in reset.
+        assert_eq!(device.borrow().status & 128 != 0, error != NicError::ResetTimeout);
+        device.borrow_mut().become_honest();
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn odd_and_huge_queues_serve() {
+    for size in [9, 100, 32768, 65535, u32::MAX] {
+        let (mut nic, device) = card(FEATURES);
+        device.borrow_mut().max_sizes = [size; 2];
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn a_full_queue_says_so_until_a_frame_is_done() {
+    let (mut nic, device) = running();
+    for number in 0..SENDING {
+        assert_eq!(transmit(&mut nic, &frame(number as u32, 60)), Ok(()));
+    }
+    assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Full));
+    assert!(!nic.is_drained());
+    device.borrow_mut().send(1);
+    assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+    assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Full));
+    device.borrow_mut().send(SENDING);
+    assert!(nic.is_drained());
+    assert_eq!(device.borrow().sent.len(), SENDING + 1);
+}
+
+#[test]
+fn a_frame_of_no_length_is_none_and_one_too_long_is_cut() {
+    let (mut nic, device) = running();
+    for _ in 0..2 * SENDING {
+        assert_eq!(nic.transmit(&mut |_| 0), Ok(()));
+    }
+    assert_eq!(device.borrow_mut().send(1), 0);
+    assert_eq!(nic.transmit(&mut |_| usize::MAX), Ok(()));
+    device.borrow_mut().send(1);
+    assert_eq!(device.borrow().sent[0].len(), 1536 - 12);
+}
+
+#[test]
+fn received_frames_keep_their_order_and_runts_are_counted() {
+    let (mut nic, device) = running();
+    for (number, length) in [(1, 60), (2, 14), (3, 1514)] {
+        assert!(device.borrow_mut().deliver(&frame(number, length)));
+    }
+    assert!(device.borrow_mut().deliver(&[0; 13]));
+    assert!(!device.borrow_mut().deliver(&[0; 60]), "all buffers are taken");
+    for (number, length) in [(1, 60), (2, 14), (3, 1514)] {
+        assert_eq!(receive(&mut nic), Some(frame(number, length)));
+    }
+    assert_eq!(receive(&mut nic), None);
+    assert!(device.borrow_mut().deliver(&[]));
+    assert_eq!(receive(&mut nic), None);
+    assert_eq!(nic.runts(), 2);
+    assert_works(&mut nic, &device);
+}
+
+#[test]
+fn a_request_for_a_reset_is_noticed() {
+    for status in [1 | 2 | 4 | 8 | 64, 1 | 2 | 4, 0, 0xff] {
+        let (mut nic, device) = running();
+        device.borrow_mut().status = status;
+        assert!(!nic.link_is_up());
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+
+        assert_eq!(nic.restart(), Ok(()));
+        for _ in 0..SENDING {
+            assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+        }
+        device.borrow_mut().status = status;
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+/// Each lie alone: the card is broken from then on, calls neither `build` nor `take`, and restarts.
+#[test]
+fn no_lie_in_a_used_ring_is_believed() {
+    // The queue, its element 0 (id, length), and the index.
+    let lies = [
+        (TX, (8, 0), 1),
+        (TX, (u32::MAX, 0), 1),
+        (TX, (0x1_0000, 0), 1),
+        (TX, (7, 0), 1),
+        (TX, (0, 0), 3),
+        (TX, (0, 0), u16::MAX),
+        (RX, (4, 60), 1),
+        (RX, (0, 0), 1),
+        (RX, (0, 11), 1),
+        (RX, (0, 1537), 1),
+        (RX, (0, u32::MAX), 1),
+        (RX, (0, 60), 5),
+        (RX, (0, 60), 0x8000),
+        (RX, (0, 60), u16::MAX),
+    ];
+    for (queue, (id, length), index) in lies {
+        let (mut nic, device) = running();
+        for _ in 0..2 {
+            assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+        }
+        if let Some(queue) = device.borrow_mut().queue(queue) {
+            queue.write_used(0, id, length);
+            queue.set_used_index(index);
+        }
+        assert!(!nic.is_drained());
+        assert_eq!(receive(&mut nic), None, "{queue} {id} {length} {index}");
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken), "{queue} {id} {length} {index}");
+        assert!(!nic.link_is_up());
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn a_buffer_handed_back_twice_is_not_believed() {
+    let (mut nic, device) = running();
+    for _ in 0..3 {
+        assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+    }
+    device.borrow_mut().send(2);
+    if let Some(queue) = device.borrow_mut().queue(TX) {
+        queue.write_used(1, 0, 0);
+    }
+    assert!(!nic.is_drained());
+    assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// Frames out are frames in, in batches, over the wrap of the 16-bit indices, and the device is told
+    /// exactly when it asked to be.
+    #[test]
+    fn an_honest_device_sees_every_frame_and_the_notifications_it_asked_for(
+        event_index: bool,
+        batches in prop::collection::vec((1..=SENDING, any::<bool>(), 0..=SENDING), 1..40),
+    ) {
+        let (mut nic, device) = card(FEATURES);
+        device.borrow_mut().features = if event_index { USUAL_FEATURES } else { USUAL_FEATURES & !EVENT_IDX };
+        prop_assert_eq!(nic.restart(), Ok(()));
+        let (mut next, mut expected) = (0, 0);
+        let mut batches = batches.iter().cycle();
+        // Each run crosses 65536 once, whatever the batches are.
+        while next < 70_000 {
+            let &(size, asleep, taken) = batches.next().expect("a cycle");
+            {
+                let mut device = device.borrow_mut();
+                if asleep {
+                    // Before it sleeps it takes what there is (2.7.10.1).
+                    device.send(usize::MAX);
+                    device.ask_for_notification(TX);
+                } else {
+                    device.decline_notifications(TX);
+                }
+                device.notifications[TX] = 0;
+            }
+            let mut queued = 0;
+            while queued < size && transmit(&mut nic, &frame(next, 20)).is_ok() {
+                (next, queued) = (next + 1, queued + 1);
+            }
+            nic.kick();
+            nic.kick();
+            let mut device = device.borrow_mut();
+            prop_assert_eq!(device.notifications[TX], usize::from(asleep && queued > 0));
+            device.send(taken.max(1));
+            for sent in device.sent.drain(..) {
+                prop_assert_eq!(sent, frame(expected, 20));
+                expected += 1;
+            }
+        }
+        device.borrow_mut().send(usize::MAX);
+        prop_assert!(nic.is_drained());
+        prop_assert_eq!(device.borrow().sent.len(), (next - expected) as usize);
+    }
+}
+
+#[test]
+fn reception_wraps_too() {
+    let (mut nic, device) = running();
+    device.borrow_mut().decline_notifications(RX);
+    device.borrow_mut().notifications[RX] = 0;
+    for number in 0..70_000 {
+        assert!(device.borrow_mut().deliver(&frame(number, 14)));
+        if number % 3 == 2 {
+            for number in number - 2..=number {
+                assert_eq!(receive(&mut nic), Some(frame(number, 14)));
+            }
+            device.borrow_mut().decline_notifications(RX);
+        }
+    }
+    assert_eq!(device.borrow().notifications[RX], 0);
+    assert!(receive(&mut nic).is_some());
+    device.borrow_mut().ask_for_notification(RX);
+    while device.borrow_mut().deliver(&frame(0, 14)) {}
+    device.borrow_mut().ask_for_notification(RX);
+    while receive(&mut nic).is_some() {}
+    assert_eq!(device.borrow().notifications[RX], 1);
+}
+
+/// What may happen between the driver and a device that lies.
+#[derive(Clone, Debug)]
+enum Step {
+    Transmit(usize),
+    Kick,
+    Receive,
+    IsDrained,
+    LinkIsUp,
+    Restart,
+    /// The device does its work.
+    Send(usize),
+    Deliver(usize),
+    /// It lies in the used ring: queue, slot, id, length.
+    Element(usize, u16, u32, u32),
+    /// It moves a used index by this much.
+    Advance(usize, u16),
+    Flags(usize, u16),
+    Event(usize, u16),
+    Status(u32),
+    Config([u8; 12]),
+    Features(u64),
+    Sizes([u32; 2]),
+    Restless(bool),
+    NeverResets(bool),
+    RefusesFeatures(bool),
+}
+
+fn queue() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(RX), Just(TX)]
+}
+
+/// Small numbers, the edges, and any other.
+fn number() -> impl Strategy<Value = u32> {
+    prop_oneof![4 => 0..20u32, 2 => 1500..1600u32, 1 => Just(u32::MAX), 1 => 65530..65550u32, 1 => any::<u32>()]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let driver = prop_oneof![
+        4 => (1..1600usize).prop_map(Step::Transmit),
+        2 => Just(Step::Kick),
+        4 => Just(Step::Receive),
+        1 => Just(Step::IsDrained),
+        1 => Just(Step::LinkIsUp),
+        2 => Just(Step::Restart),
+    ];
+    let work = prop_oneof![(0..10usize).prop_map(Step::Send), (0..1500usize).prop_map(Step::Deliver)];
+    let ring = prop_oneof![
+        3 => (queue(), 0..8u16, number(), number()).prop_map(|(q, slot, id, length)| Step::Element(q, slot, id, length)),
+        2 => (queue(), prop_oneof![4 => 0..5u16, 1 => any::<u16>()]).prop_map(|(q, by)| Step::Advance(q, by)),
+        1 => (queue(), any::<u16>()).prop_map(|(q, flags)| Step::Flags(q, flags)),
+        1 => (queue(), any::<u16>()).prop_map(|(q, event)| Step::Event(q, event)),
+    ];
+    let register = prop_oneof![
+        prop_oneof![Just(0x4f), Just(0), Just(0xff), 0..256u32].prop_map(Step::Status),
+        any::<[u8; 12]>().prop_map(Step::Config),
+        prop_oneof![any::<u64>(), any::<u64>().prop_map(|bits| bits | 1 << 32)].prop_map(Step::Features),
+        [number(), number()].prop_map(Step::Sizes),
+        any::<bool>().prop_map(Step::Restless),
+        prop::bool::weighted(0.2).prop_map(Step::NeverResets),
+        any::<bool>().prop_map(Step::RefusesFeatures),
+    ];
+    prop_oneof![6 => driver, 3 => work, 3 => ring, 1 => register]
+}
+
+fn take(step: Step, nic: &mut Card, device: &Handle) {
+    let ring = |queue, lie: &dyn Fn(&mut Queue)| {
+        let mut device = device.borrow_mut();
+        device.lied = true;
+        if let Some(queue) = device.queue(queue) {
+            lie(queue);
+        }
+    };
+    match step {
+        Step::Transmit(length) => {
+            let _ = nic.transmit(&mut |buffer| {
+                assert_eq!(buffer.len(), 1536 - 12);
+                buffer.fill(0x5a);
+                length
+            });
+        }
+        Step::Kick => nic.kick(),
+        Step::Receive => {
+            nic.receive(&mut |frame| assert!((14..=1536 - 12).contains(&frame.len())));
+        }
+        Step::IsDrained => drop(nic.is_drained()),
+        Step::LinkIsUp => drop(nic.link_is_up()),
+        Step::Restart => drop(nic.restart()),
+        Step::Send(count) => drop(device.borrow_mut().send(count)),
+        Step::Deliver(length) => drop(device.borrow_mut().deliver(&vec![0xa5; length])),
+        Step::Element(queue, slot, id, length) => ring(queue, &|queue| queue.write_used(slot, id, length)),
+        Step::Advance(queue, by) => {
+            ring(queue, &|queue| queue.set_used_index(queue.used_index().wrapping_add(by)));
+        }
+        Step::Flags(queue, flags) => ring(queue, &|queue| queue.set_flags(flags)),
+        Step::Event(queue, event) => ring(queue, &|queue| queue.set_avail_event(event)),
+        Step::Status(status) => device.borrow_mut().status = status,
+        Step::Config(config) => {
+            let mut device = device.borrow_mut();
+            (device.config, device.generation) = (config, device.generation + 1);
+        }
+        Step::Features(features) => device.borrow_mut().features = features,
+        Step::Sizes(sizes) => device.borrow_mut().max_sizes = sizes,
+        Step::Restless(restless) => device.borrow_mut().restless = restless,
+        Step::NeverResets(never) => device.borrow_mut().never_resets = never,
+        Step::RefusesFeatures(refuses) => device.borrow_mut().refuses_features = refuses,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// No panic, no endless wait, nothing given outside the memory (the model asserts both); and once
+    /// the device is honest again, a restart is all that it takes.
+    #[test]
+    fn a_lying_device_does_no_lasting_harm(steps in prop::collection::vec(step(), 1..200)) {
+        let (mut nic, device) = running();
+        for step in steps {
+            take(step, &mut nic, &device);
+        }
+        device.borrow_mut().become_honest();
+        prop_assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
