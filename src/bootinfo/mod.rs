@@ -23,6 +23,14 @@ use crate::cmdline;
 use core::fmt;
 use memory_map::MapError;
 
+/// The magic numbers that the entry code gives to [`BootInfo::read`] where the loader gives none.
+pub mod magic {
+    /// For PVH.
+    pub const PVH: u32 = super::pvh::MAGIC;
+    /// For Linux's protocol.
+    pub const LINUX: u32 = super::linux::MAGIC;
+}
+
 /// The kernel's command line, as the loader gave it.
 pub type CommandLine = Text<4096>;
 
