@@ -128,9 +128,10 @@ impl Card {
         LinkLook::OfNoMatter
     }
 
-    /// Whether the card has had frames for too long without finishing; to be asked in every turn.
-    pub fn is_stuck(&mut self, now: u64) -> bool {
-        if self.nic.is_drained() {
+    /// Whether the card has had frames for too long without finishing; to be asked in every turn,
+    /// with whether it has taken any frame in this one.
+    pub fn is_stuck(&mut self, now: u64, progress: bool) -> bool {
+        if progress || self.nic.is_drained() {
             self.waiting_since = None;
             return false;
         }

@@ -151,7 +151,6 @@ impl Kernel {
                     LinkLook::OfNoMatter => {}
                 }
             }
-            card.poll(now);
         }
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
         for target in self.targets.iter_mut().flatten() {
@@ -164,7 +163,11 @@ impl Kernel {
             target.advance(interface.as_mut(), now, carrier_timeout);
         }
         self.publish();
+        // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
+        for card in self.cards.iter_mut().flatten() {
+            card.poll(now);
+        }
         let showing = self.show();
         shipping || showing
     }
@@ -174,9 +177,12 @@ impl Kernel {
         let ring = memory::ring();
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
-            let mut broken = false;
+            let (mut broken, mut progress) = (false, false);
             for target in targets_of(&mut self.targets, card) {
-                match target.ship(ring, self.clock.timebase(), &self.filter, &mut card.nic) {
+                let before = target.queued();
+                let shipped = target.ship(ring, self.clock.timebase(), &self.filter, &mut card.nic);
+                progress |= target.queued() != before;
+                match shipped {
                     Shipped::Everything => {}
                     Shipped::More => busy = true,
                     Shipped::Broken => broken = true,
@@ -184,7 +190,7 @@ impl Kernel {
             }
             crash::here(Armed::Transmit);
             card.nic.kick();
-            if broken || card.is_stuck(now) {
+            if broken || card.is_stuck(now, progress) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
                 if let Err(error) = card.restart() {
                     log::error!("{}: can't be restarted: {error}", card.name);

@@ -1,7 +1,7 @@
 //! Copies of the loader's strings, which may lie where the kernel will write later.
 
 use super::PhysicalMemory;
-use core::fmt;
+use core::fmt::{self, Write};
 
 /// A copy of a string of the loader's: up to `N` bytes without a zero among them, not always UTF-8.
 #[derive(Clone, PartialEq, Eq)]
@@ -78,10 +78,20 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// With what is not printable ASCII escaped.
+/// As it is, but for control characters and what is not UTF-8, which are escaped.
 impl<const N: usize> fmt::Display for Text<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_bytes().escape_ascii().fmt(f)
+        for chunk in self.as_bytes().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if character.is_control() {
+                    character.escape_default().fmt(f)?;
+                } else {
+                    f.write_char(character)?;
+                }
+            }
+            chunk.invalid().escape_ascii().fmt(f)?;
+        }
+        Ok(())
     }
 }
 

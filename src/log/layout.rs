@@ -26,8 +26,9 @@ pub(super) const CHECKSUM: usize = 2;
 /// The longest module path that a record keeps, in bytes.
 pub(super) const MAX_MODULE: usize = 31;
 
-/// The longest text of one record, in bytes; what is longer goes on in another record.
-pub(super) const MAX_TEXT: usize = 2048;
+/// The longest text of one record, in bytes; what is longer goes on in another record. The longest that
+/// the kernel itself logs, a command line of 4 KiB and the words before it, is one record.
+pub(super) const MAX_TEXT: usize = 4608;
 
 /// The largest record in words.
 pub(super) const MAX_WORDS: usize = HEADER_WORDS + words(MAX_MODULE) + words(MAX_TEXT);
@@ -80,23 +81,23 @@ impl Place {
 /// | bits | content |
 /// |---|---|
 /// | 0–35 | sequence number |
-/// | 36–47 | length of the text in bytes |
-/// | 48–52 | length of the module path in bytes |
-/// | 53–55 | level |
-/// | 56–59 | number of the boot, modulo 16 |
-/// | 60 | continues the text of a record before |
-/// | 61 | done: nothing will change any more |
+/// | 36–48 | length of the text in bytes |
+/// | 49–53 | length of the module path in bytes |
+/// | 54–56 | level |
+/// | 57–60 | number of the boot, modulo 16 |
+/// | 61 | continues the text of a record before |
+/// | 62 | done: nothing will change any more |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header(pub(super) u64);
 
 impl Header {
     const SEQUENCE_MASK: u64 = (1 << 36) - 1;
     const LEN: u32 = 36;
-    const MODULE: u32 = 48;
-    const LEVEL: u32 = 53;
-    const BOOT: u32 = 56;
-    const CONTINUATION: u64 = 1 << 60;
-    const DONE: u64 = 1 << 61;
+    const MODULE: u32 = 49;
+    const LEVEL: u32 = 54;
+    const BOOT: u32 = 57;
+    const CONTINUATION: u64 = 1 << 61;
+    const DONE: u64 = 1 << 62;
 
     /// The header of a record that has no text yet. `module` is at most [`MAX_MODULE`].
     pub(super) const fn new(
@@ -123,7 +124,7 @@ impl Header {
 
     /// The header of the same record when it had no text yet.
     pub(super) const fn without_len(self) -> Self {
-        Self(self.0 & !(0xfff << Self::LEN))
+        Self(self.0 & !(0x1fff << Self::LEN))
     }
 
     pub(super) const fn done(self) -> Self {
@@ -135,7 +136,7 @@ impl Header {
     }
 
     pub(super) const fn len(self) -> usize {
-        (self.0 >> Self::LEN) as usize & 0xfff
+        (self.0 >> Self::LEN) as usize & 0x1fff
     }
 
     pub(super) const fn module_len(self) -> usize {
@@ -177,7 +178,7 @@ pub(super) struct Checksum(pub(super) u64);
 impl Checksum {
     /// Name and version of the layout: a ring of another version has no valid record. To be changed with
     /// anything in this file.
-    const LAYOUT: u64 = u64::from_le_bytes(*b"nclog\0\0\x01");
+    const LAYOUT: u64 = u64::from_le_bytes(*b"nclog\0\0\x02");
 
     /// Odd, and its bits look random (the fractional part of the golden ratio).
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -67,7 +67,7 @@ impl<'r> Record<'r> {
         module
     }
 
-    /// The text's length in bytes, at most 2048.
+    /// The text's length in bytes, at most 4608.
     pub fn len(&self) -> usize {
         self.header.len()
     }

@@ -106,14 +106,14 @@ impl<'m> Ring<'m> {
     /// number of writers comes near this.
     const TRIES: usize = 1000;
 
-    /// So that an entry of the index is overwritten before its position comes round again: 2^19 records
+    /// So that an entry of the index is overwritten before its position comes round again: 2^18 records
     /// of [`MAX_WORDS`] and 2^26 words of data are less than 2^28.
-    const MAX_INDEX: usize = 1 << 19;
+    const MAX_INDEX: usize = 1 << 18;
     const MAX_DATA: usize = 1 << 26;
 
     /// The ring in this memory, which is not touched.
     ///
-    /// Of `index` and `data` the largest power of two of words is used, at most 2^19 (4 MiB) and 2^26
+    /// Of `index` and `data` the largest power of two of words is used, at most 2^18 (2 MiB) and 2^26
     /// (512 MiB). One word of index for 8 of data is a good measure. A ring of less than 16 words of data,
     /// or without an index, drops every record.
     pub const fn new(header: &'m RingHeader, index: &'m [AtomicU64], data: &'m [AtomicU64]) -> Self {
@@ -129,7 +129,7 @@ impl<'m> Ring<'m> {
         Self { header, index, data, max_words, seed: Checksum::new(data.len()) }
     }
 
-    /// Records a text, in several records where it is longer than 2048 bytes or another writer comes
+    /// Records a text, in several records where it is longer than 4608 bytes or another writer comes
     /// between while it grows; all but the first of them are continuations.
     ///
     /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,

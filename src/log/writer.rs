@@ -140,19 +140,21 @@ impl Write for Writer<'_> {
         self.text(line.unwrap_or(text))
     }
 
-    /// Padding comes character by character.
+    /// Padding comes character by character; it is made readable with the word that it fills, or with the
+    /// next piece.
     fn write_char(&mut self, character: char) -> fmt::Result {
         match &mut self.record {
             Some(record)
-                if character.is_ascii()
-                    && character != '\n'
+                if record.room > 0
                     && !self.newline
-                    && record.room > 0
-                    && self.ring.still_holds(record.start) =>
+                    && (' '..='~').contains(&character)
+                    && (record.filled < 56 || self.ring.still_holds(record.start)) =>
             {
                 record.add_bits(self.ring, character.into(), 8);
                 record.count(1);
-                record.publish(self.ring);
+                if record.filled == 0 {
+                    record.publish(self.ring);
+                }
                 Ok(())
             }
             _ => self.write_str(character.encode_utf8(&mut [0; 4])),
@@ -300,6 +302,7 @@ impl Open {
     }
 
     /// Adds the low `bits` bits of a word, 8 to 56, whose others are 0.
+    #[inline]
     fn add_bits(&mut self, ring: &Ring<'_>, word: u64, bits: u32) {
         let joined = self.partial | word << self.filled;
         if self.filled + bits < 64 {

@@ -51,6 +51,8 @@ pub enum TransmitError {
 pub enum NicError {
     /// It did not come out of reset in time.
     ResetTimeout,
+    /// It speaks only virtio 0.9, the legacy interface.
+    LegacyOnly,
     /// A group of registers is missing, or not within a memory BAR that has an address.
     NoRegisters(&'static str),
     /// It does not offer a feature that the driver needs.
@@ -67,6 +69,7 @@ impl fmt::Display for NicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ResetTimeout => write!(f, "it did not come out of reset in time"),
+            Self::LegacyOnly => write!(f, "it speaks only legacy virtio (0.9), not 1.0 (disable-modern=on?)"),
             Self::NoRegisters(group) => {
                 write!(f, "its {group} registers are missing or have no valid address")
             }

@@ -4,6 +4,11 @@
 //! Configuration space is not trusted: every walk is bounded, whatever it says. Nothing here panics,
 //! waits or keeps state, so the panic path may use all of it.
 
+#[cfg(test)]
+pub(crate) mod fake;
+#[cfg(test)]
+mod tests;
+
 use core::fmt;
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
@@ -351,8 +356,3 @@ pub fn disable<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction)
     let command = config.read_word(function, register::COMMAND) & COMMAND_MASK;
     config.write_word(function, register::COMMAND, command & !COMMAND_BUS_MASTER);
 }
-
-#[cfg(test)]
-pub(crate) mod fake;
-#[cfg(test)]
-mod tests;

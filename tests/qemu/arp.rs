@@ -39,18 +39,10 @@ fn answered_late_is_picked_up() {
     const SILENCE: Duration = Duration::from_millis(2500);
     let peer = Peer::at("10.0.0.2").silent_for(SILENCE);
     let mac = peer.mac;
-    let mut machine = Boot::new("arp-late", "debug netconsole=+@10.0.0.1/,@10.0.0.2/").peer(peer).start();
+    let machine = Boot::new("arp-late", "debug netconsole=+@10.0.0.1/,@10.0.0.2/").peer(peer).start();
 
     machine.wait_for_text(TARGET, "network logging started");
-    // It goes on asking, and the first question after the silence is answered.
-    machine.wait_for("a question that is answered", |events| {
-        let mut questions = events.sent.iter().filter(|sent| sent.good().is_some_and(is_question));
-        let first = questions.next()?.at;
-        questions.any(|question| question.at.duration_since(first) >= SILENCE).then_some(())
-    });
-    // A link that goes and comes is something to log.
-    machine.monitor("set_link n0 off");
-    machine.monitor("set_link n0 on");
+    // It goes on asking, and logs the answer, which goes there.
     machine.wait_for("a datagram to the target's own address", |events| {
         let frames = events.sent.iter().filter_map(|sent| sent.good());
         frames.filter(|frame| frame.datagram().is_some()).any(|frame| frame.to_mac == mac).then_some(())

@@ -66,6 +66,19 @@ fn only_the_last_newline_goes() {
 }
 
 #[test]
+fn padding_comes_between_pieces() {
+    let memory = Memory::new(64, 1024);
+    let ring = memory.ring();
+    for width in [0, 1, 7, 8, 9, 100, 200] {
+        let (line, end) = ("line\n", "ä");
+        ring.append(Level::Info, "", 0, format_args!("{line}{:>width$}|{:é<width$}|{:08}", "x", end, width));
+        let expected = format!("{line}{:>width$}|{:é<width$}|{:08}", "x", end, width);
+        let parts: String = texts(&ring).into_iter().map(|(_, text)| text).collect();
+        assert!(parts.ends_with(&expected), "{parts:?}");
+    }
+}
+
+#[test]
 fn a_long_module_path_keeps_its_end() {
     let memory = Memory::new(16, 256);
     let ring = memory.ring();
@@ -81,13 +94,13 @@ fn a_long_module_path_keeps_its_end() {
 fn a_text_of_any_length_is_recorded_whole() {
     let memory = Memory::new(64, 4096);
     let ring = memory.ring();
-    for len in [127, 128, 129, 2047, 2048, 2049, 5000] {
+    for len in [127, 128, 129, 4607, 4608, 4609, 10_000] {
         let written = "ä€x🦀".repeat(len / 10 + 1)[..].to_owned();
         let first = ring.end();
         append(&ring, &written);
         let parts: Vec<_> = (first..ring.end()).map(|sequence| record(&ring, sequence)).collect();
         assert_eq!(parts.iter().map(|&part| text(part)).collect::<String>(), written);
-        assert_eq!(parts.len(), written.len().div_ceil(2040), "no part is smaller than need be");
+        assert_eq!(parts.len(), written.len().div_ceil(4600), "no part is smaller than need be");
         assert!(parts.iter().enumerate().all(|(number, part)| part.is_continuation() == (number > 0)));
     }
 }

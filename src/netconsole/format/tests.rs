@@ -251,8 +251,8 @@ fn short_buffers_come_to_an_end() {
 fn texts() -> impl Strategy<Value = String> {
     let text =
         prop_oneof!["[ -~]{0,80}", "[ -~]{900,1100}", "[a-zé\n\\\\🦀]{0,600}", "\\PC{0,500}", "(?s).{0,500}"];
-    // The ring drops a newline at the end and goes on in another record after 2048 bytes.
-    text.prop_map(|text| text[..text.floor_char_boundary(2048)].trim_end_matches('\n').into())
+    // The ring drops a newline at the end and goes on in another record after 4608 bytes.
+    text.prop_map(|text| text[..text.floor_char_boundary(4608)].trim_end_matches('\n').into())
 }
 
 proptest! {

@@ -86,6 +86,10 @@ pub struct VirtioNet<T: Transport, const TX: usize, const RX: usize> {
     mac: MacAddr,
     mtu: u16,
     runts: u64,
+    /// How many frames the full queue has refused one after the other, modulo 256: each time it is 0
+    /// the device is asked whether it is well. Always asking would be an access, in a VM an exit, for
+    /// each turn of the caller's waiting.
+    refused: u8,
     state: State,
 }
 
@@ -116,6 +120,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
             mac: own_mac,
             mtu: ETHERNET_MTU,
             runts: 0,
+            refused: 0,
             state: State::Broken,
         }
     }
@@ -235,9 +240,13 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         }
         self.reclaim();
         if let Some(id) = self.transmit.take_idle() {
+            self.refused = 0;
             return Ok(id);
         }
-        self.check_status();
+        if self.refused == 0 {
+            self.check_status();
+        }
+        self.refused = self.refused.wrapping_add(1);
         Err(if self.state == State::Running { TransmitError::Full } else { TransmitError::Broken })
     }
 
@@ -368,7 +377,7 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
         self.state = State::Broken;
         let result = self.bring_up();
         match result {
-            Ok(()) => self.state = State::Running,
+            Ok(()) => (self.state, self.refused) = (State::Running, 0),
             // Section 2.1.2: tells the device that the driver has given up. One that is still in
             // reset is left alone.
             Err(NicError::ResetTimeout) => {}

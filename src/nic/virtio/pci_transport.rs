@@ -52,11 +52,13 @@ impl PciTransport {
     /// The firmware's and the card's word is taken for where the BARs lie: nothing else knows.
     pub fn new<C: ConfigurationAccess>(config: &mut C, device: &PciDevice) -> Result<Self, NicError> {
         let (mut common, mut notify, mut specific) = (None, None, None);
+        let mut is_modern = false;
         for offset in device.capabilities(config, CAPABILITY_VENDOR) {
             // Section 4.1.4, `struct virtio_pci_cap`, in words.
             let word =
                 |number: u8| config.read_word(device.function, offset.wrapping_add(number.wrapping_mul(4)));
             let [_, _, _, structure] = word(0).to_le_bytes();
+            is_modern |= structure == COMMON;
             let [bar, ..] = word(1).to_le_bytes();
             let Some(&bar) = device.bars.get(usize::from(bar)) else { continue };
             let Some(window) = Window::new(bar, word(2), word(3)) else { continue };
@@ -70,7 +72,10 @@ impl PciTransport {
                 _ => {}
             }
         }
-        let common = common.ok_or(NicError::NoRegisters("modern common configuration"))?;
+        if !is_modern {
+            return Err(NicError::LegacyOnly);
+        }
+        let common = common.ok_or(NicError::NoRegisters("common configuration"))?;
         let (notify, notify_multiplier) = notify.ok_or(NicError::NoRegisters("notification"))?;
         device.enable(config);
         Ok(Self { common, notify, notify_multiplier, device: specific, notify_offsets: [None; 2] })
