@@ -12,7 +12,7 @@ use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
 use netconsole::netconsole::{DeviceName, MAX_TARGETS};
 use netconsole::nic::pci::{self, PciDevice};
-use netconsole::nic::{Nic, virtio};
+use netconsole::nic::{Model, NetworkCard, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::stack::Storage;
 
@@ -78,9 +78,7 @@ impl Kernel {
         pci::for_each_function(&ConfigurationPorts, |function| {
             let Some(device) = PciDevice::read(&mut ports, function) else { return };
             log::info!("pci {device}");
-            if !virtio::drives((device.vendor_id, device.device_id)) {
-                return;
-            }
+            let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
             for (address, length) in device.memory_ranges() {
                 if let Err(error) = address_space.map_device(address, length) {
                     return log::error!(
@@ -94,7 +92,8 @@ impl Kernel {
             else {
                 return log::warn!("{}: more than {MAX_NICS} network cards, left alone", device.function);
             };
-            match virtio::probe(&mut ports, &device, memory) {
+            log::info!("{name}: {model}");
+            match NetworkCard::probe(&mut ports, &device, model, memory) {
                 Ok(nic) => {
                     let storage = storage.write(Storage::new(hostname));
                     *slot = Some(Card::new(name, device.function, nic, storage, self.parameters, now));
