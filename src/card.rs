@@ -4,8 +4,7 @@ use crate::machine::clock;
 use core::net::IpAddr;
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::target::Interface;
-use netconsole::nic::pci::DeviceFunction;
-use netconsole::nic::{NetworkCard, Nic, NicError};
+use netconsole::nic::{NetworkCard, Nic, NicError, Place};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
 use netconsole::wire::MacAddr;
@@ -19,8 +18,8 @@ const STUCK_AFTER: u64 = 1_000_000;
 pub struct Card {
     /// `eth0`, `eth1`, … in the order of the PCI buses.
     pub name: DeviceName,
-    /// Where it is on the PCI bus.
-    pub function: DeviceFunction,
+    /// Where it is.
+    pub place: Place,
     /// Its driver.
     pub nic: NetworkCard,
     stack: Stack<'static>,
@@ -46,7 +45,7 @@ impl Card {
     /// Gives the card that `nic` drives its addresses at `now` µs.
     pub fn new(
         name: DeviceName,
-        function: DeviceFunction,
+        place: Place,
         mut nic: NetworkCard,
         storage: &'static mut Storage<'static>,
         parameters: &Parameters,
@@ -65,7 +64,7 @@ impl Card {
         );
         Self {
             name,
-            function,
+            place,
             nic,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,

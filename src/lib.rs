@@ -9,6 +9,7 @@
 
 pub mod bootinfo;
 pub mod cmdline;
+pub mod firmware;
 pub mod log;
 pub mod netconsole;
 pub mod nic;

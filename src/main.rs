@@ -7,6 +7,8 @@
 mod after;
 mod card;
 mod crash;
+mod describe;
+mod find_cards;
 mod flood;
 mod kernel;
 mod machine;
@@ -22,8 +24,8 @@ use machine::{descriptors, paging};
 /// instruction: the boot, told in order.
 extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     descriptors::load();
-    let address_space = paging::protect();
     let boot = start::read_boot_info(magic, info);
+    let address_space = paging::protect();
     let parameters = start::read_parameters(boot);
     let log = start::begin_log(boot, parameters, entered);
 
@@ -31,8 +33,9 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     start::introduce(boot, parameters, &log);
     kernel.add_targets();
     crash::early(parameters, &log.recovery);
-    kernel.find_cards(address_space);
+    kernel.find_cards(boot, address_space);
     kernel.start_targets();
+    describe::machine(boot);
     flood::run(&mut kernel);
     kernel.drain();
     crash::now(&mut kernel, &log.recovery);

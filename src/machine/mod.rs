@@ -4,6 +4,7 @@
 mod boot;
 pub mod build;
 pub mod clock;
+pub mod cpu;
 pub mod descriptors;
 pub mod exceptions;
 pub mod paging;

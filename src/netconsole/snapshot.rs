@@ -7,6 +7,7 @@
 //! but in [`Position`]s, each kept twice.
 
 use super::{Format, MAX_TARGETS};
+use crate::nic::Place;
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -36,14 +37,17 @@ pub struct TargetPlan {
 /// Everything the panic path must know to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The PCI functions of the cards: bus, device and function as the configuration address has them.
-    pub nics: [Option<u16>; MAX_NICS],
+    /// Where the cards are.
+    pub nics: [Option<Place>; MAX_NICS],
     /// The targets, by their place in the kernel's table.
     pub targets: [Option<TargetPlan>; MAX_TARGETS],
 }
 
 const WORDS_PER_TARGET: usize = 8;
 const WORDS: usize = MAX_NICS + MAX_TARGETS * WORDS_PER_TARGET;
+
+/// Neither a PCI function nor an address of MMIO.
+const NO_PLACE: u64 = 1 << 16;
 
 struct Copy {
     /// Higher is newer; 0 was never complete.
@@ -119,7 +123,7 @@ impl Snapshot {
         let mut plan = Plan::default();
         let (nics, targets) = copy.words.split_at_checked(MAX_NICS)?;
         for (nic, word) in plan.nics.iter_mut().zip(nics) {
-            *nic = u16::try_from(word.load(Ordering::Relaxed)).ok();
+            *nic = Place::from_word(word.load(Ordering::Relaxed));
         }
         for (target, words) in plan.targets.iter_mut().zip(targets.chunks_exact(WORDS_PER_TARGET)) {
             let mut values = [0; WORDS_PER_TARGET];
@@ -143,9 +147,9 @@ impl Snapshot {
     }
 }
 
-/// A function's number, or what no `u16` holds.
-fn encode_nic(nic: Option<u16>) -> u64 {
-    nic.map_or(u64::MAX, u64::from)
+/// A card's place, or a word that stands for none.
+fn encode_nic(nic: Option<Place>) -> u64 {
+    nic.map_or(NO_PLACE, Place::to_word)
 }
 
 /// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN; then from bit 8 format, limit, card; from
@@ -314,9 +318,16 @@ mod tests {
         }
     }
 
+    fn place() -> impl Strategy<Value = Place> {
+        prop_oneof![
+            any::<u16>().prop_map(|function| Place::from_word(function.into()).expect("a function")),
+            (1u64 << 20..).prop_map(Place::Mmio),
+        ]
+    }
+
     prop_compose! {
         fn plan()(
-            nics in proptest::array::uniform4(proptest::option::of(any::<u16>())),
+            nics in proptest::array::uniform4(proptest::option::of(place())),
             targets in proptest::collection::vec((0..MAX_TARGETS, target()), 0..MAX_TARGETS),
         ) -> Plan {
             let mut plan = Plan { nics, ..Plan::default() };

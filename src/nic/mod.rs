@@ -4,9 +4,11 @@ mod card;
 pub mod intel;
 mod mmio;
 pub mod pci;
+mod place;
 pub mod virtio;
 
 pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory};
+pub use place::Place;
 
 use crate::wire::MacAddr;
 use core::fmt;
@@ -86,8 +88,3 @@ impl fmt::Display for NicError {
 }
 
 impl core::error::Error for NicError {}
-
-/// A locally administered address (IEEE 802, section 8.4) that stays the same from boot to boot.
-fn own_address(function: pci::DeviceFunction) -> MacAddr {
-    MacAddr([0x02, b'n', b'c', function.bus, function.device, function.function])
-}

@@ -238,7 +238,11 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
 }
 
 /// Tells the device where an empty ring of `N` descriptors is.
-fn set_ring<R: Registers, const N: usize>(registers: &mut R, [low, high, length, head, tail]: [usize; 5], address: u64) {
+fn set_ring<R: Registers, const N: usize>(
+    registers: &mut R,
+    [low, high, length, head, tail]: [usize; 5],
+    address: u64,
+) {
     let [a, b, c, d, e, f, g, h] = address.to_le_bytes();
     registers.write(low, u32::from_le_bytes([a, b, c, d]));
     registers.write(high, u32::from_le_bytes([e, f, g, h]));
@@ -281,7 +285,11 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
         }
         let Some(buffer) = self.transmit.buffer() else {
             self.check();
-            return Err(if self.state == State::Running { TransmitError::Full } else { TransmitError::Broken });
+            return Err(if self.state == State::Running {
+                TransmitError::Full
+            } else {
+                TransmitError::Broken
+            });
         };
         let length = build(buffer).min(TRANSMIT_SIZE);
         if length > 0 {

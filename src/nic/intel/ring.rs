@@ -62,8 +62,9 @@ pub struct CardMemory<const TX: usize, const RX: usize> {
 
 impl<const TX: usize, const RX: usize> CardMemory<TX, RX> {
     /// The rings' lengths and addresses must be multiples of 128 bytes, which are 8 descriptors.
-    const IS_VALID: () =
-        assert!(TX >= 8 && TX.is_power_of_two() && TX <= 4096 && RX >= 8 && RX.is_power_of_two() && RX <= 4096);
+    const IS_VALID: () = assert!(
+        TX >= 8 && TX.is_power_of_two() && TX <= 4096 && RX >= 8 && RX.is_power_of_two() && RX <= 4096
+    );
 
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
@@ -147,11 +148,9 @@ impl<const N: usize> TransmitRing<N> {
     /// Fills the descriptor at the tail for the first `length` bytes of its buffer, not 0. The device
     /// sees it once its tail register is set.
     pub(super) fn publish(&mut self, length: usize) {
-        let (Some(descriptor), Some(buffer), Ok(length)) = (
-            self.ring.get(self.tail),
-            self.buffers.get(self.tail),
-            u16::try_from(length.min(TRANSMIT_SIZE)),
-        ) else {
+        let (Some(descriptor), Some(buffer), Ok(length)) =
+            (self.ring.get(self.tail), self.buffers.get(self.tail), u16::try_from(length.min(TRANSMIT_SIZE)))
+        else {
             return;
         };
         let flags = TRANSMIT_END | TRANSMIT_CHECK_SEQUENCE | TRANSMIT_REPORT;

@@ -43,8 +43,9 @@ struct UsedElement {
     length: AtomicU32,
 }
 
-/// Section 2.7.8, `struct virtq_used`: from the device to the driver.
-#[repr(C, align(4))]
+/// Section 2.7.8, `struct virtq_used`: from the device to the driver. Where it lies is where a legacy
+/// device, which is told of the descriptors alone, looks for it (section 2.7.2).
+#[repr(C, align(4096))]
 struct Used<const N: usize> {
     flags: AtomicU16,
     index: AtomicU16,
@@ -57,6 +58,9 @@ struct Buffer(UnsafeCell<[u8; BUFFER_SIZE]>);
 
 // SAFETY: a buffer is reached through `Virtqueue::buffer` alone, which takes the queue exclusively.
 unsafe impl Sync for Buffer {}
+
+/// [`Used`]'s alignment, for a legacy device.
+pub(super) const LEGACY_ALIGNMENT: u32 = 4096;
 
 /// What a queue of `N` entries, a power of two, shares with the device. Every word that both sides
 /// use is atomic. Physical addresses are those of the identity map.

@@ -1,0 +1,110 @@
+//! Finding the network cards, and bringing each up.
+
+use crate::card::Card;
+use crate::machine::paging::AddressSpace;
+use crate::machine::pci::ConfigurationPorts;
+use crate::{describe, memory};
+use core::fmt::Display;
+use core::mem::MaybeUninit;
+use core::slice::IterMut;
+use netconsole::bootinfo::BootInfo;
+use netconsole::netconsole::DeviceName;
+use netconsole::netconsole::snapshot::MAX_NICS;
+use netconsole::nic::pci::{self, PciDevice};
+use netconsole::nic::virtio::MmioTransport;
+use netconsole::nic::{CardMemory, Model, NetworkCard, NicError, Place};
+use netconsole::parameters::Parameters;
+use netconsole::stack::Storage;
+
+/// Brings up the network cards at `now` µs: those on the PCI buses, those of `virtio_mmio.device=`, and
+/// where there are none of these, what ACPI says is virtio over MMIO.
+pub fn find_cards(
+    cards: &mut [Option<Card>; MAX_NICS],
+    parameters: &'static Parameters,
+    boot: &BootInfo,
+    address_space: AddressSpace,
+    now: u64,
+) {
+    let mut bays = Bays {
+        cards: cards.iter_mut(),
+        memory: memory::cards(),
+        storages: memory::dhcp_storage(),
+        taken: 0,
+        parameters,
+        now,
+    };
+    on_pci(&mut bays, address_space);
+    for address in parameters.virtio_mmio.as_slice() {
+        at(&mut bays, *address);
+    }
+    if bays.taken == 0 {
+        describe::virtio_mmio(boot, |address| at(&mut bays, address));
+    }
+    if cards.iter().all(Option::is_none) {
+        log::error!("netconsole: no network card found");
+    }
+}
+
+/// What each card takes one of.
+struct Bays<'k> {
+    cards: IterMut<'k, Option<Card>>,
+    memory: IterMut<'static, CardMemory>,
+    storages: IterMut<'static, MaybeUninit<Storage<'static>>>,
+    taken: u8,
+    parameters: &'static Parameters,
+    now: u64,
+}
+
+impl Bays<'_> {
+    /// Brings up the card at `place` by `probe`.
+    fn take_in(
+        &mut self,
+        place: Place,
+        model: impl Display,
+        probe: impl FnOnce(&'static mut CardMemory) -> Result<NetworkCard, NicError>,
+    ) {
+        let free = (self.cards.next(), self.memory.next(), self.storages.next());
+        let (Some(card), Some(memory), Some(storage)) = free else {
+            return log::warn!("{place}: more than {MAX_NICS} network cards, left alone");
+        };
+        let Some(name) = DeviceName::ethernet(self.taken) else { return };
+        self.taken = self.taken.saturating_add(1);
+        log::info!("{name}: {model} at {place}");
+        match probe(memory) {
+            Ok(nic) => {
+                let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
+                let storage = storage.write(Storage::new(hostname));
+                *card = Some(Card::new(name, place, nic, storage, self.parameters, self.now));
+            }
+            Err(error) => log::error!("{name}: {place}: can't be brought up: {error}"),
+        }
+    }
+}
+
+fn on_pci(bays: &mut Bays<'_>, mut address_space: AddressSpace) {
+    let mut ports = ConfigurationPorts;
+    pci::for_each_function(&ConfigurationPorts, |function| {
+        let Some(device) = PciDevice::read(&mut ports, function) else { return };
+        log::info!("pci {device}");
+        let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
+        for (address, length) in device.memory_ranges() {
+            if let Err(error) = address_space.map_device(address, length) {
+                return log::error!("{function}: can't map its registers at {address:#x}: {error}");
+            }
+        }
+        let probe = |memory| NetworkCard::probe(&mut ports, &device, model, memory);
+        bays.take_in(Place::Pci(function), model, probe);
+    });
+}
+
+/// Brings up the card whose registers are at `address`, which is below 4 GiB, if there is one.
+fn at(bays: &mut Bays<'_>, address: u64) {
+    match MmioTransport::find(address) {
+        Ok(Some(transport)) => {
+            let probe = |memory| NetworkCard::probe_mmio(transport, memory);
+            bays.take_in(Place::Mmio(address), Model::Virtio, probe);
+        }
+        Ok(None) => {}
+        Err(error) => log::error!("{}: {error}", Place::Mmio(address)),
+    }
+}
