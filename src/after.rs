@@ -38,6 +38,7 @@ fn ending(after: After) -> &'static str {
 
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
 fn serve(mut kernel: Kernel) -> ! {
+    kernel.clock.settle();
     timer::start();
     loop {
         if !kernel.poll() {
