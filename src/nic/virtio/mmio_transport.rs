@@ -196,3 +196,6 @@ impl Transport for MmioTransport {
         self.registers.write(offset, value).ok_or(Error::ConfigSpaceTooSmall)
     }
 }
+
+#[cfg(test)]
+mod tests;

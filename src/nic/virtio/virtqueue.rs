@@ -6,6 +6,7 @@
 //! only when the device hands that buffer back.
 
 use core::cell::UnsafeCell;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The size of each buffer in bytes: a virtio header, and an Ethernet frame of 1500 bytes with a VLAN tag.
@@ -132,6 +133,10 @@ pub(super) struct Virtqueue<const N: usize> {
 impl<const N: usize> Virtqueue<N> {
     const SIZE: u16 = {
         assert!(N.is_power_of_two() && N <= 32768);
+        // Section 2.7.2: where a legacy device has the rings.
+        assert!(offset_of!(QueueMemory<N>, available) == 16 * N);
+        let end = 16 * N + 6 + 2 * N;
+        assert!(offset_of!(QueueMemory<N>, used) == end.next_multiple_of(LEGACY_ALIGNMENT as usize));
         N as u16
     };
 
