@@ -60,6 +60,10 @@ pub struct Gigabit<R: Registers, const TX: usize, const RX: usize> {
     own_mac: MacAddr,
     mac: MacAddr,
     damaged: u64,
+    /// How many frames the full ring has refused one after the other, modulo 256: each time it is 0 the
+    /// device is asked whether it still runs. Always asking would be an access to it, in a VM an exit,
+    /// for each turn of the caller's waiting.
+    refused: u8,
     state: State,
 }
 
@@ -90,6 +94,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
             own_mac,
             mac: own_mac,
             damaged: 0,
+            refused: 0,
             state: State::Broken,
         }
     }
@@ -284,13 +289,17 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
             self.transmit.reclaim();
         }
         let Some(buffer) = self.transmit.buffer() else {
-            self.check();
+            if self.refused == 0 {
+                self.check();
+            }
+            self.refused = self.refused.wrapping_add(1);
             return Err(if self.state == State::Running {
                 TransmitError::Full
             } else {
                 TransmitError::Broken
             });
         };
+        self.refused = 0;
         let length = build(buffer).min(TRANSMIT_SIZE);
         if length > 0 {
             self.transmit.publish(length);
@@ -340,7 +349,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
     fn restart(&mut self) -> Result<(), NicError> {
         self.state = State::Broken;
         self.bring_up()?;
-        self.state = State::Running;
+        (self.state, self.refused) = (State::Running, 0);
         Ok(())
     }
 }

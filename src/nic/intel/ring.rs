@@ -113,9 +113,6 @@ impl<const N: usize> TransmitRing<N> {
     /// Makes the ring new. The device must have been reset, so that it accesses none of the memory.
     pub(super) fn reset(&mut self) {
         (self.tail, self.head, self.outstanding) = (0, 0, 0);
-        for descriptor in self.ring {
-            descriptor.set(0, 0);
-        }
     }
 
     /// The ring's physical address.
