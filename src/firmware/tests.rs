@@ -97,7 +97,7 @@ fn machine() -> Memory {
     let structures = [
         &b"\x00\x18\x00\x00\x01\x02\x00\xe8\x03"[..],
         &[0; 15],
-        b"SeaBIOS\0rel-1.16.2\004/01/2014\0\0",
+        b"SeaBIOS\0rel-1.16.2\x0004/01/2014\0\0",
         b"\x01\x08\x00\x01\x01\x02\x00\x03ACME\0Board \xff\0  77 \0\0",
         b"\x7f\x04\x00\x7f\0\0",
         b"\x02\x08\x00\x02\x01\x00\x00\x00behind the end\0\0",
