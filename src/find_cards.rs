@@ -86,7 +86,14 @@ fn on_pci(bays: &mut Bays<'_>, mut address_space: AddressSpace) {
     pci::for_each_function(&ConfigurationPorts, |function| {
         let Some(device) = PciDevice::read(&mut ports, function) else { return };
         log::info!("pci {device}");
-        let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
+        let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
+            if device.class.is_network() {
+                // The firmware may have left it running, and writing what it receives to memory.
+                pci::disable(&mut ports, function);
+                log::warn!("pci {function}: there is no driver for this network card");
+            }
+            return;
+        };
         for (address, length) in device.memory_ranges() {
             if let Err(error) = address_space.map_device(address, length) {
                 return log::error!("{function}: can't map its registers at {address:#x}: {error}");

@@ -130,6 +130,10 @@ impl BootInfo {
         if whole.is_none() {
             boot.problems.add(Problem::NoInformation);
         }
+        // GRUB quotes as its shell does (grub-core/lib/cmdline.c); only it reads that.
+        if boot.loader.as_bytes().starts_with(b"GRUB") {
+            boot.command_line.unescape();
+        }
         if boot.memory.regions().is_empty() {
             boot.problems.add(Problem::MemoryUnknown);
             boot.add_memory(LEAST_MEMORY.start, LEAST_MEMORY.len);

@@ -247,6 +247,17 @@ fn multiboot2_is_read() {
     }
 }
 
+/// By nothing but GRUB's own hand, and nothing else of the line.
+#[test]
+fn grub_s_backslashes_are_taken_out() {
+    let escaped = br#"netconsole=\"@/,@10.0.0.1/;@/\" a=\'b\\c\d\"#.to_vec();
+    let meant = br#"netconsole="@/,@10.0.0.1/;@/" a='b\c\d\"#;
+    for (loader, expected) in [(&b"GRUB 2.06\0"[..], &meant[..]), (b"qemu\0", &escaped)] {
+        let memory = multiboot2_with(&[(1, escaped.clone()), (2, loader.to_vec())]);
+        assert_eq!(memory.read_as(multiboot2::MAGIC).command_line.as_bytes(), expected);
+    }
+}
+
 #[test]
 fn multiboot2_stops_at_a_damaged_tag() {
     let mut memory = multiboot2_with(&[(1, LINE.to_vec()), (2, b"GRUB\0".to_vec())]);

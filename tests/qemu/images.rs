@@ -42,17 +42,14 @@ fn image() -> &'static str {
 }
 
 /// The image after a person has edited netconsole.cfg on its FAT partition.
-fn edited_image() -> &'static str {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    IMAGE.get_or_init(|| {
-        let directory = directory();
-        let (image, edited) = (directory.join("edited.img"), directory.join("netconsole.cfg"));
-        fs::copy(self::image(), &image).expect("a copy of the image");
-        fs::write(&edited, EDITED).expect("an edited file");
-        let partition = format!("{}@@{}", image.display(), fat_partition(&image));
-        run(Command::new("mcopy").args(["-o", "-i", &partition]).arg(&edited).arg("::netconsole.cfg"));
-        image.display().to_string()
-    })
+fn edited_image(name: &str, text: &str) -> String {
+    let directory = directory();
+    let (image, edited) = (directory.join(format!("{name}.img")), directory.join(format!("{name}.cfg")));
+    fs::copy(self::image(), &image).expect("a copy of the image");
+    fs::write(&edited, text).expect("an edited file");
+    let partition = format!("{}@@{}", image.display(), fat_partition(&image));
+    run(Command::new("mcopy").args(["-o", "-i", &partition]).arg(&edited).arg("::netconsole.cfg"));
+    image.display().to_string()
 }
 
 /// Where the partition begins, in bytes: the one that the GPT (UEFI specification 2.10, section 5.3) calls
@@ -62,11 +59,11 @@ fn fat_partition(image: &Path) -> u64 {
     let disk = fs::read(image).expect("the image");
     let number = |at: usize| u64::from_le_bytes(disk[at..at + 8].try_into().expect("8 bytes"));
     let entries = usize::try_from(number(512 + 72)).expect("a sector's number") * 512;
-    // The gaps between the image's parts are of that type, too: the last one that holds a FAT is it.
+    // The gaps between the image's parts are of that type, too.
     let starts = disk[entries..].chunks(128).take(16).filter(|entry| entry.starts_with(&BASIC_DATA));
-    let starts = starts.map(|entry| u64::from_le_bytes(entry[32..40].try_into().expect("8 bytes")) * 512);
+    let mut starts = starts.map(|entry| u64::from_le_bytes(entry[32..40].try_into().expect("8 bytes")) * 512);
     let is_fat = |start: &u64| disk[*start as usize + 54..].starts_with(b"FAT");
-    starts.filter(is_fat).next_back().expect("a FAT partition")
+    starts.find(is_fat).expect("a FAT partition")
 }
 
 /// The image on a USB stick.
@@ -107,15 +104,17 @@ fn it_is_small() {
 
 #[test]
 fn a_stick_boots_by_bios() {
-    let stick = stick(edited_image());
+    let stick = stick(&edited_image("bios", EDITED));
     let arguments: Vec<&str> = stick.iter().map(String::as_str).collect();
     boots_as_edited("image-stick-bios", &arguments);
 }
 
 #[test]
 fn a_stick_boots_by_uefi() {
-    let stick = stick(edited_image());
-    let arguments: Vec<&str> = UEFI.into_iter().chain(stick.iter().map(String::as_str)).collect();
+    let stick = stick(&edited_image("uefi", EDITED));
+    // The last -m counts.
+    let arguments: Vec<&str> =
+        UEFI.into_iter().chain(["-m", "8G"]).chain(stick.iter().map(String::as_str)).collect();
     let capture = boots_as_edited("image-stick-uefi", &arguments);
     let text = capture.text("10.0.0.2:7777");
     assert!(text.contains("firmware: UEFI 2."), "{text}");
@@ -123,6 +122,32 @@ fn a_stick_boots_by_uefi() {
     let card = text.lines().find(|line| line.contains("ethernet controller")).expect("the card");
     let address = card.split("BAR4 0x").nth(1).and_then(|rest| rest.split('+').next()).expect("a BAR");
     assert!(u64::from_str_radix(address, 16).expect("an address") >= 1 << 32, "{card}");
+}
+
+#[test]
+fn safe_mode_ships_through_every_card_without_dhcp() {
+    let stick = stick(&edited_image("safe", "this is no parameter\nset default=2\nset timeout=0\n"));
+    let boot = Boot::new("image-safe-mode", "debug").loader(stick.iter().map(String::as_str));
+    let machine = boot.nics([Nic::virtio(), Nic::virtio()]).start();
+    // Each card is an Ethernet of its own; which one a datagram left by shows in the capture.
+    machine.wait_for_text("255.255.255.255:6666", "interface name 'eth1'");
+    machine.wait_for("a datagram from eth1", |events| {
+        events.sent.iter().any(|sent| sent.nic == 1 && sent.datagram().is_some()).then_some(())
+    });
+    machine.stop();
+}
+
+#[test]
+fn the_log_of_a_crash_outlives_the_way_through_the_menu() {
+    let text = "set parameters='netconsole=@10.0.0.1/,@10.0.0.2/ crash=EXCEPTION panic=-1'\n\
+                set default=3\nset timeout=0\n";
+    let stick = stick(&edited_image("crash", text));
+    let boot = Boot::new("image-crash", "").loader(stick.iter().map(String::as_str)).repeats();
+    let machine = boot.peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_text("10.0.0.2:6666", "previous boot ended without a goodbye");
+    let capture = machine.stop();
+    let text = capture.text("10.0.0.2:6666");
+    assert!(text.lines().any(|line| line.starts_with("[boot -1] ") && line.contains("page fault")), "{text}");
 }
 
 /// The image on a CD. That can't be edited: the parameters come from `--append`.
