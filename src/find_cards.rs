@@ -1,6 +1,8 @@
 //! Finding the network cards, and bringing each up.
 
 use crate::card::Card;
+use crate::consoles::Consoles;
+use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::{describe, memory};
@@ -12,28 +14,29 @@ use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::snapshot::MAX_NICS;
 use netconsole::nic::pci::{self, PciDevice};
 use netconsole::nic::virtio::MmioTransport;
-use netconsole::nic::{CardMemory, Model, NetworkCard, NicError, Place};
+use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
 use netconsole::parameters::Parameters;
 use netconsole::stack::Storage;
 
-/// Brings up the network cards at `now` µs: those on the PCI buses, those of `virtio_mmio.device=`, and
+/// Brings up the network cards: those on the PCI buses, those of `virtio_mmio.device=`, and
 /// where there are none of these, what ACPI says is virtio over MMIO.
 pub fn find_cards(
     cards: &mut [Option<Card>; MAX_NICS],
+    clock: &mut Clock,
+    consoles: &mut Consoles,
     parameters: &'static Parameters,
     boot: &BootInfo,
     address_space: AddressSpace,
-    now: u64,
 ) {
     let mut bays = Bays {
         cards: cards.iter_mut(),
         memory: memory::cards(),
         storages: memory::dhcp_storage(),
         taken: 0,
+        clock,
         parameters,
-        now,
     };
-    on_pci(&mut bays, address_space);
+    on_pci(&mut bays, consoles, address_space);
     for address in parameters.virtio_mmio.as_slice() {
         at(&mut bays, *address);
     }
@@ -51,15 +54,15 @@ struct Bays<'k> {
     memory: IterMut<'static, CardMemory>,
     storages: IterMut<'static, MaybeUninit<Storage<'static>>>,
     taken: u8,
+    clock: &'k mut Clock,
     parameters: &'static Parameters,
-    now: u64,
 }
 
 impl Bays<'_> {
     /// Brings up the card at `place` by `probe`.
     fn take_in(
         &mut self,
-        place: Place,
+        place: BusAddress,
         model: impl Display,
         probe: impl FnOnce(&'static mut CardMemory) -> Result<NetworkCard, NicError>,
     ) {
@@ -74,18 +77,21 @@ impl Bays<'_> {
             Ok(nic) => {
                 let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
                 let storage = storage.write(Storage::new(hostname));
-                *card = Some(Card::new(name, place, nic, storage, self.parameters, self.now));
+                *card = Some(Card::new(name, place, nic, storage, self.parameters, self.clock.now()));
             }
             Err(error) => log::error!("{name}: {place}: can't be brought up: {error}"),
         }
     }
 }
 
-fn on_pci(bays: &mut Bays<'_>, mut address_space: AddressSpace) {
+fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: AddressSpace) {
     let mut ports = ConfigurationPorts;
     pci::for_each_function(&ConfigurationPorts, |function| {
+        // Each look lets the clock learn how fast it is, before the first record is shown.
+        bays.clock.now();
         let Some(device) = PciDevice::read(&mut ports, function) else { return };
         log::info!("pci {device}");
+        consoles.found(device);
         let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
             if device.class.is_network() {
                 // The firmware may have left it running, and writing what it receives to memory.
@@ -100,7 +106,7 @@ fn on_pci(bays: &mut Bays<'_>, mut address_space: AddressSpace) {
             }
         }
         let probe = |memory| NetworkCard::probe(&mut ports, &device, model, memory);
-        bays.take_in(Place::Pci(function), model, probe);
+        bays.take_in(BusAddress::Pci(function), model, probe);
     });
 }
 
@@ -109,9 +115,9 @@ fn at(bays: &mut Bays<'_>, address: u64) {
     match MmioTransport::find(address) {
         Ok(Some(transport)) => {
             let probe = |memory| NetworkCard::probe_mmio(transport, memory);
-            bays.take_in(Place::Mmio(address), Model::Virtio, probe);
+            bays.take_in(BusAddress::Mmio(address), Model::Virtio, probe);
         }
         Ok(None) => {}
-        Err(error) => log::error!("{}: {error}", Place::Mmio(address)),
+        Err(error) => log::error!("{}: {error}", BusAddress::Mmio(address)),
     }
 }

@@ -9,10 +9,13 @@
 
 pub mod bootinfo;
 pub mod cmdline;
+pub mod console;
 pub mod firmware;
 pub mod log;
 pub mod netconsole;
 pub mod nic;
 pub mod parameters;
+pub mod rtc;
 pub mod stack;
+pub mod text;
 pub mod wire;

@@ -212,7 +212,9 @@ fn frequency_by_cpuid() -> Option<u64> {
         // Where the crystal is not told, the counter runs at the base frequency, in MHz.
         if denominator != 0 && numerator != 0 && highest >= 0x16 {
             let mhz = u64::from(__cpuid(0x16).eax & 0xffff);
-            return (mhz != 0).then_some(mhz * 1_000_000);
+            if mhz != 0 {
+                return Some(mhz * 1_000_000);
+            }
         }
     }
     if __cpuid(1).ecx & HYPERVISOR != 0 && __cpuid(0x4000_0000).eax >= 0x4000_0010 {

@@ -3,7 +3,7 @@
 use super::intel::{self, chips::Chip};
 use super::pci::{self, ConfigurationAccess, PciDevice};
 use super::virtio::{self, MmioTransport};
-use super::{Nic, NicError, Place, TransmitError};
+use super::{BusAddress, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -112,13 +112,13 @@ impl PanicCard {
     /// error. Its registers must be mapped, one to one. Panic-safe.
     pub fn start<C: ConfigurationAccess>(
         mut config: C,
-        place: Place,
+        place: BusAddress,
         memory: &'static mut PanicMemory,
         tries: usize,
     ) -> Result<Self, NicError> {
         let model = match place {
-            Place::Pci(function) => Model::of(pci::ids(&config, function)),
-            Place::Mmio(_) => Some(Model::Virtio),
+            BusAddress::Pci(function) => Model::of(pci::ids(&config, function)),
+            BusAddress::Mmio(_) => Some(Model::Virtio),
         };
         match (model.ok_or(NicError::Configuration)?, place) {
             (Model::Virtio, _) => {
@@ -126,8 +126,8 @@ impl PanicCard {
                 let memory = unsafe { &mut memory.virtio };
                 virtio::PanicNic::start(config, place, memory, tries).map(Self::Virtio)
             }
-            (Model::Intel(_), Place::Mmio(_)) => Err(NicError::Configuration),
-            (Model::Intel(chip), Place::Pci(function)) => {
+            (Model::Intel(_), BusAddress::Mmio(_)) => Err(NicError::Configuration),
+            (Model::Intel(chip), BusAddress::Pci(function)) => {
                 let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
@@ -158,6 +158,10 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
 
     fn link_is_up(&mut self) -> bool {
         driver!(self, nic => nic.link_is_up())
+    }
+
+    fn link_has_changed(&mut self) -> bool {
+        driver!(self, nic => nic.link_has_changed())
     }
 
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {

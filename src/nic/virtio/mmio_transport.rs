@@ -4,7 +4,7 @@
 
 use super::virtqueue::LEGACY_ALIGNMENT;
 use crate::nic::mmio::Window;
-use crate::nic::{NicError, Place};
+use crate::nic::{BusAddress, NicError};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -75,8 +75,8 @@ impl MmioTransport {
     }
 
     /// Where the card is.
-    pub fn place(&self) -> Place {
-        Place::Mmio(self.address)
+    pub fn place(&self) -> BusAddress {
+        BusAddress::Mmio(self.address)
     }
 
     /// `find` has checked that all registers before the configuration are there and aligned.

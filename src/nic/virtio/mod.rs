@@ -25,7 +25,7 @@ use pci_transport::PciTransport;
 pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{Nic, NicError, Place};
+use super::{BusAddress, Nic, NicError};
 
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 128;
@@ -64,7 +64,7 @@ pub fn probe<C: ConfigurationAccess>(
     memory: &'static mut VirtioNetMemory,
 ) -> Result<VirtioNic, NicError> {
     let transport = AnyTransport::Pci(PciTransport::new(config, device)?);
-    let own_mac = Place::Pci(device.function).own_address();
+    let own_mac = BusAddress::Pci(device.function).own_address();
     let mut nic = VirtioNet::new(transport, net::FEATURES, own_mac, memory);
     nic.restart()?;
     Ok(nic)

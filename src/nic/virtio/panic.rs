@@ -12,7 +12,7 @@ use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
 use super::pci_transport::PciTransport;
 use super::{AnyTransport, MmioTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
-use crate::nic::{Nic, NicError, Place};
+use crate::nic::{BusAddress, Nic, NicError};
 
 /// The queues and buffers of one card in a panic.
 pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
@@ -24,16 +24,16 @@ impl PanicNic {
     /// error. Its registers must be mapped, one to one. Panic-safe.
     pub fn start<C: ConfigurationAccess>(
         mut config: C,
-        place: Place,
+        place: BusAddress,
         memory: &'static mut PanicMemory,
         tries: usize,
     ) -> Result<Self, NicError> {
         let transport = match place {
-            Place::Pci(function) => {
+            BusAddress::Pci(function) => {
                 let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
                 AnyTransport::Pci(PciTransport::new(&mut config, &device)?)
             }
-            Place::Mmio(address) => {
+            BusAddress::Mmio(address) => {
                 AnyTransport::Mmio(MmioTransport::find(address)?.ok_or(NicError::Configuration)?)
             }
         };

@@ -43,7 +43,7 @@ impl Registers {
 
     fn start(&self) -> Result<PanicNic, NicError> {
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        PanicNic::start(Machine::default(), Place::Mmio(self.address()), memory, 1)
+        PanicNic::start(Machine::default(), BusAddress::Mmio(self.address()), memory, 1)
     }
 }
 

@@ -6,7 +6,7 @@ use core::fmt;
 
 /// Where a card's registers are found; with this alone the panic path brings it up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum BusAddress {
     /// By a PCI function's configuration space.
     Pci(DeviceFunction),
     /// virtio over MMIO, at this physical address.
@@ -16,8 +16,8 @@ pub enum Place {
 /// PCI functions take the words below it, and no MMIO device lies there.
 const MMIO_BEGINS: u64 = 1 << 20;
 
-impl Place {
-    /// The place as one word: bus, device and function as PCI's configuration address has them, or the
+impl BusAddress {
+    /// The address as one word: bus, device and function as PCI's configuration address has them, or the
     /// address. Panic-safe.
     pub fn to_word(self) -> u64 {
         match self {
@@ -28,7 +28,7 @@ impl Place {
         }
     }
 
-    /// The place that a word stands for; `None` where it stands for none. Panic-safe.
+    /// The address that a word stands for; `None` where it stands for none. Panic-safe.
     pub fn from_word(word: u64) -> Option<Self> {
         match u16::try_from(word) {
             Ok(function) => {
@@ -55,7 +55,7 @@ impl Place {
 }
 
 /// `00:03.0`, or `virtio-mmio 0xfeb00e00`.
-impl fmt::Display for Place {
+impl fmt::Display for BusAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pci(function) => function.fmt(f),
