@@ -10,6 +10,7 @@
 pub mod bootinfo;
 pub mod cmdline;
 pub mod console;
+pub mod firmware;
 pub mod log;
 pub mod netconsole;
 pub mod nic;

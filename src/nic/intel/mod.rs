@@ -73,7 +73,8 @@ impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
         let [bar0, ..] = device.bars;
         let window = Window::new(bar0, 0, REGISTERS_LENGTH).ok_or(NicError::NoRegisters("memory"))?;
         device.enable(config);
-        let mut nic = Self::new(MemoryBar(window), chip, super::own_address(device.function), memory);
+        let mut nic =
+            Self::new(MemoryBar(window), chip, super::BusAddress::Pci(device.function).own_address(), memory);
         let mut result = Err(NicError::ResetTimeout);
         for _ in 0..tries {
             result = nic.restart();
