@@ -1,4 +1,4 @@
-//! The back end of the [`log`](::log) facade.
+//! The back end of the `log` facade.
 
 use super::Ring;
 use ::log::{Log, Metadata, Record};

@@ -1,4 +1,4 @@
-//! Levels, records, the lock-free ring, and the back end of the [`log`](::log) facade.
+//! Levels, records, the lock-free ring, and the back end of the `log` facade.
 //!
 //! The ring is memory that any context writes to without waiting: normal running, exceptions, NMIs, other
 //! CPUs, the panic path. It needs no start, and it survives a reset where the memory does.

@@ -110,7 +110,7 @@ impl<'r> Record<'r> {
             true => (self.header.without_len(), self.header.text_offset()),
             false => (self.header, self.header.words()),
         };
-        let mut sum = self.ring.seed.with(self.ticks);
+        let mut sum = self.ring.seed.at(position).with(self.ticks);
         for offset in HEADER_WORDS..end {
             sum = sum.with(self.word(position, offset));
         }

@@ -211,7 +211,7 @@ impl Open {
             next: start.wrapping_add(HEADER_WORDS),
             room: reserved.saturating_sub(text_offset) * 8,
             header: Header::new(place.sequence, source.level, module.len(), boot, continuation),
-            checksum: ring.seed.with(source.ticks),
+            checksum: ring.seed.at(start).with(source.ticks),
             partial: 0,
             filled: 0,
         };

@@ -107,5 +107,5 @@ pub fn write_datagram(
     Piece { len: output.len(), next: next.filter(|&next| next > offset) }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

@@ -1,0 +1,124 @@
+//! What the ordering gives to the outputs: records, and what is to be said about them.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Who sent it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Address and source port, IPv4 as IPv4 also where it came through an IPv6 socket.
+    pub address: SocketAddr,
+    /// The name given by `--name`, else the address; with the port where two senders would be called the same.
+    pub name: String,
+    /// Whether `--name` gave the name.
+    pub named: bool,
+}
+
+/// The format of a datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// The text as a console shows it.
+    Basic,
+    /// With level, sequence and time.
+    Extended,
+    /// RFC 5424.
+    Syslog,
+}
+
+/// One record of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The format that it came in.
+    pub format: Format,
+    /// 0 (emergency) to 7 (debug); the basic format has none.
+    pub level: Option<u8>,
+    /// 0 is the kernel, 1 user space; the basic format has none.
+    pub facility: Option<u8>,
+    /// The sender's number of the record (syslog: its `sequenceId`).
+    pub sequence: Option<u64>,
+    /// Microseconds since the sender's boot.
+    pub timestamp: Option<u64>,
+    /// Syslog's own time, host name and application, as they came.
+    pub origin: Option<Origin>,
+    /// The kernel's release, where the sender prepends it.
+    pub release: Option<String>,
+    /// The message, raw: for a terminal it goes through [`crate::escape::harmless`].
+    pub text: String,
+    /// User and system data, syslog's structured data.
+    pub fields: Vec<(String, String)>,
+    /// Fragments are missing; `…` stands in the text where.
+    pub incomplete: bool,
+}
+
+/// Where a syslog message says that it comes from; `None` for its `-`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// RFC 3339 time.
+    pub time: Option<String>,
+    /// Host name.
+    pub host: Option<String>,
+    /// Application name.
+    pub application: Option<String>,
+}
+
+impl Record {
+    /// The value of a field.
+    pub fn field(&self, key: &str) -> Option<&str> {
+        self.fields.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Roughly the memory that it takes.
+    pub fn size(&self) -> usize {
+        let fields =
+            self.fields.iter().map(|(key, value)| key.len() + value.len() + size_of::<(String, String)>());
+        size_of::<Record>() + self.text.len() + fields.sum::<usize>()
+    }
+}
+
+/// Something that the outputs show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A record, in its place.
+    Record {
+        /// The record.
+        record: Record,
+        /// It is part of a crash report.
+        crash: bool,
+        /// It came after it had been reported missing, out of its place.
+        late: bool,
+    },
+    /// Records that were lost on the way.
+    Missing {
+        /// The first number of the gap.
+        first: u64,
+        /// The last number of the gap.
+        last: u64,
+        /// How many records are missing; fewer than the gap is wide where message ids show that the others
+        /// were never sent.
+        count: u64,
+    },
+    /// The sender was first heard in the middle of its log.
+    Joined {
+        /// The first number heard.
+        sequence: u64,
+    },
+    /// The sender started anew.
+    Rebooted,
+    /// What follows is a crash report.
+    Crash,
+}
+
+/// An event, whose it is and when it was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Whose.
+    pub sender: Rc<Identity>,
+    /// Since the Unix epoch; of a record, when its last datagram came.
+    pub at: Duration,
+    /// What.
+    pub event: Event,
+}

@@ -1,0 +1,186 @@
+//! The extended format: `[release,]<level>,<sequence>,<µs>,<flag>[,KEY=VALUE…];<text>\n[ KEY=VALUE\n…]`.
+//! Linux: Documentation/networking/netconsole.rst and Documentation/ABI/testing/dev-kmsg.
+
+use crate::escape;
+use crate::event::{Format, Record};
+use crate::limits;
+
+/// The longest header searched for its `;`.
+const HEADER_BYTES: usize = 512;
+
+/// A datagram's header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The kernel's release, where prepended.
+    pub release: Option<String>,
+    /// 0 is the kernel.
+    pub facility: u8,
+    /// 0–7.
+    pub level: u8,
+    /// Below `u64::MAX`.
+    pub sequence: u64,
+    /// Microseconds since boot.
+    pub timestamp: u64,
+    /// An emergency transmission (`ncemg=1`).
+    pub emergency: bool,
+    /// This datagram carries a part of the record.
+    pub fragment: Option<Place>,
+    /// Further header fields, such as Linux's `caller=T1`.
+    pub fields: Vec<(String, String)>,
+}
+
+/// Where a fragment belongs: `ncfrag=<offset>/<total>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes before it.
+    pub offset: usize,
+    /// Bytes of the whole, text and fields; at most [`limits::RECORD_BYTES`].
+    pub total: usize,
+}
+
+/// Splits a datagram into header and body. `None`: it is not of this format, a header in any part malformed
+/// included.
+pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
+    let end = datagram.iter().take(HEADER_BYTES).position(|&byte| byte == b';')?;
+    let (head, body) = (datagram.get(..end)?, datagram.get(end.checked_add(1)?..)?);
+    let head = str::from_utf8(head).ok()?;
+    // Without a release the flag is the fourth part; with one, the fifth.
+    let (release, head) = match numbers(head) {
+        Some(_) => (None, head),
+        None => head.split_once(',').map(|(release, rest)| (Some(release.to_owned()), rest))?,
+    };
+    let (priority, sequence, timestamp, extras) = numbers(head)?;
+    let mut header = Header {
+        release,
+        facility: u8::try_from(priority >> 3).ok()?,
+        level: u8::try_from(priority & 7).ok()?,
+        sequence,
+        timestamp,
+        emergency: false,
+        fragment: None,
+        fields: Vec::new(),
+    };
+    for (key, value) in extras.split(',').filter_map(|extra| extra.split_once('=')) {
+        match key {
+            "ncemg" => header.emergency = value != "0",
+            "ncfrag" if header.fragment.is_none() => header.fragment = Some(place(value, body.len())?),
+            "ncfrag" => return None,
+            _ => header.fields.push((key.to_owned(), value.to_owned())),
+        }
+    }
+    Some((header, body))
+}
+
+/// Priority, sequence, timestamp and what follows the flag.
+fn numbers(head: &str) -> Option<(u16, u64, u64, &str)> {
+    let mut parts = head.splitn(4, ',');
+    let (priority, sequence, timestamp) =
+        (digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?);
+    let tail = parts.next()?;
+    let (flag, extras) = tail.split_once(',').unwrap_or((tail, ""));
+    let priority = u16::try_from(priority).ok().filter(|priority| *priority < 1 << 11)?;
+    (matches!(flag, "-" | "c" | "+") && sequence < u64::MAX)
+        .then_some((priority, sequence, timestamp, extras))
+}
+
+/// A number of digits only: no sign, no space.
+fn digits(text: &str) -> Option<u64> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+fn place(value: &str, length: usize) -> Option<Place> {
+    let (offset, total) = value.split_once('/')?;
+    let place = Place {
+        offset: usize::try_from(digits(offset)?).ok()?,
+        total: usize::try_from(digits(total)?).ok()?,
+    };
+    let fits =
+        length > 0 && place.offset.checked_add(length)? <= place.total && place.total <= limits::RECORD_BYTES;
+    fits.then_some(place)
+}
+
+/// The record of a header and its whole body: the text up to the first line end, then ` KEY=VALUE` lines.
+pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
+    let mut lines = body.split(|&byte| byte == b'\n');
+    let text = lines.next().unwrap_or_default();
+    let mut fields = header.fields.clone();
+    for line in lines {
+        let Some(line) = line.strip_prefix(b" ") else { continue };
+        if fields.len() >= limits::FIELDS {
+            break;
+        }
+        let line = escape::text(&escape::unescape(line));
+        let (key, value) = line.split_once('=').unwrap_or((&line, ""));
+        fields.push((key.to_owned(), value.to_owned()));
+    }
+    Record {
+        format: Format::Extended,
+        level: Some(header.level),
+        facility: Some(header.facility),
+        sequence: Some(header.sequence),
+        timestamp: Some(header.timestamp),
+        origin: None,
+        release: header.release.clone(),
+        text: escape::text(&escape::unescape(text)),
+        fields,
+        incomplete,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(datagram: &[u8]) -> Record {
+        let (header, body) = parse(datagram).expect("an extended datagram");
+        record(&header, body, false)
+    }
+
+    #[test]
+    fn the_documented_example() {
+        let (header, body) = parse(b"6,416,5206736,-;text\n").expect("an extended datagram");
+        assert_eq!(
+            (header.level, header.facility, header.sequence, header.timestamp),
+            (6, 0, 416, 5_206_736)
+        );
+        assert_eq!((header.release, header.fragment, body), (None, None, &b"text\n"[..]));
+    }
+
+    #[test]
+    fn release_fields_and_facility() {
+        let record =
+            whole(b"6.12.1+deb,14,7,9,c,caller=T1;a\\x0ab\n cpu=3\n KEY=x=y\\x09\n boot=-1\nnot a field\n");
+        assert_eq!(record.release.as_deref(), Some("6.12.1+deb"));
+        assert_eq!((record.level, record.facility), (Some(6), Some(1)));
+        assert_eq!(record.text, "a\nb");
+        let fields = [("caller", "T1"), ("cpu", "3"), ("KEY", "x=y\t"), ("boot", "-1")];
+        assert_eq!(record.fields, fields.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn fragments_and_emergency() {
+        let (header, _) = parse(b"6,416,1758426,-,ncemg=1,ncfrag=16/31; the 2nd chunk.").expect("a fragment");
+        assert!(header.emergency);
+        assert_eq!(header.fragment, Some(Place { offset: 16, total: 31 }));
+    }
+
+    #[test]
+    fn what_is_not_of_the_format() {
+        for datagram in [
+            "plain text; with a semicolon",
+            "6,416,-;text",
+            "6,416,5,x;text",
+            "-6,416,5,-;text",
+            "6,18446744073709551615,5,-;text",
+            "6,99999999999999999999,5,-;text",
+            "6,416,5,-,ncfrag=0/3;four",
+            "6,416,5,-,ncfrag=18446744073709551615/1;four",
+            "6,416,5,-,ncfrag=0/9,ncfrag=0/9;four",
+            "6,416,5,-,ncfrag=0/999999999;four",
+            "",
+            ";",
+        ] {
+            assert_eq!(parse(datagram.as_bytes()), None, "{datagram}");
+        }
+    }
+}

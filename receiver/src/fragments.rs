@@ -1,0 +1,139 @@
+//! Puts a record together from its fragments, in any order, repeated or overlapping.
+
+use std::collections::BTreeMap;
+
+use crate::event::Record;
+use crate::extended::{self, Header, Place};
+use crate::limits;
+
+/// What stands in a text where fragments are missing.
+const MISSING: &[u8] = "…".as_bytes();
+
+/// A record of which not all fragments have come. Holds what came, never what was only announced.
+#[derive(Debug)]
+pub struct Reassembly {
+    header: Header,
+    total: usize,
+    pieces: BTreeMap<usize, Vec<u8>>,
+    held: usize,
+}
+
+impl Reassembly {
+    /// Starts with the first fragment that came.
+    pub fn new(header: Header, total: usize) -> Self {
+        Reassembly { header, total, pieces: BTreeMap::new(), held: 0 }
+    }
+
+    /// Adds a fragment. `false`: it brought nothing new, belongs to another record, or is one too many.
+    pub fn add(&mut self, header: &Header, place: Place, bytes: &[u8]) -> bool {
+        let same = header.timestamp == self.header.timestamp && place.total == self.total;
+        let longer = self.pieces.get(&place.offset).is_none_or(|piece| piece.len() < bytes.len());
+        if !same || !longer || self.pieces.len() >= limits::FRAGMENTS {
+            return false;
+        }
+        let replaced = self.pieces.insert(place.offset, bytes.to_vec()).map_or(0, |piece| piece.len());
+        self.held = self.held.saturating_sub(replaced).saturating_add(bytes.len());
+        true
+    }
+
+    /// Whether every byte has come.
+    pub fn is_whole(&self) -> bool {
+        let mut reach = 0;
+        for (&offset, piece) in &self.pieces {
+            if offset > reach {
+                return false;
+            }
+            reach = reach.max(offset.saturating_add(piece.len()));
+        }
+        reach >= self.total
+    }
+
+    /// The record, with a mark in place of each part that is missing.
+    pub fn record(&self) -> Record {
+        let mut body = Vec::with_capacity(self.held);
+        let mut reach = 0;
+        for (&offset, piece) in &self.pieces {
+            if offset > reach {
+                body.extend_from_slice(MISSING);
+                reach = offset;
+            }
+            body.extend_from_slice(piece.get(reach.saturating_sub(offset)..).unwrap_or_default());
+            reach = reach.max(offset.saturating_add(piece.len()));
+        }
+        if reach < self.total {
+            body.extend_from_slice(MISSING);
+        }
+        extended::record(&self.header, &body, !self.is_whole())
+    }
+
+    /// Roughly the memory that it takes.
+    pub fn size(&self) -> usize {
+        const PIECE: usize = 64;
+        size_of::<Self>().saturating_add(self.held).saturating_add(self.pieces.len().saturating_mul(PIECE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header() -> Header {
+        extended::parse(b"6,416,1758426,-;").expect("a header").0
+    }
+
+    #[test]
+    fn the_documented_example_in_both_orders() {
+        let pieces: [(usize, &[u8]); 2] = [(0, b"the first chunk,"), (16, b" the 2nd chunk.")];
+        for order in [[0, 1], [1, 0]] {
+            let mut reassembly = Reassembly::new(header(), 31);
+            for index in order {
+                assert!(!reassembly.is_whole());
+                let (offset, bytes) = pieces[index];
+                assert!(reassembly.add(&header(), Place { offset, total: 31 }, bytes));
+                assert!(!reassembly.add(&header(), Place { offset, total: 31 }, bytes), "a duplicate");
+            }
+            assert!(reassembly.is_whole());
+            assert_eq!(reassembly.record().text, "the first chunk, the 2nd chunk.");
+        }
+    }
+
+    #[test]
+    fn missing_parts_are_marked() {
+        let mut reassembly = Reassembly::new(header(), 9);
+        reassembly.add(&header(), Place { offset: 3, total: 9 }, b"def");
+        let record = reassembly.record();
+        assert!(record.incomplete);
+        assert_eq!(record.text, "…def…");
+    }
+
+    #[test]
+    fn a_fragment_of_another_record_is_refused() {
+        let mut reassembly = Reassembly::new(header(), 9);
+        assert!(!reassembly.add(&header(), Place { offset: 0, total: 8 }, b"abc"));
+        let other = Header { timestamp: 1, ..header() };
+        assert!(!reassembly.add(&other, Place { offset: 0, total: 9 }, b"abc"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_cut_in_any_order_gives_the_text(
+            text in "[a-z]{1,200}", cuts in prop::collection::vec((0usize..200, 1usize..60), 1..40), seed: u64,
+        ) {
+            let total = text.len();
+            let mut ranges: Vec<_> = cuts.iter()
+                .map(|&(offset, length)| (offset % total, (offset % total + length).min(total)))
+                .collect();
+            // The pieces at hand, and a tail of pieces that surely covers the rest.
+            ranges.extend((0..total).map(|offset| (offset, offset + 1)));
+            let shift = usize::try_from(seed % 1000).unwrap_or(0) % ranges.len();
+            ranges.rotate_left(shift);
+            let mut reassembly = Reassembly::new(header(), total);
+            for (start, end) in ranges {
+                reassembly.add(&header(), Place { offset: start, total }, &text.as_bytes()[start..end]);
+            }
+            prop_assert!(reassembly.is_whole());
+            prop_assert_eq!(reassembly.record().text, text);
+        }
+    }
+}

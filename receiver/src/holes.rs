@@ -1,0 +1,157 @@
+//! The gaps in one sender's sequence: since when, how often asked for, when to ask, when to give up.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// A gap younger than this may be mere reordering: it is not asked for yet.
+const ASK_AFTER: Duration = Duration::from_millis(20);
+/// The time between two requests for the same record.
+pub const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// When a gap is given up: after the time and the number of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Since the gap was noticed.
+    pub wait: Duration,
+    /// Requests that got no answer.
+    pub asks: u32,
+}
+
+/// A gap.
+#[derive(Clone, Copy, Debug)]
+pub struct Hole {
+    /// The last number in it.
+    pub last: u64,
+    /// How often it was asked for.
+    pub asked: u32,
+    /// The message ids on both sides show that nothing was sent here.
+    pub unsent: bool,
+    noticed: Duration,
+    asked_at: Duration,
+}
+
+impl Hole {
+    /// Whether nobody waits for it any longer.
+    pub fn is_given_up(&self, now: Duration, patience: Patience) -> bool {
+        let asked = self.asked >= patience.asks && (patience.asks == 0 || now >= self.asked_at + ASK_AGAIN);
+        self.unsent || (asked && now >= self.noticed + patience.wait)
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        let again = self.asked == 0 || now >= self.asked_at + ASK_AGAIN;
+        !self.unsent && again && now >= self.noticed + ASK_AFTER
+    }
+}
+
+/// All gaps, by their first number. They do not overlap.
+#[derive(Debug, Default)]
+pub struct Holes(BTreeMap<u64, Hole>);
+
+impl Holes {
+    /// A gap, noticed now.
+    pub fn open(&mut self, first: u64, last: u64, unsent: bool, now: Duration) {
+        self.0.insert(first, Hole { last, asked: 0, unsent, noticed: now, asked_at: Duration::ZERO });
+    }
+
+    /// The gap that a number is in.
+    pub fn of(&self, number: u64) -> Option<Hole> {
+        self.0.range(..=number).next_back().map(|(_, hole)| *hole).filter(|hole| hole.last >= number)
+    }
+
+    /// The gap with the lowest numbers, and its first.
+    pub fn first(&self) -> Option<(u64, Hole)> {
+        self.0.first_key_value().map(|(&first, hole)| (first, *hole))
+    }
+
+    /// Takes that gap out.
+    pub fn pop_first(&mut self) -> Option<(u64, Hole)> {
+        self.0.pop_first()
+    }
+
+    /// Takes a number out of its gap, which may fall in two.
+    pub fn fill(&mut self, number: u64) {
+        let Some((&first, &hole)) = self.0.range(..=number).next_back() else { return };
+        self.0.remove(&first);
+        if first < number {
+            self.0.insert(first, Hole { last: number - 1, ..hole });
+        }
+        if number < hole.last {
+            self.0.insert(number + 1, hole);
+        }
+    }
+
+    /// The numbers that it is time to ask for, lowest first, at most `most`.
+    pub fn ask(&mut self, now: Duration, most: usize) -> Vec<u64> {
+        let mut asked = Vec::new();
+        let due: Vec<u64> =
+            self.0.iter().filter(|(_, hole)| hole.is_due(now)).map(|(&first, _)| first).collect();
+        for first in due {
+            let Some(hole) = self.0.get_mut(&first) else { continue };
+            let room = u64::try_from(most.saturating_sub(asked.len())).unwrap_or(u64::MAX);
+            if room == 0 {
+                break;
+            }
+            let rest = *hole;
+            hole.last = hole.last.min(first.saturating_add(room - 1));
+            hole.asked = hole.asked.saturating_add(1);
+            hole.asked_at = now;
+            let last = hole.last;
+            if last < rest.last {
+                self.0.insert(last + 1, rest);
+            }
+            asked.extend(first..=last);
+        }
+        asked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    fn numbers(holes: &Holes) -> Vec<(u64, u64)> {
+        holes.0.iter().map(|(&first, hole)| (first, hole.last)).collect()
+    }
+
+    #[test]
+    fn a_number_taken_out_leaves_what_is_around_it() {
+        let mut holes = Holes::default();
+        holes.open(10, 14, false, Duration::ZERO);
+        holes.fill(12);
+        assert_eq!(numbers(&holes), [(10, 11), (13, 14)]);
+        holes.fill(10);
+        holes.fill(14);
+        assert_eq!(numbers(&holes), [(11, 11), (13, 13)]);
+        assert!(holes.of(12).is_none() && holes.of(13).is_some());
+        holes.fill(11);
+        holes.fill(13);
+        assert!(holes.first().is_none());
+    }
+
+    #[test]
+    fn requests_are_bounded_and_not_repeated_at_once() {
+        let mut holes = Holes::default();
+        holes.open(0, 99, false, Duration::ZERO);
+        assert!(holes.ask(ASK_AFTER - MILLISECOND, 10).is_empty(), "perhaps only reordered");
+        assert_eq!(holes.ask(ASK_AFTER, 10), (0..10).collect::<Vec<_>>());
+        assert_eq!(holes.ask(ASK_AFTER, 10), (10..20).collect::<Vec<_>>());
+        assert_eq!(holes.ask(ASK_AFTER + ASK_AGAIN, 200), (0..100).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_gap_is_given_up_after_the_requests_or_the_time() {
+        let mut holes = Holes::default();
+        holes.open(0, 0, false, Duration::ZERO);
+        let given_up = |holes: &Holes, now, wait, asks| {
+            holes.first().is_some_and(|(_, hole)| hole.is_given_up(now, Patience { wait, asks }))
+        };
+        assert!(!given_up(&holes, MILLISECOND, MILLISECOND * 2, 0));
+        assert!(given_up(&holes, MILLISECOND * 2, MILLISECOND * 2, 0));
+        assert!(!given_up(&holes, ASK_AFTER, Duration::ZERO, 1));
+        holes.ask(ASK_AFTER, 1);
+        assert!(!given_up(&holes, ASK_AFTER + MILLISECOND, Duration::ZERO, 1), "the answer is under way");
+        assert!(given_up(&holes, ASK_AFTER + ASK_AGAIN, Duration::ZERO, 1));
+    }
+}

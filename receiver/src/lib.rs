@@ -1,0 +1,30 @@
+//! The receiving end of netconsole: datagrams in, ordered records out.
+//!
+//! A datagram's way is one line: [`socket`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
+//! [`order`] and [`fragments`] (whole and in sequence) → [`event`] → [`output`], [`watch`] and [`stats`].
+//! [`ncrx`] asks a sender again for what is missing. What may be held at most is in [`limits`].
+
+pub mod basic;
+pub mod clock;
+pub mod crash;
+pub mod datagram;
+pub mod escape;
+pub mod event;
+pub mod extended;
+pub mod fragments;
+pub mod history;
+pub mod holes;
+pub mod limits;
+pub mod ncrx;
+pub mod options;
+pub mod order;
+pub mod output;
+pub mod pcap;
+pub mod receive;
+pub mod sender;
+pub mod senders;
+pub mod socket;
+pub mod stats;
+pub mod symbols;
+pub mod syslog;
+pub mod watch;

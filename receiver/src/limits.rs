@@ -1,0 +1,41 @@
+//! Every bound of the receiver in one table: whatever arrives, it holds no more than this.
+
+use std::time::Duration;
+
+/// Senders known at once; the one silent for longest makes room for a new one.
+pub const SENDERS: usize = 512;
+/// Records that one sender may have waiting behind a gap.
+pub const WINDOW_RECORDS: usize = 1 << 15;
+/// Bytes that one sender may have waiting behind a gap, fragments included.
+pub const WINDOW_BYTES: usize = 8 << 20;
+/// Bytes that all senders together may have waiting.
+pub const WINDOWS_BYTES: usize = 64 << 20;
+/// Bytes of one record with its fields, put together from fragments. Linux's longest has 256 user data items.
+pub const RECORD_BYTES: usize = 128 << 10;
+/// Fragments of one record.
+pub const FRAGMENTS: usize = 1024;
+/// ` KEY=VALUE` lines of one record.
+pub const FIELDS: usize = 512;
+/// Bytes of a basic line of which the end has not come.
+pub const LINE_BYTES: usize = 64 << 10;
+/// Sequence numbers behind the newest of which the fate is remembered, to tell a duplicate from a reboot.
+pub const HISTORY: usize = 1024;
+/// A sender first heard at a number up to this is taken to have lost the ones before; above it, we came later.
+pub const FIRST_REACH: u64 = 64;
+/// Bytes of received datagrams between the socket and the ordering.
+pub const QUEUE_BYTES: usize = 64 << 20;
+/// Bytes taken of one datagram: a jumbo frame. Senders keep to 1000.
+pub const DATAGRAM_BYTES: usize = 9216;
+/// Datagrams taken from a socket in one system call.
+pub const BATCH: usize = 128;
+/// The socket's buffer that is asked for: 200,000 small datagrams.
+pub const SOCKET_BYTES: usize = 256 << 20;
+/// Files that one run makes in `--dir`; the records of further senders share one.
+pub const FILES: usize = 4096;
+
+/// How long a gap may wait for reordered datagrams, where nothing can be asked for again.
+pub const REORDER_WAIT: Duration = Duration::from_millis(100);
+/// How long a piece of a line, or a record that may be the first of a new boot, waits for what follows.
+pub const PIECE_WAIT: Duration = Duration::from_millis(100);
+/// Records with this much time since the last sign of a crash are no longer part of its report.
+pub const CRASH_REPORT: Duration = Duration::from_secs(2);

@@ -1,0 +1,41 @@
+//! `netconsole-receiver`: the host's end of netconsole.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use netconsole_receiver::options::Options;
+use netconsole_receiver::{receive, watch};
+
+fn main() -> ExitCode {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(message) => {
+            // --help and --version are no errors.
+            let status = if message.use_stderr() { watch::ERROR } else { 0 };
+            let _ = message.print();
+            return status.into();
+        }
+    };
+    if options.man {
+        return match print_manual() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error),
+        };
+    }
+    match receive::run(&options) {
+        Ok(status) => status,
+        Err(error) => fail(&error),
+    }
+}
+
+fn print_manual() -> io::Result<()> {
+    let mut page = Vec::new();
+    clap_mangen::Man::new(Options::command()).render(&mut page)?;
+    io::stdout().write_all(&page)
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("netconsole-receiver: {error}");
+    watch::ERROR.into()
+}

@@ -1,0 +1,130 @@
+//! Events as JSON, one object a line; the fields are documented in [`crate::options`].
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::time::UNIX_EPOCH;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::escape::is_harmful;
+use crate::event::{Event, Format, Heard};
+use crate::symbols::{Symbol, Translation};
+
+#[derive(Serialize)]
+struct Line<'a> {
+    event: &'static str,
+    received: String,
+    sender: &'a str,
+    address: IpAddr,
+    port: u16,
+    #[serde(flatten)]
+    content: Content<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    symbols: &'a [Symbol],
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Record(Record<'a>),
+    Missing { first: u64, last: u64, count: u64 },
+    Joined { sequence: u64 },
+    Nothing {},
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    format: Format,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    facility: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_us: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    application: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    release: Option<&'a str>,
+    text: &'a str,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    fields: Map<String, Value>,
+    #[serde(skip_serializing_if = "is_false")]
+    crash: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    late: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    incomplete: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Writes an event.
+pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> io::Result<()> {
+    let (event, content) = match &heard.event {
+        Event::Record { record, crash, late } => {
+            let origin = record.origin.as_ref();
+            let fields =
+                record.fields.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
+            let record = Record {
+                format: record.format,
+                level: record.level,
+                facility: record.facility,
+                sequence: record.sequence,
+                timestamp_us: record.timestamp,
+                time: origin.and_then(|origin| origin.time.as_deref()),
+                host: origin.and_then(|origin| origin.host.as_deref()),
+                application: origin.and_then(|origin| origin.application.as_deref()),
+                release: record.release.as_deref(),
+                text: &record.text,
+                fields,
+                crash: *crash,
+                late: *late,
+                incomplete: record.incomplete,
+            };
+            ("record", Content::Record(record))
+        }
+        &Event::Missing { first, last, count } => ("missing", Content::Missing { first, last, count }),
+        &Event::Joined { sequence } => ("joined", Content::Joined { sequence }),
+        Event::Rebooted => ("rebooted", Content::Nothing {}),
+        Event::Crash => ("crash", Content::Nothing {}),
+    };
+    let line = Line {
+        event,
+        received: humantime::format_rfc3339_micros(UNIX_EPOCH + heard.at).to_string(),
+        sender: &heard.sender.name,
+        address: heard.sender.address.ip(),
+        port: heard.sender.address.port(),
+        content,
+        warning: translation.warning.as_deref(),
+        symbols: &translation.symbols,
+    };
+    writeln!(to, "{}", terminal_safe(&serde_json::to_string(&line)?))
+}
+
+/// JSON escapes the C0 controls itself; what else could act on a terminal is escaped as well, which JSON allows.
+fn terminal_safe(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_harmful(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(character);
+        }
+    }
+    safe
+}

@@ -1,0 +1,129 @@
+//! Events as lines for a person. What is not the sender's own words begins with `…`.
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Color, Effects, Style as Ansi};
+
+use crate::escape::harmless;
+use crate::event::{Event, Heard, Origin, Record};
+use crate::symbols::Translation;
+
+/// What is shown, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// Colours by level.
+    pub color: bool,
+    /// The sender's name before each line.
+    pub prefix: bool,
+    /// Fields under each record.
+    pub fields: bool,
+}
+
+const NAME: Ansi = AnsiColor::Cyan.on_default();
+const TIME: Ansi = AnsiColor::Green.on_default();
+const NOTICE: Ansi = AnsiColor::Magenta.on_default();
+const CRASH: Ansi =
+    AnsiColor::BrightWhite.on_default().bg_color(Some(Color::Ansi(AnsiColor::Red))).effects(Effects::BOLD);
+const DIM: Ansi = Ansi::new().effects(Effects::DIMMED);
+
+/// Writes an event.
+pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Translation) -> io::Result<()> {
+    let mut lines = Lines { to, style, name: &heard.sender.name };
+    match &heard.event {
+        Event::Record { record, crash, late } => {
+            if *late {
+                lines.line(NOTICE, "", "… this record came late")?;
+            }
+            lines.record(record, *crash)?;
+        }
+        Event::Missing { first, last, count } => lines.line(NOTICE, "", &missing(*first, *last, *count))?,
+        Event::Joined { sequence } => {
+            lines.line(
+                NOTICE,
+                "",
+                &format!("… joined at record {sequence}, what was before was not received"),
+            )?;
+        }
+        Event::Rebooted => lines.line(NOTICE, "", "… rebooted")?,
+        Event::Crash => lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name))?,
+    }
+    if let Some(warning) = &translation.warning {
+        lines.line(NOTICE, "", &format!("… {warning}"))?;
+    }
+    for symbol in &translation.symbols {
+        lines.line(NOTICE, "", &format!("…   {symbol}"))?;
+    }
+    Ok(())
+}
+
+fn missing(first: u64, last: u64, count: u64) -> String {
+    match (count, last == first) {
+        (_, true) => format!("… 1 record missing ({first})"),
+        (1, false) => format!("… 1 record missing (of {first}–{last})"),
+        _ if count == (last - first).saturating_add(1) => {
+            format!("… {count} records missing ({first}–{last})")
+        }
+        _ => format!("… {count} records missing (of {first}–{last})"),
+    }
+}
+
+struct Lines<'a, W> {
+    to: &'a mut W,
+    style: Style,
+    name: &'a str,
+}
+
+impl<W: Write> Lines<'_, W> {
+    fn record(&mut self, record: &Record, crash: bool) -> io::Result<()> {
+        let time = match (&record.origin, record.timestamp) {
+            (Some(origin), _) => syslog(origin),
+            (None, Some(micros)) => format!("[{:5}.{:06}] ", micros / 1_000_000, micros % 1_000_000),
+            (None, None) => String::new(),
+        };
+        let color = if crash { CRASH } else { record.level.map_or(Ansi::new(), level) };
+        // The log of a boot before, that survived in memory, and a record that the sender had to cut.
+        let boot = record.field("boot").map(|boot| format!("(boot {boot}) ")).unwrap_or_default();
+        let cut = if record.field("cut").is_some() { "…" } else { "" };
+        let text = format!("{boot}{}{cut}", record.text);
+        for line in text.split('\n') {
+            self.line(color, &harmless(&time), line)?;
+        }
+        if self.style.fields {
+            for (key, value) in &record.fields {
+                self.line(DIM, "", &format!(" {key}={}", value.replace('\n', "\\x0a")))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, color: Ansi, time: &str, text: &str) -> io::Result<()> {
+        if self.style.prefix {
+            self.part(NAME, &harmless(self.name))?;
+            write!(self.to, " ")?;
+        }
+        self.part(TIME, time)?;
+        self.part(color, &harmless(text))?;
+        writeln!(self.to)
+    }
+
+    fn part(&mut self, color: Ansi, text: &str) -> io::Result<()> {
+        if self.style.color { write!(self.to, "{color}{text}{color:#}") } else { write!(self.to, "{text}") }
+    }
+}
+
+fn level(level: u8) -> Ansi {
+    match level {
+        0 | 1 => AnsiColor::BrightRed.on_default().effects(Effects::BOLD),
+        2 | 3 => AnsiColor::Red.on_default(),
+        4 => AnsiColor::Yellow.on_default(),
+        5 => Ansi::new().effects(Effects::BOLD),
+        6 => Ansi::new(),
+        _ => DIM,
+    }
+}
+
+fn syslog(origin: &Origin) -> String {
+    let parts = [&origin.time, &origin.host, &origin.application];
+    let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
+    if parts.is_empty() { String::new() } else { format!("{}: ", parts.join(" ")) }
+}

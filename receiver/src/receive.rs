@@ -1,0 +1,213 @@
+//! A run: from sockets or a capture, through the senders, to the outputs, until something ends it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::{self, Write};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::event::Heard;
+use crate::options::Options;
+use crate::output::{self, Outputs};
+use crate::pcap::{self, Capture};
+use crate::senders::Senders;
+use crate::socket::{self, Input, Sockets};
+use crate::watch::Watch;
+
+/// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
+const TICK: Duration = Duration::from_millis(10);
+const IDLE: Duration = Duration::from_secs(60);
+/// After a signal to end, what came before it is still taken: until nothing has come for the first time, at most
+/// for the second.
+const DRAIN_SILENCE: Duration = Duration::from_millis(50);
+const DRAIN_MOST: Duration = Duration::from_millis(500);
+
+/// The end of pcap's time, in 2106; pcapng could say more than a clock can hold.
+const LATEST: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Why a run failed.
+#[derive(Debug)]
+pub enum Error {
+    /// A socket.
+    Socket(socket::Error),
+    /// The capture that is read.
+    Capture(PathBuf, pcap::Error),
+    /// An output.
+    Output(output::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Socket(error) => error.fmt(f),
+            Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Output(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<socket::Error> for Error {
+    fn from(error: socket::Error) -> Self {
+        Error::Socket(error)
+    }
+}
+
+impl From<output::Error> for Error {
+    fn from(error: output::Error) -> Self {
+        Error::Output(error)
+    }
+}
+
+/// Runs as the options say.
+pub fn run(options: &Options) -> Result<ExitCode, Error> {
+    let clock = Clock::start();
+    let live = options.read.is_none();
+    let mut receiver = Receiver {
+        senders: Senders::new(options.name.iter().cloned().collect(), live && !options.no_ncrx),
+        outputs: Outputs::open(options)?,
+        watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
+        heard: Vec::new(),
+        dropped: BTreeMap::new(),
+    };
+    let ended = match &options.read {
+        Some(path) => receiver.read(path, &options.port),
+        None => receiver.listen(options, clock),
+    };
+    match ended {
+        // Who reads no further has seen enough.
+        Err(Error::Output(output::Error::Closed)) => {}
+        ended => ended?,
+    }
+    if options.stats {
+        receiver.print_stats();
+    }
+    let stats = receiver.senders.stats();
+    Ok(receiver.watch.status(stats.iter().map(|(_, stats)| stats)))
+}
+
+struct Receiver {
+    senders: Senders,
+    outputs: Outputs,
+    watch: Watch,
+    heard: Vec<Heard>,
+    /// Datagrams that this host dropped, by socket.
+    dropped: BTreeMap<usize, u32>,
+}
+
+impl Receiver {
+    fn read(&mut self, path: &Path, ports: &[u16]) -> Result<(), Error> {
+        let failed = |error| Error::Capture(path.to_owned(), error);
+        let mut capture = Capture::open(path).map_err(failed)?;
+        let mut now = Duration::ZERO;
+        while let Some(datagram) = capture.next_datagram().map_err(failed)? {
+            if !ports.contains(&datagram.port) {
+                continue;
+            }
+            now = now.max(datagram.at.min(LATEST));
+            self.tick(now)?;
+            if self.watch.is_over(now) {
+                break;
+            }
+            let to = SocketAddr::from((Ipv6Addr::UNSPECIFIED, datagram.port));
+            self.datagram(datagram.from, 0, to, &datagram.bytes, now)?;
+        }
+        self.finish(now)
+    }
+
+    fn listen(&mut self, options: &Options, clock: Clock) -> Result<(), Error> {
+        let addresses =
+            options.bind.iter().flat_map(|&ip| options.port.iter().map(move |&port| (ip, port).into()));
+        let addresses: Vec<SocketAddr> = addresses.collect();
+        let sockets = Sockets::listen(&addresses, &options.join, clock)?;
+        let mut ticked = Duration::ZERO;
+        let mut end = Duration::MAX;
+        while !self.watch.is_over(clock.now()) && clock.now() < end {
+            let rest = self.rest(clock.now());
+            match sockets.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
+                Input::Datagrams(batch) => {
+                    let to = sockets.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+                    self.dropped.insert(batch.via, batch.dropped);
+                    for (from, bytes) in batch.datagrams() {
+                        self.datagram(from, batch.via, to, bytes, batch.at)?;
+                    }
+                }
+                Input::Stats => self.print_stats(),
+                Input::End => end = end.min(clock.now() + DRAIN_MOST),
+                Input::Nothing if end < Duration::MAX => break,
+                Input::Nothing => {}
+            }
+            let now = clock.now();
+            if now >= ticked + TICK {
+                ticked = now;
+                self.tick(now)?;
+                for answer in self.senders.answers(now) {
+                    sockets.answer(answer.via, answer.to, &answer.text);
+                }
+            }
+            self.outputs.flush()?;
+        }
+        self.finish(clock.now())
+    }
+
+    fn datagram(
+        &mut self,
+        from: SocketAddr,
+        via: usize,
+        to: SocketAddr,
+        bytes: &[u8],
+        now: Duration,
+    ) -> Result<(), Error> {
+        self.outputs.datagram(now, from, to, bytes)?;
+        self.senders.datagram(from, via, bytes, now, &mut self.heard);
+        self.show()
+    }
+
+    fn tick(&mut self, now: Duration) -> Result<(), Error> {
+        self.senders.tick(now, &mut self.heard);
+        self.show()
+    }
+
+    fn finish(&mut self, now: Duration) -> Result<(), Error> {
+        self.senders.finish(now, &mut self.heard);
+        self.show()?;
+        Ok(self.outputs.flush()?)
+    }
+
+    /// Shows what was heard, up to the record that ends the run.
+    fn show(&mut self) -> Result<(), Error> {
+        for heard in self.heard.drain(..) {
+            if self.watch.is_matched() {
+                break;
+            }
+            self.watch.event(&heard.event, heard.at);
+            self.outputs.event(&heard)?;
+        }
+        Ok(())
+    }
+
+    /// How long to wait for datagrams.
+    fn rest(&self, now: Duration) -> Duration {
+        let rest = if self.senders.is_waiting() { TICK } else { IDLE };
+        self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
+    }
+
+    /// In one piece, for who reads it through a pipe.
+    fn print_stats(&self) {
+        let mut lines = String::new();
+        for (name, stats) in self.senders.stats() {
+            lines.push_str(&format!("{name}: {stats}\n"));
+        }
+        if lines.is_empty() {
+            lines.push_str("nothing received\n");
+        }
+        let dropped: u64 = self.dropped.values().copied().map(u64::from).sum();
+        if dropped > 0 {
+            lines.push_str(&format!("this host dropped {dropped} datagrams: its socket buffer was full\n"));
+        }
+        // Without standard error there is nobody to tell.
+        let _ = io::stderr().write_all(lines.as_bytes());
+    }
+}

@@ -1,0 +1,139 @@
+//! One sender: its datagrams in whatever format become events in order.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::basic::Lines;
+use crate::crash::{self, Part};
+use crate::datagram::{self, Datagram};
+use crate::event::{Event, Heard, Identity, Record};
+use crate::ncrx::Ncrx;
+use crate::order::{Arrival, Stream};
+use crate::stats::Stats;
+
+/// What is known of a sender.
+#[derive(Debug)]
+pub struct Sender {
+    /// Who it is.
+    pub identity: Rc<Identity>,
+    /// Its counts.
+    pub stats: Stats,
+    /// When it was last heard.
+    pub heard_at: Duration,
+    /// The socket that last heard it.
+    pub via: usize,
+    lines: Lines,
+    stream: Stream,
+    ncrx: Ncrx,
+    crash: crash::Watch,
+}
+
+impl Sender {
+    /// A sender not heard before. `answers`: it may be asked again for what is missing.
+    pub fn new(identity: Identity, answers: bool) -> Self {
+        Sender {
+            identity: Rc::new(identity),
+            stats: Stats::default(),
+            heard_at: Duration::ZERO,
+            via: 0,
+            lines: Lines::default(),
+            stream: Stream::default(),
+            ncrx: if answers { Ncrx::default() } else { Ncrx::off() },
+            crash: crash::Watch::default(),
+        }
+    }
+
+    /// Takes a datagram.
+    pub fn datagram(&mut self, bytes: &[u8], now: Duration, out: &mut Vec<Heard>) {
+        self.heard_at = now;
+        self.stats.datagrams += 1;
+        match datagram::parse(bytes) {
+            Datagram::Extended(header, body) => {
+                let mut events = Vec::new();
+                let emergency = header.emergency;
+                let arrival = self.stream.accept(header, body, now, &mut events);
+                match arrival {
+                    Arrival::Filled { asked } if asked > 0 => self.stats.recovered += 1,
+                    Arrival::Duplicate { .. } => self.stats.duplicates += 1,
+                    Arrival::Late => self.stats.late += 1,
+                    _ => {}
+                }
+                self.ncrx.heard(arrival, emergency);
+                self.stream.repeats = self.ncrx.speaks();
+                self.stream.release(now, self.ncrx.patience(), &mut events);
+                self.tell(events, out);
+            }
+            Datagram::Syslog(record) => self.tell(plain(record, now), out),
+            Datagram::Basic(text) => {
+                for record in self.lines.datagram(text, now) {
+                    self.tell(plain(record, now), out);
+                }
+            }
+        }
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: Duration, out: &mut Vec<Heard>) {
+        let mut events = Vec::new();
+        self.stream.release(now, self.ncrx.patience(), &mut events);
+        events.extend(self.lines.tick(now).map(|record| plain(record, now)).into_iter().flatten());
+        self.tell(events, out);
+    }
+
+    /// The answers that are due.
+    pub fn answers(&mut self, now: Duration) -> Vec<String> {
+        let answers = self.ncrx.answers(&mut self.stream, now);
+        self.stats.answers += u64::try_from(answers.len()).unwrap_or_default();
+        answers
+    }
+
+    /// Gives out all that is held.
+    pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
+        let mut events = Vec::new();
+        self.stream.finish(now, &mut events);
+        events.extend(self.lines.end().map(|record| plain(record, now)).into_iter().flatten());
+        self.tell(events, out);
+    }
+
+    /// Whether time alone may change something.
+    pub fn is_waiting(&self) -> bool {
+        self.stream.is_waiting() || self.lines.is_waiting() || self.ncrx.is_waiting(&self.stream)
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        self.stream.held()
+    }
+
+    /// Counts the events, marks crash reports, and passes them on.
+    fn tell(&mut self, events: impl IntoIterator<Item = (Duration, Event)>, out: &mut Vec<Heard>) {
+        for (at, mut event) in events {
+            match &mut event {
+                Event::Record { record, crash, .. } => {
+                    self.stats.records += 1;
+                    self.stats.incomplete += u64::from(record.incomplete);
+                    let part = self.crash.judge(record, at);
+                    *crash = part != Part::None;
+                    if part == Part::First {
+                        out.push(Heard { sender: Rc::clone(&self.identity), at, event: Event::Crash });
+                    }
+                }
+                Event::Missing { count, .. } => {
+                    self.stats.gaps += 1;
+                    self.stats.missing = self.stats.missing.saturating_add(*count);
+                }
+                Event::Rebooted => {
+                    self.stats.reboots += 1;
+                    self.crash.rebooted();
+                    self.ncrx.rebooted();
+                }
+                Event::Joined { .. } | Event::Crash => {}
+            }
+            out.push(Heard { sender: Rc::clone(&self.identity), at, event });
+        }
+    }
+}
+
+fn plain(record: Record, at: Duration) -> [(Duration, Event); 1] {
+    [(at, Event::Record { record, crash: false, late: false })]
+}

@@ -1,0 +1,50 @@
+//! Counts, per sender.
+
+use std::fmt;
+
+/// What happened with one sender's datagrams.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Datagrams received.
+    pub datagrams: u64,
+    /// Records given out.
+    pub records: u64,
+    /// Gaps given up.
+    pub gaps: u64,
+    /// Records in them.
+    pub missing: u64,
+    /// Records given out with fragments missing.
+    pub incomplete: u64,
+    /// Records that came after they had been asked for.
+    pub recovered: u64,
+    /// Records that came after they had been given up.
+    pub late: u64,
+    /// Datagrams had before.
+    pub duplicates: u64,
+    /// Reboots noticed.
+    pub reboots: u64,
+    /// Requests and acknowledgements sent.
+    pub answers: u64,
+}
+
+impl fmt::Display for Stats {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Stats {
+            datagrams,
+            records,
+            gaps,
+            missing,
+            incomplete,
+            recovered,
+            late,
+            duplicates,
+            reboots,
+            answers,
+        } = self;
+        write!(
+            f,
+            "{records} records, {missing} missing in {gaps} gaps, {incomplete} incomplete, {recovered} recovered, \
+             {late} late, {duplicates} duplicates, {reboots} reboots; {datagrams} datagrams, {answers} answers"
+        )
+    }
+}

@@ -1,0 +1,131 @@
+//! RFC 5424: `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG`.
+
+use crate::escape;
+use crate::event::{Format, Origin, Record};
+use crate::limits;
+
+/// The highest PRI: facility 23, severity 7 (RFC 5424 section 6.2.1).
+const PRIORITY_MAX: u8 = 191;
+
+/// The record of a syslog datagram. `None`: it is not of this format.
+pub fn parse(datagram: &[u8]) -> Option<Record> {
+    let rest = datagram.strip_prefix(b"<")?;
+    let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = rest.split_at_checked(digits)?;
+    let priority: u8 = str::from_utf8(digits).ok()?.parse().ok()?;
+    let mut rest = rest.strip_prefix(b">1 ")?;
+    if priority > PRIORITY_MAX {
+        return None;
+    }
+    let [time, host, application, _process, _message_id] = [(); 5].map(|()| word(&mut rest));
+    let mut record = Record {
+        format: Format::Syslog,
+        level: Some(priority & 7),
+        facility: Some(priority >> 3),
+        sequence: None,
+        timestamp: None,
+        origin: Some(Origin { time: time?, host: host?, application: application? }),
+        release: None,
+        text: String::new(),
+        fields: Vec::new(),
+        incomplete: false,
+    };
+    let message = structured_data(rest, &mut record.fields)?;
+    let message = message.strip_prefix(b" ").unwrap_or(message);
+    // RFC 5424 section 6.4: UTF-8 is marked by a byte order mark.
+    let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
+    record.text = escape::text(message).trim_end_matches('\n').to_owned();
+    record.sequence = record.field("sequenceId").and_then(|number| number.parse().ok());
+    Some(record)
+}
+
+/// Takes a word and the space after it; `Some(None)` for the nil value `-`, `None` at the end.
+fn word(rest: &mut &[u8]) -> Option<Option<String>> {
+    let end = rest.iter().position(|&byte| byte == b' ')?;
+    let word = rest.get(..end)?;
+    *rest = rest.get(end.checked_add(1)?..)?;
+    Some((word != b"-").then(|| escape::text(word)))
+}
+
+/// Takes `-` or `[id name="value" …]…` and gives what follows it.
+fn structured_data<'a>(data: &'a [u8], fields: &mut Vec<(String, String)>) -> Option<&'a [u8]> {
+    if let Some(rest) = data.strip_prefix(b"-") {
+        return Some(rest);
+    }
+    let mut rest = data;
+    while let Some(element) = rest.strip_prefix(b"[") {
+        let id = element.iter().position(|byte| matches!(byte, b' ' | b']'))?;
+        rest = element.get(id..)?;
+        while let Some(parameter) = rest.strip_prefix(b" ") {
+            let equals = parameter.windows(2).position(|pair| pair == b"=\"")?;
+            let name = escape::text(parameter.get(..equals)?);
+            let (value, tail) = quoted(parameter.get(equals.checked_add(2)?..)?)?;
+            if fields.len() < limits::FIELDS {
+                fields.push((name, escape::text(&value)));
+            }
+            rest = tail;
+        }
+        rest = rest.strip_prefix(b"]")?;
+    }
+    (rest.len() < data.len()).then_some(rest)
+}
+
+/// A value up to its closing quote, with `\"`, `\\` and `\]` undone (RFC 5424 section 6.3.3).
+fn quoted(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let mut value = Vec::new();
+    let mut rest = bytes;
+    loop {
+        match rest {
+            [b'"', tail @ ..] => return Some((value, tail)),
+            [b'\\', escaped @ (b'"' | b'\\' | b']'), tail @ ..] => {
+                value.push(*escaped);
+                rest = tail;
+            }
+            [byte, tail @ ..] => {
+                value.push(*byte);
+                rest = tail;
+            }
+            [] => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_message() {
+        let record = parse(
+            b"<4>1 2026-11-24T21:22:23.000123Z board7 kernel - - [meta sequenceId=\"417\" q=\"a\\\"b\\]\"][x@1] \xef\xbb\xbfwarm\n",
+        )
+        .expect("a syslog message");
+        assert_eq!((record.level, record.facility, record.sequence), (Some(4), Some(0), Some(417)));
+        assert_eq!(record.field("q"), Some("a\"b]"));
+        assert_eq!(record.text, "warm");
+        let origin = record.origin.expect("syslog has an origin");
+        assert_eq!(origin.time.as_deref(), Some("2026-11-24T21:22:23.000123Z"));
+        assert_eq!((origin.host.as_deref(), origin.application.as_deref()), (Some("board7"), Some("kernel")));
+    }
+
+    #[test]
+    fn nil_values_and_no_text() {
+        let record = parse(b"<191>1 - - - - - -").expect("a syslog message");
+        assert_eq!((record.level, record.facility, record.text.as_str()), (Some(7), Some(23), ""));
+        assert_eq!(record.origin, Some(Origin::default()));
+    }
+
+    #[test]
+    fn what_is_not_of_the_format() {
+        for datagram in [
+            "<192>1 - - - - - - x",
+            "<4> old style",
+            "<>1 - - - - - -",
+            "<4>1 - - -",
+            "<4>1 - - - - - [a b=\"c",
+            "<4>1 - - - - - x",
+        ] {
+            assert_eq!(parse(datagram.as_bytes()), None, "{datagram}");
+        }
+    }
+}
