@@ -13,5 +13,6 @@ pub mod log;
 pub mod netconsole;
 pub mod nic;
 pub mod parameters;
+mod partial_word;
 pub mod stack;
 pub mod wire;

@@ -2,7 +2,7 @@
 
 use crate::figures::{FLOODS, flood, targets};
 use crate::symbols::{Symbols, lines};
-use crate::trace::{Event, Run};
+use crate::trace::{Event, Run, output};
 use std::collections::{BTreeMap, HashMap};
 
 /// The stations of a record's life; an instruction counts for the first one that a source file in its
@@ -39,7 +39,13 @@ pub fn print() -> Result<bool, String> {
     println!("Instructions per record in a flood, basic format, one target:");
     print_sorted("by station", &by_station, 20);
     print_sorted("by function", &by_function, 30);
-    print_sorted("by line", &by_line, 110);
+    print_sorted("by line", &by_line, 40);
+    let mut counts: Vec<_> = counts.into_iter().filter(|&(_, count)| count >= 0.01).collect();
+    counts.sort_by_key(|&(address, _)| address);
+    let text: String = counts.iter().map(|(address, count)| format!("{address:x} {count:.2}\n")).collect();
+    let path = output("profile.txt");
+    std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("\nby address, to be read beside objdump -d: {}", path.display());
     Ok(true)
 }
 

@@ -1,2 +1,6 @@
-pub fn compare() -> Result<bool, String> { Ok(true) }
-pub fn save() -> Result<bool, String> { Ok(true) }
+pub fn compare() -> Result<bool, String> {
+    Ok(true)
+}
+pub fn save() -> Result<bool, String> {
+    Ok(true)
+}

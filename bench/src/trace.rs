@@ -137,9 +137,9 @@ impl Parser {
 fn program_counter(line: &[u8]) -> Option<u64> {
     let mut fields = line.split(|&byte| byte == b'/');
     let digits = fields.nth(1)?;
-    digits.iter().try_fold(0u64, |number, &digit| {
-        Some(number << 4 | u64::from(char::from(digit).to_digit(16)?))
-    })
+    digits
+        .iter()
+        .try_fold(0u64, |number, &digit| Some(number << 4 | u64::from(char::from(digit).to_digit(16)?)))
 }
 
 /// QEMU 8.1 gave the option its new name, and 9 took the old one away.

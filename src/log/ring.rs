@@ -270,6 +270,18 @@ impl<'m> Ring<'m> {
         }
     }
 
+    /// The `count` words from a position on, which are two runs where the ring's end comes between; fewer
+    /// only in a ring that has fewer.
+    #[inline(always)]
+    pub(super) fn words(&self, position: usize, count: usize) -> (&'m [AtomicU64], &'m [AtomicU64]) {
+        let (before, from) =
+            self.data.split_at_checked(position & self.data.len().wrapping_sub(1)).unwrap_or_default();
+        match from.get(..count) {
+            Some(all) => (all, &[]),
+            None => (from, before.get(..count - from.len()).unwrap_or(before)),
+        }
+    }
+
     fn word(&self, position: usize) -> Option<&'m AtomicU64> {
         self.data.get(position & self.data.len().wrapping_sub(1))
     }
