@@ -1,5 +1,6 @@
 //! Measures the kernel: `scripts/bench` runs it. See `HELP`.
 
+mod boot;
 mod figures;
 mod profile;
 mod symbols;

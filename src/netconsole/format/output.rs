@@ -133,7 +133,7 @@ pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// that are exact for numbers so small.
 pub(super) const fn eight_digits(number: u32) -> u64 {
     let number = number as u64;
-    let halves = number / 10_000 | number % 10_000 << 32;
+    let halves = number / 10_000 | ((number % 10_000) << 32);
     let hundreds = halves.wrapping_mul(10_486) >> 20 & 0x7f_0000_007f;
     let quarters = hundreds | halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
     let tens = quarters.wrapping_mul(103) >> 10 & 0x000f_000f_000f_000f;
