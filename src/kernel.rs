@@ -8,6 +8,7 @@ use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
 use crate::{memory, panic};
+use netconsole::log::Reader;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
 use netconsole::netconsole::{DeviceName, MAX_TARGETS};
@@ -174,13 +175,13 @@ impl Kernel {
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
     pub fn ship(&mut self, now: u64) -> bool {
-        let ring = memory::ring();
+        let mut reader = Reader::new(memory::ring());
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
             for target in targets_of(&mut self.targets, card) {
                 let before = target.queued();
-                let shipped = target.ship(ring, self.clock.timebase(), &self.filter, &mut card.nic);
+                let shipped = target.ship(&mut reader, self.clock.timebase(), &self.filter, &mut card.nic);
                 progress |= target.queued() != before;
                 match shipped {
                     Shipped::Everything => {}

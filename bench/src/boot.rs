@@ -18,6 +18,8 @@ pub struct LoggingCall {
 #[derive(Debug, Default)]
 pub struct Boot {
     pub instructions: u64,
+    /// Of those, the flood's own: making its text, counting.
+    pub flooding: u64,
     /// When the card was told of frames to send.
     pub notified: Vec<u64>,
     pub notifications: u64,
@@ -35,6 +37,7 @@ impl Boot {
             entry: symbols.function("entry")?.start,
             panic: symbols.function("__rustc::rust_begin_unwind")?.start,
             log: symbols.function("<netconsole::log::logger::Logger as log::Log>::log")?,
+            flood: symbols.function("netconsole::flood::run")?,
             format: symbols.function("core::fmt::write")?.start,
             entered: false,
             boot: Self::default(),
@@ -48,7 +51,8 @@ impl Boot {
         if sent.len() != taken.len() {
             return Err(format!("{name}: {} frames were captured, {} taken", sent.len(), taken.len()));
         }
-        boot.log_frames = sent.iter().zip(taken).filter(|(frame, _)| is_log(frame)).map(|(_, at)| at).collect();
+        boot.log_frames =
+            sent.iter().zip(taken).filter(|(frame, _)| is_log(frame)).map(|(_, at)| at).collect();
         boot.notifications = boot.notified.len() as u64;
         Ok(boot)
     }
@@ -68,6 +72,7 @@ struct Observer {
     entry: u64,
     panic: u64,
     log: Range<u64>,
+    flood: Range<u64>,
     format: u64,
     entered: bool,
     boot: Boot,
@@ -114,5 +119,6 @@ impl Observer {
         }
         self.last = address;
         self.boot.instructions += 1;
+        self.boot.flooding += u64::from(self.flood.contains(&address));
     }
 }

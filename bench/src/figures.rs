@@ -52,7 +52,13 @@ pub fn all() -> Result<Vec<Figure>, String> {
 
     let given = boot("given", &format!("{QUIET} {}", targets(1)))?;
     let first = given.log_frames.first().copied().ok_or("no frame of the log was sent")?;
-    add("first_frame", "kernel entry to first log frame, addresses given", Instructions, Some(1e6), first as f64);
+    add(
+        "first_frame",
+        "kernel entry to first log frame, addresses given",
+        Instructions,
+        Some(1e6),
+        first as f64,
+    );
 
     let asked = boot("asked", "console=null netconsole=@/,6666@10.0.2.2/ after=exit")?;
     let first = asked.log_frames.first().copied().ok_or("no frame of the log was sent")?;
@@ -61,7 +67,8 @@ pub fn all() -> Result<Vec<Figure>, String> {
 
     let records = f64::from(FLOODS[1] - FLOODS[0]);
     let floods = |count| -> Result<[Boot; 2], String> {
-        let [few, many] = FLOODS.map(|records| boot(&format!("flood{count}"), &flood(records, &targets(count))));
+        let [few, many] =
+            FLOODS.map(|records| boot(&format!("flood{count}"), &flood(records, &targets(count))));
         Ok([few?, many?])
     };
     let per_record = |floods: &[Boot; 2], of: &dyn Fn(&Boot) -> u64| {
@@ -71,12 +78,14 @@ pub fn all() -> Result<Vec<Figure>, String> {
     let one = floods(1)?;
     let four = floods(4)?;
     let in_calls = |boot: &Boot| boot.calls.iter().map(|call| call.instructions).sum();
-    let all = per_record(&one, &|boot| boot.instructions);
+    // Making its text is the flood's own affair.
+    let cost = |boot: &Boot| boot.instructions - boot.flooding;
+    let all = per_record(&one, &cost);
     let logging = per_record(&one, &in_calls);
     add("record", "a record in a flood, logged, shipped and all", Instructions, Some(1000.0), all);
     let what = "of that, from the logging call's return to the published descriptor";
     add("record_shipped", what, Instructions, None, all - logging);
-    let further = (per_record(&four, &|boot| boot.instructions) - all) / 3.0;
+    let further = (per_record(&four, &cost) - all) / 3.0;
     add("record_further_target", "each further target", Instructions, Some(500.0), further);
     let exits = per_record(&one, &|boot| boot.notifications);
     add("notifications", "notifications per record in a flood", Notifications, Some(0.07), exits);
@@ -129,7 +138,8 @@ fn image() -> Result<u64, String> {
     let stripped = crate::trace::output("stripped.elf");
     let status = Command::new("objcopy").arg("--strip-all").arg(kernel()).arg(&stripped).status();
     let status = status.map_err(|error| format!("objcopy (binutils): {error}"))?;
-    let size = std::fs::metadata(&stripped).map_err(|error| format!("{}: {error}", stripped.display()))?.len();
+    let size =
+        std::fs::metadata(&stripped).map_err(|error| format!("{}: {error}", stripped.display()))?.len();
     status.success().then_some(size).ok_or_else(|| format!("objcopy ended with {status}"))
 }
 

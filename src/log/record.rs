@@ -89,13 +89,16 @@ impl<'r> Record<'r> {
     #[inline(always)]
     pub(crate) fn copy_text_roughly(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let count = self.len().saturating_sub(offset).min(buffer.len());
-        let (Some(position), Some(chunks), true) =
-            (self.position, buffer.as_chunks_mut::<8>().0.get_mut(..words(count)), offset.is_multiple_of(8))
-        else {
-            return self.copy_text(offset, buffer);
-        };
-        self.copy_words(position.wrapping_add(self.header.text_offset() + offset / 8), chunks);
-        count
+        if let (Some(position), true) = (self.position, offset.is_multiple_of(8))
+            && let (Some(chunks), (from, [])) = (
+                buffer.as_chunks_mut::<8>().0.get_mut(..words(count)),
+                self.ring.words(position.wrapping_add(self.header.text_offset() + offset / 8), words(count)),
+            )
+        {
+            copy_words(from, chunks);
+            return count;
+        }
+        self.copy_text(offset, buffer)
     }
 
     /// Whether all that was copied from this record before this call is the record's: nobody has
@@ -170,30 +173,25 @@ impl<'r> Record<'r> {
             offset += 1;
         }
         let (chunks, tail) = rest.as_chunks_mut::<8>();
-        self.copy_words(position.wrapping_add(offset), chunks);
+        let (first, second) = self.ring.words(position.wrapping_add(offset), chunks.len());
+        copy_words(first, chunks);
+        copy_words(second, chunks.get_mut(first.len()..).unwrap_or_default());
         if !tail.is_empty() {
             let word = self.word(position, offset + chunks.len());
             tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
         }
     }
 
-    /// Fills `chunks` with the words from a position of the ring on.
-    #[inline(always)]
-    fn copy_words(&self, position: usize, chunks: &mut [[u8; 8]]) {
-        let copy = |words: &[AtomicU64], chunks: &mut [[u8; 8]]| {
-            for (to, word) in chunks.iter_mut().zip(words) {
-                *to = word.load(Ordering::Relaxed).to_le_bytes();
-            }
-        };
-        let (first, second) = self.ring.words(position, chunks.len());
-        copy(first, chunks);
-        if !second.is_empty() {
-            copy(second, chunks.get_mut(first.len()..).unwrap_or_default());
-        }
-    }
-
     fn word(&self, position: usize, offset: usize) -> u64 {
         self.ring.load(position.wrapping_add(offset), Ordering::Relaxed)
+    }
+}
+
+/// Copies words as the bytes that they stand for.
+#[inline(always)]
+fn copy_words(words: &[AtomicU64], chunks: &mut [[u8; 8]]) {
+    for (to, word) in chunks.iter_mut().zip(words) {
+        *to = word.load(Ordering::Relaxed).to_le_bytes();
     }
 }
 

@@ -171,6 +171,13 @@ impl<'m> Ring<'m> {
         }
     }
 
+    /// The record of a sequence number, which was found whole before, if it is still there.
+    #[inline]
+    pub(super) fn unchanged(&self, sequence: u64) -> Option<Record<'_>> {
+        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
+        self.record(place).filter(|record| !record.is_cut() && self.still_holds(place.position))
+    }
+
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
     /// were overwritten since the cold start.
     pub fn first(&self) -> u64 {

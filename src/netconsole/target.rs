@@ -7,7 +7,7 @@
 use super::config::TargetConfig;
 use super::format::{self, Style};
 use super::snapshot::TargetPlan;
-use crate::log::{Level, Read, Ring, Timebase};
+use crate::log::{Level, Read, Reader, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
 use crate::wire::{Endpoint, Envelope, MacAddr};
@@ -324,17 +324,17 @@ impl Target {
 
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. The card is to be kicked afterwards.
-    pub fn ship(
+    pub fn ship<N: Nic + ?Sized>(
         &mut self,
-        ring: &Ring<'_>,
+        reader: &mut Reader<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
-        nic: &mut dyn Nic,
+        nic: &mut N,
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let style = Style::new(self.config.format, filter.time);
         for _ in 0..Self::FRAMES_PER_TURN {
-            let record = match ring.read(self.sequence) {
+            let record = match reader.read(self.sequence) {
                 Read::Record(record) if filter.passes(record.level()) => record,
                 Read::Record(_) => {
                     self.step_to(self.sequence + 1);
@@ -350,7 +350,7 @@ impl Target {
                     return Shipped::Everything;
                 }
             };
-            let micros = ring.micros(&record, timebase);
+            let micros = reader.ring().micros(&record, timebase);
             let mut piece = None;
             let queued = nic.transmit(&mut |frame: &mut [u8]| {
                 let header = route.envelope.header_len();

@@ -85,6 +85,7 @@ fn write_lines(
     }
 }
 
+#[inline(always)]
 fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) {
     let boot = record.boot();
     if boot != 0 {
@@ -114,14 +115,21 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
 }
 
 /// Whether there is a newline, 16 bytes at a time: most records have none, and all are searched.
+#[inline(always)]
 fn has_newline(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk::<16>() else { return text.contains(&b'\n') };
     let mut found = [false; 16];
-    // The last chunk overlaps the one before, where it is not one of the others.
-    for chunk in text.as_chunks::<16>().0.iter().chain([last]) {
-        found.iter_mut().zip(chunk).for_each(|(found, &byte)| *found |= byte == b'\n');
+    for chunk in text.as_chunks::<16>().0 {
+        mark_newlines(&mut found, chunk);
     }
+    // It overlaps the one before, where it is not that one.
+    mark_newlines(&mut found, last);
     found != [false; 16]
+}
+
+#[inline(always)]
+fn mark_newlines(found: &mut [bool; 16], chunk: &[u8; 16]) {
+    found.iter_mut().zip(chunk).for_each(|(found, &byte)| *found |= byte == b'\n');
 }
 
 fn byte_at(record: &Record<'_>, offset: usize) -> Option<u8> {

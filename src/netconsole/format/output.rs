@@ -101,7 +101,7 @@ impl<'b> Output<'b> {
     }
 
     /// Copies as much of the record's text from `offset` on as fits, and returns it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn text(&mut self, record: &Record<'_>, offset: usize) -> &[u8] {
         let start = self.len;
         let count = record.copy_text_roughly(offset, self.buffer.get_mut(start..).unwrap_or_default());
@@ -133,11 +133,11 @@ pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// that are exact for numbers so small.
 pub(super) const fn eight_digits(number: u32) -> u64 {
     let number = number as u64;
-    let halves = number / 10_000 | ((number % 10_000) << 32);
-    let hundreds = halves.wrapping_mul(10_486) >> 20 & 0x7f_0000_007f;
-    let quarters = hundreds | halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16;
-    let tens = quarters.wrapping_mul(103) >> 10 & 0x000f_000f_000f_000f;
-    tens | quarters.wrapping_sub(tens.wrapping_mul(10)) << 8
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = (halves.wrapping_mul(10_486) >> 20) & 0x7f_0000_007f;
+    let quarters = hundreds | (halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
+    let tens = (quarters.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
+    tens | (quarters.wrapping_sub(tens.wrapping_mul(10)) << 8)
 }
 
 #[cfg(test)]
