@@ -2,6 +2,7 @@
 
 mod boot;
 mod figures;
+mod linux;
 mod profile;
 mod symbols;
 mod table;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 const HELP: &str = "\
 scripts/bench            measures, prints the table, and compares with bench/baseline.json
 scripts/bench --save     measures and makes the figures the new baseline
+scripts/bench --linux    boots Debian's newest cloud kernel beside it and compares by the clock
 scripts/bench --profile  shows where a record's instructions go
 ";
 
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         [] => table::compare(),
         ["--save"] => table::save(),
+        ["--linux"] => linux::compare(),
         ["--profile"] => profile::print(),
         _ => {
             eprint!("{HELP}");
