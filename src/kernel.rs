@@ -2,23 +2,34 @@
 //! and no driver uses interrupts.
 
 use crate::card::{Card, LinkLook};
+use crate::consoles::{Consoles, KernelView};
 use crate::crash::{self, Armed};
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
+use crate::machine::watchdog::Watchdog;
+use crate::statistics::Statistics;
+use crate::vlan::VlanMemory;
+use crate::wall_clock::WallClock;
 use crate::{memory, panic};
+use netconsole::console::Ending;
 use netconsole::log::Reader;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
-use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
-use netconsole::netconsole::{DeviceName, MAX_TARGETS};
+use netconsole::netconsole::table::TargetTable;
+use netconsole::netconsole::target::{LogFilter, Shipped, Target};
+use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::pci::{self, PciDevice};
 use netconsole::nic::{Model, NetworkCard, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::stack::Storage;
+use netconsole::wire::MacAddr;
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
+
+/// How often the watchdog is fed, in µs: each time is several accesses to a device.
+const FEEDING_INTERVAL: u64 = 100_000;
 
 /// Everything that runs.
 pub struct Kernel {
@@ -28,16 +39,31 @@ pub struct Kernel {
     pub parameters: &'static Parameters,
     filter: LogFilter,
     cards: [Option<Card>; MAX_NICS],
-    targets: [Option<Target>; MAX_TARGETS],
+    targets: TargetTable,
     serial: Option<SerialConsole>,
-    /// What the panic path was told last.
-    published: Plan,
+    watchdog: Option<Watchdog>,
+    watchdog_fed_at: u64,
+    consoles: &'static mut Consoles,
+    statistics: Statistics,
+    wall_clock: WallClock,
+    /// Memory for VLANs that are not there yet.
+    vlans: core::slice::IterMut<'static, VlanMemory>,
+    /// What the panic path was told last, if anything.
+    published: Option<Plan>,
 }
 
 impl Kernel {
     /// A kernel with a serial port at most.
     pub fn new(clock: Clock, parameters: &'static Parameters) -> Self {
-        let limit = if parameters.ignore_loglevel { 8 } else { parameters.loglevel };
+        let filter = LogFilter {
+            limit: parameters.loglevel,
+            ignore_limits: parameters.ignore_loglevel,
+            oops_only: parameters.oops_only,
+            time: parameters.printk_time,
+            host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
+            epoch: None,
+            ncrx: parameters.ncrx,
+        };
         let serial = match parameters.console {
             Console::Null => None,
             Console::Serial(port) => SerialConsole::open(&port),
@@ -46,11 +72,17 @@ impl Kernel {
         Self {
             clock,
             parameters,
-            filter: LogFilter { limit, time: parameters.printk_time },
+            filter,
             cards: [const { None }; MAX_NICS],
-            targets: [const { None }; MAX_TARGETS],
+            targets: TargetTable::new(memory::user_data()),
             serial,
-            published: Plan::default(),
+            watchdog: None,
+            watchdog_fed_at: 0,
+            consoles: memory::consoles(parameters.input),
+            statistics: Statistics::new(),
+            wall_clock: WallClock::new(),
+            vlans: memory::vlans(),
+            published: None,
         }
     }
 
@@ -58,13 +90,28 @@ impl Kernel {
     /// them from here on.
     pub fn add_targets(&mut self) {
         let now = self.clock.now();
-        for ((number, config), slot) in (0u8..).zip(self.parameters.targets.as_slice()).zip(&mut self.targets)
-        {
-            let mut target = Target::new(TargetName::of_command_line(number), *config);
-            target.enable(now);
-            *slot = Some(target);
+        self.filter.epoch = WallClock::by_rtc(now);
+        self.consoles.announce();
+        for config in self.parameters.targets.as_slice() {
+            // The parameters hold no more than the table does.
+            if let Ok(target) = self.targets.add(*config) {
+                target.enable(now);
+            }
         }
         self.publish();
+    }
+
+    /// Arms the watchdog that `watchdog=` asks for; [`poll`](Self::poll) feeds it from here on.
+    pub fn start_watchdog(&mut self) {
+        let Some(seconds) = self.parameters.watchdog else { return };
+        self.watchdog = Watchdog::find();
+        match self.watchdog {
+            Some(watchdog) => {
+                watchdog.arm(seconds);
+                log::info!("watchdog: {watchdog}, {seconds} s");
+            }
+            None => log::error!("watchdog: this machine has none that is known"),
+        }
     }
 
     /// Looks through the PCI buses and brings up the network cards.
@@ -80,6 +127,7 @@ impl Kernel {
             let now = self.clock.now();
             let Some(device) = PciDevice::read(&mut ports, function) else { return };
             log::info!("pci {device}");
+            self.consoles.found(device);
             let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
             for (address, length) in device.memory_ranges() {
                 if let Err(error) = address_space.map_device(address, length) {
@@ -111,14 +159,14 @@ impl Kernel {
 
     /// Runs until every target has started or will not soon.
     pub fn start_targets(&mut self) {
-        while self.targets.iter().flatten().any(|target| !target.is_running() && !target.is_given_up()) {
+        while self.targets.iter().any(|target| !target.is_running() && !target.is_given_up()) {
             self.poll();
         }
     }
 
     /// Whether any target has started.
     pub fn has_running_target(&self) -> bool {
-        self.targets.iter().flatten().any(Target::is_running)
+        self.targets.iter().any(Target::is_running)
     }
 
     /// Runs until everything has gone out that can go out now, or for [`DRAIN_PATIENCE`].
@@ -140,9 +188,23 @@ impl Kernel {
         }
     }
 
+    /// Runs until the receivers that answer have acknowledged everything, or for [`DRAIN_PATIENCE`].
+    pub fn await_acknowledgements(&mut self) {
+        let deadline = Deadline::after(DRAIN_PATIENCE);
+        while self.targets.iter().any(Target::is_unacknowledged) && !deadline.has_come() {
+            self.poll();
+        }
+    }
+
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
+        if let Some(watchdog) = self.watchdog
+            && now.saturating_sub(self.watchdog_fed_at) >= FEEDING_INTERVAL
+        {
+            self.watchdog_fed_at = now;
+            watchdog.feed();
+        }
         for card in self.cards.iter_mut().flatten() {
             let look = card.look_at_link(now);
             for target in targets_of(&mut self.targets, card) {
@@ -154,23 +216,58 @@ impl Kernel {
             }
         }
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
-        for target in self.targets.iter_mut().flatten() {
-            let card = self
-                .cards
-                .iter_mut()
-                .flatten()
-                .find(|card| target.config.device.is(card.name.as_str(), card.mac()));
-            let mut interface = card.map(|card| card.interface());
+        for target in self.targets.iter_mut() {
+            let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
+            let vlan = target.config.device.vlan().filter(|_| target.is_enabled());
+            let mut interface = card.and_then(|card| {
+                if let Some((_, id)) = vlan
+                    && !card.has_vlan(id)
+                    && let Some(memory) = self.vlans.next()
+                {
+                    card.add_vlan(id, &target.config, memory, self.parameters, now);
+                }
+                card.interface(&target.config.device)
+            });
             target.advance(interface.as_mut(), now, carrier_timeout);
         }
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
-        for card in self.cards.iter_mut().flatten() {
-            card.poll(now);
+        for (number, card) in self.cards.iter_mut().enumerate() {
+            let Some(card) = card else { continue };
+            let (name, consoles, targets) = (card.name, &mut *self.consoles, &mut self.targets);
+            card.poll(now, &mut |datagram| {
+                if let Some(epoch) = self.wall_clock.take(datagram, now) {
+                    self.filter.epoch = Some(epoch);
+                    return;
+                }
+                targets.hear(name, datagram, &self.filter, now);
+                consoles.take(targets, (number, name), datagram, now);
+            });
         }
+        self.wall_clock.poll(&mut self.cards, now);
+        let commanding = self.command(now);
+        self.statistics.poll(&self.targets, self.consoles, now);
         let showing = self.show();
-        shipping || showing
+        shipping || commanding || showing
+    }
+
+    /// Goes on with what was typed and what targets sent; true where there is more to do at once.
+    fn command(&mut self, now: u64) -> bool {
+        if let Some(serial) = &mut self.serial {
+            serial.read(&mut self.consoles.terminal, now);
+        }
+        self.consoles.poll(KernelView {
+            clock: &mut self.clock,
+            filter: &mut self.filter,
+            cards: &mut self.cards,
+            targets: &mut self.targets,
+        })
+    }
+
+    /// How the machine is to end, if somebody asked for it.
+    pub fn take_ending(&mut self) -> Option<Ending> {
+        self.consoles.take_ending()
     }
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
@@ -179,10 +276,13 @@ impl Kernel {
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
-            for target in targets_of(&mut self.targets, card) {
-                let before = target.queued();
-                let shipped = target.ship(&mut reader, self.clock.timebase(), &self.filter, &mut card.nic);
-                progress |= target.queued() != before;
+            let (name, mac) = (card.name, card.mac());
+            let targets = self.targets.iter_mut_with_user_data();
+            for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
+                let before = target.datagrams();
+                let timebase = self.clock.timebase();
+                let shipped = target.ship(&mut reader, timebase, &self.filter, user_data, &mut card.nic, now);
+                progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
                     Shipped::More => busy = true,
@@ -193,7 +293,7 @@ impl Kernel {
             card.nic.kick();
             if broken || card.is_stuck(now, progress) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
-                if let Err(error) = card.restart() {
+                if let Err(error) = card.restart(now) {
                     log::error!("{}: can't be restarted: {error}", card.name);
                 }
                 targets_of(&mut self.targets, card).for_each(Target::rewind);
@@ -201,8 +301,8 @@ impl Kernel {
                 targets_of(&mut self.targets, card).for_each(Target::was_taken);
             }
         }
-        for (target, position) in self.targets.iter().zip(&memory::POSITIONS) {
-            if let Some(target) = target {
+        for (number, target) in self.targets.numbered() {
+            if let Some(position) = memory::POSITIONS.get(number) {
                 position.set(target.taken());
             }
         }
@@ -212,13 +312,14 @@ impl Kernel {
     /// Shows on serial what the port takes now; true where there is more.
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
-        serial.poll(memory::ring(), self.clock.timebase(), self.filter)
+        let filter = LogFilter { oops_only: false, ..self.filter };
+        serial.poll(memory::ring(), self.clock.timebase(), filter, &mut self.consoles.terminal)
     }
 
     /// Whether a target that could ship has more to ship.
     pub fn is_behind(&self) -> bool {
         let end = memory::ring().end();
-        self.targets.iter().flatten().any(|target| target.is_running() && target.queued() < end)
+        self.targets.iter().any(|target| target.is_running() && target.queued() < end)
     }
 
     /// Stops every card behind its driver's back, for provoking that crash: without the right to
@@ -246,26 +347,34 @@ impl Kernel {
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
             *slot = card.as_ref().map(|card| panic::pack(card.function));
         }
-        for (slot, target) in plan.targets.iter_mut().zip(&self.targets) {
-            let Some(target) = target else { continue };
-            let uses = |card: &Card| target.config.device.is(card.name.as_str(), card.mac());
-            let place = self.cards.iter().position(|card| card.as_ref().is_some_and(uses));
-            *slot = target.plan(place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0), &self.filter);
+        for (number, target) in self.targets.numbered() {
+            let Some(slot) = plan.targets.get_mut(number) else { continue };
+            *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
         }
-        if plan != self.published {
+        if self.published != Some(plan) {
             memory::SNAPSHOT.publish(&plan);
-            self.published = plan;
+            self.published = Some(plan);
         }
     }
 }
 
+/// The place among the cards of the one that `device` means. Before they were looked for, what its name
+/// says; 255 where that is not known, or there is none.
+fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
+    let is_here = |(place, card): &(u8, &Option<Card>)| match card {
+        Some(card) => device.is(card.name.as_str(), card.mac()),
+        None => DeviceName::ethernet(*place).is_some_and(|name| device.is(name.as_str(), MacAddr([0; 6]))),
+    };
+    (0..).zip(cards).find(is_here).map_or(u8::MAX, |(place, _)| place)
+}
+
 /// The targets that use a card.
 fn targets_of<'t>(
-    targets: &'t mut [Option<Target>; MAX_TARGETS],
+    targets: &'t mut TargetTable,
     card: &Card,
 ) -> impl Iterator<Item = &'t mut Target> + use<'t> {
     let (name, mac) = (card.name, card.mac());
-    targets.iter_mut().flatten().filter(move |target| target.config.device.is(name.as_str(), mac))
+    targets.iter_mut().filter(move |target| target.uses(name, mac))
 }
 
 /// Fills a value with a pattern, as a stray pointer would.

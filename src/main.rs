@@ -6,6 +6,7 @@
 
 mod after;
 mod card;
+mod consoles;
 mod crash;
 mod flood;
 mod kernel;
@@ -13,6 +14,9 @@ mod machine;
 mod memory;
 mod panic;
 mod start;
+mod statistics;
+mod vlan;
+mod wall_clock;
 
 use kernel::Kernel;
 use machine::clock::Clock;
@@ -27,14 +31,15 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let parameters = start::read_parameters(boot);
     let log = start::begin_log(boot, parameters, entered);
 
-    let mut kernel = Kernel::new(Clock::new(entered), parameters);
+    let kernel = memory::kernel().write(Kernel::new(Clock::new(entered), parameters));
     start::introduce(boot, parameters, &log);
     kernel.add_targets();
+    kernel.start_watchdog();
     crash::early(parameters, &log.recovery);
     kernel.find_cards(address_space);
     kernel.start_targets();
-    flood::run(&mut kernel);
+    flood::run(kernel);
     kernel.drain();
-    crash::now(&mut kernel, &log.recovery);
+    crash::now(kernel, &log.recovery);
     after::boot(kernel)
 }

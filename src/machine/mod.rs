@@ -9,9 +9,11 @@ pub mod paging;
 pub mod pci;
 pub mod physical;
 pub mod power;
+pub mod rtc;
 pub mod serial;
 pub mod stacks;
 pub mod timer;
+pub mod watchdog;
 
 use core::arch::global_asm;
 

@@ -4,9 +4,10 @@
 //! The boot publishes a new snapshot whenever a target's addresses change. A crash in the middle of
 //! that leaves the other copy; memory that was overwritten fails its checksum, and the panic path
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
-//! but in [`Position`]s, each kept twice.
+//! but in [`Position`]s, each with a checksum of its own.
 
-use super::{Format, MAX_TARGETS};
+use super::format::SystemData;
+use super::{CPU, Format, MAX_TARGETS};
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -31,6 +32,14 @@ pub struct TargetPlan {
     pub limit: u8,
     /// Whether the basic format shows the time.
     pub time: bool,
+    /// Only the crash report goes out (`netconsole.oops_only`).
+    pub only_report: bool,
+    /// Whether the receiver may ask for records again (the ncrx protocol).
+    pub may_ask: bool,
+    /// Whether it has answered by that protocol.
+    pub has_answered: bool,
+    /// What the kernel adds to extended messages; never a message id, which nobody counts in a panic.
+    pub system_data: SystemData,
 }
 
 /// Everything the panic path must know to send.
@@ -74,7 +83,7 @@ impl Copy {
 }
 
 /// One step of a checksum that any single changed bit changes.
-fn mix(sum: u64, word: u64) -> u64 {
+const fn mix(sum: u64, word: u64) -> u64 {
     (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
@@ -148,8 +157,9 @@ fn encode_nic(nic: Option<u16>) -> u64 {
     nic.map_or(u64::MAX, u64::from)
 }
 
-/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN; then from bit 8 format, limit, card; from
-/// bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
+/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
+/// then from bit 8 format, limit, card; from bit 32 both ports. The second word: the VLAN, and from bit 16
+/// system data. Then both Ethernet and both IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
     let is_ipv6 = plan.destination.ip.is_ipv6();
@@ -163,6 +173,9 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(plan.time) << 1
         | u64::from(is_ipv6) << 2
         | u64::from(plan.vlan.is_some()) << 3
+        | u64::from(plan.only_report) << 4
+        | u64::from(plan.may_ask) << 5
+        | u64::from(plan.has_answered) << 6
         | u64::from(format) << 8
         | u64::from(plan.limit) << 16
         | u64::from(plan.nic) << 24
@@ -170,9 +183,13 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(plan.destination.port) << 48;
     let [source_high, source_low] = encode_ip(plan.source.ip);
     let [destination_high, destination_low] = encode_ip(plan.destination.ip);
+    let extra = u64::from(plan.vlan.unwrap_or(0))
+        | u64::from(plan.system_data.cpu.is_some()) << 16
+        | u64::from(plan.system_data.task_name) << 17
+        | u64::from(plan.system_data.release) << 18;
     [
         flags,
-        plan.vlan.unwrap_or(0).into(),
+        extra,
         encode_mac(plan.source.mac),
         encode_mac(plan.destination.mac),
         source_high,
@@ -183,11 +200,12 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
 }
 
 fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
-    let [flags, vlan, source_mac, destination_mac, source_high, source_low, high, low] = *words;
+    let [flags, extra, source_mac, destination_mac, source_high, source_low, high, low] = *words;
     if flags & 1 == 0 {
         return None;
     }
     let [_, format, limit, nic, a, b, c, d] = flags.to_le_bytes();
+    let [vlan_low, vlan_high, ..] = extra.to_le_bytes();
     let is_ipv6 = flags & 1 << 2 != 0;
     Some(TargetPlan {
         nic,
@@ -201,7 +219,7 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
             ip: decode_ip(is_ipv6, high, low),
             port: u16::from_le_bytes([c, d]),
         },
-        vlan: if flags & 1 << 3 != 0 { u16::try_from(vlan).ok() } else { None },
+        vlan: (flags & 1 << 3 != 0).then_some(u16::from_le_bytes([vlan_low, vlan_high])),
         format: match format {
             0 => Format::Basic,
             3 => Format::Syslog,
@@ -209,6 +227,15 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
         },
         limit,
         time: flags & 1 << 1 != 0,
+        only_report: flags & 1 << 4 != 0,
+        may_ask: flags & 1 << 5 != 0,
+        has_answered: flags & 1 << 6 != 0,
+        system_data: SystemData {
+            cpu: (extra & 1 << 16 != 0).then_some(CPU),
+            task_name: extra & 1 << 17 != 0,
+            release: extra & 1 << 18 != 0,
+            message_id: None,
+        },
     })
 }
 
@@ -241,10 +268,10 @@ fn decode_ip(is_ipv6: bool, high: u64, low: u64) -> IpAddr {
 }
 
 /// A sequence number that the panic path can trust or knows to be damaged.
-pub struct Position {
-    value: AtomicU64,
-    complement: AtomicU64,
-}
+///
+/// It is one word, so that no interruption leaves it half-written: the sequence number, which has 36 bits in
+/// the ring, above 28 bits of checksum.
+pub struct Position(AtomicU64);
 
 impl Default for Position {
     fn default() -> Self {
@@ -253,27 +280,33 @@ impl Default for Position {
 }
 
 impl Position {
+    const CHECK_BITS: u32 = 28;
+
     /// Position 0.
     pub const fn new() -> Self {
-        Self { value: AtomicU64::new(0), complement: AtomicU64::new(!0) }
+        Self(AtomicU64::new(Self::word(0)))
     }
 
-    /// Stores the position. Panic-safe.
+    /// Stores the position, modulo 2^36. Panic-safe.
     pub fn set(&self, sequence: u64) {
-        self.value.store(sequence, Ordering::Relaxed);
-        self.complement.store(!sequence, Ordering::Relaxed);
+        self.0.store(Self::word(sequence), Ordering::Relaxed);
     }
 
-    /// The position, or `None` where it is damaged or half-written. Panic-safe.
+    /// The position, or `None` where it is damaged. Panic-safe.
     pub fn get(&self) -> Option<u64> {
-        let value = self.value.load(Ordering::Relaxed);
-        (self.complement.load(Ordering::Relaxed) == !value).then_some(value)
+        let word = self.0.load(Ordering::Relaxed);
+        let sequence = word >> Self::CHECK_BITS;
+        (word == Self::word(sequence)).then_some(sequence)
+    }
+
+    const fn word(sequence: u64) -> u64 {
+        let shifted = sequence << Self::CHECK_BITS;
+        shifted | mix(!0, shifted) >> (u64::BITS - Self::CHECK_BITS)
     }
 
     /// Overwrites it with `pattern`, as a stray pointer would: for provoking that crash.
     pub fn overwrite(&self, pattern: u64) {
-        self.value.store(pattern, Ordering::Relaxed);
-        self.complement.store(pattern, Ordering::Relaxed);
+        self.0.store(pattern, Ordering::Relaxed);
     }
 }
 
@@ -304,10 +337,13 @@ mod tests {
                 Just(Format::Syslog),
                 any::<bool>().prop_map(|release| Format::Extended { release }),
             ],
-            (nic, limit, time) in (0u8..4, 0u8..=8, any::<bool>()),
+            (nic, limit, time, only_report) in (0u8..4, 0u8..=8, any::<bool>(), any::<bool>()),
+            (may_ask, has_answered) in any::<(bool, bool)>(),
+            (cpu, task_name, release) in any::<(bool, bool, bool)>(),
         ) -> TargetPlan {
             TargetPlan {
-                nic, vlan, format, limit, time,
+                nic, vlan, format, limit, time, only_report, may_ask, has_answered,
+                system_data: SystemData { cpu: cpu.then_some(CPU), task_name, release, message_id: None },
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
             }
@@ -362,12 +398,28 @@ mod tests {
             }
         }
 
+        /// Any bytes anywhere in it give a plan that was published, or none.
         #[test]
-        fn a_damaged_position_is_found(sequence: u64, flip in 1u64..) {
+        fn any_bytes_are_survived(plan in plan(), pattern: u64, words in proptest::collection::vec(any::<u64>(), WORDS + 2)) {
+            let snapshot = Snapshot::new();
+            snapshot.overwrite(pattern);
+            prop_assert_eq!(snapshot.read(), None);
+            for copy in &snapshot.copies {
+                let all = copy.words.iter().chain([&copy.generation, &copy.checksum]);
+                all.zip(&words).for_each(|(to, &word)| to.store(word, Ordering::Relaxed));
+            }
+            prop_assert_eq!(snapshot.read(), None);
+            snapshot.publish(&plan);
+            prop_assert_eq!(snapshot.read(), Some(plan));
+        }
+
+        #[test]
+        fn a_damaged_position_is_found(sequence in 0u64..1 << 36, bit in 0u32..64) {
             let position = Position::new();
+            prop_assert_eq!(position.get(), Some(0));
             position.set(sequence);
             prop_assert_eq!(position.get(), Some(sequence));
-            position.value.fetch_xor(flip, Ordering::Relaxed);
+            position.0.fetch_xor(1 << bit, Ordering::Relaxed);
             prop_assert_eq!(position.get(), None);
         }
     }
@@ -379,5 +431,10 @@ mod tests {
         snapshot.publish(&Plan::default());
         snapshot.overwrite(0xa5a5_a5a5_a5a5_a5a5);
         assert_eq!(snapshot.read(), None);
+        for byte in 0..=u8::MAX {
+            let position = Position::new();
+            position.overwrite(u64::from_ne_bytes([byte; 8]));
+            assert_eq!(position.get(), None, "{byte:#x}");
+        }
     }
 }

@@ -148,6 +148,10 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
         driver!(self, nic => nic.link_is_up())
     }
 
+    fn link_has_changed(&mut self) -> bool {
+        driver!(self, nic => nic.link_has_changed())
+    }
+
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
         driver!(self, nic => nic.transmit(build))
     }

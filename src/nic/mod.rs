@@ -23,6 +23,12 @@ pub trait Nic {
     /// Whether the cable is connected, as the card says now.
     fn link_is_up(&mut self) -> bool;
 
+    /// Whether the cable has been unplugged or plugged in since this was last asked, even if it is as
+    /// it was now. A card that can't tell says no.
+    fn link_has_changed(&mut self) -> bool {
+        false
+    }
+
     /// Lends the next free transmit buffer to `build`, which writes a frame from the destination
     /// address on (no checksum sequence) and returns its length in bytes; 0 queues nothing. The card
     /// need not look at the frame before [`kick`](Self::kick).

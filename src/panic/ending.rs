@@ -1,12 +1,14 @@
 //! After the last words: the report once more, then what `panic=` and `after=` say. While the machine
-//! stays it still answers ARP, and a `dmesg` from a target's address by sending the whole ring again.
+//! stays it still answers ARP, sends again what a receiver misses, and at a `dmesg` from a target's address the
+//! whole ring.
 
+use super::ncrx::Conversations;
 use super::ship::{self, Cards};
 use crate::machine::clock::Deadline;
-use crate::machine::{power, serial};
+use crate::machine::{power, serial, watchdog};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::nic::Nic;
+use netconsole::nic::{Nic, TransmitError};
 use netconsole::parameters::{After, Parameters};
 use netconsole::wire::{MacAddr, arp, ndp, udp};
 
@@ -59,13 +61,19 @@ pub fn after_the_last_words(mut cards: Cards) -> ! {
     serial::last_words();
     let policy = Policy::get();
     if !policy.exit {
+        let mut conversations = Conversations::begin(cards.plan());
         for _ in 0..policy.repeat.min(10) {
-            serve(&mut cards, Some(&Deadline::after(1_000_000)));
+            serve(&mut cards, &mut conversations, Some(&Deadline::after(1_000_000)));
             cards.repeat_report();
         }
+        // What is left may take as long as it likes.
+        watchdog::stop();
         match u64::try_from(policy.seconds) {
-            Ok(0) => serve(&mut cards, None),
-            Ok(seconds) => serve(&mut cards, Some(&Deadline::after(seconds.saturating_mul(1_000_000)))),
+            Ok(0) => serve(&mut cards, &mut conversations, None),
+            Ok(seconds) => {
+                let deadline = Deadline::after(seconds.saturating_mul(1_000_000));
+                serve(&mut cards, &mut conversations, Some(&deadline));
+            }
             Err(_) => {}
         }
     }
@@ -78,11 +86,15 @@ pub fn end() -> ! {
     if policy.exit {
         power::exit(power::ExitCode::Panic)
     }
-    if policy.seconds == 0 { power::halt() } else { power::reboot() }
+    if policy.seconds != 0 {
+        power::reboot()
+    }
+    watchdog::stop();
+    power::halt()
 }
 
 /// Answers on all cards until the deadline.
-fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
+fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<&Deadline>) {
     while !deadline.is_some_and(Deadline::has_come) {
         let mut dmesg_to = None;
         let plan = *cards.plan();
@@ -90,7 +102,8 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
             let mac = nic.mac();
             let mut answer = None;
             nic.receive(&mut |frame| {
-                // A frame longer than this is no question that is answered here.
+                conversations.hear(&plan, place, mac, frame);
+                // A longer frame is no other question that is answered here.
                 let mut copy = [0; 256];
                 let len = frame.len().min(copy.len());
                 for (to, from) in copy.iter_mut().zip(frame) {
@@ -107,10 +120,15 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
                     .filter_map(|(number, target)| Some((number, target.as_ref()?)))
             };
             let on_this_card = || targets().filter(|(_, target)| usize::from(target.nic) == place);
-            for (_, target) in on_this_card() {
-                if ship::transmit(nic, &mut |to| reply(frame, mac, target.source.ip, to).unwrap_or(0)) {
-                    nic.kick();
-                }
+            let own_ips = on_this_card().map(|(_, target)| ship::source_ip(target, mac));
+            // The first one that is asked for: several targets may have the same source.
+            let mut own_ips = own_ips.filter(|ip| !ip.is_unspecified());
+            let sent = nic.transmit(&mut |to| own_ips.find_map(|ip| reply(frame, mac, ip, to)).unwrap_or(0));
+            match sent {
+                Ok(()) => nic.kick(),
+                // What asked will ask again.
+                Err(TransmitError::Full) => {}
+                Err(TransmitError::Broken) => _ = nic.restart(),
             }
             if let Some(received) = udp::parse(frame)
                 && received.payload.trim_ascii() == b"dmesg"
@@ -129,6 +147,7 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
             let end = crate::memory::ring().end();
             cards.send(|number, _| if number == wanted { 0 } else { end });
         }
+        conversations.ship(cards);
         core::hint::spin_loop();
     }
 }

@@ -85,6 +85,8 @@ pub struct VirtioNet<T: Transport, const TX: usize, const RX: usize> {
     own_mac: MacAddr,
     mac: MacAddr,
     mtu: u16,
+    /// The configuration's generation when it was last looked at for changes.
+    config_generation: u32,
     runts: u64,
     /// How many frames the full queue has refused one after the other, modulo 256: each time it is 0
     /// the device is asked whether it is well. Always asking would be an access, in a VM an exit, for
@@ -119,6 +121,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
             own_mac,
             mac: own_mac,
             mtu: ETHERNET_MTU,
+            config_generation: 0,
             runts: 0,
             refused: 0,
             state: State::Broken,
@@ -155,6 +158,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         while let Some(id) = self.receive.take_idle() {
             self.receive.publish(id, BUFFER_SIZE);
         }
+        self.config_generation = self.transport.read_config_generation();
         self.transport.set_status(status | DeviceStatus::DRIVER_OK);
         self.notify_receive();
         Ok(())
@@ -327,6 +331,12 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
                 || self
                     .read_config(|transport| read(transport, config::STATUS))
                     .is_ok_and(|status: u16| status & STATUS_LINK_UP != 0))
+    }
+
+    fn link_has_changed(&mut self) -> bool {
+        // Section 2.5.3: it is another one after each change, the link's status among them.
+        let generation = self.transport.read_config_generation();
+        core::mem::replace(&mut self.config_generation, generation) != generation
     }
 
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {

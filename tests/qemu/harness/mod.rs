@@ -10,14 +10,17 @@ mod message;
 mod pcap;
 mod peer;
 mod record;
+mod rsyslog;
 mod tshark;
 
 pub use boot::{Boot, Nic, kernel, target};
 pub use capture::Capture;
 pub use frame::{Content, Frame};
+pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message};
 pub use peer::Peer;
 pub use record::Sent;
+pub use rsyslog::Rsyslog;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {

@@ -5,15 +5,16 @@ use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
     Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet, Ipv4Repr, Ipv6Packet,
-    Ipv6Repr, NdiscNeighborFlags, NdiscRepr,
+    Ipv6Repr, NdiscNeighborFlags, NdiscRepr, UdpPacket, UdpRepr,
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub mac: EthernetAddress,
     address: IpAddr,
+    vlan: Option<u16>,
     silent_for: Duration,
     first_asked: Option<Instant>,
 }
@@ -27,7 +28,12 @@ impl Peer {
             IpAddr::V6(address) => *address.octets().last_chunk().expect("16 bytes"),
         };
         let mac = EthernetAddress([2, 0, last[0], last[1], last[2], last[3]]);
-        Self { mac, address, silent_for: Duration::ZERO, first_asked: None }
+        Self { mac, address, vlan: None, silent_for: Duration::ZERO, first_asked: None }
+    }
+
+    /// Is in this VLAN, and hears nothing else.
+    pub fn in_vlan(self, vlan: u16) -> Self {
+        Self { vlan: Some(vlan), ..self }
     }
 
     /// Leaves questions unanswered until this long after the first.
@@ -37,6 +43,9 @@ impl Peer {
 
     /// The answer to `frame`, where it asks for this station's address.
     pub fn answer(&mut self, frame: &Frame) -> Option<Vec<u8>> {
+        if frame.vlan != self.vlan {
+            return None;
+        }
         let reply = match (&frame.content, self.address) {
             (Content::Arp(request), IpAddr::V4(own)) => self.arp_reply(request, own),
             (Content::Icmp { from: IpAddr::V6(from), message, .. }, IpAddr::V6(own)) => {
@@ -122,6 +131,32 @@ impl Peer {
         }
     }
 
+    /// A neighbour solicitation from this station, for an address of the NIC `to_mac`.
+    pub fn solicitation(&self, to_mac: EthernetAddress, target_addr: Ipv6Addr) -> Vec<u8> {
+        let IpAddr::V6(own) = self.address else { panic!("a solicitation from an IPv4 station") };
+        let lladdr = Some(self.mac.into());
+        let question = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, lladdr });
+        let mut message = vec![0; question.buffer_len()];
+        let mut packet = Icmpv6Packet::new_unchecked(&mut message);
+        question.emit(&own, &target_addr, &mut packet, &ChecksumCapabilities::default());
+        self.ip(to_mac, target_addr.into(), IpProtocol::Icmpv6, &message)
+    }
+
+    /// A UDP datagram from this station's `port`.
+    pub fn datagram(&self, port: u16, to_mac: EthernetAddress, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
+        let header = UdpRepr { src_port: port, dst_port: to.port() };
+        let mut datagram = vec![0; header.header_len() + payload.len()];
+        header.emit(
+            &mut UdpPacket::new_unchecked(&mut datagram),
+            &self.address.into(),
+            &to.ip().into(),
+            payload.len(),
+            |to| to.copy_from_slice(payload),
+            &ChecksumCapabilities::default(),
+        );
+        self.ip(to_mac, to.ip(), IpProtocol::Udp, &datagram)
+    }
+
     fn ip(&self, to_mac: EthernetAddress, to: IpAddr, next_header: IpProtocol, payload: &[u8]) -> Vec<u8> {
         // RFC 4861, section 7.1.2: neighbour discovery needs hop limit 255; everything else may have it.
         let (payload_len, hop_limit) = (payload.len(), 255);
@@ -149,6 +184,10 @@ impl Peer {
         let mut frame = vec![0; header.buffer_len() + payload.len()];
         header.emit(&mut EthernetFrame::new_unchecked(&mut frame));
         frame[header.buffer_len()..].copy_from_slice(payload);
+        if let Some(vlan) = self.vlan {
+            let [high, low] = vlan.to_be_bytes();
+            frame.splice(12..12, [0x81, 0, high, low]);
+        }
         frame
     }
 }
