@@ -8,7 +8,7 @@ use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
 use super::snapshot::TargetPlan;
-use crate::log::{Level, Read, Ring, Timebase};
+use crate::log::{Level, Read, Reader, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
 use crate::text::Text;
@@ -469,13 +469,13 @@ impl Target {
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again. The
     /// card is to be kicked afterwards. `now` is in µs.
-    pub fn ship(
+    pub fn ship<N: Nic>(
         &mut self,
-        ring: &Ring<'_>,
+        reader: &mut Reader<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
         user_data: &[u8],
-        nic: &mut dyn Nic,
+        nic: &mut N,
         now: u64,
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
@@ -491,8 +491,8 @@ impl Target {
             address = Text::of(route.source.ip);
             style.host_name = address.as_str();
         }
-        let mut sender = Sender { ring, timebase, style, limit, envelope: &route.envelope };
-        let shipped = self.ship_log(&mut sender, nic, now);
+        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope: &route.envelope };
+        let shipped = self.ship_log(&mut sender, reader, nic, now);
         // The count of messages is not kept with a record: it goes out again without.
         sender.style.system_data.message_id = None;
         match self.ncrx.ship(&sender, nic, now) {
@@ -502,13 +502,19 @@ impl Target {
         }
     }
 
-    fn ship_log(&mut self, sender: &mut Sender<'_>, nic: &mut dyn Nic, now: u64) -> Shipped {
+    fn ship_log<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        reader: &mut Reader<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Shipped {
         for _ in 0..Self::FRAMES_PER_TURN {
             if self.settling && self.offset == 0 {
                 self.settling = false;
                 return Shipped::More;
             }
-            let record = match sender.ring.read(self.sequence) {
+            let record = match reader.read(self.sequence) {
                 // A limit that changes under way does not cut a record.
                 Read::Record(record) if self.offset != 0 || record.level().passes(sender.limit) => record,
                 Read::Record(_) => {
