@@ -42,6 +42,7 @@ fn ending(after: After) -> &'static str {
 
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
 fn serve(kernel: &mut Kernel) -> ! {
+    kernel.clock.settle();
     timer::start();
     loop {
         if !kernel.poll() {

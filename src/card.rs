@@ -8,8 +8,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
-use netconsole::nic::pci::DeviceFunction;
-use netconsole::nic::{NetworkCard, Nic, NicError, TransmitError};
+use netconsole::nic::{BusAddress, NetworkCard, Nic, NicError, TransmitError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack, Storage};
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
@@ -26,8 +25,8 @@ const RETRY_INTERVAL: u64 = 1_000_000;
 pub struct Card {
     /// `eth0`, `eth1`, … in the order of the PCI buses.
     pub name: DeviceName,
-    /// Where it is on the PCI bus.
-    pub function: DeviceFunction,
+    /// Where it is.
+    pub place: BusAddress,
     /// Its driver.
     pub nic: NetworkCard,
     stack: Stack<'static>,
@@ -58,7 +57,7 @@ impl Card {
     /// Gives the card that `nic` drives its addresses at `now` µs.
     pub fn new(
         name: DeviceName,
-        function: DeviceFunction,
+        place: BusAddress,
         mut nic: NetworkCard,
         storage: &'static mut Storage<'static>,
         parameters: &Parameters,
@@ -78,7 +77,7 @@ impl Card {
         );
         Self {
             name,
-            function,
+            place,
             nic,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,
@@ -175,7 +174,10 @@ impl Card {
         for (slot, stack) in stacks.iter_mut().zip(core::iter::once(&mut self.stack).chain(vlans)) {
             *slot = Some(stack);
         }
-        Stack::poll_shared(&mut stacks, &mut self.nic, now, input);
+        Stack::poll_shared(&mut stacks, &mut self.nic, now, &mut |received| {
+            crash::here(Armed::Receive);
+            input(received);
+        });
         for (before, (name, stack)) in before.iter().zip(self.stacks_mut()) {
             if let Some(ipv4) = stack.ipv4()
                 && stack.ipv4() != *before

@@ -4,6 +4,7 @@
 use crate::card::{Card, LinkLook};
 use crate::consoles::{Consoles, KernelView};
 use crate::crash::{self, Armed};
+use crate::find_cards::find_cards;
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
@@ -13,15 +14,15 @@ use crate::statistics::Statistics;
 use crate::vlan::VlanMemory;
 use crate::wall_clock::WallClock;
 use crate::{memory, panic};
+use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
+use netconsole::log::Reader;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
 use netconsole::netconsole::{DeviceName, DeviceSelector};
-use netconsole::nic::pci::{self, PciDevice};
-use netconsole::nic::{Model, NetworkCard, Nic};
+use netconsole::nic::{BusAddress, Nic, pci};
 use netconsole::parameters::{Console, Parameters};
-use netconsole::stack::Storage;
 use netconsole::wire::MacAddr;
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
@@ -113,46 +114,10 @@ impl Kernel {
         }
     }
 
-    /// Looks through the PCI buses and brings up the network cards.
-    pub fn find_cards(&mut self, mut address_space: AddressSpace) {
-        let mut memory = memory::cards();
-        let mut names = (0u8..).map_while(DeviceName::ethernet);
-        let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
-        let mut storages = memory::dhcp_storage();
-        let mut slots = self.cards.iter_mut();
-        let mut ports = ConfigurationPorts;
-        pci::for_each_function(&ConfigurationPorts, |function| {
-            // Each look lets the clock learn how fast it is, before the first record is shown.
-            let now = self.clock.now();
-            let Some(device) = PciDevice::read(&mut ports, function) else { return };
-            log::info!("pci {device}");
-            self.consoles.found(device);
-            let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
-            for (address, length) in device.memory_ranges() {
-                if let Err(error) = address_space.map_device(address, length) {
-                    return log::error!(
-                        "{}: can't map its registers at {address:#x}: {error}",
-                        device.function
-                    );
-                }
-            }
-            let (Some(slot), Some(memory), Some(storage), Some(name)) =
-                (slots.next(), memory.next(), storages.next(), names.next())
-            else {
-                return log::warn!("{}: more than {MAX_NICS} network cards, left alone", device.function);
-            };
-            log::info!("{name}: {model}");
-            match NetworkCard::probe(&mut ports, &device, model, memory) {
-                Ok(nic) => {
-                    let storage = storage.write(Storage::new(hostname));
-                    *slot = Some(Card::new(name, device.function, nic, storage, self.parameters, now));
-                }
-                Err(error) => log::error!("{name}: {}: can't be brought up: {error}", device.function),
-            }
-        });
-        if self.cards.iter().all(Option::is_none) {
-            log::error!("netconsole: no network card found");
-        }
+    /// Finds the network cards and brings them up.
+    pub fn find_cards(&mut self, boot: &BootInfo, address_space: AddressSpace) {
+        let Self { cards, clock, consoles, parameters, .. } = self;
+        find_cards(cards, clock, consoles, parameters, boot, address_space);
         self.publish();
     }
 
@@ -271,7 +236,7 @@ impl Kernel {
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
     pub fn ship(&mut self, now: u64) -> bool {
-        let ring = memory::ring();
+        let mut reader = Reader::new(memory::ring());
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
@@ -280,7 +245,7 @@ impl Kernel {
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
                 let before = target.datagrams();
                 let timebase = self.clock.timebase();
-                let shipped = target.ship(ring, timebase, &self.filter, user_data, &mut card.nic, now);
+                let shipped = target.ship(&mut reader, timebase, &self.filter, user_data, &mut card.nic, now);
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
@@ -322,10 +287,12 @@ impl Kernel {
     }
 
     /// Stops every card behind its driver's back, for provoking that crash: without the right to
-    /// reach memory its queues stand still.
+    /// reach memory its queues stand still. Only PCI has such a right.
     pub fn hang_cards(&mut self) {
         for card in self.cards.iter().flatten() {
-            pci::disable(&mut ConfigurationPorts, card.function);
+            if let BusAddress::Pci(function) = card.place {
+                pci::disable(&mut ConfigurationPorts, function);
+            }
         }
     }
 
@@ -344,7 +311,7 @@ impl Kernel {
     fn publish(&mut self) {
         let mut plan = Plan::default();
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
-            *slot = card.as_ref().map(|card| panic::pack(card.function));
+            *slot = card.as_ref().map(|card| card.place);
         }
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };

@@ -8,6 +8,8 @@ mod after;
 mod card;
 mod consoles;
 mod crash;
+mod describe;
+mod find_cards;
 mod flood;
 mod kernel;
 mod machine;
@@ -26,8 +28,8 @@ use machine::{descriptors, paging};
 /// instruction: the boot, told in order.
 extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     descriptors::load();
-    let address_space = paging::protect();
     let boot = start::read_boot_info(magic, info);
+    let address_space = paging::protect();
     let parameters = start::read_parameters(boot);
     let log = start::begin_log(boot, parameters, entered);
 
@@ -36,8 +38,9 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.add_targets();
     kernel.start_watchdog();
     crash::early(parameters, &log.recovery);
-    kernel.find_cards(address_space);
+    kernel.find_cards(boot, address_space);
     kernel.start_targets();
+    describe::machine(boot);
     flood::run(kernel);
     kernel.drain();
     crash::now(kernel, &log.recovery);

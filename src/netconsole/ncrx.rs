@@ -63,9 +63,9 @@ impl Sender<'_> {
     /// Queues the datagram of `record` that begins at `offset`. `Ok(None)`: nothing was queued, since the
     /// record was overwritten meanwhile.
     #[inline]
-    pub fn transmit(
+    pub fn transmit<N: Nic + ?Sized>(
         &self,
-        nic: &mut dyn Nic,
+        nic: &mut N,
         record: &Record<'_>,
         offset: usize,
         identification: u16,

@@ -8,6 +8,7 @@
 
 use super::format::SystemData;
 use super::{CPU, Format, MAX_TARGETS};
+use crate::nic::BusAddress;
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -45,14 +46,17 @@ pub struct TargetPlan {
 /// Everything the panic path must know to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The PCI functions of the cards: bus, device and function as the configuration address has them.
-    pub nics: [Option<u16>; MAX_NICS],
+    /// Where the cards are.
+    pub nics: [Option<BusAddress>; MAX_NICS],
     /// The targets, by their place in the kernel's table.
     pub targets: [Option<TargetPlan>; MAX_TARGETS],
 }
 
 const WORDS_PER_TARGET: usize = 8;
 const WORDS: usize = MAX_NICS + MAX_TARGETS * WORDS_PER_TARGET;
+
+/// Neither a PCI function nor an address of MMIO.
+const NO_PLACE: u64 = 1 << 16;
 
 struct Copy {
     /// Higher is newer; 0 was never complete.
@@ -128,7 +132,7 @@ impl Snapshot {
         let mut plan = Plan::default();
         let (nics, targets) = copy.words.split_at_checked(MAX_NICS)?;
         for (nic, word) in plan.nics.iter_mut().zip(nics) {
-            *nic = u16::try_from(word.load(Ordering::Relaxed)).ok();
+            *nic = BusAddress::from_word(word.load(Ordering::Relaxed));
         }
         for (target, words) in plan.targets.iter_mut().zip(targets.chunks_exact(WORDS_PER_TARGET)) {
             let mut values = [0; WORDS_PER_TARGET];
@@ -152,9 +156,9 @@ impl Snapshot {
     }
 }
 
-/// A function's number, or what no `u16` holds.
-fn encode_nic(nic: Option<u16>) -> u64 {
-    nic.map_or(u64::MAX, u64::from)
+/// A card's place, or a word that stands for none.
+fn encode_nic(nic: Option<BusAddress>) -> u64 {
+    nic.map_or(NO_PLACE, BusAddress::to_word)
 }
 
 /// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
@@ -350,9 +354,16 @@ mod tests {
         }
     }
 
+    fn place() -> impl Strategy<Value = BusAddress> {
+        prop_oneof![
+            any::<u16>().prop_map(|function| BusAddress::from_word(function.into()).expect("a function")),
+            (1u64 << 20..).prop_map(BusAddress::Mmio),
+        ]
+    }
+
     prop_compose! {
         fn plan()(
-            nics in proptest::array::uniform4(proptest::option::of(any::<u16>())),
+            nics in proptest::array::uniform4(proptest::option::of(place())),
             targets in proptest::collection::vec((0..MAX_TARGETS, target()), 0..MAX_TARGETS),
         ) -> Plan {
             let mut plan = Plan { nics, ..Plan::default() };

@@ -18,7 +18,6 @@ mod report;
 mod ship;
 
 pub use ending::Policy;
-pub use ship::pack;
 
 use crate::crash::{self, Armed};
 use crate::machine::exceptions::Frame;

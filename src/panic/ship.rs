@@ -10,8 +10,8 @@ use netconsole::log::{Level, Read};
 use netconsole::netconsole::format::{self, Style, SystemData};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
-use netconsole::nic::pci::{self, DeviceFunction};
-use netconsole::nic::{Model, Nic, PanicCard, TransmitError};
+use netconsole::nic::pci;
+use netconsole::nic::{BusAddress, Model, Nic, PanicCard, TransmitError};
 use netconsole::stack::link_local_ipv6;
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 
@@ -90,9 +90,9 @@ impl Cards {
             plan.nics = find_cards();
         }
         let mut nics = [const { None }; MAX_NICS];
-        for ((slot, function), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
-            let Some(function) = function else { continue };
-            *slot = PanicCard::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
+        for ((slot, place), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
+            let Some(place) = place else { continue };
+            *slot = PanicCard::start(ConfigurationPorts, place, memory, TRIES).ok();
         }
         nics.iter_mut().flatten().for_each(wait_for_link);
         Self { nics, plan, is_known: known.is_some() }
@@ -309,26 +309,17 @@ fn broadcast() -> Plan {
     plan
 }
 
-/// The first network cards on the PCI buses.
-fn find_cards() -> [Option<u16>; MAX_NICS] {
+/// The first network cards on the PCI buses. Others are not looked for: where nothing is known any
+/// more, there is no address to be trusted.
+fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
     pci::for_each_function(&ConfigurationPorts, |function| {
         if Model::of(pci::ids(&ConfigurationPorts, function)).is_some()
             && let Some(slot) = free.next()
         {
-            *slot = Some(pack(function));
+            *slot = Some(BusAddress::Pci(function));
         }
     });
     found
-}
-
-/// Bus, device and function in one number, as PCI's configuration address has them.
-pub fn pack(function: DeviceFunction) -> u16 {
-    u16::from(function.bus) << 8 | u16::from(function.device & 0x1f) << 3 | u16::from(function.function & 7)
-}
-
-fn unpack(function: u16) -> DeviceFunction {
-    let [low, bus] = function.to_le_bytes();
-    DeviceFunction { bus, device: low >> 3, function: low & 7 }
 }

@@ -35,6 +35,10 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("printk.time=0", Parameters { printk_time: false, ..D }),
         ("printk.time=N", Parameters { printk_time: false, ..D }),
         ("printk.time=0 printk.time=Y", D),
+        (
+            "virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=4K@3489660928:5:0",
+            Parameters { virtio_mmio: MmioDevices::of([0xfeb0_0e00, 0xd000_0000]), ..D },
+        ),
         ("console=null", Parameters { console: Console::Null, ..D }),
         ("console=ttyS0", D),
         ("console=ttyS1", serial(SerialConsole { port: 1, ..SerialConsole::DEFAULT })),
