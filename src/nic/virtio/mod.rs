@@ -41,7 +41,7 @@ pub type VirtioNetMemory = CardMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 /// A virtio network card.
 pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
-const _: () = assert!(size_of::<VirtioNetMemory>() <= 160 << 10);
+const _: () = assert!(size_of::<VirtioNetMemory>() <= 176 << 10);
 const _: () = assert!(size_of::<PanicMemory>() <= 56 << 10);
 
 /// virtio 1.2, section 4.1.2.
