@@ -1,7 +1,7 @@
 //! A target on a card with little room: what is changed while records are under way.
 
 use super::*;
-use crate::log::{RingHeader, Timebase};
+use crate::log::{Reader, Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
 use crate::nic::{NicError, TransmitError};
 use crate::stack::{Addressing, Ipv4Method, Storage};
@@ -130,10 +130,10 @@ proptest! {
                 prop_assert!(SystemSwitch::MessageId.store(&mut target, on).is_ok());
             }
             card.room = room;
-            target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0);
+            target.ship(&mut Reader::new(&ring), &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0);
         }
         card.room = 1000;
-        while target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0) == Shipped::More {
+        while target.ship(&mut Reader::new(&ring), &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0) == Shipped::More {
             card.room = 1000;
         }
         let bodies = bodies(&card.payloads)?;
