@@ -95,6 +95,7 @@ proptest! {
         let (header, index, data) = (RingHeader::new(), words(1 << 13), words(1 << 16));
         let ring = Ring::new(&header, &index, &data);
         ring.recover(0);
+        let mut reader = Reader::new(&ring);
 
         let mut storage = Storage::new(None);
         let address = core::net::Ipv4Addr::new(10, 0, 0, 1);
@@ -130,10 +131,10 @@ proptest! {
                 prop_assert!(SystemSwitch::MessageId.store(&mut target, on).is_ok());
             }
             card.room = room;
-            target.ship(&mut Reader::new(&ring), &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0);
+            target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0);
         }
         card.room = 1000;
-        while target.ship(&mut Reader::new(&ring), &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0) == Shipped::More {
+        while target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0) == Shipped::More {
             card.room = 1000;
         }
         let bodies = bodies(&card.payloads)?;
