@@ -57,7 +57,7 @@ fn pvh_on_a_microvm_with_virtio_over_mmio() {
         ("microvm-acpi-legacy", &["-M", "microvm"][..]),
         ("microvm-acpi-modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
         ("microvm-command-line", &["-M", "microvm,acpi=off"]),
-        // Without a serial port at all, and with a card on the PCI bus.
+        // Without any serial port.
         ("microvm-no-serial", &["-M", "microvm,isa-serial=off"]),
     ] {
         let boot = Boot::new(name, PARAMETERS).loader(["-kernel", &kernel, "-append", PARAMETERS]);
