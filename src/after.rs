@@ -58,6 +58,7 @@ fn serve(kernel: &mut Kernel) -> ! {
 fn on_command(kernel: &mut Kernel, ending: Ending) -> ! {
     log::warn!("console: {ending}");
     kernel.drain();
+    kernel.await_acknowledgements();
     match ending {
         Ending::Crash(kind) => crash::on_command(kernel, kind),
         Ending::Reboot => {

@@ -174,7 +174,10 @@ impl Card {
         for (slot, stack) in stacks.iter_mut().zip(core::iter::once(&mut self.stack).chain(vlans)) {
             *slot = Some(stack);
         }
-        Stack::poll_shared(&mut stacks, &mut self.nic, now, input);
+        Stack::poll_shared(&mut stacks, &mut self.nic, now, &mut |received| {
+            crash::here(Armed::Receive);
+            input(received);
+        });
         for (before, (name, stack)) in before.iter().zip(self.stacks_mut()) {
             if let Some(ipv4) = stack.ipv4()
                 && stack.ipv4() != *before

@@ -15,6 +15,7 @@ pub mod log;
 pub mod netconsole;
 pub mod nic;
 pub mod parameters;
+mod partial_word;
 pub mod rtc;
 pub mod stack;
 pub mod text;

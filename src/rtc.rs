@@ -128,7 +128,7 @@ mod tests {
         fn each_day_follows_the_one_before(day in 0u64..80_000) {
             // From 1970-01-01 on, day by day, by a calendar that counts.
             let (mut year, mut rest) = (1970, day);
-            let is_leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
             while rest >= 365 + u64::from(is_leap(year)) {
                 rest -= 365 + u64::from(is_leap(year));
                 year += 1;

@@ -35,7 +35,7 @@ impl Statistics {
             let counters = target.counters();
             let all = counters.records.saturating_add(counters.filtered).saturating_add(counters.lost);
             if all.saturating_sub(core::mem::replace(seen, all)) > own {
-                log::debug!("netconsole: {}: {counters}", target.name());
+                log::debug!("netconsole: {}: {counters}; ncrx: {}", target.name(), target.ncrx_counters());
                 self.lines = self.lines.saturating_add(1);
             }
         }

@@ -1,7 +1,8 @@
 //! Lines that targets send, and the answers, in datagrams.
 //!
 //! Whoever asks last gets the answers; while a command is under way, nobody else is listened to. Who
-//! may ask at all is the caller's to say: [`Remote`] only counts those that may not.
+//! may ask at all is the caller's to say: [`Remote`] only counts those that may not. An address can be
+//! forged by anybody on the link, so this is off unless it is asked for (`netconsole.input`).
 
 use super::host::Host;
 use super::session::{Progress, STEP_OUTPUT, Session};

@@ -95,11 +95,43 @@ impl SerialConsole {
         filter: LogFilter,
         terminal: &mut Terminal,
     ) -> bool {
-        self.shown.show(ring, timebase, filter, Some(terminal), &mut |byte| {
+        self.shown.show(ring, timebase, filter, terminal, &mut |byte| {
             let taken = self.port.try_send_byte(byte).is_ok();
             crash::here(Armed::Serial);
             taken
         })
+    }
+}
+
+/// What shares the port with the log.
+trait Screen {
+    /// What comes next, `log_waits` saying whether there is a record to show.
+    fn next(&mut self, log_waits: bool) -> Show;
+
+    /// Moves what it has to show, as much as fits, to `to`; how many bytes.
+    fn take_output(&mut self, to: &mut [u8]) -> usize;
+}
+
+impl Screen for Terminal {
+    fn next(&mut self, log_waits: bool) -> Show {
+        Terminal::next(self, log_waits)
+    }
+
+    fn take_output(&mut self, to: &mut [u8]) -> usize {
+        Terminal::take_output(self, to)
+    }
+}
+
+/// Nothing but the log: the panic path's, so that none of the terminal's code is called there.
+struct LogAlone;
+
+impl Screen for LogAlone {
+    fn next(&mut self, log_waits: bool) -> Show {
+        if log_waits { Show::Log } else { Show::Nothing }
+    }
+
+    fn take_output(&mut self, _: &mut [u8]) -> usize {
+        0
     }
 }
 
@@ -124,18 +156,18 @@ impl Shown {
         Self { sequence, offset: 0, piece, sent: 0, length: 0, returned: false, is_last }
     }
 
-    /// Hands bytes, of the log and of a terminal, to `send` until it does not take one, for one turn. False
+    /// Hands bytes, of the log and of the screen, to `send` until it does not take one, for one turn. False
     /// once everything has gone out.
     fn show(
         &mut self,
         ring: &Ring<'_>,
         timebase: &Timebase,
         filter: LogFilter,
-        mut terminal: Option<&mut Terminal>,
+        screen: &mut impl Screen,
         send: &mut dyn FnMut(u8) -> bool,
     ) -> bool {
         for _ in 0..BYTES_A_TURN {
-            if self.sent == self.length && !self.next_piece(ring, timebase, filter, terminal.as_deref_mut()) {
+            if self.sent == self.length && !self.next_piece(ring, timebase, filter, screen) {
                 return false;
             }
             let Some(&byte) = self.piece.get(self.sent) else { return false };
@@ -157,14 +189,14 @@ impl Shown {
         ring: &Ring<'_>,
         timebase: &Timebase,
         filter: LogFilter,
-        terminal: Option<&mut Terminal>,
+        screen: &mut impl Screen,
     ) -> bool {
         let record = self.next_record(ring, filter);
         // A record's pieces stay together.
-        if let Some(terminal) = terminal.filter(|_| self.offset == 0) {
-            match terminal.next(record.is_some()) {
+        if self.offset == 0 {
+            match screen.next(record.is_some()) {
                 Show::Output => {
-                    (self.sent, self.length) = (0, terminal.take_output(&mut self.piece));
+                    (self.sent, self.length) = (0, screen.take_output(&mut self.piece));
                     return true;
                 }
                 Show::Log => {}
@@ -248,7 +280,7 @@ pub fn last_words() {
         let _ = try_send(base, b'\r') && try_send(base, b'\n');
     }
     while !is_stuck
-        && shown.show(memory::ring(), &timebase, filter, None, &mut |byte| {
+        && shown.show(memory::ring(), &timebase, filter, &mut LogAlone, &mut |byte| {
             let deadline = Deadline::after(PATIENCE);
             while !try_send(base, byte) {
                 if deadline.has_come() {

@@ -32,7 +32,7 @@ impl<const SIZE: usize> Stack<SIZE> {
 }
 
 /// The stack that `kernel_main` runs on.
-pub type MainStack = Stack<{ 192 << 10 }>;
+pub type MainStack = Stack<{ 128 << 10 }>;
 
 /// The main stack.
 pub static MAIN: MainStack = Stack::new();

@@ -401,7 +401,7 @@ fn show_switch(on: bool, out: &mut dyn fmt::Write) -> fmt::Result {
 
 fn show_stats(target: &Target, out: &mut dyn fmt::Write) -> fmt::Result {
     writeln!(out, "state: {}", target.state())?;
-    writeln!(out, "{}", target.counters())
+    writeln!(out, "{}; ncrx: {}", target.counters(), target.ncrx_counters())
 }
 
 fn wants_release(target: &Target) -> bool {

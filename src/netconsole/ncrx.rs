@@ -19,6 +19,7 @@ use crate::nic::{Nic, TransmitError};
 use crate::wire::udp::Received;
 use crate::wire::{Endpoint, Envelope};
 use answer::Answer;
+use core::fmt;
 use core::ops::Range;
 use wanted::Wanted;
 
@@ -62,9 +63,9 @@ impl Sender<'_> {
     /// Queues the datagram of `record` that begins at `offset`. `Ok(None)`: nothing was queued, since the
     /// record was overwritten meanwhile.
     #[inline]
-    pub fn transmit(
+    pub fn transmit<N: Nic + ?Sized>(
         &self,
-        nic: &mut dyn Nic,
+        nic: &mut N,
         record: &Record<'_>,
         offset: usize,
         identification: u16,
@@ -96,8 +97,14 @@ pub struct Counters {
     pub resent: u64,
     /// Datagrams of these records.
     pub datagrams: u64,
-    /// Bytes of these datagrams.
-    pub bytes: u64,
+}
+
+/// Part of a line: `requested 12, refused 0, …`.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requested, refused, resent, datagrams } = self;
+        write!(f, "requested {requested}, refused {refused}, records {resent}, datagrams {datagrams}")
+    }
 }
 
 /// Why a record goes out again. Not from 0, so that a new conversation is all zeros and costs an image nothing.
@@ -137,7 +144,8 @@ pub struct Ncrx {
     announced: u32,
     /// All before this one is acknowledged; `None` before the first acknowledgement.
     acknowledged: Option<u64>,
-    /// Since when something has been unacknowledged, or the last acknowledgement if that was later.
+    /// Since when the oldest record that is not acknowledged has waited for that, or for the next emergency
+    /// transmission.
     waiting_since: u64,
     emergency: Option<Emergency>,
     /// Up to when what was sent again has used up the rate.
@@ -168,7 +176,7 @@ impl Ncrx {
             waiting_since: 0,
             emergency: None,
             used_until: 0,
-            counters: Counters { requested: 0, refused: 0, resent: 0, datagrams: 0, bytes: 0 },
+            counters: Counters { requested: 0, refused: 0, resent: 0, datagrams: 0 },
         }
     }
 
@@ -222,9 +230,15 @@ impl Ncrx {
         // What was not sent can't have come; that is also how nothing is acknowledged (2^64 - 1).
         if answer.acknowledged < sent.end {
             let next = answer.acknowledged.saturating_add(1);
-            self.acknowledged = Some(self.acknowledged.map_or(next, |before| before.max(next)));
-            self.waiting_since = now;
-            self.emergency = None;
+            if self.acknowledged.is_none_or(|before| before < next) {
+                self.acknowledged = Some(next);
+                self.waiting_since = now;
+            }
+            if self.emergency.take().is_some() {
+                // It is back, and does not know yet how much it has missed.
+                self.waiting_since = now;
+                (self.newest_at, self.announced) = (now, 0);
+            }
             self.under_way = self.under_way.filter(|again| again.reason != Reason::Emergency);
         }
         for number in answer.missing() {
@@ -268,7 +282,6 @@ impl Ncrx {
             self.used_until =
                 self.used_until.max(now.saturating_sub(SAVED_TIME)).saturating_add(DATAGRAM_TIME);
             self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
-            self.counters.bytes = self.counters.bytes.wrapping_add(piece.len as u64);
             match piece.next {
                 Some(offset) => self.under_way = Some(Again { offset, ..again }),
                 None => {

@@ -8,9 +8,10 @@ use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
 use super::snapshot::TargetPlan;
-use crate::log::{Level, Read, Ring, Timebase};
+use crate::log::{Level, Read, Reader, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
+use crate::text::Text;
 use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::IpAddr;
@@ -378,7 +379,16 @@ impl Target {
                     return self.fail(format_args!("{device} doesn't exist"));
                 };
                 match self.route(interface, now) {
-                    Ok(route) => self.start(interface.name, route),
+                    Ok(route) => {
+                        if !interface.stack.owns(route.source.ip) {
+                            // As on Linux it sends all the same.
+                            let (ip, name) = (route.source.ip, interface.name);
+                            log::warn!(
+                                "netconsole: {ip} is no address of {name}: no answer to it will arrive"
+                            );
+                        }
+                        self.start(interface.name, route);
+                    }
                     Err(Need::SourceAddress) if !self.source_may_come(interface) => {
                         self.fail(format_args!("no IP address for {}", interface.name));
                     }
@@ -459,28 +469,30 @@ impl Target {
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again. The
     /// card is to be kicked afterwards. `now` is in µs.
-    pub fn ship(
+    pub fn ship<N: Nic>(
         &mut self,
-        ring: &Ring<'_>,
+        reader: &mut Reader<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
         user_data: &[u8],
-        nic: &mut dyn Nic,
+        nic: &mut N,
         now: u64,
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
-        let mut address = HostName::EMPTY;
+        // The longest is IPv6 with an IPv4 address in it.
+        let address: Text<46>;
         let mut style = Style::new(self.config.format, filter.time);
         style.user_data = user_data;
         style.system_data = self.system_data;
         style.epoch = filter.epoch;
         style.host_name = filter.host_name;
         if self.config.format == Format::Syslog && filter.host_name.is_empty() {
-            style.host_name = address.of(route.source.ip);
+            address = Text::of(route.source.ip);
+            style.host_name = address.as_str();
         }
-        let mut sender = Sender { ring, timebase, style, limit, envelope: &route.envelope };
-        let shipped = self.ship_log(&mut sender, nic, now);
+        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope: &route.envelope };
+        let shipped = self.ship_log(&mut sender, reader, nic, now);
         // The count of messages is not kept with a record: it goes out again without.
         sender.style.system_data.message_id = None;
         match self.ncrx.ship(&sender, nic, now) {
@@ -490,13 +502,19 @@ impl Target {
         }
     }
 
-    fn ship_log(&mut self, sender: &mut Sender<'_>, nic: &mut dyn Nic, now: u64) -> Shipped {
+    fn ship_log<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        reader: &mut Reader<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Shipped {
         for _ in 0..Self::FRAMES_PER_TURN {
             if self.settling && self.offset == 0 {
                 self.settling = false;
                 return Shipped::More;
             }
-            let record = match sender.ring.read(self.sequence) {
+            let record = match reader.read(self.sequence) {
                 // A limit that changes under way does not cut a record.
                 Read::Record(record) if self.offset != 0 || record.level().passes(sender.limit) => record,
                 Read::Record(_) => {
@@ -615,30 +633,5 @@ impl Target {
     }
 }
 
-/// An address as a syslog message's host name.
-struct HostName {
-    bytes: [u8; Self::MAX],
-    len: usize,
-}
-
-impl HostName {
-    /// The longest IPv6 address, `::ffff:` and an IPv4 one.
-    const MAX: usize = 46;
-    const EMPTY: Self = Self { bytes: [0; Self::MAX], len: 0 };
-
-    fn of(&mut self, address: IpAddr) -> &str {
-        use fmt::Write;
-        // It has room for every address.
-        let _ = write!(self, "{address}");
-        self.bytes.get(..self.len).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
-    }
-}
-
-impl fmt::Write for HostName {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let end = self.len.saturating_add(text.len());
-        self.bytes.get_mut(self.len..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
-        self.len = end;
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests;

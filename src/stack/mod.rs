@@ -216,6 +216,11 @@ impl<'a> Stack<'a> {
         link_local_ipv6(self.mac)
     }
 
+    /// Whether `address` is one of the interface's own, so that what is sent to it arrives.
+    pub fn owns(&self, address: IpAddr) -> bool {
+        self.interface.has_ip_addr(address)
+    }
+
     /// The NTP server that DHCP named (option 42).
     pub fn ntp_server(&self) -> Option<Ipv4Addr> {
         self.ntp_server

@@ -120,3 +120,31 @@ fn oops_only_keeps_the_log_for_the_last_words() {
     machine.nothing_comes_to(FIRST, Duration::from_millis(500));
     machine.stop();
 }
+
+#[test]
+fn the_last_words_follow_what_was_changed() {
+    let boot =
+        Boot::new("changed-then-crashed", "netconsole=+@10.0.0.1/,@10.0.0.2/ panic=-1").loses().repeats();
+    let mut machine = start(boot.arguments(["-no-reboot"]));
+    commands(&mut machine, &["netconsole=+@10.0.0.1/,7777@10.0.0.3/"]);
+    machine.wait_for_text(SECOND, "network logging started");
+    commands(&mut machine, &["echo 1 > cmdline1/userdata/release_enabled", "echo 0 > cmdline0/enabled"]);
+    machine.type_in("crash panic\r");
+    machine.wait_for_text(SECOND, "end Kernel panic");
+    let capture = machine.end();
+    assert!(!capture.text(FIRST).contains("Kernel panic"), "a target that was stopped stays so");
+    let messages = capture.messages(SECOND);
+    let last =
+        messages.iter().find(|message| message.text.contains("end Kernel panic")).expect("the last words");
+    assert!(last.text.ends_with(concat!(" release=", env!("CARGO_PKG_VERSION"))), "{}", last.text);
+}
+
+#[test]
+fn with_oops_only_the_last_words_go_out_alone() {
+    let parameters = "netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.oops_only=1 crash=PANIC panic=-1";
+    let boot = Boot::new("oops-only-crash", parameters).loses().repeats().arguments(["-no-reboot"]);
+    let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
+    let messages = capture.messages(FIRST);
+    assert!(messages.iter().any(|message| message.text.contains("provoked by crash=PANIC")));
+    assert!(!messages.iter().any(|message| message.text.contains("network logging started")));
+}

@@ -1,6 +1,6 @@
 //! The syslog format, judged by a real rsyslogd.
 
-use crate::harness::{Boot, Nic, Rsyslog, status};
+use crate::harness::{Boot, Nic, Peer, Rsyslog, Service, status};
 
 #[test]
 fn rsyslogd_reads_every_field() {
@@ -37,4 +37,19 @@ fn without_a_name_the_address_is_the_host() {
     let capture = boot.start().end();
     let sent = capture.payloads(&format!("10.0.2.2:{}", rsyslog.port())).len();
     assert!(rsyslog.messages(sent).iter().all(|message| message[2] == "10.0.2.15"));
+}
+
+#[test]
+fn the_time_comes_from_the_ntp_server_that_dhcp_names() {
+    // 2031-05-06 07:08:09
+    let service = Service { lease: [10, 0, 0, 1].into(), time: 1_935_817_689 };
+    let boot = Boot::new("syslog-ntp", "debug netconsole=s@/,514@10.0.0.3/");
+    let boot = boot.arguments(["-rtc", "base=2026-02-28T23:58:30"]);
+    let mut machine = boot.peer(Peer::at("10.0.0.3").serving(service)).start();
+    machine.wait_for_text("10.0.0.3:514", "1935817689 seconds since 1970 by NTP server 10.0.0.3");
+    machine.type_in("\rnetconsole=@/later,@10.0.0.9/\r");
+    machine.wait_for_text("10.0.0.3:514", "later doesn't exist");
+    let text = machine.stop().text("10.0.0.3:514");
+    let last = text.rsplit('<').next().expect("a message");
+    assert!(last.starts_with("3>1 2031-05-06T07:08:"), "{last}");
 }

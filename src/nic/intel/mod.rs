@@ -25,9 +25,9 @@ use super::{Nic, NicError};
 use chips::Chip;
 
 /// How many frames a card may be given to send at once, and one more.
-const TRANSMIT_DESCRIPTORS: usize = 128;
+const TRANSMIT_DESCRIPTORS: usize = 64;
 /// How many frames a card may receive before it is polled, and one more.
-const RECEIVE_DESCRIPTORS: usize = 32;
+const RECEIVE_DESCRIPTORS: usize = 16;
 /// The same for the panic path.
 const PANIC_TRANSMIT_DESCRIPTORS: usize = 16;
 /// The same for the panic path.

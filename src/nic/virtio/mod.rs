@@ -28,9 +28,9 @@ use super::pci::{ConfigurationAccess, PciDevice};
 use super::{BusAddress, Nic, NicError};
 
 /// How many frames a card may be given to send at once.
-const TRANSMIT_BUFFERS: usize = 128;
+const TRANSMIT_BUFFERS: usize = 64;
 /// How many frames a card may receive before it is polled.
-const RECEIVE_BUFFERS: usize = 64;
+const RECEIVE_BUFFERS: usize = 32;
 /// The same for the panic path.
 const PANIC_TRANSMIT_BUFFERS: usize = 16;
 /// The same for the panic path.
@@ -41,7 +41,7 @@ pub type VirtioNetMemory = CardMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 /// A virtio network card.
 pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
-const _: () = assert!(size_of::<VirtioNetMemory>() <= 320 << 10);
+const _: () = assert!(size_of::<VirtioNetMemory>() <= 176 << 10);
 const _: () = assert!(size_of::<PanicMemory>() <= 56 << 10);
 
 /// virtio 1.2, section 4.1.2.

@@ -2,7 +2,7 @@
 
 use super::cable::Cable;
 use super::capture::{Capture, Delivery};
-use super::record::{Events, Record};
+use super::record::{Events, Record, Sent};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -137,6 +137,17 @@ impl Machine {
         }
     }
 
+    /// Fails if the kernel sends a datagram besides the first `count` within `duration`.
+    pub fn nothing_new(&self, count: usize, duration: Duration) {
+        let found = self.record.wait(Instant::now() + duration, |events| {
+            let mut datagrams = events.sent.iter().filter_map(|sent| sent.datagram());
+            datagrams.nth(count).map(|(to, payload)| (to, payload.to_vec()))
+        });
+        if let Some((to, payload)) = found {
+            panic!("{to} got {:?}", String::from_utf8_lossy(&payload));
+        }
+    }
+
     /// Has QEMU's monitor carry out a command, and waits until it has.
     pub fn monitor(&mut self, command: &str) {
         const PROMPT: &[u8] = b"(qemu) ";
@@ -158,6 +169,13 @@ impl Machine {
             stream.read_exact(&mut byte).expect("the monitor answers");
             answer.push(byte[0]);
         }
+    }
+
+    /// The frames that the kernel sent after the first `seen`; waits this long for one.
+    pub fn sent_after(&self, seen: usize, patience: Duration) -> Vec<Sent> {
+        let new =
+            |events: &Events| events.sent.get(seen..).filter(|new| !new.is_empty()).map(<[Sent]>::to_vec);
+        self.record.wait(Instant::now() + patience, new).unwrap_or_default()
     }
 
     /// Sends a frame to a NIC.

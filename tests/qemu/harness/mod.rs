@@ -11,6 +11,7 @@ mod pcap;
 mod peer;
 mod record;
 mod rsyslog;
+mod server;
 mod tshark;
 
 pub use boot::{Boot, Nic, kernel, target};
@@ -21,6 +22,7 @@ pub use message::{MAX_DATAGRAM, Message};
 pub use peer::Peer;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;
+pub use server::Service;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {
