@@ -1,7 +1,7 @@
 //! A target on a card with little room: what is changed while records are under way.
 
 use super::*;
-use crate::log::{Ring, RingHeader};
+use crate::log::{Reader, Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
 use crate::nic::{NicError, TransmitError};
 use crate::stack::{Addressing, Ipv4Method, Storage};
