@@ -16,12 +16,13 @@ mod start;
 
 use kernel::Kernel;
 use machine::clock::Clock;
-use machine::{descriptors, paging};
+use machine::{descriptors, features, paging};
 
 /// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
 /// instruction: the boot, told in order.
 extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     descriptors::load();
+    features::turn_on_protections();
     let address_space = paging::protect();
     let boot = start::read_boot_info(magic, info);
     let parameters = start::read_parameters(boot);
@@ -32,6 +33,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.add_targets();
     crash::early(parameters, &log.recovery);
     kernel.find_cards(address_space);
+    start::check_protections();
     kernel.start_targets();
     flood::run(&mut kernel);
     kernel.drain();

@@ -1,6 +1,6 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
-use crate::machine::{build, physical::Physical};
+use crate::machine::{build, features, paging, physical::Physical};
 use crate::memory;
 use netconsole::bootinfo::BootInfo;
 use netconsole::log::Recovery;
@@ -62,4 +62,15 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
         );
     }
     Parameters::parse(boot.command_line.as_bytes(), &mut |problem| log::error!("{problem}"));
+}
+
+/// Looks from inside at what protects the kernel from itself, and says what it found.
+pub fn check_protections() {
+    for name in features::protections() {
+        log::debug!("cpu: {name} is on");
+    }
+    match paging::check() {
+        Ok(mapped) => log::debug!("paging: checked {mapped}"),
+        Err(violation) => log::error!("paging: {violation}"),
+    }
 }

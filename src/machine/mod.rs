@@ -5,6 +5,7 @@ pub mod build;
 pub mod clock;
 pub mod descriptors;
 pub mod exceptions;
+pub mod features;
 pub mod paging;
 pub mod pci;
 pub mod physical;

@@ -17,4 +17,5 @@ mod main_job;
 mod nics;
 mod parameters;
 mod ping;
+mod protections;
 mod targets;

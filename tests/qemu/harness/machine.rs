@@ -102,8 +102,8 @@ impl Machine {
         }
     }
 
-    /// Has QEMU's monitor carry out a command, and waits until it has.
-    pub fn monitor(&mut self, command: &str) {
+    /// Has QEMU's monitor carry out a command, waits until it has, and gives its answer.
+    pub fn monitor(&mut self, command: &str) -> String {
         const PROMPT: &[u8] = b"(qemu) ";
         if self.monitor.is_none() {
             let (stream, _) = self.listener.accept().expect("QEMU connects its monitor");
@@ -112,10 +112,10 @@ impl Machine {
         }
         let stream = self.monitor.as_mut().expect("connected above");
         stream.write_all(format!("{command}\n").as_bytes()).expect("the monitor takes a command");
-        self.monitor_answer(PROMPT);
+        self.monitor_answer(PROMPT)
     }
 
-    fn monitor_answer(&mut self, end: &[u8]) {
+    fn monitor_answer(&mut self, end: &[u8]) -> String {
         let stream = self.monitor.as_mut().expect("the monitor is connected");
         let mut answer = Vec::new();
         let mut byte = [0];
@@ -123,6 +123,7 @@ impl Machine {
             stream.read_exact(&mut byte).expect("the monitor answers");
             answer.push(byte[0]);
         }
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// Sends a frame to a NIC.
