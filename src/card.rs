@@ -5,8 +5,7 @@ use core::net::IpAddr;
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::target::Interface;
 use netconsole::nic::pci::DeviceFunction;
-use netconsole::nic::virtio::VirtioPciNet;
-use netconsole::nic::{Nic, NicError};
+use netconsole::nic::{NetworkCard, Nic, NicError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
 use netconsole::wire::MacAddr;
@@ -23,7 +22,7 @@ pub struct Card {
     /// Where it is on the PCI bus.
     pub function: DeviceFunction,
     /// Its driver.
-    pub nic: VirtioPciNet,
+    pub nic: NetworkCard,
     stack: Stack<'static>,
     ipv4_may_come: bool,
     link_is_up: bool,
@@ -48,7 +47,7 @@ impl Card {
     pub fn new(
         name: DeviceName,
         function: DeviceFunction,
-        mut nic: VirtioPciNet,
+        mut nic: NetworkCard,
         storage: &'static mut Storage<'static>,
         parameters: &Parameters,
         now: u64,

@@ -12,7 +12,7 @@ use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
 use netconsole::netconsole::{DeviceName, MAX_TARGETS};
 use netconsole::nic::pci::{self, PciDevice};
-use netconsole::nic::{Nic, virtio};
+use netconsole::nic::{Model, NetworkCard, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::stack::Storage;
 
@@ -73,14 +73,13 @@ impl Kernel {
         let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
         let mut storages = memory::dhcp_storage();
         let mut slots = self.cards.iter_mut();
-        let now = self.clock.now();
         let mut ports = ConfigurationPorts;
         pci::for_each_function(&ConfigurationPorts, |function| {
+            // Each look lets the clock learn how fast it is, before the first record is shown.
+            let now = self.clock.now();
             let Some(device) = PciDevice::read(&mut ports, function) else { return };
             log::info!("pci {device}");
-            if !virtio::drives((device.vendor_id, device.device_id)) {
-                return;
-            }
+            let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
             for (address, length) in device.memory_ranges() {
                 if let Err(error) = address_space.map_device(address, length) {
                     return log::error!(
@@ -94,7 +93,8 @@ impl Kernel {
             else {
                 return log::warn!("{}: more than {MAX_NICS} network cards, left alone", device.function);
             };
-            match virtio::probe(&mut ports, &device, memory) {
+            log::info!("{name}: {model}");
+            match NetworkCard::probe(&mut ports, &device, model, memory) {
                 Ok(nic) => {
                     let storage = storage.write(Storage::new(hostname));
                     *slot = Some(Card::new(name, device.function, nic, storage, self.parameters, now));

@@ -8,7 +8,7 @@ use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
-use netconsole::nic::virtio::{PanicMemory, VirtioNetMemory};
+use netconsole::nic::{CardMemory, PanicMemory};
 use netconsole::stack::Storage;
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
@@ -86,11 +86,11 @@ fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
     Some(size)
 }
 
-static mut CARD_MEMORY: [VirtioNetMemory; MAX_NICS] = [const { VirtioNetMemory::new() }; MAX_NICS];
+static mut CARD_MEMORY: [CardMemory; MAX_NICS] = [const { CardMemory::new() }; MAX_NICS];
 static mut PANIC_MEMORY: [PanicMemory; MAX_NICS] = [const { PanicMemory::new() }; MAX_NICS];
 
 /// The queues and buffers of all cards. To be called once.
-pub fn cards() -> core::slice::IterMut<'static, VirtioNetMemory> {
+pub fn cards() -> core::slice::IterMut<'static, CardMemory> {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
     unsafe { (&raw mut CARD_MEMORY).as_mut_unchecked() }.iter_mut()
 }
@@ -132,7 +132,7 @@ pub fn report(ring_size: usize) {
         "memory: {} KiB in all: log ring {}, {MAX_NICS} network cards {}, the same in a panic {}, stacks {}",
         kib(paging::image_size() + if ring_size == RING_SIZE { 0 } else { ring_size }),
         kib(ring_size),
-        kib(size_of::<[VirtioNetMemory; MAX_NICS]>()),
+        kib(size_of::<[CardMemory; MAX_NICS]>()),
         kib(size_of::<[PanicMemory; MAX_NICS]>()),
         kib(stacks::total_size()),
     );

@@ -3,23 +3,49 @@
 /// Converts ticks to microseconds since a start, with a frequency that may become known, or better
 /// known, later.
 ///
-/// The invariant: no calibration makes the time of any tick up to that moment smaller. So times that are
-/// shown in the records' order never run backwards.
-#[derive(Clone, Copy, Debug)]
+/// The first calibration holds for all ticks, for next to nothing was shown before it. A later one holds
+/// from its own moment on: a record that has been shown shows the same time ever after, to every target
+/// and when it is sent again. No calibration makes any tick's time smaller, so times that are shown in
+/// the records' order never run backwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timebase {
+    hz: u64,
     /// The ticks at time 0.
     start: u64,
-    hz: u64,
-    /// Microseconds per tick, times 2^[`Self::SHIFT`].
-    factor: u64,
-    /// Microseconds by which all times are too great, from an earlier frequency that was too low.
-    offset: u64,
+    /// What holds for ticks before the last calibration, …
+    earlier: Line,
+    /// … and from it on.
+    line: Line,
 }
 
-impl Timebase {
+/// Time as a straight line over ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Line {
+    /// The ticks at `base`.
+    from: u64,
+    /// Microseconds at `from` and before.
+    base: u64,
+    /// Microseconds per tick, times 2^[`Self::SHIFT`].
+    factor: u64,
+}
+
+impl Line {
     /// At 1 MHz, the least, a factor has 61 bits with it; at 8 GHz it still has 48.
     const SHIFT: u32 = 60;
 
+    const fn new(from: u64, base: u64, hz: u64) -> Self {
+        // Rounded up, so that whole microseconds are not one less.
+        Self { from, base, factor: (1_000_000_u128 << Self::SHIFT).div_ceil(hz as u128) as u64 }
+    }
+
+    const fn micros(&self, ticks: u64) -> u64 {
+        let elapsed = ticks.saturating_sub(self.from) as u128;
+        // A product of 2^128 is never reached, and 2^64 microseconds are 584,000 years.
+        (((elapsed * self.factor as u128) >> Self::SHIFT) as u64).saturating_add(self.base)
+    }
+}
+
+impl Timebase {
     /// Slower counters than this are not believed.
     const MIN_HZ: u64 = 1_000_000;
 
@@ -27,9 +53,13 @@ impl Timebase {
     /// too great and the first calibration can make them exact.
     const GUESS_HZ: u64 = 8_000_000_000;
 
+    /// How many words [`to_words`](Self::to_words) gives.
+    pub const WORDS: usize = 8;
+
     /// Time begins at `start` ticks; the frequency is not known yet, and times are too small.
     pub const fn new(start: u64) -> Self {
-        Self { start, hz: Self::GUESS_HZ, factor: Self::factor(Self::GUESS_HZ), offset: 0 }
+        let line = Line::new(start, 0, Self::GUESS_HZ);
+        Self { hz: Self::GUESS_HZ, start, earlier: line, line }
     }
 
     /// From now on, `now` ticks, the frequency is known to be `hz`. Under 1 MHz it is ignored.
@@ -38,18 +68,21 @@ impl Timebase {
             return;
         }
         let shown = self.micros(now);
+        if self.line.factor == Line::new(0, 0, Self::GUESS_HZ).factor {
+            let exact = Line::new(self.start, 0, hz);
+            let base = shown.saturating_sub(exact.micros(now));
+            self.line = Line { base, ..exact };
+            self.earlier = self.line;
+        } else {
+            self.earlier = self.line;
+            self.line = Line::new(now, shown, hz);
+        }
         self.hz = hz;
-        self.factor = Self::factor(hz);
-        // Both lines are straight, so with the new one not below the old at the start (the offset never
-        // shrinks) and not below it now, it is not below it in between.
-        self.offset = self.offset.saturating_add(shown.saturating_sub(self.micros(now)));
     }
 
     /// Microseconds from the start to `ticks`; 0 for ticks before the start.
     pub const fn micros(&self, ticks: u64) -> u64 {
-        let elapsed = ticks.saturating_sub(self.start) as u128;
-        // A product of 2^128 is never reached, and 2^64 microseconds are 584,000 years.
-        (((elapsed * self.factor as u128) >> Self::SHIFT) as u64).saturating_add(self.offset)
+        if ticks < self.line.from { self.earlier.micros(ticks) } else { self.line.micros(ticks) }
     }
 
     /// The frequency in Hz that is in force.
@@ -57,9 +90,21 @@ impl Timebase {
         self.hz
     }
 
-    const fn factor(hz: u64) -> u64 {
-        // Rounded up, so that whole microseconds are not one less.
-        (1_000_000_u128 << Self::SHIFT).div_ceil(hz as u128) as u64
+    /// The timebase as plain words, to be kept for the panic path.
+    pub const fn to_words(&self) -> [u64; Self::WORDS] {
+        let Self { hz, start, earlier, line } = *self;
+        [hz, start, earlier.from, earlier.base, earlier.factor, line.from, line.base, line.factor]
+    }
+
+    /// What [`to_words`](Self::to_words) gave. Any words give a timebase, if a wrong one.
+    pub const fn from_words(words: [u64; Self::WORDS]) -> Self {
+        let [hz, start, earlier_from, earlier_base, earlier_factor, from, base, factor] = words;
+        Self {
+            hz,
+            start,
+            earlier: Line { from: earlier_from, base: earlier_base, factor: earlier_factor },
+            line: Line { from, base, factor },
+        }
     }
 }
 
@@ -91,6 +136,16 @@ mod tests {
         assert_eq!(time.micros(5_000_100), 2000);
     }
 
+    #[test]
+    fn what_was_shown_stays_when_the_frequency_gets_more_exact() {
+        let mut time = Timebase::new(0);
+        time.calibrate(1_000_000, 2_000_000_000);
+        let shown = [0, 500_000, 1_000_000, 40_000_000].map(|ticks| time.micros(ticks));
+        time.calibrate(40_000_000, 2_010_000_000);
+        assert_eq!([0, 500_000, 1_000_000, 40_000_000].map(|ticks| time.micros(ticks)), shown);
+        assert_eq!(time.micros(40_000_000 + 2_010_000_000), shown[3] + 1_000_000);
+    }
+
     proptest! {
         #[test]
         fn no_shown_time_is_ever_taken_back(
@@ -107,7 +162,8 @@ mod tests {
                 shown = time.micros(now);
                 time.calibrate(now, hz);
                 prop_assert!(time.micros(now) >= shown);
-                prop_assert!(time.micros(record) + 1 >= before, "rounding aside");
+                prop_assert!(time.micros(record) >= before);
+                prop_assert_eq!(Timebase::from_words(time.to_words()), time);
             }
         }
 

@@ -19,21 +19,30 @@ pub fn ticks() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// The boot's start in ticks and the frequency in Hz, for the panic path.
-static START: AtomicU64 = AtomicU64::new(0);
-static FREQUENCY: AtomicU64 = AtomicU64::new(0);
-/// What frequencies can be: 1 MHz (QEMU's icount may be slow) to 100 GHz.
-const PLAUSIBLE_HZ: core::ops::RangeInclusive<u64> = 1_000_000..=100_000_000_000;
+/// The timebase in force, for the panic path, and the sum of its words, so that damage is found.
+static PUBLISHED: [AtomicU64; Timebase::WORDS] = [const { AtomicU64::new(0) }; Timebase::WORDS];
+static PUBLISHED_SUM: AtomicU64 = AtomicU64::new(0);
 
 /// The timebase as last published, whatever the interrupted code was doing. Panic-safe.
 pub fn published() -> Timebase {
-    let start = START.load(Ordering::Relaxed);
-    let mut timebase = Timebase::new(start);
-    let hz = FREQUENCY.load(Ordering::Relaxed);
-    if PLAUSIBLE_HZ.contains(&hz) {
-        timebase.calibrate(start, hz);
+    let mut words = [0; Timebase::WORDS];
+    for (word, published) in words.iter_mut().zip(&PUBLISHED) {
+        *word = published.load(Ordering::Relaxed);
     }
-    timebase
+    let is_whole = sum(&words) == PUBLISHED_SUM.load(Ordering::Relaxed) && words != [0; Timebase::WORDS];
+    if is_whole { Timebase::from_words(words) } else { Timebase::new(0) }
+}
+
+fn publish(timebase: &Timebase) {
+    let words = timebase.to_words();
+    for (word, published) in words.iter().zip(&PUBLISHED) {
+        published.store(*word, Ordering::Relaxed);
+    }
+    PUBLISHED_SUM.store(sum(&words), Ordering::Relaxed);
+}
+
+fn sum(words: &[u64]) -> u64 {
+    words.iter().fold(0, |sum: u64, word| sum.rotate_left(7).wrapping_add(*word))
 }
 
 /// A moment in the future. Panic-safe.
@@ -89,8 +98,9 @@ struct Measurement {
 }
 
 impl Measurement {
-    /// The shortest time, in PIT ticks (1 ms), that gives a frequency good enough for first use.
-    const SHORTEST: u16 = 1193;
+    /// The shortest time, in PIT ticks (0.1 ms), that gives a frequency good enough for first use: the
+    /// first frame may leave soon after, and no time is shown differently later.
+    const SHORTEST: u16 = 119;
     /// The time after which the figure is final (20 ms: one PIT tick in 24,000).
     const LONG_ENOUGH: u16 = 23864;
 
@@ -120,14 +130,16 @@ impl Measurement {
 impl Clock {
     /// The clock, counting from `start` ticks: the kernel's entry.
     pub fn new(start: u64) -> Self {
-        START.store(start, Ordering::Relaxed);
         let mut clock = Self { timebase: Timebase::new(start), measurement: None };
         match frequency_by_cpuid() {
             Some(hz) => {
                 log::info!("clock: {} MHz, says the CPU", hz / 1_000_000);
                 clock.calibrate(start, hz);
             }
-            None => clock.measurement = Some(Measurement::begin()),
+            None => {
+                publish(&clock.timebase);
+                clock.measurement = Some(Measurement::begin());
+            }
         }
         clock
     }
@@ -135,7 +147,7 @@ impl Clock {
     /// Takes a frequency from `now` ticks on, for this boot, the panic path and the boots to come.
     fn calibrate(&mut self, now: u64, hz: u64) {
         self.timebase.calibrate(now, hz);
-        FREQUENCY.store(hz, Ordering::Relaxed);
+        publish(&self.timebase);
         memory::ring().set_frequency(hz);
     }
 

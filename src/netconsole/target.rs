@@ -57,6 +57,8 @@ struct Route {
     envelope: Envelope,
     source: Endpoint,
     destination: Endpoint,
+    /// Nobody answered for the receiver: its frames are broadcast until somebody does.
+    unanswered: bool,
 }
 
 /// What decides whether a record goes out, and how.
@@ -287,18 +289,19 @@ impl Target {
         let config = &self.config;
         let local_ip = config.local_ip.or_else(|| interface.stack.source_for(config.remote_ip, now));
         let local_ip = local_ip.ok_or(Need::SourceAddress)?;
-        let mac = match config.remote_mac {
-            Some(mac) => mac,
-            None => match interface.stack.resolve(interface.nic, local_ip, config.remote_ip, now) {
-                Resolution::Known(mac) => mac,
-                Resolution::Unanswered => MacAddr::BROADCAST,
-                Resolution::Waiting => return Err(Need::EthernetAddress),
-            },
+        let resolution = match config.remote_mac {
+            Some(mac) => Resolution::Known(mac),
+            None => interface.stack.resolve(interface.nic, local_ip, config.remote_ip, now),
+        };
+        let mac = match resolution {
+            Resolution::Known(mac) => mac,
+            Resolution::Unanswered => MacAddr::BROADCAST,
+            Resolution::Waiting => return Err(Need::EthernetAddress),
         };
         let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
         let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
         let envelope = Envelope::new(source, destination, None).ok_or(Need::SourceAddress)?;
-        Ok(Route { envelope, source, destination })
+        Ok(Route { envelope, source, destination, unanswered: resolution == Resolution::Unanswered })
     }
 
     /// Says as Linux does what was found out, and lets the log go out.
@@ -312,8 +315,7 @@ impl Target {
         log::info!("netconsole: remote port {}", destination.port);
         log::info!("netconsole: remote {} address {}", version(destination.ip), destination.ip);
         log::info!("netconsole: remote ethernet address {}", destination.mac);
-        let is_group = destination.ip.is_multicast() || destination.ip == TargetConfig::REMOTE_IP;
-        if destination.mac == MacAddr::BROADCAST && self.config.remote_mac.is_none() && !is_group {
+        if route.unanswered {
             log::warn!("netconsole: nobody answers for {}: broadcast until somebody does", destination.ip);
         }
         log::info!("netconsole: network logging started");

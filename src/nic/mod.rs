@@ -1,7 +1,12 @@
 //! Network cards: the trait that the rest of the kernel sees, and the polled drivers behind it.
 
+mod card;
+pub mod intel;
+mod mmio;
 pub mod pci;
 pub mod virtio;
+
+pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory};
 
 use crate::wire::MacAddr;
 use core::fmt;
@@ -81,3 +86,8 @@ impl fmt::Display for NicError {
 }
 
 impl core::error::Error for NicError {}
+
+/// A locally administered address (IEEE 802, section 8.4) that stays the same from boot to boot.
+fn own_address(function: pci::DeviceFunction) -> MacAddr {
+    MacAddr([0x02, b'n', b'c', function.bus, function.device, function.function])
+}

@@ -11,8 +11,7 @@ use netconsole::netconsole::format::{self, Style};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, TargetConfig};
 use netconsole::nic::pci::{self, DeviceFunction};
-use netconsole::nic::virtio::PanicNic;
-use netconsole::nic::{Nic, TransmitError};
+use netconsole::nic::{Model, Nic, PanicCard, TransmitError};
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 
 /// How often a card is reset before it is given up.
@@ -24,7 +23,7 @@ const LINK_PATIENCE: u64 = 4_000_000;
 
 /// The cards that came up, and what to send where.
 pub struct Cards {
-    nics: [Option<PanicNic>; MAX_NICS],
+    nics: [Option<PanicCard>; MAX_NICS],
     plan: Plan,
 }
 
@@ -56,7 +55,7 @@ impl Cards {
         let mut nics = [const { None }; MAX_NICS];
         for ((slot, function), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
             let Some(function) = function else { continue };
-            *slot = PanicNic::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
+            *slot = PanicCard::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
         }
         for nic in nics.iter_mut().flatten() {
             let deadline = Deadline::after(LINK_PATIENCE);
@@ -88,7 +87,7 @@ impl Cards {
     }
 
     /// The cards, each with its place in the plan.
-    pub fn nics(&mut self) -> impl Iterator<Item = (usize, &mut PanicNic)> {
+    pub fn nics(&mut self) -> impl Iterator<Item = (usize, &mut PanicCard)> {
         self.nics.iter_mut().enumerate().filter_map(|(place, nic)| Some((place, nic.as_mut()?)))
     }
 
@@ -99,7 +98,7 @@ impl Cards {
 }
 
 /// Sends one target the records from `begin` on; returns the first one that did not go out.
-fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64) -> u64 {
+fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64) -> u64 {
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -151,7 +150,7 @@ fn send_records(nic: &mut PanicNic, target: &TargetPlan, begin: u64) -> u64 {
 }
 
 /// Queues a frame, waiting for room; false where the card takes none any more.
-pub fn transmit(nic: &mut PanicNic, build: &mut dyn FnMut(&mut [u8]) -> usize) -> bool {
+pub fn transmit(nic: &mut PanicCard, build: &mut dyn FnMut(&mut [u8]) -> usize) -> bool {
     let deadline = Deadline::after(PATIENCE);
     let mut restarts = 0;
     loop {
@@ -194,7 +193,7 @@ fn find_cards() -> [Option<u16>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
     pci::for_each_function(&ConfigurationPorts, |function| {
-        if PanicNic::drives(&ConfigurationPorts, function)
+        if Model::of(pci::ids(&ConfigurationPorts, function)).is_some()
             && let Some(slot) = free.next()
         {
             *slot = Some(pack(function));

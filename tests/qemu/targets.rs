@@ -29,8 +29,7 @@ fn two_formats_say_the_same() {
     for (line, message) in text.lines().zip(messages) {
         let (micros, text) = basic(line);
         assert_eq!(text, message.text);
-        // The clock gets more exact between the two messages.
-        assert!(micros.abs_diff(message.micros) <= 1 + micros / 100, "{line}: {}", message.micros);
+        assert_eq!(micros, message.micros, "{line}");
     }
 }
 

@@ -175,7 +175,7 @@ fn a_record_of_an_earlier_boot_is_marked() {
 #[test]
 fn a_continuation_says_so() {
     with_ring(|ring| {
-        ring.append(Level::Info, "m", 0, format_args!("{}", "x".repeat(2049)));
+        ring.append(Level::Info, "m", 0, format_args!("{}", "x".repeat(4609)));
         assert_eq!(only(datagrams(&EXTENDED, &record(ring, 1), 0)), "6,1,0,c;x\n");
     });
 }

@@ -20,9 +20,8 @@ pub use net::{CardMemory, VirtioNet};
 pub use panic::{PanicMemory, PanicNic};
 pub use pci_transport::PciTransport;
 
-use super::pci::{ConfigurationAccess, DeviceFunction, PciDevice};
-use super::{Nic, NicError};
-use crate::wire::MacAddr;
+use super::pci::{ConfigurationAccess, PciDevice};
+use super::{Nic, NicError, own_address};
 
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 128;
@@ -64,9 +63,4 @@ pub fn probe<C: ConfigurationAccess>(
     let mut nic = VirtioNet::new(transport, net::FEATURES, own_address(device.function), memory);
     nic.restart()?;
     Ok(nic)
-}
-
-/// A locally administered address (IEEE 802, section 8.4) that stays the same from boot to boot.
-fn own_address(function: DeviceFunction) -> MacAddr {
-    MacAddr([0x02, b'n', b'c', function.bus, function.device, function.function])
 }

@@ -10,8 +10,8 @@
 
 use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
 use super::pci_transport::PciTransport;
-use super::{PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS, drives, own_address};
-use crate::nic::pci::{self, ConfigurationAccess, DeviceFunction, PciDevice};
+use super::{PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS, own_address};
+use crate::nic::pci::{ConfigurationAccess, DeviceFunction, PciDevice};
 use crate::nic::{Nic, NicError};
 
 /// The queues and buffers of one card in a panic.
@@ -20,11 +20,6 @@ pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>
 pub type PanicNic = VirtioNet<PciTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
 
 impl PanicNic {
-    /// Whether a panic can be sent through `function`. Panic-safe.
-    pub fn drives<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> bool {
-        drives(pci::ids(config, function))
-    }
-
     /// Resets the card at `function` and brings it up, with `tries` attempts, and returns the last
     /// one's error. Its memory BARs must be mapped, one to one. Panic-safe.
     pub fn start<C: ConfigurationAccess>(

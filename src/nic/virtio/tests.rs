@@ -450,7 +450,10 @@ fn take(step: Step, nic: &mut Card, device: &Handle) {
         }
         Step::Flags(queue, flags) => ring(queue, &|queue| queue.set_flags(flags)),
         Step::Event(queue, event) => ring(queue, &|queue| queue.set_avail_event(event)),
-        Step::Status(status) => device.borrow_mut().status = status,
+        Step::Status(status) => {
+            let mut device = device.borrow_mut();
+            (device.status, device.lied) = (status, true);
+        }
         Step::Config(config) => {
             let mut device = device.borrow_mut();
             (device.config, device.generation) = (config, device.generation + 1);

@@ -2,8 +2,8 @@
 //! start of a card asks of it.
 
 use super::*;
-use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine, Noise};
+use crate::nic::pci::{self, DeviceFunction};
 use crate::nic::virtio::{self, PanicMemory, PanicNic, VirtioNetMemory, drives};
 use crate::nic::{Nic, TransmitError};
 use crate::wire::MacAddr;
@@ -99,7 +99,7 @@ fn finds_the_registers_and_notifies_with_one_write() {
 fn the_panic_card_starts_from_the_place_alone() {
     let registers = registers();
     let config = machine(registers, &CAPABILITIES);
-    assert!(PanicNic::drives(&config, FUNCTION));
+    assert!(drives(pci::ids(&config, FUNCTION)));
     // Whatever the driver before has left.
     registers.set(0x14, &[1 | 2 | 8 | 64]);
     let mut nic = PanicNic::start(config, FUNCTION, memory(), 3).expect("a card");

@@ -1,0 +1,170 @@
+//! All the cards that there are drivers for: which driver a card has, and one type over the drivers.
+
+use super::intel::{self, chips::Chip};
+use super::pci::{self, ConfigurationAccess, DeviceFunction, PciDevice};
+use super::{Nic, NicError, TransmitError, virtio};
+use crate::wire::MacAddr;
+use core::fmt;
+use core::mem::ManuallyDrop;
+
+/// What a card is, by its PCI ids. [`Display`](fmt::Display) gives its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// A virtio network card.
+    Virtio,
+    /// An Intel gigabit card.
+    Intel(Chip),
+}
+
+impl Model {
+    /// The model with these vendor and device ids, if there is a driver for it. Panic-safe.
+    pub fn of(ids: (u16, u16)) -> Option<Self> {
+        if virtio::drives(ids) { Some(Self::Virtio) } else { intel::chips::chip(ids).map(Self::Intel) }
+    }
+}
+
+impl fmt::Display for Model {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Virtio => write!(f, "virtio network card"),
+            Self::Intel(chip) => chip.fmt(f),
+        }
+    }
+}
+
+/// The memory of one card, whatever its driver.
+///
+/// The invariant of all access, called PLAIN below: every field consists of atomics and bytes alone,
+/// for which any content is valid.
+#[repr(C)]
+pub union Memory<V, I> {
+    virtio: ManuallyDrop<V>,
+    intel: ManuallyDrop<I>,
+}
+
+/// The memory of one card in normal running.
+pub type CardMemory = Memory<virtio::VirtioNetMemory, intel::IntelMemory>;
+/// The memory of one card in a panic.
+pub type PanicMemory = Memory<virtio::PanicMemory, intel::PanicMemory>;
+
+// What a slot takes is what virtio, with the most buffers, takes.
+const _: () = assert!(size_of::<CardMemory>() == size_of::<virtio::VirtioNetMemory>());
+const _: () = assert!(size_of::<PanicMemory>() == size_of::<virtio::PanicMemory>());
+
+impl CardMemory {
+    /// All zero, so that a static one takes no place in the image.
+    #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
+    pub const fn new() -> Self {
+        Self { virtio: ManuallyDrop::new(virtio::VirtioNetMemory::new()) }
+    }
+}
+
+impl PanicMemory {
+    /// All zero, so that a static one takes no place in the image.
+    #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
+    pub const fn new() -> Self {
+        Self { virtio: ManuallyDrop::new(virtio::PanicMemory::new()) }
+    }
+}
+
+/// A card with its driver.
+pub enum Card<V, I> {
+    /// A virtio network card.
+    Virtio(V),
+    /// An Intel gigabit card.
+    Intel(I),
+}
+
+/// A card in normal running.
+pub type NetworkCard = Card<virtio::VirtioPciNet, intel::IntelNic>;
+/// A card in a panic.
+pub type PanicCard = Card<virtio::PanicNic, intel::PanicNic>;
+
+impl NetworkCard {
+    /// Brings up the card `device`, which is of this `model`. Its memory BARs must be mapped, one to
+    /// one. A card without an address of its own gets one that is made from its place on the PCI bus.
+    pub fn probe<C: ConfigurationAccess>(
+        config: &mut C,
+        device: &PciDevice,
+        model: Model,
+        memory: &'static mut CardMemory,
+    ) -> Result<Self, NicError> {
+        match model {
+            // SAFETY: PLAIN, and the driver has the memory for good.
+            Model::Virtio => virtio::probe(config, device, unsafe { &mut memory.virtio }).map(Self::Virtio),
+            Model::Intel(chip) => {
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                intel::IntelNic::start(config, device, chip, unsafe { &mut memory.intel }, 1).map(Self::Intel)
+            }
+        }
+    }
+}
+
+impl PanicCard {
+    /// Resets the card at `function` and brings it up, with `tries` attempts, and returns the last
+    /// one's error. Its memory BARs must be mapped, one to one. Panic-safe.
+    pub fn start<C: ConfigurationAccess>(
+        mut config: C,
+        function: DeviceFunction,
+        memory: &'static mut PanicMemory,
+        tries: usize,
+    ) -> Result<Self, NicError> {
+        match Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)? {
+            Model::Virtio => {
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                let memory = unsafe { &mut memory.virtio };
+                virtio::PanicNic::start(config, function, memory, tries).map(Self::Virtio)
+            }
+            Model::Intel(chip) => {
+                let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                let memory = unsafe { &mut memory.intel };
+                intel::PanicNic::start(&mut config, &device, chip, memory, tries).map(Self::Intel)
+            }
+        }
+    }
+}
+
+/// Calls the driver's own method.
+macro_rules! driver {
+    ($card:expr, $nic:ident => $call:expr) => {
+        match $card {
+            Card::Virtio($nic) => $call,
+            Card::Intel($nic) => $call,
+        }
+    };
+}
+
+impl<V: Nic, I: Nic> Nic for Card<V, I> {
+    fn mac(&self) -> MacAddr {
+        driver!(self, nic => nic.mac())
+    }
+
+    fn mtu(&self) -> usize {
+        driver!(self, nic => nic.mtu())
+    }
+
+    fn link_is_up(&mut self) -> bool {
+        driver!(self, nic => nic.link_is_up())
+    }
+
+    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
+        driver!(self, nic => nic.transmit(build))
+    }
+
+    fn kick(&mut self) {
+        driver!(self, nic => nic.kick());
+    }
+
+    fn is_drained(&mut self) -> bool {
+        driver!(self, nic => nic.is_drained())
+    }
+
+    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
+        driver!(self, nic => nic.receive(take))
+    }
+
+    fn restart(&mut self) -> Result<(), NicError> {
+        driver!(self, nic => nic.restart())
+    }
+}

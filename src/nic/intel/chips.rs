@@ -1,0 +1,118 @@
+//! The chips that the driver knows, by PCI device id, and how their families differ. Copper only.
+//!
+//! The ids are those of the chips' specification updates and datasheets. In QEMU the 82540EM, 82544GC,
+//! 82545EM and 82574L are tested; everything else is written from the datasheets and untested.
+
+use core::fmt;
+
+/// Intel's vendor id.
+pub const VENDOR: u16 = 0x8086;
+
+/// Chips that are driven alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// 82544, on PCI and PCI-X: as [`Pci`](Self::Pci), but its EEPROM is read by its clock and data
+    /// lines alone (8254x SDM, section 5.3.1), which is not done here.
+    Pci82544,
+    /// 82540, 82545 and 82546, on PCI and PCI-X.
+    Pci,
+    /// 82541 and 82547: as [`Pci`](Self::Pci), with another layout of EERD (8254x SDM, table 13-8).
+    Pci82541,
+    /// 82574 and 82583, on PCI Express.
+    Express,
+    /// I217, I218 and I219, the MAC of which is in the chipset. The management engine uses their PHY as
+    /// well, and the firmware sets it up, so it is left alone. The address is in the chipset's flash.
+    Chipset,
+    /// 82575 and later: several queues, each to be enabled. The chip reads its address by itself.
+    Queues,
+}
+
+/// How EERD gives a word of the EEPROM: bits of the address and of "done".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EepromRead {
+    /// How far the word's number is shifted.
+    pub address_shift: u32,
+    /// The bit that says that the word is there.
+    pub done: u32,
+}
+
+impl Family {
+    /// How the EEPROM is read where the chip did not do it.
+    pub const fn eeprom_read(self) -> Option<EepromRead> {
+        match self {
+            Self::Pci => Some(EepromRead { address_shift: 8, done: 1 << 4 }),
+            Self::Pci82541 | Self::Express => Some(EepromRead { address_shift: 2, done: 1 << 1 }),
+            Self::Pci82544 | Self::Chipset | Self::Queues => None,
+        }
+    }
+
+    /// Whether it is on PCI or PCI-X, as the 8254x SDM describes it.
+    pub const fn is_pci(self) -> bool {
+        matches!(self, Self::Pci82544 | Self::Pci | Self::Pci82541)
+    }
+
+    /// Whether the driver may use the PHY.
+    pub const fn has_own_phy(self) -> bool {
+        !matches!(self, Self::Chipset)
+    }
+}
+
+/// What is known of a chip. [`Display`](fmt::Display) gives its name, and whether it was ever tested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chip {
+    /// Intel's name.
+    pub name: &'static str,
+    /// How it is driven.
+    pub family: Family,
+    /// Whether the driver has been run on it, in QEMU; else it is written from the datasheet.
+    pub is_tested: bool,
+}
+
+impl fmt::Display for Chip {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let remark = if self.is_tested { "" } else { " (driver written from the datasheet, untested)" };
+        write!(f, "Intel {}{remark}", self.name)
+    }
+}
+
+/// The chip with these vendor and device ids. Panic-safe.
+pub fn chip((vendor, device): (u16, u16)) -> Option<Chip> {
+    use Family::{Chipset, Express, Pci, Pci82541, Pci82544, Queues};
+    let (name, family) = match device {
+        0x1008 => ("82544EI", Pci82544),
+        0x100c | 0x100d => ("82544GC", Pci82544),
+        0x100e | 0x1015 => ("82540EM", Pci),
+        0x1016 | 0x1017 | 0x101e => ("82540EP", Pci),
+        0x100f => ("82545EM", Pci),
+        0x1026 => ("82545GM", Pci),
+        0x1010 | 0x101d => ("82546EB", Pci),
+        0x1079 | 0x1099 | 0x10b5 => ("82546GB", Pci),
+        0x1013 | 0x1018 => ("82541EI", Pci82541),
+        0x1014 | 0x1078 => ("82541ER", Pci82541),
+        0x1076 | 0x1077 => ("82541GI", Pci82541),
+        0x107c => ("82541PI", Pci82541),
+        0x1019 | 0x101a => ("82547EI", Pci82541),
+        0x1075 => ("82547GI", Pci82541),
+        0x10d3 | 0x10f6 => ("82574L", Express),
+        0x150c => ("82583V", Express),
+        0x153a => ("I217-LM", Chipset),
+        0x153b => ("I217-V", Chipset),
+        0x155a | 0x15a0 | 0x15a2 => ("I218-LM", Chipset),
+        0x1559 | 0x15a1 | 0x15a3 => ("I218-V", Chipset),
+        0x156f | 0x15b7 | 0x15b9 | 0x15d7 | 0x15e3 | 0x15bd | 0x15bb | 0x15df | 0x15e1 | 0x0d4e | 0x0d4c
+        | 0x0d53 | 0x15fb | 0x15f9 | 0x15f4 | 0x1a1e | 0x1a1c => ("I219-LM", Chipset),
+        0x1570 | 0x15b8 | 0x15d8 | 0x15d6 | 0x15be | 0x15bc | 0x15e0 | 0x15e2 | 0x0d4f | 0x0d4d | 0x0d55
+        | 0x15fc | 0x15fa | 0x15f5 | 0x1a1f | 0x1a1d => ("I219-V", Chipset),
+        0x10a7 => ("82575EB", Queues),
+        0x10d6 => ("82575GB", Queues),
+        0x10c9 | 0x10e8 | 0x1526 => ("82576", Queues),
+        0x150a => ("82576NS", Queues),
+        0x150e | 0x1516 => ("82580", Queues),
+        0x1521 => ("I350", Queues),
+        0x1533 | 0x157b => ("I210", Queues),
+        0x1539 => ("I211", Queues),
+        _ => return None,
+    };
+    let is_tested = matches!(device, 0x100c | 0x100e | 0x100f | 0x10d3);
+    (vendor == VENDOR).then_some(Chip { name, family, is_tested })
+}

@@ -1,0 +1,86 @@
+//! Intel's gigabit controllers, from the 82544 to the I350, driven with the legacy descriptors that
+//! they all have. [`chips`] lists them, and says which are tested.
+//!
+//! The trust model: the device may write the descriptors and the receive buffers at any time and in
+//! any way. What the driver believes is in its own memory: which descriptors are with the device and
+//! how long the buffers are. What the device writes is read once and checked against that.
+
+pub mod chips;
+mod gigabit;
+mod phy;
+mod registers;
+mod ring;
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+pub use gigabit::{Gigabit, Registers};
+pub use ring::CardMemory;
+
+use super::mmio::Window;
+use super::pci::{ConfigurationAccess, PciDevice};
+use super::{Nic, NicError};
+use chips::Chip;
+
+/// How many frames a card may be given to send at once, and one more.
+const TRANSMIT_DESCRIPTORS: usize = 128;
+/// How many frames a card may receive before it is polled, and one more.
+const RECEIVE_DESCRIPTORS: usize = 32;
+/// The same for the panic path.
+const PANIC_TRANSMIT_DESCRIPTORS: usize = 16;
+/// The same for the panic path.
+const PANIC_RECEIVE_DESCRIPTORS: usize = 8;
+
+/// The rings and buffers of one card.
+pub type IntelMemory = CardMemory<TRANSMIT_DESCRIPTORS, RECEIVE_DESCRIPTORS>;
+/// An Intel gigabit card.
+pub type IntelNic = Gigabit<MemoryBar, TRANSMIT_DESCRIPTORS, RECEIVE_DESCRIPTORS>;
+/// The rings and buffers of one card in a panic.
+pub type PanicMemory = CardMemory<PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
+/// An Intel gigabit card in a panic: the same driver, started anew beside the one that the crash
+/// interrupted, of which nothing is read. The card is reset first, so that it forgets the old rings.
+pub type PanicNic = Gigabit<MemoryBar, PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
+
+/// The registers as BAR 0 holds them (8254x SDM, section 13.2).
+pub struct MemoryBar(Window);
+
+/// All registers that are used lie below; every chip has at least twice as much.
+const REGISTERS_LENGTH: u32 = 0x1_0000;
+
+impl Registers for MemoryBar {
+    fn read(&self, register: usize) -> u32 {
+        self.0.read(register).unwrap_or(u32::MAX)
+    }
+
+    fn write(&mut self, register: usize, value: u32) {
+        let _ = self.0.write(register, value);
+    }
+}
+
+impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
+    /// Resets the card `device`, which has this `chip`, and brings it up, with up to `tries` attempts,
+    /// and returns the last one's error. Its memory BARs must be mapped, one to one. A card without an
+    /// address of its own gets one that is made from its place on the PCI bus. Panic-safe.
+    pub fn start<C: ConfigurationAccess>(
+        config: &mut C,
+        device: &PciDevice,
+        chip: Chip,
+        memory: &'static mut CardMemory<TX, RX>,
+        tries: usize,
+    ) -> Result<Self, NicError> {
+        let [bar0, ..] = device.bars;
+        let window = Window::new(bar0, 0, REGISTERS_LENGTH).ok_or(NicError::NoRegisters("memory"))?;
+        device.enable(config);
+        let mut nic = Self::new(MemoryBar(window), chip, super::own_address(device.function), memory);
+        let mut result = Err(NicError::ResetTimeout);
+        for _ in 0..tries {
+            result = nic.restart();
+            if result.is_ok() {
+                break;
+            }
+        }
+        result.map(|()| nic)
+    }
+}

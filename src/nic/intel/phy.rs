@@ -1,0 +1,58 @@
+//! The PHY inside the chip, by way of MDIC (8254x SDM, section 13.4.7).
+
+use super::gigabit::Registers;
+use super::registers::{
+    MDIC, MDIC_ERROR, MDIC_PHY_1, MDIC_READ, MDIC_READY, MDIC_WRITE, PHY_CONTROL, PHY_ISOLATE, PHY_LOOPBACK,
+    PHY_NEGOTIATE, PHY_POWER_DOWN, PHY_RESET, PHY_RESTART_NEGOTIATION,
+};
+
+/// How often MDIC is read in all until the PHY is given up: for a tenth of a second and usually the
+/// half that it may take to come out of reset (IEEE 802.3, section 22.2.4.1.1).
+const READS: u32 = 1_000_000;
+
+/// Resets a PHY that somebody has left powered down, isolated, in loopback, or with a fixed speed. One
+/// that negotiates is left alone: its link would be lost for seconds. A PHY that does not answer shows
+/// by the link that never comes.
+pub(super) fn wake<R: Registers>(registers: &mut R) {
+    let _ = Phy { registers, reads_left: READS }.wake();
+}
+
+struct Phy<'r, R> {
+    registers: &'r mut R,
+    reads_left: u32,
+}
+
+impl<R: Registers> Phy<'_, R> {
+    fn wake(&mut self) -> Option<()> {
+        let control = self.read(PHY_CONTROL)?;
+        let is_off = control & (PHY_POWER_DOWN | PHY_ISOLATE | PHY_LOOPBACK | PHY_RESET) != 0;
+        if !is_off && control & PHY_NEGOTIATE != 0 {
+            return Some(());
+        }
+        self.write(PHY_CONTROL, PHY_RESET)?;
+        while self.read(PHY_CONTROL)? & PHY_RESET != 0 {}
+        self.write(PHY_CONTROL, PHY_NEGOTIATE | PHY_RESTART_NEGOTIATION)
+    }
+
+    fn read(&mut self, register: u32) -> Option<u16> {
+        let [low, high, ..] = self.access(register << 16 | MDIC_READ)?.to_le_bytes();
+        Some(u16::from_le_bytes([low, high]))
+    }
+
+    fn write(&mut self, register: u32, value: u16) -> Option<()> {
+        self.access(register << 16 | MDIC_WRITE | u32::from(value)).map(drop)
+    }
+
+    /// One access; `None` where the PHY does not answer.
+    fn access(&mut self, command: u32) -> Option<u32> {
+        self.registers.write(MDIC, MDIC_PHY_1 | command);
+        loop {
+            self.reads_left = self.reads_left.checked_sub(1)?;
+            let mdic = self.registers.read(MDIC);
+            if mdic & MDIC_READY != 0 {
+                return (mdic & MDIC_ERROR == 0).then_some(mdic);
+            }
+            core::hint::spin_loop();
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Registers and bits of Intel's gigabit controllers, those that the driver uses; no behaviour.
+//!
+//! Section numbers are those of the PCI/PCI-X Family of Gigabit Ethernet Controllers Software
+//! Developer's Manual (317453, revision 4.0; "8254x SDM"). The later families keep these registers at
+//! these offsets: 82574 datasheet (revision 3.4) chapter 10, I217 and I219 datasheets chapter 9, and,
+//! for queue 0, whose old offsets stay as aliases, 82575, 82576, 82580, I350 and I210 datasheets chapter
+//! 8. What a family adds is marked with it.
+
+/// Device control, section 13.4.1.
+pub const CTRL: usize = 0x0000;
+/// PCI Express families: start no more accesses to memory (82574: CTRL.GIO Master Disable).
+pub const CTRL_MASTER_DISABLE: u32 = 1 << 2;
+/// 8254x: resets the link of fiber cards; 0 in operation.
+pub const CTRL_LINK_RESET: u32 = 1 << 3;
+/// 8254x: the speed is found out from the PHY by the MAC itself.
+pub const CTRL_AUTO_SPEED: u32 = 1 << 5;
+/// The MAC may use the link that the PHY reports.
+pub const CTRL_SET_LINK_UP: u32 = 1 << 6;
+/// 8254x: inverts the PHY's signal of a lost link; 0 in operation.
+pub const CTRL_INVERT_LOSS: u32 = 1 << 7;
+/// Forces a speed.
+pub const CTRL_FORCE_SPEED: u32 = 1 << 11;
+/// Forces a duplex mode.
+pub const CTRL_FORCE_DUPLEX: u32 = 1 << 12;
+/// Everything but the PHY and PCI configuration space begins anew; clears itself.
+pub const CTRL_RESET: u32 = 1 << 26;
+/// Obeys the other side's flow control.
+pub const CTRL_RECEIVE_FLOW_CONTROL: u32 = 1 << 27;
+/// Sends flow control.
+pub const CTRL_TRANSMIT_FLOW_CONTROL: u32 = 1 << 28;
+/// Takes VLAN tags out of frames.
+pub const CTRL_VLAN_MODE: u32 = 1 << 30;
+/// Holds the PHY in reset.
+pub const CTRL_PHY_RESET: u32 = 1 << 31;
+
+/// Device status, section 13.4.2.
+pub const STATUS: usize = 0x0008;
+/// The link is up.
+pub const STATUS_LINK_UP: u32 = 1 << 1;
+/// Of a chip with two ports: this is the second one.
+pub const STATUS_SECOND_PORT: u32 = 1 << 2;
+/// PCI Express families: accesses to memory are under way (82574: STATUS.GIO Master Enable Status).
+pub const STATUS_MASTER_ENABLED: u32 = 1 << 19;
+
+/// EEPROM read, section 13.4.4. Reads a word of 16 bits into the upper half.
+pub const EERD: usize = 0x0014;
+/// Starts reading.
+pub const EERD_START: u32 = 1 << 0;
+
+/// MDI control: access to the PHY, section 13.4.7. Data in the lower half, register number from bit 16.
+pub const MDIC: usize = 0x0020;
+/// The PHY inside the chip.
+pub const MDIC_PHY_1: u32 = 1 << 21;
+pub const MDIC_WRITE: u32 = 1 << 26;
+pub const MDIC_READ: u32 = 2 << 26;
+/// The access is finished.
+pub const MDIC_READY: u32 = 1 << 28;
+/// The PHY did not answer.
+pub const MDIC_ERROR: u32 = 1 << 30;
+
+/// The PHY's control register (IEEE 802.3, section 22.2.4.1).
+pub const PHY_CONTROL: u32 = 0;
+pub const PHY_RESTART_NEGOTIATION: u16 = 1 << 9;
+pub const PHY_ISOLATE: u16 = 1 << 10;
+pub const PHY_POWER_DOWN: u16 = 1 << 11;
+pub const PHY_NEGOTIATE: u16 = 1 << 12;
+pub const PHY_LOOPBACK: u16 = 1 << 14;
+pub const PHY_RESET: u16 = 1 << 15;
+
+/// Interrupt cause, cleared by reading, section 13.4.17.
+pub const ICR: usize = 0x00c0;
+/// Interrupt mask clear, section 13.4.21.
+pub const IMC: usize = 0x00d8;
+
+/// Receive control, section 13.4.22. The buffers' size of 2048 bytes is 0 in bits 16, 17 and 25.
+pub const RCTL: usize = 0x0100;
+pub const RCTL_ENABLE: u32 = 1 << 1;
+/// Every multicast frame.
+pub const RCTL_MULTICAST_PROMISCUOUS: u32 = 1 << 4;
+pub const RCTL_BROADCAST: u32 = 1 << 15;
+/// The check sequence is not stored.
+pub const RCTL_STRIP_CRC: u32 = 1 << 26;
+
+/// Transmit control, section 13.4.33.
+pub const TCTL: usize = 0x0400;
+pub const TCTL_ENABLE: u32 = 1 << 1;
+/// Frames are padded to their shortest length.
+pub const TCTL_PAD_SHORT: u32 = 1 << 3;
+/// Collision threshold and collision distance.
+pub const TCTL_COLLISIONS: u32 = 0xff << 4 | 0x3ff << 12;
+/// 15 attempts, and 64 bytes for full duplex.
+pub const TCTL_USUAL_COLLISIONS: u32 = 15 << 4 | 64 << 12;
+
+/// Transmit inter packet gap, section 13.4.34.
+pub const TIPG: usize = 0x0410;
+/// For copper: 10, 8 and 6 (table 13-77).
+pub const TIPG_COPPER: u32 = 10 | 8 << 10 | 6 << 20;
+
+/// Receive descriptor base address, low half, section 13.4.25.
+pub const RDBAL: usize = 0x2800;
+/// Its high half, section 13.4.26.
+pub const RDBAH: usize = 0x2804;
+/// The ring's length in bytes, a multiple of 128, section 13.4.27.
+pub const RDLEN: usize = 0x2808;
+/// 82575 and later: split and replication receive control of queue 0 (I210 datasheet, chapter 8). The
+/// buffers' size in KiB is in bits 0 to 6; 0 in bits 25 to 27 chooses legacy descriptors.
+pub const SRRCTL: usize = 0x280c;
+pub const SRRCTL_2_KIB: u32 = 2;
+/// Receive descriptor head, section 13.4.28.
+pub const RDH: usize = 0x2810;
+/// Receive descriptor tail, section 13.4.29.
+pub const RDT: usize = 0x2818;
+/// Receive descriptor control.
+pub const RXDCTL: usize = 0x2828;
+
+/// Transmit descriptor base address, low half, section 13.4.36.
+pub const TDBAL: usize = 0x3800;
+/// Its high half, section 13.4.37.
+pub const TDBAH: usize = 0x3804;
+/// The ring's length in bytes, a multiple of 128, section 13.4.38.
+pub const TDLEN: usize = 0x3808;
+/// Transmit descriptor head, section 13.4.39.
+pub const TDH: usize = 0x3810;
+/// Transmit descriptor tail, section 13.4.40.
+pub const TDT: usize = 0x3818;
+/// Transmit descriptor control.
+pub const TXDCTL: usize = 0x3828;
+/// 82575 and later, in RXDCTL and TXDCTL: the queue runs.
+pub const DCTL_QUEUE_ENABLE: u32 = 1 << 25;
+
+/// Receive address 0, its first four octets, section 13.5.2.
+pub const RAL0: usize = 0x5400;
+/// Its last two octets, section 13.5.3.
+pub const RAH0: usize = 0x5404;
+/// The address counts. After a reset the chip sets it when it has read the address from the EEPROM.
+pub const RAH_VALID: u32 = 1 << 31;
+
+/// Legacy receive descriptor, second word, section 3.2.3: length in bits 0 to 15.
+pub const RECEIVE_DONE: u64 = 1 << 32;
+/// The frame ends in this buffer.
+pub const RECEIVE_END: u64 = 1 << 33;
+/// CRC or alignment, symbol, sequence, carrier extension and data error. The two between the last ones
+/// tell of checksums in the packet.
+pub const RECEIVE_ERRORS: u64 = 0b1001_0111 << 40;
+
+/// Legacy transmit descriptor, second word, section 3.3.3: length in bits 0 to 15.
+pub const TRANSMIT_END: u64 = 1 << 24;
+/// The chip appends the check sequence.
+pub const TRANSMIT_CHECK_SEQUENCE: u64 = 1 << 25;
+/// The chip is to set [`TRANSMIT_DONE`].
+pub const TRANSMIT_REPORT: u64 = 1 << 27;
+pub const TRANSMIT_DONE: u64 = 1 << 32;

@@ -1,0 +1,538 @@
+//! The driver against the model, honest and lying.
+
+use super::chips::{Chip, Family, chip};
+use super::gigabit::Gigabit;
+use super::model::{Device, Kind, Model, RX, TX};
+use super::ring::CardMemory;
+use super::{IntelNic, PanicMemory, PanicNic};
+use crate::nic::pci::fake::{Function, Machine};
+use crate::nic::pci::{DeviceFunction, PciDevice};
+use crate::nic::{Nic, NicError, TransmitError};
+use crate::wire::MacAddr;
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// Small, so that they fill and wrap often; one descriptor always stays with the driver.
+const SENDING: usize = 8;
+const RECEIVING: usize = 8;
+const OWN: MacAddr = MacAddr([2, 0x6e, 0x63, 0, 3, 0]);
+const BURNT_IN: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+
+type Card = Gigabit<Model, SENDING, RECEIVING>;
+type Handle = Rc<RefCell<Device>>;
+
+/// A device id of each family, and its kind.
+const KINDS: [(u16, Kind); 6] = [
+    (0x100c, Kind { eerd: None, is_express: false, has_queues: false }),
+    (0x100e, Kind { eerd: Some((8, 1 << 4)), is_express: false, has_queues: false }),
+    (0x1076, Kind { eerd: Some((2, 1 << 1)), is_express: false, has_queues: false }),
+    (0x10d3, Kind { eerd: Some((2, 1 << 1)), is_express: true, has_queues: false }),
+    (0x15b8, Kind { eerd: None, is_express: true, has_queues: false }),
+    (0x1533, Kind { eerd: None, is_express: true, has_queues: true }),
+];
+const PCI: (u16, Kind) = KINDS[1];
+const QUEUES: (u16, Kind) = KINDS[5];
+
+/// A card that was not started, and its device, left running by the firmware.
+fn card((device_id, kind): (u16, Kind)) -> (Card, Handle) {
+    // Leaked: a device keeps the addresses.
+    let memory = Box::leak(Box::new(CardMemory::new()));
+    let start = (&raw mut *memory).expose_provenance() as u64;
+    let device = Rc::new(RefCell::new(Device::new(kind, start..start + size_of_val(memory) as u64)));
+    let chip = chip((0x8086, device_id)).expect("a known chip");
+    (Gigabit::new(Model(device.clone()), chip, OWN, memory), device)
+}
+
+fn running(kind: (u16, Kind)) -> (Card, Handle) {
+    let (mut nic, device) = card(kind);
+    assert_eq!(nic.restart(), Ok(()));
+    (nic, device)
+}
+
+/// A frame that tells its number, 14 bytes or more.
+fn frame(number: u32, length: usize) -> Vec<u8> {
+    number.to_le_bytes().into_iter().cycle().take(length.max(14)).collect()
+}
+
+fn transmit(nic: &mut dyn Nic, bytes: &[u8]) -> Result<(), TransmitError> {
+    nic.transmit(&mut |buffer| {
+        buffer[..bytes.len()].copy_from_slice(bytes);
+        bytes.len()
+    })
+}
+
+fn receive(nic: &mut dyn Nic) -> Option<Vec<u8>> {
+    let mut received = None;
+    let any = nic.receive(&mut |frame| received = Some(frame.to_vec()));
+    assert_eq!(any, received.is_some());
+    received
+}
+
+/// Frames go both ways, and around the rings.
+fn assert_works(nic: &mut Card, device: &Handle) {
+    device.borrow_mut().sent.clear();
+    for number in 0..20 {
+        let sent = frame(number, 60);
+        assert_eq!(transmit(nic, &sent), Ok(()));
+        nic.kick();
+        assert_eq!(device.borrow_mut().send(usize::MAX), 1);
+        assert!(device.borrow_mut().deliver(&sent));
+        assert_eq!(receive(nic), Some(sent.clone()));
+        assert_eq!(device.borrow_mut().sent.pop(), Some(sent));
+    }
+    assert!(nic.is_drained());
+    assert!(nic.link_is_up());
+}
+
+#[test]
+fn every_family_comes_up_from_what_the_firmware_left() {
+    for kind in KINDS {
+        let (mut nic, device) = running(kind);
+        assert_eq!((nic.mac(), nic.mtu()), (BURNT_IN, 1500));
+        {
+            let device = device.borrow();
+            // RCTL: EN, MPE, BAM, SECRC; no long frames, no bad ones, no loopback, buffers of 2048 bytes.
+            assert_eq!(device.get(0x100), 1 << 1 | 1 << 4 | 1 << 15 | 1 << 26);
+            // TCTL: EN, PSP, CT 15, COLD 64.
+            assert_eq!(device.get(0x400) & 0x3f_ffff, 1 << 1 | 1 << 3 | 15 << 4 | 64 << 12);
+            assert_eq!(device.waiting(RX), RECEIVING as u32 - 1);
+        }
+        assert_works(&mut nic, &device);
+        device.borrow_mut().link = false;
+        assert!(!nic.link_is_up());
+    }
+}
+
+#[test]
+fn control_bits_that_somebody_set_are_cleared() {
+    for kind in KINDS {
+        let (mut nic, device) = running(kind);
+        // Master disable, forced speed and duplex, flow control, VLAN mode.
+        device.borrow_mut().set(0, 1 << 2 | 1 << 11 | 1 << 12 | 3 << 27 | 1 << 30);
+        assert_eq!(nic.restart(), Ok(()));
+        let auto_speed = u32::from(!kind.1.is_express) << 5;
+        assert_eq!(device.borrow().get(0), 1 << 6 | auto_speed);
+        assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn the_address_comes_from_the_chip_then_the_eeprom_then_the_driver() {
+    for kind in KINDS {
+        let has_eeprom = kind.1.eerd.is_some();
+        let (mut nic, device) = card(kind);
+        device.borrow_mut().reads_eeprom = false;
+        assert_eq!(nic.restart(), Ok(()));
+        assert_eq!(nic.mac(), if has_eeprom { BURNT_IN } else { OWN });
+        assert_works(&mut nic, &device);
+
+        device.borrow_mut().eeprom_is_silent = true;
+        assert_eq!(nic.restart(), Ok(()));
+        assert_eq!(nic.mac(), OWN);
+        // The filter lets it in.
+        assert_eq!(device.borrow().get(0x5400), u32::from_le_bytes([2, 0x6e, 0x63, 0]));
+        assert_eq!(device.borrow().get(0x5404), 1 << 31 | 0x0003);
+    }
+}
+
+#[test]
+fn an_unusable_address_is_replaced() {
+    for words in [[0; 3], [0xffff; 3], [0x0001, 0x005e, 0x0001]] {
+        for kind in KINDS {
+            let (mut nic, device) = card(kind);
+            device.borrow_mut().eeprom = words;
+            assert_eq!(nic.restart(), Ok(()));
+            assert_eq!(nic.mac(), OWN);
+        }
+    }
+}
+
+/// STATUS as the second port of an 82546 gives it, whatever is reset.
+#[test]
+fn the_second_port_has_an_address_of_its_own() {
+    struct SecondPort(Model);
+    impl super::Registers for SecondPort {
+        fn read(&self, register: usize) -> u32 {
+            self.0.read(register) | if register == 8 { 1 << 2 } else { 0 }
+        }
+        fn write(&mut self, register: usize, value: u32) {
+            self.0.write(register, value);
+        }
+    }
+    let memory = Box::leak(Box::new(CardMemory::<8, 8>::new()));
+    let start = (&raw mut *memory).expose_provenance() as u64;
+    let mut device = Device::new(PCI.1, start..start + size_of_val(memory) as u64);
+    device.reads_eeprom = false;
+    let registers = SecondPort(Model(Rc::new(RefCell::new(device))));
+    let chip = Chip { name: "82546EB", family: Family::Pci, is_tested: false };
+    let mut nic = Gigabit::new(registers, chip, OWN, memory);
+    assert_eq!(nic.restart(), Ok(()));
+    assert_eq!(nic.mac(), MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x57]));
+}
+
+#[test]
+fn only_a_phy_that_does_not_negotiate_is_reset() {
+    for kind in KINDS {
+        let is_shared = kind.0 == 0x15b8;
+        let (_, device) = running(kind);
+        assert_eq!(device.borrow().phy_accesses, usize::from(!is_shared));
+        // Power down, isolate, loopback, a fixed speed, in reset.
+        for control in [0x1940, 0x1540, 0x5140, 0x0140, 0x9140] {
+            let (mut nic, device) = card(kind);
+            (device.borrow_mut().phy_control, device.borrow_mut().phy_reset_reads) = (control, 5);
+            assert_eq!(nic.restart(), Ok(()));
+            // Negotiation is on and was begun anew.
+            assert_eq!(device.borrow().phy_control, if is_shared { control } else { 0x1200 });
+        }
+    }
+}
+
+#[test]
+fn a_silent_phy_or_an_endless_reset_of_it_is_given_up() {
+    for silent in [true, false] {
+        let (mut nic, device) = card(PCI);
+        device.borrow_mut().phy_is_silent = silent;
+        (device.borrow_mut().phy_control, device.borrow_mut().phy_reset_reads) = (0x0940, u32::MAX);
+        assert_eq!(nic.restart(), Ok(()));
+        assert!(!nic.link_is_up() || !silent);
+    }
+}
+
+#[test]
+fn says_why_it_does_not_come_up_and_then_does() {
+    type Fault = fn(&mut Device);
+    let faults: [(Fault, NicError); 3] = [
+        (|device| device.never_resets = true, NicError::ResetTimeout),
+        (|device| device.is_gone = true, NicError::ResetTimeout),
+        (|device| device.queues_never_start = true, NicError::NoQueue(0)),
+    ];
+    for (fault, error) in faults {
+        let (mut nic, device) = card(QUEUES);
+        fault(&mut device.borrow_mut());
+        assert_eq!(nic.restart(), Err(error));
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+        assert!(!nic.link_is_up() && !nic.is_drained() && receive(&mut nic).is_none());
+        device.borrow_mut().become_honest();
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn a_bus_master_that_does_not_stop_is_reset_all_the_same() {
+    let (mut nic, device) = card(QUEUES);
+    device.borrow_mut().masters_forever = true;
+    assert_eq!(nic.restart(), Ok(()));
+    assert_works(&mut nic, &device);
+}
+
+#[test]
+fn a_full_ring_says_so_until_a_frame_is_done() {
+    let (mut nic, device) = running(PCI);
+    for number in 1..SENDING {
+        assert_eq!(transmit(&mut nic, &frame(number as u32, 60)), Ok(()));
+    }
+    device.borrow_mut().begin_call();
+    for _ in 0..256 {
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Full));
+    }
+    assert_eq!(device.borrow().reads, 1, "waiting for room hardly touches the device");
+    assert!(!nic.is_drained());
+    assert_eq!(device.borrow_mut().send(1), 0, "it was not told yet");
+    nic.kick();
+    device.borrow_mut().send(1);
+    assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+    assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Full));
+    nic.kick();
+    device.borrow_mut().send(SENDING);
+    assert!(nic.is_drained());
+    assert_eq!(device.borrow().sent.len(), SENDING);
+}
+
+#[test]
+fn a_frame_of_no_length_is_none_and_one_too_long_is_cut() {
+    let (mut nic, device) = running(PCI);
+    for _ in 0..2 * SENDING {
+        assert_eq!(nic.transmit(&mut |_| 0), Ok(()));
+    }
+    nic.kick();
+    assert_eq!(device.borrow_mut().send(1), 0);
+    assert_eq!(nic.transmit(&mut |_| usize::MAX), Ok(()));
+    nic.kick();
+    device.borrow_mut().send(1);
+    assert_eq!(device.borrow().sent[0].len(), 1536);
+}
+
+#[test]
+fn a_batch_is_announced_once() {
+    let (mut nic, device) = running(PCI);
+    device.borrow_mut().notifications = 0;
+    nic.kick();
+    assert_eq!(device.borrow().notifications, 0);
+    for _ in 0..3 {
+        assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+    }
+    nic.kick();
+    nic.kick();
+    assert_eq!((device.borrow().notifications, device.borrow().waiting(TX)), (1, 3));
+}
+
+#[test]
+fn received_frames_keep_their_order_and_damaged_ones_are_counted() {
+    let (mut nic, device) = running(PCI);
+    let whole = [(1, 60), (2, 14), (3, 1514), (4, 1518)];
+    for (number, length) in whole {
+        assert!(device.borrow_mut().deliver(&frame(number, length)));
+    }
+    for (number, length) in whole {
+        assert_eq!(receive(&mut nic), Some(frame(number, length)));
+    }
+    const DONE: u64 = 1 << 32;
+    const END: u64 = 1 << 33;
+    let damaged = [
+        // Too short, too long for a buffer, without an end, each of the errors.
+        DONE | END,
+        DONE | END | 13,
+        DONE | END | 2049,
+        DONE | END | 0xffff,
+        DONE | 60,
+        DONE | END | 60 | 1 << 40,
+        DONE | END | 60 | 1 << 41,
+        DONE | END | 60 | 1 << 42,
+        DONE | END | 60 | 1 << 44,
+        DONE | END | 60 | 1 << 47,
+    ];
+    for (count, fields) in (1..).zip(damaged) {
+        assert!(device.borrow_mut().deliver_as(&[0; 60], fields));
+        assert_eq!(receive(&mut nic), None, "{fields:#x}");
+        assert_eq!(nic.damaged(), count);
+    }
+    // What the chip thinks of checksums in the packet is not asked.
+    assert!(device.borrow_mut().deliver_as(&[7; 60], DONE | END | 60 | 1 << 45 | 1 << 46));
+    assert_eq!(receive(&mut nic), Some(vec![7; 60]));
+    // As long as a buffer, though no frame is.
+    assert!(device.borrow_mut().deliver(&frame(5, 2048)));
+    assert_eq!(receive(&mut nic), Some(frame(5, 2048)));
+    assert_works(&mut nic, &device);
+}
+
+#[test]
+fn a_device_that_is_gone_or_was_stopped_is_noticed() {
+    let faults: [fn(&mut Device); 2] = [|device| device.is_gone = true, |device| device.set(0x400, 0)];
+    for fault in faults {
+        let (mut nic, device) = running(PCI);
+        fault(&mut device.borrow_mut());
+        assert!(!nic.link_is_up());
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+
+        device.borrow_mut().become_honest();
+        assert_eq!(nic.restart(), Ok(()));
+        for _ in 1..SENDING {
+            assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+        }
+        fault(&mut device.borrow_mut());
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+        device.borrow_mut().become_honest();
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+/// A card at BAR 0 of a PCI function can be brought up only where the registers are.
+#[test]
+fn registers_that_are_missing_are_an_error() {
+    const PLACE: DeviceFunction = DeviceFunction { bus: 0, device: 3, function: 0 };
+    let bars = [
+        // None, ports, memory that is too small.
+        Function::new(0x8086, 0x100e, 0x02_00_00),
+        Function::new(0x8086, 0x100e, 0x02_00_00).bar(0, 0xc001, 0xffc0),
+        Function::new(0x8086, 0x100e, 0x02_00_00).bar(0, 0xfebc_0000, 0xffff_8000),
+    ];
+    for function in bars {
+        let mut machine = Machine::default();
+        machine.insert((0, 3, 0), function);
+        let device = PciDevice::read(&mut machine, PLACE).expect("a device");
+        let chip = chip((device.vendor_id, device.device_id)).expect("a chip");
+        let memory = Box::leak(Box::new(PanicMemory::new()));
+        let result = PanicNic::start(&mut machine, &device, chip, memory, 3);
+        assert_eq!(result.err(), Some(NicError::NoRegisters("memory")));
+    }
+}
+
+#[test]
+fn chips_are_known_by_both_ids_and_say_whether_they_are_tested() {
+    let name = |ids| chip(ids).map(|chip| chip.to_string());
+    assert_eq!(name((0x8086, 0x100e)).as_deref(), Some("Intel 82540EM"));
+    assert_eq!(name((0x8086, 0x10d3)).as_deref(), Some("Intel 82574L"));
+    assert_eq!(
+        name((0x8086, 0x1533)).as_deref(),
+        Some("Intel I210 (driver written from the datasheet, untested)")
+    );
+    assert_eq!(name((0x8086, 0x1237)), None);
+    assert_eq!(name((0x1af4, 0x100e)), None);
+    let tested: Vec<u16> =
+        (0..=u16::MAX).filter(|&id| chip((0x8086, id)).is_some_and(|chip| chip.is_tested)).collect();
+    assert_eq!(tested, [0x100c, 0x100e, 0x100f, 0x10d3]);
+}
+
+/// What may happen between the driver and a device that lies.
+#[derive(Clone, Debug)]
+enum Step {
+    Transmit(usize),
+    Kick,
+    Receive,
+    IsDrained,
+    LinkIsUp,
+    Restart,
+    /// The device does its work.
+    Send(usize),
+    Deliver(usize),
+    /// It lies in a received frame's descriptor, or in any word of a ring.
+    DeliverAs(u64),
+    Scribble(usize, u64, u64),
+    /// A register has changed.
+    Register(usize, u32),
+    Eeprom([u16; 3]),
+    /// Which of the faults there are from now on.
+    Faults(u8),
+    Phy(u16, u32),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let driver = prop_oneof![
+        4 => (0..2000usize).prop_map(Step::Transmit),
+        2 => Just(Step::Kick),
+        4 => Just(Step::Receive),
+        1 => Just(Step::IsDrained),
+        1 => Just(Step::LinkIsUp),
+        1 => Just(Step::Restart),
+    ];
+    let work = prop_oneof![(0..10usize).prop_map(Step::Send), (0..2048usize).prop_map(Step::Deliver)];
+    let fields = prop_oneof![any::<u64>(), (0..0x900u64).prop_map(|length| length | 3 << 32)];
+    let ring = prop_oneof![Just(RX), Just(TX)];
+    let lies = prop_oneof![
+        4 => fields.clone().prop_map(Step::DeliverAs),
+        4 => (ring, 0..32u64, fields).prop_map(|(ring, half, value)| Step::Scribble(ring, half, value)),
+        2 => (register(), any::<u32>()).prop_map(|(register, value)| Step::Register(register, value)),
+    ];
+    let faults = prop_oneof![
+        prop_oneof![Just([0; 3]), any::<[u16; 3]>()].prop_map(Step::Eeprom),
+        prop_oneof![2 => Just(0), 1 => any::<u8>()].prop_map(Step::Faults),
+        (any::<u16>(), prop_oneof![Just(0), Just(u32::MAX)])
+            .prop_map(|(control, reads)| Step::Phy(control, reads)),
+    ];
+    prop_oneof![12 => driver, 6 => work, 6 => lies, 1 => faults]
+}
+
+/// CTRL, STATUS, EERD, MDIC, RCTL, TCTL, both rings' and the address's.
+fn register() -> impl Strategy<Value = usize> {
+    let rings = (0..12usize).prop_flat_map(|word| prop_oneof![Just(RX + 4 * word), Just(TX + 4 * word)]);
+    let others = prop::sample::select(vec![0x00, 0x08, 0x14, 0x20, 0x100, 0x400, 0x5400, 0x5404]);
+    prop_oneof![rings, others]
+}
+
+fn take(step: Step, nic: &mut Card, handle: &Handle) {
+    handle.borrow_mut().begin_call();
+    match step {
+        Step::Transmit(length) => {
+            let _ = nic.transmit(&mut |buffer| {
+                assert_eq!(buffer.len(), 1536);
+                buffer.fill(0x5a);
+                length
+            });
+        }
+        Step::Kick => nic.kick(),
+        Step::Receive => {
+            nic.receive(&mut |frame| assert!((14..=2048).contains(&frame.len())));
+        }
+        Step::IsDrained => drop(nic.is_drained()),
+        Step::LinkIsUp => drop(nic.link_is_up()),
+        Step::Restart => drop(nic.restart()),
+        Step::Send(count) => drop(handle.borrow_mut().send(count)),
+        Step::Deliver(length) => drop(handle.borrow_mut().deliver(&vec![0xa5; length])),
+        Step::DeliverAs(fields) => drop(handle.borrow_mut().deliver_as(&[0xa5; 60], fields)),
+        Step::Scribble(ring, half, value) => handle.borrow_mut().scribble(ring, half, value),
+        Step::Register(register, value) => {
+            let mut device = handle.borrow_mut();
+            device.has_lied = true;
+            device.set(register, value);
+        }
+        Step::Eeprom(words) => handle.borrow_mut().eeprom = words,
+        Step::Faults(faults) => {
+            let mut device = handle.borrow_mut();
+            let has = |bit: u8| faults >> bit & 1 != 0;
+            (device.reads_eeprom, device.eeprom_is_silent) = (!has(0), has(1));
+            (device.never_resets, device.queues_never_start) = (has(2), has(3));
+            (device.masters_forever, device.phy_is_silent) = (has(4), has(5));
+            (device.is_gone, device.link) = (has(6), !has(7));
+        }
+        Step::Phy(control, reads) => {
+            (handle.borrow_mut().phy_control, handle.borrow_mut().phy_reset_reads) = (control, reads);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
+    /// Frames out are frames in, in batches, around both rings.
+    #[test]
+    fn an_honest_device_sees_every_frame(
+        kind in prop::sample::select(KINDS.to_vec()),
+        batches in prop::collection::vec((1..=SENDING, 0..=SENDING, 0..=RECEIVING), 200..400),
+    ) {
+        let (mut nic, device) = running(kind);
+        let (mut queued, mut sent, mut delivered, mut received) = (0, 0, 0, 0);
+        for (size, finished, arriving) in batches {
+            for _ in 0..size {
+                queued += u32::from(transmit(&mut nic, &frame(queued, 20)).is_ok());
+            }
+            nic.kick();
+            device.borrow_mut().send(finished);
+            for bytes in device.borrow_mut().sent.drain(..) {
+                prop_assert_eq!(bytes, frame(sent, 20));
+                sent += 1;
+            }
+            for _ in 0..arriving {
+                delivered += u32::from(device.borrow_mut().deliver(&frame(delivered, 17)));
+            }
+            while let Some(bytes) = receive(&mut nic) {
+                prop_assert_eq!(bytes, frame(received, 17));
+                received += 1;
+            }
+            prop_assert_eq!(received, delivered);
+        }
+        device.borrow_mut().send(usize::MAX);
+        prop_assert!(nic.is_drained());
+        prop_assert_eq!(sent + device.borrow().sent.len() as u32, queued);
+        prop_assert_eq!(nic.damaged(), 0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    /// No panic, no endless wait, nothing given outside the memory while the device has not lied (the
+    /// model asserts all three); and once it is honest again, a restart is all that it takes.
+    #[test]
+    fn a_lying_device_does_no_lasting_harm(
+        kind in prop::sample::select(KINDS.to_vec()),
+        steps in prop::collection::vec(step(), 1..100),
+    ) {
+        let (mut nic, device) = running(kind);
+        for step in steps {
+            take(step, &mut nic, &device);
+        }
+        device.borrow_mut().become_honest();
+        prop_assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+/// What the kernel keeps for the card is aligned as the rings need it.
+#[test]
+fn memory_is_aligned() {
+    assert_eq!(align_of::<super::IntelMemory>() % 128, 0);
+    assert!(size_of::<IntelNic>() < 512);
+}
