@@ -6,6 +6,7 @@
 mod config;
 pub mod format;
 pub mod parameter;
+pub mod secure;
 pub mod snapshot;
 pub mod target;
 

@@ -1,0 +1,213 @@
+//! Datagrams that only the holders of a key can read or make: XChaCha20-Poly1305 around a message, as
+//! doc/secure.md specifies it.
+//!
+//! A datagram is sealed in place, in the card's buffer. Nothing here allocates, panics or keeps state, so
+//! the panic path seals what normal running seals.
+
+mod keys;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub use keys::KeyStore;
+
+use super::snapshot::Position;
+use crate::parameters::Key;
+use chacha20poly1305::aead::{AeadInOut, KeyInit};
+use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use core::fmt;
+
+/// What a sealed datagram begins with. No text in UTF-8 does, so none is taken for one.
+pub const MAGIC: [u8; 3] = [0xf5, b'N', b'C'];
+/// Magic number, kind, boot id, number.
+pub const HEADER_LEN: usize = 4 + BootId::LEN + 8;
+/// Poly1305's tag.
+pub const TAG_LEN: usize = 16;
+/// How many bytes longer a sealed datagram is than its message.
+pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
+/// The longest message that [`Sealer::open`] takes, in bytes.
+pub const MAX_INPUT: usize = super::format::MAX_DATAGRAM;
+
+/// What a datagram carries. It is authenticated, so that none can be passed off as the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A message of the log, from the machine that boots.
+    Log = 1,
+    /// A command or a request, to that machine.
+    Input = 2,
+}
+
+/// What tells one boot's datagrams from any other's: it must never come again with the same key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootId(pub [u8; Self::LEN]);
+
+impl BootId {
+    const LEN: usize = 16;
+}
+
+impl fmt::Display for BootId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A datagram's number, which never comes again in a boot: normal running counts in one range, and each
+/// start of the panic path has a range of its own, whatever became of the count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Number(u64);
+
+impl Number {
+    const RANGE_BITS: u32 = 56;
+
+    /// The number `count` of normal running; `None` from 2^36 on, which is as far as a [`Position`] counts.
+    fn counted(count: u64) -> Option<Self> {
+        (count < 1 << 36).then_some(Self(count))
+    }
+
+    /// The number of a datagram that the panic path's start `start`, from 1 on, makes at `ticks` of the time
+    /// stamp counter, which has gone on since the last one. Panic-safe.
+    pub fn of_panic(start: u8, ticks: u64) -> Self {
+        Self(u64::from(start.max(1)) << Self::RANGE_BITS | ticks & ((1 << Self::RANGE_BITS) - 1))
+    }
+}
+
+/// How a target's datagrams are protected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// No key was given: they go out as they are.
+    Clear,
+    /// They are sealed.
+    Sealed(Sealer),
+    /// Whether there was a key is not known any more, as memory is damaged: nothing may go out.
+    Lost,
+}
+
+impl Protection {
+    /// The part of a datagram's `payload` that its message is to be written to. Panic-safe.
+    pub fn message<'p>(&self, payload: &'p mut [u8]) -> &'p mut [u8] {
+        match self {
+            Self::Clear => payload,
+            Self::Sealed(_) => payload
+                .split_at_mut_checked(HEADER_LEN)
+                .and_then(|(_, rest)| rest.len().checked_sub(TAG_LEN).and_then(|len| rest.get_mut(..len)))
+                .unwrap_or_default(),
+            Self::Lost => &mut [],
+        }
+    }
+
+    /// Protects the `len` bytes that were written to [`message`](Self::message); returns the length of the
+    /// whole payload. `None` where nothing may go out. Panic-safe.
+    pub fn protect(&self, number: Number, payload: &mut [u8], len: usize) -> Option<usize> {
+        match self {
+            Self::Clear => Some(len),
+            Self::Sealed(sealer) => sealer.seal(number, payload, len),
+            Self::Lost => None,
+        }
+    }
+}
+
+/// The key and the boot that it is used in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sealer {
+    key: Key,
+    boot_id: BootId,
+}
+
+impl Sealer {
+    /// `boot_id` must never have been used with this key before.
+    pub fn new(key: Key, boot_id: BootId) -> Self {
+        Self { key, boot_id }
+    }
+
+    /// Seals the message of `len` bytes at `payload[HEADER_LEN..]` in place, and returns the datagram's
+    /// length, [`OVERHEAD`] more. `None` where `payload` is too short. Panic-safe.
+    fn seal(&self, number: Number, payload: &mut [u8], len: usize) -> Option<usize> {
+        let header = header(Kind::Log, self.boot_id, number.0);
+        let (to_header, rest) = payload.split_first_chunk_mut::<HEADER_LEN>()?;
+        let (message, rest) = rest.split_at_mut_checked(len)?;
+        let to_tag = rest.first_chunk_mut::<TAG_LEN>()?;
+        let cipher = XChaCha20Poly1305::new(&self.key.0.into());
+        let tag = cipher.encrypt_inout_detached(&nonce(&header), &header, message.into()).ok()?;
+        *to_header = header;
+        *to_tag = tag.into();
+        len.checked_add(OVERHEAD)
+    }
+
+    /// Opens a datagram of input into `message` and returns its length. It must have been made for this
+    /// very boot, and its number must be higher than `latest`, which it then becomes. Panic-safe.
+    pub fn open(
+        &self,
+        datagram: &[u8],
+        latest: &mut u64,
+        message: &mut [u8; MAX_INPUT],
+    ) -> Result<usize, OpenError> {
+        let (header, rest) = datagram.split_first_chunk::<HEADER_LEN>().ok_or(OpenError::NotSealed)?;
+        let (text, tag) = rest.split_last_chunk::<TAG_LEN>().ok_or(OpenError::NotSealed)?;
+        let [a, b, c, kind, ..] = *header;
+        if [a, b, c] != MAGIC || kind != Kind::Input as u8 {
+            return Err(OpenError::NotSealed);
+        }
+        let message = message.get_mut(..text.len()).ok_or(OpenError::TooLong)?;
+        for (to, from) in message.iter_mut().zip(text) {
+            *to = *from;
+        }
+        let mut associated = [0; HEADER_LEN + BootId::LEN];
+        for (to, from) in associated.iter_mut().zip(header.iter().chain(&self.boot_id.0)) {
+            *to = *from;
+        }
+        let cipher = XChaCha20Poly1305::new(&self.key.0.into());
+        cipher
+            .decrypt_inout_detached(&nonce(header), &associated, message.into(), &Tag::from(*tag))
+            .map_err(|_| OpenError::Forged)?;
+        let number = header.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        if number <= *latest {
+            return Err(OpenError::Replayed);
+        }
+        *latest = number;
+        Ok(text.len())
+    }
+}
+
+/// Why input is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenError {
+    /// It is not sealed, or not as input.
+    NotSealed,
+    /// Its message is longer than [`MAX_INPUT`].
+    TooLong,
+    /// It was made with another key, for another boot, or changed on the way.
+    Forged,
+    /// It, or a later one, was taken before.
+    Replayed,
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotSealed => "it is not sealed",
+            Self::TooLong => "it is too long",
+            Self::Forged => "it is not from a holder of the key, or for another boot",
+            Self::Replayed => "it is a repetition",
+        })
+    }
+}
+
+impl core::error::Error for OpenError {}
+
+fn header(kind: Kind, BootId(boot_id): BootId, number: u64) -> [u8; HEADER_LEN] {
+    let mut header = [0; HEADER_LEN];
+    let fields = MAGIC.into_iter().chain([kind as u8]).chain(boot_id).chain(number.to_be_bytes());
+    for (to, from) in header.iter_mut().zip(fields) {
+        *to = from;
+    }
+    header
+}
+
+/// Boot id and number: all of the header that follows the kind.
+fn nonce(header: &[u8; HEADER_LEN]) -> XNonce {
+    let mut nonce = [0; HEADER_LEN - 4];
+    for (to, from) in nonce.iter_mut().zip(header.iter().skip(4)) {
+        *to = *from;
+    }
+    nonce.into()
+}
