@@ -180,7 +180,8 @@ impl Kernel {
             let (mut broken, mut progress) = (false, false);
             for target in targets_of(&mut self.targets, card) {
                 let before = target.queued();
-                let shipped = target.ship(ring, self.clock.timebase(), &self.filter, &mut card.nic);
+                let shipped =
+                    target.ship(ring, self.clock.timebase(), &self.filter, &memory::KEYS, &mut card.nic);
                 progress |= target.queued() != before;
                 match shipped {
                     Shipped::Everything => {}

@@ -7,6 +7,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
+use netconsole::netconsole::secure::KeyStore;
 use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
 use netconsole::nic::{CardMemory, PanicMemory};
 use netconsole::stack::Storage;
@@ -118,6 +119,8 @@ pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
     unsafe { (&raw mut PANIC_MEMORY).as_mut_unchecked() }.iter_mut()
 }
 
+/// The key that the log is sealed with, if any.
+pub static KEYS: KeyStore = KeyStore::new();
 /// What the panic path knows of the targets.
 pub static SNAPSHOT: Snapshot = Snapshot::new();
 /// Up to where each target's card has taken the log.

@@ -4,6 +4,7 @@
 pub mod build;
 pub mod clock;
 pub mod descriptors;
+pub mod entropy;
 pub mod exceptions;
 pub mod features;
 pub mod paging;

@@ -95,12 +95,17 @@ impl Protection {
         }
     }
 
-    /// Protects the `len` bytes that were written to [`message`](Self::message); returns the length of the
-    /// whole payload. `None` where nothing may go out. Panic-safe.
-    pub fn protect(&self, number: Number, payload: &mut [u8], len: usize) -> Option<usize> {
+    /// Protects the `len` bytes that were written to [`message`](Self::message), under a `number` where one
+    /// is needed; returns the length of the whole payload. `None` where nothing may go out. Panic-safe.
+    pub fn protect(
+        &self,
+        number: impl FnOnce() -> Option<Number>,
+        payload: &mut [u8],
+        len: usize,
+    ) -> Option<usize> {
         match self {
             Self::Clear => Some(len),
-            Self::Sealed(sealer) => sealer.seal(number, payload, len),
+            Self::Sealed(sealer) => sealer.seal(number()?, payload, len),
             Self::Lost => None,
         }
     }
@@ -117,6 +122,11 @@ impl Sealer {
     /// `boot_id` must never have been used with this key before.
     pub fn new(key: Key, boot_id: BootId) -> Self {
         Self { key, boot_id }
+    }
+
+    /// The boot that it is used in.
+    pub fn boot_id(&self) -> BootId {
+        self.boot_id
     }
 
     /// Seals the message of `len` bytes at `payload[HEADER_LEN..]` in place, and returns the datagram's

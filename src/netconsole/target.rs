@@ -6,6 +6,7 @@
 
 use super::config::TargetConfig;
 use super::format::{self, Style};
+use super::secure::KeyStore;
 use super::snapshot::TargetPlan;
 use crate::log::{Level, Read, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
@@ -322,17 +323,20 @@ impl Target {
         self.state = State::Running(route);
     }
 
-    /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
+    /// Queues records from its position on, in order, each straight into the card's buffer, sealed where
+    /// there is a key. Nothing is
     /// skipped: what does not fit now goes out in a later turn. The card is to be kicked afterwards.
     pub fn ship(
         &mut self,
         ring: &Ring<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
+        keys: &KeyStore,
         nic: &mut dyn Nic,
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let style = Style::new(self.config.format, filter.time);
+        let protection = keys.protection();
         for _ in 0..Self::FRAMES_PER_TURN {
             let record = match ring.read(self.sequence) {
                 Read::Record(record) if filter.passes(record.level()) => record,
@@ -355,11 +359,15 @@ impl Target {
             let queued = nic.transmit(&mut |frame: &mut [u8]| {
                 let header = route.envelope.header_len();
                 let Some(payload) = frame.get_mut(header..) else { return 0 };
-                let written = format::write_datagram(&style, &record, micros, self.offset, payload);
+                let message = protection.message(payload);
+                let written = format::write_datagram(&style, &record, micros, self.offset, message);
                 if !record.is_intact() {
                     return 0;
                 }
-                let len = route.envelope.seal(frame, written.len, self.identification).unwrap_or(0);
+                let Some(len) = protection.protect(|| keys.next_number(), payload, written.len) else {
+                    return 0;
+                };
+                let len = route.envelope.seal(frame, len, self.identification).unwrap_or(0);
                 piece = Some(written);
                 len
             });

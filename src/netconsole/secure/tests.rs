@@ -18,7 +18,7 @@ fn sealed(number: Number, message: &[u8]) -> Vec<u8> {
     let protection = Protection::Sealed(Sealer::new(KEY, BOOT));
     let mut payload = vec![0xee; message.len() + OVERHEAD];
     protection.message(&mut payload).copy_from_slice(message);
-    let len = protection.protect(number, &mut payload, message.len()).expect("room");
+    let len = protection.protect(|| Some(number), &mut payload, message.len()).expect("room");
     assert_eq!(len, payload.len());
     payload
 }
@@ -102,10 +102,10 @@ fn what_has_no_room_is_not_sealed() {
     for room in 0..OVERHEAD {
         let mut payload = vec![0; room];
         assert!(protection.message(&mut payload).is_empty());
-        assert_eq!(protection.protect(Number::of_panic(1, 1), &mut payload, 0), None, "{room}");
+        assert_eq!(protection.protect(|| Some(Number::of_panic(1, 1)), &mut payload, 0), None, "{room}");
     }
-    assert_eq!(protection.protect(Number::of_panic(1, 1), &mut [0; 50], 7), None);
-    assert_eq!(protection.protect(Number::of_panic(1, 1), &mut [0; 50], usize::MAX), None);
+    assert_eq!(protection.protect(|| Some(Number::of_panic(1, 1)), &mut [0; 50], 7), None);
+    assert_eq!(protection.protect(|| Some(Number::of_panic(1, 1)), &mut [0; 50], usize::MAX), None);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn damaged_keys_are_never_taken_for_none() {
         assert_eq!(keys.next_number(), None, "a damaged count might repeat");
         keys.overwrite(1, pattern);
         assert_eq!(keys.protection(), Protection::Lost);
-        assert_eq!(Protection::Lost.protect(Number::of_panic(1, 1), &mut [0; 100], 5), None);
+        assert_eq!(Protection::Lost.protect(|| Some(Number::of_panic(1, 1)), &mut [0; 100], 5), None);
     }
 }
 
