@@ -58,3 +58,9 @@ exception_common:
     save_and_call {exception}
 panic_common:
     save_and_call {exception_in_panic}
+
+# While the panic path runs an NMI has nothing to add (a watchdog that goes on barking, another press
+# of the button): it changes nothing.
+.balign 16
+ignore_nmi:
+    iretq

@@ -2,7 +2,7 @@
 
 use crate::kernel::Kernel;
 use crate::machine::power::{self, ExitCode};
-use crate::machine::timer;
+use crate::machine::{timer, watchdog};
 use crate::memory;
 use netconsole::parameters::After;
 
@@ -19,6 +19,7 @@ pub fn boot(mut kernel: Kernel) -> ! {
     log::info!("boot: done, {}", ending(after));
     kernel.drain();
     memory::ring().say_goodbye();
+    watchdog::stop();
     match after {
         After::Poweroff => power::poweroff(),
         After::Reboot => power::reboot(),

@@ -1,5 +1,6 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
+use crate::crash::{self, Armed};
 use crate::machine::clock;
 use core::net::IpAddr;
 use netconsole::netconsole::DeviceName;
@@ -57,6 +58,7 @@ impl Card {
         let mut stack = Stack::new(storage, nic.mac(), nic.mtu(), None, &addressing, seed, now);
         let link_is_up = nic.link_is_up();
         stack.link_changed(link_is_up, now);
+        stack.set_probe(|| crash::here(Armed::Smoltcp));
         log::info!(
             "{name}: ethernet address {}, MTU {}, link {}",
             nic.mac(),
@@ -99,7 +101,7 @@ impl Card {
     /// Takes in what has arrived.
     pub fn poll(&mut self, now: u64) {
         let before = self.stack.ipv4();
-        self.stack.poll(&mut self.nic, now, &mut |_| {});
+        self.stack.poll(&mut self.nic, now, &mut |_| crash::here(Armed::Receive));
         let after = self.stack.ipv4();
         if after != before
             && let Some(ipv4) = after

@@ -1,6 +1,7 @@
 //! `crash=KIND[@WHERE]`: crashes, really provoked, to prove that none of them keeps its log.
 
 use crate::kernel::Kernel;
+use crate::machine::clock::Deadline;
 use crate::machine::power;
 use crate::memory;
 use core::arch::asm;
@@ -21,17 +22,16 @@ pub enum Armed {
     Serial = 3,
     /// Inside smoltcp.
     Smoltcp = 4,
-    /// In the panic path.
+    /// In the panic path, when the report is written.
     Panic = 5,
-    /// In the panic path, at its second start.
-    PanicTwice = 6,
 }
 
-/// The place in the low byte, the kind's number in the next; 0 where nothing is armed.
+/// The place in the low byte, the kind's number in the next, above it how often; 0 where nothing is armed.
 static TRAP: AtomicU32 = AtomicU32::new(0);
+const ONCE: u32 = 1 << 16;
 
-fn arm(kind: CrashKind, place: Armed) {
-    TRAP.store(place as u32 | (kind as u32) << 8, Ordering::Relaxed);
+fn arm(kind: CrashKind, place: Armed, times: u32) {
+    TRAP.store((times * ONCE) | (kind as u32) << 8 | place as u32, Ordering::Relaxed);
 }
 
 /// Crashes if a crash was armed for this place.
@@ -43,12 +43,13 @@ pub fn here(place: Armed) {
     }
 }
 
+/// Not inlined, so that tests/panic_path.rs knows it.
 #[cold]
+#[inline(never)]
 fn spring(trap: u32) {
-    if trap & 0xff != Armed::PanicTwice as u32 {
-        TRAP.store(0, Ordering::Relaxed);
-    }
-    let kind = CrashKind::ALL.iter().find(|&&kind| kind as u32 == trap >> 8);
+    let rest = trap - ONCE;
+    TRAP.store(if rest >= ONCE { rest } else { 0 }, Ordering::Relaxed);
+    let kind = CrashKind::ALL.iter().find(|&&kind| kind as u32 == trap >> 8 & 0xff);
     provoke(*kind.unwrap_or(&CrashKind::Panic))
 }
 
@@ -74,26 +75,32 @@ pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
     match crash.place {
         None | Some(CrashPlace::Early) => damage(kernel, kind),
         Some(CrashPlace::Log) => log::info!("crash: this record is cut here: {}", Broken(kind)),
+        Some(CrashPlace::Message) => panic!("this message is cut here: {}", Broken(kind)),
         Some(CrashPlace::Tx) => wait_for(kernel, kind, Armed::Transmit),
         Some(CrashPlace::Rx) => wait_for(kernel, kind, Armed::Receive),
         Some(CrashPlace::Serial) => wait_for(kernel, kind, Armed::Serial),
         Some(CrashPlace::Smoltcp) => wait_for(kernel, kind, Armed::Smoltcp),
-        Some(CrashPlace::Panic) => {
-            arm(kind, Armed::Panic);
-            provoke(kind)
-        }
-        Some(CrashPlace::Panic2) => {
-            arm(kind, Armed::PanicTwice);
-            provoke(kind)
-        }
+        Some(CrashPlace::Panic) => panic_while_panicking(kind, 1),
+        Some(CrashPlace::Panic2) => panic_while_panicking(kind, 2),
+        Some(CrashPlace::Panic3) => panic_while_panicking(kind, 3),
     }
 }
 
-fn wait_for(kernel: &mut Kernel, kind: CrashKind, place: Armed) {
-    arm(kind, place);
-    loop {
+fn panic_while_panicking(kind: CrashKind, times: u32) -> ! {
+    arm(kind, Armed::Panic, times);
+    provoke(kind)
+}
+
+/// How long a crash waits for its place to be come by, in µs.
+const PATIENCE: u64 = 10_000_000;
+
+fn wait_for(kernel: &mut Kernel, kind: CrashKind, place: Armed) -> ! {
+    arm(kind, place, 1);
+    let deadline = Deadline::after(PATIENCE);
+    while !deadline.has_come() {
         kernel.poll();
     }
+    panic!("crash={}: nothing has come by {place:?}", kind.as_str())
 }
 
 /// A value whose text can't be written to its end.

@@ -7,17 +7,22 @@ use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
+use crate::machine::watchdog::Watchdog;
 use crate::{memory, panic};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
-use netconsole::netconsole::{DeviceName, MAX_TARGETS};
+use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
 use netconsole::nic::pci::{self, PciDevice};
 use netconsole::nic::{Model, NetworkCard, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::stack::Storage;
+use netconsole::wire::MacAddr;
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
+
+/// How often the watchdog is fed, in µs: each time is several accesses to a device.
+const FEEDING_INTERVAL: u64 = 100_000;
 
 /// Everything that runs.
 pub struct Kernel {
@@ -29,8 +34,10 @@ pub struct Kernel {
     cards: [Option<Card>; MAX_NICS],
     targets: [Option<Target>; MAX_TARGETS],
     serial: Option<SerialConsole>,
-    /// What the panic path was told last.
-    published: Plan,
+    watchdog: Option<Watchdog>,
+    watchdog_fed_at: u64,
+    /// What the panic path was told last, if anything.
+    published: Option<Plan>,
 }
 
 impl Kernel {
@@ -45,11 +52,13 @@ impl Kernel {
         Self {
             clock,
             parameters,
-            filter: LogFilter { limit, time: parameters.printk_time },
+            filter: LogFilter { limit, time: parameters.printk_time, oops_only: parameters.oops_only },
             cards: [const { None }; MAX_NICS],
             targets: [const { None }; MAX_TARGETS],
             serial,
-            published: Plan::default(),
+            watchdog: None,
+            watchdog_fed_at: 0,
+            published: None,
         }
     }
 
@@ -64,6 +73,19 @@ impl Kernel {
             *slot = Some(target);
         }
         self.publish();
+    }
+
+    /// Arms the watchdog that `watchdog=` asks for; [`poll`](Self::poll) feeds it from here on.
+    pub fn start_watchdog(&mut self) {
+        let Some(seconds) = self.parameters.watchdog else { return };
+        self.watchdog = Watchdog::find();
+        match self.watchdog {
+            Some(watchdog) => {
+                watchdog.arm(seconds);
+                log::info!("watchdog: {watchdog}, {seconds} s");
+            }
+            None => log::error!("watchdog: this machine has none that is known"),
+        }
     }
 
     /// Looks through the PCI buses and brings up the network cards.
@@ -142,6 +164,12 @@ impl Kernel {
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
+        if let Some(watchdog) = self.watchdog
+            && now.saturating_sub(self.watchdog_fed_at) >= FEEDING_INTERVAL
+        {
+            self.watchdog_fed_at = now;
+            watchdog.feed();
+        }
         for card in self.cards.iter_mut().flatten() {
             let look = card.look_at_link(now);
             for target in targets_of(&mut self.targets, card) {
@@ -212,7 +240,8 @@ impl Kernel {
     /// Shows on serial what the port takes now; true where there is more.
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
-        serial.poll(memory::ring(), self.clock.timebase(), self.filter)
+        let filter = LogFilter { oops_only: false, ..self.filter };
+        serial.poll(memory::ring(), self.clock.timebase(), filter)
     }
 
     /// Whether a target that could ship has more to ship.
@@ -248,15 +277,23 @@ impl Kernel {
         }
         for (slot, target) in plan.targets.iter_mut().zip(&self.targets) {
             let Some(target) = target else { continue };
-            let uses = |card: &Card| target.config.device.is(card.name.as_str(), card.mac());
-            let place = self.cards.iter().position(|card| card.as_ref().is_some_and(uses));
-            *slot = target.plan(place.and_then(|place| u8::try_from(place).ok()).unwrap_or(0), &self.filter);
+            *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
         }
-        if plan != self.published {
+        if self.published != Some(plan) {
             memory::SNAPSHOT.publish(&plan);
-            self.published = plan;
+            self.published = Some(plan);
         }
     }
+}
+
+/// The place among the cards of the one that `device` means. Before they were looked for, what its name
+/// says; 255 where that is not known, or there is none.
+fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
+    let is_here = |(place, card): &(u8, &Option<Card>)| match card {
+        Some(card) => device.is(card.name.as_str(), card.mac()),
+        None => DeviceName::ethernet(*place).is_some_and(|name| device.is(name.as_str(), MacAddr([0; 6]))),
+    };
+    (0..).zip(cards).find(is_here).map_or(u8::MAX, |(place, _)| place)
 }
 
 /// The targets that use a card.

@@ -31,6 +31,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let mut kernel = Kernel::new(Clock::new(entered), parameters);
     start::introduce(boot, parameters, &log);
     kernel.add_targets();
+    kernel.start_watchdog();
     crash::early(parameters, &log.recovery);
     kernel.find_cards(address_space);
     start::check_protections();

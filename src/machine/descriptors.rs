@@ -65,8 +65,10 @@ pub fn load() {
             VECTOR_DOUBLE_FAULT => (exceptions::entry_address(vector), DOUBLE_FAULT),
             _ => (exceptions::entry_address(vector), EXCEPTION),
         };
+        // The NMI that the panic path ignores must not run over an exception's registers.
+        let panic_stack = if vector == VECTOR_NMI { INTERRUPT } else { PANIC_EXCEPTION };
         for (entry, address, stack) in
-            [(entry, address, stack), (in_panic, exceptions::panic_entry_address(vector), PANIC_EXCEPTION)]
+            [(entry, address, stack), (in_panic, exceptions::panic_entry_address(vector), panic_stack)]
         {
             // SAFETY: the address is an entry of boot/exceptions.s or timer.s, which keeps to the
             // CPU's convention for interrupts, and the index is one of the stacks set above.

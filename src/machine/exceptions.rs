@@ -15,6 +15,7 @@ const ENTRY_SIZE: u64 = 16;
 unsafe extern "C" {
     fn exception_entries();
     fn panic_entries();
+    fn ignore_nmi();
 }
 
 /// Where the vector's entry for normal running lies.
@@ -24,12 +25,15 @@ pub fn entry_address(vector: usize) -> u64 {
 
 /// Where the vector's entry for while the panic path runs lies.
 pub fn panic_entry_address(vector: usize) -> u64 {
+    if vector as u64 == NMI {
+        return ignore_nmi as *const () as u64;
+    }
     panic_entries as *const () as u64 + vector as u64 * ENTRY_SIZE
 }
 
 /// The interrupted code's registers, as boot/exceptions.s and the CPU leave them on the stack.
 #[repr(C)]
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 #[allow(missing_docs, reason = "the registers' own names")]
 pub struct Frame {
     pub r15: u64,
@@ -61,6 +65,16 @@ pub const PAGE_FAULT: u64 = 14;
 /// The non-maskable interrupt's vector.
 pub const NMI: u64 = 2;
 
+/// A descriptor that an error code names.
+pub struct Selector {
+    /// The table.
+    pub table: &'static str,
+    /// Its number there; in the IDT that is a vector.
+    pub index: u64,
+    /// Whether it was an event from outside that was being delivered.
+    pub external: bool,
+}
+
 impl Frame {
     /// The vector's name. Panic-safe.
     pub fn name(&self) -> &'static str {
@@ -88,6 +102,22 @@ impl Frame {
             21 => "control protection exception",
             _ => "unexpected interrupt",
         }
+    }
+
+    /// What the error code of the faults of segments says (SDM volume 3, section 6.13): vectors 10 to 13,
+    /// where it is not 0. Panic-safe.
+    pub fn selector(&self) -> Option<Selector> {
+        let names_one = (10..=13).contains(&self.vector) && self.error != 0;
+        let table = match self.error >> 1 & 0b11 {
+            0b00 => "GDT",
+            0b10 => "LDT",
+            _ => "IDT",
+        };
+        names_one.then_some(Selector {
+            table,
+            index: self.error >> 3 & 0x1fff,
+            external: self.error & 1 != 0,
+        })
     }
 
     /// What a page fault's error code says (SDM volume 3, figure 4-12): bit 0 protection, bit 1 write,

@@ -14,6 +14,7 @@ pub mod power;
 pub mod serial;
 pub mod stacks;
 pub mod timer;
+pub mod watchdog;
 
 use core::arch::global_asm;
 

@@ -2,7 +2,7 @@
 //! an address in port 0xCF8, the data in 0xCFC.
 
 use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
-use x86_64::instructions::port::Port;
+use x86_64::instructions::port::{Port, PortWrite};
 
 const ENABLE: u32 = 1 << 31;
 const ADDRESS: u16 = 0xcf8;
@@ -21,6 +21,15 @@ impl ConfigurationPorts {
             | u32::from(register & 0xfc);
         // SAFETY: these ports belong to the host bridge, and selecting a register changes nothing.
         unsafe { Port::new(ADDRESS).write(address) }
+    }
+}
+
+impl ConfigurationPorts {
+    /// Writes a register that is narrower than a word, and only that.
+    pub fn write_narrow<T: PortWrite>(device: DeviceFunction, register: u8, value: T) {
+        Self::select(device, register);
+        // SAFETY: as for `write_word`; the port of a part of the word is that far above the word's own.
+        unsafe { Port::new(DATA | u16::from(register & 3)).write(value) }
     }
 }
 

@@ -4,7 +4,7 @@
 use super::clock::{self, Deadline};
 use crate::crash::{self, Armed};
 use crate::memory;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use netconsole::log::{Read, Ring, Timebase};
 use netconsole::netconsole::Format;
 use netconsole::netconsole::format::{self, MAX_DATAGRAM, Style};
@@ -13,6 +13,7 @@ use netconsole::parameters;
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::{Parity, WordLength};
 use uart_16550::{BaudRate, Config, Uart16550};
+use x86_64::instructions::port::Port;
 
 /// Bytes sent in one turn at most, so that a turn stays short: four times a port's FIFO.
 const BYTES_A_TURN: usize = 64;
@@ -24,19 +25,13 @@ const PORTS: [u16; 4] = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
 
 /// The port and speed in use and its check, for the last words: 0 where there is none.
 static IN_USE: AtomicU64 = AtomicU64::new(0);
+/// Whether the last byte shown ended no line.
+static IS_AMID_LINE: AtomicBool = AtomicBool::new(false);
 
-/// A serial port that shows the log. Each record is formatted as the basic format does, and its
-/// bytes leave as the port takes them.
+/// A serial port that shows the log.
 pub struct SerialConsole {
     port: Uart16550<PioBackend>,
-    /// The next record, and where in its text the next piece begins.
-    sequence: u64,
-    offset: usize,
-    piece: [u8; MAX_DATAGRAM],
-    sent: usize,
-    length: usize,
-    /// A carriage return has gone out for the line feed that is next.
-    returned: bool,
+    log: Shown,
 }
 
 impl SerialConsole {
@@ -64,25 +59,59 @@ impl SerialConsole {
         port.init(config).ok()?;
         let in_use = u32::from(base);
         IN_USE.store(u64::from(in_use) | u64::from(!in_use) << 32, Ordering::Relaxed);
-        Some(Self::at(port, 0))
-    }
-
-    const fn at(port: Uart16550<PioBackend>, sequence: u64) -> Self {
-        Self { port, sequence, offset: 0, piece: [0; MAX_DATAGRAM], sent: 0, length: 0, returned: false }
+        Some(Self { port, log: Shown::from(0, false) })
     }
 
     /// Sends what the port takes now. False once everything has gone out.
     pub fn poll(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
+        self.log.show(ring, timebase, filter, &mut |byte| {
+            let taken = self.port.try_send_byte(byte).is_ok();
+            crash::here(Armed::Serial);
+            taken
+        })
+    }
+}
+
+/// How far the log was shown. Each record is formatted as the basic format does, and its bytes leave as the
+/// port takes them.
+struct Shown {
+    /// The next record, and where in its text the next piece begins.
+    sequence: u64,
+    offset: usize,
+    piece: [u8; MAX_DATAGRAM],
+    sent: usize,
+    length: usize,
+    /// A carriage return has gone out for the line feed that is next.
+    returned: bool,
+    /// A record that is being written will not be finished any more: what there is of it is shown.
+    is_last: bool,
+}
+
+impl Shown {
+    const fn from(sequence: u64, is_last: bool) -> Self {
+        let piece = [0; MAX_DATAGRAM];
+        Self { sequence, offset: 0, piece, sent: 0, length: 0, returned: false, is_last }
+    }
+
+    /// Hands bytes to `send` until it does not take one, for one turn. False once everything has gone out.
+    fn show(
+        &mut self,
+        ring: &Ring<'_>,
+        timebase: &Timebase,
+        filter: LogFilter,
+        send: &mut dyn FnMut(u8) -> bool,
+    ) -> bool {
         for _ in 0..BYTES_A_TURN {
             if self.sent == self.length && !self.next_piece(ring, timebase, filter) {
                 return false;
             }
             let Some(&byte) = self.piece.get(self.sent) else { return false };
             let needs_return = byte == b'\n' && !self.returned;
-            if self.port.try_send_byte(if needs_return { b'\r' } else { byte }).is_err() {
+            let byte = if needs_return { b'\r' } else { byte };
+            if !send(byte) {
                 return true;
             }
-            crash::here(Armed::Serial);
+            IS_AMID_LINE.store(byte != b'\n', Ordering::Relaxed);
             self.returned = needs_return;
             self.sent = self.sent.saturating_add(usize::from(!needs_return));
         }
@@ -92,7 +121,13 @@ impl SerialConsole {
     /// Formats the next piece of the log; false where there is none.
     fn next_piece(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
         loop {
-            match ring.read(self.sequence) {
+            // All before was shown to its end.
+            memory::SERIAL_POSITION.set(self.sequence);
+            let read = match ring.read(self.sequence) {
+                Read::Unfinished(record) if self.is_last => Read::Record(record),
+                read => read,
+            };
+            match read {
                 Read::Record(record) if filter.passes(record.level()) => {
                     let style = Style::new(Format::Basic, filter.time);
                     let micros = ring.micros(&record, timebase);
@@ -113,34 +148,53 @@ impl SerialConsole {
 
     fn step_to(&mut self, sequence: u64) {
         (self.sequence, self.offset) = (sequence, 0);
-        memory::SERIAL_POSITION.set(sequence);
     }
 }
 
-/// Shows what the log still holds on the port that was in use, by a driver of its own whose waits have
-/// a deadline. For the panic path.
+/// 16550 datasheet: the line status register, and its bit for an empty transmit buffer.
+const LINE_STATUS: u16 = 5;
+const TRANSMIT_EMPTY: u8 = 1 << 5;
+
+/// Sends a byte where the port takes one now. The driver above may panic, as its compiler sees it; this
+/// can't. Panic-safe.
+fn try_send(base: u16, byte: u8) -> bool {
+    // SAFETY: the caller's `base` is a serial port of `PORTS`; no memory is involved.
+    unsafe {
+        let status: u8 = Port::new(base.wrapping_add(LINE_STATUS)).read();
+        let empty = status & TRANSMIT_EMPTY != 0;
+        if empty {
+            Port::new(base).write(byte);
+        }
+        empty
+    }
+}
+
+/// Shows what the log still holds on the port that was in use, with a deadline for each byte. Panic-safe.
 pub fn last_words() {
     let [a, b, _, _, c, d, ..] = IN_USE.load(Ordering::Relaxed).to_le_bytes();
     let base = u16::from_le_bytes([a, b]);
     if [!a, !b] != [c, d] || !PORTS.contains(&base) {
         return;
     }
-    // SAFETY: as in `open`; the interrupted code does not go on.
-    let Ok(port) = (unsafe { Uart16550::new_port(base) }) else { return };
     let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
-    let mut console = SerialConsole::at(port, position.unwrap_or(0));
-    let filter = LogFilter { limit: 8, time: true };
+    let mut log = Shown::from(position.unwrap_or(0), true);
+    let filter = LogFilter { limit: 8, time: true, oops_only: false };
     let timebase = clock::published();
-    let mut deadline = Deadline::after(PATIENCE);
-    loop {
-        let before = (console.sequence, console.offset, console.sent, console.returned);
-        if !console.poll(memory::ring(), &timebase, filter) {
-            return;
-        }
-        if before != (console.sequence, console.offset, console.sent, console.returned) {
-            deadline = Deadline::after(PATIENCE);
-        } else if deadline.has_come() {
-            return;
-        }
+    let mut is_stuck = false;
+    if IS_AMID_LINE.load(Ordering::Relaxed) {
+        // The record is shown once more, on a line of its own.
+        let _ = try_send(base, b'\r') && try_send(base, b'\n');
     }
+    while !is_stuck
+        && log.show(memory::ring(), &timebase, filter, &mut |byte| {
+            let deadline = Deadline::after(PATIENCE);
+            while !try_send(base, byte) {
+                if deadline.has_come() {
+                    is_stuck = true;
+                    return false;
+                }
+            }
+            true
+        })
+    {}
 }

@@ -10,7 +10,6 @@ mod tests;
 
 pub use keys::KeyStore;
 
-use super::snapshot::Position;
 use crate::parameters::Key;
 use chacha20poly1305::aead::{AeadInOut, KeyInit};
 use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
@@ -59,9 +58,9 @@ pub struct Number(u64);
 impl Number {
     const RANGE_BITS: u32 = 56;
 
-    /// The number `count` of normal running; `None` from 2^36 on, which is as far as a [`Position`] counts.
+    /// The number `count` of normal running; `None` beyond its range.
     fn counted(count: u64) -> Option<Self> {
-        (count < 1 << 36).then_some(Self(count))
+        (count < 1 << Self::RANGE_BITS).then_some(Self(count))
     }
 
     /// The number of a datagram that the panic path's start `start`, from 1 on, makes at `ticks` of the time

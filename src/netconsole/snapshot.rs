@@ -4,7 +4,7 @@
 //! The boot publishes a new snapshot whenever a target's addresses change. A crash in the middle of
 //! that leaves the other copy; memory that was overwritten fails its checksum, and the panic path
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
-//! but in [`Position`]s, each kept twice.
+//! but in [`Position`]s, each with a checksum of its own.
 
 use super::{Format, MAX_TARGETS};
 use crate::wire::{Endpoint, MacAddr};
@@ -31,6 +31,8 @@ pub struct TargetPlan {
     pub limit: u8,
     /// Whether the basic format shows the time.
     pub time: bool,
+    /// Only the crash report goes out (`netconsole.oops_only`).
+    pub only_report: bool,
 }
 
 /// Everything the panic path must know to send.
@@ -148,7 +150,7 @@ fn encode_nic(nic: Option<u16>) -> u64 {
     nic.map_or(u64::MAX, u64::from)
 }
 
-/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN; then from bit 8 format, limit, card; from
+/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report; then from bit 8 format, limit, card; from
 /// bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
@@ -163,6 +165,7 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(plan.time) << 1
         | u64::from(is_ipv6) << 2
         | u64::from(plan.vlan.is_some()) << 3
+        | u64::from(plan.only_report) << 4
         | u64::from(format) << 8
         | u64::from(plan.limit) << 16
         | u64::from(plan.nic) << 24
@@ -209,6 +212,7 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
         },
         limit,
         time: flags & 1 << 1 != 0,
+        only_report: flags & 1 << 4 != 0,
     })
 }
 
@@ -241,10 +245,10 @@ fn decode_ip(is_ipv6: bool, high: u64, low: u64) -> IpAddr {
 }
 
 /// A sequence number that the panic path can trust or knows to be damaged.
-pub struct Position {
-    value: AtomicU64,
-    complement: AtomicU64,
-}
+///
+/// It is one word, so that no interruption leaves it half-written: the sequence number, which has 36 bits in
+/// the ring, above 28 bits of checksum.
+pub struct Position(AtomicU64);
 
 impl Default for Position {
     fn default() -> Self {
@@ -253,27 +257,33 @@ impl Default for Position {
 }
 
 impl Position {
+    const CHECK_BITS: u32 = 28;
+
     /// Position 0.
     pub const fn new() -> Self {
-        Self { value: AtomicU64::new(0), complement: AtomicU64::new(!0) }
+        Self(AtomicU64::new(Self::word(0)))
     }
 
-    /// Stores the position. Panic-safe.
+    /// Stores the position, modulo 2^36. Panic-safe.
     pub fn set(&self, sequence: u64) {
-        self.value.store(sequence, Ordering::Relaxed);
-        self.complement.store(!sequence, Ordering::Relaxed);
+        self.0.store(Self::word(sequence), Ordering::Relaxed);
     }
 
-    /// The position, or `None` where it is damaged or half-written. Panic-safe.
+    /// The position, or `None` where it is damaged. Panic-safe.
     pub fn get(&self) -> Option<u64> {
-        let value = self.value.load(Ordering::Relaxed);
-        (self.complement.load(Ordering::Relaxed) == !value).then_some(value)
+        let word = self.0.load(Ordering::Relaxed);
+        let sequence = word >> Self::CHECK_BITS;
+        (word == Self::word(sequence)).then_some(sequence)
+    }
+
+    const fn word(sequence: u64) -> u64 {
+        let shifted = sequence << Self::CHECK_BITS;
+        shifted | mix(!0, shifted) >> (u64::BITS - Self::CHECK_BITS)
     }
 
     /// Overwrites it with `pattern`, as a stray pointer would: for provoking that crash.
     pub fn overwrite(&self, pattern: u64) {
-        self.value.store(pattern, Ordering::Relaxed);
-        self.complement.store(pattern, Ordering::Relaxed);
+        self.0.store(pattern, Ordering::Relaxed);
     }
 }
 
@@ -304,10 +314,10 @@ mod tests {
                 Just(Format::Syslog),
                 any::<bool>().prop_map(|release| Format::Extended { release }),
             ],
-            (nic, limit, time) in (0u8..4, 0u8..=8, any::<bool>()),
+            (nic, limit, time, only_report) in (0u8..4, 0u8..=8, any::<bool>(), any::<bool>()),
         ) -> TargetPlan {
             TargetPlan {
-                nic, vlan, format, limit, time,
+                nic, vlan, format, limit, time, only_report,
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
             }
@@ -362,12 +372,28 @@ mod tests {
             }
         }
 
+        /// Any bytes anywhere in it give a plan that was published, or none.
         #[test]
-        fn a_damaged_position_is_found(sequence: u64, flip in 1u64..) {
+        fn any_bytes_are_survived(plan in plan(), pattern: u64, words in proptest::collection::vec(any::<u64>(), WORDS + 2)) {
+            let snapshot = Snapshot::new();
+            snapshot.overwrite(pattern);
+            prop_assert_eq!(snapshot.read(), None);
+            for copy in &snapshot.copies {
+                let all = copy.words.iter().chain([&copy.generation, &copy.checksum]);
+                all.zip(&words).for_each(|(to, &word)| to.store(word, Ordering::Relaxed));
+            }
+            prop_assert_eq!(snapshot.read(), None);
+            snapshot.publish(&plan);
+            prop_assert_eq!(snapshot.read(), Some(plan));
+        }
+
+        #[test]
+        fn a_damaged_position_is_found(sequence in 0u64..1 << 36, bit in 0u32..64) {
             let position = Position::new();
+            prop_assert_eq!(position.get(), Some(0));
             position.set(sequence);
             prop_assert_eq!(position.get(), Some(sequence));
-            position.value.fetch_xor(flip, Ordering::Relaxed);
+            position.0.fetch_xor(1 << bit, Ordering::Relaxed);
             prop_assert_eq!(position.get(), None);
         }
     }
@@ -379,5 +405,10 @@ mod tests {
         snapshot.publish(&Plan::default());
         snapshot.overwrite(0xa5a5_a5a5_a5a5_a5a5);
         assert_eq!(snapshot.read(), None);
+        for byte in 0..=u8::MAX {
+            let position = Position::new();
+            position.overwrite(u64::from_ne_bytes([byte; 8]));
+            assert_eq!(position.get(), None, "{byte:#x}");
+        }
     }
 }

@@ -69,12 +69,14 @@ pub struct LogFilter {
     pub limit: u8,
     /// Whether the basic format shows the time (`printk.time=`).
     pub time: bool,
+    /// Nothing goes out before there is a crash report, and then only that (`netconsole.oops_only`).
+    pub oops_only: bool,
 }
 
 impl LogFilter {
     /// Whether a record of this level goes out.
     pub const fn passes(&self, level: Level) -> bool {
-        level.passes(self.limit)
+        !self.oops_only && level.passes(self.limit)
     }
 }
 
@@ -432,9 +434,9 @@ impl Target {
     pub fn plan(&self, nic: u8, filter: &LogFilter) -> Option<TargetPlan> {
         let config = &self.config;
         let (source, destination) = match self.state {
-            State::Disabled => return None,
+            State::Disabled | State::Failed => return None,
             State::Running(route) => (route.source, route.destination),
-            State::Failed | State::Waiting { .. } => {
+            State::Waiting { .. } => {
                 let unspecified = match config.remote_ip {
                     IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
                     IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
@@ -455,6 +457,7 @@ impl Target {
             format: config.format,
             limit: filter.limit,
             time: filter.time,
+            only_report: filter.oops_only,
         })
     }
 }

@@ -3,10 +3,12 @@
 
 use super::ship::{self, Cards};
 use crate::machine::clock::Deadline;
-use crate::machine::{power, serial};
+use crate::machine::{power, serial, watchdog};
+use crate::memory;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::nic::Nic;
+use netconsole::netconsole::secure::{MAX_INPUT, Protection};
+use netconsole::nic::{Nic, TransmitError};
 use netconsole::parameters::{After, Parameters};
 use netconsole::wire::{MacAddr, arp, ndp, udp};
 
@@ -63,6 +65,8 @@ pub fn after_the_last_words(mut cards: Cards) -> ! {
             serve(&mut cards, Some(&Deadline::after(1_000_000)));
             cards.repeat_report();
         }
+        // What is left may take as long as it likes.
+        watchdog::stop();
         match u64::try_from(policy.seconds) {
             Ok(0) => serve(&mut cards, None),
             Ok(seconds) => serve(&mut cards, Some(&Deadline::after(seconds.saturating_mul(1_000_000)))),
@@ -78,11 +82,16 @@ pub fn end() -> ! {
     if policy.exit {
         power::exit(power::ExitCode::Panic)
     }
-    if policy.seconds == 0 { power::halt() } else { power::reboot() }
+    if policy.seconds != 0 {
+        power::reboot()
+    }
+    watchdog::stop();
+    power::halt()
 }
 
 /// Answers on all cards until the deadline.
 fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
+    let mut latest_input = 0;
     while !deadline.is_some_and(Deadline::has_come) {
         let mut dmesg_to = None;
         let plan = *cards.plan();
@@ -107,13 +116,18 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
                     .filter_map(|(number, target)| Some((number, target.as_ref()?)))
             };
             let on_this_card = || targets().filter(|(_, target)| usize::from(target.nic) == place);
-            for (_, target) in on_this_card() {
-                if ship::transmit(nic, &mut |to| reply(frame, mac, target.source.ip, to).unwrap_or(0)) {
-                    nic.kick();
-                }
+            let own_ips = on_this_card().map(|(_, target)| ship::source_ip(target, mac));
+            // The first one that is asked for: several targets may have the same source.
+            let mut own_ips = own_ips.filter(|ip| !ip.is_unspecified());
+            let sent = nic.transmit(&mut |to| own_ips.find_map(|ip| reply(frame, mac, ip, to)).unwrap_or(0));
+            match sent {
+                Ok(()) => nic.kick(),
+                // What asked will ask again.
+                Err(TransmitError::Full) => {}
+                Err(TransmitError::Broken) => _ = nic.restart(),
             }
             if let Some(received) = udp::parse(frame)
-                && received.payload.trim_ascii() == b"dmesg"
+                && is_dmesg(received.payload, &mut latest_input)
             {
                 dmesg_to = dmesg_to.or_else(|| {
                     on_this_card()
@@ -126,10 +140,24 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
             }
         }
         if let Some(wanted) = dmesg_to {
-            let end = crate::memory::ring().end();
+            let end = memory::ring().end();
             cards.send(|number, _| if number == wanted { 0 } else { end });
         }
         core::hint::spin_loop();
+    }
+}
+
+/// Whether a datagram asks for the log; where there is a key, only one that is sealed with it does.
+fn is_dmesg(payload: &[u8], latest_input: &mut u64) -> bool {
+    let is_word = |text: &[u8]| text.trim_ascii() == b"dmesg";
+    match memory::KEYS.protection() {
+        Protection::Clear => is_word(payload),
+        Protection::Lost => false,
+        Protection::Sealed(sealer) => {
+            let mut message = [0; MAX_INPUT];
+            let len = sealer.open(payload, latest_input, &mut message);
+            len.is_ok_and(|len| message.get(..len).is_some_and(is_word))
+        }
     }
 }
 

@@ -6,7 +6,10 @@
 //! a checksummed snapshot, and the network card is reset and driven through memory kept for this alone.
 //!
 //! When something here fails in turn, the path starts anew with a shorter report; the fourth start
-//! sends one fixed line, and a fifth only ends the machine.
+//! sends one fixed frame, and a fifth only ends the machine.
+//!
+//! Nothing here can panic (tests/panic_path.rs shows it by the machine code) but the message of a
+//! `panic!`, which is formatted by whoever wrote it.
 
 mod ending;
 mod line;
@@ -17,11 +20,12 @@ pub use ending::Policy;
 pub use ship::pack;
 
 use crate::crash::{self, Armed};
-use crate::machine::exceptions::{Frame, NMI};
-use crate::machine::{descriptors, stacks};
+use crate::machine::exceptions::Frame;
+use crate::machine::{descriptors, power, stacks, watchdog};
 use crate::memory;
 use core::arch::asm;
-use core::panic::PanicInfo;
+use core::mem::offset_of;
+use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use x86_64::instructions::interrupts;
 
@@ -39,6 +43,14 @@ impl Cause<'_> {
         }
     }
 
+    /// Where in the source it was, if that is known.
+    fn location(&self) -> Option<&Location<'_>> {
+        match self {
+            Self::Panic { info, .. } => info.location(),
+            Self::Exception(_) => None,
+        }
+    }
+
     fn name(&self) -> &'static str {
         match self {
             Self::Panic { .. } => "panic",
@@ -53,7 +65,7 @@ enum Depth {
     First,
     Second,
     Third,
-    /// Only the fixed line.
+    /// Only the fixed frame.
     Fourth,
 }
 
@@ -72,10 +84,14 @@ pub extern "C" fn exception(frame: &Frame) -> ! {
     begin(&Cause::Exception(frame))
 }
 
-/// Where exceptions arrive while the panic path runs. A second NMI then (a watchdog that goes on
-/// barking) is no failure of the path, but there is no way back from its entry either.
+/// Where exceptions arrive while the panic path runs, but for the NMI, which is then ignored.
 pub extern "C" fn exception_in_panic(frame: &Frame) -> ! {
     begin(&Cause::Exception(frame))
+}
+
+/// How often the path has started, at least once.
+fn starts() -> u8 {
+    u8::try_from(ENTRIES.load(Ordering::Relaxed)).unwrap_or(u8::MAX).max(1)
 }
 
 fn begin(cause: &Cause<'_>) -> ! {
@@ -88,7 +104,9 @@ fn begin(cause: &Cause<'_>) -> ! {
         1 => second,
         2 => third,
         3 => fourth,
-        _ => ending::end(),
+        4 => ending::end(),
+        // Even the end failed.
+        _ => power::halt(),
     };
     // The cause stays where it is, on a stack that nothing runs on any more.
     stacks::run_on(stack.end(), last_words, core::ptr::from_ref(cause).expose_provenance() as u64)
@@ -103,20 +121,16 @@ extern "C" fn last_words(cause: u64) -> ! {
         3 => Depth::Third,
         _ => Depth::Fourth,
     };
+    watchdog::give_time();
     if REPORT.load(Ordering::Relaxed) == 0 {
         REPORT.store(memory::ring().end().wrapping_add(1), Ordering::Relaxed);
     }
     if depth == Depth::Fourth {
-        ship::fixed_line(cause);
+        ship::fixed_frame(cause);
         ending::end()
     }
     report::write(cause, depth);
-    if depth == Depth::First {
-        crash::here(Armed::Panic);
-    }
-    if depth != Depth::Third {
-        crash::here(Armed::PanicTwice);
-    }
+    crash::here(Armed::Panic);
     let cards = ship::everything();
     ending::after_the_last_words(cards)
 }
@@ -126,45 +140,34 @@ fn report_begins() -> u64 {
     REPORT.load(Ordering::Relaxed).saturating_sub(1)
 }
 
-/// The registers that a `panic!` can still tell: those that calls keep, and where it came from.
+/// The registers as they are now, for a `panic!`, where no exception has saved them.
 #[inline(always)]
 fn registers_here() -> Frame {
-    let (rbx, rbp, rsp, rip, r12, r13, r14, r15, rflags): (u64, u64, u64, u64, u64, u64, u64, u64, u64);
-    // SAFETY: only reads registers; the pushed flags are popped again.
+    let mut frame = Frame { vector: u64::MAX, ..Frame::default() };
+    // SAFETY: writes registers to the frame, at the fields' own offsets, and pops what it pushes.
     unsafe {
         asm!(
-            "mov {rbx}, rbx", "mov {rbp}, rbp", "mov {rsp}, rsp", "lea {rip}, [rip]",
-            "pushfq", "pop {rflags}",
-            rbx = out(reg) rbx, rbp = out(reg) rbp, rsp = out(reg) rsp, rip = out(reg) rip,
-            rflags = out(reg) rflags,
-        );
-        asm!(
-            "mov {r12}, r12", "mov {r13}, r13", "mov {r14}, r14", "mov {r15}, r15",
-            r12 = out(reg) r12, r13 = out(reg) r13, r14 = out(reg) r14, r15 = out(reg) r15,
+            "mov [{frame} + {R15}], r15", "mov [{frame} + {R14}], r14", "mov [{frame} + {R13}], r13",
+            "mov [{frame} + {R12}], r12", "mov [{frame} + {R11}], r11", "mov [{frame} + {R10}], r10",
+            "mov [{frame} + {R9}], r9", "mov [{frame} + {R8}], r8", "mov [{frame} + {RBP}], rbp",
+            "mov [{frame} + {RDI}], rdi", "mov [{frame} + {RSI}], rsi", "mov [{frame} + {RDX}], rdx",
+            "mov [{frame} + {RCX}], rcx", "mov [{frame} + {RBX}], rbx", "mov [{frame} + {RAX}], rax",
+            "mov [{frame} + {RSP}], rsp", "mov [{frame} + {CS}], cs", "mov [{frame} + {SS}], ss",
+            "pushfq", "pop [{frame} + {RFLAGS}]",
+            "lea {scratch}, [rip]", "mov [{frame} + {RIP}], {scratch}",
+            frame = in(reg) &raw mut frame,
+            scratch = out(reg) _,
+            R15 = const offset_of!(Frame, r15), R14 = const offset_of!(Frame, r14),
+            R13 = const offset_of!(Frame, r13), R12 = const offset_of!(Frame, r12),
+            R11 = const offset_of!(Frame, r11), R10 = const offset_of!(Frame, r10),
+            R9 = const offset_of!(Frame, r9), R8 = const offset_of!(Frame, r8),
+            RBP = const offset_of!(Frame, rbp), RDI = const offset_of!(Frame, rdi),
+            RSI = const offset_of!(Frame, rsi), RDX = const offset_of!(Frame, rdx),
+            RCX = const offset_of!(Frame, rcx), RBX = const offset_of!(Frame, rbx),
+            RAX = const offset_of!(Frame, rax), RSP = const offset_of!(Frame, rsp),
+            CS = const offset_of!(Frame, cs), SS = const offset_of!(Frame, ss),
+            RFLAGS = const offset_of!(Frame, rflags), RIP = const offset_of!(Frame, rip),
         );
     }
-    Frame {
-        r15,
-        r14,
-        r13,
-        r12,
-        r11: 0,
-        r10: 0,
-        r9: 0,
-        r8: 0,
-        rbp,
-        rdi: 0,
-        rsi: 0,
-        rdx: 0,
-        rcx: 0,
-        rbx,
-        rax: 0,
-        vector: NMI,
-        error: 0,
-        rip,
-        cs: 8,
-        rflags,
-        rsp,
-        ss: 0,
-    }
+    frame
 }

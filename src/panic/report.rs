@@ -8,6 +8,7 @@ use crate::machine::exceptions::{Frame, PAGE_FAULT};
 use crate::machine::paging::{self, Meaning};
 use crate::machine::{build, clock, stacks};
 use crate::memory;
+use core::panic::PanicInfo;
 use netconsole::log::Level;
 use netconsole::netconsole::RELEASE;
 use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
@@ -22,9 +23,6 @@ const MODULE: &str = "panic";
 pub fn write(cause: &Cause<'_>, depth: Depth) {
     let last = memory::ring().end().checked_sub(1);
     what(cause);
-    if depth == Depth::Third {
-        return;
-    }
     if depth == Depth::First {
         let mut line = Line::new("netconsole ");
         line.text(RELEASE).text(", build id ").text(build::id().as_str());
@@ -35,8 +33,11 @@ pub fn write(cause: &Cause<'_>, depth: Depth) {
         };
         alert(&line);
     }
-    registers(cause.frame(), depth);
+    if depth != Depth::Third {
+        instruction(cause.frame());
+    }
     if depth == Depth::First {
+        registers(cause.frame());
         backtrace(cause.frame());
     }
     let mut end = Line::new("---[ end Kernel panic - not syncing: ");
@@ -56,31 +57,48 @@ fn emergency(line: &Line) {
 fn what(cause: &Cause<'_>) {
     match cause {
         Cause::Panic { info, .. } => {
-            if let Some(location) = info.location() {
+            if let Some(location) = cause.location() {
                 let mut line = Line::new("Kernel panic at ");
                 line.text(location.file()).text(":").decimal(location.line().into());
                 line.text(":").decimal(location.column().into());
                 alert(&line);
             }
-            memory::ring().append(
-                Level::Emergency,
-                MODULE,
-                clock::ticks(),
-                format_args!("Kernel panic - not syncing: {}", info.message()),
-            );
+            write_message(info);
         }
         Cause::Exception(frame) => {
             let mut line = Line::new("BUG: ");
             line.text(frame.name()).text(" (vector ").decimal(frame.vector);
             line.text(", error code 0x").hex(frame.error, 4).text(")");
-            if frame.vector == PAGE_FAULT {
-                page_fault(&mut line, frame);
+            match frame.vector {
+                PAGE_FAULT => page_fault(&mut line, frame),
+                _ => selector(&mut line, frame),
             }
             alert(&line);
             let mut line = Line::new("Kernel panic - not syncing: Fatal exception: ");
             line.text(frame.name());
             emergency(&line);
         }
+    }
+}
+
+/// The one place where foreign code runs: what a `panic!` says is formatted, straight into the ring. When that
+/// fails, what there is of it stays there as a record that was cut, and the path starts anew. Not inlined,
+/// so that tests/panic_path.rs knows it.
+#[inline(never)]
+fn write_message(info: &PanicInfo<'_>) {
+    memory::ring().append(
+        Level::Emergency,
+        MODULE,
+        clock::ticks(),
+        format_args!("Kernel panic - not syncing: {}", info.message()),
+    );
+}
+
+fn selector(line: &mut Line, frame: &Frame) {
+    let Some(selector) = frame.selector() else { return };
+    line.text(": ").text(selector.table).text(" entry ").decimal(selector.index);
+    if selector.external {
+        line.text(", while an interrupt was delivered");
     }
 }
 
@@ -99,15 +117,16 @@ fn page_fault(line: &mut Line, frame: &Frame) {
     line.text("): ").text(why);
 }
 
-/// The registers as Linux's report shows them; only the first line at a second try.
-fn registers(frame: &Frame, depth: Depth) {
+/// Where the CPU was, as Linux's report shows it.
+fn instruction(frame: &Frame) {
     let mut line = Line::new("RIP: ");
     line.hex(frame.cs, 4).text(":").hex(frame.rip, 16).text(" RSP: ").hex(frame.ss, 4);
     line.text(":").hex(frame.rsp, 16).text(" RFLAGS: ").hex(frame.rflags, 8);
     alert(&line);
-    if depth != Depth::First {
-        return;
-    }
+}
+
+/// The other registers.
+fn registers(frame: &Frame) {
     for row in [
         [("RAX", frame.rax), ("RBX", frame.rbx), ("RCX", frame.rcx), ("RDX", frame.rdx)],
         [("RSI", frame.rsi), ("RDI", frame.rdi), ("RBP", frame.rbp), ("R08", frame.r8)],

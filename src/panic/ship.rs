@@ -5,13 +5,15 @@ use super::{Cause, line::Line, report_begins};
 use crate::machine::clock::{self, Deadline};
 use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
 use netconsole::netconsole::format::{self, Style};
+use netconsole::netconsole::secure::Number;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
-use netconsole::netconsole::{Format, MAX_TARGETS, TargetConfig};
+use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci::{self, DeviceFunction};
 use netconsole::nic::{Model, Nic, PanicCard, TransmitError};
+use netconsole::stack::link_local_ipv6;
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 
 /// How often a card is reset before it is given up.
@@ -25,30 +27,68 @@ const LINK_PATIENCE: u64 = 4_000_000;
 pub struct Cards {
     nics: [Option<PanicCard>; MAX_NICS],
     plan: Plan,
+    /// The plan is the boot's, so that [`memory::POSITIONS`] are those of its targets.
+    is_known: bool,
 }
 
 /// Sends everything that the targets have not got.
 pub fn everything() -> Cards {
     let mut cards = Cards::bring_up();
-    cards.send(|number, _| memory::POSITIONS.get(number).and_then(|position| position.get()).unwrap_or(0));
+    let is_known = cards.is_known;
+    cards.send(|number, target| match memory::POSITIONS.get(number) {
+        _ if target.only_report => report_begins(),
+        Some(position) if is_known => position.get().unwrap_or(0),
+        _ => 0,
+    });
     cards
 }
 
-/// Sends one line from constants, for when writing a report failed time and again.
-pub fn fixed_line(cause: &Cause<'_>) {
-    let mut line = Line::new("Kernel panic - not syncing: panic in panic at 0x");
-    line.hex(cause.frame().rip, 16).text(": ").text(cause.name());
-    let begin = memory::ring().end();
-    memory::ring().append_str(Level::Emergency, "panic", clock::ticks(), line.as_str());
-    Cards::bring_up().send(|_, _| begin);
+/// Sends one frame with the place to each target, for when writing a report failed time and again. It is put
+/// together from constants first; then the log gets it too, under the sequence number that it was sent with.
+pub fn fixed_frame(cause: &Cause<'_>) {
+    let mut text = Line::new("Kernel panic - not syncing: panic in panic: ");
+    text.text(cause.name()).text(" at ");
+    match cause.location() {
+        Some(location) => text.text(location.file()).text(":").decimal(location.line().into()),
+        None => text.text("0x").hex(cause.frame().rip, 16),
+    };
+    let micros = clock::published().micros(clock::ticks());
+    let protection = memory::KEYS.protection();
+    Cards::bring_up().for_each_target(|nic, _, target| {
+        let mut datagram = Line::new("");
+        match target.format {
+            Format::Basic => {}
+            Format::Extended { release } => {
+                if release {
+                    datagram.text(RELEASE).text(",");
+                }
+                datagram.text("0,").decimal(memory::ring().end()).text(",").decimal(micros).text(",-;");
+            }
+            // RFC 5424: facility kern, severity emergency; no time, host or process is known.
+            Format::Syslog => _ = datagram.text("<0>1 - - netconsole - - - "),
+        }
+        datagram.text(text.as_str()).text("\n");
+        let Some(envelope) = envelope(nic, target) else { return true };
+        let frame = &mut |frame: &mut [u8]| {
+            let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
+            let bytes = datagram.as_str().as_bytes();
+            protection.message(payload).iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
+            let len = protection.protect(next_number, payload, bytes.len());
+            len.and_then(|len| envelope.seal(frame, len, 0)).unwrap_or(0)
+        };
+        let sent = nic.transmit(frame).is_ok();
+        nic.kick();
+        sent && has_drained(nic)
+    });
+    memory::ring().append_str(Level::Emergency, "panic", clock::ticks(), text.as_str());
 }
 
 impl Cards {
     /// Resets and starts the cards that the snapshot names; where it is damaged, every card there is,
     /// to broadcast.
     fn bring_up() -> Self {
-        let plan = memory::SNAPSHOT.read().filter(|plan| plan.targets.iter().any(Option::is_some));
-        let mut plan = plan.unwrap_or_else(broadcast);
+        let known = memory::SNAPSHOT.read();
+        let mut plan = known.unwrap_or_else(broadcast);
         if plan.nics.iter().all(Option::is_none) {
             plan.nics = find_cards();
         }
@@ -57,26 +97,47 @@ impl Cards {
             let Some(function) = function else { continue };
             *slot = PanicCard::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
         }
-        for nic in nics.iter_mut().flatten() {
-            let deadline = Deadline::after(LINK_PATIENCE);
-            while !nic.link_is_up() && !deadline.has_come() {
-                core::hint::spin_loop();
-            }
-        }
-        Self { nics, plan }
+        nics.iter_mut().flatten().for_each(wait_for_link);
+        Self { nics, plan, is_known: known.is_some() }
     }
 
     /// Sends each target the records from `from` (its number and plan) to the ring's end.
     pub fn send(&mut self, from: impl Fn(usize, &TargetPlan) -> u64) {
-        for (number, target) in self.plan.targets.iter().enumerate() {
-            let Some(target) = target else { continue };
+        self.for_each_target(|nic, number, target| {
             let begin = from(number, target);
-            let Some(nic) = self.nics.get_mut(usize::from(target.nic)).and_then(Option::as_mut) else {
-                continue;
+            send_records(nic, target, begin, &|confirmed| {
+                if let Some(position) = memory::POSITIONS.get(number) {
+                    position.set(confirmed);
+                }
+            })
+        });
+    }
+
+    /// Calls `send` with each target and its card; where that one or its link is not up, or `send` says that it
+    /// has failed, with each other card: perhaps the receiver is there too. A card that has failed is left alone.
+    fn for_each_target(&mut self, mut send: impl FnMut(&mut PanicCard, usize, &TargetPlan) -> bool) {
+        let targets = self.plan.targets.iter().enumerate();
+        for (number, target) in targets.filter_map(|(number, target)| Some((number, (*target)?))) {
+            let mut send_by = |slot: &mut Option<PanicCard>, target: &TargetPlan| {
+                let Some(nic) = slot else { return false };
+                if !nic.link_is_up() {
+                    return false;
+                }
+                let sent = send(nic, number, target);
+                if !sent {
+                    *slot = None;
+                }
+                sent
             };
-            let end = send_records(nic, target, begin);
-            if let Some(position) = memory::POSITIONS.get(number) {
-                position.set(end);
+            if self.nics.get_mut(usize::from(target.nic)).is_some_and(|own| send_by(own, &target)) {
+                continue;
+            }
+            let mut elsewhere = target;
+            elsewhere.source.mac = MacAddr([0; 6]);
+            elsewhere.destination.mac = MacAddr::BROADCAST;
+            // The plan to broadcast has a target for every card anyway.
+            for slot in self.nics.iter_mut().filter(|_| self.is_known) {
+                send_by(slot, &elsewhere);
             }
         }
     }
@@ -97,70 +158,135 @@ impl Cards {
     }
 }
 
-/// Sends one target the records from `begin` on; returns the first one that did not go out.
-fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64) -> u64 {
+/// The source address where the target's is not known yet: what a host without one may use on the link. A
+/// receiver drops what comes from 0.0.0.0, unless it is sent to all.
+pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
+    match target.source.ip {
+        IpAddr::V6(ip) if ip.is_unspecified() => link_local_ipv6(mac).into(),
+        IpAddr::V4(ip) if ip.is_unspecified() && target.destination.ip != TargetConfig::REMOTE_IP => {
+            // RFC 3927, section 2.1: the first and the last 256 are reserved.
+            let [.., a, b] = mac.0;
+            Ipv4Addr::new(169, 254, a.clamp(1, 254), b).into()
+        }
+        ip => ip,
+    }
+}
+
+fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
     }
-    let Some(envelope) = Envelope::new(source, target.destination, target.vlan) else { return begin };
+    source.ip = source_ip(target, nic.mac());
+    Envelope::new(source, target.destination, target.vlan)
+}
+
+/// The next datagram: a record, and where in it the datagram begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Place {
+    sequence: u64,
+    offset: usize,
+}
+
+/// Sends one target the records from `begin` on, as many at a time as the card has buffers, and tells
+/// `confirm` up to where it has taken them. A card that fails is reset, and gets again what it may not have
+/// sent; false where that does not help either.
+fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64, confirm: &dyn Fn(u64)) -> bool {
+    let Some(envelope) = envelope(nic, target) else { return true };
+    // A position beyond the ring's end is damaged as surely as one that fails its check.
+    let end = memory::ring().end();
+    let mut place = Place { sequence: if begin > end { 0 } else { begin }, offset: 0 };
+    let mut restarts = 0;
+    while place.sequence < end {
+        match send_batch(nic, target, &envelope, place) {
+            // Without progress the card is as good as broken.
+            Some(next) if next != place => {
+                place = next;
+                confirm(place.sequence);
+            }
+            _ if restarts < TRIES && (0..TRIES).any(|_| nic.restart().is_ok()) => {
+                restarts = restarts.saturating_add(1);
+                wait_for_link(nic);
+            }
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Queues datagrams from `place` on until the card has no room or there are no more, and waits until they
+/// are sent. Returns where to go on; `None` where the card failed.
+fn send_batch(
+    nic: &mut PanicCard,
+    target: &TargetPlan,
+    envelope: &Envelope,
+    mut place: Place,
+) -> Option<Place> {
     let ring = memory::ring();
     let timebase = clock::published();
     let style = Style::new(target.format, target.time);
-    // A position beyond the ring's end is damaged as surely as one that fails its check.
-    let (mut sequence, mut offset) = (if begin > ring.end() { 0 } else { begin }, 0);
-    let mut identification = 0u16;
+    let protection = memory::KEYS.protection();
     loop {
-        let record = match ring.read(sequence) {
+        let next_record = Place { sequence: place.sequence.saturating_add(1), offset: 0 };
+        let record = match ring.read(place.sequence) {
             // A record that was being written is sent with what it has, marked as cut.
             Read::Record(record) | Read::Unfinished(record) => record,
             Read::Lost { resume } => {
-                (sequence, offset) = (resume.max(sequence.saturating_add(1)), 0);
+                place = Place { sequence: resume.max(next_record.sequence), offset: 0 };
                 continue;
             }
             Read::End => break,
         };
         if !record.level().passes(target.limit) {
-            (sequence, offset) = (sequence.saturating_add(1), 0);
+            place = next_record;
             continue;
         }
         let micros = ring.micros(&record, &timebase);
-        let mut next = None;
-        let sent = transmit(nic, &mut |frame| {
+        let mut next = next_record;
+        let [low, high, ..] = place.sequence.to_le_bytes();
+        let queued = nic.transmit(&mut |frame| {
             let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
-            let piece = format::write_datagram(&style, &record, micros, offset, payload);
-            next = piece.next;
-            envelope.seal(frame, piece.len, identification).unwrap_or(0)
+            let message = protection.message(payload);
+            let piece = format::write_datagram(&style, &record, micros, place.offset, message);
+            if let Some(offset) = piece.next {
+                next = Place { offset, ..place };
+            }
+            let len = protection.protect(next_number, payload, piece.len);
+            len.and_then(|len| envelope.seal(frame, len, u16::from_le_bytes([low, high]))).unwrap_or(0)
         });
-        if !sent {
-            break;
+        match queued {
+            Ok(()) => place = next,
+            Err(TransmitError::Full) => break,
+            Err(TransmitError::Broken) => return None,
         }
-        identification = identification.wrapping_add(1);
-        (sequence, offset) = match next {
-            Some(next) if next > offset => (sequence, next),
-            _ => (sequence.saturating_add(1), 0),
-        };
     }
     nic.kick();
-    let deadline = Deadline::after(PATIENCE);
-    while !nic.is_drained() && !deadline.has_come() {
-        core::hint::spin_loop();
-    }
-    sequence
+    has_drained(nic).then_some(place)
 }
 
-/// Queues a frame, waiting for room; false where the card takes none any more.
-pub fn transmit(nic: &mut PanicCard, build: &mut dyn FnMut(&mut [u8]) -> usize) -> bool {
-    let deadline = Deadline::after(PATIENCE);
-    let mut restarts = 0;
-    loop {
-        match nic.transmit(build) {
-            Ok(()) => return true,
-            Err(TransmitError::Full) if !deadline.has_come() => nic.kick(),
-            Err(_) if restarts < TRIES && nic.restart().is_ok() => restarts = restarts.saturating_add(1),
-            Err(_) => return false,
-        }
+/// The number of the next datagram, where they are sealed.
+fn next_number() -> Option<Number> {
+    Some(Number::of_panic(super::starts(), clock::ticks()))
+}
+
+/// Waits for the cable, but not for ever.
+fn wait_for_link(nic: &mut PanicCard) {
+    let deadline = Deadline::after(LINK_PATIENCE);
+    while !nic.link_is_up() && !deadline.has_come() {
+        core::hint::spin_loop();
     }
+}
+
+/// Waits until the card has sent everything, but not for ever.
+fn has_drained(nic: &mut PanicCard) -> bool {
+    let deadline = Deadline::after(PATIENCE);
+    while !nic.is_drained() {
+        if deadline.has_come() {
+            return false;
+        }
+        core::hint::spin_loop();
+    }
+    true
 }
 
 /// Where nothing is known of the targets: to everybody who listens on the default port.
@@ -183,6 +309,7 @@ fn broadcast() -> Plan {
             format: Format::Basic,
             limit: 8,
             time: true,
+            only_report: false,
         });
     }
     plan

@@ -80,6 +80,8 @@ words! {
     CrashPlace {
         /// Inside the logger, a record half-written.
         Log = "log",
+        /// Inside the message of a `panic!`, while that is formatted.
+        Message = "message",
         /// Between a transmit descriptor and the notification.
         Tx = "tx",
         /// While a frame is received.
@@ -92,6 +94,8 @@ words! {
         Panic = "panic",
         /// In the panic path, twice.
         Panic2 = "panic2",
+        /// In the panic path, three times: no report can be sent.
+        Panic3 = "panic3",
         /// Before the NIC is up.
         Early = "early",
     }

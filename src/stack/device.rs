@@ -85,6 +85,8 @@ pub(super) struct Port<'p> {
     pub(super) outbox: &'p mut Outbox,
     /// The IP MTU in bytes.
     pub(super) mtu: usize,
+    /// Called whenever smoltcp reads or writes a frame.
+    pub(super) probe: fn(),
 }
 
 impl Device for Port<'_> {
@@ -99,11 +101,13 @@ impl Device for Port<'_> {
 
     fn receive(&mut self, now: Instant) -> Option<(Incoming<'_>, Outgoing<'_>)> {
         let incoming = self.incoming.take()?;
-        Some((Incoming(incoming), self.transmit(now)?))
+        let probe = self.probe;
+        Some((Incoming { frame: incoming, probe }, self.transmit(now)?))
     }
 
     fn transmit(&mut self, _now: Instant) -> Option<Outgoing<'_>> {
-        self.outbox.is_empty().then_some(Outgoing(self.outbox))
+        let probe = self.probe;
+        self.outbox.is_empty().then_some(Outgoing { outbox: self.outbox, probe })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -114,20 +118,28 @@ impl Device for Port<'_> {
     }
 }
 
-pub(super) struct Incoming<'t>(&'t [u8]);
+pub(super) struct Incoming<'t> {
+    frame: &'t [u8],
+    probe: fn(),
+}
 
 impl RxToken for Incoming<'_> {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(self.0)
+        (self.probe)();
+        f(self.frame)
     }
 }
 
-pub(super) struct Outgoing<'t>(&'t mut Outbox);
+pub(super) struct Outgoing<'t> {
+    outbox: &'t mut Outbox,
+    probe: fn(),
+}
 
 impl TxToken for Outgoing<'_> {
     /// smoltcp never asks for more than the MTU and the Ethernet header, which is [`FRAME`] at most.
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let Outbox { frame, len: waiting } = self.0;
+        (self.probe)();
+        let Outbox { frame, len: waiting } = self.outbox;
         *waiting = len.min(FRAME);
         f(frame.get_mut(..len).unwrap_or_default())
     }

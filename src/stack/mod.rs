@@ -94,6 +94,7 @@ pub struct Stack<'a> {
     link_is_up: bool,
     router_wait_ends: u64,
     due: u64,
+    probe: fn(),
 }
 
 impl<'a> Stack<'a> {
@@ -139,6 +140,7 @@ impl<'a> Stack<'a> {
             link_is_up: true,
             router_wait_ends: now.saturating_add(ROUTER_WAIT),
             due: now,
+            probe: || {},
         };
         if let Ipv4Method::Static { address, prefix, gateway } = addressing.ipv4
             && filter::is_unicast(address)
@@ -164,6 +166,12 @@ impl<'a> Stack<'a> {
         if sent {
             nic.kick();
         }
+    }
+
+    /// Has `probe` called in the middle of smoltcp, whenever it reads or writes a frame: for provoking a
+    /// crash there.
+    pub fn set_probe(&mut self, probe: fn()) {
+        self.probe = probe;
     }
 
     /// The IPv4 address in use.
@@ -249,7 +257,8 @@ fn interface(
     let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
     config.random_seed = seed;
     config.slaac = true;
-    let mut interface = Interface::new(config, &mut Port { incoming: None, outbox, mtu }, instant(now));
+    let mut port = Port { incoming: None, outbox, mtu, probe: || {} };
+    let mut interface = Interface::new(config, &mut port, instant(now));
     interface.update_ip_addrs(|addresses| {
         let link_local = Ipv6Cidr::new(link_local_ipv6(mac), 64);
         addresses.extend([Some(link_local), ipv6].into_iter().flatten().map(IpCidr::Ipv6));
@@ -258,8 +267,8 @@ fn interface(
 }
 
 /// fe80::/64 with the interface identifier of an Ethernet address (RFC 4291, appendix A; RFC 2464,
-/// section 5).
-fn link_local_ipv6(mac: MacAddr) -> Ipv6Addr {
+/// section 5). Panic-safe.
+pub fn link_local_ipv6(mac: MacAddr) -> Ipv6Addr {
     let [a, b, c, d, e, f] = mac.0;
     [0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 2, b, c, 0xff, 0xfe, d, e, f].into()
 }

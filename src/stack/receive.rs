@@ -58,7 +58,8 @@ impl Stack<'_> {
             Some(_) => device::untag(bytes, &mut self.untagged),
             None => Some(bytes),
         };
-        let mut port = Port { incoming: untagged, outbox: &mut self.outbox, mtu: self.mtu };
+        let mut port =
+            Port { incoming: untagged, outbox: &mut self.outbox, mtu: self.mtu, probe: self.probe };
         self.interface.poll_ingress_single(instant(now), &mut port, &mut self.sockets);
     }
 

@@ -19,7 +19,8 @@ impl Stack<'_> {
                 Ok(flushed) => sent |= flushed,
                 Err(_) => break,
             }
-            let mut port = Port { incoming: None, outbox: &mut self.outbox, mtu: self.mtu };
+            let mut port =
+                Port { incoming: None, outbox: &mut self.outbox, mtu: self.mtu, probe: self.probe };
             self.interface.poll_egress(instant(now), &mut port, &mut self.sockets);
             if self.outbox.is_empty() {
                 break;

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// A CD image whose GRUB boots the kernel with these parameters at once.
-fn grub_image(parameters: &str) -> PathBuf {
-    let directory = target().join("tests/grub-image");
+pub fn grub_image(name: &str, parameters: &str) -> PathBuf {
+    let directory = target().join("tests").join(name);
     let files = directory.join("files");
     fs::create_dir_all(files.join("boot/grub")).expect("target/tests is writable");
     fs::copy(kernel(), files.join("boot/netconsole.elf")).expect("a copy of the kernel");
@@ -29,7 +29,7 @@ fn grub_image(parameters: &str) -> PathBuf {
 #[test]
 fn grub() {
     let parameters = r#"debug "netconsole=+@10.0.0.1/,@10.0.0.2/;@10.0.0.1/,7777@10.0.0.2/" after=exit"#;
-    let image = grub_image(parameters);
+    let image = grub_image("grub-image", parameters);
     let capture = Boot::new("grub", parameters).image(image).peer(Peer::at("10.0.0.2")).start().end();
     assert_eq!(capture.status, status::GOOD);
     assert!(

@@ -6,6 +6,8 @@ mod addresses;
 mod after;
 mod arp;
 mod crash;
+mod crash_after;
+mod crash_reset;
 mod flood;
 mod fragments;
 mod ipv6;

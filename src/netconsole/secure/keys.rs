@@ -1,6 +1,6 @@
 //! Where the key lies: in two checksummed copies, so that damaged memory is never taken for "no key".
 
-use super::{BootId, Number, Position, Protection, Sealer};
+use super::{BootId, Number, Protection, Sealer};
 use crate::netconsole::snapshot::mix;
 use crate::parameters::Key;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -39,7 +39,8 @@ fn checksum(words: &[u64; WORDS]) -> u64 {
 /// The key of this boot, if any, and the count of datagrams sealed with it.
 pub struct KeyStore {
     copies: [Copy; 2],
-    next: Position,
+    /// The count, and its complement, so that damage is found: a count that was set back would repeat.
+    next: [AtomicU64; 2],
 }
 
 impl Default for KeyStore {
@@ -51,7 +52,7 @@ impl Default for KeyStore {
 impl KeyStore {
     /// Without a key.
     pub const fn new() -> Self {
-        Self { copies: [const { Copy::new() }; 2], next: Position::new() }
+        Self { copies: [const { Copy::new() }; 2], next: [AtomicU64::new(0), AtomicU64::new(!0)] }
     }
 
     /// From here on datagrams are sealed. To be called once, before the first one.
@@ -85,11 +86,15 @@ impl KeyStore {
         Protection::Sealed(Sealer::new(Key(key), BootId((high << 64 | low).to_le_bytes())))
     }
 
-    /// The number of normal running's next datagram; `None` where the count is damaged or at its end.
+    /// The number of normal running's next datagram; `None` where the count is damaged or at its end. For one
+    /// context at a time.
     pub fn next_number(&self) -> Option<Number> {
-        let number = self.next.get()?;
-        self.next.set(number.checked_add(1)?);
-        Number::counted(number)
+        let [next, complement] = &self.next;
+        let count = next.load(Ordering::Relaxed);
+        let number = Number::counted(count).filter(|_| complement.load(Ordering::Relaxed) == !count)?;
+        next.store(count.wrapping_add(1), Ordering::Relaxed);
+        complement.store(!count.wrapping_add(1), Ordering::Relaxed);
+        Some(number)
     }
 
     /// Overwrites it with `pattern`, as a stray pointer would.
@@ -97,6 +102,6 @@ impl KeyStore {
     pub(super) fn overwrite(&self, copy: usize, pattern: u64) {
         self.copies[copy].words.iter().for_each(|word| word.store(pattern, Ordering::Relaxed));
         self.copies[copy].checksum.store(pattern, Ordering::Relaxed);
-        self.next.overwrite(pattern);
+        self.next.iter().for_each(|word| word.store(pattern, Ordering::Relaxed));
     }
 }

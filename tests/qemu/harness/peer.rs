@@ -5,9 +5,9 @@ use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
     Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet, Ipv4Repr, Ipv6Packet,
-    Ipv6Repr, NdiscNeighborFlags, NdiscRepr,
+    Ipv6Repr, NdiscNeighborFlags, NdiscRepr, UdpPacket, UdpRepr,
 };
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug)]
@@ -120,6 +120,32 @@ impl Peer {
             }
             _ => panic!("a ping between IP versions"),
         }
+    }
+
+    /// A neighbour solicitation from this station, for an address of the NIC `to_mac`.
+    pub fn solicitation(&self, to_mac: EthernetAddress, target_addr: Ipv6Addr) -> Vec<u8> {
+        let IpAddr::V6(own) = self.address else { panic!("a solicitation from an IPv4 station") };
+        let lladdr = Some(self.mac.into());
+        let question = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, lladdr });
+        let mut message = vec![0; question.buffer_len()];
+        let mut packet = Icmpv6Packet::new_unchecked(&mut message);
+        question.emit(&own, &target_addr, &mut packet, &ChecksumCapabilities::default());
+        self.ip(to_mac, target_addr.into(), IpProtocol::Icmpv6, &message)
+    }
+
+    /// A UDP datagram from this station's `port`.
+    pub fn datagram(&self, port: u16, to_mac: EthernetAddress, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
+        let header = UdpRepr { src_port: port, dst_port: to.port() };
+        let mut datagram = vec![0; header.header_len() + payload.len()];
+        header.emit(
+            &mut UdpPacket::new_unchecked(&mut datagram),
+            &self.address.into(),
+            &to.ip().into(),
+            payload.len(),
+            |to| to.copy_from_slice(payload),
+            &ChecksumCapabilities::default(),
+        );
+        self.ip(to_mac, to.ip(), IpProtocol::Udp, &datagram)
     }
 
     fn ip(&self, to_mac: EthernetAddress, to: IpAddr, next_header: IpProtocol, payload: &[u8]) -> Vec<u8> {

@@ -1,0 +1,222 @@
+//! A hardware watchdog: without a sign of life for so many seconds it resets the machine, and the next boot
+//! ships the log that the hang left behind. Two are known: Intel's 6300ESB on the PCI bus (datasheet
+//! 300641, chapter 15), and the TCO timer of the ICH9 and its kin (datasheet 316972, section 13.9).
+//!
+//! Both count down twice and reset at the second end. Neither gives an NMI at the first one (the 6300ESB
+//! has an interrupt there, which nothing here waits for); where a board, or QEMU's
+//! `-action watchdog=inject-nmi`, gives an NMI in the reset's stead, that goes through the panic path.
+
+use super::pci::ConfigurationPorts;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
+use netconsole::nic::pci::{self, ConfigurationAccess, DeviceFunction};
+use x86_64::instructions::port::Port;
+
+/// How long the last words may take, in seconds: more than their deadlines add up to with every card at its
+/// worst, and what a machine may hang where even those do not help.
+const LAST_WORDS: u16 = 120;
+
+/// The seconds that were asked for, and their complement: for the panic path, which looks for the device
+/// anew. 0 with its complement is no watchdog, and so is what is damaged.
+static ARMED: AtomicU32 = AtomicU32::new(0xffff_0000);
+
+/// A watchdog that this machine has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watchdog {
+    /// The 6300ESB: its function and the address of its registers.
+    Esb(DeviceFunction, u32),
+    /// A TCO timer: the first of its ports.
+    Tco(u16),
+}
+
+impl fmt::Display for Watchdog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Esb(function, _) => write!(f, "i6300esb at {function}"),
+            Self::Tco(port) => write!(f, "TCO timer at I/O {port:#x}"),
+        }
+    }
+}
+
+/// The 6300ESB.
+mod esb {
+    pub const ID: u32 = 0x25ab_8086;
+    /// Configuration space, 16 bits: bits 0 and 1 what stage 1 gives (3: nothing), bit 2 the counting clock (0: 1 kHz),
+    /// bit 5 no reset at the end of stage 2.
+    pub const CONFIGURATION: u8 = 0x60;
+    pub const NOTHING_AT_STAGE_1: u16 = 0b11;
+    /// 8 bits; bit 1: it counts.
+    pub const LOCK: u8 = 0x68;
+    pub const ENABLE: u8 = 1 << 1;
+    /// Registers: what both stages start from, and the reload.
+    pub const STAGES: [u32; 2] = [0x00, 0x04];
+    pub const RELOAD: u32 = 0x0c;
+    /// Bit 8 of the reload register.
+    pub const RELOAD_NOW: u16 = 1 << 8;
+    /// What must be written to the reload register before each other write.
+    pub const UNLOCK: [u16; 2] = [0x80, 0x86];
+    /// Half of 1024 counts of about 1 ms.
+    pub const COUNTS_PER_HALF_SECOND: u32 = 512;
+}
+
+/// The TCO timer. Its ports are relative to PMBASE + 0x60.
+mod tco {
+    use netconsole::nic::pci::DeviceFunction;
+    /// ICH9's LPC bridge.
+    pub const ID: u32 = 0x2918_8086;
+    pub const BRIDGE: DeviceFunction = DeviceFunction { bus: 0, device: 31, function: 0 };
+    /// Configuration space: where the ACPI ports lie (bits 7 to 15), and the chipset's registers (bits 14
+    /// to 31, bit 0: they are enabled).
+    pub const PMBASE: u8 = 0x40;
+    pub const RCBA: u8 = 0xf0;
+    /// GCS, relative to RCBA; bit 5: no reset.
+    pub const GCS: u32 = 0x3410;
+    pub const NO_REBOOT: u32 = 1 << 5;
+    pub const OFFSET: u16 = 0x60;
+    pub const RELOAD: u16 = 0x00;
+    /// Bit 3: the timer has ended once.
+    pub const STATUS_1: u16 = 0x04;
+    pub const TIMEOUT: u16 = 1 << 3;
+    /// Bit 1: the timer has ended a second time.
+    pub const STATUS_2: u16 = 0x06;
+    pub const SECOND_TIMEOUT: u16 = 1 << 1;
+    /// Bit 11: the timer stands.
+    pub const CONTROL_1: u16 = 0x08;
+    pub const HALT: u16 = 1 << 11;
+    /// Ten bits of 0.6 s.
+    pub const TIMER: u16 = 0x12;
+    pub const TIMER_RANGE: core::ops::RangeInclusive<u16> = 4..=0x3ff;
+}
+
+impl Watchdog {
+    /// The one that this machine has. Panic-safe.
+    pub fn find() -> Option<Self> {
+        let ports = ConfigurationPorts;
+        let mut found = None;
+        pci::for_each_function(&ports, |function| {
+            if ports.read_word(function, 0) == esb::ID {
+                let registers = ports.read_word(function, 0x10) & !0xf;
+                found = Some(Self::Esb(function, registers)).filter(|_| registers != 0).or(found);
+            }
+        });
+        found.or_else(|| {
+            let base = u16::try_from(ports.read_word(tco::BRIDGE, tco::PMBASE) & 0xff80).ok()?;
+            let is_there = ports.read_word(tco::BRIDGE, 0) == tco::ID && base != 0;
+            is_there.then(|| Self::Tco(base.wrapping_add(tco::OFFSET)))
+        })
+    }
+
+    /// Has it reset the machine once `seconds` have passed without [`feed`](Self::feed), and tells the panic
+    /// path of it. Panic-safe.
+    pub fn arm(self, seconds: u16) {
+        self.count_from(seconds);
+        ARMED.store(u32::from(seconds) | u32::from(!seconds) << 16, Ordering::Relaxed);
+    }
+
+    fn count_from(self, seconds: u16) {
+        match self {
+            Self::Esb(function, registers) => {
+                // PCI: it answers at its memory BAR.
+                ConfigurationPorts::write_narrow(function, 0x04, 1u16 << 1);
+                ConfigurationPorts::write_narrow(function, esb::LOCK, 0u8);
+                ConfigurationPorts::write_narrow(function, esb::CONFIGURATION, esb::NOTHING_AT_STAGE_1);
+                for stage in esb::STAGES {
+                    unlock(registers);
+                    write(registers, stage, u32::from(seconds).saturating_mul(esb::COUNTS_PER_HALF_SECOND));
+                }
+                self.feed();
+                ConfigurationPorts::write_narrow(function, esb::LOCK, esb::ENABLE);
+            }
+            Self::Tco(base) => {
+                let rcba = ConfigurationPorts.read_word(tco::BRIDGE, tco::RCBA);
+                if rcba & 1 != 0 {
+                    let chipset = rcba & !0x3fff;
+                    write(chipset, tco::GCS, read(chipset, tco::GCS) & !tco::NO_REBOOT);
+                }
+                // Half of the time, in units of 0.6 s, rounded up.
+                let units = seconds.saturating_mul(5).div_ceil(6);
+                let (first, last) = (*tco::TIMER_RANGE.start(), *tco::TIMER_RANGE.end());
+                output(base, tco::TIMER, units.max(first).min(last));
+                // Written as 1, these are cleared.
+                output(base, tco::STATUS_1, tco::TIMEOUT);
+                output(base, tco::STATUS_2, tco::SECOND_TIMEOUT);
+                output(base, tco::CONTROL_1, input(base, tco::CONTROL_1) & !tco::HALT);
+                self.feed();
+            }
+        }
+    }
+
+    /// A sign of life. Panic-safe.
+    pub fn feed(self) {
+        match self {
+            Self::Esb(_, registers) => {
+                unlock(registers);
+                write(registers, esb::RELOAD, esb::RELOAD_NOW);
+            }
+            Self::Tco(base) => {
+                output(base, tco::STATUS_1, tco::TIMEOUT);
+                output(base, tco::RELOAD, 1);
+            }
+        }
+    }
+
+    fn halt(self) {
+        match self {
+            Self::Esb(function, _) => ConfigurationPorts::write_narrow(function, esb::LOCK, 0u8),
+            Self::Tco(base) => output(base, tco::CONTROL_1, input(base, tco::CONTROL_1) | tco::HALT),
+        }
+    }
+}
+
+/// The watchdog that was armed, looked for anew.
+fn armed() -> Option<Watchdog> {
+    let [a, b, c, d] = ARMED.load(Ordering::Relaxed).to_le_bytes();
+    if [!a, !b] != [c, d] || [a, b] == [0, 0] {
+        return None;
+    }
+    Watchdog::find()
+}
+
+/// Gives the last words two minutes, where a watchdog was armed: they are bounded, and where they hang all the
+/// same the machine starts again. Panic-safe.
+pub fn give_time() {
+    if let Some(watchdog) = armed() {
+        watchdog.count_from(LAST_WORDS);
+    }
+}
+
+/// Stops the watchdog, where one was armed: the machine stays as it is from here on. Panic-safe.
+pub fn stop() {
+    if let Some(watchdog) = armed() {
+        watchdog.halt();
+    }
+}
+
+fn unlock(registers: u32) {
+    for word in esb::UNLOCK {
+        write(registers, esb::RELOAD, word);
+    }
+}
+
+fn write<T>(registers: u32, offset: u32, value: T) {
+    let register = core::ptr::with_exposed_provenance_mut::<T>(registers.wrapping_add(offset) as usize);
+    // SAFETY: a register of the chipset, whose address configuration space gave: below 4 GiB all is mapped, and
+    // no Rust object lies there. The value only changes when the machine is reset.
+    unsafe { register.write_volatile(value) }
+}
+
+fn read(registers: u32, offset: u32) -> u32 {
+    let register = core::ptr::with_exposed_provenance::<u32>(registers.wrapping_add(offset) as usize);
+    // SAFETY: as for writing.
+    unsafe { register.read_volatile() }
+}
+
+fn output(base: u16, offset: u16, value: u16) {
+    // SAFETY: a port of the TCO timer, which nothing else here uses; no memory is involved.
+    unsafe { Port::new(base.wrapping_add(offset)).write(value) }
+}
+
+fn input(base: u16, offset: u16) -> u16 {
+    // SAFETY: as for output.
+    unsafe { Port::new(base.wrapping_add(offset)).read() }
+}
