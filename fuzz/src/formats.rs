@@ -12,7 +12,8 @@ use std::time::Duration;
 /// The first byte chooses the format, the second the room for a datagram, the rest is the record's text.
 pub fn check(bytes: &[u8]) {
     let [format, room, text @ ..] = bytes else { return };
-    let text = String::from_utf8_lossy(text.get(..4000).unwrap_or(text));
+    // Three times as much where nothing of it is UTF-8, and still one record.
+    let text = String::from_utf8_lossy(text.get(..1500).unwrap_or(text));
     let format = match format % 4 {
         0 => Format::Basic,
         1 => Format::Extended { release: false },

@@ -4,6 +4,7 @@
 //! A datagram is sealed in place, in the card's buffer. Nothing here allocates, panics or keeps state, so
 //! the panic path seals what normal running seals.
 
+mod aead;
 mod keys;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -11,16 +12,15 @@ mod tests;
 pub use keys::KeyStore;
 
 use crate::parameters::Key;
-use chacha20poly1305::aead::{AeadInOut, KeyInit};
-use chacha20poly1305::{Tag, XChaCha20Poly1305, XNonce};
+use aead::TAG_LEN;
+use chacha20::cipher::KeyIvInit;
+use chacha20::{XChaCha20, XNonce};
 use core::fmt;
 
 /// What a sealed datagram begins with. No text in UTF-8 does, so none is taken for one.
 pub const MAGIC: [u8; 3] = [0xf5, b'N', b'C'];
 /// Magic number, kind, boot id, number.
 pub const HEADER_LEN: usize = 4 + BootId::LEN + 8;
-/// Poly1305's tag.
-pub const TAG_LEN: usize = 16;
 /// How many bytes longer a sealed datagram is than its message.
 pub const OVERHEAD: usize = HEADER_LEN + TAG_LEN;
 /// The longest message that [`Sealer::open`] takes, in bytes.
@@ -135,11 +135,18 @@ impl Sealer {
         let (to_header, rest) = payload.split_first_chunk_mut::<HEADER_LEN>()?;
         let (message, rest) = rest.split_at_mut_checked(len)?;
         let to_tag = rest.first_chunk_mut::<TAG_LEN>()?;
-        let cipher = XChaCha20Poly1305::new(&self.key.0.into());
-        let tag = cipher.encrypt_inout_detached(&nonce(&header), &header, message.into()).ok()?;
+        *to_tag = aead::encrypt(self.cipher(&header), &header, message)?;
         *to_header = header;
-        *to_tag = tag.into();
         len.checked_add(OVERHEAD)
+    }
+
+    /// The nonce is boot id and number: all of the header that follows the kind.
+    fn cipher(&self, header: &[u8; HEADER_LEN]) -> XChaCha20 {
+        let mut nonce = XNonce::default();
+        for (to, from) in nonce.iter_mut().zip(header.iter().skip(4)) {
+            *to = *from;
+        }
+        XChaCha20::new(&self.key.0.into(), &nonce)
     }
 
     /// Opens a datagram of input into `message` and returns its length. It must have been made for this
@@ -164,10 +171,7 @@ impl Sealer {
         for (to, from) in associated.iter_mut().zip(header.iter().chain(&self.boot_id.0)) {
             *to = *from;
         }
-        let cipher = XChaCha20Poly1305::new(&self.key.0.into());
-        cipher
-            .decrypt_inout_detached(&nonce(header), &associated, message.into(), &Tag::from(*tag))
-            .map_err(|_| OpenError::Forged)?;
+        aead::decrypt(self.cipher(header), &associated, message, tag).ok_or(OpenError::Forged)?;
         let number = header.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
         if number <= *latest {
             return Err(OpenError::Replayed);
@@ -210,13 +214,4 @@ fn header(kind: Kind, BootId(boot_id): BootId, number: u64) -> [u8; HEADER_LEN] 
         *to = from;
     }
     header
-}
-
-/// Boot id and number: all of the header that follows the kind.
-fn nonce(header: &[u8; HEADER_LEN]) -> XNonce {
-    let mut nonce = [0; HEADER_LEN - 4];
-    for (to, from) in nonce.iter_mut().zip(header.iter().skip(4)) {
-        *to = *from;
-    }
-    nonce.into()
 }
