@@ -20,4 +20,5 @@ mod nics;
 mod parameters;
 mod ping;
 mod protections;
+mod secure;
 mod targets;

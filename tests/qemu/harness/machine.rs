@@ -102,6 +102,29 @@ impl Machine {
         }
     }
 
+    /// Fails if the kernel sends any frame within `duration`.
+    pub fn nothing_more_comes(&self, duration: Duration) {
+        let before = self.record.events().sent.len();
+        let more = self.record.wait(Instant::now() + duration, |events| {
+            events.sent.get(before).map(|sent| format!("{:?}", sent.frame))
+        });
+        assert_eq!(more, None, "files in {}", self.files.display());
+    }
+
+    /// Waits until the kernel has sent nothing for `duration`.
+    pub fn wait_until_quiet(&self, duration: Duration) {
+        loop {
+            let before = self.record.events().sent.len();
+            let more = self
+                .record
+                .wait(Instant::now() + duration, |events| (events.sent.len() > before).then_some(()));
+            if more.is_none() {
+                return;
+            }
+            assert!(Instant::now() < self.deadline, "the kernel goes on sending");
+        }
+    }
+
     /// Has QEMU's monitor carry out a command, waits until it has, and gives its answer.
     pub fn monitor(&mut self, command: &str) -> String {
         const PROMPT: &[u8] = b"(qemu) ";
