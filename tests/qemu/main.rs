@@ -10,6 +10,7 @@ mod crash_after;
 mod crash_reset;
 mod flood;
 mod fragments;
+mod hostile;
 mod ipv6;
 mod levels;
 mod link;

@@ -2,7 +2,7 @@
 
 use super::cable::Cable;
 use super::capture::{Capture, Delivery};
-use super::record::{Events, Record};
+use super::record::{Events, Record, Sent};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -152,6 +152,17 @@ impl Machine {
     /// Sends a frame to a NIC.
     pub fn send(&self, nic: usize, frame: &[u8]) {
         self.cables[nic].send(frame);
+    }
+
+    /// Sends a frame to a NIC that the capture is not to have, as Wireshark would find it malformed. False where
+    /// the machine has ended.
+    pub fn throw(&self, nic: usize, frame: &[u8]) -> bool {
+        self.cables[nic].throw(frame)
+    }
+
+    /// What the kernel has sent so far.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.record.events().sent.clone()
     }
 
     /// How much CPU time QEMU has used.
