@@ -9,13 +9,14 @@ mod parameters;
 mod pieces;
 mod receiver;
 mod ring;
+mod sealed;
 mod wire;
 
 /// A target: its name, which is also its corpus' folder, and its function.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("parameters", parameters::check),
     ("boot_info", boot_info::check),
     ("frames", frames::check),
@@ -23,6 +24,7 @@ pub const TARGETS: [Target; 7] = [
     ("ring", ring::check),
     ("formats", formats::check),
     ("receiver", receiver::check),
+    ("sealed", sealed::check),
 ];
 
 /// Runs the target called `name`; for a name that is none, an empty list of targets says so.

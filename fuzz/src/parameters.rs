@@ -31,6 +31,10 @@ pub fn check(line: &[u8]) {
     for (at, _) in wiped.windows(KEY.len()).enumerate().filter(|(_, window)| *window == KEY) {
         let value = &wiped[at + KEY.len()..];
         let secret = value.iter().take_while(|byte| !byte.is_ascii_whitespace());
-        assert!(secret.into_iter().all(|byte| b"*\"".contains(byte)), "{:?}", wiped.escape_ascii().to_string());
+        assert!(
+            secret.into_iter().all(|byte| b"*\"".contains(byte)),
+            "{:?}",
+            wiped.escape_ascii().to_string()
+        );
     }
 }
