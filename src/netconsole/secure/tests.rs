@@ -207,3 +207,23 @@ proptest! {
         prop_assert!(open(&bytes, &mut 0).is_err());
     }
 }
+
+/// The vector in doc/secure.md.
+#[test]
+fn the_documented_vector_is_ours() {
+    let document = include_str!("../../../doc/secure.md");
+    let (_, rest) = document.split_once("and a newline:\n\n").expect("the vector");
+    let (vector, _) = rest.split_once("\n\n`src").expect("its end");
+    let key = Key(core::array::from_fn(|index| index as u8));
+    let boot_id = BootId(core::array::from_fn(|index| 0x11 * index as u8));
+    let message = b"6,7,1000,-;hello\n";
+    let mut payload = [0; 17 + OVERHEAD];
+    let protection = Protection::Sealed(Sealer::new(key.clone(), boot_id));
+    protection.message(&mut payload).copy_from_slice(message);
+    let number = Number::counted(7);
+    assert_eq!(protection.protect(|| number, &mut payload, message.len()), Some(payload.len()));
+    assert_eq!(opened(&payload, &key), Some(message.to_vec()));
+    let digits: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
+    let documented: String = vector.split_whitespace().collect();
+    assert_eq!(digits, documented);
+}
