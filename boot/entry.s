@@ -1,17 +1,25 @@
-# The kernel's first instructions: the multiboot 1 header, and the way from 32-bit protected mode, in
-# which the boot loader enters, to 64-bit Rust.
+# The kernel's first instructions: the headers that boot loaders look for, and the way from 32-bit
+# protected mode, in which every one of them enters, to 64-bit Rust.
 #
-# At `entry` (multiboot 1 specification, section 3.2): EAX holds the loader's magic, EBX the address
-# of the information structure, A20 is open, paging and interrupts are off, CS and the data segments
-# are flat. Nothing else is known: no stack, no GDT of ours.
+# What all four protocols promise at their entries: 32-bit protected mode, flat CS and data segments,
+# A20 open, paging and interrupts off. Nothing else is known: no stack, no GDT of ours.
+#
+# - `entry`: multiboot 1 (specification 0.6.96, section 3.2) and 2 (2.0, section 3.3). EAX holds the
+#   loader's magic, EBX the address of its information.
+# - `entry_pvh`: PVH (Xen, docs/misc/pvh.pandoc). EBX holds the address of hvm_start_info.
+# - `entry_linux`: Linux (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol"), at the load address
+#   itself. ESI holds the address of boot_params. Nobody has cleared the .bss.
 #
 # At `kernel_main(magic, info, tsc)`: 64-bit mode, 4 GiB mapped one to one and writable (paging.rs
 # takes rights away soon after), SSE on, interrupts off, RSP on the main stack, RBP zero so that a
 # backtrace ends here.
 #
-# The constants in braces come from machine/mod.rs.
+# The constants in braces come from machine/boot.rs.
 
-.section .multiboot, "ax"
+.section .headers, "ax"
+.code32
+    jmp entry_linux             # linker.ld puts this at image_start
+
 .balign 4
 multiboot_header:
     .long {HEADER_MAGIC}
@@ -23,8 +31,55 @@ multiboot_header:
     .long image_end             # and clear up to here
     .long entry
 
+# Multiboot 2, section 3.1. The address tag, and not the ELF header, says what is loaded, so that the
+# loader clears no more than in multiboot 1.
+.balign 8
+multiboot2_header:
+    .long {HEADER2_MAGIC}
+    .long 0                     # i386, protected mode
+    .long multiboot2_header_end - multiboot2_header
+    .long -({HEADER2_MAGIC} + multiboot2_header_end - multiboot2_header)
+
+    .word {TAG_ADDRESS}, 0
+    .long 24
+    .long multiboot2_header
+    .long image_start
+    .long data_end
+    .long image_end
+
+    .word {TAG_ENTRY}, 0
+    .long 12
+    .long entry
+
+.balign 8
+    .word {TAG_END}, 0
+    .long 8
+multiboot2_header_end:
+
+# PVH's entry, in an ELF note. Its address has the ELF file's 64 bits, as Linux's has.
+.section .note.Xen, "a", @note
+.balign 4
+    .long 4, 8, {XEN_ELFNOTE_PHYS32_ENTRY}
+    .asciz "Xen"
+    .quad entry_pvh
+
 .section .text.boot, "ax"
 .code32
+entry_pvh:
+    mov eax, {PVH_MAGIC}
+    jmp entry
+
+entry_linux:
+    cld
+    mov edi, offset data_end
+    mov ecx, offset image_end
+    sub ecx, edi                # a multiple of 4: both are aligned to pages
+    shr ecx, 2
+    xor eax, eax
+    rep stosd
+    mov eax, {LINUX_MAGIC}
+    mov ebx, esi
+
 .global entry
 entry:
     cli

@@ -1,13 +1,15 @@
 //! `after=`: what follows the boot log.
 
+use crate::crash;
 use crate::kernel::Kernel;
 use crate::machine::power::{self, ExitCode};
 use crate::machine::{timer, watchdog};
 use crate::memory;
+use netconsole::console::Ending;
 use netconsole::parameters::After;
 
 /// Ends or serves as the command line says.
-pub fn boot(mut kernel: Kernel) -> ! {
+pub fn boot(kernel: &mut Kernel) -> ! {
     let after = kernel.parameters.after;
     if after == After::Serve {
         serve(kernel)
@@ -18,6 +20,7 @@ pub fn boot(mut kernel: Kernel) -> ! {
     }
     log::info!("boot: done, {}", ending(after));
     kernel.drain();
+    kernel.await_acknowledgements();
     memory::ring().say_goodbye();
     watchdog::stop();
     match after {
@@ -38,11 +41,33 @@ fn ending(after: After) -> &'static str {
 }
 
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
-fn serve(mut kernel: Kernel) -> ! {
+fn serve(kernel: &mut Kernel) -> ! {
+    kernel.clock.settle();
     timer::start();
     loop {
         if !kernel.poll() {
             timer::sleep();
+        }
+        if let Some(ending) = kernel.take_ending() {
+            on_command(kernel, ending);
+        }
+    }
+}
+
+/// Ends as somebody at a console asked for.
+fn on_command(kernel: &mut Kernel, ending: Ending) -> ! {
+    log::warn!("console: {ending}");
+    kernel.drain();
+    kernel.await_acknowledgements();
+    match ending {
+        Ending::Crash(kind) => crash::on_command(kernel, kind),
+        Ending::Reboot => {
+            memory::ring().say_goodbye();
+            power::reboot()
+        }
+        Ending::Poweroff => {
+            memory::ring().say_goodbye();
+            power::poweroff()
         }
     }
 }

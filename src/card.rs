@@ -2,34 +2,46 @@
 
 use crate::crash::{self, Armed};
 use crate::machine::clock;
-use core::net::IpAddr;
-use netconsole::netconsole::DeviceName;
+use crate::memory;
+use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
+use netconsole::netconsole::secure::{Numbers, Sealing};
 use netconsole::netconsole::target::Interface;
-use netconsole::nic::pci::DeviceFunction;
-use netconsole::nic::{NetworkCard, Nic, NicError};
+use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
+use netconsole::nic::{BusAddress, NetworkCard, Nic, NicError, TransmitError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
-use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
-use netconsole::wire::MacAddr;
+use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack, Storage};
+use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
 const LINK_INTERVAL: u64 = 10_000;
 /// A card that has not finished a frame for so long, in µs, is restarted.
 const STUCK_AFTER: u64 = 1_000_000;
 
+/// How long after a restart that failed the next one is tried, in µs.
+const RETRY_INTERVAL: u64 = 1_000_000;
+
 /// A card that was brought up.
 pub struct Card {
     /// `eth0`, `eth1`, … in the order of the PCI buses.
     pub name: DeviceName,
-    /// Where it is on the PCI bus.
-    pub function: DeviceFunction,
+    /// Where it is.
+    pub place: BusAddress,
     /// Its driver.
     pub nic: NetworkCard,
     stack: Stack<'static>,
     ipv4_may_come: bool,
+    vlans: [Option<&'static mut Vlan>; MAX_VLANS],
     link_is_up: bool,
     link_seen_at: u64,
     /// Since when frames have been waiting for the card to finish one.
     waiting_since: Option<u64>,
+    /// When a card that could not be restarted is tried again.
+    retry_at: u64,
+    /// The IPv4 identification of the last datagram that is no target's.
+    identification: u16,
 }
 
 /// What a look at a card's cable found.
@@ -37,7 +49,7 @@ pub struct Card {
 pub enum LinkLook {
     /// It was up before and is up now: what the card has taken is on the wire.
     StillUp,
-    /// It was pulled: frames under way are gone.
+    /// It was pulled, if only for a moment: frames under way are gone.
     Lost,
     /// It was down before.
     OfNoMatter,
@@ -47,7 +59,7 @@ impl Card {
     /// Gives the card that `nic` drives its addresses at `now` µs.
     pub fn new(
         name: DeviceName,
-        function: DeviceFunction,
+        place: BusAddress,
         mut nic: NetworkCard,
         storage: &'static mut Storage<'static>,
         parameters: &Parameters,
@@ -67,13 +79,16 @@ impl Card {
         );
         Self {
             name,
-            function,
+            place,
             nic,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,
+            vlans: [const { None }; MAX_VLANS],
             link_is_up,
             link_seen_at: now,
             waiting_since: None,
+            retry_at: 0,
+            identification: 0,
         }
     }
 
@@ -82,15 +97,67 @@ impl Card {
         self.nic.mac()
     }
 
-    /// The card as a target sees it.
-    pub fn interface(&mut self) -> Interface<'_, 'static> {
-        Interface {
-            name: self.name.as_str(),
-            nic: &mut self.nic,
-            stack: &mut self.stack,
-            link_is_up: self.link_is_up,
-            ipv4_may_come: self.ipv4_may_come,
+    /// The card, or its VLAN, as a target with this device sees it.
+    pub fn interface(&mut self, device: &DeviceSelector) -> Option<Interface<'_, 'static>> {
+        let link_is_up = self.link_is_up;
+        if device.is(self.name.as_str(), self.nic.mac()) {
+            return Some(Interface {
+                name: self.name.as_str(),
+                nic: &mut self.nic,
+                stack: &mut self.stack,
+                link_is_up,
+                ipv4_may_come: self.ipv4_may_come,
+            });
         }
+        let (_, id) = device.vlan()?;
+        let vlan = self.vlans.iter_mut().flatten().find(|vlan| vlan.id == id)?;
+        let Vlan { name, stack, ipv4_may_come, .. } = &mut **vlan;
+        Some(Interface {
+            name: name.as_str(),
+            nic: &mut self.nic,
+            stack,
+            link_is_up,
+            ipv4_may_come: *ipv4_may_come,
+        })
+    }
+
+    /// Whether there is an interface in the VLAN.
+    pub fn has_vlan(&self, id: u16) -> bool {
+        self.vlans.iter().flatten().any(|vlan| vlan.id == id)
+    }
+
+    /// Adds an interface in the VLAN that `target` names, at `now` µs.
+    pub fn add_vlan(
+        &mut self,
+        id: u16,
+        target: &TargetConfig,
+        memory: &'static mut VlanMemory,
+        parameters: &'static Parameters,
+        now: u64,
+    ) {
+        let DeviceSelector::Name(name) = target.device else { return };
+        let Some(slot) = self.vlans.iter_mut().find(|slot| slot.is_none()) else { return };
+        let mut addressing = addressing(parameters, name, self.nic.mac());
+        if let Some(IpAddr::V4(address)) = target.local_ip
+            && !matches!(addressing.ipv4, Ipv4Method::Static { .. })
+        {
+            addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway: None };
+        }
+        let hostname = parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
+        let storage = memory.storage.write(Storage::new(hostname));
+        let seed = clock::ticks() ^ u64::from(id);
+        let (mac, mtu) = (self.nic.mac(), self.nic.mtu());
+        let mut stack = Stack::new(storage, mac, mtu, Some(id), &addressing, seed, now);
+        stack.link_changed(self.link_is_up, now);
+        let ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
+        *slot = Some(memory.vlan.write(Vlan { name, id, stack, ipv4_may_come }));
+        log::info!("{name}: VLAN {id} on {}", self.name);
+    }
+
+    /// All stacks, each with its interface's name.
+    fn stacks_mut(&mut self) -> impl Iterator<Item = (DeviceName, &mut Stack<'static>)> {
+        let vlans = self.vlans.iter_mut().flatten().map(|vlan| (vlan.name, &mut vlan.stack));
+        core::iter::once((self.name, &mut self.stack)).chain(vlans)
     }
 
     /// Whether the cable was connected when last looked at.
@@ -98,16 +165,111 @@ impl Card {
         self.link_is_up
     }
 
-    /// Takes in what has arrived.
-    pub fn poll(&mut self, now: u64) {
-        let before = self.stack.ipv4();
-        self.stack.poll(&mut self.nic, now, &mut |_| crash::here(Armed::Receive));
-        let after = self.stack.ipv4();
-        if after != before
-            && let Some(ipv4) = after
-        {
-            log::info!("{}: IPv4 address {}/{} by {:?}", self.name, ipv4.address, ipv4.prefix, ipv4.origin);
+    /// Takes in what has arrived; `input` gets the UDP datagrams that are for this machine.
+    pub fn poll(&mut self, now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
+        let mut before = [None; 1 + MAX_VLANS];
+        for (before, (_, stack)) in before.iter_mut().zip(self.stacks_mut()) {
+            *before = stack.ipv4();
         }
+        let mut stacks = [const { None }; 1 + MAX_VLANS];
+        let vlans = self.vlans.iter_mut().flatten().map(|vlan| &mut vlan.stack);
+        for (slot, stack) in stacks.iter_mut().zip(core::iter::once(&mut self.stack).chain(vlans)) {
+            *slot = Some(stack);
+        }
+        Stack::poll_shared(&mut stacks, &mut self.nic, now, &mut |received| {
+            crash::here(Armed::Receive);
+            input(received);
+        });
+        for (before, (name, stack)) in before.iter().zip(self.stacks_mut()) {
+            if let Some(ipv4) = stack.ipv4()
+                && stack.ipv4() != *before
+            {
+                log::info!("{name}: IPv4 address {}/{} by {:?}", ipv4.address, ipv4.prefix, ipv4.origin);
+            }
+        }
+    }
+
+    /// Whether an address is on one of the card's own subnets.
+    pub fn reaches(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.stack.ipv4().is_some_and(|ipv4| ipv4.contains(address)),
+            IpAddr::V6(_) => self.stack.next_hop(address) == address,
+        }
+    }
+
+    /// What is known of a neighbour, which is asked for anew where `begin`s.
+    pub fn neighbor(&mut self, address: IpAddr, begin: bool, now: u64) -> Result<Neighbor, NetworkError> {
+        // Without an address of its own it asks as RFC 5227's probes do.
+        let source = self.stack.source_for(address, now).unwrap_or(match address {
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => self.stack.ipv6_link_local().into(),
+        });
+        if begin {
+            self.stack.forget(address, now);
+        }
+        let mac = match self.stack.resolve(&mut self.nic, source, address, now) {
+            Resolution::Known(mac) => Some(mac),
+            Resolution::Waiting | Resolution::Unanswered => None,
+        };
+        Ok(Neighbor { interface: self.name, source, mac })
+    }
+
+    /// Sends an echo request, or asks for the address that it goes to.
+    pub fn ping(&mut self, address: IpAddr, sequence: u16, now: u64) -> Result<Sent, NetworkError> {
+        let source = self.stack.source_for(address, now).ok_or(NetworkError::NoSource)?;
+        match self.stack.ping(&mut self.nic, source, address, sequence, now) {
+            (Resolution::Unanswered, _) => Err(NetworkError::Unreachable),
+            (_, true) => Ok(Sent::Now),
+            (_, false) => Ok(Sent::Later),
+        }
+    }
+
+    /// The NTP server that DHCP named, if the link is up.
+    pub fn ntp_server(&self) -> Option<Ipv4Addr> {
+        self.stack.ntp_server().filter(|_| self.link_is_up)
+    }
+
+    /// When the answer to an echo request came.
+    pub fn pong(&self, address: IpAddr, sequence: u16) -> Option<u64> {
+        self.stack.pong(address, sequence)
+    }
+
+    /// Sends a datagram of the console's; false where the card has no room now.
+    pub fn send(&mut self, conversation: &Conversation, payload: &[u8]) -> bool {
+        let local = Endpoint { mac: self.nic.mac(), ..conversation.local };
+        let Some(envelope) = Envelope::new(local, conversation.remote, conversation.vlan) else {
+            return true;
+        };
+        self.identification = self.identification.wrapping_add(1);
+        let protection = memory::KEYS.protection();
+        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
+        let sent = self.nic.transmit(&mut |frame| {
+            let Some(to) = frame.get_mut(envelope.header_len()..) else { return 0 };
+            let len = sealing.fill(to, |message| {
+                message.get_mut(..payload.len())?.copy_from_slice(payload);
+                Some(payload.len())
+            });
+            len.and_then(|len| envelope.seal(frame, len, self.identification)).unwrap_or(0)
+        });
+        self.nic.kick();
+        sent.is_ok()
+    }
+
+    /// How many interfaces it has: itself and its VLANs.
+    pub fn interfaces(&self) -> usize {
+        self.vlans.iter().flatten().count().saturating_add(1)
+    }
+
+    /// Writes the addresses of an interface, a line each; 0 is the card itself.
+    pub fn show(&self, number: usize, out: &mut dyn fmt::Write) -> fmt::Result {
+        let vlan = number.checked_sub(1).and_then(|vlan| self.vlans.iter().flatten().nth(vlan));
+        if let Some(vlan) = vlan {
+            writeln!(out, "{}: VLAN {} on {}", vlan.name, vlan.id, self.name)?;
+            return show_addresses(&vlan.stack, out);
+        }
+        let link = if self.link_is_up { "up" } else { "down" };
+        writeln!(out, "{}: link {link}, mtu {}, ethernet address {}", self.name, self.nic.mtu(), self.mac())?;
+        show_addresses(&self.stack, out)
     }
 
     /// Asks the card about its cable where it is time to, and logs and passes on a change.
@@ -116,11 +278,23 @@ impl Card {
             return LinkLook::OfNoMatter;
         }
         self.link_seen_at = now;
+        let has_changed = self.nic.link_has_changed();
         let was_up = core::mem::replace(&mut self.link_is_up, self.nic.link_is_up());
-        if was_up == self.link_is_up {
-            return if was_up { LinkLook::StillUp } else { LinkLook::OfNoMatter };
+        if !self.link_is_up && self.is_broken() && self.retry_at <= now && self.restart(now).is_ok() {
+            log::info!("{}: restarted", self.name);
         }
-        self.stack.link_changed(self.link_is_up, now);
+        if was_up == self.link_is_up {
+            return match (was_up, has_changed) {
+                (false, _) => LinkLook::OfNoMatter,
+                (true, false) => LinkLook::StillUp,
+                (true, true) => {
+                    log::warn!("{}: link was down for a moment", self.name);
+                    LinkLook::Lost
+                }
+            };
+        }
+        let link_is_up = self.link_is_up;
+        self.stacks_mut().for_each(|(_, stack)| stack.link_changed(link_is_up, now));
         if was_up {
             log::warn!("{}: link is down", self.name);
             return LinkLook::Lost;
@@ -139,9 +313,15 @@ impl Card {
         now.saturating_sub(*self.waiting_since.get_or_insert(now)) >= STUCK_AFTER
     }
 
-    /// Resets the card after a failure.
-    pub fn restart(&mut self) -> Result<(), NicError> {
+    /// Whether only a restart helps. A card that is broken says so when it is asked for a buffer.
+    fn is_broken(&mut self) -> bool {
+        self.nic.transmit(&mut |_| 0) == Err(TransmitError::Broken)
+    }
+
+    /// Resets the card after a failure. Where that fails too it is tried again later.
+    pub fn restart(&mut self, now: u64) -> Result<(), NicError> {
         self.waiting_since = None;
+        self.retry_at = now.saturating_add(RETRY_INTERVAL);
         self.nic.restart()
     }
 }
@@ -180,4 +360,22 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addres
         }
     }
     addressing
+}
+
+fn show_addresses(stack: &Stack<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
+    if let Some(ipv4) = stack.ipv4() {
+        write!(out, "    {}/{} {:?}", ipv4.address, ipv4.prefix, ipv4.origin)?;
+        match ipv4.gateway {
+            Some(gateway) => writeln!(out, ", gateway {gateway}")?,
+            None => writeln!(out)?,
+        }
+    }
+    writeln!(out, "    {}/64 LinkLocal", stack.ipv6_link_local())?;
+    for (address, prefix) in stack.ipv6() {
+        writeln!(out, "    {address}/{prefix}")?;
+    }
+    match stack.ipv6_gateway() {
+        Some(gateway) => writeln!(out, "    gateway {gateway}"),
+        None => Ok(()),
+    }
 }

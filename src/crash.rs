@@ -86,6 +86,11 @@ pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
     }
 }
 
+/// Crashes because somebody at a console asked for it.
+pub fn on_command(kernel: &mut Kernel, kind: CrashKind) -> ! {
+    damage(kernel, kind)
+}
+
 fn panic_while_panicking(kind: CrashKind, times: u32) -> ! {
     arm(kind, Armed::Panic, times);
     provoke(kind)

@@ -2,21 +2,29 @@
 //! and no driver uses interrupts.
 
 use crate::card::{Card, LinkLook};
+use crate::consoles::{Consoles, KernelView};
 use crate::crash::{self, Armed};
+use crate::find_cards::find_cards;
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
 use crate::machine::serial::SerialConsole;
 use crate::machine::watchdog::Watchdog;
+use crate::statistics::Statistics;
+use crate::vlan::VlanMemory;
+use crate::wall_clock::WallClock;
 use crate::{memory, panic};
+use netconsole::bootinfo::BootInfo;
+use netconsole::console::Ending;
+use netconsole::log::Reader;
+use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
-use netconsole::netconsole::target::{LogFilter, Shipped, Target, TargetName};
-use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
-use netconsole::nic::pci::{self, PciDevice};
-use netconsole::nic::{Model, NetworkCard, Nic};
+use netconsole::netconsole::table::TargetTable;
+use netconsole::netconsole::target::{LogFilter, Shipped, Target};
+use netconsole::netconsole::{DeviceName, DeviceSelector};
+use netconsole::nic::{BusAddress, Nic, pci};
 use netconsole::parameters::{Console, Parameters};
-use netconsole::stack::Storage;
-use netconsole::wire::MacAddr;
+use netconsole::wire::{MacAddr, udp};
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
@@ -32,10 +40,17 @@ pub struct Kernel {
     pub parameters: &'static Parameters,
     filter: LogFilter,
     cards: [Option<Card>; MAX_NICS],
-    targets: [Option<Target>; MAX_TARGETS],
+    targets: TargetTable,
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
+    consoles: &'static mut Consoles,
+    statistics: Statistics,
+    wall_clock: WallClock,
+    /// What was taken of sealed input.
+    inputs: Inputs,
+    /// Memory for VLANs that are not there yet.
+    vlans: core::slice::IterMut<'static, VlanMemory>,
     /// What the panic path was told last, if anything.
     published: Option<Plan>,
 }
@@ -43,7 +58,15 @@ pub struct Kernel {
 impl Kernel {
     /// A kernel with a serial port at most.
     pub fn new(clock: Clock, parameters: &'static Parameters) -> Self {
-        let limit = if parameters.ignore_loglevel { 8 } else { parameters.loglevel };
+        let filter = LogFilter {
+            limit: parameters.loglevel,
+            ignore_limits: parameters.ignore_loglevel,
+            oops_only: parameters.oops_only,
+            time: parameters.printk_time,
+            host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
+            epoch: None,
+            ncrx: parameters.ncrx,
+        };
         let serial = match parameters.console {
             Console::Null => None,
             Console::Serial(port) => SerialConsole::open(&port),
@@ -52,12 +75,17 @@ impl Kernel {
         Self {
             clock,
             parameters,
-            filter: LogFilter { limit, time: parameters.printk_time, oops_only: parameters.oops_only },
+            filter,
             cards: [const { None }; MAX_NICS],
-            targets: [const { None }; MAX_TARGETS],
+            targets: TargetTable::new(memory::user_data()),
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
+            consoles: memory::consoles(parameters.input),
+            statistics: Statistics::new(),
+            wall_clock: WallClock::new(),
+            inputs: Inputs::new(),
+            vlans: memory::vlans(),
             published: None,
         }
     }
@@ -66,11 +94,13 @@ impl Kernel {
     /// them from here on.
     pub fn add_targets(&mut self) {
         let now = self.clock.now();
-        for ((number, config), slot) in (0u8..).zip(self.parameters.targets.as_slice()).zip(&mut self.targets)
-        {
-            let mut target = Target::new(TargetName::of_command_line(number), *config);
-            target.enable(now);
-            *slot = Some(target);
+        self.filter.epoch = WallClock::by_rtc(now);
+        self.consoles.announce();
+        for config in self.parameters.targets.as_slice() {
+            // The parameters hold no more than the table does.
+            if let Ok(target) = self.targets.add(*config) {
+                target.enable(now);
+            }
         }
         self.publish();
     }
@@ -88,58 +118,23 @@ impl Kernel {
         }
     }
 
-    /// Looks through the PCI buses and brings up the network cards.
-    pub fn find_cards(&mut self, mut address_space: AddressSpace) {
-        let mut memory = memory::cards();
-        let mut names = (0u8..).map_while(DeviceName::ethernet);
-        let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
-        let mut storages = memory::dhcp_storage();
-        let mut slots = self.cards.iter_mut();
-        let mut ports = ConfigurationPorts;
-        pci::for_each_function(&ConfigurationPorts, |function| {
-            // Each look lets the clock learn how fast it is, before the first record is shown.
-            let now = self.clock.now();
-            let Some(device) = PciDevice::read(&mut ports, function) else { return };
-            log::info!("pci {device}");
-            let Some(model) = Model::of((device.vendor_id, device.device_id)) else { return };
-            for (address, length) in device.memory_ranges() {
-                if let Err(error) = address_space.map_device(address, length) {
-                    return log::error!(
-                        "{}: can't map its registers at {address:#x}: {error}",
-                        device.function
-                    );
-                }
-            }
-            let (Some(slot), Some(memory), Some(storage), Some(name)) =
-                (slots.next(), memory.next(), storages.next(), names.next())
-            else {
-                return log::warn!("{}: more than {MAX_NICS} network cards, left alone", device.function);
-            };
-            log::info!("{name}: {model}");
-            match NetworkCard::probe(&mut ports, &device, model, memory) {
-                Ok(nic) => {
-                    let storage = storage.write(Storage::new(hostname));
-                    *slot = Some(Card::new(name, device.function, nic, storage, self.parameters, now));
-                }
-                Err(error) => log::error!("{name}: {}: can't be brought up: {error}", device.function),
-            }
-        });
-        if self.cards.iter().all(Option::is_none) {
-            log::error!("netconsole: no network card found");
-        }
+    /// Finds the network cards and brings them up.
+    pub fn find_cards(&mut self, boot: &BootInfo, address_space: AddressSpace) {
+        let Self { cards, clock, consoles, parameters, .. } = self;
+        find_cards(cards, clock, consoles, parameters, boot, address_space);
         self.publish();
     }
 
     /// Runs until every target has started or will not soon.
     pub fn start_targets(&mut self) {
-        while self.targets.iter().flatten().any(|target| !target.is_running() && !target.is_given_up()) {
+        while self.targets.iter().any(|target| !target.is_running() && !target.is_given_up()) {
             self.poll();
         }
     }
 
     /// Whether any target has started.
     pub fn has_running_target(&self) -> bool {
-        self.targets.iter().flatten().any(Target::is_running)
+        self.targets.iter().any(Target::is_running)
     }
 
     /// Runs until everything has gone out that can go out now, or for [`DRAIN_PATIENCE`].
@@ -158,6 +153,14 @@ impl Kernel {
             if !busy && !log_waits {
                 return;
             }
+        }
+    }
+
+    /// Runs until the receivers that answer have acknowledged everything, or for [`DRAIN_PATIENCE`].
+    pub fn await_acknowledgements(&mut self) {
+        let deadline = Deadline::after(DRAIN_PATIENCE);
+        while self.targets.iter().any(Target::is_unacknowledged) && !deadline.has_come() {
+            self.poll();
         }
     }
 
@@ -181,36 +184,78 @@ impl Kernel {
             }
         }
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
-        for target in self.targets.iter_mut().flatten() {
-            let card = self
-                .cards
-                .iter_mut()
-                .flatten()
-                .find(|card| target.config.device.is(card.name.as_str(), card.mac()));
-            let mut interface = card.map(|card| card.interface());
+        for target in self.targets.iter_mut() {
+            let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
+            let vlan = target.config.device.vlan().filter(|_| target.is_enabled());
+            let mut interface = card.and_then(|card| {
+                if let Some((_, id)) = vlan
+                    && !card.has_vlan(id)
+                    && let Some(memory) = self.vlans.next()
+                {
+                    card.add_vlan(id, &target.config, memory, self.parameters, now);
+                }
+                card.interface(&target.config.device)
+            });
             target.advance(interface.as_mut(), now, carrier_timeout);
         }
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
-        for card in self.cards.iter_mut().flatten() {
-            card.poll(now);
+        for (number, card) in self.cards.iter_mut().enumerate() {
+            let Some(card) = card else { continue };
+            let (name, consoles, targets) = (card.name, &mut *self.consoles, &mut self.targets);
+            card.poll(now, &mut |datagram| {
+                if let Some(epoch) = self.wall_clock.take(datagram, now) {
+                    self.filter.epoch = Some(epoch);
+                    return;
+                }
+                let mut buffer = [0; MAX_INPUT];
+                let input = memory::KEYS.protection().input(datagram.payload, &mut self.inputs, &mut buffer);
+                let Some(payload) = input else { return consoles.refuse() };
+                let datagram = &udp::Received { payload, ..*datagram };
+                targets.hear(name, datagram, &self.filter, now);
+                consoles.take(targets, (number, name), datagram, now);
+            });
         }
+        self.wall_clock.poll(&mut self.cards, now);
+        let commanding = self.command(now);
+        self.statistics.poll(&self.targets, self.consoles, now);
         let showing = self.show();
-        shipping || showing
+        shipping || commanding || showing
+    }
+
+    /// Goes on with what was typed and what targets sent; true where there is more to do at once.
+    fn command(&mut self, now: u64) -> bool {
+        if let Some(serial) = &mut self.serial {
+            serial.read(&mut self.consoles.terminal, now);
+        }
+        self.consoles.poll(KernelView {
+            clock: &mut self.clock,
+            filter: &mut self.filter,
+            cards: &mut self.cards,
+            targets: &mut self.targets,
+        })
+    }
+
+    /// How the machine is to end, if somebody asked for it.
+    pub fn take_ending(&mut self) -> Option<Ending> {
+        self.consoles.take_ending()
     }
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
     pub fn ship(&mut self, now: u64) -> bool {
-        let ring = memory::ring();
+        let mut reader = Reader::new(memory::ring());
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
-            for target in targets_of(&mut self.targets, card) {
-                let before = target.queued();
+            let (name, mac) = (card.name, card.mac());
+            let targets = self.targets.iter_mut_with_user_data();
+            for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
+                let before = target.datagrams();
+                let (timebase, keys) = (self.clock.timebase(), &memory::KEYS);
                 let shipped =
-                    target.ship(ring, self.clock.timebase(), &self.filter, &memory::KEYS, &mut card.nic);
-                progress |= target.queued() != before;
+                    target.ship(&mut reader, timebase, &self.filter, user_data, keys, &mut card.nic, now);
+                progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
                     Shipped::More => busy = true,
@@ -221,7 +266,7 @@ impl Kernel {
             card.nic.kick();
             if broken || card.is_stuck(now, progress) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
-                if let Err(error) = card.restart() {
+                if let Err(error) = card.restart(now) {
                     log::error!("{}: can't be restarted: {error}", card.name);
                 }
                 targets_of(&mut self.targets, card).for_each(Target::rewind);
@@ -229,8 +274,8 @@ impl Kernel {
                 targets_of(&mut self.targets, card).for_each(Target::was_taken);
             }
         }
-        for (target, position) in self.targets.iter().zip(&memory::POSITIONS) {
-            if let Some(target) = target {
+        for (number, target) in self.targets.numbered() {
+            if let Some(position) = memory::POSITIONS.get(number) {
                 position.set(target.taken());
             }
         }
@@ -241,20 +286,22 @@ impl Kernel {
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
         let filter = LogFilter { oops_only: false, ..self.filter };
-        serial.poll(memory::ring(), self.clock.timebase(), filter)
+        serial.poll(memory::ring(), self.clock.timebase(), filter, &mut self.consoles.terminal)
     }
 
     /// Whether a target that could ship has more to ship.
     pub fn is_behind(&self) -> bool {
         let end = memory::ring().end();
-        self.targets.iter().flatten().any(|target| target.is_running() && target.queued() < end)
+        self.targets.iter().any(|target| target.is_running() && target.queued() < end)
     }
 
     /// Stops every card behind its driver's back, for provoking that crash: without the right to
-    /// reach memory its queues stand still.
+    /// reach memory its queues stand still. Only PCI has such a right.
     pub fn hang_cards(&mut self) {
         for card in self.cards.iter().flatten() {
-            pci::disable(&mut ConfigurationPorts, card.function);
+            if let BusAddress::Pci(function) = card.place {
+                pci::disable(&mut ConfigurationPorts, function);
+            }
         }
     }
 
@@ -273,10 +320,10 @@ impl Kernel {
     fn publish(&mut self) {
         let mut plan = Plan::default();
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
-            *slot = card.as_ref().map(|card| panic::pack(card.function));
+            *slot = card.as_ref().map(|card| card.place);
         }
-        for (slot, target) in plan.targets.iter_mut().zip(&self.targets) {
-            let Some(target) = target else { continue };
+        for (number, target) in self.targets.numbered() {
+            let Some(slot) = plan.targets.get_mut(number) else { continue };
             *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
         }
         if self.published != Some(plan) {
@@ -298,11 +345,11 @@ fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
 
 /// The targets that use a card.
 fn targets_of<'t>(
-    targets: &'t mut [Option<Target>; MAX_TARGETS],
+    targets: &'t mut TargetTable,
     card: &Card,
 ) -> impl Iterator<Item = &'t mut Target> + use<'t> {
     let (name, mac) = (card.name, card.mac());
-    targets.iter_mut().flatten().filter(move |target| target.config.device.is(name.as_str(), mac))
+    targets.iter_mut().filter(move |target| target.uses(name, mac))
 }
 
 /// Fills a value with a pattern, as a stray pointer would.

@@ -9,9 +9,14 @@
 
 pub mod bootinfo;
 pub mod cmdline;
+pub mod console;
+pub mod firmware;
 pub mod log;
 pub mod netconsole;
 pub mod nic;
 pub mod parameters;
+mod partial_word;
+pub mod rtc;
 pub mod stack;
+pub mod text;
 pub mod wire;

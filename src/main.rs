@@ -6,13 +6,19 @@
 
 mod after;
 mod card;
+mod consoles;
 mod crash;
+mod describe;
+mod find_cards;
 mod flood;
 mod kernel;
 mod machine;
 mod memory;
 mod panic;
 mod start;
+mod statistics;
+mod vlan;
+mod wall_clock;
 
 use kernel::Kernel;
 use machine::clock::Clock;
@@ -23,21 +29,22 @@ use machine::{descriptors, features, paging};
 extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     descriptors::load();
     features::turn_on_protections();
-    let address_space = paging::protect();
     let boot = start::read_boot_info(magic, info);
+    let address_space = paging::protect();
     let parameters = start::read_parameters(boot);
     let log = start::begin_log(boot, parameters, entered);
 
-    let mut kernel = Kernel::new(Clock::new(entered), parameters);
+    let kernel = memory::kernel().write(Kernel::new(Clock::new(entered), parameters));
     start::introduce(boot, parameters, &log);
     kernel.add_targets();
     kernel.start_watchdog();
     crash::early(parameters, &log.recovery);
-    kernel.find_cards(address_space);
+    kernel.find_cards(boot, address_space);
     start::check_protections();
     kernel.start_targets();
-    flood::run(&mut kernel);
+    describe::machine(boot);
+    flood::run(kernel);
     kernel.drain();
-    crash::now(&mut kernel, &log.recovery);
+    crash::now(kernel, &log.recovery);
     after::boot(kernel)
 }

@@ -1,14 +1,19 @@
 //! Everything static that is large, in one place: the log ring and the cards' queues and buffers.
 //! There is no heap.
 
+use crate::consoles::Consoles;
+use crate::kernel::Kernel;
 use crate::machine::{clock, paging, stacks};
+use crate::vlan::{MAX_VLANS, VlanMemory};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
+use netconsole::netconsole::ncrx::Ncrx;
 use netconsole::netconsole::secure::KeyStore;
 use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
+use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::{CardMemory, PanicMemory};
 use netconsole::stack::Storage;
 
@@ -96,6 +101,39 @@ pub fn cards() -> core::slice::IterMut<'static, CardMemory> {
     unsafe { (&raw mut CARD_MEMORY).as_mut_unchecked() }.iter_mut()
 }
 
+static mut USER_DATA: UserData = UserData::new();
+
+/// The pool of the targets' items. To be called once.
+pub fn user_data() -> &'static mut UserData {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut USER_DATA).as_mut_unchecked() }
+}
+
+static mut VLANS: [VlanMemory; MAX_VLANS] = [const { VlanMemory::new() }; MAX_VLANS];
+
+/// The memory of the VLANs' interfaces. To be called once.
+pub fn vlans() -> core::slice::IterMut<'static, VlanMemory> {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut VLANS).as_mut_unchecked() }.iter_mut()
+}
+
+static mut KERNEL: MaybeUninit<Kernel> = MaybeUninit::uninit();
+
+/// Where the kernel lies while it runs: it is larger than a stack should carry. To be called once.
+pub fn kernel() -> &'static mut MaybeUninit<Kernel> {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut KERNEL).as_mut_unchecked() }
+}
+
+static mut CONSOLES: MaybeUninit<Consoles> = MaybeUninit::uninit();
+
+/// The consoles, with nothing typed yet. To be called once.
+#[inline(never)]
+pub fn consoles(input: bool) -> &'static mut Consoles {
+    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
+    unsafe { (&raw mut CONSOLES).as_mut_unchecked() }.write(Consoles::new(input))
+}
+
 static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =
     [const { MaybeUninit::uninit() }; MAX_NICS];
 
@@ -121,6 +159,15 @@ pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
 
 /// The key that the log is sealed with, if any.
 pub static KEYS: KeyStore = KeyStore::new();
+static mut PANIC_CONVERSATIONS: [Ncrx; MAX_TARGETS] = [const { Ncrx::new() }; MAX_TARGETS];
+
+/// The panic path's conversations with the targets' receivers. Panic-safe; to be called as
+/// [`panic_cards`] is.
+pub fn panic_conversations() -> &'static mut [Ncrx; MAX_TARGETS] {
+    // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
+    unsafe { (&raw mut PANIC_CONVERSATIONS).as_mut_unchecked() }
+}
+
 /// What the panic path knows of the targets.
 pub static SNAPSHOT: Snapshot = Snapshot::new();
 /// Up to where each target's card has taken the log.

@@ -12,10 +12,10 @@ use spin::Once;
 static BOOT: Once<BootInfo> = Once::new();
 static PARAMETERS: Once<Parameters> = Once::new();
 
-/// Takes a copy of what the loader left. Nothing is logged yet: the log's memory may still hold the
-/// loader's structures.
+/// Takes a copy of what the loader left, before anything else: its structures may lie in page 0, and
+/// where the log will be.
 pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
-    BOOT.call_once(|| BootInfo::read(magic, info, &Physical))
+    BOOT.call_once(|| BootInfo::read(magic, info, &Physical::at_entry()))
 }
 
 /// Reads the command line's parameters; what is wrong with them is logged by [`introduce`]. Where there is a
@@ -51,7 +51,10 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
     let mut command_line = boot.command_line.clone();
     parameters::wipe_keys(command_line.as_bytes_mut());
     log::info!("Command line: {command_line}");
-    log::info!("boot: by {}, {}", boot.loader, boot.protocol);
+    match boot.loader.as_bytes() {
+        [] => log::info!("boot: by an unnamed loader, {}", boot.protocol),
+        _ => log::info!("boot: by {}, {}", boot.loader, boot.protocol),
+    }
     for problem in boot.problems.iter() {
         log::warn!("boot: {problem}");
     }

@@ -167,6 +167,13 @@ impl Ncrx {
         write_answers(stream.acknowledged(), &missing)
     }
 
+    /// The acknowledgement of what is not acknowledged yet, when no other will follow: a sender that waits for
+    /// one before it ends need not wait any longer.
+    pub fn last_answer(&self, stream: &Stream) -> Option<String> {
+        let is_due = self.is_waiting(stream) && self.acknowledged != stream.acknowledged();
+        is_due.then(|| write_answers(stream.acknowledged(), &[]).concat())
+    }
+
     /// The numbers to ask for in this round.
     fn requests(&mut self, stream: &mut Stream, now: Duration) -> Vec<u64> {
         if now < self.asked_at.saturating_add(ASK_AGAIN) {

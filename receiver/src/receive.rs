@@ -168,6 +168,9 @@ impl Receiver {
             }
             self.outputs.flush()?;
         }
+        for answer in self.senders.last_answers() {
+            sockets.answer(answer.via, answer.to, &answer.text);
+        }
         self.finish(clock.now())
     }
 

@@ -87,6 +87,11 @@ impl Sender {
         answers
     }
 
+    /// What a sender is told at the end.
+    pub fn last_answer(&self) -> Option<String> {
+        self.ncrx.last_answer(&self.stream)
+    }
+
     /// Gives out all that is held.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut events = Vec::new();

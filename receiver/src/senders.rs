@@ -79,6 +79,14 @@ impl Senders {
         self.table.iter_mut().flat_map(due).collect()
     }
 
+    /// What each is told at the end.
+    pub fn last_answers(&self) -> Vec<Answer> {
+        let due = |(&to, sender): (&SocketAddr, &Sender)| {
+            Some(Answer { to, via: sender.via, text: sender.last_answer()? })
+        };
+        self.table.iter().filter_map(due).collect()
+    }
+
     /// Gives out all that is held.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
         for sender in self.table.values_mut() {

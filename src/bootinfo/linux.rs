@@ -2,6 +2,7 @@
 
 use super::physical_memory::Fields;
 use super::{BootInfo, PhysicalMemory, Problem, USABLE};
+use crate::firmware::acpi::Root;
 
 /// The setup header's magic number, "HdrS".
 pub(super) const MAGIC: u32 = u32::from_le_bytes(*b"HdrS");
@@ -12,6 +13,9 @@ mod field {
     pub const EXT_MEM_K: usize = 0x002;
     pub const ACPI_RSDP_ADDR: usize = 0x070;
     pub const EXT_CMD_LINE_PTR: usize = 0x0c8;
+    pub const EFI_LOADER_SIGNATURE: usize = 0x1c0;
+    pub const EFI_SYSTAB: usize = 0x1c4;
+    pub const EFI_SYSTAB_HI: usize = 0x1d8;
     pub const ALT_MEM_K: usize = 0x1e0;
     pub const E820_ENTRIES: usize = 0x1e8;
     pub const HEADER: usize = 0x202;
@@ -19,6 +23,8 @@ mod field {
     pub const CMD_LINE_PTR: usize = 0x228;
     pub const E820_TABLE: usize = 0x2d0;
 }
+/// The signature of a 64-bit UEFI.
+const EFI_64: u32 = u32::from_le_bytes(*b"EL64");
 /// An entry: address, size, type, without a gap.
 const ENTRY_LEN: usize = 20;
 /// The table's size.
@@ -36,7 +42,11 @@ pub(super) fn read(boot: &mut BootInfo, info: u64, memory: &dyn PhysicalMemory) 
         boot.copy_command_line(memory, command_line);
     }
     boot.loader.set(loader_name(info.u8(field::TYPE_OF_LOADER)?).as_bytes());
-    boot.acpi_rsdp = info.u64(field::ACPI_RSDP_ADDR).filter(|&address| address != 0);
+    boot.acpi = info.u64(field::ACPI_RSDP_ADDR).and_then(|address| Root::read(memory, address));
+    if info.u32(field::EFI_LOADER_SIGNATURE)? == EFI_64 {
+        let low = u64::from(info.u32(field::EFI_SYSTAB)?);
+        boot.uefi = Some(u64::from(info.u32(field::EFI_SYSTAB_HI)?) << 32 | low);
+    }
 
     let count = usize::from(info.u8(field::E820_ENTRIES)?);
     if count > MAX_ENTRIES {

@@ -15,13 +15,23 @@ mod pvh;
 mod text;
 
 pub use memory_map::{MemoryMap, MemoryRegion};
+pub(crate) use physical_memory::Fields;
 pub use physical_memory::PhysicalMemory;
 pub use problem::{Problem, Problems};
 pub use text::Text;
 
 use crate::cmdline;
+use crate::firmware::acpi;
 use core::fmt;
 use memory_map::MapError;
+
+/// The magic numbers that the entry code gives to [`BootInfo::read`] where the loader gives none.
+pub mod magic {
+    /// For PVH.
+    pub const PVH: u32 = super::pvh::MAGIC;
+    /// For Linux's protocol.
+    pub const LINUX: u32 = super::linux::MAGIC;
+}
 
 /// The kernel's command line, as the loader gave it.
 pub type CommandLine = Text<4096>;
@@ -64,8 +74,10 @@ pub struct BootInfo {
     pub memory: MemoryMap,
     /// The loader's own name, where it gives one.
     pub loader: Text<64>,
-    /// The physical address of ACPI's root pointer, where the loader gives one. It is not checked.
-    pub acpi_rsdp: Option<u64>,
+    /// ACPI's table of tables, where the loader gives a sound root pointer.
+    pub acpi: Option<acpi::Root>,
+    /// The physical address of UEFI's system table, where the loader gives one: the firmware is UEFI.
+    pub uefi: Option<u64>,
     /// What is wrong with all this.
     pub problems: Problems,
 }
@@ -89,7 +101,8 @@ impl BootInfo {
             command_line: Text::EMPTY,
             memory: MemoryMap::EMPTY,
             loader: Text::EMPTY,
-            acpi_rsdp: None,
+            acpi: None,
+            uefi: None,
             problems: Problems::default(),
         };
         let whole = match magic {
@@ -116,6 +129,10 @@ impl BootInfo {
         };
         if whole.is_none() {
             boot.problems.add(Problem::NoInformation);
+        }
+        // GRUB quotes as its shell does (grub-core/lib/cmdline.c); only it reads that.
+        if boot.loader.as_bytes().starts_with(b"GRUB") {
+            boot.command_line.unescape();
         }
         if boot.memory.regions().is_empty() {
             boot.problems.add(Problem::MemoryUnknown);

@@ -2,6 +2,7 @@
 
 use super::physical_memory::Fields;
 use super::{BootInfo, MAX_MAP_ENTRIES, PhysicalMemory, Problem, USABLE};
+use crate::firmware::acpi::Root;
 
 /// What the loader leaves in EAX (section 3.3).
 pub(super) const MAGIC: u32 = 0x36d7_6289;
@@ -16,6 +17,7 @@ mod tag {
     pub const LOADER_NAME: u32 = 2;
     pub const BASIC_MEMORY: u32 = 4;
     pub const MEMORY_MAP: u32 = 6;
+    pub const EFI_64_SYSTEM_TABLE: u32 = 12;
     pub const ACPI_OLD_RSDP: u32 = 14;
     pub const ACPI_NEW_RSDP: u32 = 15;
 }
@@ -47,9 +49,10 @@ pub(super) fn read(boot: &mut BootInfo, info: u64, memory: &dyn PhysicalMemory) 
             tag::LOADER_NAME => boot.loader.set(fields.0),
             tag::BASIC_MEMORY => sizes = fields.u32(0).zip(fields.u32(4)),
             tag::MEMORY_MAP => read_map(boot, fields),
+            tag::EFI_64_SYSTEM_TABLE => boot.uefi = fields.u64(0),
             // The tag holds a copy of the structure; the newer one is the better one.
-            tag::ACPI_OLD_RSDP if boot.acpi_rsdp.is_none() => boot.acpi_rsdp = Some(body),
-            tag::ACPI_NEW_RSDP => boot.acpi_rsdp = Some(body),
+            tag::ACPI_OLD_RSDP if boot.acpi.is_none() => boot.acpi = Root::parse(fields.0),
+            tag::ACPI_NEW_RSDP => boot.acpi = Root::parse(fields.0).or(boot.acpi),
             _ => {}
         }
         offset = end.next_multiple_of(8);

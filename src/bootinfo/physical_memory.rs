@@ -9,7 +9,7 @@ pub trait PhysicalMemory {
 
 /// A structure's bytes, with its little-endian fields by offset.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(pub &'a [u8]);
+pub(crate) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The `len` bytes at `address`.

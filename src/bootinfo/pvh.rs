@@ -3,6 +3,7 @@
 
 use super::physical_memory::Fields;
 use super::{BootInfo, MAX_MAP_ENTRIES, PhysicalMemory, Problem, USABLE};
+use crate::firmware::acpi::Root;
 
 /// The structure's own magic number, "xEn3" with the highest bit of `E` set.
 pub(super) const MAGIC: u32 = 0x336e_c578;
@@ -30,7 +31,7 @@ pub(super) fn read(boot: &mut BootInfo, address: u64, memory: &dyn PhysicalMemor
     if let Some(command_line) = info.u64(field::CMDLINE_PADDR).filter(|&address| address != 0) {
         boot.copy_command_line(memory, command_line);
     }
-    boot.acpi_rsdp = info.u64(field::RSDP_PADDR).filter(|&address| address != 0);
+    boot.acpi = info.u64(field::RSDP_PADDR).and_then(|address| Root::read(memory, address));
     if info.u32(field::VERSION)? == 0 {
         return Some(());
     }

@@ -48,6 +48,28 @@ const LINE: &[u8] = b"netconsole=@/,@10.0.2.2/ quiet\0";
 /// Where the tests put a command line and a map.
 const LINE_AT: usize = 0x1000;
 const MAP_AT: usize = 0x4000;
+const RSDP_AT: usize = 0x7000;
+
+/// Where [`rsdp`] points to.
+const RSDT: acpi::Root = acpi::Root { address: 0x7ffe_2412, is_wide: false };
+const XSDT: acpi::Root = acpi::Root { address: 0x1_7ffe_2462, is_wide: true };
+
+/// ACPI's root pointer of a revision.
+fn rsdp(revision: u8) -> Vec<u8> {
+    let mut bytes = b"RSD PTR \0BOCHS \0\x12\x24\xfe\x7f".to_vec();
+    bytes[15] = revision;
+    let fix = |bytes: &mut Vec<u8>, at: usize| {
+        bytes[at] = bytes.iter().fold(0u8, |sum, byte| sum.wrapping_sub(*byte));
+    };
+    fix(&mut bytes, 8);
+    if revision >= 2 {
+        bytes.extend(36u32.to_le_bytes());
+        bytes.extend(XSDT.address.to_le_bytes());
+        bytes.extend([0; 4]);
+        fix(&mut bytes, 32);
+    }
+    bytes
+}
 
 fn multiboot1_entry(size: u32, base: u64, len: u64, kind: u32) -> Vec<u8> {
     let mut entry = size.to_le_bytes().to_vec();
@@ -91,7 +113,7 @@ fn multiboot1_is_read() {
     assert_eq!(boot.protocol, Protocol::Multiboot1);
     assert_eq!(boot.command_line.as_bytes(), b"netconsole=@/,@10.0.2.2/ quiet");
     assert_eq!(boot.loader.as_bytes(), b"GRUB 2.12");
-    assert_eq!(boot.acpi_rsdp, None);
+    assert_eq!(boot.acpi, None);
     assert_eq!(boot.memory.regions(), [region(0, 0x9_fc00), region(MIB, 31 * MIB), region(1 << 32, 1 << 30)]);
     assert_eq!(boot.memory.total(), 0x9_fc00 + 31 * MIB + (1 << 30));
 }
@@ -210,8 +232,9 @@ fn multiboot2_is_read() {
             (21, vec![0; 4]),
             (4, [639_u32.to_le_bytes(), 1024_u32.to_le_bytes()].concat()),
             multiboot2_map(entry_size, &[(MIB, MIB, 1), (2 * MIB, MIB, 1), (8 * MIB, MIB, 2)]),
-            (15, b"RSD PTR new".to_vec()),
-            (14, b"RSD PTR old".to_vec()),
+            (12, 0x1_7e9e_c018_u64.to_le_bytes().to_vec()),
+            (15, rsdp(2)),
+            (14, rsdp(0)),
         ]);
         let boot = memory.read_as(multiboot2::MAGIC);
         assert_eq!(problems(&boot), []);
@@ -219,8 +242,19 @@ fn multiboot2_is_read() {
         assert_eq!(boot.command_line.as_bytes(), b"netconsole=@/,@10.0.2.2/ quiet");
         assert_eq!(boot.loader.as_bytes(), b"GRUB");
         assert_eq!(boot.memory.regions(), [region(MIB, 2 * MIB)]);
-        let rsdp = boot.acpi_rsdp.expect("an address");
-        assert_eq!(memory.read(rsdp, 11), Some(&b"RSD PTR new"[..]));
+        assert_eq!(boot.acpi, Some(XSDT));
+        assert_eq!(boot.uefi, Some(0x1_7e9e_c018));
+    }
+}
+
+/// By nothing but GRUB's own hand, and nothing else of the line.
+#[test]
+fn grub_s_backslashes_are_taken_out() {
+    let escaped = br#"netconsole=\"@/,@10.0.0.1/;@/\" a=\'b\\c\d\"#.to_vec();
+    let meant = br#"netconsole="@/,@10.0.0.1/;@/" a='b\c\d\"#;
+    for (loader, expected) in [(&b"GRUB 2.06\0"[..], &meant[..]), (b"qemu\0", &escaped)] {
+        let memory = multiboot2_with(&[(1, escaped.clone()), (2, loader.to_vec())]);
+        assert_eq!(memory.read_as(multiboot2::MAGIC).command_line.as_bytes(), expected);
     }
 }
 
@@ -257,7 +291,8 @@ fn pvh_with(version: u32, entries: &[(u64, u64, u32)]) -> Memory {
     memory.put_u32(4, version.into());
     let line = memory.put(LINE_AT, LINE);
     memory.put(24, &line.to_le_bytes());
-    memory.put(32, &0xf_5a10_u64.to_le_bytes());
+    let rsdp = memory.put(RSDP_AT, &rsdp(2));
+    memory.put(32, &rsdp.to_le_bytes());
     for (index, (base, len, kind)) in entries.iter().enumerate() {
         let at = MAP_AT + index * 24;
         memory.put(at, &base.to_le_bytes());
@@ -277,7 +312,7 @@ fn pvh_is_read() {
     assert_eq!(problems(&boot), []);
     assert_eq!(boot.protocol, Protocol::Pvh);
     assert_eq!(boot.command_line.as_bytes(), b"netconsole=@/,@10.0.2.2/ quiet");
-    assert_eq!(boot.acpi_rsdp, Some(0xf_5a10));
+    assert_eq!(boot.acpi, Some(XSDT));
     assert_eq!(boot.memory.regions(), [region(0, 0x9_fc00), region(MIB, 127 * MIB)]);
 
     // Without a command line and a root pointer, with a map that goes on outside memory.
@@ -285,7 +320,7 @@ fn pvh_is_read() {
     memory.put_u32(48, u64::from(u32::MAX));
     let boot = memory.read_as(pvh::MAGIC);
     assert_eq!(boot.command_line.as_bytes(), b"");
-    assert_eq!(boot.acpi_rsdp, None);
+    assert_eq!(boot.acpi, None);
     assert_eq!(problems(&boot), [Problem::MemoryMapDamaged, Problem::MemoryMapTooLong]);
 
     assert_eq!(problems(&pvh_with(0, &entries).read_as(pvh::MAGIC)), [Problem::MemoryUnknown]);
@@ -296,7 +331,11 @@ fn linux_is_read() {
     let mut memory = Memory::new(0x8000);
     memory.put(0x202, b"HdrS");
     memory.put(0x210, &[0x72]);
-    memory.put(0x070, &0xe_0000_u64.to_le_bytes());
+    let rsdp = memory.put(RSDP_AT, &rsdp(0));
+    memory.put(0x070, &rsdp.to_le_bytes());
+    memory.put(0x1c0, b"EL64");
+    memory.put_u32(0x1c4, 0x7e9e_c018);
+    memory.put_u32(0x1d8, 1);
     let line = memory.put(LINE_AT, LINE);
     memory.put_u32(0x228, line);
     memory.put(0x1e8, &[2]);
@@ -310,7 +349,8 @@ fn linux_is_read() {
     assert_eq!(boot.protocol, Protocol::Linux);
     assert_eq!(boot.command_line.as_bytes(), b"netconsole=@/,@10.0.2.2/ quiet");
     assert_eq!(boot.loader.as_bytes(), b"GRUB");
-    assert_eq!(boot.acpi_rsdp, Some(0xe_0000));
+    assert_eq!(boot.acpi, Some(RSDT));
+    assert_eq!(boot.uefi, Some(0x1_7e9e_c018));
     assert_eq!(boot.memory.regions(), [region(MIB, MIB)]);
 
     // Without a map, by the sizes: the older one, then the newer one.

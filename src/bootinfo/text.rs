@@ -61,6 +61,20 @@ impl<const N: usize> Text<N> {
         self.truncated = !bytes.iter().take_while(|&&byte| byte != 0).all(|&byte| self.push(byte));
     }
 
+    /// Takes out each backslash that stands before a quotation mark, an apostrophe or a backslash.
+    pub(super) fn unescape(&mut self) {
+        let escaped = self.clone();
+        self.len = 0;
+        let mut bytes = escaped.as_bytes().iter().copied().peekable();
+        while let Some(byte) = bytes.next() {
+            let meant = match (byte, bytes.peek()) {
+                (b'\\', Some(b'"' | b'\'' | b'\\')) => bytes.next().unwrap_or(byte),
+                _ => byte,
+            };
+            self.push(meant);
+        }
+    }
+
     fn push(&mut self, byte: u8) -> bool {
         match self.bytes.get_mut(self.len) {
             None => false,

@@ -1,7 +1,7 @@
 //! A record as a reader sees it.
 
-use super::layout::{CHECKSUM, HEADER_WORDS, Header, MAX_MODULE, Place};
-use super::sync::Ordering;
+use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, words};
+use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 use core::fmt;
 
@@ -85,17 +85,40 @@ impl<'r> Record<'r> {
         count
     }
 
+    /// As [`copy_text`](Self::copy_text), faster: what of `buffer` lies behind the text may be changed too.
+    #[inline(always)]
+    pub(crate) fn copy_text_roughly(&self, offset: usize, buffer: &mut [u8]) -> usize {
+        let count = self.len().saturating_sub(offset).min(buffer.len());
+        if let (Some(position), true) = (self.position, offset.is_multiple_of(8))
+            && let (Some(chunks), (from, [])) = (
+                buffer.as_chunks_mut::<8>().0.get_mut(..words(count)),
+                self.ring.words(position.wrapping_add(self.header.text_offset() + offset / 8), words(count)),
+            )
+        {
+            copy_words(from, chunks);
+            return count;
+        }
+        self.copy_text(offset, buffer)
+    }
+
     /// Whether all that was copied from this record before this call is the record's: nobody has
     /// overwritten it meanwhile. For a record without text it is always so.
+    ///
+    /// The checksum was right when the record was read. Since then only a writer that got its words in a
+    /// later reservation may have changed them, and the head tells that one; the header tells one
+    /// that slept since before the record was there and still believes that the place is its own.
+    #[inline]
     pub fn is_intact(&self) -> bool {
-        match self.position {
-            None => true,
-            Some(position) if self.is_cut() => {
-                let header = Header(self.ring.load(position, Ordering::Relaxed));
-                header.sequence() == self.sequence && self.ring.still_holds(position)
-            }
-            Some(_) => self.is_whole(),
-        }
+        self.position.is_none_or(|position| {
+            let header = Header(self.ring.load(position, Ordering::Relaxed));
+            let is_same = if self.is_cut() {
+                // It may have grown.
+                header.sequence() == self.sequence
+            } else {
+                header == self.header
+            };
+            is_same && self.ring.still_holds(position)
+        })
     }
 
     /// Whether the checksum is right and the record not overwritten.
@@ -110,11 +133,17 @@ impl<'r> Record<'r> {
             true => (self.header.without_len(), self.header.text_offset()),
             false => (self.header, self.header.words()),
         };
-        let mut sum = self.ring.seed.at(position).with(self.ticks);
-        for offset in HEADER_WORDS..end {
-            sum = sum.with(self.word(position, offset));
+        let begin = self.ring.seed.at(position).with(self.ticks);
+        let (first, second) =
+            self.ring.words(position.wrapping_add(HEADER_WORDS), end.saturating_sub(HEADER_WORDS));
+        let sum = |sum, words: &[AtomicU64]| {
+            words.iter().fold(sum, |sum: Checksum, word| sum.with(word.load(Ordering::Relaxed)))
+        };
+        let mut sum_so_far = sum(begin, first);
+        if !second.is_empty() {
+            sum_so_far = sum(sum_so_far, second);
         }
-        sum.finish(header) == self.word(position, CHECKSUM)
+        sum_so_far.finish(header) == self.word(position, CHECKSUM)
     }
 
     /// Where the record is; position 0 where nothing of it is there yet.
@@ -144,18 +173,25 @@ impl<'r> Record<'r> {
             offset += 1;
         }
         let (chunks, tail) = rest.as_chunks_mut::<8>();
-        for chunk in chunks {
-            *chunk = self.word(position, offset).to_le_bytes();
-            offset += 1;
-        }
+        let (first, second) = self.ring.words(position.wrapping_add(offset), chunks.len());
+        copy_words(first, chunks);
+        copy_words(second, chunks.get_mut(first.len()..).unwrap_or_default());
         if !tail.is_empty() {
-            let word = self.word(position, offset);
+            let word = self.word(position, offset + chunks.len());
             tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
         }
     }
 
     fn word(&self, position: usize, offset: usize) -> u64 {
         self.ring.load(position.wrapping_add(offset), Ordering::Relaxed)
+    }
+}
+
+/// Copies words as the bytes that they stand for.
+#[inline(always)]
+fn copy_words(words: &[AtomicU64], chunks: &mut [[u8; 8]]) {
+    for (to, word) in chunks.iter_mut().zip(words) {
+        *to = word.load(Ordering::Relaxed).to_le_bytes();
     }
 }
 

@@ -171,6 +171,13 @@ impl<'m> Ring<'m> {
         }
     }
 
+    /// The record of a sequence number, which was found whole before, if it is still there.
+    #[inline]
+    pub(super) fn unchanged(&self, sequence: u64) -> Option<Record<'_>> {
+        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
+        self.record(place).filter(|record| !record.is_cut() && self.still_holds(place.position))
+    }
+
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
     /// were overwritten since the cold start.
     pub fn first(&self) -> u64 {
@@ -267,6 +274,18 @@ impl<'m> Ring<'m> {
     pub(super) fn store(&self, position: usize, word: u64, order: Ordering) {
         if let Some(place) = self.word(position) {
             place.store(word, order);
+        }
+    }
+
+    /// The `count` words from a position on, which are two runs where the ring's end comes between; fewer
+    /// only in a ring that has fewer.
+    #[inline(always)]
+    pub(super) fn words(&self, position: usize, count: usize) -> (&'m [AtomicU64], &'m [AtomicU64]) {
+        let (before, from) =
+            self.data.split_at_checked(position & self.data.len().wrapping_sub(1)).unwrap_or_default();
+        match from.get(..count) {
+            Some(all) => (all, &[]),
+            None => (from, before.get(..count - from.len()).unwrap_or(before)),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, MAX_TEXT, TICKS, words};
 use super::sync::Ordering;
 use super::{Level, Ring};
+use crate::partial_word::partial_word;
 use core::fmt::{self, Write};
 
 /// Bytes of text to reserve where the text's length is not known, and to reserve more.
@@ -92,8 +93,9 @@ impl Writer<'_> {
         }
     }
 
+    #[inline(always)]
     fn text(&mut self, text: &str) -> fmt::Result {
-        let record = self.record.as_mut().ok_or(fmt::Error)?;
+        let Some(record) = &mut self.record else { return Err(fmt::Error) };
         if !self.ring.still_holds(record.start) {
             self.record = None;
             return Err(fmt::Error);
@@ -104,6 +106,18 @@ impl Writer<'_> {
             return Ok(());
         }
         self.long_text(text)
+    }
+
+    /// Writes the newline that was kept back, now that something follows it.
+    #[cold]
+    fn kept_newline(&mut self) -> fmt::Result {
+        self.newline = false;
+        self.text("\n")
+    }
+
+    #[cold]
+    fn character(&mut self, character: char) -> fmt::Result {
+        self.write_str(character.encode_utf8(&mut [0; 4]))
     }
 
     /// Adds a text that there is no room for.
@@ -132,48 +146,31 @@ impl Write for Writer<'_> {
             return Ok(());
         }
         if self.newline {
-            self.newline = false;
-            self.text("\n")?;
+            self.kept_newline()?;
         }
         let line = text.strip_suffix('\n');
         self.newline = line.is_some();
         self.text(line.unwrap_or(text))
     }
 
-    /// Padding comes character by character; it is made readable with the word that it fills, or with the
-    /// next piece.
+    /// Padding comes character by character; it is made readable with the piece that fills its word, or
+    /// with the next one.
     fn write_char(&mut self, character: char) -> fmt::Result {
         match &mut self.record {
             Some(record)
-                if record.room > 0
-                    && !self.newline
-                    && (' '..='~').contains(&character)
-                    && (record.filled < 56 || self.ring.still_holds(record.start)) =>
+                if !self.newline
+                    && record.room > 0
+                    && record.filled < 56
+                    && (' '..='~').contains(&character) =>
             {
-                record.add_bits(self.ring, character.into(), 8);
+                record.partial |= u64::from(u32::from(character)) << record.filled;
+                record.filled += 8;
                 record.count(1);
-                if record.filled == 0 {
-                    record.publish(self.ring);
-                }
                 Ok(())
             }
-            _ => self.write_str(character.encode_utf8(&mut [0; 4])),
+            _ => self.character(character),
         }
     }
-}
-
-/// The last bytes of `bytes`, 1 to 7 of them, as a word whose other bytes are 0.
-fn low_bytes(bytes: &[u8], last: &[u8]) -> u64 {
-    match bytes.last_chunk::<8>() {
-        Some(&chunk) => u64::from_le_bytes(chunk) >> (64 - last.len() * 8),
-        None => last.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
-    }
-}
-
-/// What does not fit of a word that is put behind `filled` bits.
-fn overflow(word: u64, filled: u32) -> u64 {
-    // In two steps, as a shift by 64 is none.
-    word >> 1 >> (63 - filled)
 }
 
 /// A record that is being written. All stores go to its own reservation.
@@ -247,14 +244,39 @@ impl Open {
             self.add_word(ring, u64::from_le_bytes(chunk));
         }
         if !rest.is_empty() {
-            self.add_word(ring, low_bytes(bytes, rest));
+            self.add_word(ring, partial_word(rest));
         }
     }
 
     /// Adds text, for which there must be room.
+    #[inline(always)]
     fn add(&mut self, ring: &Ring<'_>, text: &[u8]) {
-        self.add_bytes(ring, text);
         self.count(text.len());
+        let mut text = text;
+        if self.filled > 0 {
+            let Some((head, rest)) = text.split_at_checked(8 - self.filled as usize / 8) else {
+                self.partial |= partial_word(text) << self.filled;
+                self.filled += text.len() as u32 * 8;
+                return;
+            };
+            // What a shift moves out of the word is not the head's.
+            let head = text
+                .first_chunk::<8>()
+                .map_or_else(|| partial_word(head), |&chunk| u64::from_le_bytes(chunk));
+            self.add_word(ring, self.partial | head << self.filled);
+            text = rest;
+        }
+        let (chunks, rest) = text.as_chunks::<8>();
+        // In locals, as it is the loop that all text but literals goes through.
+        let (mut next, mut checksum) = (self.next, self.checksum);
+        for &chunk in chunks {
+            let word = u64::from_le_bytes(chunk);
+            ring.store(next, word, Ordering::Relaxed);
+            checksum = checksum.with(word);
+            next = next.wrapping_add(1);
+        }
+        (self.next, self.checksum) = (next, checksum);
+        (self.partial, self.filled) = (partial_word(rest), rest.len() as u32 * 8);
     }
 
     /// Counts bytes of text that were added.
@@ -264,6 +286,7 @@ impl Open {
     }
 
     /// Makes what was added so far readable.
+    #[inline(always)]
     fn publish(&self, ring: &Ring<'_>) {
         if self.filled > 0 {
             ring.store(self.next, self.partial, Ordering::Relaxed);
@@ -280,38 +303,6 @@ impl Open {
         if self.next != self.end {
             // Where another record has followed, the rest stays unused.
             ring.move_end(header.sequence(), self.end, self.next);
-        }
-    }
-
-    fn add_bytes(&mut self, ring: &Ring<'_>, bytes: &[u8]) {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        // In locals, as it is the loop that all text but literals goes through.
-        let (mut next, mut checksum, mut partial) = (self.next, self.checksum, self.partial);
-        for &chunk in chunks {
-            let word = u64::from_le_bytes(chunk);
-            let joined = partial | word << self.filled;
-            ring.store(next, joined, Ordering::Relaxed);
-            checksum = checksum.with(joined);
-            next = next.wrapping_add(1);
-            partial = overflow(word, self.filled);
-        }
-        (self.next, self.checksum, self.partial) = (next, checksum, partial);
-        if !rest.is_empty() {
-            self.add_bits(ring, low_bytes(bytes, rest), rest.len() as u32 * 8);
-        }
-    }
-
-    /// Adds the low `bits` bits of a word, 8 to 56, whose others are 0.
-    #[inline]
-    fn add_bits(&mut self, ring: &Ring<'_>, word: u64, bits: u32) {
-        let joined = self.partial | word << self.filled;
-        if self.filled + bits < 64 {
-            self.partial = joined;
-            self.filled += bits;
-        } else {
-            self.add_word(ring, joined);
-            self.partial = overflow(word, self.filled);
-            self.filled = self.filled + bits - 64;
         }
     }
 

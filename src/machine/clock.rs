@@ -1,8 +1,9 @@
 //! Time: the time stamp counter, and how fast it runs.
 //!
 //! Records keep raw ticks; the frequency is applied when one is shown. It comes from CPUID where the
-//! CPU or hypervisor says it, else it is measured against the i8254 while the boot goes on: channel 2
-//! counts down once, and whenever somebody needs the time the ticks since then are compared.
+//! CPU or hypervisor says it, else it is measured against the i8254 while the boot goes on: channel 0
+//! counts down once, and whenever somebody needs the time the ticks since then are compared. (Channel 2
+//! would be free of the timer, but microVMs have no port for its gate.)
 
 use crate::memory;
 use core::arch::x86_64::{__cpuid, _rdtsc};
@@ -67,11 +68,8 @@ pub struct Ports;
 impl Ports {
     /// i8254 channel 0: the timer's.
     pub const PIT_CHANNEL_0: u16 = 0x40;
-    const PIT_CHANNEL_2: u16 = 0x42;
     /// i8254 control word.
     pub const PIT_CONTROL: u16 = 0x43;
-    /// Channel 2's gate (bit 0), the speaker (bit 1), channel 2's output (bit 5).
-    const GATE: u16 = 0x61;
 
     /// Writes one byte to a port of the i8254 or the i8259s.
     pub fn write(port: u16, value: u8) {
@@ -91,7 +89,7 @@ pub struct Clock {
     measurement: Option<Measurement>,
 }
 
-/// A countdown of channel 2 from 0xffff (55 ms), begun at `start` ticks.
+/// A countdown of channel 0 from 0xffff (55 ms), begun at `start` ticks.
 struct Measurement {
     start: u64,
     provisional: bool,
@@ -105,25 +103,27 @@ impl Measurement {
     const LONG_ENOUGH: u16 = 23864;
 
     fn begin() -> Self {
-        let gate = Ports::read(Ports::GATE);
-        Ports::write(Ports::GATE, gate & !2 | 1);
-        // i8254 datasheet: channel 2, both bytes, mode 0 (the output rises at the end of the count).
-        Ports::write(Ports::PIT_CONTROL, 0xb0);
-        Ports::write(Ports::PIT_CHANNEL_2, 0xff);
-        Ports::write(Ports::PIT_CHANNEL_2, 0xff);
+        // i8254 datasheet: channel 0, both bytes, mode 0 (the output rises at the end of the count).
+        Ports::write(Ports::PIT_CONTROL, 0x30);
+        Ports::write(Ports::PIT_CHANNEL_0, 0xff);
+        Ports::write(Ports::PIT_CHANNEL_0, 0xff);
         Self { start: ticks(), provisional: false }
     }
 
     /// PIT ticks since the start and the counter at that moment; `None` once the count has ended.
     fn elapsed(&self) -> Option<(u16, u64)> {
-        if Ports::read(Ports::GATE) & 1 << 5 != 0 {
+        // i8254 datasheet, read-back command: latch status and count of channel 0.
+        const READ_BACK: u8 = 0xc2;
+        const OUTPUT: u8 = 1 << 7;
+        const NOT_LOADED: u8 = 1 << 6;
+        Ports::write(Ports::PIT_CONTROL, READ_BACK);
+        let now = ticks();
+        let [status, low, high] = [(); 3].map(|()| Ports::read(Ports::PIT_CHANNEL_0));
+        if status & OUTPUT != 0 {
             return None;
         }
-        Ports::write(Ports::PIT_CONTROL, 0x80); // latch channel 2
-        let now = ticks();
-        let low = Ports::read(Ports::PIT_CHANNEL_2);
-        let high = Ports::read(Ports::PIT_CHANNEL_2);
-        Some((0xffff - u16::from_le_bytes([low, high]), now))
+        let count = if status & NOT_LOADED != 0 { u16::MAX } else { u16::from_le_bytes([low, high]) };
+        Some((u16::MAX - count, now))
     }
 }
 
@@ -163,6 +163,16 @@ impl Clock {
         &self.timebase
     }
 
+    /// Waits until the frequency is final (20 ms after the boot's first look at the clock, or 100 ms
+    /// where the i8254 does not count), so that channel 0 is free for the timer.
+    pub fn settle(&mut self) {
+        let deadline = Deadline::after(5 * u64::from(Measurement::LONG_ENOUGH));
+        while self.measurement.is_some() && !deadline.has_come() {
+            self.measure();
+        }
+        self.measurement = None;
+    }
+
     /// Compares both counters if that improves the frequency now. Never waits.
     fn measure(&mut self) {
         let Some(measurement) = &mut self.measurement else { return };
@@ -187,7 +197,7 @@ impl Clock {
     }
 }
 
-/// The counter's frequency in Hz where CPUID tells it exactly: leaf 0x15 (Intel SDM volume 2), or the
+/// The counter's frequency in Hz where CPUID tells it: leaves 0x15 and 0x16 (Intel SDM volume 2), or the
 /// hypervisors' leaf 0x4000_0010 (kHz).
 fn frequency_by_cpuid() -> Option<u64> {
     const HYPERVISOR: u32 = 1 << 31;
@@ -198,6 +208,13 @@ fn frequency_by_cpuid() -> Option<u64> {
             (u64::from(leaf.eax), u64::from(leaf.ebx), u64::from(leaf.ecx));
         if denominator != 0 && numerator != 0 && crystal != 0 {
             return Some(crystal * numerator / denominator);
+        }
+        // Where the crystal is not told, the counter runs at the base frequency, in MHz.
+        if denominator != 0 && numerator != 0 && highest >= 0x16 {
+            let mhz = u64::from(__cpuid(0x16).eax & 0xffff);
+            if mhz != 0 {
+                return Some(mhz * 1_000_000);
+            }
         }
     }
     if __cpuid(1).ecx & HYPERVISOR != 0 && __cpuid(0x4000_0000).eax >= 0x4000_0010 {

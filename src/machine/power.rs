@@ -1,7 +1,10 @@
 //! How the machine ends: QEMU's exit device, power off, reboot, halt.
 
-use super::pci::ConfigurationPorts;
-use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
+use super::clock::Deadline;
+use super::paging;
+use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::firmware::acpi::{PowerOff, Register};
+use spin::Once;
 use x86_64::instructions::{hlt, interrupts, port::Port, tables::lidt};
 use x86_64::structures::DescriptorTablePointer;
 
@@ -21,8 +24,23 @@ pub enum ExitCode {
 const DEBUG_EXIT: u16 = 0xf4;
 const RESET_CONTROL: u16 = 0xcf9;
 const KEYBOARD_CONTROLLER: u16 = 0x64;
-/// ACPI 6.4, section 4.8.3.2.1: SLP_EN; SLP_TYP is 0 for S5 on both chipsets below.
-const SLEEP_ENABLE: u16 = 1 << 13;
+/// ACPI 6.5, section 4.8.3.2.1, PM1 control.
+const PM1_SCI_ENABLE: u16 = 1 << 0;
+const PM1_SLEEP_TYPE_SHIFT: u32 = 10;
+const PM1_SLEEP_ENABLE: u16 = 1 << 13;
+/// Section 4.8.3.7, sleep control.
+const SLEEP_CONTROL_TYPE_SHIFT: u32 = 2;
+const SLEEP_CONTROL_ENABLE: u8 = 1 << 5;
+/// How long the firmware may take to hand over its registers, in µs.
+const ENABLE_PATIENCE: u64 = 3_000_000;
+
+static POWER_OFF: Once<PowerOff> = Once::new();
+/// ACPI's reset register for the panic path too, and its check: the address (below 4 GiB), whether it is
+/// a port, the value to be written.
+static RESET: AtomicU64 = AtomicU64::new(0);
+static RESET_COMPLEMENT: AtomicU64 = AtomicU64::new(0);
+const RESET_IS_PORT: u64 = 1 << 48;
+const RESET_VALUE_SHIFT: u32 = 56;
 
 /// Ends QEMU by its exit device; halts where there is none. Panic-safe.
 pub fn exit(code: ExitCode) -> ! {
@@ -39,17 +57,59 @@ pub fn halt() -> ! {
     }
 }
 
-/// Resets the machine: the chipset's reset register, the keyboard controller, then a triple fault.
-/// Panic-safe.
+/// What ACPI says of the machine's ends. To be called once.
+pub fn use_acpi(off: Option<PowerOff>, reset: Option<(Register, u8)>) {
+    if let Some(off) = off {
+        POWER_OFF.call_once(|| off);
+    }
+    if let Some((register, value)) = reset {
+        let (address, is_port) = match register {
+            Register::Memory(address) => (address, 0),
+            Register::Port(port) => (port.into(), RESET_IS_PORT),
+        };
+        if address < paging::MAPPED_AT_BOOT {
+            let word = address | is_port | u64::from(value) << RESET_VALUE_SHIFT;
+            RESET.store(word, Ordering::Relaxed);
+            RESET_COMPLEMENT.store(!word, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Resets the machine: ACPI's reset register, the chipset's, the keyboard controller, then a triple
+/// fault. Panic-safe.
 pub fn reboot() -> ! {
     interrupts::disable();
-    // SAFETY: the machine ends here, so no state that these ports or the empty table break matters.
+    let word = RESET.load(Ordering::Relaxed);
+    if RESET_COMPLEMENT.load(Ordering::Relaxed) == !word {
+        let [a, b, c, d, _, _, _, value] = word.to_le_bytes();
+        let register = if word & RESET_IS_PORT != 0 {
+            Register::Port(u16::from_le_bytes([a, b]))
+        } else {
+            Register::Memory(u32::from_le_bytes([a, b, c, d]).into())
+        };
+        write(register, value);
+    }
+    // SAFETY: the machine ends here, so no state that these ports break matters.
     unsafe {
         Port::new(RESET_CONTROL).write(0x02u8);
         Port::new(RESET_CONTROL).write(0x06u8);
         Port::new(KEYBOARD_CONTROLLER).write(0xfeu8);
     }
     triple_fault()
+}
+
+/// Writes a byte to a register that ACPI names for the machine's end.
+fn write(register: Register, value: u8) {
+    // SAFETY: the machine ends by this; the firmware's word is taken for where its register is, which
+    // `use_acpi` and the FADT's checksum guard.
+    unsafe {
+        match register {
+            Register::Port(port) => Port::new(port).write(value),
+            Register::Memory(address) => {
+                core::ptr::with_exposed_provenance_mut::<u8>(address as usize).write_volatile(value);
+            }
+        }
+    }
 }
 
 /// Resets the CPU by an exception that no table has an entry for. Panic-safe.
@@ -61,29 +121,39 @@ pub fn triple_fault() -> ! {
     }
 }
 
-/// Turns the machine off by its chipset's power management registers; halts where the chipset is
-/// not known.
+/// Turns the machine off by ACPI's state S5, without the firmware's byte code that may want to run before;
+/// halts where that does not work.
 pub fn poweroff() -> ! {
-    if let Some(control) = power_control_port() {
-        // SAFETY: the port is PM1a_CNT of a chipset recognised by its id.
-        unsafe { Port::new(control).write(SLEEP_ENABLE) };
+    match POWER_OFF.get() {
+        Some(PowerOff::Pm1 { enable, a, b }) => {
+            if let Some((port, value)) = *enable {
+                enable_acpi(a.0, port, value);
+            }
+            for (port, sleep_type) in [Some(*a), *b].into_iter().flatten() {
+                let value = u16::from(sleep_type) << PM1_SLEEP_TYPE_SHIFT | PM1_SLEEP_ENABLE;
+                // SAFETY: the port is a PM1 control register, says the FADT; the machine ends here.
+                unsafe { Port::new(port).write(value) }
+            }
+        }
+        Some(PowerOff::SleepControl(register, sleep_type)) => {
+            write(*register, sleep_type << SLEEP_CONTROL_TYPE_SHIFT | SLEEP_CONTROL_ENABLE);
+        }
+        None => log::error!("power: ACPI says no way to turn this machine off; halted"),
     }
-    log::error!("power: this chipset's power off is not known; halted");
     halt()
 }
 
-/// PM1a_CNT of the two chipsets that QEMU has: PIIX4 (datasheet, PMBA at 0x40 of function 3) and
-/// ICH9 (PMBASE at 0x40 of the LPC bridge).
-fn power_control_port() -> Option<u16> {
-    const PIIX4: u32 = 0x7113_8086;
-    const ICH9: u32 = 0x2918_8086;
-    let ports = ConfigurationPorts;
-    for (device, function, id) in [(1, 3, PIIX4), (31, 0, ICH9)] {
-        let function = DeviceFunction { bus: 0, device, function };
-        if ports.read_word(function, 0) == id {
-            let base = u16::try_from(ports.read_word(function, 0x40) & 0xff80).ok()?;
-            return base.checked_add(4).filter(|&port| port > 4);
-        }
+/// Hands the PM1 registers over from the firmware where it still has them (section 4.8.2.5).
+fn enable_acpi(control: u16, command: u16, value: u8) {
+    // SAFETY: both ports are what the FADT says they are, and the machine ends soon.
+    let is_enabled = || unsafe { Port::<u16>::new(control).read() } & PM1_SCI_ENABLE != 0;
+    if is_enabled() {
+        return;
     }
-    None
+    // SAFETY: as above.
+    unsafe { Port::new(command).write(value) };
+    let deadline = Deadline::after(ENABLE_PATIENCE);
+    while !is_enabled() && !deadline.has_come() {
+        core::hint::spin_loop();
+    }
 }

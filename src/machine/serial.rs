@@ -5,7 +5,8 @@ use super::clock::{self, Deadline};
 use crate::crash::{self, Armed};
 use crate::memory;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use netconsole::log::{Read, Ring, Timebase};
+use netconsole::console::{Show, Terminal};
+use netconsole::log::{Read, Record, Ring, Timebase};
 use netconsole::netconsole::Format;
 use netconsole::netconsole::format::{self, MAX_DATAGRAM, Style};
 use netconsole::netconsole::target::LogFilter;
@@ -17,6 +18,9 @@ use x86_64::instructions::port::Port;
 
 /// Bytes sent in one turn at most, so that a turn stays short: four times a port's FIFO.
 const BYTES_A_TURN: usize = 64;
+/// How often the port is asked for what was typed, in µs: 16 bytes, its FIFO, come in 1400 µs at 115,200
+/// baud.
+const READ_INTERVAL: u64 = 1_000;
 /// How long the last words wait for a port that takes nothing, in µs.
 const PATIENCE: u64 = 100_000;
 
@@ -31,7 +35,9 @@ static IS_AMID_LINE: AtomicBool = AtomicBool::new(false);
 /// A serial port that shows the log.
 pub struct SerialConsole {
     port: Uart16550<PioBackend>,
-    log: Shown,
+    shown: Shown,
+    /// When the port is to be asked for what was typed, in µs since boot.
+    read_at: u64,
 }
 
 impl SerialConsole {
@@ -59,16 +65,73 @@ impl SerialConsole {
         port.init(config).ok()?;
         let in_use = u32::from(base);
         IN_USE.store(u64::from(in_use) | u64::from(!in_use) << 32, Ordering::Relaxed);
-        Some(Self { port, log: Shown::from(0, false) })
+        Some(Self { port, shown: Shown::from(0, false), read_at: 0 })
     }
 
-    /// Sends what the port takes now. False once everything has gone out.
-    pub fn poll(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
-        self.log.show(ring, timebase, filter, &mut |byte| {
+    /// Hands what has been typed to the terminal. The port is asked once a millisecond at most: each
+    /// time is an access to the device, and its FIFO holds more than that.
+    pub fn read(&mut self, terminal: &mut Terminal, now: u64) {
+        if now < self.read_at {
+            return;
+        }
+        self.read_at = now.saturating_add(READ_INTERVAL);
+        for _ in 0..BYTES_A_TURN {
+            if !terminal.has_room() {
+                return;
+            }
+            match self.port.try_receive_byte() {
+                Ok(byte) => terminal.key(byte),
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Sends what the port takes now, of the log and of what the terminal is to show. False once
+    /// everything has gone out.
+    pub fn poll(
+        &mut self,
+        ring: &Ring<'_>,
+        timebase: &Timebase,
+        filter: LogFilter,
+        terminal: &mut Terminal,
+    ) -> bool {
+        self.shown.show(ring, timebase, filter, terminal, &mut |byte| {
             let taken = self.port.try_send_byte(byte).is_ok();
             crash::here(Armed::Serial);
             taken
         })
+    }
+}
+
+/// What shares the port with the log.
+trait Screen {
+    /// What comes next, `log_waits` saying whether there is a record to show.
+    fn next(&mut self, log_waits: bool) -> Show;
+
+    /// Moves what it has to show, as much as fits, to `to`; how many bytes.
+    fn take_output(&mut self, to: &mut [u8]) -> usize;
+}
+
+impl Screen for Terminal {
+    fn next(&mut self, log_waits: bool) -> Show {
+        Terminal::next(self, log_waits)
+    }
+
+    fn take_output(&mut self, to: &mut [u8]) -> usize {
+        Terminal::take_output(self, to)
+    }
+}
+
+/// Nothing but the log: the panic path's, so that none of the terminal's code is called there.
+struct LogAlone;
+
+impl Screen for LogAlone {
+    fn next(&mut self, log_waits: bool) -> Show {
+        if log_waits { Show::Log } else { Show::Nothing }
+    }
+
+    fn take_output(&mut self, _: &mut [u8]) -> usize {
+        0
     }
 }
 
@@ -93,16 +156,18 @@ impl Shown {
         Self { sequence, offset: 0, piece, sent: 0, length: 0, returned: false, is_last }
     }
 
-    /// Hands bytes to `send` until it does not take one, for one turn. False once everything has gone out.
+    /// Hands bytes, of the log and of the screen, to `send` until it does not take one, for one turn. False
+    /// once everything has gone out.
     fn show(
         &mut self,
         ring: &Ring<'_>,
         timebase: &Timebase,
         filter: LogFilter,
+        screen: &mut impl Screen,
         send: &mut dyn FnMut(u8) -> bool,
     ) -> bool {
         for _ in 0..BYTES_A_TURN {
-            if self.sent == self.length && !self.next_piece(ring, timebase, filter) {
+            if self.sent == self.length && !self.next_piece(ring, timebase, filter, screen) {
                 return false;
             }
             let Some(&byte) = self.piece.get(self.sent) else { return false };
@@ -118,30 +183,51 @@ impl Shown {
         true
     }
 
-    /// Formats the next piece of the log; false where there is none.
-    fn next_piece(&mut self, ring: &Ring<'_>, timebase: &Timebase, filter: LogFilter) -> bool {
+    /// Takes the next piece of what is to be shown; false where there is none.
+    fn next_piece(
+        &mut self,
+        ring: &Ring<'_>,
+        timebase: &Timebase,
+        filter: LogFilter,
+        screen: &mut impl Screen,
+    ) -> bool {
+        let record = self.next_record(ring, filter);
+        // A record's pieces stay together.
+        if self.offset == 0 {
+            match screen.next(record.is_some()) {
+                Show::Output => {
+                    (self.sent, self.length) = (0, screen.take_output(&mut self.piece));
+                    return true;
+                }
+                Show::Log => {}
+                Show::Nothing => return false,
+            }
+        }
+        let Some(record) = record else { return false };
+        let style = Style::new(Format::Basic, filter.time);
+        let micros = ring.micros(&record, timebase);
+        let piece = format::write_datagram(&style, &record, micros, self.offset, &mut self.piece);
+        (self.sent, self.length) = (0, piece.len);
+        match piece.next {
+            Some(offset) => self.offset = offset,
+            None => self.step_to(record.sequence().saturating_add(1)),
+        }
+        true
+    }
+
+    /// The next record that is to be shown, if it is complete.
+    fn next_record<'r>(&mut self, ring: &'r Ring<'r>, filter: LogFilter) -> Option<Record<'r>> {
         loop {
             // All before was shown to its end.
             memory::SERIAL_POSITION.set(self.sequence);
-            let read = match ring.read(self.sequence) {
-                Read::Unfinished(record) if self.is_last => Read::Record(record),
-                read => read,
-            };
-            match read {
-                Read::Record(record) if filter.passes(record.level()) => {
-                    let style = Style::new(Format::Basic, filter.time);
-                    let micros = ring.micros(&record, timebase);
-                    let piece = format::write_datagram(&style, &record, micros, self.offset, &mut self.piece);
-                    (self.sent, self.length) = (0, piece.len);
-                    match piece.next {
-                        Some(offset) => self.offset = offset,
-                        None => self.step_to(record.sequence().saturating_add(1)),
-                    }
-                    return true;
+            match ring.read(self.sequence) {
+                Read::Record(record) if self.offset != 0 || filter.passes(record.level()) => {
+                    return Some(record);
                 }
+                Read::Unfinished(record) if self.is_last => return Some(record),
+                Read::Unfinished(_) | Read::End => return None,
                 Read::Record(record) => self.step_to(record.sequence().saturating_add(1)),
                 Read::Lost { resume } => self.step_to(resume.max(self.sequence.saturating_add(1))),
-                Read::Unfinished(_) | Read::End => return false,
             }
         }
     }
@@ -177,8 +263,16 @@ pub fn last_words() {
         return;
     }
     let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
-    let mut log = Shown::from(position.unwrap_or(0), true);
-    let filter = LogFilter { limit: 8, time: true, oops_only: false };
+    let mut shown = Shown::from(position.unwrap_or(0), true);
+    let filter = LogFilter {
+        limit: 8,
+        ignore_limits: true,
+        oops_only: false,
+        time: true,
+        host_name: "",
+        epoch: None,
+        ncrx: false,
+    };
     let timebase = clock::published();
     let mut is_stuck = false;
     if IS_AMID_LINE.load(Ordering::Relaxed) {
@@ -186,7 +280,7 @@ pub fn last_words() {
         let _ = try_send(base, b'\r') && try_send(base, b'\n');
     }
     while !is_stuck
-        && log.show(memory::ring(), &timebase, filter, &mut |byte| {
+        && shown.show(memory::ring(), &timebase, filter, &mut LogAlone, &mut |byte| {
             let deadline = Deadline::after(PATIENCE);
             while !try_send(base, byte) {
                 if deadline.has_come() {

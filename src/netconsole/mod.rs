@@ -3,12 +3,16 @@
 
 #![forbid(unsafe_code)]
 
+pub mod attribute;
 mod config;
 pub mod format;
+pub mod ncrx;
 pub mod parameter;
 pub mod secure;
 pub mod snapshot;
+pub mod table;
 pub mod target;
+pub mod user_data;
 
 pub use config::{DeviceName, DeviceSelector, Format, TargetConfig};
 
@@ -17,3 +21,6 @@ pub const MAX_TARGETS: usize = 16;
 
 /// The release that extended messages name, and the boot log.
 pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// The CPU that everything runs on (` cpu=0`).
+const CPU: u32 = 0;

@@ -141,13 +141,15 @@ fn parse_format(config: Piece<'_>) -> Result<(Format, Piece<'_>), ParameterError
 
 /// The port of decimal digits, 1 to 65535; `default` where there are none.
 fn parse_port(port: Piece<'_>, default: u16) -> Option<u16> {
-    if port.text.is_empty() {
-        return Some(default);
-    }
-    if !port.text.bytes().all(|byte| byte.is_ascii_digit()) {
+    if port.text.is_empty() { Some(default) } else { port_number(port.text) }
+}
+
+/// The port of decimal digits, 1 to 65535.
+pub(super) fn port_number(text: &str) -> Option<u16> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    port.text.parse().ok().filter(|&port| port != 0)
+    text.parse().ok().filter(|&port| port != 0)
 }
 
 fn parse_device(device: Piece<'_>) -> Result<DeviceSelector, (Expected, Piece<'_>)> {

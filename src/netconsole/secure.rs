@@ -94,6 +94,24 @@ impl Protection {
         }
     }
 
+    /// The message in a datagram of input: the payload itself where there is no key, else what was sealed for
+    /// this boot, opened in `buffer`. `None` where it is refused. Panic-safe.
+    pub fn input<'p>(
+        &self,
+        payload: &'p [u8],
+        inputs: &mut Inputs,
+        buffer: &'p mut [u8; MAX_INPUT],
+    ) -> Option<&'p [u8]> {
+        match self {
+            Self::Clear => Some(payload),
+            Self::Sealed(sealer) => {
+                let len = sealer.open(payload, inputs, buffer).ok()?;
+                buffer.get(..len)
+            }
+            Self::Lost => None,
+        }
+    }
+
     /// Protects the `len` bytes that were written to [`message`](Self::message), under a `number` where one
     /// is needed; returns the length of the whole payload. `None` where nothing may go out. Panic-safe.
     pub fn protect(
@@ -107,6 +125,90 @@ impl Protection {
             Self::Sealed(sealer) => sealer.seal(number()?, payload, len),
             Self::Lost => None,
         }
+    }
+}
+
+/// A protection, and where the numbers of what is sealed come from.
+#[derive(Clone, Copy)]
+pub struct Sealing<'s> {
+    /// How datagrams are protected.
+    pub protection: &'s Protection,
+    /// The numbers.
+    pub numbers: Numbers<'s>,
+}
+
+/// Where the numbers of sealed datagrams come from.
+#[derive(Clone, Copy)]
+pub enum Numbers<'s> {
+    /// Normal running counts.
+    Counted(&'s KeyStore),
+    /// The panic path takes them from the time stamp counter.
+    Panic {
+        /// Which of its starts, from 1 on, this is.
+        start: u8,
+        /// The time stamp counter.
+        ticks: fn() -> u64,
+    },
+}
+
+impl Numbers<'_> {
+    /// The next number; `None` where there is none any more. Panic-safe.
+    fn next(&self) -> Option<Number> {
+        match self {
+            Self::Counted(keys) => keys.next_number(),
+            Self::Panic { start, ticks } => Some(Number::of_panic(*start, ticks())),
+        }
+    }
+}
+
+impl Sealing<'_> {
+    /// Writes a message with `write`, which returns its length, and protects it; returns the length of the
+    /// payload. `None` where nothing may go out. Panic-safe where `write` is.
+    #[inline]
+    pub fn fill(&self, payload: &mut [u8], write: impl FnOnce(&mut [u8]) -> Option<usize>) -> Option<usize> {
+        let len = write(self.protection.message(payload))?;
+        self.protection.protect(|| self.numbers.next(), payload, len)
+    }
+}
+
+/// The senders of input, and the highest number that was taken of each.
+pub struct Inputs {
+    senders: [(BootId, u64); Self::MAX],
+    /// None up to this one is taken of a sender that is not among these.
+    floor: u64,
+}
+
+impl Default for Inputs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Inputs {
+    /// How many senders are told apart.
+    pub const MAX: usize = 16;
+
+    /// Nothing was taken yet.
+    pub const fn new() -> Self {
+        Self { senders: [(BootId([0; BootId::LEN]), 0); Self::MAX], floor: 0 }
+    }
+
+    /// Whether the number is higher than any that was taken of its sender; from then on it was. The sender
+    /// not heard for longest, by its number, makes room for a new one. Panic-safe.
+    fn take(&mut self, sender: BootId, number: u64) -> bool {
+        let known = self.senders.iter().position(|(known, latest)| *known == sender && *latest != 0);
+        let oldest = (0..).zip(&self.senders).min_by_key(|(_, (_, latest))| *latest).map(|(place, _)| place);
+        let Some(place) = known.or(oldest) else { return false };
+        let Some((slot, latest)) = self.senders.get_mut(place) else { return false };
+        let least = if known.is_some() { *latest } else { self.floor.max(*latest) };
+        if number <= least {
+            return false;
+        }
+        if known.is_none() {
+            self.floor = least;
+        }
+        (*slot, *latest) = (sender, number);
+        true
     }
 }
 
@@ -150,11 +252,11 @@ impl Sealer {
     }
 
     /// Opens a datagram of input into `message` and returns its length. It must have been made for this
-    /// very boot, and its number must be higher than `latest`, which it then becomes. Panic-safe.
+    /// very boot, and its number must be higher than the last one that `inputs` has of its sender. Panic-safe.
     pub fn open(
         &self,
         datagram: &[u8],
-        latest: &mut u64,
+        inputs: &mut Inputs,
         message: &mut [u8; MAX_INPUT],
     ) -> Result<usize, OpenError> {
         let (header, rest) = datagram.split_first_chunk::<HEADER_LEN>().ok_or(OpenError::NotSealed)?;
@@ -173,11 +275,8 @@ impl Sealer {
         }
         aead::decrypt(self.cipher(header), &associated, message, tag).ok_or(OpenError::Forged)?;
         let number = header.last_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
-        if number <= *latest {
-            return Err(OpenError::Replayed);
-        }
-        *latest = number;
-        Ok(text.len())
+        let sender = header.get(4..).and_then(<[u8]>::first_chunk).ok_or(OpenError::NotSealed)?;
+        if inputs.take(BootId(*sender), number) { Ok(text.len()) } else { Err(OpenError::Replayed) }
     }
 }
 

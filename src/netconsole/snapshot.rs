@@ -6,7 +6,9 @@
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
 //! but in [`Position`]s, each with a checksum of its own.
 
-use super::{Format, MAX_TARGETS};
+use super::format::SystemData;
+use super::{CPU, Format, MAX_TARGETS};
+use crate::nic::BusAddress;
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering, fence};
@@ -33,19 +35,28 @@ pub struct TargetPlan {
     pub time: bool,
     /// Only the crash report goes out (`netconsole.oops_only`).
     pub only_report: bool,
+    /// Whether the receiver may ask for records again (the ncrx protocol).
+    pub may_ask: bool,
+    /// Whether it has answered by that protocol.
+    pub has_answered: bool,
+    /// What the kernel adds to extended messages; never a message id, which nobody counts in a panic.
+    pub system_data: SystemData,
 }
 
 /// Everything the panic path must know to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// The PCI functions of the cards: bus, device and function as the configuration address has them.
-    pub nics: [Option<u16>; MAX_NICS],
+    /// Where the cards are.
+    pub nics: [Option<BusAddress>; MAX_NICS],
     /// The targets, by their place in the kernel's table.
     pub targets: [Option<TargetPlan>; MAX_TARGETS],
 }
 
 const WORDS_PER_TARGET: usize = 8;
 const WORDS: usize = MAX_NICS + MAX_TARGETS * WORDS_PER_TARGET;
+
+/// Neither a PCI function nor an address of MMIO.
+const NO_PLACE: u64 = 1 << 16;
 
 struct Copy {
     /// Higher is newer; 0 was never complete.
@@ -121,7 +132,7 @@ impl Snapshot {
         let mut plan = Plan::default();
         let (nics, targets) = copy.words.split_at_checked(MAX_NICS)?;
         for (nic, word) in plan.nics.iter_mut().zip(nics) {
-            *nic = u16::try_from(word.load(Ordering::Relaxed)).ok();
+            *nic = BusAddress::from_word(word.load(Ordering::Relaxed));
         }
         for (target, words) in plan.targets.iter_mut().zip(targets.chunks_exact(WORDS_PER_TARGET)) {
             let mut values = [0; WORDS_PER_TARGET];
@@ -145,13 +156,14 @@ impl Snapshot {
     }
 }
 
-/// A function's number, or what no `u16` holds.
-fn encode_nic(nic: Option<u16>) -> u64 {
-    nic.map_or(u64::MAX, u64::from)
+/// A card's place, or a word that stands for none.
+fn encode_nic(nic: Option<BusAddress>) -> u64 {
+    nic.map_or(NO_PLACE, BusAddress::to_word)
 }
 
-/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report; then from bit 8 format, limit, card; from
-/// bit 32 both ports. Then the VLAN, both Ethernet and both IP addresses.
+/// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
+/// then from bit 8 format, limit, card; from bit 32 both ports. The second word: the VLAN, and from bit 16
+/// system data. Then both Ethernet and both IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
     let is_ipv6 = plan.destination.ip.is_ipv6();
@@ -166,6 +178,8 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(is_ipv6) << 2
         | u64::from(plan.vlan.is_some()) << 3
         | u64::from(plan.only_report) << 4
+        | u64::from(plan.may_ask) << 5
+        | u64::from(plan.has_answered) << 6
         | u64::from(format) << 8
         | u64::from(plan.limit) << 16
         | u64::from(plan.nic) << 24
@@ -173,9 +187,13 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(plan.destination.port) << 48;
     let [source_high, source_low] = encode_ip(plan.source.ip);
     let [destination_high, destination_low] = encode_ip(plan.destination.ip);
+    let extra = u64::from(plan.vlan.unwrap_or(0))
+        | u64::from(plan.system_data.cpu.is_some()) << 16
+        | u64::from(plan.system_data.task_name) << 17
+        | u64::from(plan.system_data.release) << 18;
     [
         flags,
-        plan.vlan.unwrap_or(0).into(),
+        extra,
         encode_mac(plan.source.mac),
         encode_mac(plan.destination.mac),
         source_high,
@@ -186,11 +204,12 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
 }
 
 fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
-    let [flags, vlan, source_mac, destination_mac, source_high, source_low, high, low] = *words;
+    let [flags, extra, source_mac, destination_mac, source_high, source_low, high, low] = *words;
     if flags & 1 == 0 {
         return None;
     }
     let [_, format, limit, nic, a, b, c, d] = flags.to_le_bytes();
+    let [vlan_low, vlan_high, ..] = extra.to_le_bytes();
     let is_ipv6 = flags & 1 << 2 != 0;
     Some(TargetPlan {
         nic,
@@ -204,7 +223,7 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
             ip: decode_ip(is_ipv6, high, low),
             port: u16::from_le_bytes([c, d]),
         },
-        vlan: if flags & 1 << 3 != 0 { u16::try_from(vlan).ok() } else { None },
+        vlan: (flags & 1 << 3 != 0).then_some(u16::from_le_bytes([vlan_low, vlan_high])),
         format: match format {
             0 => Format::Basic,
             3 => Format::Syslog,
@@ -213,6 +232,14 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
         limit,
         time: flags & 1 << 1 != 0,
         only_report: flags & 1 << 4 != 0,
+        may_ask: flags & 1 << 5 != 0,
+        has_answered: flags & 1 << 6 != 0,
+        system_data: SystemData {
+            cpu: (extra & 1 << 16 != 0).then_some(CPU),
+            task_name: extra & 1 << 17 != 0,
+            release: extra & 1 << 18 != 0,
+            message_id: None,
+        },
     })
 }
 
@@ -315,18 +342,28 @@ mod tests {
                 any::<bool>().prop_map(|release| Format::Extended { release }),
             ],
             (nic, limit, time, only_report) in (0u8..4, 0u8..=8, any::<bool>(), any::<bool>()),
+            (may_ask, has_answered) in any::<(bool, bool)>(),
+            (cpu, task_name, release) in any::<(bool, bool, bool)>(),
         ) -> TargetPlan {
             TargetPlan {
-                nic, vlan, format, limit, time, only_report,
+                nic, vlan, format, limit, time, only_report, may_ask, has_answered,
+                system_data: SystemData { cpu: cpu.then_some(CPU), task_name, release, message_id: None },
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
             }
         }
     }
 
+    fn place() -> impl Strategy<Value = BusAddress> {
+        prop_oneof![
+            any::<u16>().prop_map(|function| BusAddress::from_word(function.into()).expect("a function")),
+            (1u64 << 20..).prop_map(BusAddress::Mmio),
+        ]
+    }
+
     prop_compose! {
         fn plan()(
-            nics in proptest::array::uniform4(proptest::option::of(any::<u16>())),
+            nics in proptest::array::uniform4(proptest::option::of(place())),
             targets in proptest::collection::vec((0..MAX_TARGETS, target()), 0..MAX_TARGETS),
         ) -> Plan {
             let mut plan = Plan { nics, ..Plan::default() };

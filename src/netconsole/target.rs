@@ -4,14 +4,16 @@
 //! address, the Ethernet address of the receiver. Then it ships every record of the ring from its own
 //! position on, in order, whatever other targets do.
 
-use super::config::TargetConfig;
-use super::format::{self, Style};
-use super::secure::KeyStore;
+use super::config::{DeviceName, Format, TargetConfig};
+use super::format::{Style, SystemData};
+use super::ncrx::{self, Ncrx, Sender};
+use super::secure::{KeyStore, Numbers, Sealing};
 use super::snapshot::TargetPlan;
-use crate::log::{Level, Read, Ring, Timebase};
+use crate::log::{Level, Read, Reader, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
-use crate::wire::{Endpoint, Envelope, MacAddr};
+use crate::text::Text;
+use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -67,16 +69,33 @@ struct Route {
 pub struct LogFilter {
     /// Records with a lower level number go out (`loglevel=`, `dmesg -n`).
     pub limit: u8,
+    /// All go out, whatever the limits say (`ignore_loglevel`).
+    pub ignore_limits: bool,
+    /// None goes to a target before a panic (`netconsole.oops_only`).
+    pub oops_only: bool,
     /// Whether the basic format shows the time (`printk.time=`).
     pub time: bool,
-    /// Nothing goes out before there is a crash report, and then only that (`netconsole.oops_only`).
-    pub oops_only: bool,
+    /// The sender's name in syslog messages; where it is empty, its address.
+    pub host_name: &'static str,
+    /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
+    pub epoch: Option<u64>,
+    /// Whether receivers may ask for records again (`netconsole.ncrx`).
+    pub ncrx: bool,
 }
 
 impl LogFilter {
-    /// Whether a record of this level goes out.
+    /// Whether a record of this level is shown on serial.
     pub const fn passes(&self, level: Level) -> bool {
-        !self.oops_only && level.passes(self.limit)
+        level.passes(self.limit_for(None))
+    }
+
+    /// The limit that holds for a target with an `own` one, or without.
+    pub const fn limit_for(&self, own: Option<u8>) -> u8 {
+        match own {
+            _ if self.ignore_limits => 8,
+            Some(limit) => limit,
+            None => self.limit,
+        }
     }
 }
 
@@ -102,6 +121,24 @@ pub struct Counters {
     pub bytes: u64,
     /// Records that the ring had lost before they could be sent.
     pub lost: u64,
+    /// Records that were not to be sent, because of their level.
+    pub filtered: u64,
+    /// Records that were sent again, because the link or the card had failed under them.
+    pub repeated: u64,
+    /// How often the card failed to take a datagram, which was sent later then.
+    pub errors: u64,
+}
+
+/// One line: `records 12, datagrams 13, …`.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, datagrams, bytes, lost, filtered, repeated, errors } = self;
+        write!(
+            f,
+            "records {records}, datagrams {datagrams}, bytes {bytes}, dropped: overwritten {lost}, by level {filtered}; \
+             sent again {repeated}, transmit errors {errors}"
+        )
+    }
 }
 
 /// One target.
@@ -109,7 +146,15 @@ pub struct Target {
     name: TargetName,
     /// What it is told to do.
     pub config: TargetConfig,
+    /// `release` was asked for before `extended`, which it needs.
+    pub(super) release_alone: bool,
+    /// Its own limit of levels, in place of [`LogFilter::limit`].
+    pub(super) loglevel: Option<u8>,
+    /// What the kernel adds to its messages; the message id is the next message's.
+    pub(super) system_data: SystemData,
     state: State,
+    /// To pause for one turn behind the record under way: see [`settle`](Self::settle).
+    settling: bool,
     /// The next record, and where in it the next datagram begins.
     sequence: u64,
     offset: usize,
@@ -121,6 +166,7 @@ pub struct Target {
     lost: u64,
     identification: u16,
     counters: Counters,
+    ncrx: Ncrx,
 }
 
 /// `cmdline0` and the like: at most 31 bytes, as long as a directory of the tree may be called.
@@ -175,14 +221,27 @@ impl Target {
         Self {
             name,
             config,
+            release_alone: false,
+            loglevel: None,
+            system_data: SystemData::NONE,
             state: State::Disabled,
+            settling: false,
             sequence: 0,
             offset: 0,
             taken: 0,
             confirmed: 0,
             lost: 0,
             identification: 0,
-            counters: Counters { records: 0, datagrams: 0, bytes: 0, lost: 0 },
+            counters: Counters {
+                records: 0,
+                datagrams: 0,
+                bytes: 0,
+                lost: 0,
+                filtered: 0,
+                repeated: 0,
+                errors: 0,
+            },
+            ncrx: Ncrx::new(),
         }
     }
 
@@ -191,14 +250,87 @@ impl Target {
         self.name.as_str()
     }
 
+    /// Whether it sends by the card of this name and address, in a VLAN or not.
+    pub fn uses(&self, name: DeviceName, mac: MacAddr) -> bool {
+        self.config.device.is(name.as_str(), mac)
+            || self.config.device.vlan().is_some_and(|(card, _)| card == name)
+    }
+
+    /// The VLAN that it sends in, if any.
+    pub fn vlan(&self) -> Option<u16> {
+        self.config.device.vlan().map(|(_, vlan)| vlan)
+    }
+
     /// What it has sent and lost.
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// Whether it was enabled, even if it still waits.
+    /// What its receiver asked for and got.
+    pub fn ncrx_counters(&self) -> ncrx::Counters {
+        self.ncrx.counters()
+    }
+
+    /// Datagrams queued so far, whatever for.
+    pub fn datagrams(&self) -> u64 {
+        self.counters.datagrams.wrapping_add(self.ncrx.counters().datagrams)
+    }
+
+    /// Whether a receiver that answers has not yet acknowledged all that it was sent.
+    pub fn is_unacknowledged(&self) -> bool {
+        self.is_running() && self.ncrx.is_unacknowledged()
+    }
+
+    /// Takes in a datagram that arrived at `now` µs, where it is the receiver's answer by the ncrx protocol.
+    pub fn hear(&mut self, received: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+        if let State::Running(route) = &self.state
+            && filter.ncrx
+            && matches!(self.config.format, Format::Extended { .. })
+            && ncrx::is_from(received, &route.source, &route.destination)
+        {
+            self.ncrx.hear(received.payload, 0..self.sequence, now);
+        }
+    }
+
+    /// Whether it ships or waits for what it needs to.
     pub fn is_enabled(&self) -> bool {
-        !matches!(self.state, State::Disabled)
+        matches!(self.state, State::Waiting { .. } | State::Running(_))
+    }
+
+    /// What it is doing, in a word.
+    pub fn state(&self) -> &'static str {
+        match self.state {
+            State::Disabled => "disabled",
+            State::Failed => "failed",
+            State::Waiting { need: Need::Link, .. } => "waiting for the link",
+            State::Waiting { need: Need::SourceAddress, .. } => "waiting for an address",
+            State::Waiting { need: Need::EthernetAddress, .. } => "waiting for the remote ethernet address",
+            State::Running(_) => "started",
+        }
+    }
+
+    /// Where it sends from and to, while it runs.
+    pub fn endpoints(&self) -> Option<(Endpoint, Endpoint)> {
+        match self.state {
+            State::Running(route) => Some((route.source, route.destination)),
+            _ => None,
+        }
+    }
+
+    /// Asks for a moment between two records, in which what its messages look like may change; true
+    /// where this is one. Else it goes on with the record under way, begins no other in that turn, and
+    /// is to be asked again after it.
+    pub fn settle(&mut self) -> bool {
+        self.ncrx.interrupt();
+        self.settling = self.offset != 0;
+        !self.settling
+    }
+
+    /// Begins with the log's oldest record again: its receiver is another one.
+    pub(super) fn begin_anew(&mut self) {
+        (self.taken, self.confirmed) = (0, 0);
+        self.step_to(0);
+        self.ncrx = Ncrx::new();
     }
 
     /// Whether it ships.
@@ -234,6 +366,7 @@ impl Target {
             log::info!("netconsole: network logging stopped");
         }
         self.state = State::Disabled;
+        self.step_to(self.sequence);
     }
 
     /// Takes the next step towards running, and keeps up with changes of address while it runs.
@@ -247,7 +380,16 @@ impl Target {
                     return self.fail(format_args!("{device} doesn't exist"));
                 };
                 match self.route(interface, now) {
-                    Ok(route) => self.start(interface.name, route),
+                    Ok(route) => {
+                        if !interface.stack.owns(route.source.ip) {
+                            // As on Linux it sends all the same.
+                            let (ip, name) = (route.source.ip, interface.name);
+                            log::warn!(
+                                "netconsole: {ip} is no address of {name}: no answer to it will arrive"
+                            );
+                        }
+                        self.start(interface.name, route);
+                    }
                     Err(Need::SourceAddress) if !self.source_may_come(interface) => {
                         self.fail(format_args!("no IP address for {}", interface.name));
                     }
@@ -303,7 +445,7 @@ impl Target {
         };
         let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
         let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
-        let envelope = Envelope::new(source, destination, None).ok_or(Need::SourceAddress)?;
+        let envelope = Envelope::new(source, destination, self.vlan()).ok_or(Need::SourceAddress)?;
         Ok(Route { envelope, source, destination, unanswered: resolution == Resolution::Unanswered })
     }
 
@@ -325,24 +467,64 @@ impl Target {
         self.state = State::Running(route);
     }
 
-    /// Queues records from its position on, in order, each straight into the card's buffer, sealed where
-    /// there is a key. Nothing is
-    /// skipped: what does not fit now goes out in a later turn. The card is to be kicked afterwards.
-    pub fn ship(
+    /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
+    /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again. The
+    /// card is to be kicked afterwards. `now` is in µs.
+    #[expect(clippy::too_many_arguments, reason = "what a turn needs, from as many owners")]
+    pub fn ship<N: Nic>(
         &mut self,
-        ring: &Ring<'_>,
+        reader: &mut Reader<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
+        user_data: &[u8],
         keys: &KeyStore,
-        nic: &mut dyn Nic,
+        nic: &mut N,
+        now: u64,
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
-        let style = Style::new(self.config.format, filter.time);
+        let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
+        // The longest is IPv6 with an IPv4 address in it.
+        let address: Text<46>;
+        let mut style = Style::new(self.config.format, filter.time);
+        style.user_data = user_data;
+        style.system_data = self.system_data;
+        style.epoch = filter.epoch;
+        style.host_name = filter.host_name;
+        if self.config.format == Format::Syslog && filter.host_name.is_empty() {
+            address = Text::of(route.source.ip);
+            style.host_name = address.as_str();
+        }
         let protection = keys.protection();
+        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(keys) };
+        let envelope = &route.envelope;
+        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope, sealing };
+        let shipped = self.ship_log(&mut sender, reader, nic, now);
+        // The count of messages is not kept with a record: it goes out again without.
+        sender.style.system_data.message_id = None;
+        match self.ncrx.ship(&sender, nic, now) {
+            Ok(true) if shipped == Shipped::Everything => Shipped::More,
+            Ok(_) | Err(TransmitError::Full) => shipped,
+            Err(TransmitError::Broken) => Shipped::Broken,
+        }
+    }
+
+    fn ship_log<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        reader: &mut Reader<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Shipped {
         for _ in 0..Self::FRAMES_PER_TURN {
-            let record = match ring.read(self.sequence) {
-                Read::Record(record) if filter.passes(record.level()) => record,
+            if self.settling && self.offset == 0 {
+                self.settling = false;
+                return Shipped::More;
+            }
+            let record = match reader.read(self.sequence) {
+                // A limit that changes under way does not cut a record.
+                Read::Record(record) if self.offset != 0 || record.level().passes(sender.limit) => record,
                 Read::Record(_) => {
+                    self.counters.filtered += 1;
                     self.step_to(self.sequence + 1);
                     continue;
                 }
@@ -356,25 +538,8 @@ impl Target {
                     return Shipped::Everything;
                 }
             };
-            let micros = ring.micros(&record, timebase);
-            let mut piece = None;
-            let queued = nic.transmit(&mut |frame: &mut [u8]| {
-                let header = route.envelope.header_len();
-                let Some(payload) = frame.get_mut(header..) else { return 0 };
-                let message = protection.message(payload);
-                let written = format::write_datagram(&style, &record, micros, self.offset, message);
-                if !record.is_intact() {
-                    return 0;
-                }
-                let Some(len) = protection.protect(|| keys.next_number(), payload, written.len) else {
-                    return 0;
-                };
-                let len = route.envelope.seal(frame, len, self.identification).unwrap_or(0);
-                piece = Some(written);
-                len
-            });
-            match (queued, piece) {
-                (Ok(()), Some(piece)) => {
+            match sender.transmit(nic, &record, self.offset, self.identification) {
+                Ok(Some(piece)) => {
                     self.identification = self.identification.wrapping_add(1);
                     self.counters.datagrams += 1;
                     self.counters.bytes += piece.len as u64;
@@ -382,14 +547,22 @@ impl Target {
                         Some(offset) => self.offset = offset,
                         None => {
                             self.counters.records += 1;
+                            self.ncrx.sent(self.sequence, now);
                             self.step_to(self.sequence + 1);
+                            if let Some(message_id) = &mut self.system_data.message_id {
+                                *message_id = message_id.wrapping_add(1);
+                                sender.style.system_data = self.system_data;
+                            }
                         }
                     }
                 }
                 // It was overwritten while it was copied: the next read says so.
-                (Ok(()), None) => {}
-                (Err(TransmitError::Full), _) => return Shipped::More,
-                (Err(TransmitError::Broken), _) => return Shipped::Broken,
+                Ok(None) => {}
+                Err(TransmitError::Full) => return Shipped::More,
+                Err(TransmitError::Broken) => {
+                    self.counters.errors += 1;
+                    return Shipped::Broken;
+                }
             }
         }
         Shipped::More
@@ -425,6 +598,7 @@ impl Target {
     /// The card or the link failed: goes back to the last record that is known to have left, better
     /// twice than never.
     pub fn rewind(&mut self) {
+        self.counters.repeated += self.sequence.saturating_sub(self.confirmed);
         self.taken = self.confirmed;
         self.step_to(self.confirmed);
     }
@@ -453,11 +627,17 @@ impl Target {
             nic,
             source,
             destination,
-            vlan: None,
+            vlan: self.vlan(),
             format: config.format,
-            limit: filter.limit,
+            limit: filter.limit_for(self.loglevel),
             time: filter.time,
             only_report: filter.oops_only,
+            may_ask: filter.ncrx && matches!(config.format, Format::Extended { .. }),
+            has_answered: self.ncrx.has_answered(),
+            system_data: SystemData { message_id: None, ..self.system_data },
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

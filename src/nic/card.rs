@@ -1,8 +1,9 @@
 //! All the cards that there are drivers for: which driver a card has, and one type over the drivers.
 
 use super::intel::{self, chips::Chip};
-use super::pci::{self, ConfigurationAccess, DeviceFunction, PciDevice};
-use super::{Nic, NicError, TransmitError, virtio};
+use super::pci::{self, ConfigurationAccess, PciDevice};
+use super::virtio::{self, MmioTransport};
+use super::{BusAddress, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -76,7 +77,7 @@ pub enum Card<V, I> {
 }
 
 /// A card in normal running.
-pub type NetworkCard = Card<virtio::VirtioPciNet, intel::IntelNic>;
+pub type NetworkCard = Card<virtio::VirtioNic, intel::IntelNic>;
 /// A card in a panic.
 pub type PanicCard = Card<virtio::PanicNic, intel::PanicNic>;
 
@@ -98,24 +99,35 @@ impl NetworkCard {
             }
         }
     }
+
+    /// Brings up the virtio card that was found at a fixed place.
+    pub fn probe_mmio(transport: MmioTransport, memory: &'static mut CardMemory) -> Result<Self, NicError> {
+        // SAFETY: PLAIN, and the driver has the memory for good.
+        virtio::probe_mmio(transport, unsafe { &mut memory.virtio }).map(Self::Virtio)
+    }
 }
 
 impl PanicCard {
-    /// Resets the card at `function` and brings it up, with `tries` attempts, and returns the last
-    /// one's error. Its memory BARs must be mapped, one to one. Panic-safe.
+    /// Resets the card at `place` and brings it up, with `tries` attempts, and returns the last one's
+    /// error. Its registers must be mapped, one to one. Panic-safe.
     pub fn start<C: ConfigurationAccess>(
         mut config: C,
-        function: DeviceFunction,
+        place: BusAddress,
         memory: &'static mut PanicMemory,
         tries: usize,
     ) -> Result<Self, NicError> {
-        match Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)? {
-            Model::Virtio => {
+        let model = match place {
+            BusAddress::Pci(function) => Model::of(pci::ids(&config, function)),
+            BusAddress::Mmio(_) => Some(Model::Virtio),
+        };
+        match (model.ok_or(NicError::Configuration)?, place) {
+            (Model::Virtio, _) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                virtio::PanicNic::start(config, function, memory, tries).map(Self::Virtio)
+                virtio::PanicNic::start(config, place, memory, tries).map(Self::Virtio)
             }
-            Model::Intel(chip) => {
+            (Model::Intel(_), BusAddress::Mmio(_)) => Err(NicError::Configuration),
+            (Model::Intel(chip), BusAddress::Pci(function)) => {
                 let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
@@ -146,6 +158,10 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
 
     fn link_is_up(&mut self) -> bool {
         driver!(self, nic => nic.link_is_up())
+    }
+
+    fn link_has_changed(&mut self) -> bool {
+        driver!(self, nic => nic.link_has_changed())
     }
 
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {

@@ -1,4 +1,4 @@
-//! Access to the registers that a memory BAR holds.
+//! Access to a device's registers in memory.
 
 use super::pci::Bar;
 use zerocopy::{FromBytes, IntoBytes};
@@ -22,6 +22,13 @@ impl Window {
         })
     }
 
+    /// `length` bytes from the physical address `address` on, if there are so many. The device's place is
+    /// the caller's word alone.
+    pub(super) fn at_address(address: u64, length: u64) -> Option<Self> {
+        address.checked_add(length)?;
+        Some(Self { address: usize::try_from(address).ok()?, length: usize::try_from(length).ok()? })
+    }
+
     /// Where a `T` lies, if it lies within and is aligned.
     pub(super) fn at<T>(self, offset: usize) -> Option<*mut T> {
         let end = offset.checked_add(size_of::<T>())?;
@@ -31,8 +38,8 @@ impl Window {
     }
 
     pub(super) fn read<T: FromBytes>(self, offset: usize) -> Option<T> {
-        // SAFETY: `at` gives an aligned address in a memory BAR, checked against its length; such a BAR
-        // holds no Rust object, and any bytes are a valid T.
+        // SAFETY: `at` gives an aligned address within a device's registers; these
+        // hold no Rust object, and any bytes are a valid T.
         self.at::<T>(offset).map(|register| unsafe { register.read_volatile() })
     }
 

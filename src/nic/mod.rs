@@ -1,11 +1,13 @@
 //! Network cards: the trait that the rest of the kernel sees, and the polled drivers behind it.
 
+mod bus_address;
 mod card;
 pub mod intel;
 mod mmio;
 pub mod pci;
 pub mod virtio;
 
+pub use bus_address::BusAddress;
 pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory};
 
 use crate::wire::MacAddr;
@@ -22,6 +24,12 @@ pub trait Nic {
 
     /// Whether the cable is connected, as the card says now.
     fn link_is_up(&mut self) -> bool;
+
+    /// Whether the cable has been unplugged or plugged in since this was last asked, even if it is as
+    /// it was now. A card that can't tell says no.
+    fn link_has_changed(&mut self) -> bool {
+        false
+    }
 
     /// Lends the next free transmit buffer to `build`, which writes a frame from the destination
     /// address on (no checksum sequence) and returns its length in bytes; 0 queues nothing. The card
@@ -86,8 +94,3 @@ impl fmt::Display for NicError {
 }
 
 impl core::error::Error for NicError {}
-
-/// A locally administered address (IEEE 802, section 8.4) that stays the same from boot to boot.
-fn own_address(function: pci::DeviceFunction) -> MacAddr {
-    MacAddr([0x02, b'n', b'c', function.bus, function.device, function.function])
-}

@@ -139,6 +139,11 @@ pub struct Class {
 impl Class {
     const HOST_BRIDGE: (u8, u8) = (0x06, 0x00);
 
+    /// Whether it is a network controller of any kind.
+    pub const fn is_network(self) -> bool {
+        self.base == 0x02
+    }
+
     /// The class in words.
     pub const fn name(self) -> &'static str {
         match (self.base, self.sub) {

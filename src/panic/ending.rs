@@ -1,13 +1,15 @@
 //! After the last words: the report once more, then what `panic=` and `after=` say. While the machine
-//! stays it still answers ARP, and a `dmesg` from a target's address by sending the whole ring again.
+//! stays it still answers ARP, sends again what a receiver misses, and at a `dmesg` from a target's address the
+//! whole ring.
 
+use super::ncrx::Conversations;
 use super::ship::{self, Cards};
 use crate::machine::clock::Deadline;
 use crate::machine::{power, serial, watchdog};
 use crate::memory;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::netconsole::secure::{MAX_INPUT, Protection};
+use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
 use netconsole::nic::{Nic, TransmitError};
 use netconsole::parameters::{After, Parameters};
 use netconsole::wire::{MacAddr, arp, ndp, udp};
@@ -61,15 +63,19 @@ pub fn after_the_last_words(mut cards: Cards) -> ! {
     serial::last_words();
     let policy = Policy::get();
     if !policy.exit {
+        let mut conversations = Conversations::begin(cards.plan());
         for _ in 0..policy.repeat.min(10) {
-            serve(&mut cards, Some(&Deadline::after(1_000_000)));
+            serve(&mut cards, &mut conversations, Some(&Deadline::after(1_000_000)));
             cards.repeat_report();
         }
         // What is left may take as long as it likes.
         watchdog::stop();
         match u64::try_from(policy.seconds) {
-            Ok(0) => serve(&mut cards, None),
-            Ok(seconds) => serve(&mut cards, Some(&Deadline::after(seconds.saturating_mul(1_000_000)))),
+            Ok(0) => serve(&mut cards, &mut conversations, None),
+            Ok(seconds) => {
+                let deadline = Deadline::after(seconds.saturating_mul(1_000_000));
+                serve(&mut cards, &mut conversations, Some(&deadline));
+            }
             Err(_) => {}
         }
     }
@@ -90,16 +96,26 @@ pub fn end() -> ! {
 }
 
 /// Answers on all cards until the deadline.
-fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
-    let mut latest_input = 0;
+fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<&Deadline>) {
+    let mut inputs = Inputs::new();
+    let protection = memory::KEYS.protection();
     while !deadline.is_some_and(Deadline::has_come) {
         let mut dmesg_to = None;
         let plan = *cards.plan();
         for (place, nic) in cards.nics() {
             let mac = nic.mac();
-            let mut answer = None;
+            let (mut answer, mut asks_for_log) = (None, None);
             nic.receive(&mut |frame| {
-                // A frame longer than this is no question that is answered here.
+                let mut buffer = [0; MAX_INPUT];
+                if let Some(received) = udp::parse(frame)
+                    && let Some(payload) = protection.input(received.payload, &mut inputs, &mut buffer)
+                {
+                    let received = udp::Received { payload, ..received };
+                    conversations.hear(&plan, place, mac, &received);
+                    asks_for_log = (payload.trim_ascii() == b"dmesg")
+                        .then_some((received.source.ip, received.destination.port));
+                }
+                // A longer frame is no other question that is answered here.
                 let mut copy = [0; 256];
                 let len = frame.len().min(copy.len());
                 for (to, from) in copy.iter_mut().zip(frame) {
@@ -126,15 +142,10 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
                 Err(TransmitError::Full) => {}
                 Err(TransmitError::Broken) => _ = nic.restart(),
             }
-            if let Some(received) = udp::parse(frame)
-                && is_dmesg(received.payload, &mut latest_input)
-            {
+            if let Some(asking) = asks_for_log {
                 dmesg_to = dmesg_to.or_else(|| {
                     on_this_card()
-                        .find(|(_, target)| {
-                            target.destination.ip == received.source.ip
-                                && target.source.port == received.destination.port
-                        })
+                        .find(|(_, target)| (target.destination.ip, target.source.port) == asking)
                         .map(|(number, _)| number)
                 });
             }
@@ -143,21 +154,8 @@ fn serve(cards: &mut Cards, deadline: Option<&Deadline>) {
             let end = memory::ring().end();
             cards.send(|number, _| if number == wanted { 0 } else { end });
         }
+        conversations.ship(cards);
         core::hint::spin_loop();
-    }
-}
-
-/// Whether a datagram asks for the log; where there is a key, only one that is sealed with it does.
-fn is_dmesg(payload: &[u8], latest_input: &mut u64) -> bool {
-    let is_word = |text: &[u8]| text.trim_ascii() == b"dmesg";
-    match memory::KEYS.protection() {
-        Protection::Clear => is_word(payload),
-        Protection::Lost => false,
-        Protection::Sealed(sealer) => {
-            let mut message = [0; MAX_INPUT];
-            let len = sealer.open(payload, latest_input, &mut message);
-            len.is_ok_and(|len| message.get(..len).is_some_and(is_word))
-        }
     }
 }
 

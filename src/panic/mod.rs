@@ -13,20 +13,21 @@
 
 mod ending;
 mod line;
+mod ncrx;
 mod report;
 mod ship;
 
 pub use ending::Policy;
-pub use ship::pack;
 
 use crate::crash::{self, Armed};
 use crate::machine::exceptions::Frame;
-use crate::machine::{descriptors, power, stacks, watchdog};
+use crate::machine::{clock, descriptors, power, stacks, watchdog};
 use crate::memory;
 use core::arch::asm;
 use core::mem::offset_of;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use netconsole::netconsole::secure::Numbers;
 use x86_64::instructions::interrupts;
 
 /// Why the kernel died.
@@ -89,9 +90,10 @@ pub extern "C" fn exception_in_panic(frame: &Frame) -> ! {
     begin(&Cause::Exception(frame))
 }
 
-/// How often the path has started, at least once.
-fn starts() -> u8 {
-    u8::try_from(ENTRIES.load(Ordering::Relaxed)).unwrap_or(u8::MAX).max(1)
+/// The numbers of what this start of the path seals.
+fn numbers() -> Numbers<'static> {
+    let start = u8::try_from(ENTRIES.load(Ordering::Relaxed)).unwrap_or(u8::MAX);
+    Numbers::Panic { start, ticks: clock::ticks }
 }
 
 fn begin(cause: &Cause<'_>) -> ! {

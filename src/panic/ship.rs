@@ -7,12 +7,12 @@ use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
-use netconsole::netconsole::format::{self, Style};
-use netconsole::netconsole::secure::Number;
+use netconsole::netconsole::format::{self, Style, SystemData};
+use netconsole::netconsole::secure::Sealing;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
-use netconsole::nic::pci::{self, DeviceFunction};
-use netconsole::nic::{Model, Nic, PanicCard, TransmitError};
+use netconsole::nic::pci;
+use netconsole::nic::{BusAddress, Model, Nic, PanicCard, TransmitError};
 use netconsole::stack::link_local_ipv6;
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 
@@ -54,6 +54,7 @@ pub fn fixed_frame(cause: &Cause<'_>) {
     };
     let micros = clock::published().micros(clock::ticks());
     let protection = memory::KEYS.protection();
+    let sealing = Sealing { protection: &protection, numbers: super::numbers() };
     Cards::bring_up().for_each_target(|nic, _, target| {
         let mut datagram = Line::new("");
         match target.format {
@@ -72,8 +73,10 @@ pub fn fixed_frame(cause: &Cause<'_>) {
         let frame = &mut |frame: &mut [u8]| {
             let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
             let bytes = datagram.as_str().as_bytes();
-            protection.message(payload).iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
-            let len = protection.protect(next_number, payload, bytes.len());
+            let len = sealing.fill(payload, |message| {
+                message.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
+                Some(bytes.len())
+            });
             len.and_then(|len| envelope.seal(frame, len, 0)).unwrap_or(0)
         };
         let sent = nic.transmit(frame).is_ok();
@@ -93,9 +96,9 @@ impl Cards {
             plan.nics = find_cards();
         }
         let mut nics = [const { None }; MAX_NICS];
-        for ((slot, function), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
-            let Some(function) = function else { continue };
-            *slot = PanicCard::start(ConfigurationPorts, unpack(function), memory, TRIES).ok();
+        for ((slot, place), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
+            let Some(place) = place else { continue };
+            *slot = PanicCard::start(ConfigurationPorts, place, memory, TRIES).ok();
         }
         nics.iter_mut().flatten().for_each(wait_for_link);
         Self { nics, plan, is_known: known.is_some() }
@@ -172,7 +175,8 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
-fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
+/// The headers of frames to the target.
+pub fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
     let mut source = target.source;
     if source.mac == MacAddr([0; 6]) {
         source.mac = nic.mac();
@@ -224,8 +228,10 @@ fn send_batch(
 ) -> Option<Place> {
     let ring = memory::ring();
     let timebase = clock::published();
-    let style = Style::new(target.format, target.time);
+    let mut style = Style::new(target.format, target.time);
+    style.system_data = target.system_data;
     let protection = memory::KEYS.protection();
+    let sealing = Sealing { protection: &protection, numbers: super::numbers() };
     loop {
         let next_record = Place { sequence: place.sequence.saturating_add(1), offset: 0 };
         let record = match ring.read(place.sequence) {
@@ -246,12 +252,13 @@ fn send_batch(
         let [low, high, ..] = place.sequence.to_le_bytes();
         let queued = nic.transmit(&mut |frame| {
             let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
-            let message = protection.message(payload);
-            let piece = format::write_datagram(&style, &record, micros, place.offset, message);
-            if let Some(offset) = piece.next {
-                next = Place { offset, ..place };
-            }
-            let len = protection.protect(next_number, payload, piece.len);
+            let len = sealing.fill(payload, |message| {
+                let piece = format::write_datagram(&style, &record, micros, place.offset, message);
+                if let Some(offset) = piece.next {
+                    next = Place { offset, ..place };
+                }
+                Some(piece.len)
+            });
             len.and_then(|len| envelope.seal(frame, len, u16::from_le_bytes([low, high]))).unwrap_or(0)
         });
         match queued {
@@ -262,11 +269,6 @@ fn send_batch(
     }
     nic.kick();
     has_drained(nic).then_some(place)
-}
-
-/// The number of the next datagram, where they are sealed.
-fn next_number() -> Option<Number> {
-    Some(Number::of_panic(super::starts(), clock::ticks()))
 }
 
 /// Waits for the cable, but not for ever.
@@ -310,31 +312,25 @@ fn broadcast() -> Plan {
             limit: 8,
             time: true,
             only_report: false,
+            may_ask: false,
+            has_answered: false,
+            system_data: SystemData::NONE,
         });
     }
     plan
 }
 
-/// The first network cards on the PCI buses.
-fn find_cards() -> [Option<u16>; MAX_NICS] {
+/// The first network cards on the PCI buses. Others are not looked for: where nothing is known any
+/// more, there is no address to be trusted.
+fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
     pci::for_each_function(&ConfigurationPorts, |function| {
         if Model::of(pci::ids(&ConfigurationPorts, function)).is_some()
             && let Some(slot) = free.next()
         {
-            *slot = Some(pack(function));
+            *slot = Some(BusAddress::Pci(function));
         }
     });
     found
-}
-
-/// Bus, device and function in one number, as PCI's configuration address has them.
-pub fn pack(function: DeviceFunction) -> u16 {
-    u16::from(function.bus) << 8 | u16::from(function.device & 0x1f) << 3 | u16::from(function.function & 7)
-}
-
-fn unpack(function: u16) -> DeviceFunction {
-    let [low, bus] = function.to_le_bytes();
-    DeviceFunction { bus, device: low >> 3, function: low & 7 }
 }

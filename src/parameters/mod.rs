@@ -6,11 +6,13 @@ mod console;
 mod crash;
 mod ip;
 mod value;
+mod virtio_mmio;
 
 pub use console::{Console, ConsoleError, Parity, SerialConsole};
 pub use crash::{Crash, CrashError, CrashKind, CrashPlace};
 pub use ip::{Autoconf, Hostname, IpError, IpParameter, Part as IpPart};
 pub use value::ValueError;
+pub use virtio_mmio::MmioDevices;
 
 use crate::cmdline;
 use crate::netconsole::{MAX_TARGETS, TargetConfig, parameter};
@@ -93,6 +95,8 @@ pub struct Parameters {
     pub watchdog: Option<u16>,
     /// The machine's own address.
     pub ip: IpParameter,
+    /// Where virtio devices over MMIO are.
+    pub virtio_mmio: MmioDevices,
     /// The targets.
     pub targets: Targets,
     /// How many seconds the boot waits for a link.
@@ -137,6 +141,7 @@ impl Parameters {
         panic: 0,
         watchdog: None,
         ip: IpParameter::DEFAULT,
+        virtio_mmio: MmioDevices::NONE,
         targets: Targets::NONE,
         carrier_timeout: 4,
         oops_only: false,
@@ -218,6 +223,7 @@ impl Parameters {
             "watchdog" => {
                 self.watchdog = Some(value::number(text, 0, Self::MAX_WATCHDOG)?).filter(|&s| s > 0);
             }
+            "virtio_mmio.device" => self.virtio_mmio.add(text)?,
             "netconsole.carrier_timeout" => {
                 self.carrier_timeout = value::number(text, 0, Self::MAX_CARRIER_TIMEOUT)?;
             }

@@ -35,6 +35,10 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("printk.time=0", Parameters { printk_time: false, ..D }),
         ("printk.time=N", Parameters { printk_time: false, ..D }),
         ("printk.time=0 printk.time=Y", D),
+        (
+            "virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=4K@3489660928:5:0",
+            Parameters { virtio_mmio: MmioDevices::of([0xfeb0_0e00, 0xd000_0000]), ..D },
+        ),
         ("console=null", Parameters { console: Console::Null, ..D }),
         ("console=ttyS0", D),
         ("console=ttyS1", serial(SerialConsole { port: 1, ..SerialConsole::DEFAULT })),
@@ -90,7 +94,7 @@ fn the_crash_s_words_print_and_parse() {
 fn a_bad_value_is_one_line_and_changes_nothing() {
     const SERIAL: &str = "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
                           parity (n, o, e) and bits (5 to 8), or null";
-    const PLACES: &str = "behind '@' one of log tx rx serial smoltcp panic panic2 early";
+    const PLACES: &str = "behind '@' one of log message tx rx serial smoltcp panic panic2 panic3 early";
     for (line, expected) in [
         ("loglevel=9", "a number from 0 to 8"),
         ("loglevel=-1", "a number from 0 to 8"),

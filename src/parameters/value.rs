@@ -22,6 +22,8 @@ pub enum ValueError {
     After,
     /// A serial port.
     Console,
+    /// A virtio device over MMIO.
+    VirtioMmio,
     /// A crash.
     Crash(CrashError),
 }
@@ -36,6 +38,10 @@ impl fmt::Display for ValueError {
             Self::Console => f.write_str(
                 "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
                  parity (n, o, e) and bits (5 to 8), or null",
+            ),
+            Self::VirtioMmio => f.write_str(
+                "a size, '@', an address from 1 MiB to 4 GiB and ':' with an interrupt's number, for 8 \
+                 devices at most",
             ),
             Self::Crash(error) => error.fmt(f),
         }

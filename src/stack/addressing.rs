@@ -61,9 +61,14 @@ impl Ipv4Interface {
     /// is said to be because no router is known. Link-local addresses, groups and broadcast never
     /// pass a router (RFC 3927, section 2.7).
     pub fn router_to(&self, target: Ipv4Addr) -> Option<Ipv4Addr> {
-        let host_bits = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
-        let is_on_link = (self.address.to_bits() ^ target.to_bits()) & !host_bits == 0;
-        let stays = is_on_link || target.is_link_local() || target.is_multicast() || target.is_broadcast();
+        let stays =
+            self.contains(target) || target.is_link_local() || target.is_multicast() || target.is_broadcast();
         if stays { None } else { self.gateway }
+    }
+
+    /// Whether `address` is on the interface's own subnet.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
+        let host_bits = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
+        (self.address.to_bits() ^ address.to_bits()) & !host_bits == 0
     }
 }

@@ -17,6 +17,7 @@ mod filter;
 mod ipv4;
 mod link_local;
 mod neighbors;
+mod ping;
 mod receive;
 mod routing;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use device::{Outbox, Port};
 use ipv4::Ipv4;
 use link_local::LinkLocal;
 use neighbors::{Asker, Neighbors};
+use ping::Pong;
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::dhcpv4;
 use smoltcp::time::Instant;
@@ -91,6 +93,7 @@ pub struct Stack<'a> {
     ntp_heard: Option<Ipv4Addr>,
     ntp_server: Option<Ipv4Addr>,
     neighbors: Neighbors,
+    pong: Option<Pong>,
     link_is_up: bool,
     router_wait_ends: u64,
     due: u64,
@@ -137,6 +140,7 @@ impl<'a> Stack<'a> {
             ntp_heard: None,
             ntp_server: None,
             neighbors: Neighbors::new(),
+            pong: None,
             link_is_up: true,
             router_wait_ends: now.saturating_add(ROUTER_WAIT),
             due: now,
@@ -156,12 +160,40 @@ impl<'a> Stack<'a> {
     /// blocks. `input` gets each UDP datagram for one of the interface's own addresses, unverified
     /// but for its checksum: who may send what is the caller's to say.
     pub fn poll(&mut self, nic: &mut dyn Nic, now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
-        let (received, mut sent) = self.receive(nic, now, input);
-        if self.link_is_up && (received > 0 || self.due <= now) {
-            sent |= self.run(nic, now);
-            sent |= self.keep_ipv4(nic, now);
-            sent |= self.neighbors.ask(nic, Asker { mac: self.mac, vlan: self.vlan }, now);
-            self.due = if received == FRAMES_PER_POLL { now } else { self.next(now) };
+        Self::poll_shared(&mut [Some(self)], nic, now, input);
+    }
+
+    /// As [`poll`](Self::poll), for all stacks that share a card: each takes the frames of its VLAN.
+    pub fn poll_shared<const N: usize>(
+        stacks: &mut [Option<&mut Self>; N],
+        nic: &mut dyn Nic,
+        now: u64,
+        input: &mut dyn FnMut(&udp::Received<'_>),
+    ) {
+        let (mut received, mut sent) = (0, false);
+        'receiving: while received < FRAMES_PER_POLL {
+            // A frame that still waits is the answer to the last one: the next may need its room.
+            for stack in stacks.iter_mut().flatten() {
+                match stack.outbox.flush(nic, stack.vlan) {
+                    Ok(flushed) => sent |= flushed,
+                    Err(_) => break 'receiving,
+                }
+            }
+            let mut take = |frame: &[u8]| {
+                stacks.iter_mut().flatten().for_each(|stack| stack.take(frame, now, input));
+            };
+            if !nic.receive(&mut take) {
+                break;
+            }
+            received = received.saturating_add(1);
+        }
+        for stack in stacks.iter_mut().flatten() {
+            if stack.link_is_up && (received > 0 || stack.due <= now) {
+                sent |= stack.run(nic, now);
+                sent |= stack.keep_ipv4(nic, now);
+                sent |= stack.neighbors.ask(nic, Asker { mac: stack.mac, vlan: stack.vlan }, now);
+                stack.due = if received == FRAMES_PER_POLL { now } else { stack.next(now) };
+            }
         }
         if sent {
             nic.kick();
@@ -182,6 +214,11 @@ impl<'a> Stack<'a> {
     /// The IPv6 link-local address, there from the start.
     pub fn ipv6_link_local(&self) -> Ipv6Addr {
         link_local_ipv6(self.mac)
+    }
+
+    /// Whether `address` is one of the interface's own, so that what is sent to it arrives.
+    pub fn owns(&self, address: IpAddr) -> bool {
+        self.interface.has_ip_addr(address)
     }
 
     /// The NTP server that DHCP named (option 42).
@@ -212,6 +249,12 @@ impl<'a> Stack<'a> {
             self.due = self.due.min(self.neighbors.due());
         }
         resolution
+    }
+
+    /// Forgets the Ethernet address that a frame for `target` goes to, so that
+    /// [`resolve`](Self::resolve) asks for it anew.
+    pub fn forget(&mut self, target: IpAddr, now: u64) {
+        self.neighbors.forget(self.next_hop(target), now);
     }
 
     /// Tells of the cable. When it comes up, everything that was learnt from the network begins

@@ -150,6 +150,13 @@ impl Neighbors {
         self.entries.iter_mut().flatten().for_each(|neighbor| neighbor.restart(now));
     }
 
+    /// Forgets one Ethernet address and asks again.
+    pub(super) fn forget(&mut self, address: IpAddr, now: u64) {
+        if let Some(neighbor) = self.find(address) {
+            neighbor.restart(now);
+        }
+    }
+
     /// When the next question is due.
     pub(super) fn due(&self) -> u64 {
         self.entries.iter().flatten().map(|neighbor| neighbor.ask_at).min().unwrap_or(u64::MAX)

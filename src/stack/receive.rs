@@ -1,36 +1,14 @@
 //! What arrives, and the ways it goes.
 
 use super::device::{self, Port};
-use super::{FRAMES_PER_POLL, Stack, dhcp, filter, instant};
-use crate::nic::Nic;
+use super::{Stack, dhcp, filter, instant};
 use crate::wire::ethernet::{self, ether_type};
 use crate::wire::{arp, ndp, udp};
 use core::net::IpAddr;
 
 impl Stack<'_> {
-    /// Takes in what has arrived; how many frames, and whether any was sent.
-    pub(super) fn receive(
-        &mut self,
-        nic: &mut dyn Nic,
-        now: u64,
-        input: &mut dyn FnMut(&udp::Received<'_>),
-    ) -> (usize, bool) {
-        let mut sent = false;
-        for received in 0..FRAMES_PER_POLL {
-            // A frame that still waits here is the answer to the last one: the next may need the room.
-            match self.outbox.flush(nic, self.vlan) {
-                Ok(flushed) => sent |= flushed,
-                Err(_) => return (received, sent),
-            }
-            if !nic.receive(&mut |frame| self.take(frame, now, input)) {
-                return (received, sent);
-            }
-        }
-        (FRAMES_PER_POLL, sent)
-    }
-
     /// Takes in one frame.
-    fn take(&mut self, bytes: &[u8], now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
+    pub(super) fn take(&mut self, bytes: &[u8], now: u64, input: &mut dyn FnMut(&udp::Received<'_>)) {
         let Some(frame) = ethernet::parse(bytes) else { return };
         let is_for_us = frame.destination == self.mac || frame.destination.is_multicast();
         if frame.vlan != self.vlan || !is_for_us || frame.source == self.mac || !self.link_is_up {
@@ -40,6 +18,9 @@ impl Stack<'_> {
             ether_type::ARP => self.hear_arp(bytes, now),
             ether_type::IPV6 => self.hear_ndp(bytes, now),
             _ => {}
+        }
+        if frame.destination == self.mac {
+            self.hear_pong(bytes, now);
         }
         if let Some(datagram) = udp::parse(bytes) {
             if let Some(ntp_server) = dhcp::ntp_server(datagram.payload, self.mac) {

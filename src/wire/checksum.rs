@@ -1,5 +1,7 @@
 //! The Internet checksum (RFC 1071): the one's complement of the one's complement sum of 16-bit words.
 
+use crate::partial_word::partial_word;
+
 /// A one's complement sum under way.
 ///
 /// It is kept little-endian and 64 bits wide: RFC 1071, section 2, shows that neither the byte order
@@ -15,6 +17,7 @@ impl Sum {
     /// Adds `bytes`, which begin at an even offset of what is summed; an odd last byte counts as if
     /// a zero byte followed, so nothing may be added after it that directly follows it.
     #[must_use]
+    #[inline(always)]
     pub fn add_bytes(self, bytes: &[u8]) -> Self {
         let (blocks, rest) = bytes.as_chunks::<32>();
         let mut sum = self;
@@ -27,7 +30,7 @@ impl Sum {
         for word in words {
             sum = sum.add_word(u64::from_le_bytes(*word));
         }
-        sum.add_word(tail.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)))
+        sum.add_word(partial_word(tail))
     }
 
     /// Adds one 16-bit field that stands big-endian in the message.
@@ -45,13 +48,14 @@ impl Sum {
     /// The checksum as its two bytes stand in a header. Over a message whose checksum field holds
     /// the right value already it gives zeros.
     pub fn checksum(self) -> [u8; 2] {
-        // Each round adds the upper part to the lower; after four nothing is left above 16 bits.
-        let mut sum = self.0;
-        for bits in [32, 16, 16, 16] {
-            let lower = (1 << bits) - 1;
-            sum = (sum & lower) + (sum >> bits);
-        }
-        let [a, b, ..] = u64::to_le_bytes(sum);
+        // Halved twice, each time with end-around carry.
+        let (low, high) = (self.0 as u32, (self.0 >> 32) as u32);
+        let (sum, carry) = low.overflowing_add(high);
+        let sum = sum.wrapping_add(u32::from(carry));
+        let (low, high) = (sum as u16, (sum >> 16) as u16);
+        let (sum, carry) = low.overflowing_add(high);
+        let sum = sum.wrapping_add(u16::from(carry));
+        let [a, b] = sum.to_le_bytes();
         [!a, !b]
     }
 

@@ -9,6 +9,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod echo;
 mod envelope;
 pub mod ethernet;
 mod field;
@@ -17,6 +18,7 @@ pub mod ipv6;
 mod mac;
 pub mod multicast;
 pub mod ndp;
+pub mod sntp;
 pub mod udp;
 
 pub use envelope::{Endpoint, Envelope};

@@ -5,7 +5,7 @@
 //! longer than a datagram goes on in the next one, at a character's border, without another prefix.
 
 use super::Style;
-use super::output::Output;
+use super::output::{Output, ZEROS, eight_digits};
 use crate::log::Record;
 
 /// What ends a record that was cut off; the longest ending.
@@ -14,6 +14,34 @@ const CUT: &[u8] = b" [cut]\n";
 /// Writes from byte `offset` of the text on; returns where to go on. At a line's start the prefix is
 /// still to be written; at the text's end, the ending.
 pub(super) fn write(
+    style: &Style<'_>,
+    record: &Record<'_>,
+    micros: u64,
+    offset: usize,
+    output: &mut Output<'_>,
+) -> Option<usize> {
+    if offset == 0 && !record.is_cut() && write_line(style, record, micros, output) {
+        return None;
+    }
+    write_lines(style, record, micros, offset, output)
+}
+
+/// Writes a record that is one line, as most are, and has room; false where it is not so.
+#[inline]
+fn write_line(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) -> bool {
+    write_prefix(style, record, micros, output);
+    let text = output.text(record, 0);
+    let is_line = text.len() == record.len() && !has_newline(text) && output.room() > 0;
+    if is_line {
+        output.byte(b'\n');
+    } else {
+        output.truncate(0);
+    }
+    is_line
+}
+
+/// Writes from byte `offset` of the text on as many lines as fit.
+fn write_lines(
     style: &Style<'_>,
     record: &Record<'_>,
     micros: u64,
@@ -57,6 +85,7 @@ pub(super) fn write(
     }
 }
 
+#[inline(always)]
 fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) {
     let boot = record.boot();
     if boot != 0 {
@@ -64,23 +93,43 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
         output.decimal(boot.into());
         output.bytes(b"] ");
     }
-    if style.time {
-        output.byte(b'[');
-        output.right_aligned(micros / 1_000_000, 5);
-        output.byte(b'.');
-        output.digits::<6>((micros % 1_000_000) as u32);
-        output.bytes(b"] ");
+    if !style.time {
+        return;
     }
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
+    if seconds >= 100_000 {
+        output.byte(b'[');
+        output.decimal(seconds);
+        output.byte(b'.');
+        output.digits::<6>(rest as u32);
+        return output.bytes(b"] ");
+    }
+    // In two words, as every line has it.
+    const BLANKS_FROM_ZEROS: u64 = 0x10_1010_1010;
+    let seconds = eight_digits(seconds as u32) >> 24;
+    let leading_zeros = (seconds | 1 << 32).trailing_zeros() & !7;
+    let seconds = (seconds | ZEROS >> 24) - (BLANKS_FROM_ZEROS & ((1 << leading_zeros) - 1));
+    let rest = (eight_digits(rest as u32) | ZEROS) >> 16;
+    output.word(u64::from(b'[') | seconds << 8 | u64::from(b'.') << 48 | rest << 56, 8);
+    output.word(rest >> 8 | u64::from(b']') << 40 | u64::from(b' ') << 48, 7);
 }
 
-/// Whether there is a newline, eight bytes at a time: most records have none, and all are searched.
+/// Whether there is a newline, 16 bytes at a time: most records have none, and all are searched.
+#[inline(always)]
 fn has_newline(text: &[u8]) -> bool {
-    const ONES: u64 = u64::MAX / 0xff;
-    // The high bit of the first zero byte of `word` is set, and of no byte if there is none.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & (ONES << 7);
-    let found = |word: &[u8; 8]| zero(u64::from_le_bytes(*word) ^ (ONES * b'\n' as u64));
-    let (words, tail) = text.as_chunks::<8>();
-    words.iter().fold(0, |sum, word| sum | found(word)) != 0 || tail.contains(&b'\n')
+    let Some(last) = text.last_chunk::<16>() else { return text.contains(&b'\n') };
+    let mut found = [false; 16];
+    for chunk in text.as_chunks::<16>().0 {
+        mark_newlines(&mut found, chunk);
+    }
+    // It overlaps the one before, where it is not that one.
+    mark_newlines(&mut found, last);
+    found != [false; 16]
+}
+
+#[inline(always)]
+fn mark_newlines(found: &mut [bool; 16], chunk: &[u8; 16]) {
+    found.iter_mut().zip(chunk).for_each(|(found, &byte)| *found |= byte == b'\n');
 }
 
 fn byte_at(record: &Record<'_>, offset: usize) -> Option<u8> {

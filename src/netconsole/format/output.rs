@@ -60,44 +60,51 @@ impl<'b> Output<'b> {
 
     /// Writes one byte.
     pub(super) fn byte(&mut self, byte: u8) {
-        if let Some(place) = self.place(1) {
-            place.fill(byte);
+        match self.buffer.get_mut(self.len) {
+            Some(place) => {
+                *place = byte;
+                self.len = self.len.wrapping_add(1); // an index is less than the greatest number
+            }
+            None => self.is_full = true,
         }
     }
 
     /// Writes a number in decimal.
     pub(super) fn decimal(&mut self, number: u64) {
-        self.right_aligned(number, 1);
-    }
-
-    /// Writes a number in decimal, with blanks before it where it has less than `width` digits.
-    pub(super) fn right_aligned(&mut self, number: u64, width: usize) {
-        let digits = number.checked_ilog10().map_or(1, |log| log.saturating_add(1));
-        let digits = usize::try_from(digits).unwrap_or(0);
-        let Some(place) = self.place(digits.max(width)) else { return };
-        let mut rest = number;
-        // What is left modulo 10 fits a byte.
-        for (index, byte) in place.iter_mut().rev().enumerate() {
-            *byte = if index < digits { b'0' | (rest % 10) as u8 } else { b' ' };
-            rest /= 10;
+        if number < END_OF_EIGHT.into() {
+            let digits = eight_digits(number as u32); // it fits, as just compared
+            let zeros = (digits.trailing_zeros() / 8).min(7);
+            self.word((digits | ZEROS) >> (zeros * 8), 8 - zeros as usize);
+        } else {
+            self.decimal(number / u64::from(END_OF_EIGHT));
+            self.word(eight_digits((number % u64::from(END_OF_EIGHT)) as u32) | ZEROS, 8);
         }
     }
 
-    /// Writes the last `WIDTH` digits of a number, zeros before it included.
+    /// Writes the last `WIDTH` digits of a number, at most 8, zeros before it included.
     pub(super) fn digits<const WIDTH: usize>(&mut self, number: u32) {
-        let mut digits = [0; WIDTH];
-        let mut rest = number;
-        for byte in digits.iter_mut().rev() {
-            *byte = b'0' | (rest % 10) as u8; // less than 10, so nothing is lost
-            rest /= 10;
+        let digits = eight_digits(number % END_OF_EIGHT) | ZEROS;
+        self.word(digits >> (const { 8 - WIDTH } * 8), WIDTH);
+    }
+
+    /// Writes the first `len` bytes of a little-endian word.
+    pub(super) fn word(&mut self, word: u64, len: usize) {
+        let bytes = word.to_le_bytes();
+        match self.buffer.get_mut(self.len..).and_then(|rest| rest.first_chunk_mut()) {
+            // Whole, which is one store; the surplus is overwritten by what follows or never sent.
+            Some(place) => {
+                *place = bytes;
+                self.len = self.len.wrapping_add(len); // at most 8
+            }
+            None => self.bytes(bytes.get(..len).unwrap_or_default()),
         }
-        self.bytes(&digits);
     }
 
     /// Copies as much of the record's text from `offset` on as fits, and returns it.
+    #[inline(always)]
     pub(super) fn text(&mut self, record: &Record<'_>, offset: usize) -> &[u8] {
         let start = self.len;
-        let count = record.copy_text(offset, self.buffer.get_mut(start..).unwrap_or_default());
+        let count = record.copy_text_roughly(offset, self.buffer.get_mut(start..).unwrap_or_default());
         self.len = start.saturating_add(count).min(self.buffer.len());
         self.is_full |= offset.saturating_add(count) < record.len();
         self.buffer.get(start..self.len).unwrap_or_default()
@@ -113,5 +120,37 @@ impl<'b> Output<'b> {
         let place = self.buffer.get_mut(self.len..end)?;
         self.len = end;
         Some(place)
+    }
+}
+
+const END_OF_EIGHT: u32 = 100_000_000;
+
+/// What makes eight digits characters.
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
+
+/// The eight decimal digits of a number below 10^8, the first in the lowest byte. All are found at once:
+/// halved by 10^4, each half by 100, each quarter by 10, with multiplications in place of divisions
+/// that are exact for numbers so small.
+pub(super) const fn eight_digits(number: u32) -> u64 {
+    let number = number as u64;
+    let halves = (number / 10_000) | ((number % 10_000) << 32);
+    let hundreds = (halves.wrapping_mul(10_486) >> 20) & 0x7f_0000_007f;
+    let quarters = hundreds | (halves.wrapping_sub(hundreds.wrapping_mul(100)) << 16);
+    let tens = (quarters.wrapping_mul(103) >> 10) & 0x000f_000f_000f_000f;
+    tens | (quarters.wrapping_sub(tens.wrapping_mul(10)) << 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ZEROS, eight_digits};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn the_digits_are_those_that_core_writes(number in 0u32..100_000_000) {
+            let bytes = (eight_digits(number) | ZEROS).to_le_bytes();
+            let expected = format!("{number:08}");
+            prop_assert_eq!(bytes.as_slice(), expected.as_bytes());
+        }
     }
 }

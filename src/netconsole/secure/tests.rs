@@ -44,9 +44,9 @@ fn input(key: &Key, boot: BootId, sender: [u8; 16], number: u64, message: &[u8])
     [&header[..], &sealed].concat()
 }
 
-fn open(datagram: &[u8], latest: &mut u64) -> Result<Vec<u8>, OpenError> {
+fn open(datagram: &[u8], inputs: &mut Inputs) -> Result<Vec<u8>, OpenError> {
     let mut message = [0; MAX_INPUT];
-    let len = Sealer::new(KEY, BOOT).open(datagram, latest, &mut message)?;
+    let len = Sealer::new(KEY, BOOT).open(datagram, inputs, &mut message)?;
     Ok(message[..len].to_vec())
 }
 
@@ -115,27 +115,31 @@ fn what_has_no_room_is_not_sealed() {
 #[test]
 fn input_is_taken_once_and_only_for_this_boot() {
     let command = input(&KEY, BOOT, [7; 16], 100, b"dmesg");
-    let mut latest = 0;
-    assert_eq!(open(&command, &mut latest), Ok(b"dmesg".to_vec()));
-    assert_eq!(latest, 100);
-    assert_eq!(open(&command, &mut latest), Err(OpenError::Replayed));
-    let earlier = input(&KEY, BOOT, [8; 16], 99, b"reboot");
-    assert_eq!(open(&earlier, &mut latest), Err(OpenError::Replayed));
+    let mut inputs = Inputs::new();
+    assert_eq!(open(&command, &mut inputs), Ok(b"dmesg".to_vec()));
+    assert_eq!(open(&command, &mut inputs), Err(OpenError::Replayed));
+    let earlier = input(&KEY, BOOT, [7; 16], 99, b"reboot");
+    assert_eq!(open(&earlier, &mut inputs), Err(OpenError::Replayed));
+    // Another sender's clock may be behind.
+    let other_sender = input(&KEY, BOOT, [8; 16], 50, b"uptime");
+    assert_eq!(open(&other_sender, &mut inputs), Ok(b"uptime".to_vec()));
+    assert_eq!(open(&other_sender, &mut inputs), Err(OpenError::Replayed));
     let next = input(&KEY, BOOT, [8; 16], 101, b"uptime");
-    assert_eq!(open(&next, &mut latest), Ok(b"uptime".to_vec()));
+    assert_eq!(open(&next, &mut inputs), Ok(b"uptime".to_vec()));
 
     let other_boot = input(&KEY, BootId([9; 16]), [7; 16], 200, b"reboot");
-    assert_eq!(open(&other_boot, &mut latest), Err(OpenError::Forged));
+    assert_eq!(open(&other_boot, &mut inputs), Err(OpenError::Forged));
     let other_key = input(&Key([1; 32]), BOOT, [7; 16], 200, b"reboot");
-    assert_eq!(open(&other_key, &mut latest), Err(OpenError::Forged));
-    assert_eq!(latest, 101, "what is refused counts for nothing");
+    assert_eq!(open(&other_key, &mut inputs), Err(OpenError::Forged));
+    let after = input(&KEY, BOOT, [7; 16], 102, b"uptime");
+    assert_eq!(open(&after, &mut inputs), Ok(b"uptime".to_vec()), "what is refused counts for nothing");
     // What this machine sent itself is no command.
-    assert_eq!(open(&sealed(Number::of_panic(1, 1), b"reboot"), &mut latest), Err(OpenError::NotSealed));
-    assert_eq!(open(b"reboot", &mut latest), Err(OpenError::NotSealed));
+    assert_eq!(open(&sealed(Number::of_panic(1, 1), b"reboot"), &mut inputs), Err(OpenError::NotSealed));
+    assert_eq!(open(b"reboot", &mut inputs), Err(OpenError::NotSealed));
     let longest = input(&KEY, BOOT, [7; 16], 300, &[b'x'; MAX_INPUT]);
-    assert_eq!(open(&longest, &mut latest).map(|message| message.len()), Ok(MAX_INPUT));
+    assert_eq!(open(&longest, &mut inputs).map(|message| message.len()), Ok(MAX_INPUT));
     let too_long = input(&KEY, BOOT, [7; 16], 301, &[b'x'; MAX_INPUT + 1]);
-    assert_eq!(open(&too_long, &mut latest), Err(OpenError::TooLong));
+    assert_eq!(open(&too_long, &mut inputs), Err(OpenError::TooLong));
 }
 
 #[test]
@@ -192,7 +196,7 @@ proptest! {
             (input(&KEY, BOOT, [7; 16], 100, &message), true),
         ] {
             let refuses = |datagram: &[u8]| match is_input {
-                true => open(datagram, &mut 0).is_err(),
+                true => open(datagram, &mut Inputs::new()).is_err(),
                 false => opened(datagram, &KEY).is_none(),
             };
             let mut changed = datagram.clone();
@@ -204,7 +208,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
-        prop_assert!(open(&bytes, &mut 0).is_err());
+        prop_assert!(open(&bytes, &mut Inputs::new()).is_err());
     }
 }
 
@@ -226,4 +230,17 @@ fn the_documented_vector_is_ours() {
     let digits: String = payload.iter().map(|byte| format!("{byte:02x}")).collect();
     let documented: String = vector.split_whitespace().collect();
     assert_eq!(digits, documented);
+}
+
+#[test]
+fn a_sender_that_made_room_can_not_be_repeated() {
+    let mut inputs = Inputs::new();
+    let all: Vec<_> = (1..=40).map(|sender| input(&KEY, BOOT, [sender; 16], sender.into(), b"x")).collect();
+    for datagram in &all {
+        assert!(open(datagram, &mut inputs).is_ok());
+    }
+    for datagram in &all {
+        assert_eq!(open(datagram, &mut inputs), Err(OpenError::Replayed));
+    }
+    assert!(open(&input(&KEY, BOOT, [1; 16], 41, b"x"), &mut inputs).is_ok());
 }

@@ -280,6 +280,11 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
         self.state == State::Running && self.registers.read(STATUS) & STATUS_LINK_UP != 0
     }
 
+    fn link_has_changed(&mut self) -> bool {
+        // Causes are collected whether or not they are masked.
+        self.registers.read(ICR) & ICR_LINK_CHANGED != 0
+    }
+
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
         if self.state == State::Broken {
             return Err(TransmitError::Broken);

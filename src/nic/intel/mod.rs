@@ -25,9 +25,9 @@ use super::{Nic, NicError};
 use chips::Chip;
 
 /// How many frames a card may be given to send at once, and one more.
-const TRANSMIT_DESCRIPTORS: usize = 128;
+const TRANSMIT_DESCRIPTORS: usize = 64;
 /// How many frames a card may receive before it is polled, and one more.
-const RECEIVE_DESCRIPTORS: usize = 32;
+const RECEIVE_DESCRIPTORS: usize = 16;
 /// The same for the panic path.
 const PANIC_TRANSMIT_DESCRIPTORS: usize = 16;
 /// The same for the panic path.
@@ -73,7 +73,8 @@ impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
         let [bar0, ..] = device.bars;
         let window = Window::new(bar0, 0, REGISTERS_LENGTH).ok_or(NicError::NoRegisters("memory"))?;
         device.enable(config);
-        let mut nic = Self::new(MemoryBar(window), chip, super::own_address(device.function), memory);
+        let mut nic =
+            Self::new(MemoryBar(window), chip, super::BusAddress::Pci(device.function).own_address(), memory);
         let mut result = Err(NicError::ResetTimeout);
         for _ in 0..tries {
             result = nic.restart();

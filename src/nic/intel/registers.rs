@@ -69,6 +69,8 @@ pub const PHY_RESET: u16 = 1 << 15;
 
 /// Interrupt cause, cleared by reading, section 13.4.17.
 pub const ICR: usize = 0x00c0;
+/// The link went up or down.
+pub const ICR_LINK_CHANGED: u32 = 1 << 2;
 /// Interrupt mask clear, section 13.4.21.
 pub const IMC: usize = 0x00d8;
 

@@ -1,14 +1,16 @@
 //! virtio network cards (Virtual I/O Device Version 1.2, "virtio 1.2" below): a split virtqueue, the
-//! network device on any transport, and modern PCI.
+//! network device on any transport, modern PCI, and MMIO.
 //!
 //! The trust model: the device may write the used rings and the receive buffers at any time and in
 //! any way. What the driver believes is in its own memory: which buffer is with the device, how many
 //! are, how long they are. Whatever the device writes is checked against that once, after it was
 //! read once.
 
+mod mmio_transport;
 mod net;
 mod panic;
 mod pci_transport;
+mod transport;
 mod virtqueue;
 
 #[cfg(test)]
@@ -16,17 +18,19 @@ mod model;
 #[cfg(test)]
 mod tests;
 
+pub use mmio_transport::MmioTransport;
 pub use net::{CardMemory, VirtioNet};
 pub use panic::{PanicMemory, PanicNic};
-pub use pci_transport::PciTransport;
+use pci_transport::PciTransport;
+pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{Nic, NicError, own_address};
+use super::{BusAddress, Nic, NicError};
 
 /// How many frames a card may be given to send at once.
-const TRANSMIT_BUFFERS: usize = 128;
+const TRANSMIT_BUFFERS: usize = 64;
 /// How many frames a card may receive before it is polled.
-const RECEIVE_BUFFERS: usize = 64;
+const RECEIVE_BUFFERS: usize = 32;
 /// The same for the panic path.
 const PANIC_TRANSMIT_BUFFERS: usize = 16;
 /// The same for the panic path.
@@ -34,11 +38,11 @@ const PANIC_RECEIVE_BUFFERS: usize = 8;
 
 /// The queues and buffers of one card.
 pub type VirtioNetMemory = CardMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
-/// A virtio network card on the PCI bus.
-pub type VirtioPciNet = VirtioNet<PciTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
+/// A virtio network card.
+pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
-const _: () = assert!(size_of::<VirtioNetMemory>() <= 320 << 10);
-const _: () = assert!(size_of::<PanicMemory>() <= 48 << 10);
+const _: () = assert!(size_of::<VirtioNetMemory>() <= 176 << 10);
+const _: () = assert!(size_of::<PanicMemory>() <= 56 << 10);
 
 /// virtio 1.2, section 4.1.2.
 const VENDOR: u16 = 0x1af4;
@@ -58,9 +62,21 @@ pub fn probe<C: ConfigurationAccess>(
     config: &mut C,
     device: &PciDevice,
     memory: &'static mut VirtioNetMemory,
-) -> Result<VirtioPciNet, NicError> {
-    let transport = PciTransport::new(config, device)?;
-    let mut nic = VirtioNet::new(transport, net::FEATURES, own_address(device.function), memory);
+) -> Result<VirtioNic, NicError> {
+    let transport = AnyTransport::Pci(PciTransport::new(config, device)?);
+    let own_mac = BusAddress::Pci(device.function).own_address();
+    let mut nic = VirtioNet::new(transport, net::FEATURES, own_mac, memory);
+    nic.restart()?;
+    Ok(nic)
+}
+
+/// Brings up the virtio network card that was found at a fixed place.
+pub fn probe_mmio(
+    transport: MmioTransport,
+    memory: &'static mut VirtioNetMemory,
+) -> Result<VirtioNic, NicError> {
+    let own_mac = transport.place().own_address();
+    let mut nic = VirtioNet::new(AnyTransport::Mmio(transport), net::FEATURES, own_mac, memory);
     nic.restart()?;
     Ok(nic)
 }

@@ -1,7 +1,7 @@
 //! The network device (virtio 1.2, section 5.1), polled, on any transport: one queue each way, no
 //! offloads, header and frame in one descriptor.
 
-use super::virtqueue::{BUFFER_SIZE, DeviceFault, Direction, QueueMemory, Virtqueue};
+use super::virtqueue::{BUFFER_SIZE, DeviceFault, Direction, LEGACY_ALIGNMENT, QueueMemory, Virtqueue};
 use crate::nic::{Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use virtio_drivers::transport::{DeviceStatus, Transport};
@@ -16,6 +16,9 @@ mod feature {
     pub const VERSION_1: u64 = 1 << 32;
     /// Addresses are the platform's, which are physical ones here too: no IOMMU is turned on.
     pub const ACCESS_PLATFORM: u64 = 1 << 33;
+    /// A received frame may take several buffers: for a legacy card, whose header has `num_buffers`,
+    /// and so the same length, only then. No frame of 1500 bytes takes more than one.
+    pub const MERGE_RECEIVE_BUFFERS: u64 = 1 << 15;
     /// Memory is ordered as for a device in silicon, which x86 does for cached memory.
     pub const ORDER_PLATFORM: u64 = 1 << 36;
 }
@@ -85,6 +88,8 @@ pub struct VirtioNet<T: Transport, const TX: usize, const RX: usize> {
     own_mac: MacAddr,
     mac: MacAddr,
     mtu: u16,
+    /// The configuration's generation when it was last looked at for changes.
+    config_generation: u32,
     runts: u64,
     /// How many frames the full queue has refused one after the other, modulo 256: each time it is 0
     /// the device is asked whether it is well. Always asking would be an access, in a VM an exit, for
@@ -119,6 +124,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
             own_mac,
             mac: own_mac,
             mtu: ETHERNET_MTU,
+            config_generation: 0,
             runts: 0,
             refused: 0,
             state: State::Broken,
@@ -139,8 +145,9 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         self.transport.set_status(status);
 
         self.negotiate(status)?;
-        status |= DeviceStatus::FEATURES_OK;
+        status |= self.features_ok();
 
+        self.transport.set_guest_page_size(LEGACY_ALIGNMENT);
         let event_index = self.has(feature::EVENT_IDX);
         self.transmit.reset(event_index);
         self.receive.reset(event_index);
@@ -155,6 +162,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         while let Some(id) = self.receive.take_idle() {
             self.receive.publish(id, BUFFER_SIZE);
         }
+        self.config_generation = self.transport.read_config_generation();
         self.transport.set_status(status | DeviceStatus::DRIVER_OK);
         self.notify_receive();
         Ok(())
@@ -173,10 +181,18 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
 
     fn negotiate(&mut self, status: DeviceStatus) -> Result<(), NicError> {
         let offered = self.transport.read_device_features();
-        if offered & feature::VERSION_1 == 0 {
+        let mut wanted = self.wanted;
+        if self.transport.requires_legacy_layout() {
+            if offered & feature::MERGE_RECEIVE_BUFFERS == 0 {
+                return Err(NicError::MissingFeature("mergeable receive buffers (VIRTIO_NET_F_MRG_RXBUF)"));
+            }
+            wanted |= feature::MERGE_RECEIVE_BUFFERS;
+            // The other features of its time (section 6.3) are below 32.
+            wanted &= u64::from(u32::MAX);
+        } else if offered & feature::VERSION_1 == 0 {
             return Err(NicError::MissingFeature("virtio 1.0 (VIRTIO_F_VERSION_1)"));
         }
-        self.features = offered & self.wanted;
+        self.features = offered & wanted;
         self.mtu = ETHERNET_MTU;
         if self.has(feature::MTU) {
             match self.read_config(|transport| read(transport, config::MTU))? {
@@ -186,11 +202,23 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
             }
         }
         self.transport.write_driver_features(self.features);
+        if self.transport.requires_legacy_layout() {
+            return Ok(());
+        }
         self.transport.set_status(status | DeviceStatus::FEATURES_OK);
         if self.transport.get_status().contains(DeviceStatus::FEATURES_OK) {
             Ok(())
         } else {
             Err(NicError::FeaturesRefused)
+        }
+    }
+
+    /// A legacy device does not know this step (section 3.1.2).
+    fn features_ok(&self) -> DeviceStatus {
+        if self.transport.requires_legacy_layout() {
+            DeviceStatus::empty()
+        } else {
+            DeviceStatus::FEATURES_OK
         }
     }
 
@@ -226,7 +254,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
 
     /// Section 2.1.2: the device may say that it can't go on.
     fn check_status(&mut self) {
-        let alive = DeviceStatus::DRIVER_OK | DeviceStatus::FEATURES_OK;
+        let alive = DeviceStatus::DRIVER_OK | self.features_ok();
         if self.transport.get_status() & (alive | DeviceStatus::DEVICE_NEEDS_RESET) != alive {
             self.state = State::Broken;
         }
@@ -327,6 +355,12 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
                 || self
                     .read_config(|transport| read(transport, config::STATUS))
                     .is_ok_and(|status: u16| status & STATUS_LINK_UP != 0))
+    }
+
+    fn link_has_changed(&mut self) -> bool {
+        // Section 2.5.3: it is another one after each change, the link's status among them.
+        let generation = self.transport.read_config_generation();
+        core::mem::replace(&mut self.config_generation, generation) != generation
     }
 
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {

@@ -10,27 +10,34 @@
 
 use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
 use super::pci_transport::PciTransport;
-use super::{PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS, own_address};
-use crate::nic::pci::{ConfigurationAccess, DeviceFunction, PciDevice};
-use crate::nic::{Nic, NicError};
+use super::{AnyTransport, MmioTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
+use crate::nic::pci::{ConfigurationAccess, PciDevice};
+use crate::nic::{BusAddress, Nic, NicError};
 
 /// The queues and buffers of one card in a panic.
 pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
 /// A virtio network card in a panic.
-pub type PanicNic = VirtioNet<PciTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
+pub type PanicNic = VirtioNet<AnyTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
 
 impl PanicNic {
-    /// Resets the card at `function` and brings it up, with `tries` attempts, and returns the last
-    /// one's error. Its memory BARs must be mapped, one to one. Panic-safe.
+    /// Resets the card at `place` and brings it up, with `tries` attempts, and returns the last one's
+    /// error. Its registers must be mapped, one to one. Panic-safe.
     pub fn start<C: ConfigurationAccess>(
         mut config: C,
-        function: DeviceFunction,
+        place: BusAddress,
         memory: &'static mut PanicMemory,
         tries: usize,
     ) -> Result<Self, NicError> {
-        let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
-        let transport = PciTransport::new(&mut config, &device)?;
-        let mut nic = VirtioNet::new(transport, PANIC_FEATURES, own_address(function), memory);
+        let transport = match place {
+            BusAddress::Pci(function) => {
+                let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+                AnyTransport::Pci(PciTransport::new(&mut config, &device)?)
+            }
+            BusAddress::Mmio(address) => {
+                AnyTransport::Mmio(MmioTransport::find(address)?.ok_or(NicError::Configuration)?)
+            }
+        };
+        let mut nic = VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), memory);
         let mut result = Err(NicError::ResetTimeout);
         for _ in 0..tries {
             result = nic.restart();

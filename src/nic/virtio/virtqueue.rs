@@ -6,6 +6,7 @@
 //! only when the device hands that buffer back.
 
 use core::cell::UnsafeCell;
+use core::mem::offset_of;
 use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 /// The size of each buffer in bytes: a virtio header, and an Ethernet frame of 1500 bytes with a VLAN tag.
@@ -43,8 +44,9 @@ struct UsedElement {
     length: AtomicU32,
 }
 
-/// Section 2.7.8, `struct virtq_used`: from the device to the driver.
-#[repr(C, align(4))]
+/// Section 2.7.8, `struct virtq_used`: from the device to the driver. Where it lies is where a legacy
+/// device, which is told of the descriptors alone, looks for it (section 2.7.2).
+#[repr(C, align(4096))]
 struct Used<const N: usize> {
     flags: AtomicU16,
     index: AtomicU16,
@@ -57,6 +59,9 @@ struct Buffer(UnsafeCell<[u8; BUFFER_SIZE]>);
 
 // SAFETY: a buffer is reached through `Virtqueue::buffer` alone, which takes the queue exclusively.
 unsafe impl Sync for Buffer {}
+
+/// [`Used`]'s alignment, for a legacy device.
+pub(super) const LEGACY_ALIGNMENT: u32 = 4096;
 
 /// What a queue of `N` entries, a power of two, shares with the device. Every word that both sides
 /// use is atomic. Physical addresses are those of the identity map.
@@ -128,6 +133,10 @@ pub(super) struct Virtqueue<const N: usize> {
 impl<const N: usize> Virtqueue<N> {
     const SIZE: u16 = {
         assert!(N.is_power_of_two() && N <= 32768);
+        // Section 2.7.2: where a legacy device has the rings.
+        assert!(offset_of!(QueueMemory<N>, available) == 16 * N);
+        let end = 16 * N + 6 + 2 * N;
+        assert!(offset_of!(QueueMemory<N>, used) == end.next_multiple_of(LEGACY_ALIGNMENT as usize));
         N as u16
     };
 

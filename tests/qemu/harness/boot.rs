@@ -57,7 +57,7 @@ pub struct Boot {
     nics: Vec<Nic>,
     first_arguments: Vec<String>,
     arguments: Vec<String>,
-    image: Option<PathBuf>,
+    loader: Option<Vec<String>>,
     paused: bool,
     delivery: Delivery,
     timeout: Duration,
@@ -75,7 +75,7 @@ impl Boot {
             nics: vec![Nic::virtio()],
             first_arguments: Vec::new(),
             arguments: Vec::new(),
-            image: None,
+            loader: None,
             paused: false,
             delivery: Delivery { complete, repeats: false },
             timeout: Duration::from_secs(60),
@@ -107,7 +107,17 @@ impl Boot {
 
     /// Boots from a CD image, not by QEMU's `-kernel`.
     pub fn image(self, image: PathBuf) -> Self {
-        Self { image: Some(image), ..self }
+        self.loader(["-cdrom", &image.display().to_string()])
+    }
+
+    /// Boots by these arguments for QEMU, not by its `-kernel` with the kernel and its parameters.
+    pub fn loader<'a>(self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
+        Self { loader: Some(arguments.into_iter().map(String::from).collect()), ..self }
+    }
+
+    /// Has this long to run, in place of a minute.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Holds the CPU until [`Machine::monitor`] is told `cont`.
@@ -145,8 +155,8 @@ impl Boot {
         let monitor_path = sockets.join("monitor");
         let listener = UnixListener::bind(&monitor_path).expect("a socket for the monitor");
         qemu.arg("-monitor").arg(format!("unix:{},server=off", monitor_path.display()));
-        match &self.image {
-            Some(image) => qemu.arg("-cdrom").arg(image),
+        match &self.loader {
+            Some(arguments) => qemu.args(arguments),
             None => qemu.arg("-kernel").arg(&kernel).args(["-append", &self.append]),
         };
         if self.paused {
@@ -167,8 +177,9 @@ impl Boot {
             } else {
                 qemu.args(["-netdev", &cable.netdev(&format!("n{index}"))]);
             }
-            // Without its boot ROM the NIC costs the firmware no time.
-            qemu.args(["-device", &format!("{},netdev=n{index},mac={mac},romfile=", nic.device)]);
+            // Without its boot ROM a PCI NIC costs the firmware no time.
+            let rom = if nic.device.starts_with("virtio-net-device") { "" } else { ",romfile=" };
+            qemu.args(["-device", &format!("{},netdev=n{index},mac={mac}{rom}", nic.device)]);
             cables.push(cable);
         }
         qemu.args(&self.arguments);

@@ -14,6 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 pub struct Frame {
     pub from_mac: EthernetAddress,
     pub to_mac: EthernetAddress,
+    /// The VLAN that its 802.1Q tag names.
+    pub vlan: Option<u16>,
     pub content: Content,
 }
 
@@ -45,6 +47,13 @@ impl Frame {
 
     /// Reads a frame; the error says which rule it breaks.
     pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        // IEEE 802.1Q, section 9.3: a tag of four bytes follows the addresses.
+        let (vlan, untagged) = if bytes.len() >= 18 && bytes[12..14] == [0x81, 0] {
+            (Some(u16::from_be_bytes([bytes[14], bytes[15]])), [&bytes[..12], &bytes[16..]].concat())
+        } else {
+            (None, bytes.to_vec())
+        };
+        let bytes = untagged.as_slice();
         let frame = EthernetFrame::new_checked(bytes).map_err(|_| "shorter than an Ethernet header")?;
         let payload = frame.payload();
         let content = match frame.ethertype() {
@@ -56,7 +65,7 @@ impl Frame {
             EthernetProtocol::Ipv6 => ipv6(payload, bytes.len())?,
             other => return Err(format!("unexpected EtherType {other}")),
         };
-        Ok(Self { from_mac: frame.src_addr(), to_mac: frame.dst_addr(), content })
+        Ok(Self { from_mac: frame.src_addr(), to_mac: frame.dst_addr(), vlan, content })
     }
 }
 

@@ -90,6 +90,41 @@ impl Machine {
         self.wait_for(&format!("'{text}' on serial"), |events| contains(&events.serial, text).then_some(()))
     }
 
+    /// Types on the serial console; a line's end is `\r`.
+    pub fn type_in(&mut self, keys: &str) {
+        let serial = self.child.stdin.as_mut().expect("QEMU's input is piped");
+        serial.write_all(keys.as_bytes()).expect("QEMU reads its input");
+    }
+
+    /// Types a command, and returns what it shows until the prompt comes back.
+    pub fn command(&mut self, line: &str) -> String {
+        let before = self.record.events().serial.clone();
+        // From the prompt on.
+        let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
+        self.type_in(&format!("{line}\r"));
+        let typed = format!("# {line}\r\n");
+        self.wait_for(&format!("the end of '{line}'"), |events| {
+            // What the log showed in between has its own lines; an erased line ends where it began.
+            let shown = String::from_utf8_lossy(&events.serial[start..]).replace("\r\x1b[K", "");
+            let (_, answer) = shown.split_once(&typed)?;
+            let answer = answer.replace("\r\n", "\n");
+            let (answer, prompt) = answer.rsplit_once('\n').unwrap_or(("", &answer));
+            prompt.ends_with("# ").then(|| format!("{answer}\n").trim_start_matches('\n').to_string())
+        })
+    }
+
+    /// What the serial console has shown.
+    pub fn serial(&self) -> String {
+        String::from_utf8_lossy(&self.record.events().serial).into_owned()
+    }
+
+    /// How many datagrams went to `target` so far.
+    pub fn count(&self, target: &str) -> usize {
+        let target: SocketAddr = target.parse().expect("an address and port");
+        let events = self.record.events();
+        events.sent.iter().filter(|sent| sent.datagram().is_some_and(|(to, _)| to == target)).count()
+    }
+
     /// Fails if the kernel sends a datagram to `target` within `duration`.
     pub fn nothing_comes_to(&self, target: &str, duration: Duration) {
         let target: SocketAddr = target.parse().expect("an address and port");
@@ -125,6 +160,17 @@ impl Machine {
         }
     }
 
+    /// Fails if the kernel sends a datagram besides the first `count` within `duration`.
+    pub fn nothing_new(&self, count: usize, duration: Duration) {
+        let found = self.record.wait(Instant::now() + duration, |events| {
+            let mut datagrams = events.sent.iter().filter_map(|sent| sent.datagram());
+            datagrams.nth(count).map(|(to, payload)| (to, payload.to_vec()))
+        });
+        if let Some((to, payload)) = found {
+            panic!("{to} got {:?}", String::from_utf8_lossy(&payload));
+        }
+    }
+
     /// Has QEMU's monitor carry out a command, waits until it has, and gives its answer.
     pub fn monitor(&mut self, command: &str) -> String {
         const PROMPT: &[u8] = b"(qemu) ";
@@ -147,6 +193,13 @@ impl Machine {
             answer.push(byte[0]);
         }
         String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// The frames that the kernel sent after the first `seen`; waits this long for one.
+    pub fn sent_after(&self, seen: usize, patience: Duration) -> Vec<Sent> {
+        let new =
+            |events: &Events| events.sent.get(seen..).filter(|new| !new.is_empty()).map(<[Sent]>::to_vec);
+        self.record.wait(Instant::now() + patience, new).unwrap_or_default()
     }
 
     /// Sends a frame to a NIC.

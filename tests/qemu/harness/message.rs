@@ -80,6 +80,8 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
         return Err(refuse("too few fields"));
     };
     let number = |text: &str| text.parse::<u64>().map_err(|_| refuse("a field that is no number"));
+    // The header's own fields: ncrx's emergency mark, then the fragment's place.
+    let more = more.strip_prefix(&["ncemg=1"]).unwrap_or(more);
     let fragment = match more {
         [] => None,
         [field] => {

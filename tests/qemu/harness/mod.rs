@@ -10,6 +10,8 @@ mod message;
 mod pcap;
 mod peer;
 mod record;
+mod rsyslog;
+mod server;
 mod tshark;
 
 pub use boot::{Boot, Nic, kernel, target};
@@ -19,6 +21,8 @@ pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message, messages};
 pub use peer::Peer;
 pub use record::Sent;
+pub use rsyslog::Rsyslog;
+pub use server::Service;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {

@@ -1,6 +1,7 @@
 //! A station on the cable, as the kernel's neighbour: it owns addresses and answers who asks for them.
 
 use super::frame::{Content, Frame};
+use super::server::Service;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
@@ -14,6 +15,8 @@ use std::time::{Duration, Instant};
 pub struct Peer {
     pub mac: EthernetAddress,
     address: IpAddr,
+    vlan: Option<u16>,
+    service: Option<Service>,
     silent_for: Duration,
     first_asked: Option<Instant>,
 }
@@ -27,7 +30,17 @@ impl Peer {
             IpAddr::V6(address) => *address.octets().last_chunk().expect("16 bytes"),
         };
         let mac = EthernetAddress([2, 0, last[0], last[1], last[2], last[3]]);
-        Self { mac, address, silent_for: Duration::ZERO, first_asked: None }
+        Self { mac, address, vlan: None, service: None, silent_for: Duration::ZERO, first_asked: None }
+    }
+
+    /// Is in this VLAN, and hears nothing else.
+    pub fn in_vlan(self, vlan: u16) -> Self {
+        Self { vlan: Some(vlan), ..self }
+    }
+
+    /// Serves DHCP and NTP.
+    pub fn serving(self, service: Service) -> Self {
+        Self { service: Some(service), ..self }
     }
 
     /// Leaves questions unanswered until this long after the first.
@@ -37,7 +50,21 @@ impl Peer {
 
     /// The answer to `frame`, where it asks for this station's address.
     pub fn answer(&mut self, frame: &Frame) -> Option<Vec<u8>> {
+        if frame.vlan != self.vlan {
+            return None;
+        }
         let reply = match (&frame.content, self.address) {
+            (Content::Udp { from, to, payload }, IpAddr::V4(own)) => {
+                let port = to.port();
+                let answer = self.service?.answer(own, port, payload)?;
+                // Who has no address yet is answered by broadcast.
+                let client = match from.ip() {
+                    IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::BROADCAST.into(),
+                    client => client,
+                };
+                let to = SocketAddr::new(client, from.port());
+                Some(self.datagram(port, frame.from_mac, to, &answer))
+            }
             (Content::Arp(request), IpAddr::V4(own)) => self.arp_reply(request, own),
             (Content::Icmp { from: IpAddr::V6(from), message, .. }, IpAddr::V6(own)) => {
                 self.advertisement(frame.from_mac, *from, message, own)
@@ -175,6 +202,10 @@ impl Peer {
         let mut frame = vec![0; header.buffer_len() + payload.len()];
         header.emit(&mut EthernetFrame::new_unchecked(&mut frame));
         frame[header.buffer_len()..].copy_from_slice(payload);
+        if let Some(vlan) = self.vlan {
+            let [high, low] = vlan.to_be_bytes();
+            frame.splice(12..12, [0x81, 0, high, low]);
+        }
         frame
     }
 }

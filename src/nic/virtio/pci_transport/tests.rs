@@ -5,7 +5,7 @@ use super::*;
 use crate::nic::pci::fake::{Function, Machine, Noise};
 use crate::nic::pci::{self, DeviceFunction};
 use crate::nic::virtio::{self, PanicMemory, PanicNic, VirtioNetMemory, drives};
-use crate::nic::{Nic, TransmitError};
+use crate::nic::{BusAddress, Nic, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
@@ -84,7 +84,7 @@ fn finds_the_registers_and_notifies_with_one_write() {
     assert_eq!(config.word(PLACE, 1) & 0xffff, 0x0406);
     assert_eq!(nic.mac(), MacAddr([0x02, b'n', b'c', 0, 3, 0]));
     // The last queue set up is the one to receive: number, size, enabled; DRIVER_OK.
-    assert_eq!((registers.half(0x16), registers.half(0x18), registers.half(0x1c)), (0, 64, 1));
+    assert_eq!((registers.half(0x16), registers.half(0x18), registers.half(0x1c)), (0, 32, 1));
     assert_eq!(registers.0[0x14].load(SeqCst), 1 | 2 | 4 | 8);
 
     registers.set(0x300c, &[0xff, 0xff]);
@@ -102,7 +102,7 @@ fn the_panic_card_starts_from_the_place_alone() {
     assert!(drives(pci::ids(&config, FUNCTION)));
     // Whatever the driver before has left.
     registers.set(0x14, &[1 | 2 | 8 | 64]);
-    let mut nic = PanicNic::start(config, FUNCTION, memory(), 3).expect("a card");
+    let mut nic = PanicNic::start(config, BusAddress::Pci(FUNCTION), memory(), 3).expect("a card");
     for _ in 0..16 {
         assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     }
@@ -113,8 +113,9 @@ fn the_panic_card_starts_from_the_place_alone() {
 
 #[test]
 fn says_what_is_missing() {
-    let start =
-        |capabilities: &[_]| PanicNic::start(machine(registers(), capabilities), FUNCTION, memory(), 3).err();
+    let start = |capabilities: &[_]| {
+        PanicNic::start(machine(registers(), capabilities), BusAddress::Pci(FUNCTION), memory(), 3).err()
+    };
     let [common, notify, specific] = CAPABILITIES;
     let no_common = Some(NicError::NoRegisters("common configuration"));
     assert_eq!(start(&[]), Some(NicError::LegacyOnly));
@@ -136,14 +137,17 @@ fn says_what_is_missing() {
     }
     let elsewhere = DeviceFunction { bus: 1, ..FUNCTION };
     let config = machine(registers(), &CAPABILITIES);
-    assert_eq!(PanicNic::start(config, elsewhere, memory(), 3).err(), Some(NicError::Configuration));
+    assert_eq!(
+        PanicNic::start(config, BusAddress::Pci(elsewhere), memory(), 3).err(),
+        Some(NicError::Configuration)
+    );
 }
 
 #[test]
 fn a_notification_beyond_the_registers_is_not_made() {
     let registers = registers();
     let config = machine(registers, &[CAPABILITIES[0], (2, 4, 0x3000, 0x1000, u32::MAX)]);
-    let mut nic = PanicNic::start(config, FUNCTION, memory(), 1).expect("a card");
+    let mut nic = PanicNic::start(config, BusAddress::Pci(FUNCTION), memory(), 1).expect("a card");
     assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     nic.kick();
     assert!(registers.0[0x3000..].iter().all(|register| register.load(SeqCst) == 0));

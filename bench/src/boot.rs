@@ -1,0 +1,124 @@
+//! What one boot did, and when: moments are instructions since the kernel's entry.
+
+use crate::symbols::Symbols;
+use crate::trace::{Event, Run};
+use std::ops::Range;
+
+/// A call of the logging facade.
+#[derive(Clone, Copy, Debug)]
+pub struct LoggingCall {
+    pub at: u64,
+    /// From the call to the return.
+    pub instructions: u64,
+    /// Whether `core::fmt` put the text together, rather than that it was a literal.
+    pub formatted: bool,
+}
+
+/// A boot, from the kernel's entry to its end.
+#[derive(Debug, Default)]
+pub struct Boot {
+    pub instructions: u64,
+    /// Of those, the flood's own: making its text, counting.
+    pub flooding: u64,
+    /// When the card was told of frames to send.
+    pub notified: Vec<u64>,
+    pub notifications: u64,
+    /// When each frame of the log was handed over: the last notification before the card took it.
+    pub log_frames: Vec<u64>,
+    pub calls: Vec<LoggingCall>,
+    /// When the panic handler was entered.
+    pub panicked: Option<u64>,
+}
+
+impl Boot {
+    /// Boots with these kernel parameters.
+    pub fn observe(symbols: &Symbols, name: &str, append: &str) -> Result<Self, String> {
+        let mut observer = Observer {
+            entry: symbols.function("entry")?.start,
+            panic: symbols.function("__rustc::rust_begin_unwind")?.start,
+            log: symbols.function("<netconsole::log::logger::Logger as log::Log>::log")?,
+            flood: symbols.function("netconsole::flood::run")?,
+            format: symbols.function("core::fmt::write")?.start,
+            entered: false,
+            boot: Self::default(),
+            last: 0,
+            call: None,
+            taken: Vec::new(),
+        };
+        let frames = Run { name, append }.trace(|event| observer.see(event))?;
+        let Observer { mut boot, taken, .. } = observer;
+        let sent: Vec<&Vec<u8>> = frames.iter().filter(|frame| frame.get(6..12) == Some(&CARD)).collect();
+        if sent.len() != taken.len() {
+            return Err(format!("{name}: {} frames were captured, {} taken", sent.len(), taken.len()));
+        }
+        boot.log_frames =
+            sent.iter().zip(taken).filter(|(frame, _)| is_log(frame)).map(|(_, at)| at).collect();
+        boot.notifications = boot.notified.len() as u64;
+        Ok(boot)
+    }
+}
+
+/// The address that QEMU gives its first card.
+const CARD: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+
+/// Whether a frame is IPv4 and UDP from netconsole's port.
+fn is_log(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&[8, 0])
+        && frame.get(23) == Some(&17)
+        && frame.get(34..36) == Some(&6665u16.to_be_bytes())
+}
+
+struct Observer {
+    entry: u64,
+    panic: u64,
+    log: Range<u64>,
+    flood: Range<u64>,
+    format: u64,
+    entered: bool,
+    boot: Boot,
+    /// The instruction before.
+    last: u64,
+    /// The logging call under way, with its call instruction.
+    call: Option<(u64, LoggingCall)>,
+    /// When each frame that the card took was handed over.
+    taken: Vec<u64>,
+}
+
+impl Observer {
+    fn see(&mut self, event: Event) {
+        match event {
+            Event::Instruction(address) => self.instruction(address),
+            Event::Notify(1) if self.entered => self.boot.notified.push(self.boot.instructions),
+            Event::Notify(_) => {}
+            Event::Frame => self.taken.push(self.boot.notified.last().copied().unwrap_or(0)),
+        }
+    }
+
+    fn instruction(&mut self, address: u64) {
+        self.entered |= address == self.entry;
+        if !self.entered {
+            return;
+        }
+        let now = self.boot.instructions;
+        if address == self.panic {
+            self.boot.panicked.get_or_insert(now);
+        }
+        match &mut self.call {
+            // The longest call instruction has seven bytes. What is logged while a text is put
+            // together counts for the outer call.
+            Some((from, call)) if (*from + 1..=*from + 7).contains(&address) => {
+                call.instructions = now - call.at;
+                self.boot.calls.push(*call);
+                self.call = None;
+            }
+            Some((_, call)) => call.formatted |= address == self.format,
+            None if address == self.log.start => {
+                self.call = Some((self.last, LoggingCall { at: now, instructions: 0, formatted: false }));
+            }
+            None => {}
+        }
+        self.last = address;
+        self.boot.instructions += 1;
+        self.boot.flooding += u64::from(self.flood.contains(&address));
+    }
+}

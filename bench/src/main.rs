@@ -1,0 +1,41 @@
+//! Measures the kernel: `scripts/bench` runs it. See `HELP`.
+
+mod boot;
+mod figures;
+mod linux;
+mod profile;
+mod symbols;
+mod table;
+mod trace;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+scripts/bench            measures, prints the table, and compares with bench/baseline.json
+scripts/bench --save     measures and makes the figures the new baseline
+scripts/bench --linux    boots Debian's newest cloud kernel beside it and compares by the clock
+scripts/bench --profile  shows where a record's instructions go
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        [] => table::compare(),
+        ["--save"] => table::save(),
+        ["--linux"] => linux::compare(),
+        ["--profile"] => profile::print(),
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

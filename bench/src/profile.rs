@@ -1,0 +1,91 @@
+//! Where the instructions of a record go, from the logging call to the published descriptor.
+
+use crate::figures::{FLOODS, flood, targets};
+use crate::symbols::{Symbols, lines};
+use crate::trace::{Event, Run, output};
+use std::collections::{BTreeMap, HashMap};
+
+/// The stations of a record's life; an instruction counts for the first one that a source file in its
+/// chain of inlined calls belongs to, outwards.
+const STATIONS: [(&str, &[&str]); 9] = [
+    ("ring: reading", &["src/log/record.rs", "Ring::read"]),
+    ("ring: writing", &["src/log/writer.rs", "src/log/logger.rs", "src/log/ring.rs", "src/log/layout.rs"]),
+    ("message format", &["src/netconsole/format/"]),
+    ("checksum", &["src/wire/checksum.rs"]),
+    ("headers", &["src/wire/"]),
+    ("queue", &["src/nic/"]),
+    ("target", &["src/netconsole/target.rs"]),
+    ("kernel's turn", &["src/kernel.rs", "src/card.rs", "src/stack/", "src/machine/", "src/flood.rs"]),
+    ("core::fmt", &["/core/src/fmt/", "/core/src/str/"]),
+];
+
+/// Prints the breakdown for one target.
+pub fn print() -> Result<bool, String> {
+    let counts = per_record()?;
+    let symbols = Symbols::read()?;
+    let addresses: Vec<u64> = counts.keys().copied().collect();
+    let lines = lines(&addresses)?;
+
+    let (mut by_station, mut by_function, mut by_line) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    for (&address, &count) in &counts {
+        let chain = lines.get(&address).map(Vec::as_slice).unwrap_or_default();
+        *by_station.entry(station(chain, symbols.name(address)).to_owned()).or_insert(0.0) += count;
+        *by_function.entry(symbols.name(address).to_owned()).or_insert(0.0) += count;
+        let own = chain.iter().find(|line| line.contains("/src/") && !line.contains("/library/"));
+        let line = own.or(chain.first()).map_or("?", String::as_str);
+        let line = line.split(" (").next().unwrap_or(line);
+        *by_line.entry(line.to_owned()).or_insert(0.0) += count;
+    }
+    println!("Instructions per record in a flood, basic format, one target:");
+    print_sorted("by station", &by_station, 20);
+    print_sorted("by function", &by_function, 30);
+    print_sorted("by line", &by_line, 40);
+    let mut counts: Vec<_> = counts.into_iter().filter(|&(_, count)| count >= 0.01).collect();
+    counts.sort_by_key(|&(address, _)| address);
+    let text: String = counts.iter().map(|(address, count)| format!("{address:x} {count:.2}\n")).collect();
+    let path = output("profile.txt");
+    std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
+    println!("\nby address, to be read beside objdump -d: {}", path.display());
+    Ok(true)
+}
+
+/// How often each address is executed for one record.
+fn per_record() -> Result<HashMap<u64, f64>, String> {
+    let mut counts = HashMap::<u64, i64>::new();
+    for (records, sign) in FLOODS.into_iter().zip([-1, 1]) {
+        let append = flood(records, &targets(1));
+        Run { name: "profile", append: &append }.trace(|event| {
+            if let Event::Instruction(address) = event {
+                *counts.entry(address).or_default() += sign;
+            }
+        })?;
+    }
+    let records = f64::from(FLOODS[1] - FLOODS[0]);
+    Ok(counts.into_iter().map(|(address, count)| (address, count as f64 / records)).collect())
+}
+
+fn station(chain: &[String], function: &str) -> &'static str {
+    if function.starts_with("mem") {
+        return "memcpy and the like";
+    }
+    if function.contains("ring::Ring>::read") || function.contains("ring::Ring::read") {
+        return "ring: reading";
+    }
+    for line in chain {
+        for (station, files) in STATIONS {
+            if files.iter().any(|file| line.contains(file)) {
+                return station;
+            }
+        }
+    }
+    "other"
+}
+
+fn print_sorted(title: &str, sums: &BTreeMap<String, f64>, limit: usize) {
+    println!("\n{title}:");
+    let mut sums: Vec<_> = sums.iter().collect();
+    sums.sort_by(|a, b| b.1.total_cmp(a.1));
+    for (name, sum) in sums.into_iter().filter(|(_, sum)| **sum >= 0.5).take(limit) {
+        println!("{sum:10.1}  {name}");
+    }
+}

@@ -1,0 +1,124 @@
+# The first part of target/netconsole.bzimage: the header of Linux's boot protocol 2.12
+# (Documentation/arch/x86/boot.rst), and the real-mode code that QEMU, syslinux and iPXE start.
+# scripts/build puts the kernel's flat image behind it. Loaders that enter in 32-bit mode (GRUB's
+# `linux`, kexec) take the header alone and go to `entry_linux` in entry.s.
+#
+# At `start`: DS is the segment that this file's first byte is loaded to, SS:SP a stack of the loader's,
+# CS anything. At the kernel's entry: as entry.s describes. This file's first page becomes boot_params
+# where it lies: the header is at its place there already, the loader has filled in its fields, all
+# else but the memory map is zero.
+#
+# scripts/build defines image_start, image_paragraphs (of 16 bytes) and memory_size.
+
+.intel_syntax noprefix
+.code16
+
+.set BOOT_PARAMS_E820_ENTRIES, 0x1e8
+.set BOOT_PARAMS_E820_TABLE, 0x2d0
+.set E820_ENTRY_SIZE, 20
+.set E820_MAX_ENTRIES, 128
+.set E820_SIGNATURE, 0x534d4150     # "SMAP"
+.set COMMAND_LINE_SIZE, 4095        # what bootinfo keeps, without the zero at the end
+
+.section .text
+file:
+.org 0x1f1
+    .byte (file_end - file) / 512 - 1   # setup_sects: without the first
+    .word 0                         # root_flags
+    .long image_paragraphs          # syssize
+    .word 0, 0, 0                   # ram_size, vid_mode, root_dev
+    .word 0xaa55                    # boot_flag
+    .byte 0xeb, header_end - 0x202  # jump: its second byte tells the header's end, too
+    .ascii "HdrS"
+    .word 0x020c                    # version
+    .long 0                         # realmode_swtch
+    .word 0                         # start_sys_seg
+    .word name - 0x200              # kernel_version
+    .byte 0                         # type_of_loader
+    .byte 1                         # loadflags: LOADED_HIGH
+    .word 0                         # setup_move_size
+    .long image_start               # code32_start
+    .long 0, 0, 0                   # ramdisk_image, ramdisk_size, bootsect_kludge
+    .word 0                         # heap_end_ptr
+    .byte 0, 0                      # ext_loader_ver, ext_loader_type
+    .long 0                         # cmd_line_ptr
+    .long 0x7fffffff                # initrd_addr_max
+    .long 0x1000                    # kernel_alignment
+    .byte 0, 12                     # relocatable_kernel, min_alignment (2^12)
+    .word 0                         # xloadflags
+    .long COMMAND_LINE_SIZE
+    .long 0                         # hardware_subarch: PC
+    .quad 0                         # hardware_subarch_data
+    .long 0, 0                      # payload_offset, payload_length
+    .quad 0                         # setup_data
+    .quad image_start               # pref_address
+    .long memory_size               # init_size
+    .long 0                         # handover_offset
+header_end:
+    jmp start
+
+# Behind boot_params.
+.org 0x1000
+start:
+    mov ax, ds
+    mov es, ax
+    cld
+
+    # ACPI 6.5, section 15.1: the memory map.
+    xor ebx, ebx
+    mov di, BOOT_PARAMS_E820_TABLE
+1:  mov eax, 0xe820
+    mov edx, E820_SIGNATURE
+    mov ecx, E820_ENTRY_SIZE
+    int 0x15
+    jc 2f                           # none, or behind the last one
+    cmp eax, E820_SIGNATURE
+    jne 2f
+    add di, E820_ENTRY_SIZE
+    inc byte ptr [BOOT_PARAMS_E820_ENTRIES]
+    cmp byte ptr [BOOT_PARAMS_E820_ENTRIES], E820_MAX_ENTRIES
+    je 2f
+    test ebx, ebx
+    jnz 1b
+
+    # A20: by the BIOS, and by system control port A, which does no harm where it is open.
+2:  mov ax, 0x2401
+    int 0x15
+    in al, 0x92
+    or al, 2
+    and al, 0xfe                    # bit 0 would reset the machine
+    out 0x92, al
+
+    cli
+    xor esi, esi
+    mov si, ds
+    shl esi, 4                      # boot_params
+    lea eax, [esi + gdt]
+    mov [gdt_pointer + 2], eax
+    lgdt [gdt_pointer]
+    mov eax, cr0
+    or al, 1
+    mov cr0, eax
+    mov ax, 0x18
+    mov ds, ax
+    mov es, ax
+    mov fs, ax
+    mov gs, ax
+    mov ss, ax
+    # A far jump from 16-bit code to 32-bit code: JMP ptr16:32, spelled out for every assembler.
+    .byte 0x66, 0xea
+    .long image_start
+    .word 0x10
+
+.balign 8
+gdt:
+    .quad 0, 0
+    .quad 0x00cf9a000000ffff        # 0x10: code, flat, 32 bits
+    .quad 0x00cf92000000ffff        # 0x18: data, flat
+gdt_pointer:
+    .word gdt_pointer - gdt - 1
+    .long 0
+name:
+    .asciz "netconsole"
+.balign 512
+file_end:

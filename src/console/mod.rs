@@ -1,0 +1,29 @@
+//! The console: lines of text that show and change what the kernel does, from serial or from a target.
+//!
+//! It is a small shell with the commands that users of netconsole know. A line goes through these
+//! stations: [`Session`] takes it apart (`words.rs`), finds what stands in backquotes, and runs its
+//! commands (`job.rs`, on the tree of `tree.rs`) step by step through `head`, `tail` and `grep`
+//! (`filter.rs`) to the terminal or into a file. No step waits or holds up the log, nothing is kept that
+//! could be made again, and what somebody types or sends can't make anything here panic.
+
+#![forbid(unsafe_code)]
+
+mod editor;
+mod filter;
+mod host;
+mod job;
+mod path;
+mod probe;
+mod remote;
+mod session;
+mod terminal;
+mod tree;
+mod words;
+
+pub use host::{Ending, Host, Neighbor, NetworkError, Sent};
+pub use remote::{Conversation, Counters, Remote};
+pub use session::{Progress, Session};
+pub use terminal::{Show, Terminal};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,175 @@
+//! What `ls`, `cat`, `echo VALUE >`, `mkdir` and `rmdir` do in the tree of targets.
+
+use super::path::{Node, Path};
+use crate::netconsole::attribute::{Attribute, AttributeError, SystemSwitch};
+use crate::netconsole::table::{TableError, TargetTable};
+use crate::netconsole::user_data::UserDataError;
+use core::fmt;
+
+/// Why something can't be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TreeError<'a> {
+    /// Nothing is there.
+    Missing,
+    NotDirectory,
+    IsDirectory,
+    /// Directories are made and removed only for targets and items.
+    NotPermitted,
+    /// The target has items.
+    NotEmpty,
+    Target(TableError),
+    Item(UserDataError),
+    Attribute(AttributeError<'a>),
+}
+
+impl fmt::Display for TreeError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("No such file or directory"),
+            Self::NotDirectory => f.write_str("Not a directory"),
+            Self::IsDirectory => f.write_str("Is a directory"),
+            Self::NotPermitted => f.write_str(
+                "Operation not permitted: directories are targets in /sys/kernel/config/netconsole and items in their userdata",
+            ),
+            Self::NotEmpty => f.write_str("Directory not empty: remove the items in its userdata first"),
+            Self::Target(error) => error.fmt(f),
+            Self::Item(error) => error.fmt(f),
+            Self::Attribute(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Whether something was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    Yes,
+    /// A record of the target is under way: try again.
+    NotYet,
+}
+
+/// Writes the name of a directory's entry `number`, with a slash where it is a directory; false behind
+/// the last.
+pub(super) fn list(
+    node: &Node<'_>,
+    number: usize,
+    table: &TargetTable,
+    out: &mut dyn fmt::Write,
+) -> Result<bool, fmt::Error> {
+    let mut directory = |name: Option<&str>| match name {
+        Some(name) => writeln!(out, "{name}/").map(|()| true),
+        None => Ok(false),
+    };
+    match *node {
+        Node::Above(name) => directory((number == 0).then_some(name)),
+        Node::Top => directory(table.numbered().nth(number).map(|(_, target)| target.name())),
+        Node::Item(..) if number == 0 => writeln!(out, "value").map(|()| true),
+        Node::Target(_) => match Attribute::ALL.get(number) {
+            Some(file) => writeln!(out, "{}", file.name()).map(|()| true),
+            None => directory((number == Attribute::ALL.len()).then_some("userdata")),
+        },
+        Node::UserData(target) => match SystemSwitch::ALL.get(number) {
+            Some(switch) => writeln!(out, "{}", switch.name()).map(|()| true),
+            None => {
+                let item = number.saturating_sub(SystemSwitch::ALL.len());
+                directory(table.user_data().items(target).nth(item).map(|(key, _)| key))
+            }
+        },
+        Node::Item(..) | Node::Attribute(..) | Node::Switch(..) | Node::Value(..) => Ok(false),
+    }
+}
+
+/// Writes what a file holds.
+pub(super) fn show(
+    node: &Node<'_>,
+    table: &TargetTable,
+    out: &mut dyn fmt::Write,
+) -> Result<(), TreeError<'static>> {
+    // What is cut because `out` is full, is; every file is shorter than what the callers offer.
+    let _ = match *node {
+        Node::Attribute(target, file) => table.get(target).map(|target| file.show(target, out)),
+        Node::Switch(target, switch) => table.get(target).map(|target| switch.show(target, out)),
+        Node::Value(target, key) => {
+            table.user_data().value(target, key).map(|value| writeln!(out, "{value}"))
+        }
+        _ => return Err(TreeError::IsDirectory),
+    };
+    Ok(())
+}
+
+/// Writes to a file, at `now` µs.
+pub(super) fn store<'a>(
+    node: &Node<'_>,
+    table: &'a mut TargetTable,
+    value: &'a str,
+    now: u64,
+) -> Result<Done, TreeError<'a>> {
+    let (number, needs_settled) = match *node {
+        Node::Attribute(number, file) => (number, file.needs_settled()),
+        Node::Switch(number, _) | Node::Value(number, _) => (number, true),
+        _ => return Err(TreeError::IsDirectory),
+    };
+    if let Node::Value(_, key) = *node {
+        if !settle(table, number) {
+            return Ok(Done::NotYet);
+        }
+        let line = value.trim_end_matches(['\n', '\r']);
+        table.user_data_mut().set(number, key, line).map_err(TreeError::Item)?;
+        return Ok(Done::Yes);
+    }
+    if needs_settled && !settle(table, number) {
+        return Ok(Done::NotYet);
+    }
+    let target = table.get_mut(number).ok_or(TreeError::Missing)?;
+    let stored = match *node {
+        Node::Attribute(_, file) => file.store(target, value, now),
+        Node::Switch(_, switch) => switch.store(target, value),
+        _ => Ok(()),
+    };
+    stored.map(|()| Done::Yes).map_err(TreeError::Attribute)
+}
+
+/// Makes a target or an item.
+pub(super) fn make(path: &Path, table: &mut TargetTable) -> Result<(), TreeError<'static>> {
+    let (parent, name) = path.split().ok_or(TreeError::NotPermitted)?;
+    match parent.find(table) {
+        None => Err(TreeError::Missing),
+        Some(Node::Top) => table.create(name).map(|_| ()).map_err(TreeError::Target),
+        Some(Node::UserData(_)) if SystemSwitch::find(name).is_some() => {
+            Err(TreeError::Item(UserDataError::Exists))
+        }
+        Some(Node::UserData(target)) => table.user_data_mut().create(target, name).map_err(TreeError::Item),
+        Some(node) if node.is_directory() => Err(TreeError::NotPermitted),
+        Some(_) => Err(TreeError::NotDirectory),
+    }
+}
+
+/// Removes a target, which stops, or an item.
+pub(super) fn remove(path: &Path, table: &mut TargetTable) -> Result<Done, TreeError<'static>> {
+    match path.find(table) {
+        None => Err(TreeError::Missing),
+        Some(Node::Target(number)) => {
+            if table.user_data().items(number).next().is_some() {
+                return Err(TreeError::NotEmpty);
+            }
+            if !settle(table, number) {
+                return Ok(Done::NotYet);
+            }
+            table.remove(number);
+            Ok(Done::Yes)
+        }
+        Some(Node::Item(number, key)) => {
+            if !settle(table, number) {
+                return Ok(Done::NotYet);
+            }
+            table.user_data_mut().remove(number, key).map_err(TreeError::Item)?;
+            Ok(Done::Yes)
+        }
+        Some(node) if node.is_directory() => Err(TreeError::NotPermitted),
+        Some(_) => Err(TreeError::NotDirectory),
+    }
+}
+
+/// Whether the target stands between two records.
+fn settle(table: &mut TargetTable, number: usize) -> bool {
+    table.get_mut(number).is_none_or(|target| target.settle())
+}

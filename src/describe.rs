@@ -1,0 +1,59 @@
+//! What the machine is, told in the log: nobody sees a screen. It is told after the targets have started,
+//! so that the first frame does not wait for it.
+
+use crate::machine::{cpu, physical::Physical, power};
+use netconsole::bootinfo::BootInfo;
+use netconsole::firmware::acpi::{self, Fixed, Root};
+use netconsole::firmware::{smbios::EntryPoint, uefi::SystemTable};
+
+/// Logs what firmware, SMBIOS, CPU and ACPI say, and tells [`power`] of ACPI's ways to end the machine.
+pub fn machine(boot: &BootInfo) {
+    let memory = Physical::now();
+    let uefi = boot.uefi.and_then(|address| SystemTable::read(&memory, address));
+    match &uefi {
+        Some(table) => log::info!("firmware: UEFI {}.{}", table.revision.0, table.revision.1 / 10),
+        None => log::info!("firmware: {}", if boot.uefi.is_some() { "UEFI" } else { "BIOS, or none" }),
+    }
+    let entry = uefi.and_then(|table| table.smbios(&memory)).or_else(|| EntryPoint::find(&memory));
+    for structure in entry.iter().flat_map(|entry| entry.structures(&memory)) {
+        if let Some(description) = structure.description() {
+            log::info!("{description}");
+        }
+    }
+    cpu::describe();
+    match root(boot, &memory) {
+        Some(root) => describe_acpi(root, &memory),
+        None => log::info!("acpi: no tables found"),
+    }
+}
+
+/// ACPI's table of tables, as the loader or the BIOS gives it.
+fn root(boot: &BootInfo, memory: &Physical) -> Option<Root> {
+    boot.acpi.or_else(|| Root::find(memory))
+}
+
+fn describe_acpi(root: Root, memory: &Physical) {
+    for table in root.tables(memory) {
+        match table {
+            Ok(table) => {
+                log::info!("acpi: {table}");
+                if table.signature.0 == *b"APIC" {
+                    log::info!("cpu: {} processors, says ACPI", acpi::processors(&table));
+                }
+            }
+            Err(error) => log::warn!("acpi: {error}"),
+        }
+    }
+    if let Some(fixed) = root.table(memory, b"FACP").map(Fixed::new) {
+        let off = fixed.dsdt(memory).and_then(|dsdt| fixed.power_off(&dsdt));
+        power::use_acpi(off, fixed.reset());
+    }
+}
+
+/// Calls `visit` with the address of each virtio device over MMIO that ACPI names.
+pub fn virtio_mmio(boot: &BootInfo, visit: impl FnMut(u64)) {
+    let memory = Physical::now();
+    let fixed = root(boot, &memory).and_then(|root| root.table(&memory, b"FACP")).map(Fixed::new);
+    let dsdt = fixed.and_then(|fixed| fixed.dsdt(&memory));
+    dsdt.iter().flat_map(acpi::virtio_mmio).for_each(visit);
+}

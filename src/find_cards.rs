@@ -1,0 +1,123 @@
+//! Finding the network cards, and bringing each up.
+
+use crate::card::Card;
+use crate::consoles::Consoles;
+use crate::machine::clock::Clock;
+use crate::machine::paging::AddressSpace;
+use crate::machine::pci::ConfigurationPorts;
+use crate::{describe, memory};
+use core::fmt::Display;
+use core::mem::MaybeUninit;
+use core::slice::IterMut;
+use netconsole::bootinfo::BootInfo;
+use netconsole::netconsole::DeviceName;
+use netconsole::netconsole::snapshot::MAX_NICS;
+use netconsole::nic::pci::{self, PciDevice};
+use netconsole::nic::virtio::MmioTransport;
+use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
+use netconsole::parameters::Parameters;
+use netconsole::stack::Storage;
+
+/// Brings up the network cards: those on the PCI buses, those of `virtio_mmio.device=`, and
+/// where there are none of these, what ACPI says is virtio over MMIO.
+pub fn find_cards(
+    cards: &mut [Option<Card>; MAX_NICS],
+    clock: &mut Clock,
+    consoles: &mut Consoles,
+    parameters: &'static Parameters,
+    boot: &BootInfo,
+    address_space: AddressSpace,
+) {
+    let mut bays = Bays {
+        cards: cards.iter_mut(),
+        memory: memory::cards(),
+        storages: memory::dhcp_storage(),
+        taken: 0,
+        clock,
+        parameters,
+    };
+    on_pci(&mut bays, consoles, address_space);
+    for address in parameters.virtio_mmio.as_slice() {
+        at(&mut bays, *address);
+    }
+    if bays.taken == 0 {
+        describe::virtio_mmio(boot, |address| at(&mut bays, address));
+    }
+    if cards.iter().all(Option::is_none) {
+        log::error!("netconsole: no network card found");
+    }
+}
+
+/// What each card takes one of.
+struct Bays<'k> {
+    cards: IterMut<'k, Option<Card>>,
+    memory: IterMut<'static, CardMemory>,
+    storages: IterMut<'static, MaybeUninit<Storage<'static>>>,
+    taken: u8,
+    clock: &'k mut Clock,
+    parameters: &'static Parameters,
+}
+
+impl Bays<'_> {
+    /// Brings up the card at `place` by `probe`.
+    fn take_in(
+        &mut self,
+        place: BusAddress,
+        model: impl Display,
+        probe: impl FnOnce(&'static mut CardMemory) -> Result<NetworkCard, NicError>,
+    ) {
+        let free = (self.cards.next(), self.memory.next(), self.storages.next());
+        let (Some(card), Some(memory), Some(storage)) = free else {
+            return log::warn!("{place}: more than {MAX_NICS} network cards, left alone");
+        };
+        let Some(name) = DeviceName::ethernet(self.taken) else { return };
+        self.taken = self.taken.saturating_add(1);
+        log::info!("{name}: {model} at {place}");
+        match probe(memory) {
+            Ok(nic) => {
+                let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
+                let storage = storage.write(Storage::new(hostname));
+                *card = Some(Card::new(name, place, nic, storage, self.parameters, self.clock.now()));
+            }
+            Err(error) => log::error!("{name}: {place}: can't be brought up: {error}"),
+        }
+    }
+}
+
+fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: AddressSpace) {
+    let mut ports = ConfigurationPorts;
+    pci::for_each_function(&ConfigurationPorts, |function| {
+        // Each look lets the clock learn how fast it is, before the first record is shown.
+        bays.clock.now();
+        let Some(device) = PciDevice::read(&mut ports, function) else { return };
+        log::info!("pci {device}");
+        consoles.found(device);
+        let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
+            if device.class.is_network() {
+                // The firmware may have left it running, and writing what it receives to memory.
+                pci::disable(&mut ports, function);
+                log::warn!("pci {function}: there is no driver for this network card");
+            }
+            return;
+        };
+        for (address, length) in device.memory_ranges() {
+            if let Err(error) = address_space.map_device(address, length) {
+                return log::error!("{function}: can't map its registers at {address:#x}: {error}");
+            }
+        }
+        let probe = |memory| NetworkCard::probe(&mut ports, &device, model, memory);
+        bays.take_in(BusAddress::Pci(function), model, probe);
+    });
+}
+
+/// Brings up the card whose registers are at `address`, which is below 4 GiB, if there is one.
+fn at(bays: &mut Bays<'_>, address: u64) {
+    match MmioTransport::find(address) {
+        Ok(Some(transport)) => {
+            let probe = |memory| NetworkCard::probe_mmio(transport, memory);
+            bays.take_in(BusAddress::Mmio(address), Model::Virtio, probe);
+        }
+        Ok(None) => {}
+        Err(error) => log::error!("{}: {error}", BusAddress::Mmio(address)),
+    }
+}

@@ -1,0 +1,61 @@
+//! The boot code's constants and symbols, for boot/entry.s.
+
+use super::{paging, stacks};
+use core::arch::global_asm;
+use netconsole::bootinfo;
+
+/// Multiboot 1 specification, section 3.1.1: what a loader searches for.
+const HEADER_MAGIC: u32 = 0x1bad_b002;
+/// Section 3.1.1: modules page-aligned (bit 0), memory map wanted (bit 1), address fields valid (bit 16).
+const HEADER_FLAGS: u32 = 1 << 0 | 1 << 1 | 1 << 16;
+/// Multiboot 2 specification, section 3.1.2, and the tags of sections 3.1.3, 3.1.5 and 3.1.6.
+const HEADER2_MAGIC: u32 = 0xe852_50d6;
+const TAG_END: u16 = 0;
+const TAG_ADDRESS: u16 = 2;
+const TAG_ENTRY: u16 = 3;
+/// Xen, public/elfnote.h.
+const XEN_ELFNOTE_PHYS32_ENTRY: u32 = 18;
+/// Intel SDM, volume 2, CPUID, leaf 0x8000_0001, EDX.
+const CPUID_LONG_MODE: u32 = 1 << 29;
+const CPUID_NO_EXECUTE: u32 = 1 << 20;
+/// Volume 3, section 4.5: present and writable; bit 7: a 2 MiB page.
+const PRESENT_WRITABLE: u32 = 0b11;
+const PRESENT_WRITABLE_LARGE: u32 = PRESENT_WRITABLE | 1 << 7;
+/// Volume 3, section 2.5: PAE, and SSE for Rust's core (OSFXSR, OSXMMEXCPT).
+const CR4_FLAGS: u32 = 1 << 5 | 1 << 9 | 1 << 10;
+/// Protection, coprocessor monitored, numeric error, write-protect in ring 0 too, paging.
+const CR0_FLAGS: u32 = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 16 | 1 << 31;
+const EFER: u32 = 0xc000_0080;
+/// Long mode, no-execute.
+const EFER_FLAGS: u32 = 1 << 8 | 1 << 11;
+/// A 64-bit code segment of ring 0: present, code, readable, long.
+const CODE_SEGMENT: u64 = 1 << 53 | 1 << 47 | 1 << 44 | 1 << 43 | 1 << 41;
+
+global_asm!(
+    include_str!("../../boot/entry.s"),
+    HEADER_MAGIC = const HEADER_MAGIC,
+    HEADER_FLAGS = const HEADER_FLAGS,
+    HEADER2_MAGIC = const HEADER2_MAGIC,
+    TAG_END = const TAG_END,
+    TAG_ADDRESS = const TAG_ADDRESS,
+    TAG_ENTRY = const TAG_ENTRY,
+    XEN_ELFNOTE_PHYS32_ENTRY = const XEN_ELFNOTE_PHYS32_ENTRY,
+    PVH_MAGIC = const bootinfo::magic::PVH,
+    LINUX_MAGIC = const bootinfo::magic::LINUX,
+    CPUID_LONG_MODE = const CPUID_LONG_MODE,
+    CPUID_NO_EXECUTE = const CPUID_NO_EXECUTE,
+    PRESENT_WRITABLE = const PRESENT_WRITABLE,
+    PRESENT_WRITABLE_LARGE = const PRESENT_WRITABLE_LARGE,
+    CR4_FLAGS = const CR4_FLAGS,
+    CR0_FLAGS = const CR0_FLAGS,
+    EFER = const EFER,
+    EFER_FLAGS = const EFER_FLAGS,
+    CODE_SEGMENT = const CODE_SEGMENT,
+    main_stack = sym stacks::MAIN,
+    MAIN_STACK_END = const size_of::<stacks::MainStack>(),
+    root_table = sym paging::ROOT_TABLE,
+    pointer_table = sym paging::POINTER_TABLE,
+    page_directories = sym paging::PAGE_DIRECTORIES,
+    kernel_main = sym crate::kernel_main,
+);
+global_asm!(include_str!("../../boot/memory.s"));

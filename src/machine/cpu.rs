@@ -1,0 +1,49 @@
+//! Which CPU this is.
+
+use raw_cpuid::{CpuId, CpuIdReader, Hypervisor};
+
+/// Logs the CPU's name, its model's numbers, and the features that matter to this kernel.
+pub fn describe() {
+    let cpu = CpuId::new();
+    let brand = cpu.get_processor_brand_string();
+    let name = brand.as_ref().map_or("unnamed", |brand| brand.as_str().trim());
+    let Some(features) = cpu.get_feature_info() else {
+        return log::info!("cpu: {name}");
+    };
+    log::info!(
+        "cpu: {name}, family {:#x}, model {:#x}, stepping {}",
+        features.family_id(),
+        features.model_id(),
+        features.stepping_id()
+    );
+    let has = |has: bool, name: &'static str| if has { name } else { "" };
+    let power = cpu.get_advanced_power_mgmt_info();
+    log::info!(
+        "cpu: features: sse2{}{}{}{}",
+        has(power.is_some_and(|power| power.has_invariant_tsc()), " invariant-tsc"),
+        has(features.has_x2apic(), " x2apic"),
+        has(erms(&cpu), " erms"),
+        has(features.has_hypervisor(), " hypervisor"),
+    );
+    if let Some(hypervisor) = cpu.get_hypervisor_info() {
+        log::info!("cpu: runs under {}", hypervisor_name(&hypervisor.identify()));
+    }
+}
+
+fn erms<R: CpuIdReader>(cpu: &CpuId<R>) -> bool {
+    cpu.get_extended_feature_info().is_some_and(|info| info.has_rep_movsb_stosb())
+}
+
+fn hypervisor_name(hypervisor: &Hypervisor) -> &'static str {
+    match hypervisor {
+        Hypervisor::Xen => "Xen",
+        Hypervisor::VMware => "VMware",
+        Hypervisor::HyperV => "Hyper-V",
+        Hypervisor::KVM => "KVM",
+        Hypervisor::QEMU => "QEMU",
+        Hypervisor::Bhyve => "bhyve",
+        Hypervisor::QNX => "QNX",
+        Hypervisor::ACRN => "ACRN",
+        Hypervisor::Unknown(..) => "a hypervisor of unknown name",
+    }
+}

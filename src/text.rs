@@ -1,0 +1,168 @@
+//! Texts of a limited length, in memory of their own: what takes a `String` where there is a heap.
+
+#![forbid(unsafe_code)]
+
+use core::fmt;
+
+/// At most `N` bytes. What does not fit is left away, and [`is_cut`](Self::is_cut) says so.
+#[derive(Clone)]
+pub struct Text<const N: usize> {
+    bytes: [u8; N],
+    len: usize,
+    is_cut: bool,
+}
+
+impl<const N: usize> Default for Text<N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const N: usize> Text<N> {
+    /// No text.
+    pub const fn new() -> Self {
+        Self { bytes: [0; N], len: 0, is_cut: false }
+    }
+
+    /// What `text` is shown as.
+    pub fn of(text: impl fmt::Display) -> Self {
+        let mut new = Self::new();
+        // It fails where it is cut, which the text knows itself.
+        let _ = fmt::Write::write_fmt(&mut new, format_args!("{text}"));
+        new
+    }
+
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
+    /// The text; of bytes that are no UTF-8, what stands before them.
+    pub fn as_str(&self) -> &str {
+        match core::str::from_utf8(self.as_bytes()) {
+            Ok(text) => text,
+            Err(error) => {
+                let valid = self.bytes.get(..error.valid_up_to()).unwrap_or_default();
+                core::str::from_utf8(valid).unwrap_or("")
+            }
+        }
+    }
+
+    /// The length in bytes.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is in it.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many bytes still fit.
+    pub const fn room(&self) -> usize {
+        N.saturating_sub(self.len)
+    }
+
+    /// Whether something did not fit since it was last empty.
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
+    }
+
+    /// Makes it empty.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.is_cut = false;
+    }
+
+    /// Keeps the first `len` bytes.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Takes away the first `len` bytes.
+    pub fn drop_front(&mut self, len: usize) {
+        let len = len.min(self.len);
+        self.bytes.copy_within(len..self.len, 0);
+        self.len = self.len.saturating_sub(len);
+    }
+
+    /// Puts one byte at the end.
+    pub fn push(&mut self, byte: u8) {
+        self.insert(self.len, &[byte]);
+    }
+
+    /// Puts as many of `bytes` at the end as fit.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let fits = bytes.len().min(self.room());
+        self.is_cut |= fits < bytes.len();
+        self.insert(self.len, bytes.get(..fits).unwrap_or_default());
+    }
+
+    /// Puts `bytes` before byte `at`, all or none.
+    pub fn insert(&mut self, at: usize, bytes: &[u8]) {
+        self.replace(at, at, bytes);
+    }
+
+    /// Puts `new` in the place of the bytes from `start` to `end`, all or none.
+    pub fn replace(&mut self, start: usize, end: usize, new: &[u8]) {
+        let end = end.min(self.len);
+        let start = start.min(end);
+        let to = start.saturating_add(new.len());
+        let len = to.saturating_add(self.len.saturating_sub(end));
+        if len > N {
+            self.is_cut = true;
+            return;
+        }
+        // Both ranges lie within the array: `end` is at most `len` was, and the new length is at most N.
+        self.bytes.copy_within(end..self.len, to);
+        for (slot, &byte) in self.bytes.iter_mut().skip(start).zip(new) {
+            *slot = byte;
+        }
+        self.len = len;
+    }
+}
+
+impl<const N: usize> fmt::Write for Text<N> {
+    /// Cuts at a character's border.
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut fits = text.len().min(self.room());
+        while !text.is_char_boundary(fits) {
+            fits = fits.saturating_sub(1);
+        }
+        self.extend(text.as_bytes().get(..fits).unwrap_or_default());
+        self.is_cut |= fits < text.len();
+        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::fmt::Write;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_does_not_fit_is_cut_at_a_character() {
+        let mut text = Text::<4>::new();
+        assert!(write!(text, "ab\u{20ac}").is_err());
+        assert_eq!((text.as_str(), text.is_cut()), ("ab", true));
+        text.clear();
+        assert!(write!(text, "a\u{20ac}").is_ok());
+        assert!(!text.is_cut());
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_as_a_string_does(start in "[a-z]{0,8}", at in 0usize..9, end in 0usize..9, new in "[a-z]{0,5}") {
+            let mut text = Text::<12>::of(&start);
+            let (end, before) = (end.min(start.len()), start.clone());
+            let at = at.min(end);
+            let mut model = start;
+            model.replace_range(at..end, &new);
+            text.replace(at, end, new.as_bytes());
+            prop_assert_eq!(text.is_cut(), model.len() > 12);
+            let expected = if model.len() > 12 { before.as_str() } else { model.as_str() };
+            prop_assert_eq!(text.as_str(), expected);
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The console for targets: lines in datagrams, answers in datagrams.
+
+use crate::harness::{Boot, Machine, Nic, Peer};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Where `nc -u <address> 6665` asks from.
+const ASKER: &str = "10.0.0.2:40000";
+const ASKER_PORT: u16 = 40000;
+
+fn boot(name: &'static str, more: &str) -> Machine {
+    let boot = Boot::new(name, format!("{more} netconsole=@10.0.0.1/,@10.0.0.2/"));
+    let machine = boot.peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_text("10.0.0.2:6666", "network logging started");
+    machine
+}
+
+fn ask(machine: &Machine, from: &str, port: u16, line: &str) {
+    let kernel: SocketAddr = "10.0.0.1:6665".parse().expect("an address");
+    machine.send(0, &Peer::at(from).datagram(port, Nic::mac(0), kernel, line.as_bytes()));
+}
+
+#[test]
+fn a_target_gets_answers_where_it_asked() {
+    let machine = boot("udp-console", "debug netconsole.input=1");
+    machine.wait_for_text("10.0.0.2:6666", "commands are taken from the targets' addresses");
+    ask(&machine, "10.0.0.2", ASKER_PORT, "cat cmdline0/remote_ip\n");
+    machine.wait_for_text(ASKER, "10.0.0.2\nnetconsole# ");
+    ask(&machine, "10.0.0.2", ASKER_PORT, "mkdir target1\ncd target1\necho 10.0.0.3 > remote_ip\n");
+    machine.wait_for_text(ASKER, "target1# ");
+    ask(&machine, "10.0.0.2", ASKER_PORT, "dmesg");
+    machine.wait_for_text(ASKER, "network logging started\ntarget1# ");
+
+    let capture = machine.stop();
+    let answers = capture.payloads(ASKER);
+    assert!(answers.iter().all(|answer| answer.len() <= 1000));
+    let log = capture.text("10.0.0.2:6666");
+    let dmesg = answers[2..].concat();
+    let dmesg = String::from_utf8_lossy(&dmesg);
+    assert_eq!(dmesg.strip_suffix("target1# "), Some(log.as_str()), "the answer is the log and nothing else");
+}
+
+#[test]
+fn nobody_else_is_listened_to() {
+    let machine = boot("udp-foreign", "netconsole.input=1");
+    ask(&machine, "10.0.0.3", ASKER_PORT, "mkdir x");
+    let wrong_port: SocketAddr = "10.0.0.1:6666".parse().expect("an address");
+    machine.send(0, &Peer::at("10.0.0.2").datagram(ASKER_PORT, Nic::mac(0), wrong_port, b"mkdir x"));
+    machine.nothing_comes_to("10.0.0.3:40000", Duration::from_millis(500));
+    ask(&machine, "10.0.0.2", ASKER_PORT, "ls");
+    machine.wait_for_text(ASKER, "cmdline0/\nnetconsole# ");
+    assert_eq!(machine.stop().payloads(ASKER).concat(), b"cmdline0/\nnetconsole# ");
+}
+
+#[test]
+fn input_is_off_unless_it_is_asked_for() {
+    let machine = boot("udp-off", "");
+    ask(&machine, "10.0.0.2", ASKER_PORT, "ls");
+    machine.nothing_comes_to(ASKER, Duration::from_millis(500));
+    machine.stop();
+}
+
+#[test]
+fn too_many_lines_are_dropped() {
+    let machine = boot("udp-flood", "netconsole.input=1");
+    for number in 0..200 {
+        ask(&machine, "10.0.0.2", ASKER_PORT, &format!("echo answer {number}"));
+    }
+    machine.wait_for_text(ASKER, "answer 0\n");
+    machine.nothing_comes_to("10.0.0.9:1", Duration::from_millis(500));
+    let answers = machine.stop().payloads(ASKER).concat();
+    let answers = String::from_utf8_lossy(&answers).matches("answer").count();
+    assert!((20..60).contains(&answers), "{answers} answers");
+}

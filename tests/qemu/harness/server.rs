@@ -1,0 +1,77 @@
+//! What a station that serves DHCP and NTP says: one lease, and a time that stands still.
+
+use smoltcp::wire::{DHCP_SERVER_PORT, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress};
+use std::net::Ipv4Addr;
+
+const NTP_PORT: u16 = 123;
+const NTP_SERVERS: u8 = 42;
+/// Seconds from NTP's 1900 to 1970.
+const UNIX_EPOCH: u64 = 2_208_988_800;
+
+/// What is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// The address that is leased.
+    pub lease: Ipv4Addr,
+    /// The time, in seconds since 1970.
+    pub time: u64,
+}
+
+impl Service {
+    /// The answer to a datagram to `port`, and where it goes, if it is a question.
+    pub fn answer(&self, own: Ipv4Addr, port: u16, payload: &[u8]) -> Option<Vec<u8>> {
+        match port {
+            DHCP_SERVER_PORT => self.lease(own, payload),
+            NTP_PORT => Some(self.time(payload)),
+            _ => None,
+        }
+    }
+
+    fn lease(&self, own: Ipv4Addr, payload: &[u8]) -> Option<Vec<u8>> {
+        let question = DhcpPacket::new_checked(payload).ok()?;
+        let question = DhcpRepr::parse(&question).ok()?;
+        let message_type = match question.message_type {
+            DhcpMessageType::Discover => DhcpMessageType::Offer,
+            DhcpMessageType::Request => DhcpMessageType::Ack,
+            _ => return None,
+        };
+        let ntp = own.octets();
+        let options = [DhcpOption { kind: NTP_SERVERS, data: &ntp }];
+        let answer = DhcpRepr {
+            message_type,
+            transaction_id: question.transaction_id,
+            secs: 0,
+            client_hardware_address: EthernetAddress(question.client_hardware_address.0),
+            client_ip: Ipv4Addr::UNSPECIFIED,
+            your_ip: self.lease,
+            server_ip: own,
+            router: None,
+            subnet_mask: Some(Ipv4Addr::new(255, 255, 255, 0)),
+            relay_agent_ip: Ipv4Addr::UNSPECIFIED,
+            broadcast: true,
+            requested_ip: None,
+            client_identifier: None,
+            server_identifier: Some(own),
+            parameter_request_list: None,
+            dns_servers: None,
+            max_size: None,
+            lease_duration: Some(3600),
+            renew_duration: None,
+            rebind_duration: None,
+            additional_options: &options,
+        };
+        let mut message = vec![0; answer.buffer_len()];
+        answer.emit(&mut DhcpPacket::new_unchecked(&mut message)).expect("a DHCP message");
+        Some(message)
+    }
+
+    /// RFC 4330, section 5: the question's transmit timestamp comes back as the originate timestamp.
+    fn time(&self, question: &[u8]) -> Vec<u8> {
+        let mut answer = vec![0; 48];
+        answer[0] = 0b00_100_100;
+        answer[1] = 1;
+        answer[24..32].copy_from_slice(&question[40..48]);
+        answer[40..44].copy_from_slice(&((self.time + UNIX_EPOCH) as u32).to_be_bytes());
+        answer
+    }
+}

@@ -1,0 +1,222 @@
+//! What scripts/image makes, as a test board boots it: stick and CD, BIOS and UEFI, and over the network.
+
+use crate::harness::{Boot, Capture, Nic, Peer, status, target};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// UEFI needs more memory than a BIOS, and under emulation more time. Every boot device below has a
+/// `bootindex`, so that it leaves alone all others, the card whose cable the test looks at among them.
+const UEFI: [&str; 4] = ["-bios", "/usr/share/ovmf/OVMF.fd", "-m", "512"];
+const UEFI_TIME: Duration = Duration::from_secs(180);
+
+/// What the tests write into netconsole.cfg, as an editor on Windows ends its lines.
+const EDITED: &str = "# edited\r\nset parameters='debug netconsole=+@10.0.0.1/,@10.0.0.2/;@10.0.0.1/,7777@10.0.0.2/ \
+                      after=exit'\r\n";
+
+fn run(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn script() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image"))
+}
+
+fn directory() -> PathBuf {
+    let directory = target().join("tests/images");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    directory
+}
+
+/// The image as scripts/image makes it.
+fn image() -> &'static str {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let image = directory().join("stick.img").display().to_string();
+        run(script().args(["--output", &image]));
+        image
+    })
+}
+
+/// The image after a person has edited netconsole.cfg on its FAT partition.
+fn edited_image(name: &str, text: &str) -> String {
+    let directory = directory();
+    let (image, edited) = (directory.join(format!("{name}.img")), directory.join(format!("{name}.cfg")));
+    fs::copy(self::image(), &image).expect("a copy of the image");
+    fs::write(&edited, text).expect("an edited file");
+    let partition = format!("{}@@{}", image.display(), fat_partition(&image));
+    run(Command::new("mcopy").args(["-o", "-i", &partition]).arg(&edited).arg("::netconsole.cfg"));
+    image.display().to_string()
+}
+
+/// Where the partition begins, in bytes: the one that the GPT (UEFI specification 2.10, section 5.3) calls
+/// basic data.
+fn fat_partition(image: &Path) -> u64 {
+    const BASIC_DATA: [u8; 16] = 0xa2a0_d0eb_e5b9_3344_87c0_68b6_b726_99c7_u128.to_be_bytes();
+    let disk = fs::read(image).expect("the image");
+    let number = |at: usize| u64::from_le_bytes(disk[at..at + 8].try_into().expect("8 bytes"));
+    let entries = usize::try_from(number(512 + 72)).expect("a sector's number") * 512;
+    // The gaps between the image's parts are of that type, too.
+    let starts = disk[entries..].chunks(128).take(16).filter(|entry| entry.starts_with(&BASIC_DATA));
+    let mut starts = starts.map(|entry| u64::from_le_bytes(entry[32..40].try_into().expect("8 bytes")) * 512);
+    let is_fat = |start: &u64| disk[*start as usize + 54..].starts_with(b"FAT");
+    starts.find(is_fat).expect("a FAT partition")
+}
+
+/// The image on a USB stick.
+fn stick(image: &str) -> [String; 6] {
+    let drive = format!("if=none,id=stick,format=raw,snapshot=on,file={image}");
+    ["-drive", &drive, "-device", "qemu-xhci", "-device", "usb-storage,drive=stick,bootindex=0"]
+        .map(String::from)
+}
+
+/// Boots by these arguments and expects what [`EDITED`] asks for.
+fn boots_as_edited(name: &'static str, arguments: &[&str]) -> Capture {
+    let boot = Boot::new(name, "debug").loader(arguments.iter().copied()).timeout(UEFI_TIME);
+    let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
+    assert_eq!(capture.status, status::GOOD, "{name}; serial:\n{}", capture.serial);
+    let messages = capture.messages("10.0.0.2:6666");
+    let said = |text: &str| messages.iter().any(|message| message.text.contains(text));
+    assert!(said("network logging started") && said("multiboot2"), "{name}");
+    assert!(capture.text("10.0.0.2:7777").contains("network logging started"), "{name}");
+    capture
+}
+
+#[test]
+fn without_any_edit_the_log_is_broadcast() {
+    let stick = stick(image());
+    let boot = Boot::new("image-default", "").loader(stick.iter().map(String::as_str));
+    let machine = boot.nics([Nic::virtio().user_network()]).start();
+    machine.wait_for_text("255.255.255.255:6666", "network logging started");
+    machine.wait_for_text("255.255.255.255:6666", "machine: QEMU");
+    let capture = machine.stop();
+    assert!(capture.text("255.255.255.255:6666").contains("eth0: IPv4 address 10.0.2.15/24 by Dhcp"));
+}
+
+#[test]
+fn it_is_small() {
+    let size = fs::metadata(image()).expect("the image").len();
+    assert!(size < 8 << 20, "{size} bytes");
+}
+
+#[test]
+fn a_stick_boots_by_bios() {
+    let stick = stick(&edited_image("bios", EDITED));
+    let arguments: Vec<&str> = stick.iter().map(String::as_str).collect();
+    boots_as_edited("image-stick-bios", &arguments);
+}
+
+#[test]
+fn a_stick_boots_by_uefi() {
+    let stick = stick(&edited_image("uefi", EDITED));
+    // The last -m counts.
+    let arguments: Vec<&str> =
+        UEFI.into_iter().chain(["-m", "8G"]).chain(stick.iter().map(String::as_str)).collect();
+    let capture = boots_as_edited("image-stick-uefi", &arguments);
+    let text = capture.text("10.0.0.2:7777");
+    assert!(text.contains("firmware: UEFI 2."), "{text}");
+    // OVMF puts the card's 64-bit BAR above 4 GiB.
+    let card = text.lines().find(|line| line.contains("ethernet controller")).expect("the card");
+    let address = card.split("BAR4 0x").nth(1).and_then(|rest| rest.split('+').next()).expect("a BAR");
+    assert!(u64::from_str_radix(address, 16).expect("an address") >= 1 << 32, "{card}");
+}
+
+#[test]
+fn safe_mode_ships_through_every_card_without_dhcp() {
+    let stick = stick(&edited_image("safe", "this is no parameter\nset default=2\nset timeout=0\n"));
+    let boot = Boot::new("image-safe-mode", "debug").loader(stick.iter().map(String::as_str));
+    let machine = boot.nics([Nic::virtio(), Nic::virtio()]).start();
+    // Each card is an Ethernet of its own; which one a datagram left by shows in the capture.
+    machine.wait_for_text("255.255.255.255:6666", "interface name 'eth1'");
+    machine.wait_for("a datagram from eth1", |events| {
+        events.sent.iter().any(|sent| sent.nic == 1 && sent.datagram().is_some()).then_some(())
+    });
+    machine.stop();
+}
+
+#[test]
+fn the_log_of_a_crash_outlives_the_way_through_the_menu() {
+    let text = "set parameters='netconsole=@10.0.0.1/,@10.0.0.2/ crash=EXCEPTION panic=-1'\n\
+                set default=3\nset timeout=0\n";
+    let stick = stick(&edited_image("crash", text));
+    let boot = Boot::new("image-crash", "").loader(stick.iter().map(String::as_str)).repeats();
+    let machine = boot.peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_text("10.0.0.2:6666", "previous boot ended without a goodbye");
+    let capture = machine.stop();
+    let text = capture.text("10.0.0.2:6666");
+    assert!(text.lines().any(|line| line.starts_with("[boot -1] ") && line.contains("page fault")), "{text}");
+}
+
+/// The image on a CD. That can't be edited: the parameters come from `--append`.
+fn cd() -> [String; 4] {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    let image = IMAGE.get_or_init(|| {
+        let image = directory().join("cd.img").display().to_string();
+        run(script().args(["--output", &image, "--append", PARAMETERS]));
+        image
+    });
+    let drive = format!("if=none,id=cd,media=cdrom,format=raw,file={image}");
+    ["-drive", &drive, "-device", "ide-cd,drive=cd,bootindex=0"].map(String::from)
+}
+
+/// What [`EDITED`] has.
+const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/;@10.0.0.1/,7777@10.0.0.2/ after=exit";
+
+#[test]
+fn a_cd_boots_by_bios() {
+    let cd = cd();
+    let arguments: Vec<&str> = cd.iter().map(String::as_str).collect();
+    boots_as_edited("image-cd-bios", &arguments);
+}
+
+#[test]
+fn a_cd_boots_by_uefi() {
+    let cd = cd();
+    let arguments: Vec<&str> = UEFI.into_iter().chain(cd.iter().map(String::as_str)).collect();
+    boots_as_edited("image-cd-uefi", &arguments);
+}
+
+/// QEMU's TFTP server, and a card that boots from it besides the one whose cable the test looks at.
+fn network_boot(file: &str) -> [String; 4] {
+    static DIRECTORY: OnceLock<String> = OnceLock::new();
+    let directory = DIRECTORY.get_or_init(|| {
+        let directory = directory().join("tftp").display().to_string();
+        run(script().args(["--pxe", &directory, "--append", PARAMETERS]));
+        directory
+    });
+    let network = format!("user,id=boot,tftp={directory},bootfile={file}");
+    ["-netdev", &network, "-device", "virtio-net-pci,netdev=boot,mac=52:54:00:12:34:99,addr=0x10,bootindex=0"]
+        .map(String::from)
+}
+
+#[test]
+fn the_network_boots_a_bios() {
+    let network = network_boot("boot/grub/i386-pc/core.0");
+    let arguments: Vec<&str> = network.iter().map(String::as_str).collect();
+    boots_as_edited("image-pxe-bios", &arguments);
+}
+
+#[test]
+fn the_network_boots_uefi() {
+    let network = network_boot("boot/grub/x86_64-efi/core.efi");
+    let arguments: Vec<&str> = UEFI.into_iter().chain(network.iter().map(String::as_str)).collect();
+    boots_as_edited("image-pxe-uefi", &arguments);
+}
+
+#[test]
+fn flash_leaves_alone_what_is_not_removable() {
+    let flash = |device: &Path| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/flash");
+        let output = Command::new(script).arg(device).output().expect("scripts/flash runs");
+        assert!(!output.status.success(), "{}", device.display());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let file = directory().join("no-device");
+    fs::write(&file, "precious").expect("target/tests is writable");
+    assert!(flash(&file).contains("is not a block device"));
+    assert_eq!(fs::read(&file).expect("the file"), b"precious");
+    assert!(flash(Path::new("/dev/null")).contains("is not a block device"));
+}

@@ -1,0 +1,267 @@
+//! Getting lost records back: the kernel and the real receiver, with a bad way between them.
+
+use crate::harness::{Boot, Machine, Nic, Peer, Sent, kernel, target};
+use crate::receiver::{ADDRESS, Receiver, Way, number};
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(50);
+const TARGET: &str = "10.0.0.2:6666";
+const LOSSY: Way = Way { loses: 20, doubles: 0, delay: Duration::ZERO };
+
+/// A boot with these parameters and one extended target, which may lose records and sends some twice.
+fn boot(name: &'static str, parameters: &str) -> Boot {
+    let parameters = format!("{parameters} netconsole=+@10.0.0.1/,@10.0.0.2/");
+    Boot::new(name, parameters).peer(Receiver::peer()).loses().repeats()
+}
+
+/// What the kernel has sent to the target so far: when, and the datagram as text.
+fn sent(machine: &Machine) -> Vec<(Instant, String)> {
+    datagrams(&machine.sent_after(0, Duration::ZERO))
+}
+
+fn datagrams(sent: &[Sent]) -> Vec<(Instant, String)> {
+    let to: SocketAddr = TARGET.parse().expect("an address and port");
+    let datagrams =
+        sent.iter().filter_map(|sent| Some((sent.at, sent.datagram().filter(|(at, _)| *at == to)?.1)));
+    datagrams.map(|(at, payload)| (at, String::from_utf8_lossy(payload).into_owned())).collect()
+}
+
+/// The sequence number of an extended datagram.
+fn sequence(datagram: &str) -> u64 {
+    datagram.split(',').nth(1).and_then(|number| number.parse().ok()).expect("the extended format")
+}
+
+/// Carries datagrams until everything that the kernel has sent has come to the receiver's output, complete and
+/// in order; the newest record too, after which nothing comes that would show its loss.
+fn everything_arrives(receiver: &mut Receiver, machine: &Machine, last_text: &str) {
+    assert!(
+        receiver.relay(machine, PATIENCE, |receiver| receiver.has(last_text)),
+        "'{last_text}' did not come; the last was {:?}",
+        receiver.said.last()
+    );
+    let newest = sent(machine).iter().map(|(_, datagram)| sequence(datagram)).max();
+    receiver.relay(machine, PATIENCE, |receiver| receiver.sequences().last().copied() == newest);
+    let all: Vec<u64> = (0..=newest.expect("something was sent")).collect();
+    assert!(receiver.sequences() == all, "{:?}", receiver.said.iter().find(|line| line.contains("missing")));
+}
+
+#[test]
+fn a_flood_arrives_complete_in_spite_of_loss() {
+    let mut receiver = Receiver::start(LOSSY, &["--complete", "--stats"]);
+    let machine = boot("ncrx-flood", "debug console=null log_buf_len=2M flood=10000").start();
+    everything_arrives(&mut receiver, &machine, "flood message 00009999");
+    let (status, stats) = receiver.end();
+    assert_eq!(status, Some(0), "{stats}");
+    // It was lost in the first place.
+    let recovered = stats.split(" recovered").next().and_then(|stats| stats.rsplit(' ').next());
+    let recovered: u64 = recovered.and_then(|number| number.parse().ok()).expect("the receiver's counts");
+    assert!((1000..10_000).contains(&recovered), "{stats}");
+    machine.stop();
+}
+
+#[test]
+fn neither_reordering_nor_doubling_does_harm() {
+    let way = Way { loses: 20, doubles: 10, delay: Duration::from_millis(15) };
+    let mut receiver = Receiver::start(way, &["--complete"]);
+    let machine = boot("ncrx-reordered", "debug console=null log_buf_len=2M flood=3000").start();
+    everything_arrives(&mut receiver, &machine, "flood message 00002999");
+    assert_eq!(receiver.end().0, Some(0));
+    machine.stop();
+}
+
+#[test]
+fn a_crash_report_arrives_complete_in_spite_of_loss() {
+    let mut receiver = Receiver::start(LOSSY, &["--complete", "--crash-ok"]);
+    let machine = boot("ncrx-crash", "debug console=null log_buf_len=2M flood=1000 crash=EXCEPTION").start();
+    everything_arrives(&mut receiver, &machine, "---[ end Kernel panic");
+    assert_eq!(receiver.end().0, Some(0));
+    machine.stop();
+}
+
+#[test]
+fn the_log_s_end_arrives_before_the_machine_ends() {
+    let mut receiver = Receiver::start(LOSSY, &["--complete", "--until", "boot: done, exiting"]);
+    let machine = boot("ncrx-exit", "debug flood=200 after=exit").start();
+    receiver.relay(&machine, PATIENCE, |receiver| receiver.has("boot: done, exiting"));
+    assert_eq!(receiver.end().0, Some(0), "{:?}", receiver.said.last());
+    machine.end();
+}
+
+#[test]
+fn what_the_ring_no_longer_has_is_named() {
+    let mut receiver = Receiver::start(LOSSY, &["--complete"]);
+    let machine = boot("ncrx-small", "debug console=null log_buf_len=64K flood=20000").start();
+    receiver.relay(&machine, PATIENCE, |receiver| receiver.has("flood message 00019999"));
+    assert_eq!(receiver.end().0, Some(4));
+    let mut next = 0;
+    let mut missing = 0;
+    for line in &receiver.said {
+        if line.contains("\"event\":\"missing\"") {
+            let gap = number(line, "first").zip(number(line, "last")).expect("a gap has both");
+            assert_eq!(gap.0, next, "{line}");
+            missing += gap.1 + 1 - gap.0;
+            next = gap.1 + 1;
+        } else if let Some(sequence) = number(line, "sequence") {
+            assert_eq!(sequence, next, "{line}");
+            next += 1;
+        }
+    }
+    assert!((1..20_000).contains(&missing), "{missing} missing");
+    machine.stop();
+}
+
+#[test]
+fn without_acknowledgement_it_sends_slowly_until_there_is_one() {
+    let mut receiver = Receiver::start(Way::default(), &["--complete"]);
+    let machine = boot("ncrx-emergency", "debug console=null log_buf_len=2M flood=4000").start();
+    assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.has("flood message 00000100")));
+    // Nothing gets through, for longer than the kernel waits.
+    receiver.set_way(Way { loses: 100, ..Way::default() });
+    let emergencies = |machine: &Machine| {
+        let mut sent = sent(machine);
+        sent.retain(|(_, datagram)| {
+            datagram.split(';').next().is_some_and(|header| header.contains(",ncemg=1"))
+        });
+        sent
+    };
+    assert!(receiver.relay(&machine, PATIENCE, |_| emergencies(&machine).len() >= 8));
+    let slow = emergencies(&machine);
+    let oldest = sequence(&slow[0].1);
+    assert!(oldest < 4000, "from the oldest unacknowledged on, not {oldest}");
+    for (number, pair) in slow.windows(2).enumerate() {
+        assert_eq!(sequence(&pair[1].1), oldest + number as u64 + 1);
+        let between = pair[1].0 - pair[0].0;
+        assert!(between > Duration::from_millis(60), "{between:?} after number {number}");
+    }
+
+    receiver.set_way(Way::default());
+    everything_arrives(&mut receiver, &machine, "flood message 00003999");
+    // The acknowledgement that ends it comes within a second.
+    receiver.relay(&machine, Duration::from_secs(2), |_| false);
+    let ended = emergencies(&machine).len();
+    receiver.relay(&machine, Duration::from_secs(2), |_| false);
+    assert_eq!(emergencies(&machine).len(), ended);
+    assert_eq!(receiver.end().0, Some(0));
+    machine.stop();
+}
+
+/// How often each of these records was sent.
+fn times<const N: usize>(sent: &[Sent], sequences: [u64; N]) -> [usize; N] {
+    let sent: Vec<u64> = datagrams(sent).iter().map(|(_, datagram)| sequence(datagram)).collect();
+    sequences.map(|wanted| sent.iter().filter(|&&sequence| sequence == wanted).count())
+}
+
+#[test]
+fn only_the_target_itself_is_answered_and_only_what_its_level_lets_through() {
+    let machine = boot("ncrx-who", "loglevel=7").start();
+    machine.wait_for_text(TARGET, "network logging started");
+    machine.wait_until_idle();
+    let numbers: Vec<u64> = sent(&machine).iter().map(|(_, datagram)| sequence(datagram)).collect();
+    let hidden = (0..).find(|number| !numbers.contains(number)).expect("the boot has a debug record");
+    assert!(hidden < numbers[numbers.len() - 1], "no debug record among {numbers:?}");
+    let before = numbers.len();
+
+    let kernel: SocketAddr = "10.0.0.1:6665".parse().expect("an address and port");
+    let ask = |peer: Peer, from: u16, to: SocketAddr, payload: &str| {
+        machine.send(0, &peer.datagram(from, Nic::mac(0), to, payload.as_bytes()));
+    };
+    let other_port: SocketAddr = "10.0.0.1:6667".parse().expect("an address and port");
+    ask(Peer::at("10.0.0.3"), 6666, kernel, "ncrx0 1 2");
+    ask(Peer::at(ADDRESS), 6667, kernel, "ncrx0 1 2");
+    ask(Peer::at(ADDRESS), 6666, other_port, "ncrx0 1 2");
+    for nonsense in ["ncr", "ncrx", "ncrx ", "ncrxx 1", "ncrx-1 1", "ncrx99999999999999999999 1", "nc 1 2"] {
+        ask(Peer::at(ADDRESS), 6666, kernel, nonsense);
+    }
+    ask(Peer::at(ADDRESS), 6666, kernel, &format!("ncrx0 {}", "1 ".repeat(600)));
+    machine.nothing_new(before, Duration::from_millis(500));
+
+    ask(Peer::at(ADDRESS), 6666, kernel, &format!("ncrx18446744073709551615 {hidden} 1 2 999999 x 0"));
+    machine.wait_for("records 1 and 2 again", |events| (times(&events.sent, [1, 2]) == [2, 2]).then_some(()));
+    let all = machine.sent_after(0, Duration::ZERO);
+    assert_eq!(times(&all, [0, 1, 2, hidden, 999_999]), [1, 2, 2, 0, 0]);
+    machine.stop();
+}
+
+#[test]
+fn the_newest_record_is_announced_to_who_has_answered() {
+    let machine = boot("ncrx-announced", "debug").start();
+    machine.wait_for_text(TARGET, "network logging started");
+    machine.wait_until_idle();
+    let numbers: Vec<u64> = sent(&machine).iter().map(|(_, datagram)| sequence(datagram)).collect();
+    // To one that never answers everything goes once.
+    machine.nothing_new(numbers.len(), Duration::from_secs(5));
+    assert!(numbers.is_sorted());
+
+    let newest = numbers[numbers.len() - 1];
+    let kernel: SocketAddr = "10.0.0.1:6665".parse().expect("an address and port");
+    let asked = Instant::now();
+    machine
+        .send(0, &Peer::at(ADDRESS).datagram(6666, Nic::mac(0), kernel, format!("ncrx{newest}").as_bytes()));
+    machine.wait_for("three announcements", |events| (times(&events.sent, [newest]) == [4]).then_some(()));
+    let sent = sent(&machine);
+    for ((at, datagram), seconds) in sent[numbers.len()..].iter().zip([1.0, 2.0, 4.0]) {
+        assert_eq!(sequence(datagram), newest);
+        let after = (*at - asked).as_secs_f64();
+        assert!((seconds - 0.3..seconds + 0.9).contains(&after), "{after} s in place of {seconds}");
+    }
+    machine.nothing_new(sent.len(), Duration::from_secs(3));
+    machine.stop();
+}
+
+#[test]
+fn it_can_be_turned_off() {
+    let mut receiver = Receiver::start(LOSSY, &["--complete"]);
+    // Nothing is sent twice: the boot's checks see to it.
+    let parameters = "debug console=null flood=500 netconsole.ncrx=0 netconsole=+@10.0.0.1/,@10.0.0.2/";
+    let machine = Boot::new("ncrx-off", parameters).peer(Receiver::peer()).start();
+    receiver.relay(&machine, Duration::from_secs(5), |_| false);
+    assert!(receiver.answers > 10, "{} answers", receiver.answers);
+    assert_eq!(receiver.end().0, Some(4));
+    machine.stop();
+}
+
+#[test]
+fn addresses_of_a_crash_report_become_functions_and_lines() {
+    let symbols = kernel().with_extension("debug");
+    let elf = symbols.to_str().expect("a plain path");
+    let mut receiver = Receiver::start(Way::default(), &["--crash-ok", "--elf", elf]);
+    let machine = boot("ncrx-symbols", "debug crash=PANIC").start();
+    everything_arrives(&mut receiver, &machine, "---[ end Kernel panic");
+    assert_eq!(receiver.end().0, Some(0));
+    let line = receiver
+        .said
+        .iter()
+        .find(|line| line.contains("kernel_main"))
+        .expect("the boot is among the callers");
+    assert!(line.contains("\"symbols\":[{") && line.contains("src/main.rs\",\"line\":"), "{line}");
+    assert!(!receiver.has("\"warning\""), "the build id fits");
+    machine.stop();
+}
+
+#[test]
+fn wireshark_s_dissector_understands_it() {
+    let mut receiver = Receiver::start(LOSSY, &["--complete"]);
+    let filler = "f".repeat(2500);
+    let name = "ncrx-dissected";
+    let machine = boot(name, &format!("debug flood=200 filler={filler}")).start();
+    everything_arrives(&mut receiver, &machine, "flood message 00000199");
+    machine.stop();
+
+    let capture = target().join("tests").join(name).join("nic0.pcap");
+    let tshark = |filter: &str, field: &str| {
+        let script = concat!("lua_script:", env!("CARGO_MANIFEST_DIR"), "/receiver/netconsole.lua");
+        let mut tshark = Command::new("tshark");
+        tshark.args(["-2", "-X", script, "-Y", filter, "-T", "fields", "-e", field, "-r"]).arg(&capture);
+        let output = tshark.output().expect("tshark is missing: run scripts/setup tshark");
+        assert!(output.status.success(), "tshark: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(tshark("netconsole.malformed", "frame.number"), [""; 0]);
+    let whole = tshark("netconsole.text", "netconsole.text");
+    assert!(whole.iter().any(|text| text.contains(&filler)), "the command line, put together");
+    assert!(!tshark("netconsole.reassembled_in", "netconsole.reassembled_in").is_empty());
+    let answers = tshark("netconsole.ncrx.ack", "netconsole.ncrx.missing");
+    assert!(answers.iter().any(|missing| !missing.is_empty()), "what the receiver asked for");
+}

@@ -1,0 +1,112 @@
+//! The ways to start the kernel besides multiboot 1, which QEMU's `-kernel` takes (all other tests) and GRUB
+//! (loaders.rs), and multiboot 2 (images.rs): PVH, Linux's protocol; and virtio over MMIO, which comes with
+//! PVH on microVMs.
+
+use crate::harness::{Boot, Capture, Nic, Peer, kernel, status, target};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
+const TARGET: &str = "10.0.0.2:6666";
+
+fn directory() -> PathBuf {
+    let directory = target().join("tests/protocols");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    directory
+}
+
+/// The kernel without its multiboot header, which QEMU looks for first.
+fn kernel_for_pvh(name: &str) -> String {
+    let mut elf = fs::read(kernel()).expect("the kernel");
+    let magic = 0x1bad_b002_u32.to_le_bytes();
+    let at = elf.windows(4).position(|word| word == magic).expect("a multiboot header");
+    elf[at..at + 4].fill(0);
+    let path = directory().join(name);
+    fs::write(&path, elf).expect("target/tests is writable");
+    path.display().to_string()
+}
+
+fn bzimage() -> String {
+    let path = target().join("netconsole.bzimage");
+    assert!(path.is_file(), "{} is missing: run scripts/build", path.display());
+    path.display().to_string()
+}
+
+/// Expects the whole log, and that it says how the kernel was started.
+fn check(capture: &Capture, name: &str, started: &str) {
+    assert_eq!(capture.status, status::GOOD, "{name}; serial:\n{}", capture.serial);
+    let messages = capture.messages(TARGET);
+    let said = |text: &str| messages.iter().any(|message| message.text.contains(text));
+    assert!(said(started) && said("network logging started"), "{name}: {}", capture.text(TARGET));
+    assert!(said(PARAMETERS), "{name}: the command line is logged");
+    assert!(!said("MiB are assumed") && !said("damaged"), "{name}: the memory map was read");
+}
+
+#[test]
+fn pvh_on_a_pc() {
+    let kernel = kernel_for_pvh("pc.elf");
+    let boot = Boot::new("pvh-pc", PARAMETERS).loader(["-kernel", &kernel, "-append", PARAMETERS]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "pc", "boot: by an unnamed loader, PVH");
+}
+
+#[test]
+fn pvh_on_a_microvm_with_virtio_over_mmio() {
+    let kernel = kernel_for_pvh("microvm.elf");
+    for (name, arguments) in [
+        ("microvm-acpi-legacy", &["-M", "microvm"][..]),
+        ("microvm-acpi-modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
+        ("microvm-command-line", &["-M", "microvm,acpi=off"]),
+        // Without a serial port at all, and with a card on the PCI bus.
+        ("microvm-no-serial", &["-M", "microvm,isa-serial=off"]),
+    ] {
+        let boot = Boot::new(name, PARAMETERS).loader(["-kernel", &kernel, "-append", PARAMETERS]);
+        let nic = Nic::device("virtio-net-device").peer(Peer::at("10.0.0.2"));
+        let capture = boot.nics([nic]).first_arguments(arguments.iter().copied()).start().end();
+        check(&capture, name, "boot: by an unnamed loader, PVH");
+        assert!(capture.text(TARGET).contains("eth0: virtio network card at virtio-mmio 0xfeb"), "{name}");
+        assert_eq!(capture.serial.is_empty(), name == "microvm-no-serial");
+        let by_parameter = capture.text(TARGET).contains("virtio_mmio.device=512@0xfeb");
+        assert_eq!(by_parameter, name == "microvm-command-line");
+    }
+}
+
+#[test]
+fn a_crash_on_a_microvm_is_reported() {
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ crash=EXCEPTION after=exit";
+    let kernel = kernel_for_pvh("crash.elf");
+    for (name, arguments) in [
+        ("microvm-crash-legacy", &["-M", "microvm"][..]),
+        ("microvm-crash-modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
+    ] {
+        let boot = Boot::new(name, parameters).loader(["-kernel", &kernel, "-append", parameters]).repeats();
+        let nic = Nic::device("virtio-net-device").peer(Peer::at("10.0.0.2"));
+        let capture = boot.nics([nic]).first_arguments(arguments.iter().copied()).start().end();
+        assert_eq!(capture.status, status::PANIC, "{name}; serial:\n{}", capture.serial);
+        assert!(capture.text(TARGET).contains("page fault"), "{name}");
+    }
+}
+
+#[test]
+fn linux_s_protocol_by_qemu() {
+    let bzimage = bzimage();
+    let boot = Boot::new("linux-qemu", PARAMETERS).loader(["-kernel", &bzimage, "-append", PARAMETERS]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "linux-qemu", "boot: by QEMU, Linux");
+}
+
+#[test]
+fn linux_s_protocol_by_grub() {
+    let directory = directory();
+    let files = directory.join("grub");
+    fs::create_dir_all(files.join("boot/grub")).expect("target/tests is writable");
+    fs::copy(bzimage(), files.join("boot/netconsole.bzimage")).expect("a copy of the kernel");
+    let menu = format!("linux /boot/netconsole.bzimage {PARAMETERS}\nboot\n");
+    fs::write(files.join("boot/grub/grub.cfg"), menu).expect("a menu");
+    let image = directory.join("grub.iso");
+    let mut command = Command::new("grub-mkrescue");
+    let made = command.args(["-d", "/usr/lib/grub/i386-pc", "-o"]).arg(&image).arg(&files).output();
+    let made = made.expect("grub-mkrescue is missing: run scripts/setup grub");
+    assert!(made.status.success(), "grub-mkrescue: {}", String::from_utf8_lossy(&made.stderr));
+    let boot = Boot::new("linux-grub", PARAMETERS).image(image).peer(Peer::at("10.0.0.2"));
+    check(&boot.start().end(), "linux-grub", "boot: by GRUB, Linux");
+}
