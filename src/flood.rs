@@ -1,13 +1,15 @@
 //! `flood=`: as many records as fast as possible, for tests and measurements.
 
 use crate::kernel::Kernel;
+use core::ops::Range;
+use netconsole::parameters::Parameters;
 
 /// How many records are logged between two looks at the cards: one notification serves them all.
 const BURST: u32 = 32;
 
 /// Logs the flood, shipping on the way so that no target loses a record as long as its card keeps up.
 pub fn run(kernel: &mut Kernel) {
-    let mut message = Message::first();
+    let mut message = Message::first(kernel.parameters.flood_length);
     let mut left = kernel.parameters.flood;
     while left > 0 {
         let burst = left.min(BURST);
@@ -21,21 +23,28 @@ pub fn run(kernel: &mut Kernel) {
 }
 
 /// The flood's text, counted up in place: it is not what is measured.
-struct Message([u8; 59]);
+struct Message {
+    bytes: [u8; Parameters::MAX_FLOOD_LENGTH as usize],
+    length: usize,
+}
 
 impl Message {
-    const NUMBER: core::ops::Range<usize> = 14..22;
+    const NUMBER: Range<usize> = 14..22;
 
-    fn first() -> Self {
-        Self(*b"flood message 00000000 abcdefghijklmnopqrstuvwxyz0123456789")
+    fn first(length: u16) -> Self {
+        let mut bytes = [0; _];
+        let tail = b"abcdefghijklmnopqrstuvwxyz0123456789 ".iter().cycle();
+        let text = b"flood message 00000000 ".iter().chain(tail);
+        bytes.iter_mut().zip(text).for_each(|(to, &from)| *to = from);
+        Self { bytes, length: length.into() }
     }
 
     fn text(&self) -> &str {
-        core::str::from_utf8(&self.0).unwrap_or_default()
+        self.bytes.get(..self.length).and_then(|text| str::from_utf8(text).ok()).unwrap_or_default()
     }
 
     fn count(&mut self) {
-        for digit in self.0[Self::NUMBER].iter_mut().rev() {
+        for digit in self.bytes[Self::NUMBER].iter_mut().rev() {
             if *digit < b'9' {
                 *digit += 1;
                 return;

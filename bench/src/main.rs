@@ -3,7 +3,9 @@
 mod boot;
 mod figures;
 mod linux;
+mod plot;
 mod profile;
+mod scale;
 mod symbols;
 mod table;
 mod trace;
@@ -14,6 +16,7 @@ const HELP: &str = "\
 scripts/bench            measures, prints the table, and compares with bench/baseline.json
 scripts/bench --save     measures and makes the figures the new baseline
 scripts/bench --linux    boots Debian's newest cloud kernel beside it and compares by the clock
+scripts/bench --scale    measures more targets, longer records, larger rings; draws bench/scale.svg
 scripts/bench --profile  shows where a record's instructions go
 ";
 
@@ -24,6 +27,7 @@ fn main() -> ExitCode {
         [] => table::compare(),
         ["--save"] => table::save(),
         ["--linux"] => linux::compare(),
+        ["--scale"] => scale::draw(),
         ["--profile"] => profile::print(),
         _ => {
             eprint!("{HELP}");

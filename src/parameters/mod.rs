@@ -117,6 +117,8 @@ pub struct Parameters {
     pub after: After,
     /// How many records to log as fast as possible.
     pub flood: u32,
+    /// The length of their text in bytes, of which the flood's own text is repeated or cut.
+    pub flood_length: u16,
     /// The crash to provoke.
     pub crash: Option<Crash>,
 }
@@ -126,6 +128,12 @@ impl Parameters {
     pub const LOG_BUF_LEN: RangeInclusive<usize> = 64 << 10..=16 << 20;
     /// The longest `netconsole.carrier_timeout`, in seconds.
     pub const MAX_CARRIER_TIMEOUT: u16 = 3600;
+    /// `flood.length` goes from its number's end to a datagram's longest text; the default is a line's.
+    pub const MIN_FLOOD_LENGTH: u16 = 22;
+    /// The longest text of a flood, in bytes.
+    pub const MAX_FLOOD_LENGTH: u16 = 1000;
+    /// The length of a flood's text, in bytes, where nothing is said.
+    pub const FLOOD_LENGTH: u16 = 59;
     /// The longest `watchdog`, in seconds, that the chipsets' timers all reach.
     pub const MAX_WATCHDOG: u16 = 600;
     /// The highest `netconsole.panic_repeat`.
@@ -152,6 +160,7 @@ impl Parameters {
         key: None,
         after: After::Serve,
         flood: 0,
+        flood_length: Self::FLOOD_LENGTH,
         crash: None,
     };
 
@@ -236,6 +245,9 @@ impl Parameters {
             "netconsole.echo" => self.echo = switch()?,
             "after" => self.after = parse_after(text)?,
             "flood" => self.flood = value::number(text, 0, u32::MAX)?,
+            "flood.length" => {
+                self.flood_length = value::number(text, Self::MIN_FLOOD_LENGTH, Self::MAX_FLOOD_LENGTH)?;
+            }
             "crash" => self.crash = Some(text.parse()?),
             _ => {}
         }

@@ -69,6 +69,8 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("after=halt", Parameters { after: After::Halt, ..D }),
         ("after=exit", Parameters { after: After::Exit, ..D }),
         ("flood=20000", Parameters { flood: 20000, ..D }),
+        ("flood.length=22", Parameters { flood_length: 22, ..D }),
+        ("flood.length=1000", Parameters { flood_length: 1000, ..D }),
         ("flood=4294967295", Parameters { flood: u32::MAX, ..D }),
         ("crash=PANIC", crash(CrashKind::Panic, None)),
         ("crash=overflow_ring@early", crash(CrashKind::OverflowRing, Some(CrashPlace::Early))),
@@ -131,6 +133,8 @@ fn a_bad_value_is_one_line_and_changes_nothing() {
         ("netconsole.echo=-", "0 or 1"),
         ("after=sleep", "serve, poweroff, reboot, halt or exit"),
         ("flood=4294967296", "a number from 0 to 4294967295"),
+        ("flood.length=21", "a number from 22 to 1000"),
+        ("flood.length=1001", "a number from 22 to 1000"),
         ("crash=PANIC@", PLACES),
         ("crash=PANIC@home", PLACES),
     ] {

@@ -33,6 +33,13 @@ fn sequence(datagram: &str) -> u64 {
     datagram.split(',').nth(1).and_then(|number| number.parse().ok()).expect("the extended format")
 }
 
+/// The emergency transmissions among them.
+fn emergencies(machine: &Machine) -> Vec<(Instant, String)> {
+    let is_one =
+        |datagram: &str| datagram.split(';').next().is_some_and(|header| header.contains(",ncemg=1"));
+    sent(machine).into_iter().filter(|(_, datagram)| is_one(datagram)).collect()
+}
+
 /// Carries datagrams until everything that the kernel has sent has come to the receiver's output, complete and
 /// in order; the newest record too, after which nothing comes that would show its loss.
 fn everything_arrives(receiver: &mut Receiver, machine: &Machine, last_text: &str) {
@@ -103,6 +110,9 @@ fn what_the_ring_no_longer_has_is_named() {
             assert_eq!(gap.0, next, "{line}");
             missing += gap.1 + 1 - gap.0;
             next = gap.1 + 1;
+        } else if line.contains("\"late\":true") {
+            // It was given up, and came after all.
+            assert!(number(line, "sequence").is_some_and(|sequence| sequence < next), "{line}");
         } else if let Some(sequence) = number(line, "sequence") {
             assert_eq!(sequence, next, "{line}");
             next += 1;
@@ -119,13 +129,6 @@ fn without_acknowledgement_it_sends_slowly_until_there_is_one() {
     assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.has("flood message 00000100")));
     // Nothing gets through, for longer than the kernel waits.
     receiver.set_way(Way { loses: 100, ..Way::default() });
-    let emergencies = |machine: &Machine| {
-        let mut sent = sent(machine);
-        sent.retain(|(_, datagram)| {
-            datagram.split(';').next().is_some_and(|header| header.contains(",ncemg=1"))
-        });
-        sent
-    };
     assert!(receiver.relay(&machine, PATIENCE, |_| emergencies(&machine).len() >= 8));
     let slow = emergencies(&machine);
     let oldest = sequence(&slow[0].1);
@@ -143,6 +146,20 @@ fn without_acknowledgement_it_sends_slowly_until_there_is_one() {
     let ended = emergencies(&machine).len();
     receiver.relay(&machine, Duration::from_secs(2), |_| false);
     assert_eq!(emergencies(&machine).len(), ended);
+    assert_eq!(receiver.end().0, Some(0));
+    machine.stop();
+}
+
+#[test]
+fn a_receiver_that_was_away_during_the_crash_gets_the_report() {
+    let mut receiver = Receiver::start(Way::default(), &["--complete", "--crash-ok"]);
+    let parameters = "debug console=null log_buf_len=2M flood=4000 crash=EXCEPTION";
+    let machine = boot("ncrx-crash-away", parameters).start();
+    assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.has("flood message 00000100")));
+    receiver.set_way(Way { loses: 100, ..Way::default() });
+    assert!(receiver.relay(&machine, PATIENCE, |_| emergencies(&machine).len() >= 2));
+    receiver.set_way(LOSSY);
+    everything_arrives(&mut receiver, &machine, "---[ end Kernel panic");
     assert_eq!(receiver.end().0, Some(0));
     machine.stop();
 }
