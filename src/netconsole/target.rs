@@ -7,6 +7,7 @@
 use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
+use super::secure::{KeyStore, Numbers, Sealing};
 use super::snapshot::TargetPlan;
 use crate::log::{Level, Read, Reader, Timebase};
 use crate::nic::{Nic, TransmitError};
@@ -475,13 +476,15 @@ impl Target {
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
     /// one turn of [`AGAIN_FIRST`](Self::AGAIN_FIRST) that comes first, so that it has a share of a card that
-    /// the log keeps busy. The card is to be kicked afterwards. `now` is in µs.
+    /// the log keeps busy. With a key, all of it is sealed. The card is to be kicked afterwards. `now` is in µs.
+    #[expect(clippy::too_many_arguments, reason = "what a turn needs, from as many owners")]
     pub fn ship<N: Nic>(
         &mut self,
         reader: &mut Reader<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
         user_data: &[u8],
+        keys: &KeyStore,
         nic: &mut N,
         now: u64,
     ) -> Shipped {
@@ -498,7 +501,10 @@ impl Target {
             address = Text::of(route.source.ip);
             style.host_name = address.as_str();
         }
-        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope: &route.envelope };
+        let protection = keys.protection();
+        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(keys) };
+        let envelope = &route.envelope;
+        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope, sealing };
         self.turns = self.turns.wrapping_add(1);
         let (log, again) = if self.turns.is_multiple_of(Self::AGAIN_FIRST) {
             let again = self.ship_again(&sender, nic, now);

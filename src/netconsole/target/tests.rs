@@ -131,10 +131,10 @@ proptest! {
                 prop_assert!(SystemSwitch::MessageId.store(&mut target, on).is_ok());
             }
             card.room = room;
-            target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0);
+            target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0);
         }
         card.room = 1000;
-        while target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &mut card, 0) == Shipped::More {
+        while target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0) == Shipped::More {
             card.room = 1000;
         }
         let bodies = bodies(&card.payloads)?;
