@@ -2,10 +2,12 @@
 
 use crate::crash::{self, Armed};
 use crate::machine::clock;
+use crate::memory;
 use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
+use netconsole::netconsole::secure::{Numbers, Sealing};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
 use netconsole::nic::{BusAddress, NetworkCard, Nic, NicError, TransmitError};
@@ -239,11 +241,15 @@ impl Card {
             return true;
         };
         self.identification = self.identification.wrapping_add(1);
+        let protection = memory::KEYS.protection();
+        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
         let sent = self.nic.transmit(&mut |frame| {
-            let to = frame.get_mut(envelope.header_len()..).and_then(|rest| rest.get_mut(..payload.len()));
-            let Some(to) = to else { return 0 };
-            to.copy_from_slice(payload);
-            envelope.seal(frame, payload.len(), self.identification).unwrap_or(0)
+            let Some(to) = frame.get_mut(envelope.header_len()..) else { return 0 };
+            let len = sealing.fill(to, |message| {
+                message.get_mut(..payload.len())?.copy_from_slice(payload);
+                Some(payload.len())
+            });
+            len.and_then(|len| envelope.seal(frame, len, self.identification)).unwrap_or(0)
         });
         self.nic.kick();
         sent.is_ok()

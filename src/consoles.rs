@@ -67,6 +67,11 @@ impl Consoles {
         }
     }
 
+    /// Counts a datagram that was refused before anybody looked at what it says.
+    pub fn refuse(&mut self) {
+        self.remote.refuse();
+    }
+
     /// Takes a datagram that arrived at `card`, its number among the cards, at `now` µs.
     pub fn take(
         &mut self,

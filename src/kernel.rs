@@ -17,13 +17,14 @@ use crate::{memory, panic};
 use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
 use netconsole::log::Reader;
+use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
 use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::{BusAddress, Nic, pci};
 use netconsole::parameters::{Console, Parameters};
-use netconsole::wire::MacAddr;
+use netconsole::wire::{MacAddr, udp};
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
@@ -46,6 +47,8 @@ pub struct Kernel {
     consoles: &'static mut Consoles,
     statistics: Statistics,
     wall_clock: WallClock,
+    /// What was taken of sealed input.
+    inputs: Inputs,
     /// Memory for VLANs that are not there yet.
     vlans: core::slice::IterMut<'static, VlanMemory>,
     /// What the panic path was told last, if anything.
@@ -81,6 +84,7 @@ impl Kernel {
             consoles: memory::consoles(parameters.input),
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
+            inputs: Inputs::new(),
             vlans: memory::vlans(),
             published: None,
         }
@@ -205,6 +209,10 @@ impl Kernel {
                     self.filter.epoch = Some(epoch);
                     return;
                 }
+                let mut buffer = [0; MAX_INPUT];
+                let input = memory::KEYS.protection().input(datagram.payload, &mut self.inputs, &mut buffer);
+                let Some(payload) = input else { return consoles.refuse() };
+                let datagram = &udp::Received { payload, ..*datagram };
                 targets.hear(name, datagram, &self.filter, now);
                 consoles.take(targets, (number, name), datagram, now);
             });
@@ -244,8 +252,9 @@ impl Kernel {
             let targets = self.targets.iter_mut_with_user_data();
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
                 let before = target.datagrams();
-                let timebase = self.clock.timebase();
-                let shipped = target.ship(&mut reader, timebase, &self.filter, user_data, &mut card.nic, now);
+                let (timebase, keys) = (self.clock.timebase(), &memory::KEYS);
+                let shipped =
+                    target.ship(&mut reader, timebase, &self.filter, user_data, keys, &mut card.nic, now);
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}

@@ -22,12 +22,13 @@ mod wall_clock;
 
 use kernel::Kernel;
 use machine::clock::Clock;
-use machine::{descriptors, paging};
+use machine::{descriptors, features, paging};
 
 /// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
 /// instruction: the boot, told in order.
 extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     descriptors::load();
+    features::turn_on_protections();
     let boot = start::read_boot_info(magic, info);
     let address_space = paging::protect();
     let parameters = start::read_parameters(boot);
@@ -39,6 +40,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.start_watchdog();
     crash::early(parameters, &log.recovery);
     kernel.find_cards(boot, address_space);
+    start::check_protections();
     kernel.start_targets();
     describe::machine(boot);
     flood::run(kernel);

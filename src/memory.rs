@@ -11,6 +11,7 @@ use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::netconsole::ncrx::Ncrx;
+use netconsole::netconsole::secure::KeyStore;
 use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
 use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::{CardMemory, PanicMemory};
@@ -156,6 +157,8 @@ pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
     unsafe { (&raw mut PANIC_MEMORY).as_mut_unchecked() }.iter_mut()
 }
 
+/// The key that the log is sealed with, if any.
+pub static KEYS: KeyStore = KeyStore::new();
 static mut PANIC_CONVERSATIONS: [Ncrx; MAX_TARGETS] = [const { Ncrx::new() }; MAX_TARGETS];
 
 /// The panic path's conversations with the targets' receivers. Panic-safe; to be called as

@@ -1,10 +1,11 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
-use crate::machine::{build, physical::Physical};
+use crate::machine::{build, entropy, features, paging, physical::Physical};
 use crate::memory;
 use netconsole::bootinfo::BootInfo;
 use netconsole::log::Recovery;
 use netconsole::netconsole::RELEASE;
+use netconsole::netconsole::secure::Protection;
 use netconsole::parameters::{self, Parameters};
 use spin::Once;
 
@@ -17,9 +18,14 @@ pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
     BOOT.call_once(|| BootInfo::read(magic, info, &Physical::at_entry()))
 }
 
-/// Reads the command line's parameters; what is wrong with them is logged by [`introduce`].
+/// Reads the command line's parameters; what is wrong with them is logged by [`introduce`]. Where there is a
+/// key, nothing goes out unsealed from here on.
 pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
-    PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_| {}))
+    let parameters = PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_| {}));
+    if let Some(key) = &parameters.key {
+        memory::KEYS.set(key, entropy::boot_id());
+    }
+    parameters
 }
 
 /// What is known of the log when it begins.
@@ -64,5 +70,22 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
             memory::RING_SIZE / 1024
         );
     }
+    if let Protection::Sealed(sealer) = memory::KEYS.protection() {
+        log::info!("netconsole: messages are sealed with the key, boot id {}", sealer.boot_id());
+        if !entropy::is_random() {
+            log::warn!("netconsole: this CPU has no random numbers: the boot id is from the clocks alone");
+        }
+    }
     Parameters::parse(boot.command_line.as_bytes(), &mut |problem| log::error!("{problem}"));
+}
+
+/// Looks from inside at what protects the kernel from itself, and says what it found.
+pub fn check_protections() {
+    for name in features::protections() {
+        log::debug!("cpu: {name} is on");
+    }
+    match paging::check() {
+        Ok(mapped) => log::debug!("paging: checked {mapped}"),
+        Err(violation) => log::error!("paging: {violation}"),
+    }
 }

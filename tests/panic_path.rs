@@ -85,8 +85,16 @@ fn disassemble(image: &Image, path: &Path, code_end: u64) -> BTreeMap<u64, Funct
         } else if let Some((_, instruction)) = line.split_once(":\t")
             && let Some(mut function) = functions.last_entry()
         {
-            // `call 10abcd <name>`, `lea 0x12(%rip),%rax # 10abcd <name>`, `mov $0x10abcd,%edi`
-            let words = instruction.split(|c: char| !c.is_ascii_alphanumeric() && c != '$').skip(1);
+            // `call 10abcd <name>`, `lea 0x12(%rip),%rax # 10abcd <name>`, `mov $0x10abcd,%edi`; a distance
+            // from RIP is no address.
+            let operands = match instruction.split_once("(%rip)") {
+                Some((before, after)) => {
+                    let distance = before.rfind([' ', ',', '*']).map_or(0, |at| at + 1);
+                    format!("{}{after}", &before[..distance])
+                }
+                None => instruction.to_string(),
+            };
+            let words = operands.split(|c: char| !c.is_ascii_alphanumeric() && c != '$').skip(1);
             let numbers = words.filter_map(|word| {
                 let digits = word.strip_prefix("$0x").or(word.strip_prefix("0x")).unwrap_or(word);
                 // A constant that lies within a function is no address; one that is its start may be.
@@ -98,8 +106,8 @@ fn disassemble(image: &Image, path: &Path, code_end: u64) -> BTreeMap<u64, Funct
                 _ if !instruction.contains("(%rip)") => u64::MAX,
                 Some("lea") => u64::MAX,
                 Some("call" | "jmp") => 8,
-                // The widest register there is.
-                _ => 64,
+                // The widest register that the kernel uses, SSE's.
+                _ => 16,
             };
             for number in numbers.filter(|&number| image.holds(number)) {
                 let longest = function.get_mut().operands.entry(number).or_default();

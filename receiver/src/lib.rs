@@ -21,6 +21,7 @@ pub mod order;
 pub mod output;
 pub mod pcap;
 pub mod receive;
+pub mod sealed;
 pub mod sender;
 pub mod senders;
 pub mod socket;

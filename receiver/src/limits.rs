@@ -10,6 +10,10 @@ pub const WINDOW_RECORDS: usize = 1 << 15;
 pub const WINDOW_BYTES: usize = 8 << 20;
 /// Bytes that all senders together may have waiting.
 pub const WINDOWS_BYTES: usize = 64 << 20;
+/// Boots of which the sealed datagrams taken are remembered, so that none is taken twice.
+pub const BOOTS: usize = 512;
+/// Numbers of sealed datagrams remembered for each boot: so far may they be out of order.
+pub const NUMBERS: usize = 4096;
 /// Bytes of one record with its fields, put together from fragments. Linux's longest has 256 user data items.
 pub const RECORD_BYTES: usize = 128 << 10;
 /// Fragments of one record.

@@ -61,6 +61,9 @@ pub struct Options {
     /// Read a capture (pcap or pcapng) in place of listening
     #[arg(short, long, value_name = "FILE")]
     pub read: Option<PathBuf>,
+    /// Take only what is sealed with the key in this file (64 hexadecimal digits, as in netconsole.key=)
+    #[arg(short, long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
     /// Name of a sender, repeatable: 10.0.0.5=board7
     #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = name)]
     pub name: Vec<(IpAddr, String)>,

@@ -13,6 +13,7 @@ use crate::event::Heard;
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
+use crate::sealed::{self, Refusal, Sealing};
 use crate::senders::Senders;
 use crate::socket::{self, Input, Sockets};
 use crate::watch::Watch;
@@ -35,6 +36,8 @@ pub enum Error {
     Socket(socket::Error),
     /// The capture that is read.
     Capture(PathBuf, pcap::Error),
+    /// The key's file.
+    Key(PathBuf, sealed::KeyError),
     /// An output.
     Output(output::Error),
 }
@@ -44,6 +47,7 @@ impl fmt::Display for Error {
         match self {
             Error::Socket(error) => error.fmt(f),
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Output(error) => error.fmt(f),
         }
     }
@@ -65,7 +69,13 @@ impl From<output::Error> for Error {
 pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let clock = Clock::start();
     let live = options.read.is_none();
+    let sealing = match &options.key_file {
+        Some(path) => Some(Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?),
+        None => None,
+    };
     let mut receiver = Receiver {
+        sealing,
+        refused: BTreeMap::new(),
         senders: Senders::new(options.name.iter().cloned().collect(), live && !options.no_ncrx),
         outputs: Outputs::open(options)?,
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
@@ -89,6 +99,9 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
 }
 
 struct Receiver {
+    sealing: Option<Sealing>,
+    /// How many datagrams were refused, and why.
+    refused: BTreeMap<Refusal, u64>,
     senders: Senders,
     outputs: Outputs,
     watch: Watch,
@@ -144,7 +157,13 @@ impl Receiver {
                 ticked = now;
                 self.tick(now)?;
                 for answer in self.senders.answers(now) {
-                    sockets.answer(answer.via, answer.to, &answer.text);
+                    let sealed = match &mut self.sealing {
+                        Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
+                        None => Some(answer.text.into_bytes()),
+                    };
+                    if let Some(datagram) = sealed {
+                        sockets.answer(answer.via, answer.to, &datagram);
+                    }
                 }
             }
             self.outputs.flush()?;
@@ -164,8 +183,22 @@ impl Receiver {
         now: Duration,
     ) -> Result<(), Error> {
         self.outputs.datagram(now, from, to, bytes)?;
-        self.senders.datagram(from, via, bytes, now, &mut self.heard);
+        match self.sealing.as_mut().map(|sealing| sealing.open(from, bytes)) {
+            None => self.senders.datagram(from, via, bytes, now, &mut self.heard),
+            Some(Ok(message)) => self.senders.datagram(from, via, &message, now, &mut self.heard),
+            Some(Err(refusal)) => self.refuse(from, refusal),
+        }
         self.show()
+    }
+
+    /// Counts what is refused, and says so the first time.
+    fn refuse(&mut self, from: SocketAddr, refusal: Refusal) {
+        let count = self.refused.entry(refusal).or_default();
+        *count += 1;
+        if *count == 1 {
+            // Without standard error there is nobody to tell.
+            let _ = writeln!(io::stderr(), "refused, from {from}: a datagram that is {refusal}");
+        }
     }
 
     fn tick(&mut self, now: Duration) -> Result<(), Error> {
@@ -205,6 +238,9 @@ impl Receiver {
         }
         if lines.is_empty() {
             lines.push_str("nothing received\n");
+        }
+        for (refusal, count) in &self.refused {
+            lines.push_str(&format!("refused, {refusal}: {count} datagrams\n"));
         }
         let dropped: u64 = self.dropped.values().copied().map(u64::from).sum();
         if dropped > 0 {

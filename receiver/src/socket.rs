@@ -140,14 +140,14 @@ impl Sockets {
     }
 
     /// Sends an answer; one that can't be sent is as one lost on the way.
-    pub fn answer(&self, via: usize, to: SocketAddr, text: &str) {
+    pub fn answer(&self, via: usize, to: SocketAddr, datagram: &[u8]) {
         let Some(socket) = self.sockets.get(via) else { return };
         let is_ipv6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
         let to = match to {
             SocketAddr::V4(v4) if is_ipv6 => SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())),
             _ => to,
         };
-        let _ = socket.send_to(text.as_bytes(), to);
+        let _ = socket.send_to(datagram, to);
     }
 
     /// The address of a socket, for the record.

@@ -89,9 +89,44 @@ pub struct Clock {
     measurement: Option<Measurement>,
 }
 
-/// A countdown of channel 0 from 0xffff (55 ms), begun at `start` ticks.
+/// The counts of both counters at one moment, as nearly as an interrupted CPU can tell: a hypervisor may
+/// run others at any instruction, for longer than the whole measurement.
+#[derive(Clone, Copy)]
+struct Look {
+    /// The i8254's, which runs down.
+    count: u16,
+    /// The time stamp counter's before and after that was read.
+    before: u64,
+    after: u64,
+}
+
+impl Look {
+    /// Reads both; `None` once the i8254's count has ended.
+    fn take() -> Option<Self> {
+        // i8254 datasheet, read-back command: latch status and count of channel 0.
+        const READ_BACK: u8 = 0xc2;
+        const OUTPUT: u8 = 1 << 7;
+        const NOT_LOADED: u8 = 1 << 6;
+        let before = ticks();
+        Ports::write(Ports::PIT_CONTROL, READ_BACK);
+        let after = ticks();
+        let [status, low, high] = [(); 3].map(|()| Ports::read(Ports::PIT_CHANNEL_0));
+        if status & OUTPUT != 0 {
+            return None;
+        }
+        let count = if status & NOT_LOADED != 0 { u16::MAX } else { u16::from_le_bytes([low, high]) };
+        Some(Self { count, before, after })
+    }
+
+    /// By how many ticks it may be wrong.
+    fn doubt(&self) -> u64 {
+        self.after.wrapping_sub(self.before)
+    }
+}
+
+/// A countdown of channel 0 from 0xffff (55 ms), and the look at it that later ones are compared with.
 struct Measurement {
-    start: u64,
+    base: Option<Look>,
     provisional: bool,
 }
 
@@ -101,29 +136,32 @@ impl Measurement {
     const SHORTEST: u16 = 119;
     /// The time after which the figure is final (20 ms: one PIT tick in 24,000).
     const LONG_ENOUGH: u16 = 23864;
+    /// How much longer than the looks' doubt the time between them must be, for first use and in the end.
+    const CERTAINTY: u64 = 16;
+    const LAST_CERTAINTY: u64 = 256;
 
-    fn begin() -> Self {
+    fn begin(provisional: bool) -> Self {
         // i8254 datasheet: channel 0, both bytes, mode 0 (the output rises at the end of the count).
         Ports::write(Ports::PIT_CONTROL, 0x30);
         Ports::write(Ports::PIT_CHANNEL_0, 0xff);
         Ports::write(Ports::PIT_CHANNEL_0, 0xff);
-        Self { start: ticks(), provisional: false }
+        Self { base: Look::take(), provisional }
     }
 
-    /// PIT ticks since the start and the counter at that moment; `None` once the count has ended.
-    fn elapsed(&self) -> Option<(u16, u64)> {
-        // i8254 datasheet, read-back command: latch status and count of channel 0.
-        const READ_BACK: u8 = 0xc2;
-        const OUTPUT: u8 = 1 << 7;
-        const NOT_LOADED: u8 = 1 << 6;
-        Ports::write(Ports::PIT_CONTROL, READ_BACK);
-        let now = ticks();
-        let [status, low, high] = [(); 3].map(|()| Ports::read(Ports::PIT_CHANNEL_0));
-        if status & OUTPUT != 0 {
+    /// The PIT ticks and the time stamp counter's between the base and `look`, where they are certain
+    /// enough; else the more certain of the two looks becomes the base.
+    fn compare(&mut self, look: Look) -> Option<(u16, u64)> {
+        let base = *self.base.get_or_insert(look);
+        let ticks = look.before.wrapping_sub(base.before);
+        let doubt = base.doubt().saturating_add(look.doubt());
+        let certainty = if self.provisional { Self::LAST_CERTAINTY } else { Self::CERTAINTY };
+        if doubt.saturating_mul(certainty) > ticks {
+            if look.doubt() < base.doubt() {
+                self.base = Some(look);
+            }
             return None;
         }
-        let count = if status & NOT_LOADED != 0 { u16::MAX } else { u16::from_le_bytes([low, high]) };
-        Some((u16::MAX - count, now))
+        Some((base.count.wrapping_sub(look.count), ticks))
     }
 }
 
@@ -138,7 +176,7 @@ impl Clock {
             }
             None => {
                 publish(&clock.timebase);
-                clock.measurement = Some(Measurement::begin());
+                clock.measurement = Some(Measurement::begin(false));
             }
         }
         clock
@@ -176,20 +214,19 @@ impl Clock {
     /// Compares both counters if that improves the frequency now. Never waits.
     fn measure(&mut self) {
         let Some(measurement) = &mut self.measurement else { return };
-        let Some((elapsed, now)) = measurement.elapsed() else {
+        let Some(look) = Look::take() else {
             // Nobody looked for 55 ms: begin anew. What was found before stays in force.
-            let provisional = measurement.provisional;
-            *measurement = Measurement { provisional, ..Measurement::begin() };
+            *measurement = Measurement::begin(measurement.provisional);
             return;
         };
-        let finished = elapsed >= Measurement::LONG_ENOUGH;
+        let Some((elapsed, ticks)) = measurement.compare(look) else { return };
+        let finished = measurement.provisional && elapsed >= Measurement::LONG_ENOUGH;
         if !finished && (elapsed < Measurement::SHORTEST || measurement.provisional) {
             return;
         }
         measurement.provisional = true;
-        let ticks = now.wrapping_sub(measurement.start);
         let hz = ticks.saturating_mul(PIT_HZ.into()) / u64::from(elapsed);
-        self.calibrate(now, hz);
+        self.calibrate(look.before, hz);
         if finished {
             self.measurement = None;
             log::info!("clock: {} MHz, measured", hz / 1_000_000);

@@ -5,6 +5,10 @@
 //! code readable and executable, constants readable, everything else writable and not executable,
 //! page 0 and the stacks' guards absent.
 
+mod check;
+
+pub use check::check;
+
 use super::stacks;
 use core::fmt;
 use x86_64::PhysAddr;

@@ -8,6 +8,7 @@ mod config;
 pub mod format;
 pub mod ncrx;
 pub mod parameter;
+pub mod secure;
 pub mod snapshot;
 pub mod table;
 pub mod target;

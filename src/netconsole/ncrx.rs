@@ -14,6 +14,7 @@ mod tests;
 mod wanted;
 
 use super::format::{self, Piece, Style};
+use super::secure::Sealing;
 use crate::log::{Read, Record, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::wire::udp::Received;
@@ -57,6 +58,8 @@ pub struct Sender<'s> {
     pub limit: u8,
     /// The headers.
     pub envelope: &'s Envelope,
+    /// Whether and how datagrams are sealed.
+    pub sealing: Sealing<'s>,
 }
 
 impl Sender<'_> {
@@ -74,13 +77,17 @@ impl Sender<'_> {
         let mut piece = None;
         nic.transmit(&mut |frame: &mut [u8]| {
             let Some(payload) = frame.get_mut(self.envelope.header_len()..) else { return 0 };
-            let written = format::write_datagram(&self.style, record, micros, offset, payload);
-            if !record.is_intact() {
-                return 0;
+            let len = self.sealing.fill(payload, |message| {
+                let written = format::write_datagram(&self.style, record, micros, offset, message);
+                let is_intact = record.is_intact();
+                piece = is_intact.then_some(written);
+                is_intact.then_some(written.len)
+            });
+            let len = len.and_then(|len| self.envelope.seal(frame, len, identification));
+            if len.is_none() {
+                piece = None;
             }
-            let len = self.envelope.seal(frame, written.len, identification).unwrap_or(0);
-            piece = Some(written);
-            len
+            len.unwrap_or(0)
         })?;
         Ok(piece)
     }

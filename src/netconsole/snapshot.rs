@@ -87,7 +87,7 @@ impl Copy {
 }
 
 /// One step of a checksum that any single changed bit changes.
-const fn mix(sum: u64, word: u64) -> u64 {
+pub(super) const fn mix(sum: u64, word: u64) -> u64 {
     (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 

@@ -7,6 +7,7 @@
 use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
+use super::secure::{KeyStore, Numbers, Sealing};
 use super::snapshot::TargetPlan;
 use crate::log::{Level, Read, Reader, Timebase};
 use crate::nic::{Nic, TransmitError};
@@ -154,6 +155,8 @@ pub struct Target {
     state: State,
     /// To pause for one turn behind the record under way: see [`settle`](Self::settle).
     settling: bool,
+    /// Counts the calls of [`ship`](Self::ship), and wraps.
+    turns: u8,
     /// The next record, and where in it the next datagram begins.
     sequence: u64,
     offset: usize,
@@ -215,6 +218,9 @@ impl Target {
     /// How many frames one call of [`ship`](Self::ship) queues at most, so that every target gets its turn.
     const FRAMES_PER_TURN: usize = 32;
 
+    /// In one of so many turns what goes out again comes before the log.
+    const AGAIN_FIRST: u8 = 4;
+
     /// A target that starts from the log's oldest record once it is enabled.
     pub const fn new(name: TargetName, config: TargetConfig) -> Self {
         Self {
@@ -225,6 +231,7 @@ impl Target {
             system_data: SystemData::NONE,
             state: State::Disabled,
             settling: false,
+            turns: 0,
             sequence: 0,
             offset: 0,
             taken: 0,
@@ -467,14 +474,17 @@ impl Target {
     }
 
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
-    /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again. The
-    /// card is to be kicked afterwards. `now` is in µs.
+    /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
+    /// one turn of [`AGAIN_FIRST`](Self::AGAIN_FIRST) that comes first, so that it has a share of a card that
+    /// the log keeps busy. With a key, all of it is sealed. The card is to be kicked afterwards. `now` is in µs.
+    #[expect(clippy::too_many_arguments, reason = "what a turn needs, from as many owners")]
     pub fn ship<N: Nic>(
         &mut self,
         reader: &mut Reader<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
         user_data: &[u8],
+        keys: &KeyStore,
         nic: &mut N,
         now: u64,
     ) -> Shipped {
@@ -491,15 +501,35 @@ impl Target {
             address = Text::of(route.source.ip);
             style.host_name = address.as_str();
         }
-        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope: &route.envelope };
-        let shipped = self.ship_log(&mut sender, reader, nic, now);
-        // The count of messages is not kept with a record: it goes out again without.
-        sender.style.system_data.message_id = None;
-        match self.ncrx.ship(&sender, nic, now) {
-            Ok(true) if shipped == Shipped::Everything => Shipped::More,
-            Ok(_) | Err(TransmitError::Full) => shipped,
+        let protection = keys.protection();
+        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(keys) };
+        let envelope = &route.envelope;
+        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope, sealing };
+        self.turns = self.turns.wrapping_add(1);
+        let (log, again) = if self.turns.is_multiple_of(Self::AGAIN_FIRST) {
+            let again = self.ship_again(&sender, nic, now);
+            (self.ship_log(&mut sender, reader, nic, now), again)
+        } else {
+            let log = self.ship_log(&mut sender, reader, nic, now);
+            (log, self.ship_again(&sender, nic, now))
+        };
+        match again {
+            Ok(true) if log == Shipped::Everything => Shipped::More,
+            Ok(_) | Err(TransmitError::Full) => log,
             Err(TransmitError::Broken) => Shipped::Broken,
         }
+    }
+
+    fn ship_again<N: Nic>(
+        &mut self,
+        sender: &Sender<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Result<bool, TransmitError> {
+        // The count of messages is not kept with a record: it goes out again without.
+        let system_data = SystemData { message_id: None, ..sender.style.system_data };
+        let style = Style { system_data, ..sender.style };
+        self.ncrx.ship(&Sender { style, ..*sender }, nic, now)
     }
 
     fn ship_log<N: Nic>(

@@ -6,8 +6,10 @@ use super::ncrx::Conversations;
 use super::ship::{self, Cards};
 use crate::machine::clock::Deadline;
 use crate::machine::{power, serial, watchdog};
+use crate::memory;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
 use netconsole::nic::{Nic, TransmitError};
 use netconsole::parameters::{After, Parameters};
 use netconsole::wire::{MacAddr, arp, ndp, udp};
@@ -95,14 +97,24 @@ pub fn end() -> ! {
 
 /// Answers on all cards until the deadline.
 fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<&Deadline>) {
+    let mut inputs = Inputs::new();
+    let protection = memory::KEYS.protection();
     while !deadline.is_some_and(Deadline::has_come) {
         let mut dmesg_to = None;
         let plan = *cards.plan();
         for (place, nic) in cards.nics() {
             let mac = nic.mac();
-            let mut answer = None;
+            let (mut answer, mut asks_for_log) = (None, None);
             nic.receive(&mut |frame| {
-                conversations.hear(&plan, place, mac, frame);
+                let mut buffer = [0; MAX_INPUT];
+                if let Some(received) = udp::parse(frame)
+                    && let Some(payload) = protection.input(received.payload, &mut inputs, &mut buffer)
+                {
+                    let received = udp::Received { payload, ..received };
+                    conversations.hear(&plan, place, mac, &received);
+                    asks_for_log = (payload.trim_ascii() == b"dmesg")
+                        .then_some((received.source.ip, received.destination.port));
+                }
                 // A longer frame is no other question that is answered here.
                 let mut copy = [0; 256];
                 let len = frame.len().min(copy.len());
@@ -130,21 +142,16 @@ fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<
                 Err(TransmitError::Full) => {}
                 Err(TransmitError::Broken) => _ = nic.restart(),
             }
-            if let Some(received) = udp::parse(frame)
-                && received.payload.trim_ascii() == b"dmesg"
-            {
+            if let Some(asking) = asks_for_log {
                 dmesg_to = dmesg_to.or_else(|| {
                     on_this_card()
-                        .find(|(_, target)| {
-                            target.destination.ip == received.source.ip
-                                && target.source.port == received.destination.port
-                        })
+                        .find(|(_, target)| (target.destination.ip, target.source.port) == asking)
                         .map(|(number, _)| number)
                 });
             }
         }
         if let Some(wanted) = dmesg_to {
-            let end = crate::memory::ring().end();
+            let end = memory::ring().end();
             cards.send(|number, _| if number == wanted { 0 } else { end });
         }
         conversations.ship(cards);

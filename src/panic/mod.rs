@@ -21,12 +21,13 @@ pub use ending::Policy;
 
 use crate::crash::{self, Armed};
 use crate::machine::exceptions::Frame;
-use crate::machine::{descriptors, power, stacks, watchdog};
+use crate::machine::{clock, descriptors, power, stacks, watchdog};
 use crate::memory;
 use core::arch::asm;
 use core::mem::offset_of;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use netconsole::netconsole::secure::Numbers;
 use x86_64::instructions::interrupts;
 
 /// Why the kernel died.
@@ -87,6 +88,12 @@ pub extern "C" fn exception(frame: &Frame) -> ! {
 /// Where exceptions arrive while the panic path runs, but for the NMI, which is then ignored.
 pub extern "C" fn exception_in_panic(frame: &Frame) -> ! {
     begin(&Cause::Exception(frame))
+}
+
+/// The numbers of what this start of the path seals.
+fn numbers() -> Numbers<'static> {
+    let start = u8::try_from(ENTRIES.load(Ordering::Relaxed)).unwrap_or(u8::MAX);
+    Numbers::Panic { start, ticks: clock::ticks }
 }
 
 fn begin(cause: &Cause<'_>) -> ! {

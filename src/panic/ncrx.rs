@@ -8,6 +8,7 @@ use crate::memory;
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::netconsole::format::Style;
 use netconsole::netconsole::ncrx::{self, Ncrx, Sender};
+use netconsole::netconsole::secure::Sealing;
 use netconsole::netconsole::snapshot::{Plan, TargetPlan};
 use netconsole::nic::{Nic, TransmitError};
 use netconsole::wire::{Endpoint, MacAddr, udp};
@@ -32,15 +33,11 @@ impl Conversations {
         Self(conversations)
     }
 
-    /// Takes in a frame that came to the card of number `nic` and address `mac`.
-    pub fn hear(&mut self, plan: &Plan, nic: usize, mac: MacAddr, frame: &[u8]) {
-        let Some(received) = udp::parse(frame).filter(|received| received.payload.starts_with(b"ncrx"))
-        else {
-            return;
-        };
+    /// Takes in a datagram that came to the card of number `nic` and address `mac`.
+    pub fn hear(&mut self, plan: &Plan, nic: usize, mac: MacAddr, received: &udp::Received<'_>) {
         for (conversation, target) in self.with(plan, nic) {
             let source = Endpoint { ip: ship::source_ip(target, mac), ..target.source };
-            if ncrx::is_from(&received, &source, &target.destination) {
+            if ncrx::is_from(received, &source, &target.destination) {
                 let first = if target.only_report { report_begins() } else { 0 };
                 conversation.hear(received.payload, first..memory::ring().end(), now());
             }
@@ -51,6 +48,7 @@ impl Conversations {
     pub fn ship(&mut self, cards: &mut Cards) {
         let plan = *cards.plan();
         let timebase = clock::published();
+        let protection = memory::KEYS.protection();
         for (number, nic) in cards.nics() {
             let mut has_sent = false;
             for (conversation, target) in self.with(&plan, number) {
@@ -61,6 +59,7 @@ impl Conversations {
                     style: Style::new(target.format, target.time),
                     limit: target.limit,
                     envelope: &envelope,
+                    sealing: Sealing { protection: &protection, numbers: super::numbers() },
                 };
                 let before = conversation.counters().datagrams;
                 if conversation.ship(&sender, nic, now()) == Err(TransmitError::Broken) {

@@ -8,6 +8,7 @@ use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
 use netconsole::netconsole::format::{self, Style, SystemData};
+use netconsole::netconsole::secure::Sealing;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci;
@@ -52,6 +53,8 @@ pub fn fixed_frame(cause: &Cause<'_>) {
         None => text.text("0x").hex(cause.frame().rip, 16),
     };
     let micros = clock::published().micros(clock::ticks());
+    let protection = memory::KEYS.protection();
+    let sealing = Sealing { protection: &protection, numbers: super::numbers() };
     Cards::bring_up().for_each_target(|nic, _, target| {
         let mut datagram = Line::new("");
         match target.format {
@@ -70,8 +73,11 @@ pub fn fixed_frame(cause: &Cause<'_>) {
         let frame = &mut |frame: &mut [u8]| {
             let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
             let bytes = datagram.as_str().as_bytes();
-            payload.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
-            envelope.seal(frame, bytes.len(), 0).unwrap_or(0)
+            let len = sealing.fill(payload, |message| {
+                message.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
+                Some(bytes.len())
+            });
+            len.and_then(|len| envelope.seal(frame, len, 0)).unwrap_or(0)
         };
         let sent = nic.transmit(frame).is_ok();
         nic.kick();
@@ -224,6 +230,8 @@ fn send_batch(
     let timebase = clock::published();
     let mut style = Style::new(target.format, target.time);
     style.system_data = target.system_data;
+    let protection = memory::KEYS.protection();
+    let sealing = Sealing { protection: &protection, numbers: super::numbers() };
     loop {
         let next_record = Place { sequence: place.sequence.saturating_add(1), offset: 0 };
         let record = match ring.read(place.sequence) {
@@ -244,11 +252,14 @@ fn send_batch(
         let [low, high, ..] = place.sequence.to_le_bytes();
         let queued = nic.transmit(&mut |frame| {
             let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
-            let piece = format::write_datagram(&style, &record, micros, place.offset, payload);
-            if let Some(offset) = piece.next {
-                next = Place { offset, ..place };
-            }
-            envelope.seal(frame, piece.len, u16::from_le_bytes([low, high])).unwrap_or(0)
+            let len = sealing.fill(payload, |message| {
+                let piece = format::write_datagram(&style, &record, micros, place.offset, message);
+                if let Some(offset) = piece.next {
+                    next = Place { offset, ..place };
+                }
+                Some(piece.len)
+            });
+            len.and_then(|len| envelope.seal(frame, len, u16::from_le_bytes([low, high]))).unwrap_or(0)
         });
         match queued {
             Ok(()) => place = next,

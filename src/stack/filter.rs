@@ -25,12 +25,13 @@ const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 const ROUTER_ALERT: [u8; 8] = [ICMPV6, 0, 5, 2, 0, 0, 1, 0];
 
 /// Whether smoltcp may see the frame. `answers_echo_at` says at which of the addresses pings are
-/// answered: never at a group's or broadcast, where one question would get many answers.
-pub(super) fn admits(frame: &Frame<'_>, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
+/// answered: never at a group's or broadcast, where one question would get many answers. Without a
+/// DHCP client (`dhcp`), a DHCP server's datagram would be one for a closed port.
+pub(super) fn admits(frame: &Frame<'_>, dhcp: bool, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
     match frame.ether_type {
         ether_type::ARP => true,
         ether_type::IPV4 => {
-            ipv4::parse(frame.payload).is_some_and(|packet| admits_ipv4(&packet, answers_echo_at))
+            ipv4::parse(frame.payload).is_some_and(|packet| admits_ipv4(&packet, dhcp, answers_echo_at))
         }
         ether_type::IPV6 => {
             ipv6::parse(frame.payload).is_some_and(|packet| admits_ipv6(&packet, answers_echo_at))
@@ -39,7 +40,7 @@ pub(super) fn admits(frame: &Frame<'_>, answers_echo_at: impl Fn(IpAddr) -> bool
     }
 }
 
-fn admits_ipv4(packet: &ipv4::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
+fn admits_ipv4(packet: &ipv4::Packet<'_>, dhcp: bool, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
     if !is_unicast(packet.source) {
         // A DHCP server without an address of its own would make smoltcp renew with 0.0.0.0, which it
         // takes for a broken invariant.
@@ -49,7 +50,7 @@ fn admits_ipv4(packet: &ipv4::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bo
         ICMP => {
             packet.payload.first() == Some(&ICMP_ECHO_REQUEST) && answers_echo_at(packet.destination.into())
         }
-        udp::PROTOCOL => is_from_dhcp_server(packet.payload),
+        udp::PROTOCOL => dhcp && is_from_dhcp_server(packet.payload),
         _ => false,
     }
 }

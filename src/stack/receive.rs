@@ -31,7 +31,8 @@ impl Stack<'_> {
             }
         }
         let is_own = |ip: IpAddr| self.interface.has_ip_addr(ip);
-        if !filter::admits(&frame, |ip| self.echo && frame.destination == self.mac && is_own(ip)) {
+        let dhcp = self.dhcp.is_some();
+        if !filter::admits(&frame, dhcp, |ip| self.echo && frame.destination == self.mac && is_own(ip)) {
             return;
         }
         let untagged = match frame.vlan {

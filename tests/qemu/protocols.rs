@@ -4,8 +4,9 @@
 
 use crate::harness::{Boot, Capture, Nic, Peer, kernel, status, target};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
 const TARGET: &str = "10.0.0.2:6666";
@@ -57,7 +58,7 @@ fn pvh_on_a_microvm_with_virtio_over_mmio() {
         ("microvm-acpi-legacy", &["-M", "microvm"][..]),
         ("microvm-acpi-modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
         ("microvm-command-line", &["-M", "microvm,acpi=off"]),
-        // Without a serial port at all, and with a card on the PCI bus.
+        // Without any serial port.
         ("microvm-no-serial", &["-M", "microvm,isa-serial=off"]),
     ] {
         let boot = Boot::new(name, PARAMETERS).loader(["-kernel", &kernel, "-append", PARAMETERS]);
@@ -109,4 +110,17 @@ fn linux_s_protocol_by_grub() {
     assert!(made.status.success(), "grub-mkrescue: {}", String::from_utf8_lossy(&made.stderr));
     let boot = Boot::new("linux-grub", PARAMETERS).image(image).peer(Peer::at("10.0.0.2"));
     check(&boot.start().end(), "linux-grub", "boot: by GRUB, Linux");
+}
+
+#[test]
+fn linux_s_protocol_by_kexec_from_a_debian_linux() {
+    let directory = target().join("kexec-linux");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kexec-linux");
+    let made =
+        Command::new(script).arg(&directory).arg(PARAMETERS).output().expect("scripts/kexec-linux runs");
+    assert!(made.status.success(), "kexec-linux: {}", String::from_utf8_lossy(&made.stderr));
+    let [kernel, initrd] = ["vmlinuz", "initrd"].map(|file| directory.join(file).display().to_string());
+    let loader = ["-kernel", &kernel, "-initrd", &initrd, "-append", "quiet", "-m", "512"];
+    let boot = Boot::new("kexec", PARAMETERS).loader(loader).timeout(Duration::from_secs(120));
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "kexec", "boot: by kexec-tools, Linux");
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::log::{Level, RingHeader};
 use crate::netconsole::Format;
+use crate::netconsole::secure::{KeyStore, Numbers, Protection};
 use crate::nic::NicError;
 use crate::wire::{MacAddr, udp};
 use proptest::prelude::*;
@@ -95,6 +96,7 @@ impl Bench<'_> {
             style: Style::new(Format::Extended { release: false }, true),
             limit: self.limit,
             envelope: &Envelope::new(source, destination, None).expect("both are IPv4"),
+            sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&KeyStore::new()) },
         };
         let mut card = Card::default();
         while self.ncrx.ship(&sender, &mut card, self.now).expect("the card works") {}

@@ -114,6 +114,15 @@ fn frames_that_come_back_are_not_taken_for_a_neighbors() {
     assert_eq!(address, quiet.stack.ipv4().map(|ipv4| ipv4.address), "no conflict with itself");
 }
 
+/// Found by fuzz/: without a DHCP client smoltcp takes it for a datagram to a closed port, and says so.
+#[test]
+fn a_dhcp_server_s_datagram_is_not_answered_where_the_address_is_given() {
+    let mut storage = Storage::new(None);
+    let mut bench = settled(&mut storage, &STATIC);
+    let offer = udp_frame((PEER_MAC, PEER.into(), 67), (MAC, ADDRESS.into(), 68), &[2, 1, 6, 0]);
+    assert!(bench.hear(offer).is_empty());
+}
+
 #[test]
 fn a_flood_is_handled_in_bounded_pieces() {
     let mut storage = Storage::new(None);

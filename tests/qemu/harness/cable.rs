@@ -85,6 +85,11 @@ impl Cable {
         write(&self.pcap, self.start.elapsed(), frame);
     }
 
+    /// Sends a frame to the NIC that is not in the capture; false where QEMU has ended.
+    pub fn throw(&self, frame: &[u8]) -> bool {
+        self.socket.send_to(frame, &self.qemu_path).is_ok()
+    }
+
     /// Reads what QEMU had sent until its end, and closes the capture. Idempotent.
     pub fn cut(&mut self) {
         let Some(reader) = self.reader.take() else { return };

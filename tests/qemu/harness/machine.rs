@@ -137,6 +137,29 @@ impl Machine {
         }
     }
 
+    /// Fails if the kernel sends any frame within `duration`.
+    pub fn nothing_more_comes(&self, duration: Duration) {
+        let before = self.record.events().sent.len();
+        let more = self.record.wait(Instant::now() + duration, |events| {
+            events.sent.get(before).map(|sent| format!("{:?}", sent.frame))
+        });
+        assert_eq!(more, None, "files in {}", self.files.display());
+    }
+
+    /// Waits until the kernel has sent nothing for `duration`.
+    pub fn wait_until_quiet(&self, duration: Duration) {
+        loop {
+            let before = self.record.events().sent.len();
+            let more = self
+                .record
+                .wait(Instant::now() + duration, |events| (events.sent.len() > before).then_some(()));
+            if more.is_none() {
+                return;
+            }
+            assert!(Instant::now() < self.deadline, "the kernel goes on sending");
+        }
+    }
+
     /// Fails if the kernel sends a datagram besides the first `count` within `duration`.
     pub fn nothing_new(&self, count: usize, duration: Duration) {
         let found = self.record.wait(Instant::now() + duration, |events| {
@@ -148,8 +171,8 @@ impl Machine {
         }
     }
 
-    /// Has QEMU's monitor carry out a command, and waits until it has.
-    pub fn monitor(&mut self, command: &str) {
+    /// Has QEMU's monitor carry out a command, waits until it has, and gives its answer.
+    pub fn monitor(&mut self, command: &str) -> String {
         const PROMPT: &[u8] = b"(qemu) ";
         if self.monitor.is_none() {
             let (stream, _) = self.listener.accept().expect("QEMU connects its monitor");
@@ -158,10 +181,10 @@ impl Machine {
         }
         let stream = self.monitor.as_mut().expect("connected above");
         stream.write_all(format!("{command}\n").as_bytes()).expect("the monitor takes a command");
-        self.monitor_answer(PROMPT);
+        self.monitor_answer(PROMPT)
     }
 
-    fn monitor_answer(&mut self, end: &[u8]) {
+    fn monitor_answer(&mut self, end: &[u8]) -> String {
         let stream = self.monitor.as_mut().expect("the monitor is connected");
         let mut answer = Vec::new();
         let mut byte = [0];
@@ -169,6 +192,7 @@ impl Machine {
             stream.read_exact(&mut byte).expect("the monitor answers");
             answer.push(byte[0]);
         }
+        String::from_utf8_lossy(&answer).into_owned()
     }
 
     /// The frames that the kernel sent after the first `seen`; waits this long for one.
@@ -181,6 +205,17 @@ impl Machine {
     /// Sends a frame to a NIC.
     pub fn send(&self, nic: usize, frame: &[u8]) {
         self.cables[nic].send(frame);
+    }
+
+    /// Sends a frame to a NIC that the capture is not to have, as Wireshark would find it malformed. False where
+    /// the machine has ended.
+    pub fn throw(&self, nic: usize, frame: &[u8]) -> bool {
+        self.cables[nic].throw(frame)
+    }
+
+    /// What the kernel has sent so far.
+    pub fn sent(&self) -> Vec<Sent> {
+        self.record.events().sent.clone()
     }
 
     /// How much CPU time QEMU has used.

@@ -18,7 +18,7 @@ pub use boot::{Boot, Nic, kernel, target};
 pub use capture::Capture;
 pub use frame::{Content, Frame};
 pub use machine::Machine;
-pub use message::{MAX_DATAGRAM, Message};
+pub use message::{MAX_DATAGRAM, Message, messages};
 pub use peer::Peer;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;

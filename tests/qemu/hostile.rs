@@ -1,0 +1,162 @@
+//! A network full of strangers: nothing that they send costs a record, and nothing but ARP, NDP and pings is
+//! answered.
+
+use crate::harness::{Boot, Content, Machine, Nic, Peer, status};
+use smoltcp::wire::EthernetAddress;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+const TARGET: &str = "10.0.0.2:6666";
+const OWN: [u8; 4] = [10, 0, 0, 1];
+const STRANGER: [u8; 4] = [10, 0, 0, 66];
+const STRANGER_MAC: EthernetAddress = EthernetAddress([2, 0, 0, 0, 0, 66]);
+
+fn ethernet(to: EthernetAddress, ether_type: u16, payload: &[u8]) -> Vec<u8> {
+    [&to.0[..], &STRANGER_MAC.0, &ether_type.to_be_bytes(), payload].concat()
+}
+
+/// RFC 1071.
+fn checksum(bytes: &[u8]) -> [u8; 2] {
+    let sum: u32 =
+        bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&b| b.into())).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    (!((folded & 0xffff) + (folded >> 16)) as u16).to_be_bytes()
+}
+
+/// An IPv4 packet from the stranger; `fragment` is the field of flags and offset.
+fn ipv4(to: [u8; 4], protocol: u8, fragment: u16, payload: &[u8]) -> Vec<u8> {
+    let length = (20 + payload.len() as u16).to_be_bytes();
+    let [high, low] = fragment.to_be_bytes();
+    let mut header =
+        [0x45, 0, length[0], length[1], 0, 7, high, low, 64, protocol, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    header[12..16].copy_from_slice(&STRANGER);
+    header[16..].copy_from_slice(&to);
+    let sum = checksum(&header);
+    header[10..12].copy_from_slice(&sum);
+    [&header, payload].concat()
+}
+
+/// A UDP datagram without a checksum, which IPv4 allows.
+fn udp(from: u16, to: u16, data: &[u8]) -> Vec<u8> {
+    let length = (8 + data.len() as u16).to_be_bytes();
+    [&from.to_be_bytes()[..], &to.to_be_bytes(), &length, &[0, 0], data].concat()
+}
+
+fn arp(operation: u8, sender: [u8; 4], target: [u8; 4]) -> Vec<u8> {
+    [&[0, 1, 8, 0, 6, 4, 0, operation][..], &STRANGER_MAC.0, &sender, &[0; 6], &target].concat()
+}
+
+/// A TCP segment with SYN, to `port`.
+fn syn(port: u16) -> Vec<u8> {
+    let mut segment = [0; 20];
+    segment[..2].copy_from_slice(&40000u16.to_be_bytes());
+    segment[2..4].copy_from_slice(&port.to_be_bytes());
+    segment[12..14].copy_from_slice(&[0x50, 0x02]);
+    let pseudo = [&STRANGER[..], &OWN, &[0, 6, 0, 20], &segment].concat();
+    let sum = checksum(&pseudo);
+    segment[16..18].copy_from_slice(&sum);
+    segment.to_vec()
+}
+
+/// Frames of every unpleasant kind, to this machine and to all.
+fn hostile_frames() -> Vec<Vec<u8>> {
+    let (own, all) = (Nic::mac(0), EthernetAddress::BROADCAST);
+    let datagram = |to, port, data: &[u8]| ipv4(to, 17, 0x4000, &udp(6666, port, data));
+    let whole = ethernet(own, 0x0800, &datagram(OWN, 6665, b"dmesg"));
+    let mut frames = vec![
+        // ARP: for us, for others, answers that nobody asked for, one in our name.
+        ethernet(all, 0x0806, &arp(1, STRANGER, OWN)),
+        ethernet(all, 0x0806, &arp(1, STRANGER, [10, 0, 0, 9])),
+        ethernet(own, 0x0806, &arp(2, STRANGER, OWN)),
+        ethernet(all, 0x0806, &[0xff; 28]),
+        // Broadcast.
+        ethernet(all, 0x0800, &datagram([255; 4], 6666, b"x")),
+        ethernet(all, 0x0800, &datagram([10, 0, 0, 255], 67, &[0; 300])),
+        ethernet(all, 0x88cc, &[0; 60]),
+        // To closed ports, and commands from a stranger.
+        whole.clone(),
+        ethernet(own, 0x0800, &datagram(OWN, 53, &[b'?'; 100])),
+        ethernet(own, 0x0800, &ipv4(OWN, 6, 0x4000, &syn(22))),
+        ethernet(own, 0x0800, &ipv4(OWN, 47, 0x4000, &[0; 40])),
+        // VLANs, one within the other.
+        ethernet(own, 0x8100, &[&[0, 7, 8, 0][..], &datagram(OWN, 6665, b"dmesg")].concat()),
+        ethernet(own, 0x8100, &[&[0, 7, 0x81, 0, 0, 8, 8, 0][..], &datagram(OWN, 6665, b"dmesg")].concat()),
+        // Fragments: a first, a middle and a last one, and one that would wrap.
+        ethernet(own, 0x0800, &ipv4(OWN, 17, 0x2000, &udp(1, 6665, &[b'f'; 64]))),
+        ethernet(own, 0x0800, &ipv4(OWN, 17, 0x2009, &[b'f'; 64])),
+        ethernet(own, 0x0800, &ipv4(OWN, 17, 0x0012, &[b'f'; 64])),
+        ethernet(own, 0x0800, &ipv4(OWN, 1, 0x1fff, &[b'f'; 1400])),
+        // Longer than any frame may be.
+        ethernet(own, 0x0800, &datagram(OWN, 6665, &[b'l'; 3000])),
+        ethernet(all, 0x0800, &[0xff; 9000]),
+        // IPv6 with an extension header that leads nowhere.
+        ethernet(
+            own,
+            0x86dd,
+            &[&[0x60, 0, 0, 0, 0, 8, 0, 64][..], &[0xfe; 32], &[60, 255, 0, 0, 0, 0, 0, 0]].concat(),
+        ),
+    ];
+    frames.extend((14..whole.len()).step_by(5).map(|length| whole[..length].to_vec()));
+    frames
+}
+
+#[test]
+fn a_hundred_thousand_hostile_frames_cost_no_record() {
+    const FRAMES: usize = 100_000;
+    const RECORDS: usize = 250_000;
+    let parameters =
+        format!("debug console=null flood={RECORDS} netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit");
+    let machine = Boot::new("hostile", parameters).peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_text(TARGET, "flood message 00000000");
+    let begin = Instant::now();
+    let thrown = hostile_frames().iter().cycle().take_while(|frame| machine.throw(0, frame)).count();
+    let per_second = thrown as f64 / begin.elapsed().as_secs_f64();
+    println!("{thrown} frames, {per_second:.0} a second");
+    assert!(thrown >= FRAMES, "only {thrown} frames came while the log went out");
+    let capture = machine.end();
+    assert_eq!(capture.status, status::GOOD);
+    // The harness has checked that all records came, in order; these are the flood's.
+    let messages = capture.messages(TARGET);
+    let flood = messages.iter().filter(|message| message.text.starts_with("flood message "));
+    assert_eq!(flood.count(), RECORDS);
+}
+
+/// What goes to the stranger, whatever it is.
+fn answers(machine: &Machine, frames: &[Vec<u8>]) -> Vec<Content> {
+    let before = machine.sent().len();
+    assert!(frames.iter().all(|frame| machine.throw(0, frame)));
+    machine.wait_until_quiet(Duration::from_millis(300));
+    let sent = machine.sent();
+    let to_stranger = |sent: &crate::harness::Sent| {
+        let frame = sent.good()?;
+        (frame.to_mac == STRANGER_MAC).then(|| frame.content.clone())
+    };
+    sent[before..].iter().filter_map(to_stranger).collect()
+}
+
+#[test]
+fn strangers_get_no_answer_but_to_arp_and_ping() {
+    let ping = {
+        let mut message = [8, 0, 0, 0, 0, 1, 0, 1, b'h', b'i'];
+        let sum = checksum(&message);
+        message[2..4].copy_from_slice(&sum);
+        ethernet(Nic::mac(0), 0x0800, &ipv4(OWN, 1, 0x4000, &message))
+    };
+    for (name, parameter, pings) in [("closed", "", 1), ("closed-echo", "netconsole.echo=0", 0)] {
+        let parameters = format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ {parameter}");
+        let machine = Boot::new(name, parameters).peer(Peer::at("10.0.0.2")).start();
+        machine.wait_for_text(TARGET, "network logging started");
+        machine.wait_until_quiet(Duration::from_millis(300));
+
+        let hostile = answers(&machine, &hostile_frames());
+        assert!(matches!(hostile[..], [Content::Arp(_)]), "one asks for our address: {hostile:?}");
+        let pinged = answers(&machine, std::slice::from_ref(&ping));
+        assert_eq!(pinged.len(), pings, "{pinged:?}");
+        assert!(pinged.iter().all(|answer| matches!(answer, Content::Icmp { .. })));
+
+        let capture = machine.stop();
+        let target: SocketAddr = TARGET.parse().expect("an address");
+        let datagrams = capture.frames().filter_map(|frame| frame.datagram());
+        assert!(datagrams.into_iter().all(|(to, _)| to == target), "a datagram to somebody else");
+    }
+}

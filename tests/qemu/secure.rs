@@ -1,0 +1,142 @@
+//! `netconsole.key=`: what is on the wire, opened with another implementation of the ciphers than the
+//! kernel's, by the layout in doc/secure.md.
+
+use crate::harness::{Boot, Capture, Machine, Message, Nic, Peer, messages, status};
+use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const TARGET: &str = "10.0.0.2:6666";
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
+const HEADER: usize = 28;
+const TAG: usize = 16;
+
+fn secret() -> SecretKey {
+    let key: [u8; 32] = std::array::from_fn(|index| index as u8);
+    SecretKey::try_from(&key).expect("32 bytes")
+}
+
+fn boot(name: &'static str, parameters: &str) -> Boot {
+    let parameters = format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.key={KEY} {parameters}");
+    Boot::new(name, parameters).peer(Peer::at("10.0.0.2")).repeats()
+}
+
+/// Boot id and number, and the message.
+fn open(datagram: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    assert_eq!(datagram[..4], [0xf5, b'N', b'C', 1], "{:?}", datagram.escape_ascii().to_string());
+    let (header, sealed) = datagram.split_at(HEADER);
+    let nonce = Nonce::try_from(&header[4..]).expect("24 bytes");
+    let mut message = vec![0; sealed.len() - TAG];
+    XChaCha20Poly1305::open(&secret(), &nonce, sealed, Some(header), &mut message)
+        .expect("sealed with the key");
+    (header[4..].to_vec(), message)
+}
+
+/// The messages of a boot, after the checks that hold for each: nothing but sealed datagrams, no nonce twice,
+/// one boot id.
+fn opened(capture: &Capture) -> Vec<Message> {
+    let payloads = capture.payloads(TARGET);
+    let (nonces, texts): (Vec<_>, Vec<_>) = payloads.iter().map(|payload| open(payload)).unzip();
+    let distinct: BTreeSet<_> = nonces.iter().collect();
+    assert_eq!(distinct.len(), nonces.len(), "a nonce came twice");
+    assert!(nonces.iter().all(|nonce| nonce[..16] == nonces[0][..16]), "another boot id");
+    for datagram in capture.frames().filter_map(|frame| frame.datagram()) {
+        assert_eq!(datagram.0, TARGET.parse::<SocketAddr>().expect("an address"), "to somebody else");
+    }
+    let messages = messages(texts.iter().map(Vec::as_slice)).expect("the extended format");
+    let digits = &KEY[..16];
+    assert!(!messages.iter().any(|message| message.text.contains(digits)), "the key is in the log");
+    assert!(!capture.serial.contains(digits), "the key is on serial");
+    messages
+}
+
+fn has(messages: &[Message], text: &str) -> bool {
+    messages.iter().any(|message| message.text.contains(text))
+}
+
+fn boot_id(capture: &Capture) -> Vec<u8> {
+    open(capture.payloads(TARGET)[0]).0[..16].to_vec()
+}
+
+#[test]
+fn every_message_is_sealed_and_complete() {
+    let capture = boot("secure", "flood=500 after=exit").start().end();
+    assert_eq!(capture.status, status::GOOD);
+    let messages = opened(&capture);
+    assert!(messages.iter().map(|message| message.sequence).eq(0..messages.len() as u64), "all, in order");
+    assert!(has(&messages, "network logging started") && has(&messages, "flood message 00000499"));
+    assert!(has(&messages, "netconsole.key=****"));
+    assert!(has(&messages, "no random numbers"), "QEMU's plain CPU has none");
+}
+
+#[test]
+fn the_last_words_are_sealed_too() {
+    for kind in
+        ["PANIC", "EXCEPTION", "PANIC@panic", "OVERWRITE_NIC", "OVERWRITE_SENDER", "OVERWRITE_TARGETS"]
+    {
+        let capture = boot("secure-crash", &format!("crash={kind} after=exit")).start().end();
+        assert_eq!(capture.status, status::PANIC, "{kind}");
+        let payloads: Vec<_> = capture.frames().filter_map(|frame| frame.datagram()).collect();
+        assert!(!payloads.is_empty());
+        let texts: Vec<_> = payloads.iter().map(|(_, payload)| open(payload)).collect();
+        let nonces: BTreeSet<_> = texts.iter().map(|(nonce, _)| nonce).collect();
+        assert_eq!(nonces.len(), texts.len(), "{kind}: a nonce came twice");
+        let report = texts.iter().any(|(_, text)| text.windows(12).any(|part| part == b"Kernel panic"));
+        assert!(report, "{kind}");
+    }
+}
+
+#[test]
+fn no_two_boots_have_the_same_id() {
+    let mut ids = BTreeSet::new();
+    for cpu in ["qemu64", "qemu64", "max", "max"] {
+        let capture = boot("secure-id", "after=exit").arguments(["-cpu", cpu]).start().end();
+        assert_eq!(has(&opened(&capture), "no random numbers"), cpu == "qemu64");
+        assert!(ids.insert(boot_id(&capture)), "{cpu}");
+    }
+}
+
+fn send_dmesg(machine: &Machine, payload: &[u8]) {
+    let to = "10.0.0.1:6665".parse().expect("an address");
+    machine.send(0, &Peer::at("10.0.0.2").datagram(6666, Nic::mac(0), to, payload));
+}
+
+/// After a crash the machine answers a `dmesg`: with a key, only a sealed one for this boot, and once.
+#[test]
+fn commands_are_taken_only_sealed() {
+    let machine = boot("secure-dmesg", "crash=PANIC netconsole.panic_repeat=0").start();
+    let datagrams = |events: &[crate::harness::Sent]| {
+        events.iter().filter_map(|sent| sent.datagram()).map(|(_, payload)| open(payload)).collect::<Vec<_>>()
+    };
+    let last = b"end Kernel panic";
+    let ends = |texts: &[(Vec<u8>, Vec<u8>)]| {
+        texts.iter().filter(|(_, text)| text.windows(last.len()).any(|part| part == last)).count()
+    };
+    let id = machine.wait_for("the report's end", |events| {
+        let texts = datagrams(&events.sent);
+        (ends(&texts) == 1).then(|| texts[0].0[..16].to_vec())
+    });
+    let input = |boot: &[u8], number: u64| {
+        let header = [&[0xf5, b'N', b'C', 2][..], &[7; 16], &number.to_be_bytes()].concat();
+        let nonce = Nonce::try_from(&header[4..]).expect("24 bytes");
+        let associated = [&header[..], boot].concat();
+        let mut sealed = vec![0; 5 + TAG];
+        XChaCha20Poly1305::seal(&secret(), &nonce, b"dmesg", Some(&associated), &mut sealed).expect("room");
+        [&header[..], &sealed].concat()
+    };
+    let good = input(&id, 100);
+    send_dmesg(&machine, b"dmesg");
+    send_dmesg(&machine, &input(&[0; 16], 100));
+    let mut changed = good.clone();
+    *changed.last_mut().expect("a tag") ^= 1;
+    send_dmesg(&machine, &changed);
+    machine.nothing_more_comes(Duration::from_millis(500));
+
+    send_dmesg(&machine, &good);
+    machine.wait_for("the log again", |events| (ends(&datagrams(&events.sent)) == 2).then_some(()));
+    machine.wait_until_quiet(Duration::from_millis(300));
+    send_dmesg(&machine, &good);
+    machine.nothing_more_comes(Duration::from_millis(500));
+    opened(&machine.stop());
+}
