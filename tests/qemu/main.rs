@@ -12,6 +12,7 @@ mod crash_after;
 mod crash_reset;
 mod flood;
 mod fragments;
+mod gateways;
 mod hostile;
 mod images;
 mod ipv6;

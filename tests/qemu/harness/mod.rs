@@ -22,7 +22,7 @@ pub use message::{MAX_DATAGRAM, Message, messages};
 pub use peer::Peer;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;
-pub use server::Service;
+pub use server::{Lease, Service};
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {
