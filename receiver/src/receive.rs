@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
 use crate::sealed::{self, Refusal, Sealing};
-use crate::senders::Senders;
+use crate::senders::{Answer, Senders};
 use crate::socket::{self, Input, Sockets};
 use crate::watch::Watch;
 
@@ -156,22 +156,27 @@ impl Receiver {
             if now >= ticked + TICK {
                 ticked = now;
                 self.tick(now)?;
-                for answer in self.senders.answers(now) {
-                    let sealed = match &mut self.sealing {
-                        Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
-                        None => Some(answer.text.into_bytes()),
-                    };
-                    if let Some(datagram) = sealed {
-                        sockets.answer(answer.via, answer.to, &datagram);
-                    }
-                }
+                let answers = self.senders.answers(now);
+                self.send(&sockets, answers, now);
             }
             self.outputs.flush()?;
         }
-        for answer in self.senders.last_answers() {
-            sockets.answer(answer.via, answer.to, &answer.text);
-        }
+        let answers = self.senders.last_answers();
+        self.send(&sockets, answers, clock.now());
         self.finish(clock.now())
+    }
+
+    /// Sends the answers to the senders, sealed where there is a key.
+    fn send(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
+        for answer in answers {
+            let sealed = match &mut self.sealing {
+                Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
+                None => Some(answer.text.into_bytes()),
+            };
+            if let Some(datagram) = sealed {
+                sockets.answer(answer.via, answer.to, &datagram);
+            }
+        }
     }
 
     fn datagram(
