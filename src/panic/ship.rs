@@ -3,7 +3,7 @@
 
 use super::{Cause, line::Line, report_begins};
 use crate::machine::clock::{self, Deadline};
-use crate::machine::pci::ConfigurationPorts;
+use crate::machine::pci::{ConfigurationPorts, IoPorts};
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
@@ -98,7 +98,7 @@ impl Cards {
         let mut nics = [const { None }; MAX_NICS];
         for ((slot, place), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
             let Some(place) = place else { continue };
-            *slot = PanicCard::start(ConfigurationPorts, place, memory, TRIES).ok();
+            *slot = PanicCard::start(ConfigurationPorts, &IoPorts, place, memory, TRIES).ok();
         }
         nics.iter_mut().flatten().for_each(wait_for_link);
         Self { nics, plan, is_known: known.is_some() }

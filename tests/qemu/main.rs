@@ -23,6 +23,7 @@ mod loaders;
 mod machine_info;
 mod machines;
 mod main_job;
+mod models;
 mod ncrx;
 mod nics;
 mod parameters;
