@@ -31,6 +31,7 @@ mod protocols;
 mod receiver;
 mod runtime_targets;
 mod secure;
+mod soak;
 mod syslog;
 mod targets;
 mod userdata;
