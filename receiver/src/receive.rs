@@ -14,7 +14,7 @@ use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
 use crate::sealed::{self, Refusal, Sealing};
-use crate::senders::Senders;
+use crate::senders::{Answer, Senders};
 use crate::socket::{self, Input, Sockets};
 use crate::watch::Watch;
 
@@ -157,19 +157,13 @@ impl Receiver {
                 ticked = now;
                 self.tick(now)?;
                 for answer in self.senders.answers(now) {
-                    let sealed = match &mut self.sealing {
-                        Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
-                        None => Some(answer.text.into_bytes()),
-                    };
-                    if let Some(datagram) = sealed {
-                        sockets.answer(answer.via, answer.to, &datagram);
-                    }
+                    self.answer(&sockets, answer, now);
                 }
             }
             self.outputs.flush()?;
         }
         for answer in self.senders.last_answers() {
-            sockets.answer(answer.via, answer.to, &answer.text);
+            self.answer(&sockets, answer, clock.now());
         }
         self.finish(clock.now())
     }
@@ -189,6 +183,17 @@ impl Receiver {
             Some(Err(refusal)) => self.refuse(from, refusal),
         }
         self.show()
+    }
+
+    /// Sends an answer, sealed where there is a key.
+    fn answer(&mut self, sockets: &Sockets, answer: Answer, now: Duration) {
+        let datagram = match &mut self.sealing {
+            Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
+            None => Some(answer.text.into_bytes()),
+        };
+        if let Some(datagram) = datagram {
+            sockets.answer(answer.via, answer.to, &datagram);
+        }
     }
 
     /// Counts what is refused, and says so the first time.
