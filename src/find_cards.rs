@@ -4,7 +4,7 @@ use crate::card::Card;
 use crate::consoles::Consoles;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
-use crate::machine::pci::ConfigurationPorts;
+use crate::machine::pci::{ConfigurationPorts, IoPorts};
 use crate::{describe, memory};
 use core::fmt::Display;
 use core::mem::MaybeUninit;
@@ -105,7 +105,7 @@ fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: Addre
                 return log::error!("{function}: can't map its registers at {address:#x}: {error}");
             }
         }
-        let probe = |memory| NetworkCard::probe(&mut ports, &device, model, memory);
+        let probe = |memory| NetworkCard::probe(&mut ports, &IoPorts, &device, model, memory);
         bays.take_in(BusAddress::Pci(function), model, probe);
     });
 }

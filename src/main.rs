@@ -40,8 +40,8 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.start_watchdog();
     crash::early(parameters, &log.recovery);
     kernel.find_cards(boot, address_space);
-    start::check_protections();
     kernel.start_targets();
+    start::check_protections();
     describe::machine(boot);
     flood::run(kernel);
     kernel.drain();

@@ -109,6 +109,13 @@ pub fn user_data() -> &'static mut UserData {
     unsafe { (&raw mut USER_DATA).as_mut_unchecked() }
 }
 
+/// What the messages to the target `number` end with, where that is undamaged. Panic-safe; for the panic path alone.
+pub fn panic_user_data(number: usize) -> &'static [u8] {
+    // SAFETY: the only caller is the panic path: what it interrupted, and with it the pool's one borrower, never
+    // runs again. Any content is valid for the type.
+    unsafe { (&raw const USER_DATA).as_ref_unchecked() }.whole_lines(number)
+}
+
 static mut VLANS: [VlanMemory; MAX_VLANS] = [const { VlanMemory::new() }; MAX_VLANS];
 
 /// The memory of the VLANs' interfaces. To be called once.

@@ -1,7 +1,8 @@
 //! What one boot did, and when: moments are instructions since the kernel's entry.
 
+use crate::figures::TARGET_PORTS;
 use crate::symbols::Symbols;
-use crate::trace::{Event, Run};
+use crate::trace::{Event, Frame, Run};
 use std::ops::Range;
 
 /// A call of the logging facade.
@@ -47,12 +48,16 @@ impl Boot {
         };
         let frames = Run { name, append }.trace(|event| observer.see(event))?;
         let Observer { mut boot, taken, .. } = observer;
-        let sent: Vec<&Vec<u8>> = frames.iter().filter(|frame| frame.get(6..12) == Some(&CARD)).collect();
+        let sent: Vec<&Frame> = frames.iter().filter(|frame| frame.bytes.get(6..12) == Some(&CARD)).collect();
         if sent.len() != taken.len() {
             return Err(format!("{name}: {} frames were captured, {} taken", sent.len(), taken.len()));
         }
-        boot.log_frames =
-            sent.iter().zip(taken).filter(|(frame, _)| is_log(frame)).map(|(_, at)| at).collect();
+        boot.log_frames = sent
+            .iter()
+            .zip(taken)
+            .filter(|(frame, _)| TARGET_PORTS.clone().any(|port| frame.log(port).is_some()))
+            .map(|(_, at)| at)
+            .collect();
         boot.notifications = boot.notified.len() as u64;
         Ok(boot)
     }
@@ -60,13 +65,6 @@ impl Boot {
 
 /// The address that QEMU gives its first card.
 const CARD: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
-
-/// Whether a frame is IPv4 and UDP from netconsole's port.
-fn is_log(frame: &[u8]) -> bool {
-    frame.get(12..14) == Some(&[8, 0])
-        && frame.get(23) == Some(&17)
-        && frame.get(34..36) == Some(&6665u16.to_be_bytes())
-}
 
 struct Observer {
     entry: u64,

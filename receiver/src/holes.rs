@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// A gap younger than this may be mere reordering: it is not asked for yet.
 const ASK_AFTER: Duration = Duration::from_millis(20);
-/// The time between two requests for the same record.
+/// The time between two requests for the same record, at least.
 pub const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// When a gap is given up: after the time and the number of requests.
@@ -15,6 +15,8 @@ pub struct Patience {
     pub wait: Duration,
     /// Requests that got no answer.
     pub asks: u32,
+    /// The time between two requests.
+    pub again: Duration,
 }
 
 /// A gap.
@@ -28,17 +30,20 @@ pub struct Hole {
     pub unsent: bool,
     noticed: Duration,
     asked_at: Duration,
+    /// When it was asked for first.
+    pub first_asked_at: Duration,
 }
 
 impl Hole {
     /// Whether nobody waits for it any longer.
     pub fn is_given_up(&self, now: Duration, patience: Patience) -> bool {
-        let asked = self.asked >= patience.asks && (patience.asks == 0 || now >= self.asked_at + ASK_AGAIN);
+        let asked =
+            self.asked >= patience.asks && (patience.asks == 0 || now >= self.asked_at + patience.again);
         self.unsent || (asked && now >= self.noticed + patience.wait)
     }
 
-    fn is_due(&self, now: Duration) -> bool {
-        let again = self.asked == 0 || now >= self.asked_at + ASK_AGAIN;
+    fn is_due(&self, now: Duration, again: Duration) -> bool {
+        let again = self.asked == 0 || now >= self.asked_at + again;
         !self.unsent && again && now >= self.noticed + ASK_AFTER
     }
 }
@@ -50,7 +55,8 @@ pub struct Holes(BTreeMap<u64, Hole>);
 impl Holes {
     /// A gap, noticed now.
     pub fn open(&mut self, first: u64, last: u64, unsent: bool, now: Duration) {
-        self.0.insert(first, Hole { last, asked: 0, unsent, noticed: now, asked_at: Duration::ZERO });
+        let (asked_at, first_asked_at) = (Duration::ZERO, Duration::ZERO);
+        self.0.insert(first, Hole { last, asked: 0, unsent, noticed: now, asked_at, first_asked_at });
     }
 
     /// The gap that a number is in.
@@ -80,11 +86,12 @@ impl Holes {
         }
     }
 
-    /// The numbers that it is time to ask for, lowest first, at most `most`.
-    pub fn ask(&mut self, now: Duration, most: usize) -> Vec<u64> {
+    /// The numbers that it is time to ask for, lowest first, at most `most`; those that were asked for, `again`
+    /// later.
+    pub fn ask(&mut self, now: Duration, most: usize, again: Duration) -> Vec<u64> {
         let mut asked = Vec::new();
         let due: Vec<u64> =
-            self.0.iter().filter(|(_, hole)| hole.is_due(now)).map(|(&first, _)| first).collect();
+            self.0.iter().filter(|(_, hole)| hole.is_due(now, again)).map(|(&first, _)| first).collect();
         for first in due {
             let Some(hole) = self.0.get_mut(&first) else { continue };
             let room = u64::try_from(most.saturating_sub(asked.len())).unwrap_or(u64::MAX);
@@ -93,6 +100,9 @@ impl Holes {
             }
             let rest = *hole;
             hole.last = hole.last.min(first.saturating_add(room - 1));
+            if hole.asked == 0 {
+                hole.first_asked_at = now;
+            }
             hole.asked = hole.asked.saturating_add(1);
             hole.asked_at = now;
             let last = hole.last;
@@ -134,10 +144,10 @@ mod tests {
     fn requests_are_bounded_and_not_repeated_at_once() {
         let mut holes = Holes::default();
         holes.open(0, 99, false, Duration::ZERO);
-        assert!(holes.ask(ASK_AFTER - MILLISECOND, 10).is_empty(), "perhaps only reordered");
-        assert_eq!(holes.ask(ASK_AFTER, 10), (0..10).collect::<Vec<_>>());
-        assert_eq!(holes.ask(ASK_AFTER, 10), (10..20).collect::<Vec<_>>());
-        assert_eq!(holes.ask(ASK_AFTER + ASK_AGAIN, 200), (0..100).collect::<Vec<_>>());
+        assert!(holes.ask(ASK_AFTER - MILLISECOND, 10, ASK_AGAIN).is_empty(), "perhaps only reordered");
+        assert_eq!(holes.ask(ASK_AFTER, 10, ASK_AGAIN), (0..10).collect::<Vec<_>>());
+        assert_eq!(holes.ask(ASK_AFTER, 10, ASK_AGAIN), (10..20).collect::<Vec<_>>());
+        assert_eq!(holes.ask(ASK_AFTER + ASK_AGAIN, 200, ASK_AGAIN), (0..100).collect::<Vec<_>>());
     }
 
     #[test]
@@ -145,12 +155,14 @@ mod tests {
         let mut holes = Holes::default();
         holes.open(0, 0, false, Duration::ZERO);
         let given_up = |holes: &Holes, now, wait, asks| {
-            holes.first().is_some_and(|(_, hole)| hole.is_given_up(now, Patience { wait, asks }))
+            holes
+                .first()
+                .is_some_and(|(_, hole)| hole.is_given_up(now, Patience { wait, asks, again: ASK_AGAIN }))
         };
         assert!(!given_up(&holes, MILLISECOND, MILLISECOND * 2, 0));
         assert!(given_up(&holes, MILLISECOND * 2, MILLISECOND * 2, 0));
         assert!(!given_up(&holes, ASK_AFTER, Duration::ZERO, 1));
-        holes.ask(ASK_AFTER, 1);
+        holes.ask(ASK_AFTER, 1, ASK_AGAIN);
         assert!(!given_up(&holes, ASK_AFTER + MILLISECOND, Duration::ZERO, 1), "the answer is under way");
         assert!(given_up(&holes, ASK_AFTER + ASK_AGAIN, Duration::ZERO, 1));
     }

@@ -23,6 +23,8 @@ const GREETING: Duration = Duration::from_millis(200);
 /// in emergency mode; and at least between any two.
 const ACKNOWLEDGE: Duration = Duration::from_secs(1);
 const ACKNOWLEDGE_AT_ONCE: Duration = Duration::from_millis(20);
+/// The most time between two requests for the same record.
+const ASK_AGAIN_MOST: Duration = Duration::from_millis(500);
 /// A record repeated after this time is the sender's announcement, not the network's doubling.
 const ANNOUNCEMENT: Duration = Duration::from_millis(500);
 /// Requests for a record before it is given up: by a sender not known to react, and by one that does. With a
@@ -63,6 +65,8 @@ pub struct Ncrx {
     round: usize,
     filled: usize,
     in_vain: u64,
+    /// The time between two requests for the same record: what it has lately taken to get one.
+    again: Duration,
     asked_at: Duration,
     acknowledged: Option<u64>,
     acknowledged_at: Duration,
@@ -80,6 +84,7 @@ impl Default for Ncrx {
             round: ROUND_FIRST,
             filled: 0,
             in_vain: 0,
+            again: ASK_AGAIN,
             asked_at: Duration::ZERO,
             acknowledged: None,
             acknowledged_at: Duration::ZERO,
@@ -101,11 +106,12 @@ impl Ncrx {
 
     /// How long to wait for a gap to close.
     pub fn patience(&self) -> Patience {
-        match self.known {
-            Known::Unknown => Patience { wait: Duration::ZERO, asks: ASKS_UNKNOWN },
-            Known::Speaks => Patience { wait: Duration::ZERO, asks: self.asks },
-            Known::Silent | Known::Off => Patience { wait: limits::REORDER_WAIT, asks: 0 },
-        }
+        let (wait, asks) = match self.known {
+            Known::Unknown => (Duration::ZERO, ASKS_UNKNOWN),
+            Known::Speaks => (Duration::ZERO, self.asks),
+            Known::Silent | Known::Off => (limits::REORDER_WAIT, 0),
+        };
+        Patience { wait, asks, again: self.again }
     }
 
     /// Learns from what came.
@@ -114,11 +120,13 @@ impl Ncrx {
             return;
         }
         let answered = self.greetings > 0 || self.unanswered > 0;
-        let asked = matches!(arrival, Arrival::Filled { asked } if asked > 0);
+        let asked = matches!(arrival, Arrival::Filled { asked, .. } if asked > 0);
         let announced = matches!(arrival, Arrival::Duplicate { age } if answered && age >= ANNOUNCEMENT);
-        if asked {
+        if let Arrival::Filled { asked: 1.., after } = arrival {
             self.filled = self.filled.saturating_add(1);
             self.asks = ASKS;
+            // Also where it was asked for several times: a sender that is slow is not to be asked faster.
+            self.again = ((self.again * 7 + after) / 8).clamp(ASK_AGAIN, ASK_AGAIN_MOST);
         }
         if asked || announced || emergency {
             self.known = Known::Speaks;
@@ -190,7 +198,7 @@ impl Ncrx {
             self.reactions = 0;
             return Vec::new();
         }
-        let missing = stream.ask(now, self.round);
+        let missing = stream.ask(now, self.round, self.again);
         if !missing.is_empty() {
             self.asked_at = now;
             self.unanswered = self.unanswered.saturating_add(1);

@@ -23,6 +23,8 @@ pub enum Arrival {
     Filled {
         /// How often.
         asked: u32,
+        /// How long ago for the first time.
+        after: Duration,
     },
     /// Had before.
     Duplicate {
@@ -133,7 +135,7 @@ impl Stream {
         self.waiting.insert(header.sequence, (record, now));
         match hole {
             Some(hole) if header.fragment.is_none() || hole.asked > 0 => {
-                Arrival::Filled { asked: hole.asked }
+                Arrival::Filled { asked: hole.asked, after: now.saturating_sub(hole.first_asked_at) }
             }
             _ => Arrival::New,
         }
@@ -171,9 +173,9 @@ impl Stream {
         self.tell_lost(None, now, out);
     }
 
-    /// The missing numbers that it is time to ask for, oldest first, at most `most`.
-    pub fn ask(&mut self, now: Duration, most: usize) -> Vec<u64> {
-        self.holes.ask(now, most)
+    /// The missing numbers that it is time to ask for, oldest first, at most `most`; `again`: see [`Holes::ask`].
+    pub fn ask(&mut self, now: Duration, most: usize, again: Duration) -> Vec<u64> {
+        self.holes.ask(now, most, again)
     }
 
     /// First contact, or first after a reboot.

@@ -156,16 +156,27 @@ impl Receiver {
             if now >= ticked + TICK {
                 ticked = now;
                 self.tick(now)?;
-                for answer in self.senders.answers(now) {
-                    self.answer(&sockets, answer, now);
-                }
+                let answers = self.senders.answers(now);
+                self.send(&sockets, answers, now);
             }
             self.outputs.flush()?;
         }
-        for answer in self.senders.last_answers() {
-            self.answer(&sockets, answer, clock.now());
-        }
+        let answers = self.senders.last_answers();
+        self.send(&sockets, answers, clock.now());
         self.finish(clock.now())
+    }
+
+    /// Sends the answers to the senders, sealed where there is a key.
+    fn send(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
+        for answer in answers {
+            let sealed = match &mut self.sealing {
+                Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
+                None => Some(answer.text.into_bytes()),
+            };
+            if let Some(datagram) = sealed {
+                sockets.answer(answer.via, answer.to, &datagram);
+            }
+        }
     }
 
     fn datagram(
@@ -183,17 +194,6 @@ impl Receiver {
             Some(Err(refusal)) => self.refuse(from, refusal),
         }
         self.show()
-    }
-
-    /// Sends an answer, sealed where there is a key.
-    fn answer(&mut self, sockets: &Sockets, answer: Answer, now: Duration) {
-        let datagram = match &mut self.sealing {
-            Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
-            None => Some(answer.text.into_bytes()),
-        };
-        if let Some(datagram) = datagram {
-            sockets.answer(answer.via, answer.to, &datagram);
-        }
     }
 
     /// Counts what is refused, and says so the first time.

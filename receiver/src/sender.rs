@@ -53,7 +53,7 @@ impl Sender {
                 let emergency = header.emergency;
                 let arrival = self.stream.accept(header, body, now, &mut events);
                 match arrival {
-                    Arrival::Filled { asked } if asked > 0 => self.stats.recovered += 1,
+                    Arrival::Filled { asked, .. } if asked > 0 => self.stats.recovered += 1,
                     Arrival::Duplicate { .. } => self.stats.duplicates += 1,
                     Arrival::Late => self.stats.late += 1,
                     _ => {}

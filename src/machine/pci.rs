@@ -2,6 +2,7 @@
 //! an address in port 0xCF8, the data in 0xCFC.
 
 use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
+use netconsole::nic::{Ports, Width};
 use x86_64::instructions::port::{Port, PortWrite};
 
 const ENABLE: u32 = 1 << 31;
@@ -49,5 +50,34 @@ impl ConfigurationAccess for ConfigurationPorts {
 
     unsafe fn unsafe_clone(&self) -> Self {
         Self
+    }
+}
+
+/// The machine's I/O space, for devices with I/O BARs. Carries no state.
+pub struct IoPorts;
+
+impl Ports for IoPorts {
+    fn read(&self, port: u16, width: Width) -> u32 {
+        // SAFETY: drivers name only ports that a BAR of their device decodes; what the device does to
+        // memory is bounded by the rings that it is given.
+        unsafe {
+            match width {
+                Width::Byte => Port::<u8>::new(port).read().into(),
+                Width::Half => Port::<u16>::new(port).read().into(),
+                Width::Word => Port::<u32>::new(port).read(),
+            }
+        }
+    }
+
+    fn write(&self, port: u16, width: Width, value: u32) {
+        let [a, b, ..] = value.to_le_bytes();
+        // SAFETY: as for reading.
+        unsafe {
+            match width {
+                Width::Byte => Port::new(port).write(a),
+                Width::Half => Port::new(port).write(u16::from_le_bytes([a, b])),
+                Width::Word => Port::new(port).write(value),
+            }
+        }
     }
 }

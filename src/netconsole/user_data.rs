@@ -2,6 +2,7 @@
 //! pool for all targets, so that sending them copies and formats nothing.
 
 use super::MAX_TARGETS;
+use super::snapshot::mix;
 use core::fmt;
 use core::ops::Range;
 
@@ -14,6 +15,8 @@ pub struct UserData {
     lines: [u8; Self::CAPACITY],
     /// The sections' lengths in bytes: of target `n` those that are sent at `2 * n`, the others behind it.
     lengths: [usize; 2 * MAX_TARGETS],
+    /// A checksum of each target's lines that are sent, for whoever reads them after a crash.
+    checksums: [u64; MAX_TARGETS],
 }
 
 /// Why an item was refused.
@@ -76,12 +79,23 @@ impl UserData {
 
     /// No items.
     pub const fn new() -> Self {
-        Self { lines: [0; Self::CAPACITY], lengths: [0; 2 * MAX_TARGETS] }
+        Self {
+            lines: [0; Self::CAPACITY],
+            lengths: [0; 2 * MAX_TARGETS],
+            checksums: [checksum(&[]); MAX_TARGETS],
+        }
     }
 
     /// What the messages of the target `number` end with: whole lines, ` KEY=VALUE\n`.
     pub fn lines(&self, number: usize) -> &[u8] {
         self.lines.get(self.section(sent(number))).unwrap_or_default()
+    }
+
+    /// As [`lines`](Self::lines), but none where they are damaged, or were being changed when the machine crashed.
+    /// Panic-safe: any content of the pool will do.
+    pub fn whole_lines(&self, number: usize) -> &[u8] {
+        let lines = self.lines(number);
+        if self.checksums.get(number) == Some(&checksum(lines)) { lines } else { &[] }
     }
 
     /// The keys and values of the target `number`.
@@ -161,7 +175,8 @@ impl UserData {
 
     /// Where a section lies in the pool.
     fn section(&self, section: usize) -> Range<usize> {
-        let start: usize = self.lengths.iter().take(section).sum();
+        // Damaged lengths may have any sum; they lead out of the pool.
+        let start = self.lengths.iter().take(section).fold(0, |sum: usize, &len| sum.saturating_add(len));
         start..start.saturating_add(self.lengths.get(section).copied().unwrap_or(0))
     }
 
@@ -199,8 +214,25 @@ impl UserData {
         if let Some(section) = self.lengths.get_mut(section) {
             *section = section.saturating_sub(old.len()).saturating_add(length);
         }
+        // The other targets' lines have moved, but are the same.
+        let target = section / 2;
+        let sum = checksum(self.lines(target));
+        if let Some(checksum) = self.checksums.get_mut(target) {
+            *checksum = sum;
+        }
         Ok(())
     }
+}
+
+/// That of no lines is 0, so that the pool's memory begins as zeros and takes no room in the image.
+const fn checksum(lines: &[u8]) -> u64 {
+    // With the length, lest zeros pass for nothing.
+    let (mut sum, mut rest) = (mix(0, lines.len() as u64), lines);
+    while let [byte, behind @ ..] = rest {
+        sum = mix(sum, *byte as u64);
+        rest = behind;
+    }
+    sum
 }
 
 fn sent(number: usize) -> usize {
@@ -268,6 +300,21 @@ mod tests {
         assert_eq!(pool.value(8, "k"), Some(""), "what was refused changed nothing");
     }
 
+    #[test]
+    fn damage_to_one_target_s_lines_costs_those_alone() {
+        let mut pool = pool();
+        for number in [0, 3] {
+            pool.create(number, "rack").expect("a good key");
+            pool.set(number, "rack", "b 7").expect("a good value");
+        }
+        pool.lines[3] ^= 1;
+        assert_eq!((pool.whole_lines(0), pool.whole_lines(3)), (&b""[..], &b" rack=b 7\n"[..]));
+        for length in [0, 1, usize::MAX] {
+            pool.lengths = [length; 2 * MAX_TARGETS];
+            assert!((0..MAX_TARGETS).all(|number| pool.whole_lines(number).is_empty()), "{length}");
+        }
+    }
+
     proptest! {
         #[test]
         fn it_holds_what_a_map_would(
@@ -296,6 +343,7 @@ mod tests {
                     .iter().filter(|((of, _), _)| *of == target).map(|((_, k), v)| (k.clone(), v.clone())).collect();
                 prop_assert_eq!(&found, &wanted);
                 let sent = wanted.iter().filter(|(_, value)| !value.is_empty()).count();
+                prop_assert_eq!(pool.whole_lines(target), pool.lines(target));
                 prop_assert_eq!(pool.lines(target).split_inclusive(|&byte| byte == b'\n').count(), sent);
             }
         }

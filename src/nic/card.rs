@@ -3,7 +3,7 @@
 use super::intel::{self, chips::Chip};
 use super::pci::{self, ConfigurationAccess, PciDevice};
 use super::virtio::{self, MmioTransport};
-use super::{BusAddress, Nic, NicError, TransmitError};
+use super::{BusAddress, Nic, NicError, Ports, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -86,13 +86,16 @@ impl NetworkCard {
     /// one. A card without an address of its own gets one that is made from its place on the PCI bus.
     pub fn probe<C: ConfigurationAccess>(
         config: &mut C,
+        ports: &'static dyn Ports,
         device: &PciDevice,
         model: Model,
         memory: &'static mut CardMemory,
     ) -> Result<Self, NicError> {
         match model {
-            // SAFETY: PLAIN, and the driver has the memory for good.
-            Model::Virtio => virtio::probe(config, device, unsafe { &mut memory.virtio }).map(Self::Virtio),
+            Model::Virtio => {
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                virtio::probe(config, ports, device, unsafe { &mut memory.virtio }).map(Self::Virtio)
+            }
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 intel::IntelNic::start(config, device, chip, unsafe { &mut memory.intel }, 1).map(Self::Intel)
@@ -112,6 +115,7 @@ impl PanicCard {
     /// error. Its registers must be mapped, one to one. Panic-safe.
     pub fn start<C: ConfigurationAccess>(
         mut config: C,
+        ports: &'static dyn Ports,
         place: BusAddress,
         memory: &'static mut PanicMemory,
         tries: usize,
@@ -124,7 +128,7 @@ impl PanicCard {
             (Model::Virtio, _) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                virtio::PanicNic::start(config, place, memory, tries).map(Self::Virtio)
+                virtio::PanicNic::start(config, ports, place, memory, tries).map(Self::Virtio)
             }
             (Model::Intel(_), BusAddress::Mmio(_)) => Err(NicError::Configuration),
             (Model::Intel(chip), BusAddress::Pci(function)) => {

@@ -5,10 +5,12 @@ mod card;
 pub mod intel;
 mod mmio;
 pub mod pci;
+mod ports;
 pub mod virtio;
 
 pub use bus_address::BusAddress;
 pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory};
+pub use ports::{Ports, Width};
 
 use crate::wire::MacAddr;
 use core::fmt;
@@ -63,15 +65,13 @@ pub enum TransmitError {
 pub enum NicError {
     /// It did not come out of reset in time.
     ResetTimeout,
-    /// It speaks only virtio 0.9, the legacy interface.
-    LegacyOnly,
-    /// A group of registers is missing, or not within a memory BAR that has an address.
+    /// A group of registers is missing, or not within a BAR that has an address.
     NoRegisters(&'static str),
     /// It does not offer a feature that the driver needs.
     MissingFeature(&'static str),
     /// It refused the features that the driver chose.
     FeaturesRefused,
-    /// A queue is absent or too small; its number.
+    /// A queue is absent, or has a size that the driver can't use; its number.
     NoQueue(u16),
     /// Its configuration space could not be read.
     Configuration,
@@ -81,13 +81,14 @@ impl fmt::Display for NicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ResetTimeout => write!(f, "it did not come out of reset in time"),
-            Self::LegacyOnly => write!(f, "it speaks only legacy virtio (0.9), not 1.0 (disable-modern=on?)"),
             Self::NoRegisters(group) => {
                 write!(f, "its {group} registers are missing or have no valid address")
             }
             Self::MissingFeature(feature) => write!(f, "it does not offer {feature}"),
             Self::FeaturesRefused => write!(f, "it refused the features that it offered"),
-            Self::NoQueue(queue) => write!(f, "its queue {queue} is missing or too small"),
+            Self::NoQueue(queue) => {
+                write!(f, "its queue {queue} is missing or of a size that can't be used")
+            }
             Self::Configuration => write!(f, "its configuration space can't be read"),
         }
     }

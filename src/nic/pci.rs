@@ -280,8 +280,16 @@ impl PciDevice {
 
     /// Lets the function answer at its memory BARs and reach memory by itself, without interrupts.
     pub fn enable<C: ConfigurationAccess>(&self, config: &mut C) {
+        self.command(config, COMMAND_MEMORY | COMMAND_BUS_MASTER | COMMAND_INTERRUPT_DISABLE);
+    }
+
+    /// The same, with its I/O BARs in place of the memory BARs.
+    pub fn enable_io<C: ConfigurationAccess>(&self, config: &mut C) {
+        self.command(config, COMMAND_IO | COMMAND_BUS_MASTER | COMMAND_INTERRUPT_DISABLE);
+    }
+
+    fn command<C: ConfigurationAccess>(&self, config: &mut C, wanted: u32) {
         let command = config.read_word(self.function, register::COMMAND) & COMMAND_MASK;
-        let wanted = COMMAND_MEMORY | COMMAND_BUS_MASTER | COMMAND_INTERRUPT_DISABLE;
         config.write_word(self.function, register::COMMAND, command | wanted);
     }
 

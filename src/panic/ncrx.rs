@@ -6,7 +6,6 @@ use super::ship::{self, Cards};
 use crate::machine::clock;
 use crate::memory;
 use netconsole::netconsole::MAX_TARGETS;
-use netconsole::netconsole::format::Style;
 use netconsole::netconsole::ncrx::{self, Ncrx, Sender};
 use netconsole::netconsole::secure::Sealing;
 use netconsole::netconsole::snapshot::{Plan, TargetPlan};
@@ -35,7 +34,7 @@ impl Conversations {
 
     /// Takes in a datagram that came to the card of number `nic` and address `mac`.
     pub fn hear(&mut self, plan: &Plan, nic: usize, mac: MacAddr, received: &udp::Received<'_>) {
-        for (conversation, target) in self.with(plan, nic) {
+        for (_, conversation, target) in self.with(plan, nic) {
             let source = Endpoint { ip: ship::source_ip(target, mac), ..target.source };
             if ncrx::is_from(received, &source, &target.destination) {
                 let first = if target.only_report { report_begins() } else { 0 };
@@ -49,14 +48,14 @@ impl Conversations {
         let plan = *cards.plan();
         let timebase = clock::published();
         let protection = memory::KEYS.protection();
-        for (number, nic) in cards.nics() {
+        for (place, nic) in cards.nics() {
             let mut has_sent = false;
-            for (conversation, target) in self.with(&plan, number) {
+            for (number, conversation, target) in self.with(&plan, place) {
                 let Some(envelope) = ship::envelope(nic, target) else { continue };
                 let sender = Sender {
                     ring: memory::ring(),
                     timebase: &timebase,
-                    style: Style::new(target.format, target.time),
+                    style: ship::style(number, target),
                     limit: target.limit,
                     envelope: &envelope,
                     sealing: Sealing { protection: &protection, numbers: super::numbers() },
@@ -74,15 +73,16 @@ impl Conversations {
         }
     }
 
-    /// Those of the targets that use the card of number `nic` and may be asked.
+    /// Those of the targets that use the card of number `nic` and may be asked, each with its number.
     fn with<'c>(
         &'c mut self,
         plan: &'c Plan,
         nic: usize,
-    ) -> impl Iterator<Item = (&'c mut Ncrx, &'c TargetPlan)> {
-        let targets = self.0.iter_mut().zip(&plan.targets);
-        let targets = targets.filter_map(|(conversation, target)| Some((conversation, target.as_ref()?)));
-        targets.filter(move |(_, target)| target.may_ask && usize::from(target.nic) == nic)
+    ) -> impl Iterator<Item = (usize, &'c mut Ncrx, &'c TargetPlan)> {
+        let targets = self.0.iter_mut().zip(&plan.targets).enumerate();
+        let targets = targets
+            .filter_map(|(number, (conversation, target))| Some((number, conversation, target.as_ref()?)));
+        targets.filter(move |(_, _, target)| target.may_ask && usize::from(target.nic) == nic)
     }
 }
 

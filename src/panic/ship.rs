@@ -3,7 +3,7 @@
 
 use super::{Cause, line::Line, report_begins};
 use crate::machine::clock::{self, Deadline};
-use crate::machine::pci::ConfigurationPorts;
+use crate::machine::pci::{ConfigurationPorts, IoPorts};
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
@@ -98,7 +98,7 @@ impl Cards {
         let mut nics = [const { None }; MAX_NICS];
         for ((slot, place), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
             let Some(place) = place else { continue };
-            *slot = PanicCard::start(ConfigurationPorts, place, memory, TRIES).ok();
+            *slot = PanicCard::start(ConfigurationPorts, &IoPorts, place, memory, TRIES).ok();
         }
         nics.iter_mut().flatten().for_each(wait_for_link);
         Self { nics, plan, is_known: known.is_some() }
@@ -108,7 +108,7 @@ impl Cards {
     pub fn send(&mut self, from: impl Fn(usize, &TargetPlan) -> u64) {
         self.for_each_target(|nic, number, target| {
             let begin = from(number, target);
-            send_records(nic, target, begin, &|confirmed| {
+            send_records(nic, &style(number, target), target, begin, &|confirmed| {
                 if let Some(position) = memory::POSITIONS.get(number) {
                     position.set(confirmed);
                 }
@@ -175,6 +175,15 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
+/// What records look like on the way to the target `number`.
+pub fn style(number: usize, target: &TargetPlan) -> Style<'static> {
+    Style {
+        user_data: memory::panic_user_data(number),
+        system_data: target.system_data,
+        ..Style::new(target.format, target.time)
+    }
+}
+
 /// The headers of frames to the target.
 pub fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
     let mut source = target.source;
@@ -195,14 +204,20 @@ struct Place {
 /// Sends one target the records from `begin` on, as many at a time as the card has buffers, and tells
 /// `confirm` up to where it has taken them. A card that fails is reset, and gets again what it may not have
 /// sent; false where that does not help either.
-fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64, confirm: &dyn Fn(u64)) -> bool {
+fn send_records(
+    nic: &mut PanicCard,
+    style: &Style<'_>,
+    target: &TargetPlan,
+    begin: u64,
+    confirm: &dyn Fn(u64),
+) -> bool {
     let Some(envelope) = envelope(nic, target) else { return true };
     // A position beyond the ring's end is damaged as surely as one that fails its check.
     let end = memory::ring().end();
     let mut place = Place { sequence: if begin > end { 0 } else { begin }, offset: 0 };
     let mut restarts = 0;
     while place.sequence < end {
-        match send_batch(nic, target, &envelope, place) {
+        match send_batch(nic, style, target, &envelope, place) {
             // Without progress the card is as good as broken.
             Some(next) if next != place => {
                 place = next;
@@ -222,14 +237,13 @@ fn send_records(nic: &mut PanicCard, target: &TargetPlan, begin: u64, confirm: &
 /// are sent. Returns where to go on; `None` where the card failed.
 fn send_batch(
     nic: &mut PanicCard,
+    style: &Style<'_>,
     target: &TargetPlan,
     envelope: &Envelope,
     mut place: Place,
 ) -> Option<Place> {
     let ring = memory::ring();
     let timebase = clock::published();
-    let mut style = Style::new(target.format, target.time);
-    style.system_data = target.system_data;
     let protection = memory::KEYS.protection();
     let sealing = Sealing { protection: &protection, numbers: super::numbers() };
     loop {
@@ -253,7 +267,7 @@ fn send_batch(
         let queued = nic.transmit(&mut |frame| {
             let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
             let len = sealing.fill(payload, |message| {
-                let piece = format::write_datagram(&style, &record, micros, place.offset, message);
+                let piece = format::write_datagram(style, &record, micros, place.offset, message);
                 if let Some(offset) = piece.next {
                     next = Place { offset, ..place };
                 }

@@ -2,11 +2,7 @@
 //! malformed. crash_reset.rs has the crashes that only the next boot can tell of, crash_after.rs what
 //! follows the last words.
 
-use crate::harness::{Boot, Capture, Machine, Message, Nic, Peer, status};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
+use crate::harness::{Boot, Capture, Machine, Message, Nic, Peer, side_by_side, status};
 
 /// Where the crash happens, and what may come twice for it.
 struct Place {
@@ -200,31 +196,12 @@ fn check_same(text: &str, log: &[&Message]) {
     }
 }
 
-/// Runs the cases side by side, and names all that failed.
-fn run_all(cases: &[Case<'_>]) {
-    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    let workers = thread::available_parallelism().map_or(2, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if catch_unwind(AssertUnwindSafe(|| case.run())).is_err() {
-                        failed.lock().expect("no panic while it is locked").push(case.name());
-                    }
-                }
-            });
-        }
-    });
-    let failed = failed.into_inner().expect("no panic while it was locked");
-    assert!(failed.is_empty(), "{} of {} crashes failed: {}", failed.len(), cases.len(), failed.join(", "));
-}
-
 #[test]
 fn every_kind_on_every_network() {
     let networks = [&ONE_CARD, &TWO_CARDS];
     let cases: Vec<_> =
         KINDS.iter().flat_map(|kind| networks.map(|network| Case { network, kind, place: &HERE })).collect();
-    run_all(&cases);
+    side_by_side(&cases, Case::name, Case::run);
 }
 
 #[test]
@@ -249,5 +226,5 @@ fn in_every_place() {
     ]);
     let cases: Vec<_> =
         cases.into_iter().map(|(network, kind, place)| Case { network, kind, place }).collect();
-    run_all(&cases);
+    side_by_side(&cases, Case::name, Case::run);
 }

@@ -112,7 +112,7 @@ fn damaged_cursors_are_found() {
 fn damaged_targets_are_found() {
     let nics = [
         // A card that can't be brought up does not keep the others from it.
-        Nic::device("virtio-net-pci,disable-modern=on,disable-legacy=off"),
+        Nic::device("virtio-net-pci,disable-modern=on,disable-legacy=off,mrg_rxbuf=off"),
         Nic::virtio().peer(Peer::at("10.0.0.2")),
         Nic::virtio(),
     ];

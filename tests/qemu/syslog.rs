@@ -1,6 +1,6 @@
 //! The syslog format, judged by a real rsyslogd.
 
-use crate::harness::{Boot, Nic, Peer, Rsyslog, Service, status};
+use crate::harness::{Boot, Lease, Nic, Peer, Rsyslog, Service, status};
 
 #[test]
 fn rsyslogd_reads_every_field() {
@@ -42,7 +42,8 @@ fn without_a_name_the_address_is_the_host() {
 #[test]
 fn the_time_comes_from_the_ntp_server_that_dhcp_names() {
     // 2031-05-06 07:08:09
-    let service = Service { lease: [10, 0, 0, 1].into(), time: 1_935_817_689 };
+    let lease = Lease { address: [10, 0, 0, 1].into(), router: None, duration: 3600 };
+    let service = Service { lease, renewal: lease, time: 1_935_817_689 };
     let boot = Boot::new("syslog-ntp", "debug netconsole=s@/,514@10.0.0.3/");
     let boot = boot.arguments(["-rtc", "base=2026-02-28T23:58:30"]);
     let mut machine = boot.peer(Peer::at("10.0.0.3").serving(service)).start();

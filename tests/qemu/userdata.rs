@@ -5,7 +5,10 @@ use crate::harness::{Boot, Machine, Peer};
 const TARGET: &str = "10.0.0.2:6666";
 
 fn boot(name: &'static str) -> Machine {
-    let boot = Boot::new(name, "netconsole=+@10.0.0.1/,@10.0.0.2/");
+    start(Boot::new(name, "netconsole=+@10.0.0.1/,@10.0.0.2/"))
+}
+
+fn start(boot: Boot) -> Machine {
     let mut machine = boot.peer(Peer::at("10.0.0.2")).start();
     machine.wait_for_text(TARGET, "network logging started");
     machine.type_in("\r");
@@ -74,4 +77,21 @@ fn long_items_go_in_fragments_and_can_change_meanwhile() {
     // The harness refuses fragments that don't fit together.
     let messages = machine.stop().messages(TARGET);
     assert!(messages.iter().any(|message| message.fragments >= 3));
+}
+
+#[test]
+fn items_end_the_last_words_too() {
+    let parameters = "panic=0 netconsole.panic_repeat=0 netconsole=+@10.0.0.1/,@10.0.0.2/";
+    let mut machine = start(Boot::new("items-panic", parameters).repeats());
+    for line in ["mkdir rack", "echo b 7 > rack/value", "echo 1 > cpu_nr_enabled"] {
+        assert_eq!(machine.command(line), "", "{line}");
+    }
+    machine.type_in("crash PANIC\r");
+    machine.wait_for_text(TARGET, "---[ end Kernel panic");
+
+    let messages = machine.stop().messages(TARGET);
+    let mut report =
+        messages.iter().skip_while(|message| !message.text.starts_with("Kernel panic")).peekable();
+    assert!(report.peek().is_some(), "{messages:?}");
+    assert!(report.all(|message| message.text.ends_with("\n rack=b 7\n cpu=0")), "{messages:?}");
 }

@@ -1,11 +1,12 @@
 //! virtio network cards (Virtual I/O Device Version 1.2, "virtio 1.2" below): a split virtqueue, the
-//! network device on any transport, modern PCI, and MMIO.
+//! network device on any transport, modern PCI, legacy PCI, and MMIO.
 //!
 //! The trust model: the device may write the used rings and the receive buffers at any time and in
 //! any way. What the driver believes is in its own memory: which buffer is with the device, how many
 //! are, how long they are. Whatever the device writes is checked against that once, after it was
 //! read once.
 
+mod legacy_pci_transport;
 mod mmio_transport;
 mod net;
 mod panic;
@@ -21,11 +22,10 @@ mod tests;
 pub use mmio_transport::MmioTransport;
 pub use net::{CardMemory, VirtioNet};
 pub use panic::{PanicMemory, PanicNic};
-use pci_transport::PciTransport;
 pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{BusAddress, Nic, NicError};
+use super::{BusAddress, Nic, NicError, Ports};
 
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 64;
@@ -42,7 +42,7 @@ pub type VirtioNetMemory = CardMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
 const _: () = assert!(size_of::<VirtioNetMemory>() <= 176 << 10);
-const _: () = assert!(size_of::<PanicMemory>() <= 56 << 10);
+const _: () = assert!(size_of::<PanicMemory>() <= 64 << 10);
 
 /// virtio 1.2, section 4.1.2.
 const VENDOR: u16 = 0x1af4;
@@ -60,10 +60,11 @@ pub fn drives((vendor, device): (u16, u16)) -> bool {
 /// A card without an address of its own gets one that is made from its place on the PCI bus.
 pub fn probe<C: ConfigurationAccess>(
     config: &mut C,
+    ports: &'static dyn Ports,
     device: &PciDevice,
     memory: &'static mut VirtioNetMemory,
 ) -> Result<VirtioNic, NicError> {
-    let transport = AnyTransport::Pci(PciTransport::new(config, device)?);
+    let transport = AnyTransport::on_pci(config, ports, device)?;
     let own_mac = BusAddress::Pci(device.function).own_address();
     let mut nic = VirtioNet::new(transport, net::FEATURES, own_mac, memory);
     nic.restart()?;

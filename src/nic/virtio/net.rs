@@ -148,10 +148,11 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         status |= self.features_ok();
 
         self.transport.set_guest_page_size(LEGACY_ALIGNMENT);
-        let event_index = self.has(feature::EVENT_IDX);
-        self.transmit.reset(event_index);
-        self.receive.reset(event_index);
-        for id in 0..self.transmit.size() {
+        let (is_legacy, event_index) =
+            (self.transport.requires_legacy_layout(), self.has(feature::EVENT_IDX));
+        self.transmit.reset(is_legacy, event_index);
+        self.receive.reset(is_legacy, event_index);
+        for id in 0..Virtqueue::<TX>::BUFFERS {
             if let Some(header) = self.transmit.buffer(id).and_then(|buffer| buffer.get_mut(..HEADER)) {
                 header.fill(0);
             }

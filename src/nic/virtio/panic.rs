@@ -9,10 +9,9 @@
 //!   can panic: what may be missing is an `Option`, numbers wrap or saturate, and no array is indexed.
 
 use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
-use super::pci_transport::PciTransport;
 use super::{AnyTransport, MmioTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
-use crate::nic::{BusAddress, Nic, NicError};
+use crate::nic::{BusAddress, Nic, NicError, Ports};
 
 /// The queues and buffers of one card in a panic.
 pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
@@ -24,6 +23,7 @@ impl PanicNic {
     /// error. Its registers must be mapped, one to one. Panic-safe.
     pub fn start<C: ConfigurationAccess>(
         mut config: C,
+        ports: &'static dyn Ports,
         place: BusAddress,
         memory: &'static mut PanicMemory,
         tries: usize,
@@ -31,7 +31,7 @@ impl PanicNic {
         let transport = match place {
             BusAddress::Pci(function) => {
                 let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
-                AnyTransport::Pci(PciTransport::new(&mut config, &device)?)
+                AnyTransport::on_pci(&mut config, ports, &device)?
             }
             BusAddress::Mmio(address) => {
                 AnyTransport::Mmio(MmioTransport::find(address)?.ok_or(NicError::Configuration)?)

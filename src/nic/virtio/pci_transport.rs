@@ -46,11 +46,11 @@ pub struct PciTransport {
 }
 
 impl PciTransport {
-    /// Finds the registers of `device`, whose BARs are mapped one to one, and enables them. The card is
-    /// left as it is otherwise. Panic-safe.
+    /// Finds the registers of `device`, whose BARs are mapped one to one, and enables them; `None` where
+    /// it has none of virtio 1.0. The card is left as it is otherwise. Panic-safe.
     ///
     /// The firmware's and the card's word is taken for where the BARs lie: nothing else knows.
-    pub fn new<C: ConfigurationAccess>(config: &mut C, device: &PciDevice) -> Result<Self, NicError> {
+    pub fn new<C: ConfigurationAccess>(config: &mut C, device: &PciDevice) -> Result<Option<Self>, NicError> {
         let (mut common, mut notify, mut specific) = (None, None, None);
         let mut is_modern = false;
         for offset in device.capabilities(config, CAPABILITY_VENDOR) {
@@ -73,12 +73,12 @@ impl PciTransport {
             }
         }
         if !is_modern {
-            return Err(NicError::LegacyOnly);
+            return Ok(None);
         }
         let common = common.ok_or(NicError::NoRegisters("common configuration"))?;
         let (notify, notify_multiplier) = notify.ok_or(NicError::NoRegisters("notification"))?;
         device.enable(config);
-        Ok(Self { common, notify, notify_multiplier, device: specific, notify_offsets: [None; 2] })
+        Ok(Some(Self { common, notify, notify_multiplier, device: specific, notify_offsets: [None; 2] }))
     }
 
     /// `new` has checked that the common registers are all there and aligned, so that none is missing.

@@ -1,7 +1,10 @@
-//! One type over both ways to a card's registers.
+//! One type over the three ways to a card's registers.
 
+use super::legacy_pci_transport::LegacyPciTransport;
 use super::mmio_transport::MmioTransport;
 use super::pci_transport::PciTransport;
+use crate::nic::pci::{ConfigurationAccess, PciDevice};
+use crate::nic::{NicError, Ports};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -10,8 +13,25 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub enum AnyTransport {
     /// Modern PCI.
     Pci(PciTransport),
+    /// Legacy PCI.
+    LegacyPci(LegacyPciTransport),
     /// MMIO.
     Mmio(MmioTransport),
+}
+
+impl AnyTransport {
+    /// Finds the registers of a card on the PCI bus, the modern ones where it has both, and enables them.
+    /// Its memory BARs must be mapped, one to one. Panic-safe.
+    pub fn on_pci<C: ConfigurationAccess>(
+        config: &mut C,
+        ports: &'static dyn Ports,
+        device: &PciDevice,
+    ) -> Result<Self, NicError> {
+        match PciTransport::new(config, device)? {
+            Some(modern) => Ok(Self::Pci(modern)),
+            None => LegacyPciTransport::new(config, ports, device).map(Self::LegacyPci),
+        }
+    }
 }
 
 /// Calls the transport's own method.
@@ -19,6 +39,7 @@ macro_rules! each {
     ($self:expr, $transport:ident => $call:expr) => {
         match $self {
             AnyTransport::Pci($transport) => $call,
+            AnyTransport::LegacyPci($transport) => $call,
             AnyTransport::Mmio($transport) => $call,
         }
     };

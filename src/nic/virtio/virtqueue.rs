@@ -12,6 +12,12 @@ use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 /// The size of each buffer in bytes: a virtio header, and an Ethernet frame of 1500 bytes with a VLAN tag.
 pub(super) const BUFFER_SIZE: usize = 1536;
 
+/// The most entries that a queue can have, and what a legacy device's has: over PCI the size is the
+/// device's alone to choose (section 4.1.5.1.3.1), and this is what QEMU and its kin chose.
+const ENTRIES: usize = 256;
+/// The size of a legacy device's queue, in entries.
+pub(super) const LEGACY_SIZE: u16 = ENTRIES as u16;
+
 /// Section 2.7.5: the device writes the buffer.
 const DESCRIPTOR_WRITE: u16 = 2;
 /// Section 2.7.6: the driver wants no interrupts.
@@ -28,13 +34,13 @@ struct Descriptor {
     next: AtomicU16,
 }
 
-/// Section 2.7.6, `struct virtq_avail`: from the driver to the device.
+/// Section 2.7.6, `struct virtq_avail`: from the driver to the device. `used_event` takes the place of
+/// the entry after the queue's last.
 #[repr(C, align(2))]
-struct Available<const N: usize> {
+struct Available {
     flags: AtomicU16,
     index: AtomicU16,
-    ring: [AtomicU16; N],
-    used_event: AtomicU16,
+    ring: [AtomicU16; ENTRIES + 1],
 }
 
 /// Section 2.7.8, `struct virtq_used_elem`.
@@ -46,12 +52,13 @@ struct UsedElement {
 
 /// Section 2.7.8, `struct virtq_used`: from the device to the driver. Where it lies is where a legacy
 /// device, which is told of the descriptors alone, looks for it (section 2.7.2).
+///
+/// `avail_event` takes the place of the element after the queue's last: the lower half of its `id`.
 #[repr(C, align(4096))]
-struct Used<const N: usize> {
+struct Used {
     flags: AtomicU16,
     index: AtomicU16,
-    ring: [UsedElement; N],
-    avail_event: AtomicU16,
+    ring: [UsedElement; ENTRIES + 1],
 }
 
 #[repr(C, align(64))]
@@ -63,13 +70,20 @@ unsafe impl Sync for Buffer {}
 /// [`Used`]'s alignment, for a legacy device.
 pub(super) const LEGACY_ALIGNMENT: u32 = 4096;
 
-/// What a queue of `N` entries, a power of two, shares with the device. Every word that both sides
+// Section 2.7.2: where a legacy device, whose queue has all the entries, has the rings.
+const _: () = {
+    assert!(offset_of!(QueueMemory<1>, available) == 16 * ENTRIES);
+    let end = 16 * ENTRIES + 6 + 2 * ENTRIES;
+    assert!(offset_of!(QueueMemory<1>, used) == end.next_multiple_of(LEGACY_ALIGNMENT as usize));
+};
+
+/// What a queue with `N` buffers, a power of two, shares with the device. Every word that both sides
 /// use is atomic. Physical addresses are those of the identity map.
 #[repr(C, align(4096))]
 pub(super) struct QueueMemory<const N: usize> {
-    descriptors: [Descriptor; N],
-    available: Available<N>,
-    used: Used<N>,
+    descriptors: [Descriptor; ENTRIES],
+    available: Available,
+    used: Used,
     buffers: [Buffer; N],
 }
 
@@ -83,18 +97,16 @@ impl<const N: usize> QueueMemory<N> {
                     flags: AtomicU16::new(0),
                     next: AtomicU16::new(0),
                 }
-            }; N],
+            }; _],
             available: Available {
                 flags: AtomicU16::new(0),
                 index: AtomicU16::new(0),
-                ring: [const { AtomicU16::new(0) }; N],
-                used_event: AtomicU16::new(0),
+                ring: [const { AtomicU16::new(0) }; _],
             },
             used: Used {
                 flags: AtomicU16::new(0),
                 index: AtomicU16::new(0),
-                ring: [const { UsedElement { id: AtomicU32::new(0), length: AtomicU32::new(0) } }; N],
-                avail_event: AtomicU16::new(0),
+                ring: [const { UsedElement { id: AtomicU32::new(0), length: AtomicU32::new(0) } }; _],
             },
             buffers: [const { Buffer(UnsafeCell::new([0; BUFFER_SIZE])) }; N],
         }
@@ -112,10 +124,12 @@ pub(super) enum Direction {
     FromDevice,
 }
 
-/// The driver's side of a queue.
+/// The driver's side of a queue, of which at most `N` entries are in use at once.
 pub(super) struct Virtqueue<const N: usize> {
     memory: &'static QueueMemory<N>,
     direction: Direction,
+    /// How many entries the rings have, a power of two, `N` or more.
+    size: u16,
     /// VIRTIO_F_EVENT_IDX (section 2.7.7, 2.7.10) was negotiated.
     event_index: bool,
     /// Which buffers are with the device: OWNED above.
@@ -131,12 +145,9 @@ pub(super) struct Virtqueue<const N: usize> {
 }
 
 impl<const N: usize> Virtqueue<N> {
-    const SIZE: u16 = {
-        assert!(N.is_power_of_two() && N <= 32768);
-        // Section 2.7.2: where a legacy device has the rings.
-        assert!(offset_of!(QueueMemory<N>, available) == 16 * N);
-        let end = 16 * N + 6 + 2 * N;
-        assert!(offset_of!(QueueMemory<N>, used) == end.next_multiple_of(LEGACY_ALIGNMENT as usize));
+    /// How many buffers there are.
+    pub(super) const BUFFERS: u16 = {
+        assert!(N.is_power_of_two() && N <= ENTRIES);
         N as u16
     };
 
@@ -145,6 +156,7 @@ impl<const N: usize> Virtqueue<N> {
         Self {
             memory,
             direction,
+            size: Self::BUFFERS,
             event_index: false,
             with_device: [true; N],
             idle: [0; N],
@@ -157,7 +169,7 @@ impl<const N: usize> Virtqueue<N> {
 
     /// How many entries the queue has.
     pub(super) const fn size(&self) -> u16 {
-        Self::SIZE
+        self.size
     }
 
     /// The physical addresses of the descriptors, the available ring and the used ring.
@@ -169,13 +181,15 @@ impl<const N: usize> Virtqueue<N> {
         ]
     }
 
-    /// Makes the queue new. The device must have been reset, so that it accesses none of the memory.
-    pub(super) fn reset(&mut self, event_index: bool) {
+    /// Makes the queue new, a legacy device's or one that has as many entries as buffers. The device must
+    /// have been reset, so that it accesses none of the memory.
+    pub(super) fn reset(&mut self, is_legacy: bool, event_index: bool) {
+        self.size = if is_legacy { LEGACY_SIZE } else { Self::BUFFERS };
         self.event_index = event_index;
         self.with_device = [false; N];
         (self.available_index, self.used_index, self.announced) = (0, 0, 0);
         self.idle_count = N;
-        for (id, idle) in (0..Self::SIZE).rev().zip(self.idle.iter_mut()) {
+        for (id, idle) in (0..Self::BUFFERS).rev().zip(self.idle.iter_mut()) {
             *idle = id;
         }
         let flags = match self.direction {
@@ -188,15 +202,36 @@ impl<const N: usize> Virtqueue<N> {
             descriptor.flags.store(flags, Ordering::Relaxed);
             descriptor.next.store(0, Ordering::Relaxed);
         }
-        let Available { flags, index, used_event, .. } = &self.memory.available;
+        let Available { flags, index, .. } = &self.memory.available;
         // With EVENT_IDX the flag must be 0 (section 2.7.7.1), and used_event says it.
         flags.store(if event_index { 0 } else { NO_INTERRUPT }, Ordering::Relaxed);
         index.store(0, Ordering::Relaxed);
-        used_event.store(u16::MAX, Ordering::Relaxed);
-        let Used { flags, index, avail_event, .. } = &self.memory.used;
+        self.set_used_event(u16::MAX);
+        let Used { flags, index, ring } = &self.memory.used;
         flags.store(0, Ordering::Relaxed);
         index.store(0, Ordering::Relaxed);
-        avail_event.store(0, Ordering::Relaxed);
+        for element in ring {
+            element.id.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Where the entry of an index is in the rings.
+    fn slot(&self, index: u16) -> usize {
+        usize::from(index & self.size.wrapping_sub(1))
+    }
+
+    /// Section 2.7.7: the device is to interrupt when the used index passes `event`.
+    fn set_used_event(&self, event: u16) {
+        if let Some(used_event) = self.memory.available.ring.get(usize::from(self.size)) {
+            used_event.store(event, Ordering::Relaxed);
+        }
+    }
+
+    /// Section 2.7.10: the device is to be notified when the available index passes it.
+    fn avail_event(&self) -> u16 {
+        let element = self.memory.used.ring.get(usize::from(self.size));
+        let [low, high, ..] = element.map_or(0, |element| element.id.load(Ordering::Relaxed)).to_le_bytes();
+        u16::from_le_bytes([low, high])
     }
 
     /// Takes a buffer that is with nobody.
@@ -234,7 +269,7 @@ impl<const N: usize> Virtqueue<N> {
     /// told. A buffer that is with the device already stays as it is.
     pub(super) fn publish(&mut self, id: u16, length: usize) {
         let memory = self.memory;
-        let slot = usize::from(self.available_index) % N;
+        let slot = self.slot(self.available_index);
         let (Some(with_device @ false), Some(descriptor), Some(entry), Ok(length)) = (
             self.with_device.get_mut(usize::from(id)),
             memory.descriptors.get(usize::from(id)),
@@ -263,7 +298,7 @@ impl<const N: usize> Virtqueue<N> {
         fence(Ordering::SeqCst);
         if self.event_index {
             // Section 2.7.10: told when the index passes avail_event, on a circle of 65536.
-            let event = self.memory.used.avail_event.load(Ordering::Relaxed);
+            let event = self.avail_event();
             new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old)
         } else {
             self.memory.used.flags.load(Ordering::Relaxed) & NO_NOTIFY == 0
@@ -282,7 +317,7 @@ impl<const N: usize> Virtqueue<N> {
         if waiting > self.outstanding() {
             return Err(DeviceFault);
         }
-        let element = used.ring.get(usize::from(self.used_index) % N).ok_or(DeviceFault)?;
+        let element = used.ring.get(self.slot(self.used_index)).ok_or(DeviceFault)?;
         let id = u16::try_from(element.id.load(Ordering::Relaxed)).map_err(|_| DeviceFault)?;
         let length = element.length.load(Ordering::Relaxed);
         match self.with_device.get_mut(usize::from(id)) {
@@ -290,7 +325,7 @@ impl<const N: usize> Virtqueue<N> {
             _ => return Err(DeviceFault),
         }
         // An event that has just passed keeps interrupts off; the flag does where there are no events.
-        self.memory.available.used_event.store(self.used_index, Ordering::Relaxed);
+        self.set_used_event(self.used_index);
         self.used_index = self.used_index.wrapping_add(1);
         Ok(Some((id, length)))
     }

@@ -12,6 +12,7 @@ mod peer;
 mod record;
 mod rsyslog;
 mod server;
+mod side_by_side;
 mod tshark;
 
 pub use boot::{Boot, Nic, kernel, target};
@@ -23,6 +24,8 @@ pub use peer::Peer;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;
 pub use server::Service;
+pub use server::{Lease, Service};
+pub use side_by_side::side_by_side;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {

@@ -6,7 +6,8 @@ use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
     Icmpv4Packet, Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpProtocol, Ipv4Packet, Ipv4Repr, Ipv6Packet,
-    Ipv6Repr, NdiscNeighborFlags, NdiscRepr, UdpPacket, UdpRepr,
+    Ipv6Repr, NdiscNeighborFlags, NdiscPrefixInfoFlags, NdiscPrefixInformation, NdiscRepr, NdiscRouterFlags,
+    UdpPacket, UdpRepr,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -158,6 +159,36 @@ impl Peer {
         let mut packet = Icmpv6Packet::new_unchecked(&mut message);
         question.emit(&own, &target_addr, &mut packet, &ChecksumCapabilities::default());
         self.ip(to_mac, target_addr.into(), IpProtocol::Icmpv6, &message)
+    }
+
+    /// What this station says as a router: that it is one for the next `seconds`, and that whoever hears it
+    /// makes an address of `prefix` (64 bits) for as long.
+    pub fn router_advertisement(&self, prefix: Ipv6Addr, seconds: u64) -> Vec<u8> {
+        const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        let IpAddr::V6(own) = self.address else { panic!("a router advertisement from an IPv4 station") };
+        let lifetime = smoltcp::time::Duration::from_secs(seconds);
+        let advertisement = Icmpv6Repr::Ndisc(NdiscRepr::RouterAdvert {
+            hop_limit: 64,
+            flags: NdiscRouterFlags::empty(),
+            router_lifetime: lifetime,
+            reachable_time: smoltcp::time::Duration::ZERO,
+            retrans_time: smoltcp::time::Duration::ZERO,
+            lladdr: Some(self.mac.into()),
+            mtu: None,
+            prefix_info: Some(NdiscPrefixInformation {
+                prefix_len: 64,
+                flags: NdiscPrefixInfoFlags::ON_LINK | NdiscPrefixInfoFlags::ADDRCONF,
+                valid_lifetime: lifetime,
+                preferred_lifetime: lifetime,
+                prefix,
+            }),
+        });
+        let mut message = vec![0; advertisement.buffer_len()];
+        let mut packet = Icmpv6Packet::new_unchecked(&mut message);
+        advertisement.emit(&own, &ALL_NODES, &mut packet, &ChecksumCapabilities::default());
+        // RFC 2464, section 7.
+        let all_nodes = EthernetAddress([0x33, 0x33, 0, 0, 0, 1]);
+        self.ip(all_nodes, ALL_NODES.into(), IpProtocol::Icmpv6, &message)
     }
 
     /// A UDP datagram from this station's `port`.

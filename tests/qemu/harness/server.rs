@@ -1,4 +1,4 @@
-//! What a station that serves DHCP and NTP says: one lease, and a time that stands still.
+//! What a station that serves DHCP and NTP says: a lease, another when that is renewed, and a time that stands still.
 
 use smoltcp::wire::{DHCP_SERVER_PORT, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress};
 use std::net::Ipv4Addr;
@@ -8,11 +8,22 @@ const NTP_SERVERS: u8 = 42;
 /// Seconds from NTP's 1900 to 1970.
 const UNIX_EPOCH: u64 = 2_208_988_800;
 
+/// What a client gets by DHCP.
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    pub address: Ipv4Addr,
+    pub router: Option<Ipv4Addr>,
+    /// In seconds; the client asks for more when half of them are over (RFC 2131, section 4.4.5).
+    pub duration: u32,
+}
+
 /// What is served.
 #[derive(Clone, Copy, Debug)]
 pub struct Service {
-    /// The address that is leased.
-    pub lease: Ipv4Addr,
+    /// What a client gets that has no address.
+    pub lease: Lease,
+    /// What it gets when it renews that.
+    pub renewal: Lease,
     /// The time, in seconds since 1970.
     pub time: u64,
 }
@@ -35,6 +46,9 @@ impl Service {
             DhcpMessageType::Request => DhcpMessageType::Ack,
             _ => return None,
         };
+        // RFC 2131, section 4.3.2: a client that renews names the address that it has.
+        let renews = question.client_ip != Ipv4Addr::UNSPECIFIED;
+        let lease = if renews { self.renewal } else { self.lease };
         let ntp = own.octets();
         let options = [DhcpOption { kind: NTP_SERVERS, data: &ntp }];
         let answer = DhcpRepr {
@@ -42,10 +56,10 @@ impl Service {
             transaction_id: question.transaction_id,
             secs: 0,
             client_hardware_address: EthernetAddress(question.client_hardware_address.0),
-            client_ip: Ipv4Addr::UNSPECIFIED,
-            your_ip: self.lease,
+            client_ip: question.client_ip,
+            your_ip: lease.address,
             server_ip: own,
-            router: None,
+            router: lease.router,
             subnet_mask: Some(Ipv4Addr::new(255, 255, 255, 0)),
             relay_agent_ip: Ipv4Addr::UNSPECIFIED,
             broadcast: true,
@@ -55,7 +69,7 @@ impl Service {
             parameter_request_list: None,
             dns_servers: None,
             max_size: None,
-            lease_duration: Some(3600),
+            lease_duration: Some(lease.duration),
             renew_duration: None,
             rebind_duration: None,
             additional_options: &options,

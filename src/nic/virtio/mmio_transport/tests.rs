@@ -4,6 +4,7 @@
 use super::*;
 use crate::nic::Nic;
 use crate::nic::pci::fake::Machine;
+use crate::nic::ports::fake::NO_PORTS;
 use crate::nic::virtio::{PanicMemory, PanicNic};
 use crate::wire::MacAddr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -43,7 +44,7 @@ impl Registers {
 
     fn start(&self) -> Result<PanicNic, NicError> {
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        PanicNic::start(Machine::default(), BusAddress::Mmio(self.address()), memory, 1)
+        PanicNic::start(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory, 1)
     }
 }
 
@@ -80,7 +81,7 @@ fn a_legacy_card_starts() {
     assert_eq!((registers.get(0x28), registers.get(0x3c)), (4096, 4096));
     assert_eq!(registers.get(0x20), 0);
     // The receive queue was set up last.
-    assert_eq!((registers.get(0x30), registers.get(0x38)), (0, 8));
+    assert_eq!((registers.get(0x30), registers.get(0x38)), (0, 256));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use super::*;
 use crate::nic::pci::fake::{Function, Machine, Noise};
 use crate::nic::pci::{self, DeviceFunction};
+use crate::nic::ports::fake::NO_PORTS;
 use crate::nic::virtio::{self, PanicMemory, PanicNic, VirtioNetMemory, drives};
 use crate::nic::{BusAddress, Nic, TransmitError};
 use crate::wire::MacAddr;
@@ -78,8 +79,8 @@ fn finds_the_registers_and_notifies_with_one_write() {
     let mut config = machine(registers, &CAPABILITIES);
     let device = PciDevice::read(&mut config, FUNCTION).expect("a device");
     assert!(drives((device.vendor_id, device.device_id)));
-    let mut nic =
-        virtio::probe(&mut config, &device, Box::leak(Box::new(VirtioNetMemory::new()))).expect("a card");
+    let mut nic = virtio::probe(&mut config, &NO_PORTS, &device, Box::leak(Box::new(VirtioNetMemory::new())))
+        .expect("a card");
     // Bus master, memory, no interrupts.
     assert_eq!(config.word(PLACE, 1) & 0xffff, 0x0406);
     assert_eq!(nic.mac(), MacAddr([0x02, b'n', b'c', 0, 3, 0]));
@@ -102,7 +103,7 @@ fn the_panic_card_starts_from_the_place_alone() {
     assert!(drives(pci::ids(&config, FUNCTION)));
     // Whatever the driver before has left.
     registers.set(0x14, &[1 | 2 | 8 | 64]);
-    let mut nic = PanicNic::start(config, BusAddress::Pci(FUNCTION), memory(), 3).expect("a card");
+    let mut nic = PanicNic::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).expect("a card");
     for _ in 0..16 {
         assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     }
@@ -114,12 +115,13 @@ fn the_panic_card_starts_from_the_place_alone() {
 #[test]
 fn says_what_is_missing() {
     let start = |capabilities: &[_]| {
-        PanicNic::start(machine(registers(), capabilities), BusAddress::Pci(FUNCTION), memory(), 3).err()
+        let config = machine(registers(), capabilities);
+        PanicNic::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).err()
     };
     let [common, notify, specific] = CAPABILITIES;
     let no_common = Some(NicError::NoRegisters("common configuration"));
-    assert_eq!(start(&[]), Some(NicError::LegacyOnly));
-    assert_eq!(start(&[notify, specific]), Some(NicError::LegacyOnly));
+    assert_eq!(start(&[]), Some(NicError::NoRegisters("I/O")));
+    assert_eq!(start(&[notify, specific]), Some(NicError::NoRegisters("I/O")));
     assert_eq!(start(&[common, specific]), Some(NicError::NoRegisters("notification")));
     // Without registers of its own the card has no MTU, MAC or status field, none of which it offers.
     assert_eq!(start(&[common, notify]), None);
@@ -138,7 +140,7 @@ fn says_what_is_missing() {
     let elsewhere = DeviceFunction { bus: 1, ..FUNCTION };
     let config = machine(registers(), &CAPABILITIES);
     assert_eq!(
-        PanicNic::start(config, BusAddress::Pci(elsewhere), memory(), 3).err(),
+        PanicNic::start(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory(), 3).err(),
         Some(NicError::Configuration)
     );
 }
@@ -147,7 +149,7 @@ fn says_what_is_missing() {
 fn a_notification_beyond_the_registers_is_not_made() {
     let registers = registers();
     let config = machine(registers, &[CAPABILITIES[0], (2, 4, 0x3000, 0x1000, u32::MAX)]);
-    let mut nic = PanicNic::start(config, BusAddress::Pci(FUNCTION), memory(), 1).expect("a card");
+    let mut nic = PanicNic::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 1).expect("a card");
     assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     nic.kick();
     assert!(registers.0[0x3000..].iter().all(|register| register.load(SeqCst) == 0));
