@@ -23,7 +23,6 @@ pub use message::{MAX_DATAGRAM, Message, messages};
 pub use peer::Peer;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;
-pub use server::Service;
 pub use server::{Lease, Service};
 pub use side_by_side::side_by_side;
 
