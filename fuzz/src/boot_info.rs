@@ -4,10 +4,11 @@ use netconsole::bootinfo::{BootInfo, PhysicalMemory};
 
 /// Memory that begins at [`Memory::START`] and holds the input, over and over up to a page border, so that a
 /// structure may point anywhere into it.
-struct Memory<'a>(&'a [u8]);
+pub struct Memory<'a>(pub &'a [u8]);
 
 impl Memory<'_> {
-    const START: u64 = 0x1_0000;
+    /// Its lowest address.
+    pub const START: u64 = 0x1_0000;
 }
 
 impl PhysicalMemory for Memory<'_> {

@@ -1,56 +1,11 @@
 //! Received frames through the stack, smoltcp included.
 
+use crate::card::{Card, MAC};
 use crate::pieces::pieces;
-use netconsole::nic::{Nic, NicError, TransmitError};
 use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
-use netconsole::wire::MacAddr;
 use std::net::Ipv4Addr;
 
-const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
-
-/// A card that has received one frame, and keeps what is sent.
-#[derive(Default)]
-struct Card {
-    received: Option<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
-}
-
-impl Nic for Card {
-    fn mac(&self) -> MacAddr {
-        MAC
-    }
-
-    fn mtu(&self) -> usize {
-        1500
-    }
-
-    fn link_is_up(&mut self) -> bool {
-        true
-    }
-
-    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        let mut frame = vec![0xee; 1518];
-        let len = build(&mut frame);
-        frame.truncate(len);
-        self.sent.extend((len > 0).then_some(frame));
-        Ok(())
-    }
-
-    fn kick(&mut self) {}
-
-    fn is_drained(&mut self) -> bool {
-        true
-    }
-
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
-        self.received.take().inspect(|frame| take(frame)).is_some()
-    }
-
-    fn restart(&mut self) -> Result<(), NicError> {
-        Ok(())
-    }
-}
 
 /// The first byte says how the card gets its address; the rest is [`pieces`] that are frames, whose byte says
 /// how long it is until the frame, in units of 20 ms.

@@ -3,8 +3,11 @@
 //! cases that were worth keeping.
 
 mod boot_info;
+mod card;
+mod firmware;
 mod formats;
 mod frames;
+mod ncrx;
 mod parameters;
 mod pieces;
 mod receiver;
@@ -16,7 +19,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 10] = [
     ("parameters", parameters::check),
     ("boot_info", boot_info::check),
     ("frames", frames::check),
@@ -25,6 +28,8 @@ pub const TARGETS: [Target; 8] = [
     ("formats", formats::check),
     ("receiver", receiver::check),
     ("sealed", sealed::check),
+    ("firmware", firmware::check),
+    ("ncrx", ncrx::check),
 ];
 
 /// Runs the target called `name`; for a name that is none, an empty list of targets says so.

@@ -1,10 +1,9 @@
 //! What makes this boot unlike any other: the CPU's random numbers where it has them, and the clocks.
 
-use super::clock;
+use super::{clock, rtc};
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use netconsole::netconsole::secure::BootId;
-use x86_64::instructions::port::Port;
 
 /// How often an instruction is asked for a number that it does not have yet (Intel SDM volume 1, section
 /// 7.3.17.1, advises ten tries).
@@ -37,7 +36,7 @@ pub fn is_random() -> bool {
 /// XORed into them, so that it is at least as different as each of these is.
 pub fn boot_id() -> BootId {
     let random = [random(), random()];
-    let id = [random[0] ^ clock::ticks(), random[1] ^ real_time()];
+    let id = [random[0] ^ clock::ticks(), random[1] ^ rtc::unix_seconds().unwrap_or(0)];
     BootId((u128::from(id[0]) << 64 | u128::from(id[1])).to_le_bytes())
 }
 
@@ -63,35 +62,4 @@ fn random() -> u64 {
         core::hint::spin_loop();
     }
     0
-}
-
-/// Index and data port of the MC146818's registers.
-const CMOS_INDEX: u16 = 0x70;
-const CMOS_DATA: u16 = 0x71;
-/// Seconds, minutes, hours, day, month, year.
-const CLOCK_REGISTERS: [u8; 6] = [0, 2, 4, 7, 8, 9];
-/// How often the clock is read until it is the same twice, which it is not while it ticks.
-const READS: usize = 100;
-
-/// The real-time clock's registers as they are, as one number.
-fn real_time() -> u64 {
-    let read = || {
-        CLOCK_REGISTERS.iter().fold(0, |time, &register| {
-            // SAFETY: only this function, in the boot, uses these ports; reading has no side effect.
-            let byte: u8 = unsafe {
-                Port::new(CMOS_INDEX).write(register);
-                Port::new(CMOS_DATA).read()
-            };
-            time << 8 | u64::from(byte)
-        })
-    };
-    let mut last = read();
-    for _ in 0..READS {
-        let time = read();
-        if time == last {
-            break;
-        }
-        last = time;
-    }
-    last
 }

@@ -33,6 +33,7 @@ mod protocols;
 mod receiver;
 mod runtime_targets;
 mod secure;
+mod soak;
 mod syslog;
 mod targets;
 mod userdata;

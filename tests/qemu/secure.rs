@@ -1,7 +1,8 @@
 //! `netconsole.key=`: what is on the wire, opened with another implementation of the ciphers than the
 //! kernel's, by the layout in doc/secure.md.
 
-use crate::harness::{Boot, Capture, Machine, Message, Nic, Peer, messages, status};
+use crate::harness::{Boot, Capture, Machine, Message, Nic, Peer, messages, status, target};
+use crate::receiver::{Receiver, Way};
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -97,7 +98,17 @@ fn no_two_boots_have_the_same_id() {
     }
 }
 
-fn send_dmesg(machine: &Machine, payload: &[u8]) {
+/// Input as a holder of the key makes it, for a boot.
+fn input(boot: &[u8], number: u64, text: &[u8]) -> Vec<u8> {
+    let header = [&[0xf5, b'N', b'C', 2][..], &[7; 16], &number.to_be_bytes()].concat();
+    let nonce = Nonce::try_from(&header[4..]).expect("24 bytes");
+    let associated = [&header[..], boot].concat();
+    let mut sealed = vec![0; text.len() + TAG];
+    XChaCha20Poly1305::seal(&secret(), &nonce, text, Some(&associated), &mut sealed).expect("room");
+    [&header[..], &sealed].concat()
+}
+
+fn send(machine: &Machine, payload: &[u8]) {
     let to = "10.0.0.1:6665".parse().expect("an address");
     machine.send(0, &Peer::at("10.0.0.2").datagram(6666, Nic::mac(0), to, payload));
 }
@@ -117,26 +128,75 @@ fn commands_are_taken_only_sealed() {
         let texts = datagrams(&events.sent);
         (ends(&texts) == 1).then(|| texts[0].0[..16].to_vec())
     });
-    let input = |boot: &[u8], number: u64| {
-        let header = [&[0xf5, b'N', b'C', 2][..], &[7; 16], &number.to_be_bytes()].concat();
-        let nonce = Nonce::try_from(&header[4..]).expect("24 bytes");
-        let associated = [&header[..], boot].concat();
-        let mut sealed = vec![0; 5 + TAG];
-        XChaCha20Poly1305::seal(&secret(), &nonce, b"dmesg", Some(&associated), &mut sealed).expect("room");
-        [&header[..], &sealed].concat()
-    };
-    let good = input(&id, 100);
-    send_dmesg(&machine, b"dmesg");
-    send_dmesg(&machine, &input(&[0; 16], 100));
+    let good = input(&id, 100, b"dmesg");
+    send(&machine, b"dmesg");
+    send(&machine, &input(&[0; 16], 100, b"dmesg"));
     let mut changed = good.clone();
     *changed.last_mut().expect("a tag") ^= 1;
-    send_dmesg(&machine, &changed);
+    send(&machine, &changed);
     machine.nothing_more_comes(Duration::from_millis(500));
 
-    send_dmesg(&machine, &good);
+    send(&machine, &good);
     machine.wait_for("the log again", |events| (ends(&datagrams(&events.sent)) == 2).then_some(()));
     machine.wait_until_quiet(Duration::from_millis(300));
-    send_dmesg(&machine, &good);
+    send(&machine, &good);
     machine.nothing_more_comes(Duration::from_millis(500));
     opened(&machine.stop());
+}
+
+/// The console on a running machine: the same holds for every command, and the answer is sealed.
+#[test]
+fn the_console_takes_and_gives_only_what_is_sealed() {
+    let machine = boot("secure-console", "netconsole.input=1").start();
+    let texts = |events: &[crate::harness::Sent]| {
+        events.iter().filter_map(|sent| sent.datagram()).map(|(_, payload)| open(payload)).collect::<Vec<_>>()
+    };
+    let id = machine.wait_for("the target's start", |events| {
+        let texts = texts(&events.sent);
+        let started = b"network logging started";
+        let has_started =
+            texts.iter().any(|(_, text)| text.windows(started.len()).any(|part| part == started));
+        has_started.then(|| texts[0].0[..16].to_vec())
+    });
+    machine.wait_until_quiet(Duration::from_millis(300));
+    send(&machine, b"help\n");
+    send(&machine, &input(&[0; 16], 100, b"help\n"));
+    machine.nothing_more_comes(Duration::from_millis(500));
+
+    let before = machine.sent().len();
+    let command = input(&id, 100, b"help\n");
+    send(&machine, &command);
+    machine.wait_for("the sealed answer", |events| {
+        let new = events.sent.get(before..).unwrap_or_default();
+        texts(new).iter().any(|(_, text)| text.windows(6).any(|part| part == b"arping")).then_some(())
+    });
+    machine.wait_until_quiet(Duration::from_millis(300));
+    send(&machine, &command);
+    machine.nothing_more_comes(Duration::from_millis(500));
+    machine.stop();
+}
+
+/// The real receiver with the key, a bad way between: what is lost is asked for again, sealed too.
+#[test]
+fn the_receiver_opens_it_and_asks_again_for_what_is_lost() {
+    let file = target().join("tests/secure.key");
+    std::fs::create_dir_all(target().join("tests")).expect("target/tests is writable");
+    std::fs::write(&file, format!("{KEY}\n")).expect("target/tests is writable");
+    let way = Way { loses: 20, doubles: 10, delay: Duration::ZERO };
+    let file = file.to_str().expect("UTF-8");
+    let mut receiver = Receiver::start(way, &["--key-file", file, "--complete", "--stats"]);
+    let boot = boot("secure-receiver", "console=null log_buf_len=2M flood=1000").loses();
+    let machine = boot.start();
+    let last = "flood message 00000999";
+    let all = |receiver: &Receiver| {
+        let sequences = receiver.sequences();
+        receiver.has(last) && sequences.iter().copied().eq(0..sequences.len() as u64)
+    };
+    assert!(receiver.relay(&machine, Duration::from_secs(50), all), "{:?}", receiver.said.last());
+    assert!(receiver.answers > 0);
+    let (status, stats) = receiver.end();
+    assert_eq!(status, Some(0), "{stats}");
+    assert!(stats.contains("refused, a repetition"), "what came twice: {stats}");
+    assert!(!stats.contains("not sealed") && !stats.contains("another key"), "{stats}");
+    machine.stop();
 }
