@@ -25,5 +25,5 @@ pub use remote::{Conversation, Counters, Remote};
 pub use session::{Progress, Session};
 pub use terminal::{Show, Terminal};
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

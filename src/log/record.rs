@@ -104,9 +104,8 @@ impl<'r> Record<'r> {
     /// Whether all that was copied from this record before this call is the record's: nobody has
     /// overwritten it meanwhile. For a record without text it is always so.
     ///
-    /// The checksum was right when the record was read. Since then only a writer that got its words in a
-    /// later reservation may have changed them, and the head tells that one; the header tells one
-    /// that slept since before the record was there and still believes that the place is its own.
+    /// The head tells of a writer that has reserved its words since; the checksum, once more, of one that
+    /// slept since before the record was there and still believes that the place is its own.
     #[inline]
     pub fn is_intact(&self) -> bool {
         self.position.is_none_or(|position| {
@@ -115,7 +114,7 @@ impl<'r> Record<'r> {
                 // It may have grown.
                 header.sequence() == self.sequence
             } else {
-                header == self.header
+                header == self.header && self.matches_checksum()
             };
             is_same && self.ring.still_holds(position)
         })

@@ -663,5 +663,5 @@ impl Target {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests;

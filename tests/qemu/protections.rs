@@ -7,7 +7,7 @@ const TARGET: &str = "10.0.0.2:6666";
 fn boot(name: &'static str, cpu: &str) -> Machine {
     let boot = Boot::new(name, "debug netconsole=+@10.0.0.1/,@10.0.0.2/").peer(Peer::at("10.0.0.2"));
     let machine = boot.arguments(["-cpu", cpu]).start();
-    machine.wait_for_text(TARGET, "network logging started");
+    machine.wait_for_text(TARGET, "paging: checked");
     machine
 }
 

@@ -153,14 +153,14 @@ impl Transport for LegacyPciTransport {
 
     fn read_config_space<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T, Error> {
         let mut value = T::new_zeroed();
-        for (at, byte) in (offset..).zip(value.as_mut_bytes()) {
+        for (at, byte) in (offset..=usize::MAX).zip(value.as_mut_bytes()) {
             [*byte, ..] = self.get(self.config_offset(at)?, Width::Byte).to_le_bytes();
         }
         Ok(value)
     }
 
     fn write_config_space<T: IntoBytes + Immutable>(&mut self, offset: usize, value: T) -> Result<(), Error> {
-        for (at, &byte) in (offset..).zip(value.as_bytes()) {
+        for (at, &byte) in (offset..=usize::MAX).zip(value.as_bytes()) {
             self.set(self.config_offset(at)?, Width::Byte, byte.into());
         }
         Ok(())
