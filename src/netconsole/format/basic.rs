@@ -8,7 +8,7 @@ use super::Style;
 use super::output::{Output, ZEROS, eight_digits};
 use crate::log::Record;
 
-/// What ends a record that was cut off; the longest ending.
+/// What ends a record that was cut off.
 const CUT: &[u8] = b" [cut]\n";
 
 /// Writes from byte `offset` of the text on; returns where to go on. At a line's start the prefix is
@@ -56,7 +56,8 @@ fn write_lines(
             // Only together with a character, or the ending, so that it is never written twice.
             let start = output.len();
             write_prefix(style, record, micros, output);
-            if output.room() < CUT.len() {
+            let needed = byte_at(record, at).map_or(ending.len(), character_len);
+            if output.room() < needed {
                 output.truncate(start);
                 return Some(at);
             }
@@ -82,6 +83,16 @@ fn write_lines(
         }
         output.bytes(ending);
         return None;
+    }
+}
+
+/// How many bytes the character takes that begins with `first` (RFC 3629, section 3).
+const fn character_len(first: u8) -> usize {
+    match first {
+        0xf0.. => 4,
+        0xe0.. => 3,
+        0xc0.. => 2,
+        _ => 1,
     }
 }
 
