@@ -201,11 +201,14 @@ impl Receiver {
             sockets.read_line();
         }
         let Some(line) = console.due().map(<[u8]>::to_vec) else { return };
+        let via = self.senders.via(to);
         if let Some(datagram) = self.input(to, &line, now) {
-            sockets.send(self.senders.via(to), to, &datagram);
+            sockets.send(via, to, &datagram);
             if let Some(console) = &mut self.console {
                 console.sent(now);
             }
+        } else if let Some(greeting) = self.sealing.as_mut().and_then(|sealing| sealing.greeting(now)) {
+            sockets.send(via, to, &greeting);
         }
     }
 
