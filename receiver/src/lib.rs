@@ -17,6 +17,7 @@ pub mod fragments;
 pub mod history;
 pub mod holes;
 pub mod limits;
+pub mod manual;
 pub mod ncrx;
 pub mod options;
 pub mod order;
