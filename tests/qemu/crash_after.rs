@@ -8,6 +8,7 @@ use smoltcp::wire::{
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 const TARGET: &str = "10.0.0.2:6666";
 const EVERYBODY: &str = "255.255.255.255:6666";
@@ -329,13 +330,24 @@ fn ipv6_neighbours_are_answered() {
     machine.stop();
 }
 
+/// After its seconds, or at once below 0.
 #[test]
 fn panic_seconds_reboot_the_machine() {
-    let machine = boot("crash-reboots", "panic=1 netconsole.panic_repeat=0 crash=PANIC").repeats().start();
-    machine.wait_for_text(TARGET, PANIC_END);
-    // The boot after does not crash again.
-    machine.wait_for_text(TARGET, "previous boot ended without a goodbye");
-    machine.stop();
+    for (name, seconds) in [("crash-reboots-soon", 2), ("crash-reboots-at-once", -1)] {
+        let parameters = format!("panic={seconds} netconsole.panic_repeat=0 crash=PANIC");
+        let machine = boot(name, &parameters).repeats().start();
+        machine.wait_for_text(TARGET, PANIC_END);
+        let end = Instant::now();
+        // The boot after does not crash again.
+        machine.wait_for_text(TARGET, "previous boot ended without a goodbye");
+        // Less what the frame took to be seen.
+        assert!(end.elapsed().as_secs_f64() > f64::from(seconds) - 0.5, "panic={seconds}");
+        assert_eq!(
+            machine.stop().text(TARGET).matches("crash: provoking").count(),
+            2,
+            "once, and again from the ring"
+        );
+    }
 }
 
 /// scripts/symbolize with this log: its output, and whether it succeeded.
