@@ -94,6 +94,36 @@ fn the_other_cards_stand_in() {
     assert_eq!((last.nic, frame.from_mac, frame.to_mac), (1, Nic::mac(1), EthernetAddress::BROADCAST));
 }
 
+/// All registers and the rest are in a report, with the values that they had.
+#[test]
+fn the_report_says_what_a_person_needs() {
+    let capture = boot("crash-report", "after=exit crash=DIVIDE_ERROR").start().end();
+    let messages = capture.messages(TARGET);
+    let begin = messages.iter().position(|message| message.level <= 1).expect("a report");
+    let report: String = messages[begin..].iter().map(|message| message.text.clone() + "\n").collect();
+    let zero = "0000000000000000";
+    for part in [
+        // What is divided and by what.
+        "RAX: 0000000000000001".to_string(),
+        format!("RCX: {zero} RDX: {zero}"),
+        "BUG: divide error (vector 0".into(),
+        "netconsole 0.1.0, build id ".into(),
+        ", uptime ".into(),
+        format!("last record before this report {}", messages[begin].sequence - 1),
+        "\nCall Trace:\n [<".into(),
+    ] {
+        assert!(report.contains(&part), "'{part}' is not in:\n{report}");
+    }
+    for register in [
+        "RIP", "RSP", "RFLAGS", "RAX", "RBX", "RCX", "RDX", "RSI", "RDI", "RBP", "R8", "R9", "R10", "R11",
+        "R12", "R13", "R14", "R15", "CR0", "CR2", "CR3", "CR4",
+    ] {
+        // R8 and R9 are written with two digits.
+        let name = if register.len() == 2 { register.replace('R', "R0") } else { register.into() };
+        assert_eq!(report.matches(&format!("{name}: ")).count(), 1, "{name} in:\n{report}");
+    }
+}
+
 /// Without cursors that can be trusted, all is sent again.
 #[test]
 fn damaged_cursors_are_found() {
