@@ -3,7 +3,7 @@
 use super::intel::{self, chips::Chip};
 use super::pci::{self, ConfigurationAccess, PciDevice};
 use super::virtio::{self, MmioTransport};
-use super::{BusAddress, Nic, NicError, Ports, TransmitError};
+use super::{BusAddress, LinkMode, Nic, NicError, Ports, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -162,6 +162,10 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
 
     fn link_is_up(&mut self) -> bool {
         driver!(self, nic => nic.link_is_up())
+    }
+
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        driver!(self, nic => nic.link_mode())
     }
 
     fn link_has_changed(&mut self) -> bool {

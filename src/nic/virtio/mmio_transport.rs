@@ -44,8 +44,8 @@ const VERSION_MODERN: u32 = 2;
 /// Section 5.
 const NETWORK_CARD: u32 = 1;
 
-/// The registers and a network card's configuration (section 5.1.4) up to its MTU.
-const LENGTH: u64 = 0x10c;
+/// The registers and a network card's configuration (section 5.1.4) up to its duplex mode.
+const LENGTH: u64 = 0x111;
 
 /// The registers of a network card.
 pub struct MmioTransport {

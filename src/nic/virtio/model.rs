@@ -118,8 +118,8 @@ impl Queue {
 pub struct Device {
     pub features: u64,
     pub max_sizes: [u32; 2],
-    /// struct virtio_net_config: MAC, status, max_virtqueue_pairs, MTU.
-    pub config: [u8; 12],
+    /// struct virtio_net_config: MAC, status, max_virtqueue_pairs, MTU, speed, duplex.
+    pub config: [u8; 17],
     pub generation: u32,
     /// The configuration changes whenever it is looked at.
     pub restless: bool,
@@ -146,7 +146,7 @@ impl Device {
         Self {
             features: USUAL_FEATURES,
             max_sizes: [256; 2],
-            config: [0x52, 0x54, 0, 0x12, 0x34, 0x56, 1, 0, 1, 0, 0xdc, 0x05],
+            config: [0x52, 0x54, 0, 0x12, 0x34, 0x56, 1, 0, 1, 0, 0xdc, 0x05, 0xe8, 0x03, 0, 0, 1],
             generation: 0,
             restless: false,
             never_resets: false,

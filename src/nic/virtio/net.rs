@@ -2,7 +2,7 @@
 //! offloads, header and frame in one descriptor.
 
 use super::virtqueue::{BUFFER_SIZE, DeviceFault, Direction, LEGACY_ALIGNMENT, QueueMemory, Virtqueue};
-use crate::nic::{Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use virtio_drivers::transport::{DeviceStatus, Transport};
 use zerocopy::{FromBytes, IntoBytes};
@@ -21,19 +21,25 @@ mod feature {
     pub const MERGE_RECEIVE_BUFFERS: u64 = 1 << 15;
     /// Memory is ordered as for a device in silicon, which x86 does for cached memory.
     pub const ORDER_PLATFORM: u64 = 1 << 36;
+    pub const SPEED_DUPLEX: u64 = 1 << 63;
 }
 
 /// What a card that offers nothing else can send with.
 pub(super) const PANIC_FEATURES: u64 =
     feature::VERSION_1 | feature::MAC | feature::ACCESS_PLATFORM | feature::ORDER_PLATFORM;
 /// What is taken where it is offered.
-pub(super) const FEATURES: u64 = PANIC_FEATURES | feature::MTU | feature::STATUS | feature::EVENT_IDX;
+pub(super) const FEATURES: u64 =
+    PANIC_FEATURES | feature::MTU | feature::STATUS | feature::EVENT_IDX | feature::SPEED_DUPLEX;
 
 /// Section 5.1.4, offsets in `struct virtio_net_config`.
 mod config {
     pub const MAC: usize = 0;
     pub const STATUS: usize = 6;
     pub const MTU: usize = 10;
+    /// In Mbit/s, 31 bits; anything else is unknown.
+    pub const SPEED: usize = 12;
+    /// 0 half, 1 full; anything else is unknown.
+    pub const DUPLEX: usize = 16;
 }
 /// Section 5.1.4.
 const STATUS_LINK_UP: u16 = 1;
@@ -356,6 +362,23 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
                 || self
                     .read_config(|transport| read(transport, config::STATUS))
                     .is_ok_and(|status: u16| status & STATUS_LINK_UP != 0))
+    }
+
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        if !self.has(feature::SPEED_DUPLEX) || !self.link_is_up() {
+            return None;
+        }
+        let fields = self.read_config(|transport| {
+            Ok((read::<_, u32>(transport, config::SPEED)?, read::<_, u8>(transport, config::DUPLEX)?))
+        });
+        let (speed, duplex) = fields.ok()?;
+        let megabits = i32::try_from(speed).ok().and(Some(speed))?;
+        let duplex = match duplex {
+            0 => Some(Duplex::Half),
+            1 => Some(Duplex::Full),
+            _ => None,
+        };
+        Some(LinkMode { megabits, duplex })
     }
 
     fn link_has_changed(&mut self) -> bool {

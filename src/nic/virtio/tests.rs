@@ -2,7 +2,7 @@
 
 use super::model::{Device, EVENT_IDX, Model, Queue, RX, TX, USUAL_FEATURES};
 use super::net::{CardMemory, FEATURES, PANIC_FEATURES, VirtioNet};
-use crate::nic::{Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -117,10 +117,33 @@ fn only_an_mtu_that_the_buffers_hold_is_taken() {
         (9000, 1500, false),
     ] {
         let (mut nic, device) = card(FEATURES);
-        device.borrow_mut().config[10..].copy_from_slice(&offered.to_le_bytes());
+        device.borrow_mut().config[10..12].copy_from_slice(&offered.to_le_bytes());
         assert_eq!(nic.restart(), Ok(()));
         assert_eq!(nic.mtu(), mtu);
         assert_eq!(device.borrow().driver_features & 1 << 3 != 0, taken);
+    }
+}
+
+#[test]
+fn the_link_s_speed_is_told_where_the_card_knows_it() {
+    let mode = |megabits, duplex| Some(LinkMode { megabits, duplex });
+    for (offered, speed, duplex, told) in [
+        (true, 1000u32, 1, mode(1000, Some(Duplex::Full))),
+        (true, 10, 0, mode(10, Some(Duplex::Half))),
+        (true, 0, 2, mode(0, None)),
+        (true, i32::MAX as u32, 0xff, mode(i32::MAX as u32, None)),
+        (true, 1 << 31, 1, None),
+        (true, u32::MAX, 0xff, None),
+        (false, 1000, 1, None),
+    ] {
+        let (mut nic, device) = card(FEATURES);
+        device.borrow_mut().features |= u64::from(offered) << 63;
+        device.borrow_mut().config[12..16].copy_from_slice(&speed.to_le_bytes());
+        device.borrow_mut().config[16] = duplex;
+        assert_eq!(nic.restart(), Ok(()));
+        assert_eq!(nic.link_mode(), told);
+        device.borrow_mut().config[6] = 0;
+        assert_eq!(nic.link_mode(), None, "the link is down");
     }
 }
 
@@ -374,7 +397,7 @@ enum Step {
     Flags(usize, u16),
     Event(usize, u16),
     Status(u32),
-    Config([u8; 12]),
+    Config([u8; 17]),
     Features(u64),
     Sizes([u32; 2]),
     Restless(bool),
@@ -409,7 +432,7 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     let register = prop_oneof![
         prop_oneof![Just(0x4f), Just(0), Just(0xff), 0..256u32].prop_map(Step::Status),
-        any::<[u8; 12]>().prop_map(Step::Config),
+        any::<[u8; 17]>().prop_map(Step::Config),
         prop_oneof![any::<u64>(), any::<u64>().prop_map(|bits| bits | 1 << 32)].prop_map(Step::Features),
         [number(), number()].prop_map(Step::Sizes),
         any::<bool>().prop_map(Step::Restless),
