@@ -14,7 +14,7 @@ struct Model {
     said: &'static str,
 }
 
-const MODELS: [Model; 8] = [
+const MODELS: [Model; 10] = [
     Model {
         name: "virtio-modern",
         device: "virtio-net-pci,disable-legacy=on",
@@ -37,6 +37,20 @@ const MODELS: [Model; 8] = [
         name: "virtio-legacy-q35",
         device: "virtio-net-pci,disable-legacy=off,disable-modern=on",
         machine: "q35",
+        said: "1af4:1000",
+    },
+    // 0.9 at its barest: a header of 10 bytes.
+    Model {
+        name: "virtio-legacy-bare",
+        device: "virtio-net-pci,disable-legacy=off,disable-modern=on,mrg_rxbuf=off,event_idx=off,\
+                 indirect_desc=off,any_layout=off,status=off,ctrl_vq=off,csum=off,rx_queue_size=512",
+        machine: "pc",
+        said: "1af4:1000",
+    },
+    Model {
+        name: "virtio-legacy-long-queue",
+        device: "virtio-net-pci,disable-legacy=off,disable-modern=on,rx_queue_size=1024",
+        machine: "pc",
         said: "1af4:1000",
     },
     Model { name: "e1000", device: "e1000", machine: "pc", said: "8086:100e" },
