@@ -57,10 +57,9 @@ fn the_log_says_how_fast_the_link_is() {
         // It does not tell.
         ("link-speed-unknown", "virtio-net-pci", "link up\n"),
     ] {
-        let boot = Boot::new(name, "netconsole=@10.0.0.1/,@10.0.0.2/ after=exit");
-        let capture = boot.nics([Nic::device(device).peer(Peer::at("10.0.0.2"))]).start().end();
-        assert_eq!(capture.status, status::GOOD, "{name}");
-        let line = format!("eth0: ethernet address 52:54:00:12:34:56, MTU 1500, {said}");
-        assert!(capture.text(TARGET).contains(&line), "{name}: {}", capture.text(TARGET));
+        let boot = Boot::new(name, "netconsole=@10.0.0.1/,@10.0.0.2/");
+        let machine = boot.nics([Nic::device(device).peer(Peer::at("10.0.0.2"))]).start();
+        machine.wait_for_text(TARGET, &format!("eth0: ethernet address 52:54:00:12:34:56, MTU 1500, {said}"));
+        machine.stop();
     }
 }

@@ -24,6 +24,9 @@ enum Interrupt {
     NotWanted,
 }
 
+/// What a descriptor says: address, length, flags.
+type Part = (u64, u32, u16);
+
 /// A queue, as the driver set it up.
 #[derive(Clone, Copy)]
 pub struct Queue {
@@ -63,7 +66,7 @@ impl Queue {
 
     /// The id of the next available buffer and its descriptors: address, length, flags without the one that
     /// says that there is another.
-    fn take(&mut self) -> Option<(u16, Vec<(u64, u32, u16)>)> {
+    fn take(&mut self) -> Option<(u16, Vec<Part>)> {
         if self.waiting() == 0 {
             return None;
         }
