@@ -7,6 +7,7 @@ use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
+use netconsole::host_name::HostName;
 use netconsole::netconsole::secure::{Numbers, Sealing};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
@@ -240,6 +241,11 @@ impl Card {
     /// The NTP server that DHCP named, if the link is up.
     pub fn ntp_server(&self) -> Option<Ipv4Addr> {
         self.stack.ntp_server().filter(|_| self.link_is_up)
+    }
+
+    /// The host name that DHCP gave.
+    pub fn host_name(&self) -> Option<HostName> {
+        self.stack.host_name()
     }
 
     /// When the answer to an echo request came.

@@ -1,6 +1,7 @@
 //! The consoles, on serial and for targets, and the kernel as their commands see it.
 
 use crate::card::Card;
+use crate::crash::{self, Armed};
 use crate::machine::clock::Clock;
 use crate::memory;
 use core::fmt;
@@ -157,6 +158,7 @@ impl Host for KernelHost<'_, '_> {
     }
 
     fn ring(&self) -> &'static Ring<'static> {
+        crash::here(Armed::Console);
         memory::ring()
     }
 

@@ -24,6 +24,8 @@ pub enum Armed {
     Smoltcp = 4,
     /// In the panic path, when the report is written.
     Panic = 5,
+    /// Amid a console's command that reads the log.
+    Console = 6,
 }
 
 /// The place in the low byte, the kind's number in the next, above it how often; 0 where nothing is armed.
@@ -80,6 +82,7 @@ pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
         Some(CrashPlace::Rx) => wait_for(kernel, kind, Armed::Receive),
         Some(CrashPlace::Serial) => wait_for(kernel, kind, Armed::Serial),
         Some(CrashPlace::Smoltcp) => wait_for(kernel, kind, Armed::Smoltcp),
+        Some(CrashPlace::Console) => wait_for(kernel, kind, Armed::Console),
         Some(CrashPlace::Panic) => panic_while_panicking(kind, 1),
         Some(CrashPlace::Panic2) => panic_while_panicking(kind, 2),
         Some(CrashPlace::Panic3) => panic_while_panicking(kind, 3),

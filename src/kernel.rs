@@ -63,7 +63,7 @@ impl Kernel {
             ignore_limits: parameters.ignore_loglevel,
             oops_only: parameters.oops_only,
             time: parameters.printk_time,
-            host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
+            host_name: parameters.ip.hostname,
             epoch: None,
             ncrx: parameters.ncrx,
         };
@@ -318,7 +318,13 @@ impl Kernel {
 
     /// Tells the panic path of the targets, where anything has changed.
     fn publish(&mut self) {
-        let mut plan = Plan::default();
+        if self.filter.host_name.is_none()
+            && let Some(name) = self.cards.iter().flatten().find_map(Card::host_name)
+        {
+            log::info!("dhcp: host name {name}");
+            self.filter.host_name = Some(name);
+        }
+        let mut plan = Plan { host_name: self.filter.host_name, epoch: self.filter.epoch, ..Plan::default() };
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
             *slot = card.as_ref().map(|card| card.place);
         }

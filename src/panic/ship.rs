@@ -106,9 +106,10 @@ impl Cards {
 
     /// Sends each target the records from `from` (its number and plan) to the ring's end.
     pub fn send(&mut self, from: impl Fn(usize, &TargetPlan) -> u64) {
+        let plan = self.plan;
         self.for_each_target(|nic, number, target| {
             let begin = from(number, target);
-            send_records(nic, &style(number, target), target, begin, &|confirmed| {
+            send_records(nic, &style(&plan, nic, number, target), target, begin, &|confirmed| {
                 if let Some(position) = memory::POSITIONS.get(number) {
                     position.set(confirmed);
                 }
@@ -175,9 +176,12 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
-/// What records look like on the way to the target `number`.
-pub fn style(number: usize, target: &TargetPlan) -> Style<'static> {
+/// What records look like on the way by `nic` to the target `number` of `plan`.
+pub fn style<'p>(plan: &'p Plan, nic: &PanicCard, number: usize, target: &TargetPlan) -> Style<'p> {
     Style {
+        host_name: plan.host_name.as_ref(),
+        address: Some(source_ip(target, nic.mac())),
+        epoch: plan.epoch,
         user_data: memory::panic_user_data(number),
         system_data: target.system_data,
         ..Style::new(target.format, target.time)

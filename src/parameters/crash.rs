@@ -90,6 +90,8 @@ words! {
         Serial = "serial",
         /// Called by smoltcp.
         Smoltcp = "smoltcp",
+        /// Amid a command on a console.
+        Console = "console",
         /// In the panic path, once.
         Panic = "panic",
         /// In the panic path, twice.

@@ -23,7 +23,7 @@ pub use message::{MAX_DATAGRAM, Message, messages};
 pub use peer::Peer;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;
-pub use server::{Lease, Service};
+pub use server::{HOST_NAME, Lease, Service};
 pub use side_by_side::side_by_side;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
