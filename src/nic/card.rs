@@ -7,6 +7,7 @@ use super::{BusAddress, LinkMode, Nic, NicError, Ports, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
+use virtio_drivers::transport::{DeviceStatus, Transport};
 
 /// What a card is, by its PCI ids. [`Display`](fmt::Display) gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +137,19 @@ impl PanicCard {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
                 intel::PanicNic::start(&mut config, &device, chip, memory, tries).map(Self::Intel)
+            }
+        }
+    }
+}
+
+/// Stops a card behind its driver's back, so that its queues stand still: without the right to reach memory, or, where
+/// there is no such right, by a reset. For provoking that crash.
+pub fn hang<C: ConfigurationAccess>(config: &mut C, place: BusAddress) {
+    match place {
+        BusAddress::Pci(function) => pci::disable(config, function),
+        BusAddress::Mmio(address) => {
+            if let Ok(Some(mut card)) = MmioTransport::find(address) {
+                card.set_status(DeviceStatus::empty());
             }
         }
     }

@@ -10,7 +10,7 @@ mod ports;
 pub mod virtio;
 
 pub use bus_address::BusAddress;
-pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory};
+pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang};
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
 

@@ -122,11 +122,12 @@ struct Crash {
     unconfirmed: usize,
 }
 
-const CRASHES: [Crash; 4] = [
+const CRASHES: [Crash; 5] = [
     Crash { kind: "PANIC", end: "panic", unconfirmed: 1 },
     Crash { kind: "EXCEPTION", end: "page fault", unconfirmed: 1 },
     Crash { kind: "OVERWRITE_NIC", end: "panic", unconfirmed: 1 },
     Crash { kind: "HUNG_DEVICE", end: "panic", unconfirmed: 1 },
+    Crash { kind: "NMI@pci", end: "non-maskable interrupt", unconfirmed: 0 },
 ];
 
 #[test]
