@@ -195,7 +195,7 @@ impl Host for KernelHost<'_, '_> {
 
     fn show_interface(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
         let mut rest = number;
-        for card in self.view.cards.iter().flatten() {
+        for card in self.view.cards.iter_mut().flatten() {
             match rest.checked_sub(card.interfaces()) {
                 Some(further) => rest = further,
                 None => return card.show(rest, out).is_ok(),

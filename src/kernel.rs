@@ -22,7 +22,7 @@ use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
 use netconsole::netconsole::{DeviceName, DeviceSelector};
-use netconsole::nic::{BusAddress, Nic, pci};
+use netconsole::nic::{self, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::wire::{MacAddr, udp};
 
@@ -102,6 +102,7 @@ impl Kernel {
                 target.enable(now);
             }
         }
+        self.parameters.virtio_mmio.as_slice().iter().copied().for_each(memory::remember_mmio_card);
         self.publish();
     }
 
@@ -295,13 +296,10 @@ impl Kernel {
         self.targets.iter().any(|target| target.is_running() && target.queued() < end)
     }
 
-    /// Stops every card behind its driver's back, for provoking that crash: without the right to
-    /// reach memory its queues stand still. Only PCI has such a right.
+    /// Stops every card behind its driver's back, for provoking that crash.
     pub fn hang_cards(&mut self) {
         for card in self.cards.iter().flatten() {
-            if let BusAddress::Pci(function) = card.place {
-                pci::disable(&mut ConfigurationPorts, function);
-            }
+            nic::hang(&mut ConfigurationPorts, card.place);
         }
     }
 

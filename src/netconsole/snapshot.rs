@@ -4,7 +4,7 @@
 //! The boot publishes a new snapshot whenever a target's addresses change. A crash in the middle of
 //! that leaves the other copy; memory that was overwritten fails its checksum, and the panic path
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
-//! but in [`Position`]s, each with a checksum of its own.
+//! but in [`Checked`] numbers, each with a checksum of its own.
 
 use super::format::SystemData;
 use super::{CPU, Format, MAX_TARGETS};
@@ -307,32 +307,32 @@ fn decode_ip(is_ipv6: bool, high: u64, low: u64) -> IpAddr {
     }
 }
 
-/// A sequence number that the panic path can trust or knows to be damaged.
+/// A number that the panic path can trust or knows to be damaged: a sequence number, or the address of a card.
 ///
-/// It is one word, so that no interruption leaves it half-written: the sequence number, which has 36 bits in
-/// the ring, above 28 bits of checksum.
-pub struct Position(AtomicU64);
+/// It is one word, so that no interruption leaves it half-written: the number, which has 36 bits as sequence
+/// numbers do in the ring, above 28 bits of checksum.
+pub struct Checked(AtomicU64);
 
-impl Default for Position {
+impl Default for Checked {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Position {
+impl Checked {
     const CHECK_BITS: u32 = 28;
 
-    /// Position 0.
+    /// 0.
     pub const fn new() -> Self {
         Self(AtomicU64::new(Self::word(0)))
     }
 
-    /// Stores the position, modulo 2^36. Panic-safe.
+    /// Stores a number, modulo 2^36. Panic-safe.
     pub fn set(&self, sequence: u64) {
         self.0.store(Self::word(sequence), Ordering::Relaxed);
     }
 
-    /// The position, or `None` where it is damaged. Panic-safe.
+    /// The number, or `None` where it is damaged. Panic-safe.
     pub fn get(&self) -> Option<u64> {
         let word = self.0.load(Ordering::Relaxed);
         let sequence = word >> Self::CHECK_BITS;
@@ -465,7 +465,7 @@ mod tests {
 
         #[test]
         fn a_damaged_position_is_found(sequence in 0u64..1 << 36, bit in 0u32..64) {
-            let position = Position::new();
+            let position = Checked::new();
             prop_assert_eq!(position.get(), Some(0));
             position.set(sequence);
             prop_assert_eq!(position.get(), Some(sequence));
@@ -482,7 +482,7 @@ mod tests {
         snapshot.overwrite(0xa5a5_a5a5_a5a5_a5a5);
         assert_eq!(snapshot.read(), None);
         for byte in 0..=u8::MAX {
-            let position = Position::new();
+            let position = Checked::new();
             position.overwrite(u64::from_ne_bytes([byte; 8]));
             assert_eq!(position.get(), None, "{byte:#x}");
         }

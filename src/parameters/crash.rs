@@ -100,6 +100,8 @@ words! {
         Panic3 = "panic3",
         /// Before the NIC is up.
         Early = "early",
+        /// While the NIC's BARs are being sized.
+        Pci = "pci",
     }
 }
 

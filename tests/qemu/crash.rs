@@ -19,6 +19,8 @@ struct Place {
 const HERE: Place =
     Place { suffix: "", unconfirmed: 0, said: &["network logging started", "crash: provoking"] };
 const EARLY: Place = Place { suffix: "@early", said: &["crash: provoking"], ..HERE };
+/// Between the two writes to a register that tell its BAR's size.
+const PCI: Place = Place { suffix: "@pci", ..EARLY };
 const LOG: Place =
     Place { suffix: "@log", said: &["crash: this record is cut here: half a \n cut=1"], ..HERE };
 /// The path starts anew, with its own report after what there is of the first.
@@ -220,7 +222,7 @@ fn in_every_place() {
     let find = |name: &str| KINDS.iter().find(|kind| kind.name == name).expect("a kind");
     let mut cases = Vec::new();
     for (number, place) in
-        [EARLY, LOG, MESSAGE, TX, RX, SMOLTCP, SERIAL, CONSOLE, PANIC, PANIC2].iter().enumerate()
+        [EARLY, PCI, LOG, MESSAGE, TX, RX, SMOLTCP, SERIAL, CONSOLE, PANIC, PANIC2].iter().enumerate()
     {
         // The panic path ignores the NMI.
         let last =

@@ -4,7 +4,7 @@ use super::chips::{Chip, Family};
 use super::phy;
 use super::registers::*;
 use super::ring::{CardMemory, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
-use crate::nic::{Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
 
@@ -282,6 +282,20 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
             self.check();
         }
         self.state == State::Running && self.registers.read(STATUS) & STATUS_LINK_UP != 0
+    }
+
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        if !self.link_is_up() {
+            return None;
+        }
+        let status = self.registers.read(STATUS);
+        let megabits = match status >> STATUS_SPEED_SHIFT & 0b11 {
+            0b00 => 10,
+            0b01 => 100,
+            _ => 1000,
+        };
+        let duplex = if status & STATUS_FULL_DUPLEX != 0 { Duplex::Full } else { Duplex::Half };
+        Some(LinkMode { megabits, duplex: Some(duplex) })
     }
 
     fn link_has_changed(&mut self) -> bool {

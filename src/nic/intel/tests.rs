@@ -7,7 +7,7 @@ use super::ring::CardMemory;
 use super::{IntelNic, PanicMemory, PanicNic};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
-use crate::nic::{Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -196,6 +196,23 @@ fn a_silent_phy_or_an_endless_reset_of_it_is_given_up() {
         (device.borrow_mut().phy_control, device.borrow_mut().phy_reset_reads) = (0x0940, u32::MAX);
         assert_eq!(nic.restart(), Ok(()));
         assert!(!nic.link_is_up() || !silent);
+    }
+}
+
+#[test]
+fn the_link_s_speed_is_told_while_it_is_up() {
+    // SPEED in bits 6 and 7, FD in bit 0.
+    for (status, megabits, duplex) in [
+        (0, 10, Duplex::Half),
+        (1 << 6 | 1, 100, Duplex::Full),
+        (2 << 6 | 1, 1000, Duplex::Full),
+        (3 << 6, 1000, Duplex::Half),
+    ] {
+        let (mut nic, device) = running(PCI);
+        device.borrow_mut().set(8, status);
+        assert_eq!(nic.link_mode(), Some(LinkMode { megabits, duplex: Some(duplex) }));
+        device.borrow_mut().link = false;
+        assert_eq!(nic.link_mode(), None);
     }
 }
 
