@@ -1,11 +1,13 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use regex::Regex;
+
+use crate::console;
 
 /// What `--help` and the manual say at the end.
 const EXPLANATION: &str = "\
@@ -23,6 +25,7 @@ Exit status:
   2  --fail-on matched, or a crash report came while --until, --fail-on or --timeout was given (not with --crash-ok)
   3  the end came before --until matched: --timeout, the capture's end, Ctrl-C, SIGTERM
   4  records are missing, with --complete
+  5  a line of --console was not answered
 
 JSON, one object a line:
   event         record, missing, joined (first heard in the middle of its log), rebooted, crash (a report follows)
@@ -67,6 +70,10 @@ pub struct Options {
     /// Name of a sender, repeatable: 10.0.0.5=board7
     #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = name)]
     pub name: Vec<(IpAddr, String)>,
+    /// Send the lines of standard input to the console of the machine at this address (port 6665 unless it is
+    /// said), sealed where there is a key; ends with the last answer, unless --until or --timeout is given
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = machine, conflicts_with = "read")]
+    pub console: Option<SocketAddr>,
     /// Never ask a sender for missing records
     #[arg(long)]
     pub no_ncrx: bool,
@@ -144,6 +151,11 @@ fn name(text: &str) -> Result<(IpAddr, String), String> {
         return Err("a name has at least one character, no control characters and no /".to_owned());
     }
     Ok((address, name.to_owned()))
+}
+
+fn machine(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| (ip, console::PORT).into()));
+    with_port.map_err(|_| "expected ADDRESS, IPV4:PORT or [IPV6]:PORT".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {

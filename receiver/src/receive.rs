@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::console::{self, Console};
 use crate::event::Heard;
 use crate::options::Options;
 use crate::output::{self, Outputs};
@@ -75,6 +76,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     };
     let mut receiver = Receiver {
         sealing,
+        console: options.console.map(Console::new),
         refused: BTreeMap::new(),
         senders: Senders::new(options.name.iter().cloned().collect(), live && !options.no_ncrx),
         outputs: Outputs::open(options)?,
@@ -95,11 +97,13 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         receiver.print_stats();
     }
     let stats = receiver.senders.stats();
-    Ok(receiver.watch.status(stats.iter().map(|(_, stats)| stats)))
+    let unanswered = receiver.console.as_ref().map_or(0, Console::unanswered);
+    Ok(receiver.watch.status(stats.iter().map(|(_, stats)| stats), unanswered))
 }
 
 struct Receiver {
     sealing: Option<Sealing>,
+    console: Option<Console>,
     /// How many datagrams were refused, and why.
     refused: BTreeMap<Refusal, u64>,
     senders: Senders,
@@ -137,7 +141,8 @@ impl Receiver {
         let sockets = Sockets::listen(&addresses, &options.join, clock)?;
         let mut ticked = Duration::ZERO;
         let mut end = Duration::MAX;
-        while !self.watch.is_over(clock.now()) && clock.now() < end {
+        while !self.is_over(clock.now()) && clock.now() < end {
+            self.command(&sockets, clock.now());
             let rest = self.rest(clock.now());
             match sockets.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
@@ -147,6 +152,7 @@ impl Receiver {
                         self.datagram(from, batch.via, to, bytes, batch.at)?;
                     }
                 }
+                Input::Line(line) => self.take_line(line, clock.now()),
                 Input::Stats => self.print_stats(),
                 Input::End => end = end.min(clock.now() + DRAIN_MOST),
                 Input::Nothing if end < Duration::MAX => break,
@@ -157,26 +163,67 @@ impl Receiver {
                 ticked = now;
                 self.tick(now)?;
                 let answers = self.senders.answers(now);
-                self.send(&sockets, answers, now);
+                self.answer(&sockets, answers, now);
             }
             self.outputs.flush()?;
         }
         let answers = self.senders.last_answers();
-        self.send(&sockets, answers, clock.now());
+        self.answer(&sockets, answers, clock.now());
         self.finish(clock.now())
     }
 
     /// Sends the answers to the senders, sealed where there is a key.
-    fn send(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
+    fn answer(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
         for answer in answers {
-            let sealed = match &mut self.sealing {
-                Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
-                None => Some(answer.text.into_bytes()),
-            };
-            if let Some(datagram) = sealed {
-                sockets.answer(answer.via, answer.to, &datagram);
+            if let Some(datagram) = self.input(answer.to, answer.text.as_bytes(), now) {
+                sockets.send(answer.via, answer.to, &datagram);
             }
         }
+    }
+
+    /// A datagram of input to a machine, sealed where there is a key; `None` where there is one, and the machine
+    /// has not been heard.
+    fn input(&mut self, to: SocketAddr, text: &[u8], now: Duration) -> Option<Vec<u8>> {
+        match &mut self.sealing {
+            Some(sealing) => sealing.seal(to, text, now),
+            None => Some(text.to_vec()),
+        }
+    }
+
+    /// Goes on with the conversation with a console.
+    fn command(&mut self, sockets: &Sockets, now: Duration) {
+        let Some(console) = &mut self.console else { return };
+        let to = console.to();
+        if console.gives_up(now) {
+            complain(format_args!("no answer from {to}: it takes commands only with netconsole.input=1"));
+        }
+        if console.wants_line() {
+            sockets.read_line();
+        }
+        let Some(line) = console.due().map(<[u8]>::to_vec) else { return };
+        let via = self.senders.via(to);
+        if let Some(datagram) = self.input(to, &line, now) {
+            sockets.send(via, to, &datagram);
+            if let Some(console) = &mut self.console {
+                console.sent(now);
+            }
+        } else if let Some(greeting) = self.sealing.as_mut().and_then(|sealing| sealing.greeting(now)) {
+            sockets.send(via, to, &greeting);
+        }
+    }
+
+    /// Takes what [`Sockets::read_line`] asked for.
+    fn take_line(&mut self, line: Option<Vec<u8>>, now: Duration) {
+        let Some(console) = &mut self.console else { return };
+        if !console.take(line, now) {
+            complain(format_args!("a line is longer than {} bytes: it was not sent", console::LINE_BYTES));
+        }
+    }
+
+    /// Whether it is time to end.
+    fn is_over(&self, now: Duration) -> bool {
+        let console_is_over = self.console.as_ref().is_some_and(Console::is_over);
+        self.watch.is_over(now) || console_is_over && !self.watch.has_end()
     }
 
     fn datagram(
@@ -188,11 +235,22 @@ impl Receiver {
         now: Duration,
     ) -> Result<(), Error> {
         self.outputs.datagram(now, from, to, bytes)?;
-        match self.sealing.as_mut().map(|sealing| sealing.open(from, bytes)) {
-            None => self.senders.datagram(from, via, bytes, now, &mut self.heard),
-            Some(Ok(message)) => self.senders.datagram(from, via, &message, now, &mut self.heard),
-            Some(Err(refusal)) => self.refuse(from, refusal),
+        let opened;
+        let message = match self.sealing.as_mut().map(|sealing| sealing.open(from, bytes)) {
+            None => bytes,
+            Some(Ok(message)) => {
+                opened = message;
+                &opened
+            }
+            Some(Err(refusal)) => {
+                self.refuse(from, refusal);
+                return Ok(());
+            }
+        };
+        if let Some(console) = &mut self.console {
+            console.heard(from, message);
         }
+        self.senders.datagram(from, via, message, now, &mut self.heard);
         self.show()
     }
 
@@ -201,8 +259,7 @@ impl Receiver {
         let count = self.refused.entry(refusal).or_default();
         *count += 1;
         if *count == 1 {
-            // Without standard error there is nobody to tell.
-            let _ = writeln!(io::stderr(), "refused, from {from}: a datagram that is {refusal}");
+            complain(format_args!("refused, from {from}: a datagram that is {refusal}"));
         }
     }
 
@@ -231,7 +288,8 @@ impl Receiver {
 
     /// How long to wait for datagrams.
     fn rest(&self, now: Duration) -> Duration {
-        let rest = if self.senders.is_waiting() { TICK } else { IDLE };
+        let console_waits = self.console.as_ref().is_some_and(Console::is_waiting);
+        let rest = if self.senders.is_waiting() || console_waits { TICK } else { IDLE };
         self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
     }
 
@@ -254,4 +312,9 @@ impl Receiver {
         // Without standard error there is nobody to tell.
         let _ = io::stderr().write_all(lines.as_bytes());
     }
+}
+
+/// Says something on standard error; without one there is nobody to tell.
+fn complain(what: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{what}");
 }

@@ -1,7 +1,7 @@
 //! The sockets: large buffers, a thread each that takes datagrams in batches, and a bounded queue to the rest.
 
 use std::fmt;
-use std::io::{self, IoSliceMut};
+use std::io::{self, BufRead, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -85,6 +85,8 @@ pub enum Input {
     Stats,
     /// SIGINT or SIGTERM.
     End,
+    /// The line of standard input that was asked for, without its end; `None` at the end of all.
+    Line(Option<Vec<u8>>),
     /// Nothing came in time.
     Nothing,
 }
@@ -93,6 +95,7 @@ enum Message {
     Datagrams(Batch),
     Failed(io::Error),
     Signal(i32),
+    Line(Option<Vec<u8>>),
 }
 
 /// The open sockets.
@@ -101,6 +104,8 @@ pub struct Sockets {
     sockets: Vec<Arc<UdpSocket>>,
     messages: Receiver<Message>,
     queued: Arc<AtomicUsize>,
+    /// Each has the thread that reads standard input read a line.
+    line_wanted: Sender<()>,
 }
 
 impl Sockets {
@@ -120,8 +125,11 @@ impl Sockets {
             let (sender, queued) = (sender.clone(), Arc::clone(&queued));
             thread::spawn(move || take(&socket, via, clock, &sender, &queued));
         }
+        let (line_wanted, wanted) = mpsc::channel();
+        let lines = sender.clone();
+        thread::spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))));
         thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
-        Ok(Sockets { sockets, messages, queued })
+        Ok(Sockets { sockets, messages, queued, line_wanted })
     }
 
     /// Waits for something to happen.
@@ -133,14 +141,21 @@ impl Sockets {
             }
             Ok(Message::Signal(SIGUSR1)) => Ok(Input::Stats),
             Ok(Message::Signal(_)) => Ok(Input::End),
+            Ok(Message::Line(line)) => Ok(Input::Line(line)),
             Ok(Message::Failed(error)) => Err(Error::Receive(error)),
             Err(RecvTimeoutError::Timeout) => Ok(Input::Nothing),
             Err(RecvTimeoutError::Disconnected) => Ok(Input::End),
         }
     }
 
-    /// Sends an answer; one that can't be sent is as one lost on the way.
-    pub fn answer(&self, via: usize, to: SocketAddr, datagram: &[u8]) {
+    /// Has a line of standard input read, which [`Sockets::wait`] gives when it has come.
+    pub fn read_line(&self) {
+        // The thread ends only with the program.
+        let _ = self.line_wanted.send(());
+    }
+
+    /// Sends a datagram; one that can't be sent is as one lost on the way.
+    pub fn send(&self, via: usize, to: SocketAddr, datagram: &[u8]) {
         let Some(socket) = self.sockets.get(via) else { return };
         let is_ipv6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
         let to = match to {
@@ -196,6 +211,14 @@ fn join(socket: &UdpSocket, group: IpAddr) -> io::Result<()> {
         IpAddr::V4(group) => socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(group) => socket.join_multicast_v6(&group, 0),
     }
+}
+
+/// The next line of standard input, without its end; `None` at the end, or where it can't be read.
+fn read_line() -> Option<Vec<u8>> {
+    let mut line = Vec::new();
+    let length = io::stdin().lock().read_until(b'\n', &mut line).unwrap_or(0);
+    line.pop_if(|byte| *byte == b'\n');
+    (length > 0).then_some(line)
 }
 
 /// A thread's work: from the socket to the queue, until nobody listens.
