@@ -21,6 +21,7 @@ pub use capture::Capture;
 pub use frame::{Content, Frame};
 pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message, messages};
+pub use pcap::read_pcap;
 pub use peer::Peer;
 pub use qtest::Qtest;
 pub use record::Sent;
