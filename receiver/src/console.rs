@@ -12,6 +12,8 @@ pub const PORT: u16 = 6665;
 pub const LINE_BYTES: usize = 1000;
 /// How long to wait for an answer's end.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+/// The time between two lines, at least: a machine takes 20 a second.
+const PAUSE: Duration = Duration::from_millis(60);
 /// What every prompt ends with.
 const PROMPT: &[u8] = b"# ";
 
@@ -34,13 +36,14 @@ enum State {
 pub struct Console {
     to: SocketAddr,
     state: State,
+    sent_at: Duration,
     unanswered: u64,
 }
 
 impl Console {
     /// With the machine at this address.
     pub fn new(to: SocketAddr) -> Self {
-        Console { to, state: State::Ready, unanswered: 0 }
+        Console { to, state: State::Ready, sent_at: Duration::ZERO, unanswered: 0 }
     }
 
     /// The machine's address.
@@ -69,10 +72,10 @@ impl Console {
         fits
     }
 
-    /// The line that is to be sent.
-    pub fn due(&self) -> Option<&[u8]> {
+    /// The line that is to be sent now.
+    pub fn due(&self, now: Duration) -> Option<&[u8]> {
         match &self.state {
-            State::Due(line, _) => Some(line),
+            State::Due(line, _) if now >= self.sent_at.saturating_add(PAUSE) => Some(line),
             _ => None,
         }
     }
@@ -80,13 +83,17 @@ impl Console {
     /// The line that was due has been sent.
     pub fn sent(&mut self, now: Duration) {
         self.state = State::Sent(now);
+        self.sent_at = now;
     }
 
-    /// Looks at a message for an answer's end.
-    pub fn heard(&mut self, from: SocketAddr, message: &[u8]) {
-        if from == self.to && matches!(self.state, State::Sent(_)) && message.ends_with(PROMPT) {
-            self.state = State::Ready;
+    /// Looks at a message for an answer's end; gives what is to be shown of it, which is all but the prompt.
+    pub fn heard<'m>(&mut self, from: SocketAddr, message: &'m [u8]) -> &'m [u8] {
+        if from != self.to || !matches!(self.state, State::Sent(_)) || !message.ends_with(PROMPT) {
+            return message;
         }
+        self.state = State::Ready;
+        let end = message.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end.saturating_add(1));
+        message.get(..end).unwrap_or_default()
     }
 
     /// True where a line has waited too long: to be sent, or for its answer. It is given up then.
@@ -127,17 +134,17 @@ mod tests {
         let to = SocketAddr::from(([10, 0, 0, 5], PORT));
         let mut console = Console::new(to);
         assert!(console.take(Some(b"uptime".to_vec()), SECOND));
-        assert_eq!(console.due(), Some(&b"uptime"[..]));
+        assert_eq!(console.due(SECOND), Some(&b"uptime"[..]));
         console.heard(to, b"netconsole# ");
-        assert!(console.due().is_some(), "no answer to what was not sent yet");
+        assert!(console.due(SECOND).is_some(), "no answer to what was not sent yet");
         console.sent(SECOND);
         for (from, message) in
             [(SocketAddr::from(([10, 0, 0, 6], PORT)), &b"netconsole# "[..]), (to, b"1 min\n"), (to, b"")]
         {
-            console.heard(from, message);
-            assert!(console.due().is_none() && !console.wants_line());
+            assert_eq!(console.heard(from, message), message);
+            assert!(console.due(SECOND).is_none() && !console.wants_line());
         }
-        console.heard(to, b"netconsole# ");
+        assert_eq!(console.heard(to, b"1 min\nnetconsole# "), b"1 min\n");
         assert!(console.wants_line() && !console.wants_line(), "once");
         assert!(!console.is_over() && console.take(None, SECOND));
         assert!(console.is_over() && console.unanswered() == 0);

@@ -200,7 +200,7 @@ impl Receiver {
         if console.wants_line() {
             sockets.read_line();
         }
-        let Some(line) = console.due().map(<[u8]>::to_vec) else { return };
+        let Some(line) = console.due(now).map(<[u8]>::to_vec) else { return };
         let via = self.senders.via(to);
         if let Some(datagram) = self.input(to, &line, now) {
             sockets.send(via, to, &datagram);
@@ -247,9 +247,10 @@ impl Receiver {
                 return Ok(());
             }
         };
-        if let Some(console) = &mut self.console {
-            console.heard(from, message);
-        }
+        let message = match &mut self.console {
+            Some(console) => console.heard(from, message),
+            None => message,
+        };
         self.senders.datagram(from, via, message, now, &mut self.heard);
         self.show()
     }

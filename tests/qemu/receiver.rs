@@ -93,9 +93,16 @@ impl Receiver {
         }
     }
 
-    /// Whether it has ended.
-    pub fn has_ended(&mut self) -> bool {
-        self.child.try_wait().is_ok_and(|status| status.is_some())
+    /// Carries datagrams until it ends by itself; false where it does not in this time.
+    pub fn ends(&mut self, machine: &Machine, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.relay(machine, Duration::from_millis(20), |_| false);
+        }
+        true
     }
 
     /// The sequence numbers of the records, in the order in which the receiver gave them out.

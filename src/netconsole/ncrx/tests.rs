@@ -202,7 +202,7 @@ fn a_greeting_is_answered_with_the_newest() {
         bench.ship_until(30 * SECOND);
         assert!(bench.hear("ncrx18446744073709551615"));
         let newest = "6,2,0,-,ncemg=1;record 2\n".to_string();
-        assert_eq!(bench.ship(), [newest.clone()]);
+        assert_eq!(bench.ship(), [newest.as_str()]);
         let sent = bench.ship_until(60 * SECOND);
         assert_eq!(sent, [31, 33].map(|seconds| (seconds * SECOND, newest.clone())));
         // One that misses record 0 is none: it has heard something.
