@@ -5,14 +5,14 @@ use crate::consoles::Consoles;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::{ConfigurationPorts, IoPorts};
-use crate::{describe, memory};
+use crate::{crash, describe, memory};
 use core::fmt::Display;
 use core::mem::MaybeUninit;
 use core::slice::IterMut;
 use netconsole::bootinfo::BootInfo;
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::snapshot::MAX_NICS;
-use netconsole::nic::pci::{self, PciDevice};
+use netconsole::nic::pci;
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
 use netconsole::parameters::Parameters;
@@ -89,10 +89,14 @@ fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: Addre
     pci::for_each_function(&ConfigurationPorts, |function| {
         // Each look lets the clock learn how fast it is, before the first record is shown.
         bays.clock.now();
-        let Some(device) = PciDevice::read(&mut ports, function) else { return };
+        let model = Model::of(pci::ids(&ports, function));
+        if model.is_some() {
+            crash::at_card();
+        }
+        let Some(device) = memory::SIZING.read(&mut ports, function) else { return };
         log::info!("pci {device}");
         consoles.found(device);
-        let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
+        let Some(model) = model else {
             if device.class.is_network() {
                 // The firmware may have left it running, and writing what it receives to memory.
                 pci::disable(&mut ports, function);
@@ -114,6 +118,7 @@ fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: Addre
 fn at(bays: &mut Bays<'_>, address: u64) {
     match MmioTransport::find(address) {
         Ok(Some(transport)) => {
+            memory::remember_mmio_card(address);
             let probe = |memory| NetworkCard::probe_mmio(transport, memory);
             bays.take_in(BusAddress::Mmio(address), Model::Virtio, probe);
         }

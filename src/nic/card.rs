@@ -3,10 +3,11 @@
 use super::intel::{self, chips::Chip};
 use super::pci::{self, ConfigurationAccess, PciDevice};
 use super::virtio::{self, MmioTransport};
-use super::{BusAddress, Nic, NicError, Ports, TransmitError};
+use super::{BusAddress, LinkMode, Nic, NicError, Ports, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
+use virtio_drivers::transport::{DeviceStatus, Transport};
 
 /// What a card is, by its PCI ids. [`Display`](fmt::Display) gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +142,19 @@ impl PanicCard {
     }
 }
 
+/// Stops a card behind its driver's back, so that its queues stand still: without the right to reach memory, or, where
+/// there is no such right, by a reset. For provoking that crash.
+pub fn hang<C: ConfigurationAccess>(config: &mut C, place: BusAddress) {
+    match place {
+        BusAddress::Pci(function) => pci::disable(config, function),
+        BusAddress::Mmio(address) => {
+            if let Ok(Some(mut card)) = MmioTransport::find(address) {
+                card.set_status(DeviceStatus::empty());
+            }
+        }
+    }
+}
+
 /// Calls the driver's own method.
 macro_rules! driver {
     ($card:expr, $nic:ident => $call:expr) => {
@@ -162,6 +176,10 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
 
     fn link_is_up(&mut self) -> bool {
         driver!(self, nic => nic.link_is_up())
+    }
+
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        driver!(self, nic => nic.link_mode())
     }
 
     fn link_has_changed(&mut self) -> bool {

@@ -3,13 +3,15 @@
 mod bus_address;
 mod card;
 pub mod intel;
+mod link_mode;
 mod mmio;
 pub mod pci;
 mod ports;
 pub mod virtio;
 
 pub use bus_address::BusAddress;
-pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory};
+pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang};
+pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
 
 use crate::wire::MacAddr;
@@ -26,6 +28,11 @@ pub trait Nic {
 
     /// Whether the cable is connected, as the card says now.
     fn link_is_up(&mut self) -> bool;
+
+    /// How fast the link is, where it is up and the card tells.
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        None
+    }
 
     /// Whether the cable has been unplugged or plugged in since this was last asked, even if it is as
     /// it was now. A card that can't tell says no.
@@ -65,6 +72,8 @@ pub enum TransmitError {
 pub enum NicError {
     /// It did not come out of reset in time.
     ResetTimeout,
+    /// Its registers don't keep what is written to them: it is gone.
+    Absent,
     /// A group of registers is missing, or not within a BAR that has an address.
     NoRegisters(&'static str),
     /// It does not offer a feature that the driver needs.
@@ -81,6 +90,7 @@ impl fmt::Display for NicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ResetTimeout => write!(f, "it did not come out of reset in time"),
+            Self::Absent => write!(f, "its registers do not keep what is written to them"),
             Self::NoRegisters(group) => {
                 write!(f, "its {group} registers are missing or have no valid address")
             }

@@ -9,6 +9,7 @@ mod machine;
 mod message;
 mod pcap;
 mod peer;
+mod qtest;
 mod record;
 mod rsyslog;
 mod server;
@@ -20,10 +21,12 @@ pub use capture::Capture;
 pub use frame::{Content, Frame};
 pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message, messages};
+pub use pcap::read_pcap;
 pub use peer::Peer;
+pub use qtest::Qtest;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;
-pub use server::{Lease, Service};
+pub use server::{HOST_NAME, Lease, Service};
 pub use side_by_side::side_by_side;
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
