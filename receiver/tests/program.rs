@@ -26,7 +26,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_netconsole-receiver");
 const PATIENCE: &str = "60";
 
 fn capture(name: &str) -> String {
-    format!("{}/tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/../tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn run(arguments: &[&str]) -> Output {
