@@ -2,8 +2,8 @@
 //!
 //! A datagram's way is one line: [`socket`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
 //! [`order`] and [`fragments`] (whole and in sequence) → [`event`] → [`output`], [`watch`] and [`stats`].
-//! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`sealed`] is the
-//! way in and out where there is a key. What may be held at most is in [`limits`].
+//! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
+//! the way in and out where there is a key. What may be held at most is in [`limits`].
 
 pub mod basic;
 pub mod clock;
@@ -23,6 +23,7 @@ pub mod options;
 pub mod order;
 pub mod output;
 pub mod pcap;
+pub mod protection;
 pub mod receive;
 pub mod sealed;
 pub mod sender;

@@ -144,8 +144,7 @@ impl Stream {
     /// Gives out what is in order, gives up what nobody waits for any longer.
     pub fn release(&mut self, now: Duration, patience: Patience, out: &mut Vec<(Duration, Event)>) {
         if let Some(suspect) = self.suspect.take_if(|suspect| now >= suspect.at + limits::PIECE_WAIT) {
-            self.reboot(now, out);
-            self.accept(suspect.header, &suspect.body, suspect.at, out);
+            self.reboot(suspect, now, out);
         }
         loop {
             self.give(out);
@@ -162,8 +161,7 @@ impl Stream {
     /// Gives out everything that is held, and names every gap.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
         if let Some(suspect) = self.suspect.take() {
-            self.reboot(now, out);
-            self.accept(suspect.header, &suspect.body, suspect.at, out);
+            self.reboot(suspect, now, out);
         }
         self.give(out);
         while self.holes.first().is_some() {
@@ -229,8 +227,7 @@ impl Stream {
     ) -> Arrival {
         match self.suspect.take_if(|first| first.header.sequence != header.sequence) {
             Some(first) => {
-                self.reboot(now, out);
-                self.accept(first.header, &first.body, first.at, out);
+                self.reboot(first, now, out);
                 self.accept(header, body, now, out);
                 Arrival::New
             }
@@ -241,11 +238,13 @@ impl Stream {
         }
     }
 
-    fn reboot(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+    /// Ends this stream and begins the next one with its first record.
+    fn reboot(&mut self, first: Suspect, now: Duration, out: &mut Vec<(Duration, Event)>) {
         self.suspect = None;
         self.finish(now, out);
         out.push((now, Event::Rebooted));
         *self = Stream { asked_in_vain: self.asked_in_vain, ..Stream::default() };
+        self.accept(first.header, &first.body, first.at, out);
     }
 
     /// The whole record, if this datagram is one or completes one.

@@ -14,7 +14,8 @@ use crate::event::Heard;
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
-use crate::sealed::{self, Refusal, Sealing};
+use crate::protection::Protection;
+use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
 use crate::socket::{self, Input, Sockets};
 use crate::watch::Watch;
@@ -75,9 +76,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         None => None,
     };
     let mut receiver = Receiver {
-        sealing,
+        protection: Protection::new(sealing),
         console: options.console.map(Console::new),
-        refused: BTreeMap::new(),
         senders: Senders::new(options.name.iter().cloned().collect(), live && !options.no_ncrx),
         outputs: Outputs::open(options)?,
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
@@ -102,10 +102,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
 }
 
 struct Receiver {
-    sealing: Option<Sealing>,
+    protection: Protection,
     console: Option<Console>,
-    /// How many datagrams were refused, and why.
-    refused: BTreeMap<Refusal, u64>,
     senders: Senders,
     outputs: Outputs,
     watch: Watch,
@@ -175,18 +173,9 @@ impl Receiver {
     /// Sends the answers to the senders, sealed where there is a key.
     fn answer(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
         for answer in answers {
-            if let Some(datagram) = self.input(answer.to, answer.text.as_bytes(), now) {
+            if let Some(datagram) = self.protection.seal(answer.to, answer.text.as_bytes(), now) {
                 sockets.send(answer.via, answer.to, &datagram);
             }
-        }
-    }
-
-    /// A datagram of input to a machine, sealed where there is a key; `None` where there is one, and the machine
-    /// has not been heard.
-    fn input(&mut self, to: SocketAddr, text: &[u8], now: Duration) -> Option<Vec<u8>> {
-        match &mut self.sealing {
-            Some(sealing) => sealing.seal(to, text, now),
-            None => Some(text.to_vec()),
         }
     }
 
@@ -200,14 +189,12 @@ impl Receiver {
         if console.wants_line() {
             sockets.read_line();
         }
-        let Some(line) = console.due(now).map(<[u8]>::to_vec) else { return };
+        let Some(line) = console.due(now) else { return };
         let via = self.senders.via(to);
-        if let Some(datagram) = self.input(to, &line, now) {
+        if let Some(datagram) = self.protection.seal(to, line, now) {
             sockets.send(via, to, &datagram);
-            if let Some(console) = &mut self.console {
-                console.sent(now);
-            }
-        } else if let Some(greeting) = self.sealing.as_mut().and_then(|sealing| sealing.greeting(now)) {
+            console.sent(now);
+        } else if let Some(greeting) = self.protection.greeting(now) {
             sockets.send(via, to, &greeting);
         }
     }
@@ -235,33 +222,21 @@ impl Receiver {
         now: Duration,
     ) -> Result<(), Error> {
         self.outputs.datagram(now, from, to, bytes)?;
-        let opened;
-        let message = match self.sealing.as_mut().map(|sealing| sealing.open(from, bytes)) {
-            None => bytes,
-            Some(Ok(message)) => {
-                opened = message;
-                &opened
-            }
-            Some(Err(refusal)) => {
-                self.refuse(from, refusal);
+        let message = match self.protection.open(from, bytes) {
+            Ok(message) => message,
+            Err(refusal) => {
+                if self.protection.refused().get(&refusal) == Some(&1) {
+                    complain(format_args!("refused, from {from}: a datagram that is {refusal}"));
+                }
                 return Ok(());
             }
         };
         let message = match &mut self.console {
-            Some(console) => console.heard(from, message),
-            None => message,
+            Some(console) => console.heard(from, &message),
+            None => &message,
         };
         self.senders.datagram(from, via, message, now, &mut self.heard);
         self.show()
-    }
-
-    /// Counts what is refused, and says so the first time.
-    fn refuse(&mut self, from: SocketAddr, refusal: Refusal) {
-        let count = self.refused.entry(refusal).or_default();
-        *count += 1;
-        if *count == 1 {
-            complain(format_args!("refused, from {from}: a datagram that is {refusal}"));
-        }
     }
 
     fn tick(&mut self, now: Duration) -> Result<(), Error> {
@@ -303,7 +278,7 @@ impl Receiver {
         if lines.is_empty() {
             lines.push_str("nothing received\n");
         }
-        for (refusal, count) in &self.refused {
+        for (refusal, count) in self.protection.refused() {
             lines.push_str(&format!("refused, {refusal}: {count} datagrams\n"));
         }
         let dropped: u64 = self.dropped.values().copied().map(u64::from).sum();

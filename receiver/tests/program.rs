@@ -371,6 +371,20 @@ fn what_is_written_as_a_capture_reads_the_same() {
     assert_eq!(stdout(&first), stdout(&second));
 }
 
+/// The newer file format of Wireshark and its like, written by tshark.
+#[test]
+fn pcapng_reads_the_same() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (old, new) = (capture("linux-6.12-extended.pcap"), dir.path().join("new.pcapng"));
+    let new = new.to_str().expect("a plain path");
+    let tshark = Command::new("tshark").args(["-r", &old, "-F", "pcapng", "-w", new]).output();
+    assert!(tshark.expect("tshark is installed: apt-get install tshark").status.success());
+    assert_eq!(fs::read(new).expect("a file")[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    let expected = run(&["--read", &old, "--json"]);
+    assert!(!expected.stdout.is_empty());
+    assert_eq!(stdout(&run(&["--read", new, "--json"])), stdout(&expected));
+}
+
 #[test]
 fn one_socket_hears_both_versions_of_ip() {
     let arguments = ["--json", "--timeout", PATIENCE, "--until", "last"];
