@@ -1,6 +1,6 @@
 //! The receiving end of netconsole: datagrams in, ordered records out.
 //!
-//! A datagram's way is one line: [`socket`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
+//! A datagram's way is one line: [`input`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
 //! [`order`] and [`fragments`] (whole and in sequence) → [`event`] → [`output`], [`watch`] and [`stats`].
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
 //! the way in and out where there is a key. What may be held at most is in [`limits`].
@@ -16,6 +16,7 @@ pub mod extended;
 pub mod fragments;
 pub mod history;
 pub mod holes;
+pub mod input;
 pub mod limits;
 pub mod manual;
 pub mod ncrx;

@@ -11,13 +11,13 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::console::{self, Console};
 use crate::event::Heard;
+use crate::input::{self, Input, Inputs};
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
 use crate::protection::Protection;
 use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
-use crate::socket::{self, Input, Sockets};
 use crate::watch::Watch;
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
@@ -34,8 +34,8 @@ const LATEST: Duration = Duration::from_secs(u32::MAX as u64);
 /// Why a run failed.
 #[derive(Debug)]
 pub enum Error {
-    /// A socket.
-    Socket(socket::Error),
+    /// A socket, or signals.
+    Input(input::Error),
     /// The capture that is read.
     Capture(PathBuf, pcap::Error),
     /// The key's file.
@@ -47,7 +47,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Socket(error) => error.fmt(f),
+            Error::Input(error) => error.fmt(f),
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Output(error) => error.fmt(f),
@@ -55,9 +55,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl From<socket::Error> for Error {
-    fn from(error: socket::Error) -> Self {
-        Error::Socket(error)
+impl From<input::Error> for Error {
+    fn from(error: input::Error) -> Self {
+        Error::Input(error)
     }
 }
 
@@ -136,15 +136,15 @@ impl Receiver {
         let addresses =
             options.bind.iter().flat_map(|&ip| options.port.iter().map(move |&port| (ip, port).into()));
         let addresses: Vec<SocketAddr> = addresses.collect();
-        let sockets = Sockets::listen(&addresses, &options.join, clock)?;
+        let inputs = Inputs::listen(&addresses, &options.join, clock)?;
         let mut ticked = Duration::ZERO;
         let mut end = Duration::MAX;
         while !self.is_over(clock.now()) && clock.now() < end {
-            self.command(&sockets, clock.now());
+            self.command(&inputs, clock.now());
             let rest = self.rest(clock.now());
-            match sockets.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
+            match inputs.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
-                    let to = sockets.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+                    let to = inputs.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
                     self.dropped.insert(batch.via, batch.dropped);
                     for (from, bytes) in batch.datagrams() {
                         self.datagram(from, batch.via, to, bytes, batch.at)?;
@@ -161,45 +161,45 @@ impl Receiver {
                 ticked = now;
                 self.tick(now)?;
                 let answers = self.senders.answers(now);
-                self.answer(&sockets, answers, now);
+                self.answer(&inputs, answers, now);
             }
             self.outputs.flush()?;
         }
         let answers = self.senders.last_answers();
-        self.answer(&sockets, answers, clock.now());
+        self.answer(&inputs, answers, clock.now());
         self.finish(clock.now())
     }
 
     /// Sends the answers to the senders, sealed where there is a key.
-    fn answer(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
+    fn answer(&mut self, inputs: &Inputs, answers: Vec<Answer>, now: Duration) {
         for answer in answers {
             if let Some(datagram) = self.protection.seal(answer.to, answer.text.as_bytes(), now) {
-                sockets.send(answer.via, answer.to, &datagram);
+                inputs.send(answer.via, answer.to, &datagram);
             }
         }
     }
 
     /// Goes on with the conversation with a console.
-    fn command(&mut self, sockets: &Sockets, now: Duration) {
+    fn command(&mut self, inputs: &Inputs, now: Duration) {
         let Some(console) = &mut self.console else { return };
         let to = console.to();
         if console.gives_up(now) {
             complain(format_args!("no answer from {to}: it takes commands only with netconsole.input=1"));
         }
         if console.wants_line() {
-            sockets.read_line();
+            inputs.read_line();
         }
         let Some(line) = console.due(now) else { return };
         let via = self.senders.via(to);
         if let Some(datagram) = self.protection.seal(to, line, now) {
-            sockets.send(via, to, &datagram);
+            inputs.send(via, to, &datagram);
             console.sent(now);
         } else if let Some(greeting) = self.protection.greeting(now) {
-            sockets.send(via, to, &greeting);
+            inputs.send(via, to, &greeting);
         }
     }
 
-    /// Takes what [`Sockets::read_line`] asked for.
+    /// Takes what [`Inputs::read_line`] asked for.
     fn take_line(&mut self, line: Option<Vec<u8>>, now: Duration) {
         let Some(console) = &mut self.console else { return };
         if !console.take(line, now) {
