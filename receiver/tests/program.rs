@@ -401,6 +401,32 @@ fn one_socket_hears_both_versions_of_ip() {
     assert_eq!(heard, [(&"127.0.0.1".into(), &"first".into()), (&"::1".into(), &"last".into())]);
 }
 
+/// What a machine without any configuration sends goes to everybody.
+#[test]
+fn broadcasts_are_heard() {
+    let arguments = ["--timeout", PATIENCE, "--until", "to all"];
+    let receiver = Listening::start_at("::", "/proc/net/udp6", &"0".repeat(32), &arguments);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_broadcast(true).expect("a socket");
+    socket.send_to(b"to all\n", ("127.255.255.255", receiver.port)).expect("loopback");
+    assert_eq!(receiver.end().status.code(), Some(0));
+}
+
+#[test]
+fn lines_begin_with_the_name_where_it_is_needed() {
+    let basic = capture("linux-6.12-basic.pcap");
+    let begin = |arguments: &[&str], beginning: &str| {
+        let output = run(&[&["--read", &basic], arguments].concat());
+        let with = stdout(&output).lines().filter(|line| line.starts_with(beginning)).count();
+        (with, stdout(&output).lines().count())
+    };
+    let (with, all) = begin(&["--name", "10.0.2.15=vm"], "vm ");
+    assert_eq!(with, all, "a given name is shown");
+    assert_eq!(begin(&["--name", "10.0.2.15=vm", "--prefix", "never"], "vm ").0, 0);
+    assert_eq!(begin(&[], "10.0.2.15 ").0, 0, "one sender without a name");
+    assert_eq!(begin(&["--prefix", "always"], "10.0.2.15 "), (all, all));
+}
+
 #[test]
 fn records_of_the_boot_before_and_cut_ones_are_marked() {
     let receiver = Listening::start(&["--timeout", PATIENCE, "--until", "last"]);

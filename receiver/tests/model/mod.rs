@@ -68,6 +68,11 @@ impl Sender {
         }
     }
 
+    /// As Meta's nctx, which announces nothing.
+    pub fn without_announcements(self) -> Self {
+        Sender { announced: ANNOUNCEMENTS.len(), ..self }
+    }
+
     /// What it sends in this millisecond.
     pub fn send(&mut self, now: u64) -> Vec<Vec<u8>> {
         let mut datagrams = Vec::new();
