@@ -7,50 +7,12 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, ValueEnum};
 use regex::Regex;
 
-use crate::console;
-
-/// What `--help` and the manual say at the end.
-const EXPLANATION: &str = "\
-Formats:
-  Each datagram is understood by itself: extended (with release, fragments and fields), syslog (RFC 5424), and \
-basic, which is everything else.
-
-  Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is missing; \
-one that does not react to a few requests is left alone. What does not come is named: \
-“… 12 records missing (416–427)”.
-
-Exit status:
-  0  --until matched; or, without --until, a normal end: the capture's end, --timeout, Ctrl-C, SIGTERM
-  1  wrong usage, or a file or socket failed
-  2  --fail-on matched, or a crash report came while --until, --fail-on or --timeout was given (not with --crash-ok)
-  3  the end came before --until matched: --timeout, the capture's end, Ctrl-C, SIGTERM
-  4  records are missing, with --complete
-  5  a line of --console was not answered
-
-JSON, one object a line:
-  event         record, missing, joined (first heard in the middle of its log), rebooted, crash (a report follows)
-  received      when, RFC 3339, UTC
-  sender        the name or address
-  address, port where it came from
-of a record also, where known:
-  format        basic, extended or syslog
-  level         0 emergency … 7 debug
-  facility      0 kernel, 1 user space
-  sequence      the sender's number
-  timestamp_us  µs since the sender's boot
-  time, host, application  of a syslog message
-  release       the kernel's
-  text          the message
-  fields        an object of user and system data
-  crash, late, incomplete  true: part of a crash report; came after it was reported missing; fragments missing
-  symbols, warning  with --elf: a list of address, function, file, line; why there are none, once per sender
-of missing also:
-  first, last, count  the gap, and how many records of it are missing";
+use crate::{console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and
 /// what is missing named.
 #[derive(Debug, Parser)]
-#[command(name = "netconsole-receiver", version, after_long_help = EXPLANATION, max_term_width = 100)]
+#[command(name = "netconsole-receiver", version, after_long_help = manual::help(), max_term_width = 100)]
 pub struct Options {
     /// Address to listen on, repeatable; :: is IPv6 and IPv4
     #[arg(short, long, value_name = "ADDRESS", default_values_t = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)])]
@@ -78,7 +40,7 @@ pub struct Options {
     #[arg(long)]
     pub no_ncrx: bool,
 
-    /// One JSON object a line (fields: see below), also in --dir
+    /// One JSON object a line, also in --dir (fields: see below)
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// Colour by level; auto: on a terminal, unless NO_COLOR is set

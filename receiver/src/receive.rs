@@ -11,12 +11,13 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::console::{self, Console};
 use crate::event::Heard;
+use crate::input::{self, Input, Inputs};
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
-use crate::sealed::{self, Refusal, Sealing};
+use crate::protection::Protection;
+use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
-use crate::socket::{self, Input, Sockets};
 use crate::watch::Watch;
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
@@ -33,8 +34,8 @@ const LATEST: Duration = Duration::from_secs(u32::MAX as u64);
 /// Why a run failed.
 #[derive(Debug)]
 pub enum Error {
-    /// A socket.
-    Socket(socket::Error),
+    /// A socket, or signals.
+    Input(input::Error),
     /// The capture that is read.
     Capture(PathBuf, pcap::Error),
     /// The key's file.
@@ -46,7 +47,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Socket(error) => error.fmt(f),
+            Error::Input(error) => error.fmt(f),
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Output(error) => error.fmt(f),
@@ -54,9 +55,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl From<socket::Error> for Error {
-    fn from(error: socket::Error) -> Self {
-        Error::Socket(error)
+impl From<input::Error> for Error {
+    fn from(error: input::Error) -> Self {
+        Error::Input(error)
     }
 }
 
@@ -75,9 +76,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         None => None,
     };
     let mut receiver = Receiver {
-        sealing,
+        protection: Protection::new(sealing),
         console: options.console.map(Console::new),
-        refused: BTreeMap::new(),
         senders: Senders::new(options.name.iter().cloned().collect(), live && !options.no_ncrx),
         outputs: Outputs::open(options)?,
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
@@ -102,10 +102,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
 }
 
 struct Receiver {
-    sealing: Option<Sealing>,
+    protection: Protection,
     console: Option<Console>,
-    /// How many datagrams were refused, and why.
-    refused: BTreeMap<Refusal, u64>,
     senders: Senders,
     outputs: Outputs,
     watch: Watch,
@@ -138,15 +136,15 @@ impl Receiver {
         let addresses =
             options.bind.iter().flat_map(|&ip| options.port.iter().map(move |&port| (ip, port).into()));
         let addresses: Vec<SocketAddr> = addresses.collect();
-        let sockets = Sockets::listen(&addresses, &options.join, clock)?;
+        let inputs = Inputs::listen(&addresses, &options.join, clock)?;
         let mut ticked = Duration::ZERO;
         let mut end = Duration::MAX;
         while !self.is_over(clock.now()) && clock.now() < end {
-            self.command(&sockets, clock.now());
+            self.command(&inputs, clock.now());
             let rest = self.rest(clock.now());
-            match sockets.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
+            match inputs.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
-                    let to = sockets.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+                    let to = inputs.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
                     self.dropped.insert(batch.via, batch.dropped);
                     for (from, bytes) in batch.datagrams() {
                         self.datagram(from, batch.via, to, bytes, batch.at)?;
@@ -163,56 +161,45 @@ impl Receiver {
                 ticked = now;
                 self.tick(now)?;
                 let answers = self.senders.answers(now);
-                self.answer(&sockets, answers, now);
+                self.answer(&inputs, answers, now);
             }
             self.outputs.flush()?;
         }
         let answers = self.senders.last_answers();
-        self.answer(&sockets, answers, clock.now());
+        self.answer(&inputs, answers, clock.now());
         self.finish(clock.now())
     }
 
     /// Sends the answers to the senders, sealed where there is a key.
-    fn answer(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
+    fn answer(&mut self, inputs: &Inputs, answers: Vec<Answer>, now: Duration) {
         for answer in answers {
-            if let Some(datagram) = self.input(answer.to, answer.text.as_bytes(), now) {
-                sockets.send(answer.via, answer.to, &datagram);
+            if let Some(datagram) = self.protection.seal(answer.to, answer.text.as_bytes(), now) {
+                inputs.send(answer.via, answer.to, &datagram);
             }
         }
     }
 
-    /// A datagram of input to a machine, sealed where there is a key; `None` where there is one, and the machine
-    /// has not been heard.
-    fn input(&mut self, to: SocketAddr, text: &[u8], now: Duration) -> Option<Vec<u8>> {
-        match &mut self.sealing {
-            Some(sealing) => sealing.seal(to, text, now),
-            None => Some(text.to_vec()),
-        }
-    }
-
     /// Goes on with the conversation with a console.
-    fn command(&mut self, sockets: &Sockets, now: Duration) {
+    fn command(&mut self, inputs: &Inputs, now: Duration) {
         let Some(console) = &mut self.console else { return };
         let to = console.to();
         if console.gives_up(now) {
             complain(format_args!("no answer from {to}: it takes commands only with netconsole.input=1"));
         }
         if console.wants_line() {
-            sockets.read_line();
+            inputs.read_line();
         }
-        let Some(line) = console.due(now).map(<[u8]>::to_vec) else { return };
+        let Some(line) = console.due(now) else { return };
         let via = self.senders.via(to);
-        if let Some(datagram) = self.input(to, &line, now) {
-            sockets.send(via, to, &datagram);
-            if let Some(console) = &mut self.console {
-                console.sent(now);
-            }
-        } else if let Some(greeting) = self.sealing.as_mut().and_then(|sealing| sealing.greeting(now)) {
-            sockets.send(via, to, &greeting);
+        if let Some(datagram) = self.protection.seal(to, line, now) {
+            inputs.send(via, to, &datagram);
+            console.sent(now);
+        } else if let Some(greeting) = self.protection.greeting(now) {
+            inputs.send(via, to, &greeting);
         }
     }
 
-    /// Takes what [`Sockets::read_line`] asked for.
+    /// Takes what [`Inputs::read_line`] asked for.
     fn take_line(&mut self, line: Option<Vec<u8>>, now: Duration) {
         let Some(console) = &mut self.console else { return };
         if !console.take(line, now) {
@@ -235,33 +222,21 @@ impl Receiver {
         now: Duration,
     ) -> Result<(), Error> {
         self.outputs.datagram(now, from, to, bytes)?;
-        let opened;
-        let message = match self.sealing.as_mut().map(|sealing| sealing.open(from, bytes)) {
-            None => bytes,
-            Some(Ok(message)) => {
-                opened = message;
-                &opened
-            }
-            Some(Err(refusal)) => {
-                self.refuse(from, refusal);
+        let message = match self.protection.open(from, bytes) {
+            Ok(message) => message,
+            Err(refusal) => {
+                if self.protection.refused().get(&refusal) == Some(&1) {
+                    complain(format_args!("refused, from {from}: a datagram that is {refusal}"));
+                }
                 return Ok(());
             }
         };
         let message = match &mut self.console {
-            Some(console) => console.heard(from, message),
-            None => message,
+            Some(console) => console.heard(from, &message),
+            None => &message,
         };
         self.senders.datagram(from, via, message, now, &mut self.heard);
         self.show()
-    }
-
-    /// Counts what is refused, and says so the first time.
-    fn refuse(&mut self, from: SocketAddr, refusal: Refusal) {
-        let count = self.refused.entry(refusal).or_default();
-        *count += 1;
-        if *count == 1 {
-            complain(format_args!("refused, from {from}: a datagram that is {refusal}"));
-        }
     }
 
     fn tick(&mut self, now: Duration) -> Result<(), Error> {
@@ -303,7 +278,7 @@ impl Receiver {
         if lines.is_empty() {
             lines.push_str("nothing received\n");
         }
-        for (refusal, count) in &self.refused {
+        for (refusal, count) in self.protection.refused() {
             lines.push_str(&format!("refused, {refusal}: {count} datagrams\n"));
         }
         let dropped: u64 = self.dropped.values().copied().map(u64::from).sum();
