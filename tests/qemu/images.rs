@@ -246,18 +246,3 @@ fn cards_lose_the_right_to_reach_memory_before_a_large_ring_takes_it() {
     let rights = rights_of_an_unknown_card("image-large-ring", &format!("{PARAMETERS} log_buf_len=1M"));
     assert!(rights.ends_with(&[true, false, false, false, false]), "{rights:?}");
 }
-
-#[test]
-fn flash_leaves_alone_what_is_not_removable() {
-    let flash = |device: &Path| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/flash");
-        let output = Command::new(script).arg(device).output().expect("scripts/flash runs");
-        assert!(!output.status.success(), "{}", device.display());
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
-    let file = directory().join("no-device");
-    fs::write(&file, "precious").expect("target/tests is writable");
-    assert!(flash(&file).contains("is not a block device"));
-    assert_eq!(fs::read(&file).expect("the file"), b"precious");
-    assert!(flash(Path::new("/dev/null")).contains("is not a block device"));
-}
