@@ -77,19 +77,43 @@ impl Sender<'_> {
         let mut piece = None;
         nic.transmit(&mut |frame: &mut [u8]| {
             let Some(payload) = frame.get_mut(self.envelope.header_len()..) else { return 0 };
-            let len = self.sealing.fill(payload, |message| {
-                let written = format::write_datagram(&self.style, record, micros, offset, message);
-                let is_intact = record.is_intact();
-                piece = is_intact.then_some(written);
-                is_intact.then_some(written.len)
-            });
-            let len = len.and_then(|len| self.envelope.seal(frame, len, identification));
-            if len.is_none() {
-                piece = None;
+            if offset == 0
+                && !self.sealing.seals()
+                && let Some((len, sum)) = format::write_line(&self.style, record, micros, payload)
+            {
+                let frame_len = self.envelope.seal_summed(frame, len, sum, identification);
+                piece = frame_len.is_some().then_some(Piece { len, next: None });
+                return frame_len.unwrap_or(0);
             }
-            len.unwrap_or(0)
+            let (written, frame_len) = self.fill(frame, record, micros, offset, identification);
+            piece = written;
+            frame_len
         })?;
         Ok(piece)
+    }
+
+    /// Writes any datagram of a record into `frame`; returns what it holds and the frame's length, 0 where it
+    /// is not to go out.
+    #[inline(never)]
+    fn fill(
+        &self,
+        frame: &mut [u8],
+        record: &Record<'_>,
+        micros: u64,
+        offset: usize,
+        identification: u16,
+    ) -> (Option<Piece>, usize) {
+        let Some(payload) = frame.get_mut(self.envelope.header_len()..) else { return (None, 0) };
+        let mut piece = None;
+        let len = self.sealing.fill(payload, |message| {
+            let written = format::write_datagram(&self.style, record, micros, offset, message);
+            piece = record.is_intact().then_some(written);
+            piece.map(|piece| piece.len)
+        });
+        match len.and_then(|len| self.envelope.seal(frame, len, identification)) {
+            Some(len) => (piece, len),
+            None => (None, 0),
+        }
     }
 }
 

@@ -168,6 +168,11 @@ impl Numbers<'_> {
 }
 
 impl Sealing<'_> {
+    /// Whether what goes out is another payload than the message. Panic-safe.
+    pub fn seals(&self) -> bool {
+        !matches!(self.protection, Protection::Clear)
+    }
+
     /// Writes a message with `write`, which returns its length, and protects it; returns the length of the
     /// payload. `None` where nothing may go out. Panic-safe where `write` is.
     #[inline]

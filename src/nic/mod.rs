@@ -7,6 +7,7 @@ mod link_mode;
 mod mmio;
 pub mod pci;
 mod ports;
+pub mod rtl8139;
 pub mod virtio;
 
 pub use bus_address::BusAddress;
@@ -58,6 +59,18 @@ pub trait Nic {
     fn restart(&mut self) -> Result<(), NicError>;
 }
 
+/// Restarts a card until that works, `tries` times at most, and returns the last error. Panic-safe.
+fn restart(nic: &mut impl Nic, tries: usize) -> Result<(), NicError> {
+    let mut result = Err(NicError::ResetTimeout);
+    for _ in 0..tries {
+        result = nic.restart();
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
 /// Why a frame could not be queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransmitError {
@@ -84,6 +97,8 @@ pub enum NicError {
     NoQueue(u16),
     /// Its configuration space could not be read.
     Configuration,
+    /// It has 32-bit addresses, and its memory lies beyond them.
+    Unreachable,
 }
 
 impl fmt::Display for NicError {
@@ -100,6 +115,7 @@ impl fmt::Display for NicError {
                 write!(f, "its queue {queue} is missing or of a size that can't be used")
             }
             Self::Configuration => write!(f, "its configuration space can't be read"),
+            Self::Unreachable => write!(f, "it can't reach memory above 4 GiB"),
         }
     }
 }

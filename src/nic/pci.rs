@@ -146,6 +146,12 @@ pub struct Class {
 impl Class {
     const HOST_BRIDGE: (u8, u8) = (0x06, 0x00);
 
+    /// The class of a function.
+    pub fn read<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> Self {
+        let [_, interface, sub, base] = config.read_word(function, register::CLASS).to_le_bytes();
+        Self { base, sub, interface }
+    }
+
     /// Whether it is a network controller of any kind.
     pub const fn is_network(self) -> bool {
         self.base == 0x02
@@ -264,8 +270,8 @@ impl PciDevice {
             return None;
         }
         let (vendor_id, device_id) = ids(config, function);
-        let [revision, interface, sub, base] = config.read_word(function, register::CLASS).to_le_bytes();
-        let class = Class { base, sub, interface };
+        let [revision, ..] = config.read_word(function, register::CLASS).to_le_bytes();
+        let class = Class::read(config, function);
         let header = Header::read(config, function).kind;
         let bars = match bar_count(config, function) {
             0 => [None; 6],
@@ -333,7 +339,7 @@ impl fmt::Display for PciDevice {
 
 /// How many BARs of a function are sized.
 fn bar_count<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> usize {
-    let [_, _, sub, base] = config.read_word(function, register::CLASS).to_le_bytes();
+    let Class { base, sub, .. } = Class::read(config, function);
     match Header::read(config, function).kind {
         // With a host bridge's decoding off, memory itself might be gone.
         HeaderKind::Device if (base, sub) != Class::HOST_BRIDGE => 6,

@@ -54,6 +54,7 @@ fn the_log_says_how_fast_the_link_is() {
         ("link-speed-virtio", "virtio-net-pci,speed=2500,duplex=half", "link up, 2500 Mbit/s, half duplex"),
         ("link-speed-e1000", "e1000", "link up, 1000 Mbit/s, full duplex"),
         ("link-speed-e1000e", "e1000e", "link up, 1000 Mbit/s, full duplex"),
+        ("link-speed-rtl8139", "rtl8139", "link up, 100 Mbit/s, full duplex"),
         // It does not tell.
         ("link-speed-unknown", "virtio-net-pci", "link up\n"),
     ] {

@@ -14,7 +14,7 @@ struct Model {
     said: &'static str,
 }
 
-const MODELS: [Model; 10] = [
+const MODELS: [Model; 11] = [
     Model {
         name: "virtio-modern",
         device: "virtio-net-pci,disable-legacy=on",
@@ -56,6 +56,7 @@ const MODELS: [Model; 10] = [
     Model { name: "e1000", device: "e1000", machine: "pc", said: "8086:100e" },
     Model { name: "e1000e-q35", device: "e1000e", machine: "q35", said: "8086:10d3" },
     Model { name: "82544gc", device: "e1000-82544gc", machine: "pc", said: "8086:100c" },
+    Model { name: "rtl8139", device: "rtl8139", machine: "pc", said: "10ec:8139" },
     Model { name: "82545em", device: "e1000-82545em", machine: "pc", said: "8086:100f" },
 ];
 
@@ -68,7 +69,7 @@ impl Model {
             .arguments(["-M", self.machine])
     }
 
-    /// Whether QEMU's end may lose frames: its Intel cards confirm what its network has not yet taken.
+    /// Whether QEMU's end may lose frames: its Intel and Realtek cards confirm what its network has not yet taken.
     fn confirms_early(&self) -> bool {
         !self.device.starts_with("virtio")
     }

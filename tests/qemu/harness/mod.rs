@@ -15,6 +15,7 @@ mod rsyslog;
 mod server;
 mod side_by_side;
 mod tshark;
+mod wire;
 
 pub use boot::{Boot, Nic, kernel, target};
 pub use capture::Capture;
