@@ -347,7 +347,9 @@ fn the_loss_of_the_last_record_is_noticed() {
     let announced = last_of_100(model::Sender::new(100, 1000));
     assert!(announced.is_some_and(|millis| millis < 3000), "{announced:?}");
     // By the emergency transmission alone.
-    let transmitted = last_of_100(model::Sender::new(100, 1000).without_announcements());
+    let mut silent = model::Sender::new(100, 1000);
+    silent.announces = false;
+    let transmitted = last_of_100(silent);
     assert!(transmitted.is_some_and(|millis| (10_000..12_000).contains(&millis)), "{transmitted:?}");
 }
 
