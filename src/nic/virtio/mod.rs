@@ -30,7 +30,7 @@ use super::{BusAddress, Nic, NicError, Ports};
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 64;
 /// How many frames a card may receive before it is polled.
-const RECEIVE_BUFFERS: usize = 32;
+const RECEIVE_BUFFERS: usize = 16;
 /// The same for the panic path.
 const PANIC_TRANSMIT_BUFFERS: usize = 16;
 /// The same for the panic path.
@@ -41,7 +41,7 @@ pub type VirtioNetMemory = CardMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 /// A virtio network card.
 pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
-const _: () = assert!(size_of::<VirtioNetMemory>() <= 176 << 10);
+const _: () = assert!(size_of::<VirtioNetMemory>() <= 152 << 10);
 const _: () = assert!(size_of::<PanicMemory>() <= 64 << 10);
 
 /// virtio 1.2, section 4.1.2.
