@@ -267,6 +267,22 @@ fn message_ids_tell_a_loss_from_a_level() {
     assert_eq!(missing, [&Event::Missing { first: 7, last: 8, count: 1 }]);
 }
 
+/// The kernel does not keep a record's message id: one that goes out again has none.
+#[test]
+fn a_record_that_comes_again_without_its_id_is_no_loss() {
+    let record =
+        |time: u64, sequence: u64, id: &str| (time, format!("6,{sequence},1,-;text\n{id}").into_bytes());
+    let (events, stats) = feed(vec![
+        record(0, 0, " msgid=0\n"),
+        record(1, 2, " msgid=2\n"),
+        record(30, 1, ""),
+        // Between these nothing was sent.
+        record(31, 7, " msgid=3\n"),
+    ]);
+    assert_eq!(texts(&events).len(), 4);
+    assert_eq!((stats.records, stats.missing, stats.gaps), (4, 0, 0));
+}
+
 #[test]
 fn an_incomplete_record_is_given_with_a_mark() {
     let (events, stats) = feed(vec![
