@@ -3,11 +3,11 @@
 //! cases that were worth keeping.
 
 mod boot_info;
-mod card;
 mod firmware;
 mod formats;
 mod frames;
 mod ncrx;
+mod nic;
 mod parameters;
 mod pieces;
 mod receiver;

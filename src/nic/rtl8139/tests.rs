@@ -2,6 +2,7 @@
 
 use super::model::{Device, FIRST_PORT, Model};
 use super::*;
+use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
 use proptest::prelude::*;
@@ -35,25 +36,6 @@ fn start(
 fn running() -> (Rtl8139, &'static Model) {
     let (model, memory) = Model::new();
     (start(model, function(), memory).expect("a card"), model)
-}
-
-/// A frame that tells its number, 60 bytes or more.
-fn frame(number: u32, length: usize) -> Vec<u8> {
-    number.to_le_bytes().into_iter().cycle().take(length.max(60)).collect()
-}
-
-fn transmit(nic: &mut Rtl8139, bytes: &[u8]) -> Result<(), TransmitError> {
-    nic.transmit(&mut |buffer| {
-        buffer[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
-    })
-}
-
-fn receive(nic: &mut Rtl8139) -> Option<Vec<u8>> {
-    let mut received = None;
-    let any = nic.receive(&mut |frame| received = Some(frame.to_vec()));
-    assert_eq!(any, received.is_some());
-    received
 }
 
 /// Frames go both ways, and around the ring.
