@@ -16,7 +16,6 @@ use crate::wall_clock::WallClock;
 use crate::{memory, panic};
 use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
-use netconsole::log::Reader;
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
@@ -245,7 +244,7 @@ impl Kernel {
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
     pub fn ship(&mut self, now: u64) -> bool {
-        let mut reader = Reader::new(memory::ring());
+        let ring = memory::ring();
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
@@ -254,8 +253,7 @@ impl Kernel {
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
                 let before = target.datagrams();
                 let (timebase, keys) = (self.clock.timebase(), &memory::KEYS);
-                let shipped =
-                    target.ship(&mut reader, timebase, &self.filter, user_data, keys, &mut card.nic, now);
+                let shipped = target.ship(ring, timebase, &self.filter, user_data, keys, &mut card.nic, now);
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}

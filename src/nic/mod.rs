@@ -89,6 +89,8 @@ pub enum TransmitError {
 pub enum NicError {
     /// It did not come out of reset in time.
     ResetTimeout,
+    /// Its registers don't keep what is written to them: it is gone.
+    Absent,
     /// A group of registers is missing, or not within a BAR that has an address.
     NoRegisters(&'static str),
     /// It does not offer a feature that the driver needs.
@@ -107,6 +109,7 @@ impl fmt::Display for NicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ResetTimeout => write!(f, "it did not come out of reset in time"),
+            Self::Absent => write!(f, "its registers do not keep what is written to them"),
             Self::NoRegisters(group) => {
                 write!(f, "its {group} registers are missing or have no valid address")
             }

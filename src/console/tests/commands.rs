@@ -54,6 +54,23 @@ fn the_log_goes_through_filters() {
     assert_eq!(console.run("dmesg | grep -v line"), "");
 }
 
+/// 400 bytes, and the line's end where it did not fit.
+#[test]
+fn a_problem_is_one_line_however_long_the_name_in_it_is() {
+    let mut console = Console::new();
+    for length in 0..190 {
+        for command in ["", "cd ", "ls ", "cat ", "mkdir none/", "rmdir ", "modprobe ", "echo > "] {
+            let answer = console.run(&format!("{command}x{}", "\x01".repeat(length)));
+            assert!(answer.ends_with('\n') && answer.lines().count() == 1, "{command} {length}: {answer}");
+            assert!(answer.len() <= 401, "{command} {length}: {answer}");
+        }
+    }
+    let shown = |length: usize| Console::new().run(&format!("cd {}", "\x01".repeat(length))).len();
+    let longest = 400 - "cd: : No such file or directory\n".len();
+    assert_eq!(shown(longest / 5), "cd: : No such file or directory\n".len() + longest / 5 * 5);
+    assert_eq!(shown(longest / 5 + 1), 401);
+}
+
 #[test]
 fn a_long_record_is_shown_whole() {
     let mut console = Console::new();

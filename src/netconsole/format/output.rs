@@ -26,6 +26,11 @@ impl<'b> Output<'b> {
         self.buffer.get(..self.len).unwrap_or_default()
     }
 
+    /// What is not written yet.
+    pub(super) fn rest(&mut self) -> &mut [u8] {
+        self.buffer.get_mut(self.len..).unwrap_or_default()
+    }
+
     /// How many bytes still fit.
     pub(super) fn room(&self) -> usize {
         self.buffer.len().saturating_sub(self.len)
@@ -146,10 +151,9 @@ impl<'b> Output<'b> {
     }
 
     /// Copies as much of the record's text from `offset` on as fits, and returns it.
-    #[inline(always)]
     pub(super) fn text(&mut self, record: &Record<'_>, offset: usize) -> &[u8] {
         let start = self.len;
-        let count = record.copy_text_roughly(offset, self.buffer.get_mut(start..).unwrap_or_default());
+        let count = record.copy_text(offset, self.rest());
         self.len = start.saturating_add(count).min(self.buffer.len());
         self.is_full |= offset.saturating_add(count) < record.len();
         self.buffer.get(start..self.len).unwrap_or_default()
@@ -190,6 +194,7 @@ pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// The eight decimal digits of a number below 10^8, the first in the lowest byte. All are found at once:
 /// halved by 10^4, each half by 100, each quarter by 10, with multiplications in place of divisions
 /// that are exact for numbers so small.
+#[inline(always)]
 pub(super) const fn eight_digits(number: u32) -> u64 {
     let number = number as u64;
     let halves = (number / 10_000) | ((number % 10_000) << 32);

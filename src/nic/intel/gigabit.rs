@@ -217,7 +217,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         }
         let tctl = self.registers.read(TCTL) & !TCTL_COLLISIONS;
         self.registers.write(TCTL, tctl | TCTL_USUAL_COLLISIONS | TCTL_ENABLE | TCTL_PAD_SHORT);
-        Ok(())
+        if self.runs() { Ok(()) } else { Err(NicError::Absent) }
     }
 
     /// Makes a register of a ring's tail follow what was put in the ring.
@@ -233,10 +233,14 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         self.write_tail(RDT, self.receive.tail());
     }
 
-    /// A device that is gone reads as all ones; one that was reset by somebody else has stopped.
-    fn check(&mut self) {
+    /// A device that is gone reads as all ones or zeros; one that was reset by somebody else has stopped.
+    fn runs(&self) -> bool {
         let tctl = self.registers.read(TCTL);
-        if tctl == ABSENT || tctl & TCTL_ENABLE == 0 {
+        tctl != ABSENT && tctl & TCTL_ENABLE != 0
+    }
+
+    fn check(&mut self) {
+        if !self.runs() {
             self.state = State::Broken;
         }
     }

@@ -211,8 +211,12 @@ fn no_lie_in_a_header_is_believed() {
 
 #[test]
 fn a_chip_that_is_gone_or_was_stopped_is_noticed() {
-    let faults: [fn(&mut Device); 3] =
-        [|chip| chip.is_gone = true, |chip| chip.bytes[0x37] = 1, |chip| chip.bytes[0x37] = 0x1c];
+    let faults: [fn(&mut Device); 4] = [
+        |chip| chip.gone = Some(0xff),
+        |chip| chip.gone = Some(0),
+        |chip| chip.bytes[0x37] = 1,
+        |chip| chip.bytes[0x37] = 0x1c,
+    ];
     for fault in faults {
         let (mut nic, model) = running();
         fault(&mut model.device());
@@ -226,10 +230,16 @@ fn a_chip_that_is_gone_or_was_stopped_is_noticed() {
 
 #[test]
 fn says_why_it_does_not_come_up() {
-    for fault in [(|chip| chip.never_resets = true) as fn(&mut Device), |chip| chip.is_gone = true] {
+    type Fault = fn(&mut Device);
+    let faults: [(Fault, NicError); 3] = [
+        (|chip| chip.never_resets = true, NicError::ResetTimeout),
+        (|chip| chip.gone = Some(0xff), NicError::ResetTimeout),
+        (|chip| chip.gone = Some(0), NicError::Absent),
+    ];
+    for (fault, error) in faults {
         let (model, memory) = Model::new();
         fault(&mut model.device());
-        assert_eq!(start(model, function(), memory).err(), Some(NicError::ResetTimeout));
+        assert_eq!(start(model, function(), memory).err(), Some(error));
     }
     // No BAR, one in memory, one too short.
     for (content, writable) in [(0, 0), (0xfebf_0000, 0xffff_ff00), (0xc001, 0xffff_ff80)] {
@@ -317,7 +327,8 @@ fn take(step: Step, nic: &mut Rtl8139, model: &Model) {
         Step::Faults(faults) => {
             let mut chip = model.device();
             let has = |bit: u8| faults >> bit & 1 != 0;
-            (chip.never_resets, chip.is_gone, chip.link, chip.is_slow) = (has(0), has(1), !has(2), has(3));
+            (chip.never_resets, chip.link, chip.is_slow) = (has(0), !has(2), has(3));
+            chip.gone = has(1).then_some(if has(4) { 0 } else { 0xff });
         }
     }
 }

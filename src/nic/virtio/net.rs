@@ -303,10 +303,9 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         let Some((id, written)) = self.receive.take_used()? else { return Ok(None) };
         let length = usize::try_from(written).map_err(|_| DeviceFault)?;
         let buffer = self.receive.buffer(id).ok_or(DeviceFault)?;
-        let (Some(from @ [_, ..]), Some(to)) =
-            (buffer.get(HEADER..length), self.received.get_mut(HEADER..length))
+        let (Some(from), Some(to)) = (buffer.get(HEADER..length), self.received.get_mut(HEADER..length))
         else {
-            return if length == HEADER { Ok(Some(length)) } else { Err(DeviceFault) };
+            return Err(DeviceFault);
         };
         to.copy_from_slice(from);
         self.receive.publish(id, BUFFER_SIZE);

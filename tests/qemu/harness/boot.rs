@@ -5,6 +5,7 @@ use super::capture::Delivery;
 use super::machine::Machine;
 use super::peer::Peer;
 use super::record::Record;
+use super::wire::Carrier;
 use smoltcp::wire::EthernetAddress;
 use std::env;
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 /// A NIC and what is at the other end of its cable.
 pub struct Nic {
     device: &'static str,
+    carrier: Carrier,
     peers: Vec<Peer>,
     user_network: bool,
 }
@@ -29,7 +31,13 @@ impl Nic {
 
     /// A NIC by its arguments for QEMU's `-device`.
     pub fn device(device: &'static str) -> Self {
-        Self { device, peers: Vec::new(), user_network: false }
+        Self { device, carrier: Carrier::Datagrams, peers: Vec::new(), user_network: false }
+    }
+
+    /// Has a cable that brings frames as fast as the NIC takes them. The first that the kernel sends may be lost, if
+    /// QEMU finds no time before to connect it.
+    pub fn on_stream(self) -> Self {
+        Self { carrier: Carrier::Stream, ..self }
     }
 
     /// Adds a station to the cable.
@@ -166,7 +174,7 @@ impl Boot {
         let mut cables = Vec::new();
         for (index, nic) in self.nics.into_iter().enumerate() {
             let (mac, pcap) = (Nic::mac(index), files.join(format!("nic{index}.pcap")));
-            let cable = Cable::new(index, mac, nic.peers, &sockets, pcap, Arc::clone(&record));
+            let cable = Cable::new(nic.carrier, index, mac, nic.peers, &sockets, pcap, Arc::clone(&record));
             if nic.user_network {
                 // A hub between the two, so that the test sees every frame.
                 qemu.args(["-netdev", &cable.netdev("wire"), "-netdev", "user,id=user"]);
