@@ -56,7 +56,8 @@ pub struct Kernel {
 
 impl Kernel {
     /// A kernel with a serial port at most.
-    pub fn new(clock: Clock, parameters: &'static Parameters) -> Self {
+    #[inline(always)]
+    pub fn new(clock: Clock, parameters: &'static Parameters, consoles: &'static mut Consoles) -> Self {
         let filter = LogFilter {
             limit: parameters.loglevel,
             ignore_limits: parameters.ignore_loglevel,
@@ -80,7 +81,7 @@ impl Kernel {
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
-            consoles: memory::consoles(parameters.input),
+            consoles,
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
             inputs: Inputs::new(),

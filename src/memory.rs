@@ -3,7 +3,8 @@
 
 use crate::consoles::Consoles;
 use crate::kernel::Kernel;
-use crate::machine::{clock, paging, stacks};
+use crate::machine::clock::{self, Clock};
+use crate::machine::{paging, stacks};
 use crate::vlan::{MAX_VLANS, VlanMemory};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use netconsole::netconsole::snapshot::{Checked, MAX_NICS, Snapshot};
 use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::pci::Sizing;
 use netconsole::nic::{CardMemory, PanicMemory};
-use netconsole::parameters::MmioDevices;
+use netconsole::parameters::{MmioDevices, Parameters};
 use netconsole::stack::Storage;
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
@@ -128,10 +129,16 @@ pub fn vlans() -> core::slice::IterMut<'static, VlanMemory> {
 
 static mut KERNEL: MaybeUninit<Kernel> = MaybeUninit::uninit();
 
-/// Where the kernel lies while it runs: it is larger than a stack should carry. To be called once.
-pub fn kernel() -> &'static mut MaybeUninit<Kernel> {
+/// The kernel where it lies while it runs: it is larger than a stack should carry. To be called once.
+// A function of its own, so that what is built on the stack before it lies there is gone afterwards.
+#[inline(never)]
+pub fn kernel(
+    clock: Clock,
+    parameters: &'static Parameters,
+    consoles: &'static mut Consoles,
+) -> &'static mut Kernel {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
-    unsafe { (&raw mut KERNEL).as_mut_unchecked() }
+    unsafe { (&raw mut KERNEL).as_mut_unchecked() }.write(Kernel::new(clock, parameters, consoles))
 }
 
 static mut CONSOLES: MaybeUninit<Consoles> = MaybeUninit::uninit();

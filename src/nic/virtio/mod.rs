@@ -31,7 +31,7 @@ use virtqueue::QueueMemory;
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 64;
 /// How many frames a card may receive before it is polled.
-const RECEIVE_BUFFERS: usize = 32;
+const RECEIVE_BUFFERS: usize = 16;
 /// The same for the panic path.
 const PANIC_TRANSMIT_BUFFERS: usize = 16;
 /// The same for the panic path.
