@@ -196,7 +196,7 @@ impl Kernel {
                 }
                 card.interface(&target.config.device)
             });
-            target.advance(interface.as_mut(), now, carrier_timeout);
+            target.advance(interface.as_mut(), &memory::KEYS, now, carrier_timeout);
         }
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
