@@ -7,10 +7,11 @@ use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
+use netconsole::host_name::HostName;
 use netconsole::netconsole::secure::{Numbers, Sealing};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
-use netconsole::nic::{BusAddress, NetworkCard, Nic, NicError, TransmitError};
+use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack, Storage};
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
@@ -48,6 +49,19 @@ pub struct Card {
     identification: u16,
 }
 
+/// A link in words: `down`, `up`, or `up, 1000 Mbit/s, full duplex` where the card tells.
+struct Link {
+    is_up: bool,
+    mode: Option<LinkMode>,
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_up { "up" } else { "down" })?;
+        self.mode.map_or(Ok(()), |mode| write!(f, ", {mode}"))
+    }
+}
+
 /// What a look at a card's cable found.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum LinkLook {
@@ -79,7 +93,7 @@ impl Card {
             "{name}: ethernet address {}, MTU {}, link {}",
             nic.mac(),
             nic.mtu(),
-            if link_is_up { "up" } else { "down" }
+            Link { is_up: link_is_up, mode: nic.link_mode() }
         );
         Self {
             name,
@@ -234,6 +248,11 @@ impl Card {
         self.stack.ntp_server().filter(|_| self.link_is_up)
     }
 
+    /// The host name that DHCP gave.
+    pub fn host_name(&self) -> Option<HostName> {
+        self.stack.host_name()
+    }
+
     /// When the answer to an echo request came.
     pub fn pong(&self, address: IpAddr, sequence: u16) -> Option<u64> {
         self.stack.pong(address, sequence)
@@ -266,15 +285,19 @@ impl Card {
     }
 
     /// Writes the addresses of an interface, a line each; 0 is the card itself.
-    pub fn show(&self, number: usize, out: &mut dyn fmt::Write) -> fmt::Result {
+    pub fn show(&mut self, number: usize, out: &mut dyn fmt::Write) -> fmt::Result {
         let vlan = number.checked_sub(1).and_then(|vlan| self.vlans.iter().flatten().nth(vlan));
         if let Some(vlan) = vlan {
             writeln!(out, "{}: VLAN {} on {}", vlan.name, vlan.id, self.name)?;
             return show_addresses(&vlan.stack, out);
         }
-        let link = if self.link_is_up { "up" } else { "down" };
-        writeln!(out, "{}: link {link}, mtu {}, ethernet address {}", self.name, self.nic.mtu(), self.mac())?;
+        let (name, link, mtu, mac) = (self.name, self.link(), self.nic.mtu(), self.mac());
+        writeln!(out, "{name}: link {link}, mtu {mtu}, ethernet address {mac}")?;
         show_addresses(&self.stack, out)
+    }
+
+    fn link(&mut self) -> Link {
+        Link { is_up: self.link_is_up, mode: self.nic.link_mode() }
     }
 
     /// Asks the card about its cable where it is time to, and logs and passes on a change.
@@ -307,7 +330,8 @@ impl Card {
             log::warn!("{}: link is down", self.name);
             return LinkLook::Lost;
         }
-        log::info!("{}: link is up", self.name);
+        let (name, link) = (self.name, self.link());
+        log::info!("{name}: link is {link}");
         LinkLook::OfNoMatter
     }
 

@@ -16,13 +16,12 @@ use crate::wall_clock::WallClock;
 use crate::{memory, panic};
 use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
-use netconsole::log::Reader;
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
 use netconsole::netconsole::{DeviceName, DeviceSelector};
-use netconsole::nic::{BusAddress, Nic, pci};
+use netconsole::nic::{self, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::wire::{MacAddr, udp};
 
@@ -57,13 +56,14 @@ pub struct Kernel {
 
 impl Kernel {
     /// A kernel with a serial port at most.
-    pub fn new(clock: Clock, parameters: &'static Parameters) -> Self {
+    #[inline(always)]
+    pub fn new(clock: Clock, parameters: &'static Parameters, consoles: &'static mut Consoles) -> Self {
         let filter = LogFilter {
             limit: parameters.loglevel,
             ignore_limits: parameters.ignore_loglevel,
             oops_only: parameters.oops_only,
             time: parameters.printk_time,
-            host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
+            host_name: parameters.ip.hostname,
             epoch: None,
             ncrx: parameters.ncrx,
         };
@@ -81,7 +81,7 @@ impl Kernel {
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
-            consoles: memory::consoles(parameters.input),
+            consoles,
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
             inputs: Inputs::new(),
@@ -102,6 +102,7 @@ impl Kernel {
                 target.enable(now);
             }
         }
+        self.parameters.virtio_mmio.as_slice().iter().copied().for_each(memory::remember_mmio_card);
         self.publish();
     }
 
@@ -244,7 +245,7 @@ impl Kernel {
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
     pub fn ship(&mut self, now: u64) -> bool {
-        let mut reader = Reader::new(memory::ring());
+        let ring = memory::ring();
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
@@ -253,8 +254,7 @@ impl Kernel {
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
                 let before = target.datagrams();
                 let (timebase, keys) = (self.clock.timebase(), &memory::KEYS);
-                let shipped =
-                    target.ship(&mut reader, timebase, &self.filter, user_data, keys, &mut card.nic, now);
+                let shipped = target.ship(ring, timebase, &self.filter, user_data, keys, &mut card.nic, now);
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
@@ -295,13 +295,10 @@ impl Kernel {
         self.targets.iter().any(|target| target.is_running() && target.queued() < end)
     }
 
-    /// Stops every card behind its driver's back, for provoking that crash: without the right to
-    /// reach memory its queues stand still. Only PCI has such a right.
+    /// Stops every card behind its driver's back, for provoking that crash.
     pub fn hang_cards(&mut self) {
         for card in self.cards.iter().flatten() {
-            if let BusAddress::Pci(function) = card.place {
-                pci::disable(&mut ConfigurationPorts, function);
-            }
+            nic::hang(&mut ConfigurationPorts, card.place);
         }
     }
 
@@ -318,7 +315,13 @@ impl Kernel {
 
     /// Tells the panic path of the targets, where anything has changed.
     fn publish(&mut self) {
-        let mut plan = Plan::default();
+        if self.filter.host_name.is_none()
+            && let Some(name) = self.cards.iter().flatten().find_map(Card::host_name)
+        {
+            log::info!("dhcp: host name {name}");
+            self.filter.host_name = Some(name);
+        }
+        let mut plan = Plan { host_name: self.filter.host_name, epoch: self.filter.epoch, ..Plan::default() };
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
             *slot = card.as_ref().map(|card| card.place);
         }

@@ -20,7 +20,6 @@ mod statistics;
 mod vlan;
 mod wall_clock;
 
-use kernel::Kernel;
 use machine::clock::Clock;
 use machine::{descriptors, features, paging};
 
@@ -34,7 +33,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let parameters = start::read_parameters(boot);
     let log = start::begin_log(boot, parameters, entered);
 
-    let kernel = memory::kernel().write(Kernel::new(Clock::new(entered), parameters));
+    let kernel = memory::kernel(Clock::new(entered), parameters, memory::consoles(parameters.input));
     start::introduce(boot, parameters, &log);
     kernel.add_targets();
     kernel.start_watchdog();

@@ -1,5 +1,6 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
+use crate::find_cards::silence;
 use crate::machine::{build, entropy, features, paging, physical::Physical};
 use crate::memory;
 use netconsole::bootinfo::BootInfo;
@@ -40,6 +41,10 @@ pub struct Log {
 
 /// From here on the log works. It began at `entered` ticks.
 pub fn begin_log(boot: &BootInfo, parameters: &Parameters, entered: u64) -> Log {
+    if parameters.log_buf_len != memory::RING_SIZE {
+        // The ring takes memory that may have been the firmware's.
+        silence();
+    }
     let (recovery, size) = memory::start_log(parameters.log_buf_len, &boot.memory, entered);
     Log { recovery, size }
 }

@@ -39,8 +39,10 @@ impl Boot {
             panic: symbols.function("__rustc::rust_begin_unwind")?.start,
             log: symbols.function("<netconsole::log::logger::Logger as log::Log>::log")?,
             flood: symbols.function("netconsole::flood::run")?,
+            validate: symbols.function("core::str::converts::from_utf8")?,
             format: symbols.function("core::fmt::write")?.start,
             entered: false,
+            flooding: false,
             boot: Self::default(),
             last: 0,
             call: None,
@@ -71,8 +73,12 @@ struct Observer {
     panic: u64,
     log: Range<u64>,
     flood: Range<u64>,
+    /// What looks at the flood's text before it is logged.
+    validate: Range<u64>,
     format: u64,
     entered: bool,
+    /// Whether the last instruction was the flood's own.
+    flooding: bool,
     boot: Boot,
     /// The instruction before.
     last: u64,
@@ -117,6 +123,10 @@ impl Observer {
         }
         self.last = address;
         self.boot.instructions += 1;
-        self.boot.flooding += u64::from(self.flood.contains(&address));
+        // Making its text is the flood's own, which is checked to be UTF-8 in a function that others call too.
+        let is_flood = self.flood.contains(&address);
+        let is_own = is_flood || self.flooding && self.validate.contains(&address);
+        self.flooding = is_own;
+        self.boot.flooding += u64::from(is_own);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::boot::{Boot, LoggingCall};
 use crate::symbols::Symbols;
-use crate::trace::{kernel, memory};
+use crate::trace::kernel;
 use std::process::{Command, Stdio};
 
 /// Two floods; what the second takes more is its further records' cost, without what the boot costs.
@@ -113,7 +113,13 @@ pub fn all() -> Result<Vec<Figure>, String> {
     add("logging_call_literal", "logging call, a literal text", Instructions, Some(250.0), literal);
 
     add("image", "kernel image, stripped", KiB, Some(200.0), image()? as f64 / 1024.0);
-    add("memory", "memory in use, ring and buffers included", KiB, Some(2048.0), memory()? as f64 / 1024.0);
+    add(
+        "memory",
+        "memory in use, ring and buffers included",
+        KiB,
+        Some(2048.0),
+        symbols.memory()? as f64 / 1024.0,
+    );
     add("smallest_machine", "smallest -m that ships its log", MiB, Some(4.0), smallest_machine()?.into());
     Ok(figures)
 }

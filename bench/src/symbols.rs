@@ -6,8 +6,13 @@ use std::io::Write;
 use std::ops::Range;
 use std::process::{Command, Stdio};
 
-/// The kernel's functions, by address.
-pub struct Symbols(Vec<(u64, String)>);
+/// The kernel's symbols.
+pub struct Symbols {
+    /// By address.
+    functions: Vec<(u64, String)>,
+    /// What linker.ld defines, among others.
+    others: HashMap<String, u64>,
+}
 
 impl Symbols {
     /// Reads them with binutils' nm.
@@ -16,34 +21,47 @@ impl Symbols {
         let output = Command::new("nm").args(["-n", "-C"]).arg(&path).output();
         let output = output.map_err(|error| format!("nm (binutils): {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let symbols: Vec<_> = text
-            .lines()
-            .filter_map(|line| {
-                let mut words = line.splitn(3, ' ');
-                let address = u64::from_str_radix(words.next()?, 16).ok()?;
-                let kind = words.next()?;
-                ["t", "T"].contains(&kind).then_some((address, words.next()?.to_owned()))
-            })
-            .collect();
-        if symbols.is_empty() {
+        let (mut functions, mut others) = (Vec::new(), HashMap::new());
+        for line in text.lines() {
+            let words: Vec<&str> = line.splitn(3, ' ').collect();
+            let [address, kind, name] = words[..] else { continue };
+            let Ok(address) = u64::from_str_radix(address, 16) else { continue };
+            match kind {
+                "t" | "T" => functions.push((address, name.to_owned())),
+                _ => _ = others.insert(name.to_owned(), address),
+            }
+        }
+        if functions.is_empty() {
             return Err(format!("{} has no symbols: run scripts/build", path.display()));
         }
-        Ok(Self(symbols))
+        Ok(Self { functions, others })
+    }
+
+    /// How much memory the kernel takes while it runs, in bytes: from its first byte to the log ring's last, as
+    /// the boot log says. No program header tells of the ring, which no loader may clear.
+    pub fn memory(&self) -> Result<u64, String> {
+        let address = |name: &str| {
+            let function = || self.function(name).map(|range| range.start).ok();
+            let address = self.others.get(name).copied().or_else(function);
+            address.ok_or_else(|| format!("the kernel has no symbol {name}"))
+        };
+        Ok(address("persistent_end")? - address("image_start")?)
     }
 
     /// Where the function lies whose demangled name is `name`.
     pub fn function(&self, name: &str) -> Result<Range<u64>, String> {
-        let place = self.0.iter().position(|(_, symbol)| symbol == name);
+        let place = self.functions.iter().position(|(_, symbol)| symbol == name);
         let place = place.ok_or_else(|| format!("the kernel has no function {name}"))?;
-        let start = self.0[place].0;
-        let end = self.0[place..].iter().map(|&(address, _)| address).find(|&address| address > start);
+        let start = self.functions[place].0;
+        let end =
+            self.functions[place..].iter().map(|&(address, _)| address).find(|&address| address > start);
         Ok(start..end.unwrap_or(u64::MAX))
     }
 
     /// The name of the function at an address.
     pub fn name(&self, address: u64) -> &str {
-        let after = self.0.partition_point(|&(start, _)| start <= address);
-        after.checked_sub(1).map_or("?", |place| &self.0[place].1)
+        let after = self.functions.partition_point(|&(start, _)| start <= address);
+        after.checked_sub(1).map_or("?", |place| &self.functions[place].1)
     }
 }
 

@@ -237,24 +237,6 @@ pub fn kernel_debug() -> PathBuf {
     root().join("target/netconsole.debug")
 }
 
-/// How much memory the kernel's image takes while it runs, in bytes, by its program headers.
-pub fn memory() -> Result<u64, String> {
-    let output = Command::new("readelf").args(["-lW"]).arg(kernel()).output();
-    let output = output.map_err(|error| format!("readelf (binutils): {error}"))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let hex = |word: &str| u64::from_str_radix(word.trim_start_matches("0x"), 16).ok();
-    // LOAD, offset, virtual and physical address, size in the file, in memory
-    let segments: Vec<_> = text
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|words| words.first() == Some(&"LOAD"))
-        .filter_map(|words| Some((hex(words.get(2)?)?, hex(words.get(5)?)?)))
-        .collect();
-    let start = segments.iter().map(|&(address, _)| address).min();
-    let end = segments.iter().map(|&(address, size)| address + size).max();
-    start.zip(end).map(|(start, end)| end - start).ok_or_else(|| "the kernel has no program headers".into())
-}
-
 /// Where a file of this program goes.
 pub fn output(name: &str) -> PathBuf {
     let directory = root().join("target/bench");

@@ -212,7 +212,7 @@ const FILTER: LogFilter = LogFilter {
     ignore_limits: false,
     oops_only: false,
     time: true,
-    host_name: "",
+    host_name: None,
     epoch: None,
     ncrx: true,
 };

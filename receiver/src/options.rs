@@ -1,53 +1,18 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use regex::Regex;
 
-/// What `--help` and the manual say at the end.
-const EXPLANATION: &str = "\
-Formats:
-  Each datagram is understood by itself: extended (with release, fragments and fields), syslog (RFC 5424), and \
-basic, which is everything else.
-
-  Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is missing; \
-one that does not react to a few requests is left alone. What does not come is named: \
-“… 12 records missing (416–427)”.
-
-Exit status:
-  0  --until matched; or, without --until, a normal end: the capture's end, --timeout, Ctrl-C, SIGTERM
-  1  wrong usage, or a file or socket failed
-  2  --fail-on matched, or a crash report came while --until, --fail-on or --timeout was given (not with --crash-ok)
-  3  the end came before --until matched: --timeout, the capture's end, Ctrl-C, SIGTERM
-  4  records are missing, with --complete
-
-JSON, one object a line:
-  event         record, missing, joined (first heard in the middle of its log), rebooted, crash (a report follows)
-  received      when, RFC 3339, UTC
-  sender        the name or address
-  address, port where it came from
-of a record also, where known:
-  format        basic, extended or syslog
-  level         0 emergency … 7 debug
-  facility      0 kernel, 1 user space
-  sequence      the sender's number
-  timestamp_us  µs since the sender's boot
-  time, host, application  of a syslog message
-  release       the kernel's
-  text          the message
-  fields        an object of user and system data
-  crash, late, incomplete  true: part of a crash report; came after it was reported missing; fragments missing
-  symbols, warning  with --elf: a list of address, function, file, line; why there are none, once per sender
-of missing also:
-  first, last, count  the gap, and how many records of it are missing";
+use crate::{console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and
 /// what is missing named.
 #[derive(Debug, Parser)]
-#[command(name = "netconsole-receiver", version, after_long_help = EXPLANATION, max_term_width = 100)]
+#[command(name = "netconsole-receiver", version, after_long_help = manual::help(), max_term_width = 100)]
 pub struct Options {
     /// Address to listen on, repeatable; :: is IPv6 and IPv4
     #[arg(short, long, value_name = "ADDRESS", default_values_t = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)])]
@@ -67,11 +32,15 @@ pub struct Options {
     /// Name of a sender, repeatable: 10.0.0.5=board7
     #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = name)]
     pub name: Vec<(IpAddr, String)>,
+    /// Send the lines of standard input to the console of the machine at this address (port 6665 unless it is
+    /// said), sealed where there is a key; ends with the last answer, unless --until or --timeout is given
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = machine, conflicts_with = "read")]
+    pub console: Option<SocketAddr>,
     /// Never ask a sender for missing records
     #[arg(long)]
     pub no_ncrx: bool,
 
-    /// One JSON object a line (fields: see below), also in --dir
+    /// One JSON object a line, also in --dir (fields: see below)
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// Colour by level; auto: on a terminal, unless NO_COLOR is set
@@ -144,6 +113,11 @@ fn name(text: &str) -> Result<(IpAddr, String), String> {
         return Err("a name has at least one character, no control characters and no /".to_owned());
     }
     Ok((address, name.to_owned()))
+}
+
+fn machine(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| (ip, console::PORT).into()));
+    with_port.map_err(|_| "expected ADDRESS, IPV4:PORT or [IPV6]:PORT".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {

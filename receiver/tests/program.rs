@@ -2,15 +2,21 @@
 
 mod model;
 
-use std::fs;
-use std::io::{BufRead, BufReader};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clap::CommandFactory;
 use model::Random;
+use netconsole_receiver::limits;
+use netconsole_receiver::manual::{self, Section};
+use netconsole_receiver::options::Options;
+use nix::pty::openpty;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -20,7 +26,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_netconsole-receiver");
 const PATIENCE: &str = "60";
 
 fn capture(name: &str) -> String {
-    format!("{}/tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/../tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 fn run(arguments: &[&str]) -> Output {
@@ -134,6 +140,61 @@ fn json_has_the_documented_fields() {
     assert!(lines.iter().any(|line| line["event"] == "crash"));
 }
 
+/// The terms of a part of the manual.
+fn documented(title: &str) -> BTreeSet<String> {
+    let is_it = |section: &&Section| section.title == title;
+    let section = manual::SECTIONS.iter().find(is_it).expect("the manual has it");
+    section.terms.iter().map(|(term, _)| term.to_string()).collect()
+}
+
+/// Datagrams that make every kind of event with every field: what comes out is what the manual says, no more
+/// and no less.
+#[test]
+fn every_json_field_is_documented_and_every_documented_one_exists() {
+    let arguments = ["--json", "--elf", PROGRAM, "--no-ncrx", "--until", "the last", "--crash-ok"];
+    let receiver = Listening::start(&[&arguments[..], &["--timeout", PATIENCE]].concat());
+    let (socket, other, syslog) = (receiver.socket(), receiver.socket(), receiver.socket());
+    let send = |datagram: &str| socket.send(datagram.as_bytes()).expect("loopback");
+    send("1.2.3,6,0,1,-;first\n KEY=value\n");
+    // Longer than a gap may wait.
+    send("6,2,3,-;after a gap\n");
+    send("6,3,4,-,ncfrag=0/11;hello ");
+    thread::sleep(limits::REORDER_WAIT * 3);
+    send("6,1,2,-;late\n");
+    syslog.send(b"<4>1 2026-11-24T21:22:23Z board7 kernel - - - text").expect("loopback");
+    other.send(b"6,7000,1,-;joined\n").expect("loopback");
+    // A report, with the address of any code of the file.
+    let (code, _) = function_and_build_id();
+    send("0,4,5,-;Kernel panic - not syncing: test\n");
+    send(&format!("0,5,6,-; [<{:016x}>]\n", code + 1));
+    // Two records from the beginning: a new boot.
+    thread::sleep(Duration::from_secs(1));
+    send("6,0,1,-;again\n");
+    send("6,1,2,-;the last\n");
+    let output = receiver.end();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+
+    let mut fields: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for line in stdout(&output).lines() {
+        let object: Value = serde_json::from_str(line).expect("an object a line");
+        let keys = object.as_object().expect("an object").keys().cloned();
+        fields.entry(object["event"].as_str().expect("an event").to_owned()).or_default().extend(keys);
+    }
+    let of_all = documented(manual::JSON);
+    let [of_record, of_missing, of_joined] = manual::JSON_OF_EVENTS.map(documented);
+    let nothing = BTreeSet::new();
+    for (event, own) in [
+        ("record", &of_record),
+        ("missing", &of_missing),
+        ("joined", &of_joined),
+        ("rebooted", &nothing),
+        ("crash", &nothing),
+    ] {
+        assert_eq!(fields.remove(event), Some(&of_all | own), "{event}");
+    }
+    assert!(fields.is_empty(), "undocumented events: {fields:?}");
+}
+
 #[test]
 fn exit_statuses_are_as_documented() {
     let extended = capture("linux-6.12-extended.pcap");
@@ -142,12 +203,37 @@ fn exit_statuses_are_as_documented() {
     assert_eq!(status(&["--read", "/no/such/file"]), Some(1));
     assert_eq!(status(&["--read", &extended, "--until", "("]), Some(1));
     assert_eq!(status(&["--read", &extended, "--elf", "/etc/passwd"]), Some(1));
+    assert_eq!(status(&["--port", "0", "--join", "127.0.0.1"]), Some(1), "no multicast group");
     assert_eq!(status(&["--read", &extended, "--fail-on", "Trigger a crash"]), Some(2));
     // The crash comes before the end, which does not match.
     assert_eq!(status(&["--read", &extended, "--until", "never logged"]), Some(2));
     assert_eq!(status(&["--read", &extended, "--until", "never logged", "--crash-ok"]), Some(3));
     assert_eq!(status(&["--port", "0", "--timeout", "0.1", "--until", "never"]), Some(3));
     assert_eq!(status(&["--port", "0", "--timeout", "0.1"]), Some(0));
+}
+
+#[test]
+fn a_line_without_an_answer_is_told_of() {
+    let nobody = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let to = nobody.local_addr().expect("a bound socket").to_string();
+    let mut child = Command::new(PROGRAM)
+        .args(["--bind", "127.0.0.1", "--port", "0", "--console", &to])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    let too_long = "x".repeat(1001);
+    write!(input, "{too_long}\nuptime\n").expect("the program reads");
+    drop(input);
+    let output = child.wait_with_output().expect("the program ends");
+    assert_eq!(output.status.code(), Some(5));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("longer than 1000 bytes") && errors.contains(&format!("no answer from {to}")));
+    let mut line = [0; 2000];
+    let length = nobody.recv(&mut line).expect("what was sent");
+    assert_eq!(line[..length], *b"uptime");
 }
 
 #[test]
@@ -227,6 +313,20 @@ fn files_are_rotated_by_size_and_hold_everything() {
 }
 
 #[test]
+fn the_oldest_files_go() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().to_str().expect("a plain path");
+    let arguments = ["--dir", path, "--rotate", "2K", "--keep", "2", "--quiet"];
+    run(&[&["--read", &capture("linux-6.12-basic.pcap")], &arguments[..]].concat());
+    let names: BTreeSet<_> =
+        fs::read_dir(dir.path()).expect("a directory").flatten().map(|file| file.file_name()).collect();
+    assert_eq!(names, ["10.0.2.15.log", "10.0.2.15.log.1", "10.0.2.15.log.2"].map(Into::into).into());
+    let read = |name: &str| fs::read_to_string(dir.path().join(name)).expect("a file");
+    let all = fs::read_to_string(capture("linux-6.12-basic.txt")).expect("the golden text");
+    assert!(all.ends_with(&["10.0.2.15.log.2", "10.0.2.15.log.1", "10.0.2.15.log"].map(read).concat()));
+}
+
+#[test]
 fn a_senders_name_does_not_leave_the_directory() {
     assert_eq!(
         status(&["--read", &capture("linux-6.12-basic.pcap"), "--name", "10.0.2.15=../../x"]),
@@ -240,6 +340,24 @@ fn colour_is_for_terminals_and_by_wish() {
     let always = run(&["--read", &extended, "--color", "always"]);
     assert!(stdout(&always).contains("\x1b["));
     assert!(!stdout(&run(&["--read", &extended])).contains('\x1b'));
+
+    let on_a_terminal = |no_color: &str| {
+        let terminal = openpty(None, None).expect("a terminal");
+        let mut program = Command::new(PROGRAM);
+        program.args(["--read", &extended]).env("NO_COLOR", no_color).stdout(terminal.slave);
+        let mut child = program.spawn().expect("the program starts");
+        // The last of this side's handles: the other then reads an error at the end, as terminals do.
+        drop(program);
+        let mut shown = Vec::new();
+        let _ = File::from(terminal.master).read_to_end(&mut shown);
+        assert!(child.wait().expect("the program ends").success());
+        String::from_utf8(shown).expect("text")
+    };
+    // https://no-color.org: an empty value does not count.
+    let coloured = on_a_terminal("");
+    assert!(coloured.contains("\x1b[") && coloured.contains("Kernel panic"));
+    let plain = on_a_terminal("1");
+    assert!(!plain.contains('\x1b') && plain.contains("Kernel panic"));
 }
 
 #[test]
@@ -251,6 +369,20 @@ fn what_is_written_as_a_capture_reads_the_same() {
     let second = run(&["--read", copy, "--json"]);
     assert!(!first.stdout.is_empty());
     assert_eq!(stdout(&first), stdout(&second));
+}
+
+/// The newer file format of Wireshark and its like, written by tshark.
+#[test]
+fn pcapng_reads_the_same() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (old, new) = (capture("linux-6.12-extended.pcap"), dir.path().join("new.pcapng"));
+    let new = new.to_str().expect("a plain path");
+    let tshark = Command::new("tshark").args(["-r", &old, "-F", "pcapng", "-w", new]).output();
+    assert!(tshark.expect("tshark is installed: apt-get install tshark").status.success());
+    assert_eq!(fs::read(new).expect("a file")[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    let expected = run(&["--read", &old, "--json"]);
+    assert!(!expected.stdout.is_empty());
+    assert_eq!(stdout(&run(&["--read", new, "--json"])), stdout(&expected));
 }
 
 #[test]
@@ -376,17 +508,21 @@ fn lost_records_are_fetched_over_real_sockets() {
     assert_eq!(texts, expected);
 }
 
-/// The test's own ELF file serves as the kernel's: it has code, lines and perhaps a build id.
-#[test]
-fn addresses_become_functions_if_the_build_id_fits() {
+/// Where the program's function `receive::run` lies, and its build id: its own ELF file serves as a kernel's.
+fn function_and_build_id() -> (u64, String) {
     use object::{Object, ObjectSymbol};
     let bytes = fs::read(PROGRAM).expect("the program");
     let file = object::File::parse(&*bytes).expect("an ELF file");
-    let build_id = file.build_id().ok().flatten();
-    let build_id: String = build_id.unwrap_or_default().iter().map(|byte| format!("{byte:02x}")).collect();
     // As mangled: crate::receive::run.
     let is_run = |symbol: &object::Symbol| symbol.name().is_ok_and(|name| name.contains("7receive3run"));
     let function = file.symbols().find(is_run).expect("the program has this function").address();
+    let build_id = file.build_id().ok().flatten().unwrap_or_default();
+    (function, build_id.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[test]
+fn addresses_become_functions_if_the_build_id_fits() {
+    let (function, build_id) = function_and_build_id();
     let send = |id: &str| {
         let receiver = Listening::start(&["--elf", PROGRAM, "--timeout", PATIENCE]);
         let socket = receiver.socket();
@@ -409,9 +545,20 @@ fn addresses_become_functions_if_the_build_id_fits() {
 }
 
 #[test]
-fn the_manual_and_the_help_tell_the_exit_statuses() {
-    let manual = run(&["--man"]);
-    assert!(stdout(&manual).contains(".TH netconsole"));
-    assert!(stdout(&manual).contains("Exit status"));
-    assert!(stdout(&run(&["--help"])).contains("Exit status:"));
+fn the_manual_and_the_help_tell_everything() {
+    let (manual, help) = (run(&["--man"]), run(&["--help"]));
+    let (manual, help) = (stdout(&manual).replace("\\-", "-"), stdout(&help));
+    assert!(manual.contains(".TH netconsole"));
+    let command = Options::command();
+    for option in command.get_arguments().filter(|option| !option.is_hide_set()) {
+        let name = format!("--{}", option.get_long().expect("every option has a long name"));
+        assert!(manual.contains(&name) && help.contains(&name), "{name}");
+        assert!(option.get_help().is_some(), "{name}");
+    }
+    for Section { title, terms, .. } in &manual::SECTIONS {
+        assert!(manual.contains(&title.to_uppercase()) && help.contains(title), "{title}");
+        for (term, _) in *terms {
+            assert!(manual.contains(term) && help.contains(term), "{term}");
+        }
+    }
 }

@@ -411,6 +411,22 @@ fn a_chance_reaction_does_not_keep_the_questions_coming() {
     assert_eq!(late_answers, 0);
 }
 
+/// Two datagrams in somebody else's name open the widest gap: that one is sent little for it.
+#[test]
+fn nobody_is_flooded_with_answers() {
+    let mut senders = Senders::new(HashMap::new(), true);
+    let mut heard = Vec::new();
+    let mut bytes = 0;
+    for sequence in [0, 1 << 60] {
+        senders.datagram(address(), 0, &model::datagram(sequence, "text"), at(0), &mut heard);
+    }
+    for now in 0..10_000 {
+        senders.tick(at(now), &mut heard);
+        bytes += senders.answers(at(now)).iter().map(|answer| answer.text.len()).sum::<usize>();
+    }
+    assert!((100..1000).contains(&bytes), "{bytes} bytes");
+}
+
 #[test]
 fn senders_are_told_apart() {
     let mut senders = Senders::new(HashMap::from([([10, 0, 0, 5].into(), "board7".to_owned())]), false);

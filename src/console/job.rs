@@ -249,9 +249,8 @@ impl Job {
             Self::ChangeDirectory => change_directory(words, directory, host, problem),
             Self::List { path, next } => list_step(path, next, host, out, problem),
             Self::Show { word } => each_path(words, word, directory, problem, |path| {
-                let table = host.targets();
-                let node = path.find(table).ok_or(TreeError::Missing)?;
-                tree::show(&node, table, out).map(|()| Done::Yes)
+                let node = path.find(host.targets()).ok_or(TreeError::Missing)?;
+                tree::show(&node, host, out).map(|()| Done::Yes)
             }),
             Self::Make { word } => each_path(words, word, directory, problem, |path| {
                 tree::make(&path, host.targets()).map(|()| Done::Yes)

@@ -350,13 +350,11 @@ fn filter_line(
 
 /// Writes what a command showed to a file.
 fn store(path: &Path, value: &str, host: &mut dyn Host, out: &mut dyn Write) -> Done {
-    let now = host.now();
-    let table = host.targets();
-    let Some(node) = path.find(table) else {
+    let Some(node) = path.find(host.targets()) else {
         tell(out, CommandError::Tree(path.name(), TreeError::Missing));
         return Done::Yes;
     };
-    match tree::store(&node, table, value, now) {
+    match tree::store(&node, host, value) {
         Ok(done) => done,
         Err(error @ TreeError::Attribute(_)) => {
             tell(out, format_args!("netconsole: {error}"));

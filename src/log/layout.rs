@@ -38,7 +38,8 @@ pub(super) const MIN_WORDS: usize = HEADER_WORDS + words(MAX_MODULE) + 1;
 
 /// Words that `bytes` bytes need.
 pub(super) const fn words(bytes: usize) -> usize {
-    bytes.div_ceil(8)
+    // No length here comes near the greatest number.
+    bytes.wrapping_add(7) / 8
 }
 
 /// A record's sequence number and its position, which one word holds: the head, or an entry of the index.

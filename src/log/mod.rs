@@ -10,7 +10,6 @@ mod level;
 mod logger;
 #[cfg(all(test, loom))]
 mod loom_tests;
-mod reader;
 mod record;
 mod recovery;
 mod ring;
@@ -22,7 +21,6 @@ mod writer;
 
 pub use level::Level;
 pub use logger::Logger;
-pub use reader::Reader;
 pub use record::{Module, Record};
 pub use recovery::Recovery;
 pub use ring::{Read, Ring, RingHeader};

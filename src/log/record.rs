@@ -1,6 +1,6 @@
 //! A record as a reader sees it.
 
-use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, words};
+use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS};
 use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 use core::fmt;
@@ -13,20 +13,31 @@ pub struct Record<'r> {
     sequence: u64,
     /// `None` where nothing of the record is there yet, not even its header.
     position: Option<usize>,
+    /// The words from there to the ring's end.
+    words: &'r [AtomicU64],
     header: Header,
     ticks: u64,
 }
 
 impl<'r> Record<'r> {
-    pub(super) fn new(ring: &'r Ring<'r>, position: usize, header: Header, ticks: u64) -> Self {
-        Self { ring, sequence: header.sequence(), position: Some(position), header, ticks }
+    /// The record that lies at a position, whatever is there.
+    #[inline(always)]
+    pub(super) fn at(ring: &'r Ring<'r>, position: usize) -> Self {
+        let words: &[AtomicU64] = ring.words_from(position);
+        let load = |offset: usize, order| match words.get(offset) {
+            Some(word) => word.load(order),
+            None => ring.load(position.wrapping_add(offset), order),
+        };
+        let header = Header(load(0, Ordering::Acquire));
+        let ticks = load(TICKS, Ordering::Relaxed);
+        Self { ring, sequence: header.sequence(), position: Some(position), words, header, ticks }
     }
 
     /// A record that is reserved and has no header yet.
     pub(super) fn unwritten(ring: &'r Ring<'r>, sequence: u64) -> Self {
         let boot = ring.header.boot.load(Ordering::Relaxed);
         let header = Header::new(sequence, Level::Emergency, 0, boot, false);
-        Self { ring, sequence, position: None, header, ticks: 0 }
+        Self { ring, sequence, position: None, words: &[], header, ticks: 0 }
     }
 
     /// The record's number in the ring, from 0 at a cold start.
@@ -85,20 +96,42 @@ impl<'r> Record<'r> {
         count
     }
 
-    /// As [`copy_text`](Self::copy_text), faster: what of `buffer` lies behind the text may be changed too.
-    #[inline(always)]
-    pub(crate) fn copy_text_roughly(&self, offset: usize, buffer: &mut [u8]) -> usize {
-        let count = self.len().saturating_sub(offset).min(buffer.len());
-        if let (Some(position), true) = (self.position, offset.is_multiple_of(8))
-            && let (Some(chunks), (from, [])) = (
-                buffer.as_chunks_mut::<8>().0.get_mut(..words(count)),
-                self.ring.words(position.wrapping_add(self.header.text_offset() + offset / 8), words(count)),
-            )
-        {
-            copy_words(from, chunks);
-            return count;
+    /// Copies the whole text and proves in the same pass that the copy is the record's: then
+    /// [`is_intact`](Self::is_intact) need not be asked. `fold` gets the text too, in little-endian words, the
+    /// last one filled with zero bytes, and how many bytes of each are text.
+    ///
+    /// Returns what `fold` made of it from `start`. `None`, and what is in `buffer` means nothing, where it is
+    /// not proven, where the record is cut or the ring's end comes within, and where `buffer` has no room for
+    /// whole words.
+    // A function of its own, so that its loop has all registers.
+    #[inline(never)]
+    pub(crate) fn copy_proven<S>(
+        &self,
+        buffer: &mut [u8],
+        start: S,
+        fold: impl Fn(S, u64, usize) -> S,
+    ) -> Option<S> {
+        let (whole, rest) = (self.len() / 8, self.len() % 8);
+        let (before, text) = self.words.split_at_checked(self.header.text_offset())?;
+        let ([_, _, checksum], module) = before.split_first_chunk()?;
+        let (text, after) = text.split_at_checked(whole)?;
+        let (slots, last_slot) = buffer.as_chunks_mut::<8>().0.split_at_mut_checked(whole)?;
+        let mut sum = add_words(self.ring.seed.at(self.position?).with(self.ticks), module);
+        let mut state = start;
+        for (slot, word) in slots.iter_mut().zip(text) {
+            let word = word.load(Ordering::Relaxed);
+            *slot = word.to_le_bytes();
+            sum = sum.with(word);
+            state = fold(state, word, 8);
         }
-        self.copy_text(offset, buffer)
+        if rest > 0 {
+            let word = after.first()?.load(Ordering::Relaxed);
+            *last_slot.first_mut()? = word.to_le_bytes();
+            sum = sum.with(word);
+            state = fold(state, word, rest);
+        }
+        let is_proven = sum.finish(self.header) == checksum.load(Ordering::Relaxed);
+        (is_proven && !self.is_cut() && self.ring.still_holds(self.position?)).then_some(state)
     }
 
     /// Whether all that was copied from this record before this call is the record's: nobody has
@@ -135,14 +168,11 @@ impl<'r> Record<'r> {
         let begin = self.ring.seed.at(position).with(self.ticks);
         let (first, second) =
             self.ring.words(position.wrapping_add(HEADER_WORDS), end.saturating_sub(HEADER_WORDS));
-        let sum = |sum, words: &[AtomicU64]| {
-            words.iter().fold(sum, |sum: Checksum, word| sum.with(word.load(Ordering::Relaxed)))
-        };
-        let mut sum_so_far = sum(begin, first);
+        let mut sum = add_words(begin, first);
         if !second.is_empty() {
-            sum_so_far = sum(sum_so_far, second);
+            sum = add_words(sum, second);
         }
-        sum_so_far.finish(header) == self.word(position, CHECKSUM)
+        sum.finish(header) == self.word(position, CHECKSUM)
     }
 
     /// Where the record is; position 0 where nothing of it is there yet.
@@ -173,8 +203,9 @@ impl<'r> Record<'r> {
         }
         let (chunks, tail) = rest.as_chunks_mut::<8>();
         let (first, second) = self.ring.words(position.wrapping_add(offset), chunks.len());
-        copy_words(first, chunks);
-        copy_words(second, chunks.get_mut(first.len()..).unwrap_or_default());
+        for (to, word) in chunks.iter_mut().zip(first.iter().chain(second)) {
+            *to = word.load(Ordering::Relaxed).to_le_bytes();
+        }
         if !tail.is_empty() {
             let word = self.word(position, offset + chunks.len());
             tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
@@ -186,12 +217,10 @@ impl<'r> Record<'r> {
     }
 }
 
-/// Copies words as the bytes that they stand for.
+/// Adds words to a sum.
 #[inline(always)]
-fn copy_words(words: &[AtomicU64], chunks: &mut [[u8; 8]]) {
-    for (to, word) in chunks.iter_mut().zip(words) {
-        *to = word.load(Ordering::Relaxed).to_le_bytes();
-    }
+fn add_words(sum: Checksum, words: &[AtomicU64]) -> Checksum {
+    words.iter().fold(sum, |sum, word| sum.with(word.load(Ordering::Relaxed)))
 }
 
 impl fmt::Debug for Record<'_> {

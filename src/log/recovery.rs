@@ -78,6 +78,7 @@ impl Ring<'_> {
 
     /// Microseconds from the start of a record's own boot to the record; `timebase` is this boot's. 0
     /// where that boot's start or frequency is not known.
+    #[inline]
     pub fn micros(&self, record: &Record<'_>, timebase: &Timebase) -> u64 {
         match record.boot() {
             0 => timebase.micros(record.ticks()),

@@ -1,6 +1,6 @@
 //! The ring itself: how room for a record is reserved, and how a record is found again.
 
-use super::layout::{Checksum, Header, MAX_WORDS, MIN_WORDS, Place, TICKS};
+use super::layout::{Checksum, MAX_WORDS, MIN_WORDS, Place};
 use super::sync::{AtomicU64, Ordering, fence};
 use super::writer::Source;
 use super::{Level, Record};
@@ -134,6 +134,7 @@ impl<'m> Ring<'m> {
     ///
     /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,
     /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log.
+    #[inline]
     pub fn append(&self, level: Level, module: &str, ticks: u64, text: fmt::Arguments<'_>) {
         let source = Source::new(level, module, ticks);
         match text.as_str() {
@@ -171,11 +172,16 @@ impl<'m> Ring<'m> {
         }
     }
 
-    /// The record of a sequence number, which was found whole before, if it is still there.
+    /// As [`read`](Self::read), faster: that a record is whole is not proven yet. [`Record::is_intact`] proves
+    /// it of what was copied before; until then nothing of the record may be believed. Where it says no,
+    /// [`read`](Self::read) says what became of the record.
     #[inline]
-    pub(super) fn unchanged(&self, sequence: u64) -> Option<Record<'_>> {
-        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
-        self.record(place).filter(|record| !record.is_cut() && self.still_holds(place.position))
+    pub fn peek(&self, sequence: u64) -> Read<'_> {
+        let place = self.entry(sequence).filter(|place| place.sequence == sequence);
+        match place.and_then(|place| self.record(place)) {
+            Some(record) if !record.is_cut() => Read::Record(record),
+            _ => self.read(sequence),
+        }
     }
 
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
@@ -226,10 +232,10 @@ impl<'m> Ring<'m> {
     }
 
     /// The record at a place, where its header is still there.
+    #[inline(always)]
     pub(super) fn record(&self, place: Place) -> Option<Record<'_>> {
-        let header = Header(self.load(place.position, Ordering::Acquire));
-        let ticks = self.load(place.position.wrapping_add(TICKS), Ordering::Relaxed);
-        (header.sequence() == place.sequence).then(|| Record::new(self, place.position, header, ticks))
+        let record = Record::at(self, place.position);
+        (record.sequence() == place.sequence).then_some(record)
     }
 
     /// Whether the words from `position` on are not yet given to another writer, as of `head`.
@@ -289,22 +295,45 @@ impl<'m> Ring<'m> {
         }
     }
 
+    /// The words from a position on, those behind the ring's end left out.
+    #[inline(always)]
+    pub(super) fn words_from(&self, position: usize) -> &'m [AtomicU64] {
+        self.data.get(position & self.data.len().wrapping_sub(1)..).unwrap_or_default()
+    }
+
     fn word(&self, position: usize) -> Option<&'m AtomicU64> {
         self.data.get(position & self.data.len().wrapping_sub(1))
     }
 
     /// Reserves `words` words and a sequence number; counts the record as dropped where that fails.
+    #[inline(always)]
     pub(super) fn reserve(&self, words: usize) -> Option<Place> {
-        if self.max_words != 0 {
-            let mut head = self.header.head.load(Ordering::Relaxed);
-            for _ in 0..Self::TRIES {
-                let place = Place::unpack(head);
-                match self.exchange_head(head, place.after(words)) {
-                    Ok(()) => return Some(place),
-                    Err(other) => head = other,
-                }
+        if self.max_words == 0 {
+            return self.drop_record();
+        }
+        let head = self.header.head.load(Ordering::Relaxed);
+        let place = Place::unpack(head);
+        match self.exchange_head(head, place.after(words)) {
+            Ok(()) => Some(place),
+            Err(head) => self.reserve_behind_others(head, words),
+        }
+    }
+
+    /// Reserves where another writer was faster.
+    #[cold]
+    fn reserve_behind_others(&self, mut head: u64, words: usize) -> Option<Place> {
+        for _ in 0..Self::TRIES {
+            let place = Place::unpack(head);
+            match self.exchange_head(head, place.after(words)) {
+                Ok(()) => return Some(place),
+                Err(other) => head = other,
             }
         }
+        self.drop_record()
+    }
+
+    #[cold]
+    fn drop_record(&self) -> Option<Place> {
         self.header.dropped.fetch_add(1, Ordering::Relaxed);
         None
     }
@@ -313,11 +342,13 @@ impl<'m> Ring<'m> {
     ///
     /// Only the writer of that record moves the head without giving a new sequence number, so the head
     /// it expects is never there by chance.
+    #[inline(always)]
     pub(super) fn move_end(&self, sequence: u64, from: usize, to: usize) -> bool {
         let last = Place { sequence, position: from }.after(0);
         self.exchange_head(last.pack(), Place { sequence, position: to }.after(0)).is_ok()
     }
 
+    #[inline(always)]
     fn exchange_head(&self, expected: u64, next: Place) -> Result<(), u64> {
         self.header.head.compare_exchange(expected, next.pack(), Ordering::AcqRel, Ordering::Relaxed)?;
         // No word is stored to a reservation before the head that covers it can be seen.
@@ -326,6 +357,7 @@ impl<'m> Ring<'m> {
     }
 
     /// Makes a record whose header is stored findable.
+    #[inline(always)]
     pub(super) fn publish(&self, place: Place) {
         if let Some(slot) = self.slot(place.sequence) {
             // The maximum, so that a writer that slept while the index went round does no harm.

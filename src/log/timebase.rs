@@ -81,6 +81,7 @@ impl Timebase {
     }
 
     /// Microseconds from the start to `ticks`; 0 for ticks before the start.
+    #[inline(always)]
     pub const fn micros(&self, ticks: u64) -> u64 {
         if ticks < self.line.from { self.earlier.micros(ticks) } else { self.line.micros(ticks) }
     }

@@ -1,7 +1,7 @@
 //! How a text gets into the ring: formatted in place, in a record that grows as it comes.
 
 use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, MAX_TEXT, TICKS, words};
-use super::sync::Ordering;
+use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 use crate::partial_word::partial_word;
 use core::fmt::{self, Write};
@@ -23,7 +23,7 @@ impl<'s> Source<'s> {
     }
 
     /// Records a text that is known as a whole.
-    pub(super) fn write(self, ring: &Ring<'_>, text: &str) {
+    pub(super) fn write<'r>(self, ring: &'r Ring<'r>, text: &str) {
         let rest = self.write_part(ring, text.strip_suffix('\n').unwrap_or(text), false);
         if !rest.is_empty() {
             self.write_rest(ring, rest);
@@ -31,7 +31,7 @@ impl<'s> Source<'s> {
     }
 
     #[cold]
-    fn write_rest(&self, ring: &Ring<'_>, mut rest: &str) {
+    fn write_rest<'r>(&self, ring: &'r Ring<'r>, mut rest: &str) {
         while !rest.is_empty() {
             rest = self.write_part(ring, rest, true);
         }
@@ -39,19 +39,18 @@ impl<'s> Source<'s> {
 
     /// Writes one record and returns the text that is left: none where the ring has no room at all.
     #[inline(always)]
-    fn write_part<'t>(&self, ring: &Ring<'_>, text: &'t str, continuation: bool) -> &'t str {
+    fn write_part<'r, 't>(&self, ring: &'r Ring<'r>, text: &'t str, continuation: bool) -> &'t str {
         let Some(mut record) = Open::begin(ring, self, text.len(), continuation) else { return "" };
         let (fits, rest) = if text.len() <= record.room { (text, "") } else { split(text, record.room) };
-        record.add_padded(ring, fits.as_bytes());
-        record.count(fits.len());
-        record.finish(ring);
+        record.add(fits.as_bytes());
+        record.finish();
         rest
     }
 
     /// Records a text as it is formatted.
-    pub(super) fn format(self, ring: &Ring<'_>, text: fmt::Arguments<'_>) {
-        let Some(record) = Open::begin(ring, &self, GUESS, false) else { return };
-        let mut writer = Writer { ring, source: self, record: Some(record), newline: false };
+    pub(super) fn format<'r>(self, ring: &'r Ring<'r>, text: fmt::Arguments<'_>) {
+        let record = Open::begin(ring, &self, GUESS, false);
+        let mut writer = Writer { ring, source: self, record, newline: false };
         // It fails where the ring has no room for more, which is counted, or a `Display` fails: the record
         // has the text up to there.
         let _ = writer.write_fmt(text);
@@ -81,38 +80,41 @@ struct Writer<'r> {
     ring: &'r Ring<'r>,
     source: Source<'r>,
     /// `None` when the text cannot go on: no room could be reserved, or the record was overwritten.
-    record: Option<Open>,
+    record: Option<Open<'r>>,
     /// A newline is written only when something follows it.
     newline: bool,
 }
 
 impl Writer<'_> {
+    #[inline(always)]
     fn finish(&mut self) {
-        if let Some(record) = self.record.take() {
-            record.finish(self.ring);
+        if let Some(record) = &mut self.record {
+            record.finish();
         }
+        self.record = None;
     }
 
+    /// Writes the first `len` bytes of a text.
     #[inline(always)]
-    fn text(&mut self, text: &str) -> fmt::Result {
+    fn text(&mut self, text: &str, len: usize) -> fmt::Result {
         let Some(record) = &mut self.record else { return Err(fmt::Error) };
-        if !self.ring.still_holds(record.start) {
+        if !self.ring.still_holds(record.slots.start) {
             self.record = None;
             return Err(fmt::Error);
         }
-        if text.len() <= record.room {
-            record.add(self.ring, text.as_bytes());
-            record.publish(self.ring);
+        if len <= record.room {
+            record.add(text.as_bytes().get(..len).unwrap_or_default());
+            record.publish();
             return Ok(());
         }
-        self.long_text(text)
+        self.long_text(text.get(..len).unwrap_or(text))
     }
 
     /// Writes the newline that was kept back, now that something follows it.
     #[cold]
     fn kept_newline(&mut self) -> fmt::Result {
         self.newline = false;
-        self.text("\n")
+        self.text("\n", 1)
     }
 
     #[cold]
@@ -124,10 +126,10 @@ impl Writer<'_> {
     #[cold]
     fn long_text(&mut self, mut text: &str) -> fmt::Result {
         while let Some(record) = &mut self.record {
-            record.grow(self.ring, text.len());
+            record.grow(text.len());
             let (fits, rest) = split(text, record.room);
-            record.add(self.ring, fits.as_bytes());
-            record.publish(self.ring);
+            record.add(fits.as_bytes());
+            record.publish();
             if rest.is_empty() {
                 return Ok(());
             }
@@ -148,9 +150,8 @@ impl Write for Writer<'_> {
         if self.newline {
             self.kept_newline()?;
         }
-        let line = text.strip_suffix('\n');
-        self.newline = line.is_some();
-        self.text(line.unwrap_or(text))
+        self.newline = text.as_bytes().last() == Some(&b'\n');
+        self.text(text, text.len().wrapping_sub(self.newline.into()))
     }
 
     /// Padding comes character by character; it is made readable with the piece that fills its word, or
@@ -165,7 +166,8 @@ impl Write for Writer<'_> {
             {
                 record.partial |= u64::from(u32::from(character)) << record.filled;
                 record.filled += 8;
-                record.count(1);
+                record.room = record.room.wrapping_sub(1);
+                record.header = record.header.longer_by(1);
                 Ok(())
             }
             _ => self.character(character),
@@ -173,151 +175,201 @@ impl Write for Writer<'_> {
     }
 }
 
-/// A record that is being written. All stores go to its own reservation.
-struct Open {
+/// The words that are reserved for a record.
+#[derive(Clone, Copy)]
+struct Slots<'r> {
+    ring: &'r Ring<'r>,
     /// Where the record begins.
     start: usize,
-    /// Where its reservation ends.
-    end: usize,
-    /// Where the next word goes.
-    next: usize,
+    /// The words, those behind the ring's end left out.
+    words: &'r [AtomicU64],
+}
+
+impl<'r> Slots<'r> {
+    #[inline(always)]
+    fn new(ring: &'r Ring<'r>, start: usize, reserved: usize) -> Self {
+        let words = ring.words_from(start);
+        Self { ring, start, words: words.get(..reserved).unwrap_or(words) }
+    }
+
+    /// Stores a word.
+    #[inline(always)]
+    fn store(self, offset: usize, word: u64, order: Ordering) {
+        match self.words.get(offset) {
+            Some(place) => place.store(word, order),
+            None => self.store_behind_the_end(offset, word, order),
+        }
+    }
+
+    #[cold]
+    fn store_behind_the_end(self, offset: usize, word: u64, order: Ordering) {
+        self.ring.store(self.start.wrapping_add(offset), word, order);
+    }
+
+    /// Stores words and adds them to a sum.
+    #[inline(always)]
+    fn store_all(self, offset: usize, chunks: &[[u8; 8]], sum: Checksum) -> Checksum {
+        let words = self.words.get(offset..).and_then(|words| words.get(..chunks.len()));
+        let Some(words) = words else { return self.store_across_the_end(offset, chunks, sum) };
+        let mut sum = sum;
+        for (place, &chunk) in words.iter().zip(chunks) {
+            let word = u64::from_le_bytes(chunk);
+            place.store(word, Ordering::Relaxed);
+            sum = sum.with(word);
+        }
+        sum
+    }
+
+    #[cold]
+    fn store_across_the_end(self, offset: usize, chunks: &[[u8; 8]], sum: Checksum) -> Checksum {
+        (offset..).zip(chunks).fold(sum, |sum, (offset, &chunk)| {
+            let word = u64::from_le_bytes(chunk);
+            self.store(offset, word, Ordering::Relaxed);
+            sum.with(word)
+        })
+    }
+}
+
+/// A record that is being written. All stores go to its own reservation.
+struct Open<'r> {
+    slots: Slots<'r>,
+    /// How many words are reserved.
+    reserved: usize,
+    /// How many are written.
+    written: usize,
     /// Bytes of text that there is room for.
     room: usize,
     header: Header,
-    /// Of the ticks and the words from the module path to `next`.
+    /// Of the ticks and the words from the module path to the last one that is written.
     checksum: Checksum,
-    /// Bytes that do not fill a word yet, from the low end.
+    /// Bytes that do not fill a word yet, from the low end; the others are 0.
     partial: u64,
     /// How many bits of `partial` are filled: 0, 8, … 56.
     filled: u32,
 }
 
-impl Open {
+impl<'r> Open<'r> {
     /// Begins a record with room for `text` bytes, or as many as a record can have.
     #[inline(always)]
-    fn begin(ring: &Ring<'_>, source: &Source<'_>, text: usize, continuation: bool) -> Option<Self> {
+    fn begin(ring: &'r Ring<'r>, source: &Source<'_>, text: usize, continuation: bool) -> Option<Self> {
         let module = source.module.as_bytes();
+        let (whole, rest) = module.as_chunks::<8>();
         let text_offset = HEADER_WORDS + words(module.len());
         let reserved = (text_offset + words(text.min(MAX_TEXT))).min(ring.max_words);
         let place = ring.reserve(reserved)?;
+        let slots = Slots::new(ring, place.position, reserved);
         let boot = ring.header.boot.load(Ordering::Relaxed);
-        let start = place.position;
-        let mut record = Self {
-            start,
-            end: start.wrapping_add(reserved),
-            next: start.wrapping_add(HEADER_WORDS),
-            room: reserved.saturating_sub(text_offset) * 8,
-            header: Header::new(place.sequence, source.level, module.len(), boot, continuation),
-            checksum: ring.seed.at(start).with(source.ticks),
-            partial: 0,
-            filled: 0,
-        };
-        ring.store(start.wrapping_add(TICKS), source.ticks, Ordering::Relaxed);
-        record.add_padded(ring, module);
+        let header = Header::new(place.sequence, source.level, module.len(), boot, continuation);
+        slots.store(TICKS, source.ticks, Ordering::Relaxed);
+        let mut checksum = ring.seed.at(place.position).with(source.ticks);
+        checksum = slots.store_all(HEADER_WORDS, whole, checksum);
+        if !rest.is_empty() {
+            let word = last_word(module);
+            slots.store(text_offset.wrapping_sub(1), word, Ordering::Relaxed);
+            checksum = checksum.with(word);
+        }
         // The checksum of what will not change proves a record that is cut.
-        let checksum = record.checksum.finish(record.header);
-        ring.store(start.wrapping_add(CHECKSUM), checksum, Ordering::Relaxed);
-        ring.store(start, record.header.0, Ordering::Release);
+        slots.store(CHECKSUM, checksum.finish(header), Ordering::Relaxed);
+        slots.store(0, header.0, Ordering::Release);
         ring.publish(place);
-        Some(record)
+        let room = reserved.saturating_sub(text_offset) * 8;
+        Some(Self { slots, reserved, written: text_offset, room, header, checksum, partial: 0, filled: 0 })
     }
 
     /// Tries to get room for `wanted` bytes, or as many as a record can have, and for some more, so that
     /// not every piece has to.
-    fn grow(&mut self, ring: &Ring<'_>, wanted: usize) {
+    fn grow(&mut self, wanted: usize) {
+        let Slots { ring, start, .. } = self.slots;
         let text = self.header.len().saturating_add(wanted.max(GUESS)).min(MAX_TEXT);
         let reserved = (self.header.text_offset() + words(text)).min(ring.max_words);
-        let end = self.start.wrapping_add(reserved);
-        if ring.move_end(self.header.sequence(), self.end, end) {
-            self.end = end;
+        if self.move_end(reserved) {
+            self.reserved = reserved;
+            self.slots = Slots::new(ring, start, reserved);
             self.room =
                 (reserved.saturating_sub(self.header.text_offset()) * 8).saturating_sub(self.header.len());
         }
     }
 
-    /// Adds bytes and ends with a whole word, its rest filled with zero bytes. There must be no partial
-    /// word before.
+    /// Tries to change how many words are reserved.
     #[inline(always)]
-    fn add_padded(&mut self, ring: &Ring<'_>, bytes: &[u8]) {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        for &chunk in chunks {
-            self.add_word(ring, u64::from_le_bytes(chunk));
-        }
-        if !rest.is_empty() {
-            self.add_word(ring, partial_word(rest));
-        }
+    fn move_end(&self, reserved: usize) -> bool {
+        let end = |words| self.slots.start.wrapping_add(words);
+        self.slots.ring.move_end(self.header.sequence(), end(self.reserved), end(reserved))
     }
 
     /// Adds text, for which there must be room.
     #[inline(always)]
-    fn add(&mut self, ring: &Ring<'_>, text: &[u8]) {
-        self.count(text.len());
-        let mut text = text;
-        if self.filled > 0 {
-            let Some((head, rest)) = text.split_at_checked(8 - self.filled as usize / 8) else {
-                self.partial |= partial_word(text) << self.filled;
-                self.filled += text.len() as u32 * 8;
-                return;
-            };
-            // What a shift moves out of the word is not the head's.
-            let head = text
-                .first_chunk::<8>()
-                .map_or_else(|| partial_word(head), |&chunk| u64::from_le_bytes(chunk));
-            self.add_word(ring, self.partial | head << self.filled);
-            text = rest;
+    fn add(&mut self, text: &[u8]) {
+        self.room = self.room.saturating_sub(text.len());
+        self.header = self.header.longer_by(text.len());
+        if self.filled == 0 {
+            self.add_bytes(text);
+        } else {
+            self.add_to_partial_word(text);
         }
-        let (chunks, rest) = text.as_chunks::<8>();
-        // In locals, as it is the loop that all text but literals goes through.
-        let (mut next, mut checksum) = (self.next, self.checksum);
-        for &chunk in chunks {
-            let word = u64::from_le_bytes(chunk);
-            ring.store(next, word, Ordering::Relaxed);
-            checksum = checksum.with(word);
-            next = next.wrapping_add(1);
-        }
-        (self.next, self.checksum) = (next, checksum);
-        (self.partial, self.filled) = (partial_word(rest), rest.len() as u32 * 8);
     }
 
-    /// Counts bytes of text that were added.
-    fn count(&mut self, bytes: usize) {
-        self.room = self.room.saturating_sub(bytes);
-        self.header = self.header.longer_by(bytes);
+    /// Adds bytes where no word is partial.
+    #[inline(always)]
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        self.checksum = self.slots.store_all(self.written, chunks, self.checksum);
+        self.written = self.written.wrapping_add(chunks.len());
+        (self.partial, self.filled) = (last_word(bytes), rest.len() as u32 * 8);
+    }
+
+    #[cold]
+    fn add_to_partial_word(&mut self, text: &[u8]) {
+        let Some((head, rest)) = text.split_at_checked(8 - self.filled as usize / 8) else {
+            self.partial |= partial_word(text) << self.filled;
+            self.filled += text.len() as u32 * 8;
+            return;
+        };
+        // What a shift moves out of the word is not the head's.
+        let head =
+            text.first_chunk::<8>().map_or_else(|| partial_word(head), |&chunk| u64::from_le_bytes(chunk));
+        self.add_word(self.partial | head << self.filled);
+        self.add_bytes(rest);
     }
 
     /// Makes what was added so far readable.
     #[inline(always)]
-    fn publish(&self, ring: &Ring<'_>) {
+    fn publish(&self) {
         if self.filled > 0 {
-            ring.store(self.next, self.partial, Ordering::Relaxed);
+            self.slots.store(self.written, self.partial, Ordering::Relaxed);
         }
-        ring.store(self.start, self.header.0, Ordering::Release);
+        self.slots.store(0, self.header.0, Ordering::Release);
     }
 
     #[inline(always)]
-    fn finish(mut self, ring: &Ring<'_>) {
-        self.complete_word(ring);
+    fn finish(&mut self) {
+        if self.filled > 0 {
+            // Ends with a whole word, its rest filled with zero bytes.
+            self.add_word(self.partial);
+        }
         let header = self.header.done();
-        ring.store(self.start.wrapping_add(CHECKSUM), self.checksum.finish(header), Ordering::Relaxed);
-        ring.store(self.start, header.0, Ordering::Release);
-        if self.next != self.end {
+        self.slots.store(CHECKSUM, self.checksum.finish(header), Ordering::Relaxed);
+        self.slots.store(0, header.0, Ordering::Release);
+        if self.written != self.reserved {
             // Where another record has followed, the rest stays unused.
-            ring.move_end(header.sequence(), self.end, self.next);
-        }
-    }
-
-    /// Ends with a whole word, its rest filled with zero bytes.
-    fn complete_word(&mut self, ring: &Ring<'_>) {
-        if self.filled > 0 {
-            self.add_word(ring, self.partial);
-            (self.partial, self.filled) = (0, 0);
+            self.move_end(self.written);
         }
     }
 
     #[inline(always)]
-    fn add_word(&mut self, ring: &Ring<'_>, word: u64) {
-        ring.store(self.next, word, Ordering::Relaxed);
+    fn add_word(&mut self, word: u64) {
+        self.slots.store(self.written, word, Ordering::Relaxed);
         self.checksum = self.checksum.with(word);
-        self.next = self.next.wrapping_add(1);
+        self.written = self.written.wrapping_add(1);
+    }
+}
+
+/// The bytes behind the last whole word as a word whose other bytes are 0.
+#[inline(always)]
+fn last_word(bytes: &[u8]) -> u64 {
+    match bytes.last_chunk::<8>() {
+        // In two steps, as there may be none: a word is not shifted by 64 bits.
+        Some(&last) => u64::from_le_bytes(last) >> 8 >> (56 - bytes.len() % 8 * 8),
+        None => partial_word(bytes),
     }
 }

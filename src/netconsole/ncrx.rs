@@ -77,19 +77,43 @@ impl Sender<'_> {
         let mut piece = None;
         nic.transmit(&mut |frame: &mut [u8]| {
             let Some(payload) = frame.get_mut(self.envelope.header_len()..) else { return 0 };
-            let len = self.sealing.fill(payload, |message| {
-                let written = format::write_datagram(&self.style, record, micros, offset, message);
-                let is_intact = record.is_intact();
-                piece = is_intact.then_some(written);
-                is_intact.then_some(written.len)
-            });
-            let len = len.and_then(|len| self.envelope.seal(frame, len, identification));
-            if len.is_none() {
-                piece = None;
+            if offset == 0
+                && !self.sealing.seals()
+                && let Some((len, sum)) = format::write_line(&self.style, record, micros, payload)
+            {
+                let frame_len = self.envelope.seal_summed(frame, len, sum, identification);
+                piece = frame_len.is_some().then_some(Piece { len, next: None });
+                return frame_len.unwrap_or(0);
             }
-            len.unwrap_or(0)
+            let (written, frame_len) = self.fill(frame, record, micros, offset, identification);
+            piece = written;
+            frame_len
         })?;
         Ok(piece)
+    }
+
+    /// Writes any datagram of a record into `frame`; returns what it holds and the frame's length, 0 where it
+    /// is not to go out.
+    #[inline(never)]
+    fn fill(
+        &self,
+        frame: &mut [u8],
+        record: &Record<'_>,
+        micros: u64,
+        offset: usize,
+        identification: u16,
+    ) -> (Option<Piece>, usize) {
+        let Some(payload) = frame.get_mut(self.envelope.header_len()..) else { return (None, 0) };
+        let mut piece = None;
+        let len = self.sealing.fill(payload, |message| {
+            let written = format::write_datagram(&self.style, record, micros, offset, message);
+            piece = record.is_intact().then_some(written);
+            piece.map(|piece| piece.len)
+        });
+        match len.and_then(|len| self.envelope.seal(frame, len, identification)) {
+            Some(len) => (piece, len),
+            None => (None, 0),
+        }
     }
 }
 
@@ -149,6 +173,8 @@ pub struct Ncrx {
     newest: Option<u64>,
     newest_at: u64,
     announced: u32,
+    /// It was sent long ago, and is announced to a receiver that was away.
+    announces_late: bool,
     /// All before this one is acknowledged; `None` before the first acknowledgement.
     acknowledged: Option<u64>,
     /// Since when the oldest record that is not acknowledged has waited for that, or for the next emergency
@@ -179,6 +205,7 @@ impl Ncrx {
             newest: None,
             newest_at: 0,
             announced: 0,
+            announces_late: false,
             acknowledged: None,
             waiting_since: 0,
             emergency: None,
@@ -217,8 +244,7 @@ impl Ncrx {
             self.waiting_since = now;
         }
         self.newest = Some(sequence);
-        self.newest_at = now;
-        self.announced = 0;
+        (self.newest_at, self.announced, self.announces_late) = (now, 0, false);
     }
 
     /// Begins a record that is under way anew: what its messages look like changes.
@@ -234,6 +260,9 @@ impl Ncrx {
             self.answered = true;
             (self.newest_at, self.announced) = (now, 0);
         }
+        if answer.is_greeting() {
+            self.announce_late(now.saturating_sub(ANNOUNCE_AFTER));
+        }
         // What was not sent can't have come; that is also how nothing is acknowledged (2^64 - 1).
         if answer.acknowledged < sent.end {
             let next = answer.acknowledged.saturating_add(1);
@@ -244,7 +273,7 @@ impl Ncrx {
             if self.emergency.take().is_some() {
                 // It is back, and does not know yet how much it has missed.
                 self.waiting_since = now;
-                (self.newest_at, self.announced) = (now, 0);
+                self.announce_late(now);
             }
             self.under_way = self.under_way.filter(|again| again.reason != Reason::Emergency);
         }
@@ -254,6 +283,11 @@ impl Ncrx {
             self.counters.refused = self.counters.refused.wrapping_add(refused);
         }
         true
+    }
+
+    /// Begins the announcements anew, as if the newest record had been sent at `from`.
+    fn announce_late(&mut self, from: u64) {
+        (self.newest_at, self.announced, self.announces_late) = (from, 0, true);
     }
 
     /// Sends again what is due, as far as the rate allows. The card is to be kicked afterwards. True where
@@ -280,7 +314,12 @@ impl Ncrx {
             };
             let [low, high, ..] = again.sequence.to_le_bytes();
             let identification = u16::from_le_bytes([low, high]);
-            let emergency = again.reason == Reason::Emergency;
+            // Without that, ncrx takes an old record that it has for one of another boot.
+            let emergency = match again.reason {
+                Reason::Requested => false,
+                Reason::Emergency => true,
+                Reason::Announcement => self.announces_late,
+            };
             let sender = Sender { style: Style { emergency, ..sender.style }, ..*sender };
             let Some(piece) = sender.transmit(nic, &record, again.offset, identification)? else {
                 self.leave(again, again.sequence.saturating_add(1), now);

@@ -9,10 +9,10 @@ use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
 use super::secure::{KeyStore, Numbers, Protection, Sealing};
 use super::snapshot::TargetPlan;
-use crate::log::{Level, Read, Reader, Timebase};
+use crate::host_name::HostName;
+use crate::log::{Level, Read, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
-use crate::text::Text;
 use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::IpAddr;
@@ -75,8 +75,8 @@ pub struct LogFilter {
     pub oops_only: bool,
     /// Whether the basic format shows the time (`printk.time=`).
     pub time: bool,
-    /// The sender's name in syslog messages; where it is empty, its address.
-    pub host_name: &'static str,
+    /// The sender's name in syslog messages; without one they have its address.
+    pub host_name: Option<HostName>,
     /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
     pub epoch: Option<u64>,
     /// Whether receivers may ask for records again (`netconsole.ncrx`).
@@ -489,7 +489,7 @@ impl Target {
     #[expect(clippy::too_many_arguments, reason = "what a turn needs, from as many owners")]
     pub fn ship<N: Nic>(
         &mut self,
-        reader: &mut Reader<'_>,
+        ring: &Ring<'_>,
         timebase: &Timebase,
         filter: &LogFilter,
         user_data: &[u8],
@@ -499,27 +499,22 @@ impl Target {
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
-        // The longest is IPv6 with an IPv4 address in it.
-        let address: Text<46>;
         let mut style = Style::new(self.config.format, filter.time);
         style.user_data = user_data;
         style.system_data = self.system_data;
         style.epoch = filter.epoch;
-        style.host_name = filter.host_name;
-        if self.config.format == Format::Syslog && filter.host_name.is_empty() {
-            address = Text::of(route.source.ip);
-            style.host_name = address.as_str();
-        }
+        style.host_name = filter.host_name.as_ref();
+        style.address = Some(route.source.ip);
         let protection = keys.protection();
         let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(keys) };
         let envelope = &route.envelope;
-        let mut sender = Sender { ring: reader.ring(), timebase, style, limit, envelope, sealing };
+        let mut sender = Sender { ring, timebase, style, limit, envelope, sealing };
         self.turns = self.turns.wrapping_add(1);
         let (log, again) = if self.turns.is_multiple_of(Self::AGAIN_FIRST) {
             let again = self.ship_again(&sender, nic, now);
-            (self.ship_log(&mut sender, reader, nic, now), again)
+            (self.ship_log(&mut sender, nic, now), again)
         } else {
-            let log = self.ship_log(&mut sender, reader, nic, now);
+            let log = self.ship_log(&mut sender, nic, now);
             (log, self.ship_again(&sender, nic, now))
         };
         match again {
@@ -541,21 +536,27 @@ impl Target {
         self.ncrx.ship(&Sender { style, ..*sender }, nic, now)
     }
 
-    fn ship_log<N: Nic>(
-        &mut self,
-        sender: &mut Sender<'_>,
-        reader: &mut Reader<'_>,
-        nic: &mut N,
-        now: u64,
-    ) -> Shipped {
+    fn ship_log<N: Nic>(&mut self, sender: &mut Sender<'_>, nic: &mut N, now: u64) -> Shipped {
+        // Of a record that was not what it seemed to be, the ring is to say what became of it.
+        let mut in_doubt = false;
         for _ in 0..Self::FRAMES_PER_TURN {
             if self.settling && self.offset == 0 {
                 self.settling = false;
                 return Shipped::More;
             }
-            let record = match reader.read(self.sequence) {
+            let ring = sender.ring;
+            let read = if core::mem::take(&mut in_doubt) {
+                ring.read(self.sequence)
+            } else {
+                ring.peek(self.sequence)
+            };
+            let record = match read {
                 // A limit that changes under way does not cut a record.
                 Read::Record(record) if self.offset != 0 || record.level().passes(sender.limit) => record,
+                Read::Record(record) if !record.is_intact() => {
+                    in_doubt = true;
+                    continue;
+                }
                 Read::Record(_) => {
                     self.counters.filtered += 1;
                     self.step_to(self.sequence + 1);
@@ -589,8 +590,7 @@ impl Target {
                         }
                     }
                 }
-                // It was overwritten while it was copied: the next read says so.
-                Ok(None) => {}
+                Ok(None) => in_doubt = true,
                 Err(TransmitError::Full) => return Shipped::More,
                 Err(TransmitError::Broken) => {
                     self.counters.errors += 1;

@@ -10,7 +10,7 @@ mod virtio_mmio;
 
 pub use console::{Console, ConsoleError, Parity, SerialConsole};
 pub use crash::{Crash, CrashError, CrashKind, CrashPlace};
-pub use ip::{Autoconf, Hostname, IpError, IpParameter, Part as IpPart};
+pub use ip::{Autoconf, IpError, IpParameter, Part as IpPart};
 pub use value::ValueError;
 pub use virtio_mmio::MmioDevices;
 

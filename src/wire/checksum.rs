@@ -19,14 +19,8 @@ impl Sum {
     #[must_use]
     #[inline(always)]
     pub fn add_bytes(self, bytes: &[u8]) -> Self {
-        let (blocks, rest) = bytes.as_chunks::<32>();
+        let (words, tail) = bytes.as_chunks::<8>();
         let mut sum = self;
-        for block in blocks {
-            for word in block.as_chunks::<8>().0 {
-                sum = sum.add_word(u64::from_le_bytes(*word));
-            }
-        }
-        let (words, tail) = rest.as_chunks::<8>();
         for word in words {
             sum = sum.add_word(u64::from_le_bytes(*word));
         }
@@ -39,8 +33,18 @@ impl Sum {
         self.add_word(u64::from(u16::from_le_bytes(field.to_be_bytes())))
     }
 
-    /// Adds with end-around carry.
-    fn add_word(self, word: u64) -> Self {
+    /// Adds what was summed as if it began at offset 0, and begins at this `offset` of the whole: each byte is
+    /// so much further on in its word (RFC 1071, section 2 (B)).
+    #[must_use]
+    #[inline(always)]
+    pub fn add_at(self, offset: usize, sum: Self) -> Self {
+        self.add_word(sum.0.rotate_left((offset % 8 * 8) as u32))
+    }
+
+    /// Adds eight bytes as a little-endian word, with end-around carry.
+    #[must_use]
+    #[inline(always)]
+    pub fn add_word(self, word: u64) -> Self {
         let (sum, carry) = self.0.overflowing_add(word);
         Self(sum.wrapping_add(u64::from(carry)))
     }

@@ -72,20 +72,51 @@ fn pvh_on_a_microvm_with_virtio_over_mmio() {
     }
 }
 
+/// Machines whose cards are found by ACPI, legacy and modern ones, and by the command line.
+const MICROVMS: [(&str, &[&str]); 3] = [
+    ("legacy", &["-M", "microvm"]),
+    ("modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
+    ("command-line", &["-M", "microvm,acpi=off"]),
+];
+
+/// Crashes a microVM and expects the whole report at `target`, and nothing missing.
+fn crash_on_a_microvm(crash: &str, machine: (&str, &[&str]), target: &str, end: &str) {
+    let (machine, arguments) = machine;
+    let name = format!("microvm-{crash}-{machine}").leak();
+    let parameters = format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ crash={crash} after=exit");
+    let kernel = kernel_for_pvh(&format!("{name}.elf"));
+    let boot = Boot::new(name, parameters.as_str()).loader(["-kernel", &kernel, "-append", &parameters]);
+    let nic = Nic::device("virtio-net-device").peer(Peer::at("10.0.0.2"));
+    let capture = boot.repeats().nics([nic]).first_arguments(arguments.iter().copied()).start().end();
+    assert_eq!(capture.status, status::PANIC, "{name}; serial:\n{}", capture.serial);
+    let text = capture.text(target);
+    let end = format!("---[ end Kernel panic - not syncing: {end} ]---");
+    for part in ["Command line:", "crash: provoking", &end] {
+        assert!(text.contains(part), "{name}: '{part}' is missing:\n{text}");
+    }
+}
+
 #[test]
 fn a_crash_on_a_microvm_is_reported() {
-    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ crash=EXCEPTION after=exit";
-    let kernel = kernel_for_pvh("crash.elf");
-    for (name, arguments) in [
-        ("microvm-crash-legacy", &["-M", "microvm"][..]),
-        ("microvm-crash-modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
-    ] {
-        let boot = Boot::new(name, parameters).loader(["-kernel", &kernel, "-append", parameters]).repeats();
-        let nic = Nic::device("virtio-net-device").peer(Peer::at("10.0.0.2"));
-        let capture = boot.nics([nic]).first_arguments(arguments.iter().copied()).start().end();
-        assert_eq!(capture.status, status::PANIC, "{name}; serial:\n{}", capture.serial);
-        assert!(capture.text(TARGET).contains("page fault"), "{name}");
+    for machine in MICROVMS {
+        for (crash, end) in
+            [("EXCEPTION", "page fault"), ("HUNG_DEVICE", "panic"), ("OVERWRITE_NIC", "panic")]
+        {
+            crash_on_a_microvm(crash, machine, TARGET, end);
+        }
     }
+}
+
+#[test]
+fn a_microvm_s_card_is_found_where_the_targets_are_damaged() {
+    for machine in MICROVMS {
+        crash_on_a_microvm("OVERWRITE_TARGETS", machine, "255.255.255.255:6666", "panic");
+    }
+}
+
+#[test]
+fn a_microvm_s_card_that_the_command_line_names_is_found_before_it_is_up() {
+    crash_on_a_microvm("EXCEPTION@early", MICROVMS[2], TARGET, "page fault");
 }
 
 #[test]

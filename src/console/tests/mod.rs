@@ -44,7 +44,7 @@ impl FakeHost {
                 ignore_limits: false,
                 oops_only: false,
                 time: false,
-                host_name: "",
+                host_name: None,
                 epoch: None,
                 ncrx: true,
             },

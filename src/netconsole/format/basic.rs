@@ -4,44 +4,59 @@
 //! earlier boot has `[boot -1] ` before it; one whose writer never finished ends in ` [cut]`. What is
 //! longer than a datagram goes on in the next one, at a character's border, without another prefix.
 
-use super::Style;
 use super::output::{Output, ZEROS, eight_digits};
+use super::{MAX_DATAGRAM, Style};
 use crate::log::Record;
+use crate::wire::checksum::Sum;
 
 /// What ends a record that was cut off.
 const CUT: &[u8] = b" [cut]\n";
 
-/// Writes from byte `offset` of the text on; returns where to go on. At a line's start the prefix is
-/// still to be written; at the text's end, the ending.
-pub(super) fn write(
+/// Writes a record that is one line, as most are, to the start of `to`, in one pass over its text that proves it
+/// to be intact; returns the message's length and sum. `None` where that can't be.
+#[inline(always)]
+pub(super) fn write_line(
     style: &Style<'_>,
     record: &Record<'_>,
     micros: u64,
-    offset: usize,
-    output: &mut Output<'_>,
-) -> Option<usize> {
-    if offset == 0 && !record.is_cut() && write_line(style, record, micros, output) {
+    to: &mut [u8],
+) -> Option<(usize, Sum)> {
+    if record.boot() != 0 || micros >= LONG_UPTIME {
         return None;
     }
-    write_lines(style, record, micros, offset, output)
-}
-
-/// Writes a record that is one line, as most are, and has room; false where it is not so.
-#[inline]
-fn write_line(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) -> bool {
-    write_prefix(style, record, micros, output);
-    let text = output.text(record, 0);
-    let is_line = text.len() == record.len() && !has_newline(text) && output.room() > 0;
-    if is_line {
-        output.byte(b'\n');
-    } else {
-        output.truncate(0);
+    let mut sum = Sum::ZERO;
+    let mut start = 0;
+    if style.time {
+        let time = time(micros);
+        *to.first_chunk_mut()? = time.map(u64::to_le_bytes).as_flattened().first_chunk::<16>().copied()?;
+        sum = sum.add_word(time[0]).add_word(time[1]);
+        start = TIME_LEN;
     }
-    is_line
+    let (text, high) =
+        record.copy_proven(to.get_mut(start..)?, (Sum::ZERO, HIGH_BITS), |(sum, high), word, bytes| {
+            let text = if bytes < 8 { word | HIGH_BITS << (bytes * 8) } else { word };
+            (sum.add_word(word), high & above_newline(text))
+        })?;
+    let end = start.saturating_add(record.len());
+    if high & HIGH_BITS != HIGH_BITS || end >= MAX_DATAGRAM {
+        return None;
+    }
+    *to.get_mut(end)? = b'\n';
+    let newline = Sum::ZERO.add_word(b'\n'.into());
+    Some((end.saturating_add(1), sum.add_at(start, text).add_at(end, newline)))
 }
 
-/// Writes from byte `offset` of the text on as many lines as fit.
-fn write_lines(
+const HIGH_BITS: u64 = u64::MAX / 0xff * 0x80;
+
+/// In a word of eight bytes: sets the high bit of each that is 0x10 or above, where it is not set already. A
+/// carry can only make 0x0f look so, which is no newline either.
+const fn above_newline(word: u64) -> u64 {
+    word | word.wrapping_add(u64::MAX / 0xff * 0x70)
+}
+
+/// Writes from byte `offset` of the text on as many lines as fit; returns where to go on. At a line's start the
+/// prefix is still to be written; at the text's end, the ending.
+pub(super) fn write(
     style: &Style<'_>,
     record: &Record<'_>,
     micros: u64,
@@ -65,7 +80,7 @@ fn write_lines(
         let start = output.len();
         let text = output.text(record, at);
         let copied = text.len();
-        if has_newline(text) {
+        if text.contains(&b'\n') {
             let line = text.iter().position(|&byte| byte == b'\n').map_or(copied, |at| at.saturating_add(1));
             output.truncate(start.saturating_add(line));
             at = at.saturating_add(line);
@@ -96,7 +111,6 @@ const fn character_len(first: u8) -> usize {
     }
 }
 
-#[inline(always)]
 fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) {
     let boot = record.boot();
     if boot != 0 {
@@ -108,39 +122,36 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
         return;
     }
     let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    if seconds >= 100_000 {
+    if micros >= LONG_UPTIME {
         output.byte(b'[');
         output.decimal(seconds);
         output.byte(b'.');
         output.digits::<6>(rest as u32);
         return output.bytes(b"] ");
     }
-    // In two words, as every line has it.
+    let time = time(micros).map(u64::to_le_bytes);
+    output.bytes(time.as_flattened().get(..TIME_LEN).unwrap_or_default());
+}
+
+/// From here on, in microseconds, the seconds have more than five digits.
+const LONG_UPTIME: u64 = 100_000_000_000;
+
+/// The length of the time and what is around it, `[    0.000123] `, below [`LONG_UPTIME`].
+const TIME_LEN: usize = 15;
+
+/// [`TIME_LEN`] bytes and a zero byte, as little-endian words.
+#[inline(always)]
+const fn time(micros: u64) -> [u64; 2] {
     const BLANKS_FROM_ZEROS: u64 = 0x10_1010_1010;
+    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
     let seconds = eight_digits(seconds as u32) >> 24;
     let leading_zeros = (seconds | 1 << 32).trailing_zeros() & !7;
     let seconds = (seconds | ZEROS >> 24) - (BLANKS_FROM_ZEROS & ((1 << leading_zeros) - 1));
     let rest = (eight_digits(rest as u32) | ZEROS) >> 16;
-    output.word(u64::from(b'[') | seconds << 8 | u64::from(b'.') << 48 | rest << 56, 8);
-    output.word(rest >> 8 | u64::from(b']') << 40 | u64::from(b' ') << 48, 7);
-}
-
-/// Whether there is a newline, 16 bytes at a time: most records have none, and all are searched.
-#[inline(always)]
-fn has_newline(text: &[u8]) -> bool {
-    let Some(last) = text.last_chunk::<16>() else { return text.contains(&b'\n') };
-    let mut found = [false; 16];
-    for chunk in text.as_chunks::<16>().0 {
-        mark_newlines(&mut found, chunk);
-    }
-    // It overlaps the one before, where it is not that one.
-    mark_newlines(&mut found, last);
-    found != [false; 16]
-}
-
-#[inline(always)]
-fn mark_newlines(found: &mut [bool; 16], chunk: &[u8; 16]) {
-    found.iter_mut().zip(chunk).for_each(|(found, &byte)| *found |= byte == b'\n');
+    [
+        b'[' as u64 | seconds << 8 | (b'.' as u64) << 48 | rest << 56,
+        rest >> 8 | (b']' as u64) << 40 | (b' ' as u64) << 48,
+    ]
 }
 
 fn byte_at(record: &Record<'_>, offset: usize) -> Option<u8> {

@@ -11,7 +11,10 @@ mod output;
 mod syslog;
 
 use super::{Format, RELEASE};
+use crate::host_name::HostName;
 use crate::log::Record;
+use crate::wire::checksum::Sum;
+use core::net::IpAddr;
 use output::Output;
 
 /// The longest payload in bytes, as Linux's (`MAX_PRINT_CHUNK`): with all headers it fits any MTU that
@@ -33,9 +36,10 @@ pub struct Style<'t> {
     pub system_data: SystemData,
     /// Whether this is one of ncrx's emergency transmissions, for extended messages.
     pub emergency: bool,
-    /// The sender's name, for syslog messages; where it is empty none is sent, and of a longer one
-    /// the first 255 bytes are.
-    pub host_name: &'t str,
+    /// The sender's name, for syslog messages.
+    pub host_name: Option<&'t HostName>,
+    /// The sender's address, which syslog messages have in place of a name.
+    pub address: Option<IpAddr>,
     /// The time at which this boot's clock was 0, in microseconds since 1970 (UTC), for syslog
     /// messages. `None`: they carry no time.
     pub epoch: Option<u64>,
@@ -51,7 +55,8 @@ impl Style<'_> {
             user_data: &[],
             system_data: SystemData::NONE,
             emergency: false,
-            host_name: "",
+            host_name: None,
+            address: None,
             epoch: None,
         }
     }
@@ -83,6 +88,20 @@ pub struct Piece {
     /// The offset to go on with; `None` where the record is done. It is larger than the offset before,
     /// and means nothing outside of this module.
     pub next: Option<usize>,
+}
+
+/// Writes the whole record to the start of `to` as one datagram, in one pass that proves it to be intact, so
+/// that [`Record::is_intact`] need not be asked; returns the datagram's length and sum. `None` where it is not
+/// the basic format or that can't be: [`write_datagram`] can do it then.
+#[inline(always)]
+pub(super) fn write_line(
+    style: &Style<'_>,
+    record: &Record<'_>,
+    micros: u64,
+    to: &mut [u8],
+) -> Option<(usize, Sum)> {
+    let is_basic = style.format == Format::Basic;
+    if is_basic { basic::write_line(style, record, micros, to) } else { None }
 }
 
 /// Writes the next datagram of `record` to the start of `to`, at most [`MAX_DATAGRAM`] bytes. A `to`

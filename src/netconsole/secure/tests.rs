@@ -143,6 +143,23 @@ fn input_is_taken_once_and_only_for_this_boot() {
 }
 
 #[test]
+fn what_is_for_no_boot_is_taken_only_if_it_greets() {
+    let mut inputs = Inputs::new();
+    let anybody = BootId([0; 16]);
+    let greeting = input(&KEY, anybody, [7; 16], 100, b"ncrx18446744073709551615");
+    assert_eq!(open(&greeting, &mut inputs), Ok(b"ncrx18446744073709551615".to_vec()));
+    assert_eq!(open(&greeting, &mut inputs), Err(OpenError::Replayed));
+    for other in
+        ["reboot", "ncrx18446744073709551614", "ncrx18446744073709551615 0", "reboot # exactly so long"]
+    {
+        let recorded = input(&KEY, anybody, [7; 16], 200, other.as_bytes());
+        assert_eq!(open(&recorded, &mut inputs), Err(OpenError::Forged), "{other}");
+    }
+    let other_key = input(&Key([1; 32]), anybody, [7; 16], 200, b"ncrx18446744073709551615");
+    assert_eq!(open(&other_key, &mut inputs), Err(OpenError::Forged));
+}
+
+#[test]
 fn damaged_keys_are_never_taken_for_none() {
     let keys = KeyStore::new();
     assert_eq!(keys.protection(), Protection::Clear);

@@ -1,7 +1,7 @@
 //! A target on a card with little room: what is changed while records are under way.
 
 use super::*;
-use crate::log::{Reader, Ring, RingHeader, Timebase};
+use crate::log::{Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
 use crate::nic::{NicError, TransmitError};
 use crate::stack::{Addressing, Ipv4Method, Storage};
@@ -15,7 +15,7 @@ const FILTER: LogFilter = LogFilter {
     ignore_limits: false,
     oops_only: false,
     time: true,
-    host_name: "",
+    host_name: None,
     epoch: None,
     ncrx: false,
 };
@@ -95,7 +95,6 @@ proptest! {
         let (header, index, data) = (RingHeader::new(), words(1 << 13), words(1 << 16));
         let ring = Ring::new(&header, &index, &data);
         ring.recover(0);
-        let mut reader = Reader::new(&ring);
 
         let mut storage = Storage::new(None);
         let address = core::net::Ipv4Addr::new(10, 0, 0, 1);
@@ -131,10 +130,10 @@ proptest! {
                 prop_assert!(SystemSwitch::MessageId.store(&mut target, on).is_ok());
             }
             card.room = room;
-            target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0);
+            target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0);
         }
         card.room = 1000;
-        while target.ship(&mut reader, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0) == Shipped::More {
+        while target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0) == Shipped::More {
             card.room = 1000;
         }
         let bodies = bodies(&card.payloads)?;

@@ -7,7 +7,7 @@ use super::ring::CardMemory;
 use super::{IntelNic, PanicMemory, PanicNic};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
-use crate::nic::{Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
 use std::cell::RefCell;
@@ -200,11 +200,28 @@ fn a_silent_phy_or_an_endless_reset_of_it_is_given_up() {
 }
 
 #[test]
+fn the_link_s_speed_is_told_while_it_is_up() {
+    // SPEED in bits 6 and 7, FD in bit 0.
+    for (status, megabits, duplex) in [
+        (0, 10, Duplex::Half),
+        (1 << 6 | 1, 100, Duplex::Full),
+        (2 << 6 | 1, 1000, Duplex::Full),
+        (3 << 6, 1000, Duplex::Half),
+    ] {
+        let (mut nic, device) = running(PCI);
+        device.borrow_mut().set(8, status);
+        assert_eq!(nic.link_mode(), Some(LinkMode { megabits, duplex: Some(duplex) }));
+        device.borrow_mut().link = false;
+        assert_eq!(nic.link_mode(), None);
+    }
+}
+
+#[test]
 fn says_why_it_does_not_come_up_and_then_does() {
     type Fault = fn(&mut Device);
     let faults: [(Fault, NicError); 3] = [
         (|device| device.never_resets = true, NicError::ResetTimeout),
-        (|device| device.is_gone = true, NicError::ResetTimeout),
+        (|device| device.gone = Some(u32::MAX), NicError::ResetTimeout),
         (|device| device.queues_never_start = true, NicError::NoQueue(0)),
     ];
     for (fault, error) in faults {
@@ -319,7 +336,11 @@ fn received_frames_keep_their_order_and_damaged_ones_are_counted() {
 
 #[test]
 fn a_device_that_is_gone_or_was_stopped_is_noticed() {
-    let faults: [fn(&mut Device); 2] = [|device| device.is_gone = true, |device| device.set(0x400, 0)];
+    let faults: [fn(&mut Device); 3] = [
+        |device| device.gone = Some(u32::MAX),
+        |device| device.gone = Some(0),
+        |device| device.set(0x400, 0),
+    ];
     for fault in faults {
         let (mut nic, device) = running(PCI);
         fault(&mut device.borrow_mut());
@@ -332,6 +353,19 @@ fn a_device_that_is_gone_or_was_stopped_is_noticed() {
             assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
         }
         fault(&mut device.borrow_mut());
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+        device.borrow_mut().become_honest();
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn a_device_that_is_gone_is_not_restarted() {
+    for (value, error) in [(u32::MAX, NicError::ResetTimeout), (0, NicError::Absent)] {
+        let (mut nic, device) = running(PCI);
+        device.borrow_mut().gone = Some(value);
+        assert_eq!(nic.restart(), Err(error));
         assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
         device.borrow_mut().become_honest();
         assert_eq!(nic.restart(), Ok(()));
@@ -465,7 +499,7 @@ fn take(step: Step, nic: &mut Card, handle: &Handle) {
             (device.reads_eeprom, device.eeprom_is_silent) = (!has(0), has(1));
             (device.never_resets, device.queues_never_start) = (has(2), has(3));
             (device.masters_forever, device.phy_is_silent) = (has(4), has(5));
-            (device.is_gone, device.link) = (has(6), !has(7));
+            (device.gone, device.link) = (has(6).then_some(u32::MAX), !has(7));
         }
         Step::Phy(control, reads) => {
             (handle.borrow_mut().phy_control, handle.borrow_mut().phy_reset_reads) = (control, reads);

@@ -41,11 +41,13 @@ mod register {
 const MAGIC: u32 = u32::from_le_bytes(*b"virt");
 const VERSION_LEGACY: u32 = 1;
 const VERSION_MODERN: u32 = 2;
+/// The size of a legacy device's queue: all that `virtqueue`'s memory holds buffers for, and no more.
+const LEGACY_SIZE: u32 = 256;
 /// Section 5.
 const NETWORK_CARD: u32 = 1;
 
-/// The registers and a network card's configuration (section 5.1.4) up to its MTU.
-const LENGTH: u64 = 0x10c;
+/// The registers and a network card's configuration (section 5.1.4) up to its duplex mode.
+const LENGTH: u64 = 0x111;
 
 /// The registers of a network card.
 pub struct MmioTransport {
@@ -118,7 +120,8 @@ impl Transport for MmioTransport {
 
     fn max_queue_size(&mut self, queue: u16) -> u32 {
         self.set(register::QUEUE_SELECT, queue.into());
-        self.get(register::QUEUE_NUMBER_MAX)
+        let most = self.get(register::QUEUE_NUMBER_MAX);
+        if self.is_legacy { most.min(LEGACY_SIZE) } else { most }
     }
 
     fn notify(&mut self, queue: u16) {

@@ -11,7 +11,7 @@
 use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
 use super::{AnyTransport, MmioTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
-use crate::nic::{BusAddress, Nic, NicError, Ports};
+use crate::nic::{BusAddress, NicError, Ports, restart};
 
 /// The queues and buffers of one card in a panic.
 pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
@@ -38,13 +38,6 @@ impl PanicNic {
             }
         };
         let mut nic = VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), memory);
-        let mut result = Err(NicError::ResetTimeout);
-        for _ in 0..tries {
-            result = nic.restart();
-            if result.is_ok() {
-                break;
-            }
-        }
-        result.map(|()| nic)
+        restart(&mut nic, tries).map(|()| nic)
     }
 }

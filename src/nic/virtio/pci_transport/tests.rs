@@ -109,7 +109,7 @@ fn the_panic_card_starts_from_the_place_alone() {
     }
     assert_eq!(nic.transmit(&mut |_| 60), Err(TransmitError::Full));
     assert!(!nic.is_drained());
-    assert_eq!(registers.half(0x18), 8);
+    assert_eq!(registers.half(0x18), 16);
 }
 
 #[test]
