@@ -83,7 +83,8 @@ pub enum Protection {
     Clear,
     /// They are sealed.
     Sealed(Sealer),
-    /// Whether there was a key is not known any more, as memory is damaged: nothing may go out.
+    /// The key could not be read, or memory is damaged and whether there was one is not known any more: nothing
+    /// may go out.
     Lost,
 }
 

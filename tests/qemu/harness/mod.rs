@@ -16,6 +16,7 @@ mod rsyslog;
 mod server;
 mod side_by_side;
 mod tshark;
+mod vhost_user;
 mod wire;
 
 pub use boot::{Boot, Nic, kernel, target};
@@ -31,6 +32,7 @@ pub use record::Sent;
 pub use rsyslog::Rsyslog;
 pub use server::{HOST_NAME, Lease, Service};
 pub use side_by_side::side_by_side;
+pub use vhost_user::{Lie, RECEIVE, TRANSMIT};
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {
