@@ -99,7 +99,7 @@ fn memory_that_is_not_to_be_had_is_said_and_given_back_to_the_firmware() {
     fs::write(&path, file).expect("target/tests is writable");
     let path = path.display().to_string();
     let boot = Boot::new("efi-no-memory", "").loader(UEFI.into_iter().chain(["-kernel", &path]));
-    let machine = boot.timeout(UEFI_TIME).start();
+    let machine = boot.nics([]).timeout(UEFI_TIME).start();
     machine.wait_for_serial("netconsole: the firmware uses the memory at 1 MiB; load the kernel by GRUB");
     // What the firmware does when a program has come back.
     machine.wait_for_serial("Shell");
