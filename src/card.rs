@@ -21,8 +21,11 @@ const LINK_INTERVAL: u64 = 10_000;
 /// A card that has not finished a frame for so long, in µs, is restarted.
 const STUCK_AFTER: u64 = 1_000_000;
 
-/// How long after a restart that failed the next one is tried, in µs.
+/// How long after a restart the next one may be, in µs; after each that did not help it is twice as long, so
+/// that what is logged of a card that breaks the rules for ever does not take the log's place.
 const RETRY_INTERVAL: u64 = 1_000_000;
+/// The longest that this gets, in µs.
+const MAX_RETRY_INTERVAL: u64 = 64_000_000;
 
 /// A card that was brought up.
 pub struct Card {
@@ -39,8 +42,9 @@ pub struct Card {
     link_seen_at: u64,
     /// Since when frames have been waiting for the card to finish one.
     waiting_since: Option<u64>,
-    /// When a card that could not be restarted is tried again.
+    /// When it may be restarted, and how long after that again.
     retry_at: u64,
+    retry_interval: u64,
     /// The IPv4 identification of the last datagram that is no target's.
     identification: u16,
 }
@@ -102,6 +106,7 @@ impl Card {
             link_seen_at: now,
             waiting_since: None,
             retry_at: 0,
+            retry_interval: RETRY_INTERVAL,
             identification: 0,
         }
     }
@@ -303,13 +308,16 @@ impl Card {
         self.link_seen_at = now;
         let has_changed = self.nic.link_has_changed();
         let was_up = core::mem::replace(&mut self.link_is_up, self.nic.link_is_up());
-        if !self.link_is_up && self.is_broken() && self.retry_at <= now && self.restart(now).is_ok() {
+        if !self.link_is_up && self.is_broken() && self.may_restart(now) && self.restart(now).is_ok() {
             log::info!("{}: restarted", self.name);
         }
         if was_up == self.link_is_up {
             return match (was_up, has_changed) {
                 (false, _) => LinkLook::OfNoMatter,
-                (true, false) => LinkLook::StillUp,
+                (true, false) => {
+                    self.retry_interval = RETRY_INTERVAL;
+                    LinkLook::StillUp
+                }
                 (true, true) => {
                     log::warn!("{}: link was down for a moment", self.name);
                     LinkLook::Lost
@@ -342,10 +350,16 @@ impl Card {
         self.nic.transmit(&mut |_| 0) == Err(TransmitError::Broken)
     }
 
-    /// Resets the card after a failure. Where that fails too it is tried again later.
+    /// Whether the last restart is long enough ago.
+    pub fn may_restart(&self, now: u64) -> bool {
+        self.retry_at <= now
+    }
+
+    /// Resets the card after a failure. Where that does not help it is tried again later.
     pub fn restart(&mut self, now: u64) -> Result<(), NicError> {
         self.waiting_since = None;
-        self.retry_at = now.saturating_add(RETRY_INTERVAL);
+        self.retry_at = now.saturating_add(self.retry_interval);
+        self.retry_interval = self.retry_interval.saturating_mul(2).min(MAX_RETRY_INTERVAL);
         self.nic.restart()
     }
 }

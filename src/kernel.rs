@@ -197,7 +197,7 @@ impl Kernel {
                 }
                 card.interface(&target.config.device)
             });
-            target.advance(interface.as_mut(), now, carrier_timeout);
+            target.advance(interface.as_mut(), &memory::KEYS, now, carrier_timeout);
         }
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
@@ -264,7 +264,7 @@ impl Kernel {
             }
             crash::here(Armed::Transmit);
             card.nic.kick();
-            if broken || card.is_stuck(now, progress) {
+            if (broken || card.is_stuck(now, progress)) && card.may_restart(now) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
                 if let Err(error) = card.restart(now) {
                     log::error!("{}: can't be restarted: {error}", card.name);

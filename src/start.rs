@@ -7,7 +7,7 @@ use netconsole::bootinfo::BootInfo;
 use netconsole::log::Recovery;
 use netconsole::netconsole::RELEASE;
 use netconsole::netconsole::secure::Protection;
-use netconsole::parameters::{self, Parameters};
+use netconsole::parameters::{self, Parameters, Secrecy};
 use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();
@@ -23,8 +23,10 @@ pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
 /// key, nothing goes out unsealed from here on.
 pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
     let parameters = PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_| {}));
-    if let Some(key) = &parameters.key {
-        memory::KEYS.set(key, entropy::boot_id());
+    match &parameters.secrecy {
+        Secrecy::Clear => {}
+        Secrecy::Sealed(key) => memory::KEYS.set(key, entropy::boot_id()),
+        Secrecy::Silent => memory::KEYS.set_unreadable(),
     }
     parameters
 }

@@ -83,7 +83,8 @@ pub enum Protection {
     Clear,
     /// They are sealed.
     Sealed(Sealer),
-    /// Whether there was a key is not known any more, as memory is damaged: nothing may go out.
+    /// The key could not be read, or memory is damaged and whether there was one is not known any more: nothing
+    /// may go out.
     Lost,
 }
 
@@ -263,7 +264,8 @@ impl Sealer {
     }
 
     /// Opens a datagram of input into `message` and returns its length. It must have been made for this
-    /// very boot, or be a greeting; and its number must be higher than the last one that `inputs` has of its sender. Panic-safe.
+    /// very boot, or be a greeting, and its number must be higher than the last one that `inputs` has of its
+    /// sender. Panic-safe.
     pub fn open(
         &self,
         datagram: &[u8],

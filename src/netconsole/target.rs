@@ -7,7 +7,7 @@
 use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
-use super::secure::{KeyStore, Numbers, Sealing};
+use super::secure::{KeyStore, Numbers, Protection, Sealing};
 use super::snapshot::TargetPlan;
 use crate::host_name::HostName;
 use crate::log::{Level, Read, Ring, Timebase};
@@ -377,9 +377,18 @@ impl Target {
 
     /// Takes the next step towards running, and keeps up with changes of address while it runs.
     /// `interface` is the one that the configuration names, if it exists; times are in µs.
-    pub fn advance(&mut self, interface: Option<&mut Interface<'_, '_>>, now: u64, carrier_timeout: u64) {
+    pub fn advance(
+        &mut self,
+        interface: Option<&mut Interface<'_, '_>>,
+        keys: &KeyStore,
+        now: u64,
+        carrier_timeout: u64,
+    ) {
         match self.state {
             State::Disabled | State::Failed => {}
+            State::Waiting { .. } if keys.protection() == Protection::Lost => {
+                self.fail(format_args!("netconsole.key can't be read: nothing goes out"));
+            }
             State::Waiting { need, since, told } => {
                 let Some(interface) = interface else {
                     let device = self.config.device;

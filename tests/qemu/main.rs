@@ -22,6 +22,7 @@ mod levels;
 mod link;
 mod link_flaps;
 mod loaders;
+mod lying_card;
 mod machine_info;
 mod machines;
 mod main_job;

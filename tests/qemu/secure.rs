@@ -90,6 +90,24 @@ fn the_last_words_are_sealed_too() {
     }
 }
 
+/// Neither the targets of the command line, nor those made later, nor the last words.
+#[test]
+fn with_a_key_that_can_t_be_read_nothing_goes_out() {
+    let parameters = format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.key={}", &KEY[1..]);
+    let mut machine = Boot::new("secure-silent", &parameters).peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_serial("no target is started, so that nothing goes out in the clear");
+    machine.type_in("\r");
+    machine.wait_for_serial("netconsole# ");
+    machine.type_in("netconsole=+@10.0.0.1/,@10.0.0.2/\r");
+    machine.wait_for_serial("netconsole: netconsole.key can't be read: nothing goes out, aborting");
+    machine.type_in("crash OVERWRITE_TARGETS\r");
+    machine.wait_for_serial("Kernel panic");
+    machine.wait_until_quiet(Duration::from_secs(1));
+    let capture = machine.stop();
+    let mut datagrams = capture.frames().filter_map(|frame| frame.datagram());
+    assert!(datagrams.all(|(to, _)| to.port() == 67), "nothing but DHCP's questions");
+}
+
 #[test]
 fn no_two_boots_have_the_same_id() {
     let mut ids = BTreeSet::new();
@@ -269,7 +287,11 @@ fn the_log_of_a_crashed_machine_can_be_asked_for_later() {
     let mut receiver = Receiver::start(Ends::IPV4, Way::default(), &arguments);
     receiver.way.skip(&machine);
     receiver.type_in("dmesg\n");
+    receiver.close_input();
     let all = |receiver: &Receiver| receiver.has("Command line:") && receiver.has("end Kernel panic");
     assert!(receiver.relay(&machine, PATIENCE, all), "{:?}", receiver.said);
+    assert!(receiver.ends(&machine, Duration::from_secs(10)), "after a while, as there is no prompt");
+    let (status, errors) = receiver.end();
+    assert_eq!(status, Some(0), "{errors}");
     machine.stop();
 }

@@ -178,6 +178,20 @@ fn damaged_keys_are_never_taken_for_none() {
 }
 
 #[test]
+fn with_a_key_that_can_t_be_read_nothing_goes_out_or_in() {
+    let keys = KeyStore::new();
+    keys.set_unreadable();
+    for _ in 0..2 {
+        assert_eq!(keys.protection(), Protection::Lost);
+        // The other copy says the same.
+        keys.overwrite(0, 0);
+    }
+    let sealing = Sealing { protection: &keys.protection(), numbers: Numbers::Counted(&keys) };
+    assert_eq!(sealing.fill(&mut [0; 100], |message| Some(message.len())), None);
+    assert_eq!(keys.protection().input(b"dmesg", &mut Inputs::new(), &mut [0; MAX_INPUT]), None);
+}
+
+#[test]
 fn numbers_count_from_0() {
     let keys = KeyStore::new();
     assert_eq!([0, 1, 2].map(|_| keys.next_number().map(|number| number.0)), [Some(0), Some(1), Some(2)]);

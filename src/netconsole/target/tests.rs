@@ -76,7 +76,7 @@ proptest! {
         let mut card = Card { room: 0, ..Card::default() };
         let mut interface =
             Interface { name: "eth0", nic: &mut card, stack: &mut stack, link_is_up: true, ipv4_may_come: true };
-        target.advance(Some(&mut interface), 0, 0);
+        target.advance(Some(&mut interface), &KeyStore::new(), 0, 0);
         prop_assert!(target.is_running());
 
         let mut user_data = String::new();

@@ -127,11 +127,10 @@ impl Device {
             if status & 1 << 13 != 0 || self.bytes[0x37] & 4 == 0 || self.gone.is_some() {
                 return done;
             }
-            let (address, length) = (u64::from(self.get(register + 0x10, 4)), status & 0x1fff);
+            // The length in the register may be a lie of the chip's own by now.
+            let (address, length) = (u64::from(self.get(register + 0x10, 4)), (status & 0x1fff).min(1792));
             self.assert_inside(address, length.into());
             assert_eq!(address % 4, 0, "the address of a buffer is a multiple of 4");
-            // It fills nothing up, and sends no more than 1792 bytes.
-            assert!((60..=1792).contains(&length), "{length}");
             self.sent.push((0..u64::from(length)).map(|at| byte(address + at).load(SeqCst)).collect());
             // OWN and TOK.
             self.set(register, 4, status | 1 << 13 | 1 << 15);
@@ -248,6 +247,8 @@ impl Ports for Model {
             // TSD: the driver gives the buffer away.
             (0x10 | 0x14 | 0x18 | 0x1c, 4) => {
                 assert_eq!(value & !0x003f_1fff, 0, "only a threshold and a length");
+                // It fills nothing up, and sends no more than 1792 bytes.
+                assert!((60..=1792).contains(&(value & 0x1fff)), "{value:#x}");
                 device.set(register, 4, value);
                 if !device.is_slow {
                     device.send(usize::MAX);

@@ -40,6 +40,11 @@ impl Nic {
         Self { carrier: Carrier::Stream, ..self }
     }
 
+    /// Is served by a card of our own, which can be told to lie; one in a boot.
+    pub fn on_vhost_user(self) -> Self {
+        Self { carrier: Carrier::VhostUser, ..self }
+    }
+
     /// Adds a station to the cable.
     pub fn peer(mut self, peer: Peer) -> Self {
         self.peers.push(peer);
@@ -177,13 +182,13 @@ impl Boot {
             let cable = Cable::new(nic.carrier, index, mac, nic.peers, &sockets, pcap, Arc::clone(&record));
             if nic.user_network {
                 // A hub between the two, so that the test sees every frame.
-                qemu.args(["-netdev", &cable.netdev("wire"), "-netdev", "user,id=user"]);
+                qemu.args(cable.netdev("wire")).args(["-netdev", "user,id=user"]);
                 // The hub serves its newest port first: the capture has a question before its answer.
                 qemu.args(["-netdev", "hubport,id=port0,hubid=0,netdev=user"]);
                 qemu.args(["-netdev", "hubport,id=port1,hubid=0,netdev=wire"]);
                 qemu.args(["-netdev", &format!("hubport,id=n{index},hubid=0")]);
             } else {
-                qemu.args(["-netdev", &cable.netdev(&format!("n{index}"))]);
+                qemu.args(cable.netdev(&format!("n{index}")));
             }
             // Without its boot ROM a PCI NIC costs the firmware no time.
             let rom = if nic.device.starts_with("virtio-net-device") { "" } else { ",romfile=" };

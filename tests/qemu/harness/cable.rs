@@ -4,6 +4,7 @@ use super::frame::Frame;
 use super::pcap::PcapWriter;
 use super::peer::Peer;
 use super::record::{Record, Sent};
+use super::vhost_user::Lie;
 use super::wire::{Carrier, Wire};
 use smoltcp::wire::EthernetAddress;
 use std::path::{Path, PathBuf};
@@ -67,7 +68,7 @@ impl Cable {
     }
 
     /// QEMU's arguments for the netdev `id` at the other end.
-    pub fn netdev(&self, id: &str) -> String {
+    pub fn netdev(&self, id: &str) -> Vec<String> {
         self.wire.netdev(id)
     }
 
@@ -80,6 +81,12 @@ impl Cable {
     /// Sends a frame to the NIC that is not in the capture; false where QEMU has ended.
     pub fn throw(&self, frame: &[u8]) -> bool {
         self.wire.send(frame).is_ok()
+    }
+
+    /// Has a card of our own lie about its queue of this number.
+    pub fn tell(&self, lie: Lie, queue: usize) {
+        let Wire::VhostUser(card) = &*self.wire else { panic!("it is QEMU's card") };
+        card.tell(lie, queue);
     }
 
     /// Reads what QEMU had sent until its end, and closes the capture. Idempotent.

@@ -1,6 +1,7 @@
 //! What carries frames between QEMU's netdev and a cable: Unix sockets, so there is no port to collide on. An end
 //! that is full makes the other wait, so no frame is lost.
 
+use super::vhost_user::VhostUser;
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -13,11 +14,14 @@ pub enum Carrier {
     Datagrams,
     /// One behind the other in a stream. QEMU takes all that have come whenever it looks.
     Stream,
+    /// In the guest's memory, by a card of our own that lies when it is told to.
+    VhostUser,
 }
 
 pub enum Wire {
     Datagrams { socket: UnixDatagram, own: PathBuf, qemu: PathBuf },
     Stream { listener: UnixListener, path: PathBuf, stream: OnceLock<UnixStream>, sending: Mutex<()> },
+    VhostUser(VhostUser),
 }
 
 impl Wire {
@@ -36,12 +40,13 @@ impl Wire {
                 stream: OnceLock::new(),
                 sending: Mutex::new(()),
             },
+            Carrier::VhostUser => Self::VhostUser(VhostUser::bind(own)?),
         })
     }
 
     /// QEMU's arguments for the netdev `id` at the other end.
-    pub fn netdev(&self, id: &str) -> String {
-        match self {
+    pub fn netdev(&self, id: &str) -> Vec<String> {
+        let netdev = match self {
             Self::Datagrams { own, qemu, .. } => format!(
                 "dgram,id={id},local.type=unix,local.path={},remote.type=unix,remote.path={}",
                 qemu.display(),
@@ -50,7 +55,17 @@ impl Wire {
             Self::Stream { path, .. } => {
                 format!("stream,id={id},server=off,addr.type=unix,addr.path={}", path.display())
             }
-        }
+            Self::VhostUser(card) => {
+                let memory = "memory-backend-memfd,id=memory,size=128M,share=on";
+                let socket = format!("socket,id=card,path={}", card.path().display());
+                let netdev = format!("vhost-user,id={id},chardev=card");
+                let machine = "memory-backend=memory";
+                let arguments =
+                    ["-object", memory, "-machine", machine, "-chardev", &socket, "-netdev", &netdev];
+                return arguments.map(String::from).to_vec();
+            }
+        };
+        vec!["-netdev".into(), netdev]
     }
 
     /// Waits for a frame from QEMU, and puts it into `buffer`; its length is 0 where [`end`](Self::end) was called
@@ -71,6 +86,11 @@ impl Wire {
                 let length = u32::from_be_bytes(length) as usize;
                 stream.read_exact(&mut buffer[..length]).map(|()| length)
             }
+            Self::VhostUser(card) => {
+                let frame = card.receive().unwrap_or_default();
+                buffer[..frame.len()].copy_from_slice(&frame);
+                Ok(frame.len())
+            }
         }
     }
 
@@ -84,6 +104,10 @@ impl Wire {
                 let length = u32::try_from(frame.len()).expect("a frame's length");
                 stream.write_all(&[&length.to_be_bytes(), frame].concat())
             }
+            Self::VhostUser(card) => {
+                card.send(frame);
+                Ok(())
+            }
         }
     }
 
@@ -93,6 +117,7 @@ impl Wire {
             Self::Datagrams { own, .. } => UnixDatagram::unbound()?.send_to(&[], own).map(|_| ()),
             // It matters only where QEMU never connected.
             Self::Stream { path, .. } => UnixStream::connect(path).map(|_| ()),
+            Self::VhostUser(card) => card.end(),
         }
     }
 }
