@@ -11,6 +11,7 @@ mod console_udp;
 mod crash;
 mod crash_after;
 mod crash_reset;
+mod efi;
 mod flood;
 mod fragments;
 mod gateways;
