@@ -12,11 +12,19 @@ use netconsole::netconsole::target::LogFilter;
 use netconsole::netconsole::user_data::UserData;
 use netconsole::wire::{Endpoint, MacAddr};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
+#[path = "../../src/console/tests/fake_host.rs"]
+mod fake_host;
+use fake_host::FakeHost;
+
+/// Who answers; nobody else does.
+const NEIGHBOR: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 2));
+/// What the log has, and its size in words.
 const RECORDS: usize = 20;
+const WORDS: usize = 512;
 /// How many turns a line may take that waits for nobody: the log through backquotes, as often as they fit.
 const TURNS: usize = 20_000;
 /// How long somebody at the terminal waits before Ctrl-C, in turns of a second.
@@ -30,7 +38,7 @@ const DRAWN: usize = 128;
 
 /// [`pieces`] of which those with an even byte are keys at the terminal, the others datagrams of a target.
 pub fn check(bytes: &[u8]) {
-    let mut host = network();
+    let mut host = host();
     let (mut terminal, mut remote) = (Terminal::new(), Remote::new());
     for (control, piece) in pieces(bytes).take(16) {
         match control % 2 {
@@ -43,6 +51,9 @@ pub fn check(bytes: &[u8]) {
             }
         }
     }
+    if let Some(ending) = host.ending.take() {
+        assert!(!ending.to_string().is_empty());
+    }
     check_targets(&mut host);
     for number in (0..16).filter(|&number| host.targets.get(number).is_some()).collect::<Vec<_>>() {
         host.targets.remove(number);
@@ -51,7 +62,7 @@ pub fn check(bytes: &[u8]) {
 }
 
 /// Types, as fast as the terminal takes it, and waits for the answers; then nothing is under way.
-fn type_in(terminal: &mut Terminal, keys: &[u8], host: &mut Network) {
+fn type_in(terminal: &mut Terminal, keys: &[u8], host: &mut FakeHost) {
     let mut shown = 0;
     for &key in keys {
         if !terminal.has_room() {
@@ -65,7 +76,7 @@ fn type_in(terminal: &mut Terminal, keys: &[u8], host: &mut Network) {
 }
 
 /// Goes on until there is nothing to do, with Ctrl-C where something waits too long; how much was shown.
-fn finish(terminal: &mut Terminal, host: &mut Network) -> usize {
+fn finish(terminal: &mut Terminal, host: &mut FakeHost) -> usize {
     let (mut shown, mut waited, mut turns) = (0, 0, 0);
     loop {
         let is_busy = terminal.poll(host);
@@ -91,7 +102,7 @@ fn finish(terminal: &mut Terminal, host: &mut Network) -> usize {
 }
 
 /// Sends a target's lines; whether they have been answered.
-fn send(remote: &mut Remote, lines: &[u8], host: &mut Network) -> bool {
+fn send(remote: &mut Remote, lines: &[u8], host: &mut FakeHost) -> bool {
     let end =
         |host, port| Endpoint { mac: MacAddr([2, 0, 0, 0, 0, host]), ip: [10, 0, 0, host].into(), port };
     let conversation = Conversation { local: end(1, 6665), remote: end(2, 40000), vlan: None, card: 0 };
@@ -127,7 +138,7 @@ fn send(remote: &mut Remote, lines: &[u8], host: &mut Network) -> bool {
 
 /// What a target's files show can be written to them again, and they show the same; so for its items, and for
 /// the target as a parameter.
-fn check_targets(host: &mut Network) {
+fn check_targets(host: &mut FakeHost) {
     for number in 0..16 {
         let Some(target) = host.targets.get_mut(number) else { continue };
         if target.is_enabled() {
@@ -164,7 +175,7 @@ fn check_targets(host: &mut Network) {
 }
 
 /// What the files of a target show.
-fn files(host: &Network, number: usize) -> Vec<String> {
+fn files(host: &FakeHost, number: usize) -> Vec<String> {
     let target = host.targets.get(number).expect("a target");
     let shown = |show: &dyn Fn(&mut String) -> fmt::Result| {
         let mut text = String::new();
@@ -176,102 +187,17 @@ fn files(host: &Network, number: usize) -> Vec<String> {
     attributes.chain(SystemSwitch::ALL.iter().map(|file| shown(&|text| file.show(target, text)))).collect()
 }
 
-/// What the commands work on: a network with one neighbour, and a few records.
-struct Network {
-    now: u64,
-    ring: &'static Ring<'static>,
-    targets: TargetTable,
-    filter: LogFilter,
-}
-
-/// The one network, without targets: its items and its log have no end, and so can't be made for each input.
-fn network() -> MutexGuard<'static, Network> {
-    static NETWORK: LazyLock<Mutex<Network>> = LazyLock::new(|| {
-        let words = |count| -> &'static [AtomicU64] {
-            (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()
-        };
-        let ring =
-            Box::leak(Box::new(Ring::new(Box::leak(Box::new(RingHeader::new())), words(64), words(512))));
+/// The one host, without targets: its items and its log have no end, and so can't be made for each input.
+fn host() -> MutexGuard<'static, FakeHost> {
+    static HOST: LazyLock<Mutex<FakeHost>> = LazyLock::new(|| {
+        let mut host = FakeHost::new(WORDS);
+        host.neighbor = Some((NEIGHBOR, MacAddr([2, 0, 0, 0, 0, 2])));
         for number in 0..RECORDS {
-            ring.append(Level::Info, "fuzz", 0, format_args!("record {number} of `echo` | and\ttwo\nlines"));
+            host.log(&format!("record {number} of `echo` | and\ttwo\nlines"));
         }
-        Mutex::new(Network {
-            now: 0,
-            ring,
-            targets: TargetTable::new(Box::leak(Box::new(UserData::new()))),
-            filter: FILTER,
-        })
+        Mutex::new(host)
     });
-    let mut network = NETWORK.lock().unwrap_or_else(PoisonError::into_inner);
-    (network.now, network.filter) = (0, FILTER);
-    network
-}
-
-const FILTER: LogFilter = LogFilter {
-    limit: 7,
-    ignore_limits: false,
-    oops_only: false,
-    time: true,
-    host_name: None,
-    epoch: None,
-    ncrx: true,
-};
-
-impl Host for Network {
-    fn now(&mut self) -> u64 {
-        self.now
-    }
-
-    fn ring(&self) -> &'static Ring<'static> {
-        self.ring
-    }
-
-    fn timebase(&mut self) -> Timebase {
-        Timebase::new(0)
-    }
-
-    fn targets(&mut self) -> &mut TargetTable {
-        &mut self.targets
-    }
-
-    fn filter(&mut self) -> &mut LogFilter {
-        &mut self.filter
-    }
-
-    fn neighbor(
-        &mut self,
-        address: IpAddr,
-        device: Option<DeviceName>,
-        begin: bool,
-    ) -> Result<Neighbor, NetworkError> {
-        if device.is_some_and(|device| device != DeviceName::ETH0) {
-            return Err(NetworkError::NoInterface);
-        }
-        let answers = !begin && address == IpAddr::from([10, 0, 0, 2]);
-        Ok(Neighbor {
-            interface: DeviceName::ETH0,
-            source: [10, 0, 0, 1].into(),
-            mac: answers.then_some(MacAddr([2, 0, 0, 0, 0, 2])),
-        })
-    }
-
-    fn ping(&mut self, _: IpAddr, sequence: u16) -> Result<Sent, NetworkError> {
-        Ok(if sequence % 3 == 0 { Sent::Later } else { Sent::Now })
-    }
-
-    fn pong(&mut self, _: IpAddr, sequence: u16) -> Option<u64> {
-        (sequence % 2 == 0).then_some(self.now)
-    }
-
-    fn show_interface(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
-        number < 2 && writeln!(out, "eth{number}: up").is_ok()
-    }
-
-    fn show_pci_function(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
-        number < 3 && writeln!(out, "00:0{number}.0: function").is_ok()
-    }
-
-    fn end(&mut self, ending: Ending) {
-        assert!(!ending.to_string().is_empty());
-    }
+    let mut host = HOST.lock().unwrap_or_else(PoisonError::into_inner);
+    (host.now, host.filter) = (0, LogFilter { time: true, ..FakeHost::FILTER });
+    host
 }

@@ -9,7 +9,7 @@ const STATION: MacAddr = MacAddr([0, 0x13, 0x32, 0x20, 0xa9, 0xa5]);
 #[test]
 fn the_session_of_the_seed_page_works() {
     let mut console = Console::new();
-    console.host.neighbor = Some(STATION);
+    console.host.neighbor = Some(([192, 168, 0, 17].into(), STATION));
     console.host.log("netconsole: network logging started");
     console.check(&[
         ("dmesg -n 8", ""),
@@ -135,7 +135,7 @@ fn neighbours_are_asked_for() {
     let nobody = "arping: nobody answers for 10.0.0.9\n";
     assert_eq!(console.run("arping 10.0.0.9"), format!("ARPING 10.0.0.9 from 10.0.0.1 eth0\n{nobody}"));
     console.check(&[("mkdir t", ""), ("arping 10.0.0.9 > t/remote_mac", nobody)]);
-    console.host.neighbor = Some(STATION);
+    console.host.neighbor = Some(([10, 0, 0, 9].into(), STATION));
     console.check(&[
         (
             "arping -I eth0 10.0.0.9",

@@ -52,7 +52,7 @@ fn what_waits_is_bounded() {
     assert!(!takes(&mut remote, 2, &[b'x'; 1024], 0), "with its line's end it has no room");
     assert!(takes(&mut remote, 2, &[b'x'; 1023], 0));
     assert!(!takes(&mut remote, 2, b"", 0), "until that is answered");
-    let mut host = Box::new(FakeHost::new());
+    let mut host = Box::new(FakeHost::new(LOG_WORDS));
     let (text, to) = answers(&mut remote, &mut host);
     assert!(text.ends_with(b"\nnetconsole# "), "{:?}", text.escape_ascii().to_string());
     assert!(to.iter().all(|end| *end == from(2).remote));
@@ -64,7 +64,7 @@ fn one_is_answered_before_another_is_listened_to() {
     let mut remote = Box::new(Remote::new());
     assert!(takes(&mut remote, 2, b"echo first", 0));
     assert!(!takes(&mut remote, 3, b"echo second", 0));
-    let mut host = Box::new(FakeHost::new());
+    let mut host = Box::new(FakeHost::new(LOG_WORDS));
     assert_eq!(answers(&mut remote, &mut host), (b"first\nnetconsole# ".to_vec(), vec![from(2).remote]));
     assert!(takes(&mut remote, 3, b"echo second", 0));
     assert_eq!(answers(&mut remote, &mut host), (b"second\nnetconsole# ".to_vec(), vec![from(3).remote]));
