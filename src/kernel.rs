@@ -168,12 +168,31 @@ impl Kernel {
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
+        self.feed_watchdog(now);
+        self.look_at_links(now);
+        self.advance_targets(now);
+        self.publish();
+        // The log first: what the cards' own stacks have to say can wait.
+        let shipping = self.ship(now);
+        self.receive(now);
+        self.wall_clock.poll(&mut self.cards, now);
+        let commanding = self.command(now);
+        self.statistics.poll(&self.targets, self.consoles, now);
+        let showing = self.show();
+        shipping || commanding || showing
+    }
+
+    fn feed_watchdog(&mut self, now: u64) {
         if let Some(watchdog) = self.watchdog
             && now.saturating_sub(self.watchdog_fed_at) >= FEEDING_INTERVAL
         {
             self.watchdog_fed_at = now;
             watchdog.feed();
         }
+    }
+
+    /// Tells the targets what their cards' links have done.
+    fn look_at_links(&mut self, now: u64) {
         for card in self.cards.iter_mut().flatten() {
             let look = card.look_at_link(now);
             for target in targets_of(&mut self.targets, card) {
@@ -184,6 +203,10 @@ impl Kernel {
                 }
             }
         }
+    }
+
+    /// Brings each target a step nearer to its start, on a VLAN that is made where it wants one.
+    fn advance_targets(&mut self, now: u64) {
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
         for target in self.targets.iter_mut() {
             let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
@@ -199,9 +222,10 @@ impl Kernel {
             });
             target.advance(interface.as_mut(), &memory::KEYS, now, carrier_timeout);
         }
-        self.publish();
-        // The log first: what the cards' own stacks have to say can wait.
-        let shipping = self.ship(now);
+    }
+
+    /// Has each card's stack look at what was received, and hands datagrams to whom they are for.
+    fn receive(&mut self, now: u64) {
         for (number, card) in self.cards.iter_mut().enumerate() {
             let Some(card) = card else { continue };
             let (name, consoles, targets) = (card.name, &mut *self.consoles, &mut self.targets);
@@ -218,11 +242,6 @@ impl Kernel {
                 consoles.take(targets, (number, name), datagram, now);
             });
         }
-        self.wall_clock.poll(&mut self.cards, now);
-        let commanding = self.command(now);
-        self.statistics.poll(&self.targets, self.consoles, now);
-        let showing = self.show();
-        shipping || commanding || showing
     }
 
     /// Goes on with what was typed and what targets sent; true where there is more to do at once.

@@ -1,3 +1,5 @@
+//! What loaders leave, well made and not, by every protocol.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Tables of the firmware, well made and not.
+
 use super::acpi::{self, Fixed, PowerOff, Register, Root, Table, TableError};
 use super::smbios::EntryPoint;
 use super::uefi::SystemTable;

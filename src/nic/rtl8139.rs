@@ -1,5 +1,4 @@
-//! Realtek's RTL8139, 10 and 100 Mbit/s, polled, as the datasheet of the RTL8139C and D describes it, whose names for
-//! the registers are in brackets here.
+//! Realtek's RTL8139, 10 and 100 Mbit/s, polled, as the datasheet of the RTL8139C and D describes it.
 //!
 //! The chip is given 32-bit addresses: the card's memory must lie below 4 GiB. It sends from four buffers in turn,
 //! and writes what it receives one frame behind the other into a ring of 8 KiB.
@@ -12,9 +11,11 @@ use super::pci::{Bar, ConfigurationAccess, PciDevice};
 use super::{BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Width, restart};
 use crate::wire::MacAddr;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
+use registers::*;
 
 #[cfg(test)]
 mod model;
+mod registers;
 #[cfg(test)]
 mod tests;
 
@@ -23,86 +24,13 @@ pub fn drives(ids: (u16, u16)) -> bool {
     ids == (0x10ec, 0x8139)
 }
 
-/// Offsets in the I/O space of BAR 0.
-mod register {
-    /// The chip's own address, six bytes, to be written in words of 32 bits (IDR0).
-    pub const ID: u16 = 0x00;
-    /// The multicast filter, 64 bits (MAR0).
-    pub const MULTICAST: u16 = 0x08;
-    /// Transmit status of descriptor 0 (TSD0); three more follow, 4 bytes each.
-    pub const TRANSMIT_STATUS: u16 = 0x10;
-    /// Transmit start address of descriptor 0 (TSAD0), likewise.
-    pub const TRANSMIT_ADDRESS: u16 = 0x20;
-    /// The receive ring's address (RBSTART).
-    pub const RECEIVE_RING: u16 = 0x30;
-    /// Reset, run, and whether the ring is empty (CR).
-    pub const COMMAND: u16 = 0x37;
-    /// 16 below where in the ring the driver goes on (CAPR).
-    pub const READ_PLACE: u16 = 0x38;
-    /// What has happened (ISR).
-    pub const INTERRUPT_STATUS: u16 = 0x3e;
-    /// (TCR).
-    pub const TRANSMIT_CONFIGURATION: u16 = 0x40;
-    /// (RCR).
-    pub const RECEIVE_CONFIGURATION: u16 = 0x44;
-    /// What of the registers can be written (9346CR).
-    pub const EEPROM_COMMAND: u16 = 0x50;
-    /// (MSR).
-    pub const MEDIA_STATUS: u16 = 0x58;
-    /// (BMCR).
-    pub const MODE_CONTROL: u16 = 0x62;
-    /// What is advertised to the other end (ANAR).
-    pub const ADVERTISED: u16 = 0x66;
-    /// What the other end can do (ANLPAR).
-    pub const PARTNER: u16 = 0x68;
-    /// All registers.
-    pub const LENGTH: u32 = 0x100;
-}
-
-const COMMAND_BUFFER_EMPTY: u32 = 1 << 0;
-const COMMAND_TRANSMIT: u32 = 1 << 2;
-const COMMAND_RECEIVE: u32 = 1 << 3;
-const COMMAND_RUNS: u32 = COMMAND_TRANSMIT | COMMAND_RECEIVE;
-const COMMAND_RESET: u32 = 1 << 4;
-
-/// The frame is in the chip.
-const TRANSMIT_OWN: u32 = 1 << 13;
-/// It was sent although the chip had run out of its bytes meanwhile.
-const TRANSMIT_UNDERRUN: u32 = 1 << 14;
-/// It was sent.
-const TRANSMIT_OK: u32 = 1 << 15;
 /// So many bytes are in the chip before it begins to send, in units of 32 from bit 16 on.
 const TRANSMIT_THRESHOLD: u32 = 8 << 16;
-/// Given up after too many collisions: the chip stands still.
-const TRANSMIT_ABORTED: u32 = 1 << 30;
-
 /// Bursts of 1024 bytes over PCI, the usual gap between frames.
 const TRANSMIT_CONFIGURATION: u32 = 6 << 8 | 3 << 24;
 /// Frames to the chip's own address, to multicast and broadcast; the last frame of the ring goes on behind its end
 /// (bit 7); bursts of 1024 bytes; 8 KiB; a frame is stored when it is whole.
 const RECEIVE_CONFIGURATION: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7 | 6 << 8 | 7 << 13;
-
-const INTERRUPT_LINK_CHANGED: u32 = 1 << 5;
-/// The ring, or the chip's own memory, was full.
-const INTERRUPT_OVERFLOW: u32 = 1 << 4 | 1 << 6;
-
-const EEPROM_LOCKED: u32 = 0;
-/// The chip's own address can be written.
-const EEPROM_CONFIGURE: u32 = 3 << 6;
-
-const MEDIA_NO_LINK: u32 = 1 << 2;
-const MEDIA_10: u32 = 1 << 3;
-const MODE_FULL_DUPLEX: u32 = 1 << 8;
-const MODE_NEGOTIATE: u32 = 1 << 12;
-const ABILITY_10_FULL_DUPLEX: u32 = 1 << 6;
-const ABILITY_100_FULL_DUPLEX: u32 = 1 << 8;
-
-/// A received frame's header, status below and length above, the check sequence included.
-const RECEIVED_OK: u32 = 1 << 0;
-/// Alignment, check sequence, too long, too short, symbol.
-const RECEIVED_DAMAGED: u32 = 0b1_1111 << 1;
-/// In place of a length while the frame is still being stored.
-const RECEIVED_UNFINISHED: usize = 0xfff0;
 
 const HEADER: usize = 4;
 const CHECK_SEQUENCE: usize = 4;

@@ -1,3 +1,5 @@
+//! Every parameter, and what is said of wrong ones.
+
 use super::*;
 use crate::host_name::HostName;
 use crate::netconsole::{DeviceName, Format};

@@ -1,3 +1,5 @@
+//! The grammar of `netconsole=`, its errors and their places.
+
 use super::*;
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};

@@ -1,3 +1,5 @@
+//! Sealing and opening, against an independent implementation.
+
 use super::*;
 use crate::netconsole::format::MAX_DATAGRAM;
 use chacha20::ChaCha20;

@@ -1,3 +1,5 @@
+//! Reading PCI functions and sizing their BARs.
+
 use super::fake::{Function, Machine, Noise};
 use super::*;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Addresses by DHCP.
+
 use super::*;
 use smoltcp::wire::{DhcpMessageType as Type, DhcpOption, DhcpPacket, DhcpRepr};
 

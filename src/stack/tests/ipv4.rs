@@ -1,3 +1,5 @@
+//! IPv4 addresses that are given or chosen.
+
 use super::*;
 
 /// The frames' ARP requests: time, sender's address, target.

@@ -1,3 +1,5 @@
+//! IPv6 addresses, routers and what is asked of neighbours.
+
 use super::*;
 use smoltcp::time::Duration;
 

@@ -1,3 +1,5 @@
+//! Which station answers for an address.
+
 use super::*;
 
 fn reply(mac: MacAddr) -> Vec<u8> {
