@@ -436,6 +436,68 @@ fn linux_is_read() {
     assert!(problems(&memory.read_as(linux::MAGIC)).contains(&Problem::CommandLineUnreadable));
 }
 
+/// Of a map with so many entries only the last is usable, and another behind it.
+fn long_map(entries: usize) -> Vec<(u64, u64, u32)> {
+    let mut map = vec![(0, MIB, 2); entries];
+    map.extend([(8 * MIB, MIB, 1)]);
+    map
+}
+
+#[test]
+fn maps_and_tags_are_read_as_far_as_their_limits() {
+    let multiboot1 = |map: &[(u64, u64, u32)]| {
+        let entries: Vec<_> =
+            map.iter().map(|(base, len, kind)| multiboot1_entry(20, *base, *len, *kind)).collect();
+        let mut memory = Memory::new(0x2_0000);
+        memory.put_u32(0, 1 << 6);
+        let map_at = memory.put(0x1000, &entries.concat());
+        memory.put_u32(44, entries.concat().len() as u64);
+        memory.put_u32(48, map_at);
+        memory.read_as(multiboot1::MAGIC)
+    };
+    let multiboot2 =
+        |map: &[(u64, u64, u32)]| multiboot2_with(&[multiboot2_map(24, map)]).read_as(multiboot2::MAGIC);
+    let pvh = |map: &[(u64, u64, u32)]| {
+        let mut memory = Memory::new(0x1_0000);
+        memory.put_u32(0, pvh::MAGIC.into());
+        memory.put_u32(4, 1);
+        for (index, (base, len, kind)) in map.iter().enumerate() {
+            let entry = [base.to_le_bytes(), len.to_le_bytes(), u64::from(*kind).to_le_bytes()].concat();
+            memory.put(MAP_AT + index * 24, &entry);
+        }
+        memory.put(40, &(Memory::START + MAP_AT as u64).to_le_bytes());
+        memory.put_u32(48, map.len() as u64);
+        memory.read_as(pvh::MAGIC)
+    };
+    for read in [&multiboot1 as &dyn Fn(&[(u64, u64, u32)]) -> BootInfo, &multiboot2, &pvh] {
+        let whole = read(&long_map(1023));
+        assert_eq!(problems(&whole), []);
+        assert_eq!(whole.memory.regions(), [region(8 * MIB, MIB)]);
+        let too_long = read(&long_map(1024));
+        assert!(problems(&too_long).contains(&Problem::MemoryMapTooLong));
+        assert_ne!(too_long.memory.regions(), [region(8 * MIB, MIB)]);
+    }
+
+    let linux = |entries: u8| {
+        let mut memory = Memory::new(0x1000);
+        memory.put(0x202, b"HdrS");
+        memory.put(0x1e8, &[entries]);
+        let last = 0x2d0 + (usize::from(entries) - 1) * 20;
+        memory.put(last, &(8 * MIB).to_le_bytes());
+        memory.put(last + 8, &MIB.to_le_bytes());
+        memory.put_u32(last + 16, 1);
+        memory.read_as(linux::MAGIC)
+    };
+    assert_eq!(linux(128).memory.regions(), [region(8 * MIB, MIB)]);
+    assert!(!problems(&linux(128)).contains(&Problem::MemoryMapDamaged));
+    assert!(problems(&linux(129)).contains(&Problem::MemoryMapDamaged));
+
+    // The last tag is the end's.
+    let tags = |count: usize| multiboot2_with(&vec![(21, vec![0; 4]); count - 1]).read_as(multiboot2::MAGIC);
+    assert!(!problems(&tags(256)).contains(&Problem::TagDamaged));
+    assert!(problems(&tags(257)).contains(&Problem::TagDamaged));
+}
+
 #[test]
 fn the_map_keeps_its_first_regions_when_it_is_full() {
     let map: Vec<u8> = (1..=65).flat_map(|index| multiboot1_entry(20, index * 2 * MIB, MIB, 1)).collect();

@@ -166,7 +166,9 @@ mod tests {
                 "{path}"
             );
         }
-        assert!(top.join(&"x".repeat(MAX)).is_none());
+        let room = 192 - "/sys/kernel/config/netconsole/".len();
+        assert!(top.join(&"x".repeat(room)).is_some());
+        assert!(top.join(&"x".repeat(room + 1)).is_none());
     }
 
     proptest! {

@@ -163,6 +163,33 @@ fn a_damaged_table_is_named_and_the_others_count() {
 }
 
 #[test]
+fn tables_are_read_as_far_as_their_limits() {
+    let mut memory = Memory(vec![0; 3 << 20]);
+    for (length, is_read) in [(2 << 20, true), ((2 << 20) + 1, false)] {
+        memory.put(0, &table(b"LONG", &vec![0; length - 36]));
+        assert_eq!(Table::read(&memory, 0).is_ok(), is_read, "{length}");
+    }
+
+    let entries = 0x2_0000u32.to_le_bytes().repeat(257);
+    let mut memory = machine();
+    memory.put(0x7_0000, &table(b"RSDT", &entries));
+    let root = Root { address: 0x7_0000, is_wide: false };
+    assert_eq!(signatures(&memory, root).len(), 256);
+
+    let structures = |length: u32| {
+        let mut entry = b"_SM3_\0\x18\x03\x02\0\x01\0".to_vec();
+        entry.extend(length.to_le_bytes());
+        entry.extend(0x6_0000u64.to_le_bytes());
+        fix(&mut entry, 5);
+        let mut memory = Memory::new();
+        memory.put(0, &entry);
+        EntryPoint::read(&memory, 0).is_some()
+    };
+    assert!(structures(1 << 20));
+    assert!(!structures((1 << 20) + 1));
+}
+
+#[test]
 fn the_machine_s_ends_are_found() {
     let mut memory = machine();
     let dsdt_at = (DSDT_AT as u64).to_le_bytes();

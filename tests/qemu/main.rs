@@ -38,6 +38,7 @@ mod receiver;
 mod runtime_targets;
 mod secure;
 mod soak;
+mod stacks;
 mod syslog;
 mod targets;
 mod userdata;

@@ -1,6 +1,7 @@
 //! The console on a host whose network is a table.
 
 mod commands;
+mod remote;
 mod tree;
 
 use super::*;

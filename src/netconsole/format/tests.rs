@@ -66,6 +66,17 @@ fn unescape(text: &str) -> String {
     String::from_utf8(bytes).expect("the text was UTF-8")
 }
 
+#[test]
+fn of_a_release_64_bytes_are_sent() {
+    let sent = |length: usize| {
+        let release = "9".repeat(length);
+        let style = Style { release: &release, ..Style::new(Format::Extended { release: true }, true) };
+        with_record(Level::Info, "text", |record| only(datagrams(&style, record, 1)))
+    };
+    assert_eq!(sent(64), format!("{},6,0,1,-;text\n", "9".repeat(64)));
+    assert_eq!(sent(65), sent(64));
+}
+
 /// The UDP payloads of a capture: a header of 24 bytes, then records with a header of 16 each.
 fn payloads(capture: &[u8]) -> Vec<String> {
     let mut rest = &capture[24..];

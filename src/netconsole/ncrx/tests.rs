@@ -49,6 +49,17 @@ impl Bench<'_> {
 
     /// What goes out now, until nothing more is due at once.
     fn ship(&mut self) -> Vec<String> {
+        let mut card = Card::default();
+        while self.turn(&mut card) {}
+        let text = |frame: &Vec<u8>| {
+            let datagram = udp::parse(frame).expect("a datagram");
+            String::from_utf8(datagram.payload.to_vec()).expect("text")
+        };
+        card.sent.iter().map(text).collect()
+    }
+
+    /// What goes out in one turn; true where more is due at once.
+    fn turn(&mut self, card: &mut Card) -> bool {
         let (source, destination) = endpoints();
         let sender = Sender {
             ring: self.ring,
@@ -58,13 +69,7 @@ impl Bench<'_> {
             envelope: &Envelope::new(source, destination, None).expect("both are IPv4"),
             sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&KeyStore::new()) },
         };
-        let mut card = Card::default();
-        while self.ncrx.ship(&sender, &mut card, self.now).expect("the card works") {}
-        let text = |frame: &Vec<u8>| {
-            let datagram = udp::parse(frame).expect("a datagram");
-            String::from_utf8(datagram.payload.to_vec()).expect("text")
-        };
-        card.sent.iter().map(text).collect()
+        self.ncrx.ship(&sender, card, self.now).expect("the card works")
     }
 
     /// What goes out until `end`, looked at every 10 ms, and when.
@@ -232,6 +237,19 @@ fn the_rate_is_bounded_whatever_is_asked_for() {
 }
 
 #[test]
+fn a_turn_is_sixteen_datagrams() {
+    Bench::with(40, |mut bench| {
+        bench.now = SECOND;
+        let numbers: Vec<String> = (0..33).map(|number| number.to_string()).collect();
+        assert!(bench.hear(&format!("ncrx1 {}", numbers.join(" "))));
+        let mut card = Card::default();
+        for (sent, more) in [(16, true), (32, true), (33, false)] {
+            assert_eq!((bench.turn(&mut card), card.sent.len()), (more, sent));
+        }
+    });
+}
+
+#[test]
 fn what_was_overwritten_is_passed_over() {
     Bench::with(20_000, |mut bench| {
         let first = bench.ring.first();
@@ -336,7 +354,9 @@ fn answers_are_read_strictly() {
     for nonsense in ["", "ncr0", "ncrx", "ncrx ", "ncrxx", "ncrx-1", "ncrx+1", "ncrx0x1", "NCRX1", " ncrx1"] {
         assert_eq!(Answer::parse(nonsense.as_bytes()), None, "{nonsense:?}");
     }
-    assert_eq!(Answer::parse(format!("ncrx1{}", " 2".repeat(600)).as_bytes()), None, "longer than they are");
+    let longest = format!("ncrx12{}", " 2".repeat(497));
+    assert_eq!(Answer::parse(longest.as_bytes()).map(|answer| answer.missing().count()), Some(497));
+    assert_eq!(Answer::parse(format!("{longest}\n").as_bytes()), None, "1001 bytes");
     assert_eq!(Answer::parse(b"ncrx18446744073709551616"), None);
     let missing =
         |text: &str| Answer::parse(text.as_bytes()).map(|answer| answer.missing().collect::<Vec<_>>());

@@ -160,6 +160,20 @@ fn what_is_for_no_boot_is_taken_only_if_it_greets() {
 }
 
 #[test]
+fn sixteen_senders_are_told_apart() {
+    let from = |sender: u8, number| input(&KEY, BOOT, [sender; 16], number, b"uptime");
+    for (senders, knows_the_first) in [(16, true), (17, false)] {
+        let mut inputs = Inputs::new();
+        for sender in 1..=senders {
+            assert!(open(&from(sender, 100 + u64::from(sender)), &mut inputs).is_ok());
+        }
+        // Not the oldest any more, and so not to be told from a replay.
+        assert_eq!(open(&from(1, 102), &mut inputs).is_ok(), knows_the_first);
+        assert!(open(&from(1, 200), &mut inputs).is_ok());
+    }
+}
+
+#[test]
 fn damaged_keys_are_never_taken_for_none() {
     let keys = KeyStore::new();
     assert_eq!(keys.protection(), Protection::Clear);

@@ -1,7 +1,7 @@
 //! The driver against the model, honest and lying.
 
 use super::chips::{Chip, Family, chip};
-use super::gigabit::Gigabit;
+use super::gigabit::{Gigabit, wait_for};
 use super::model::{Device, Kind, Model, RX, TX};
 use super::ring::CardMemory;
 use super::{IntelNic, PanicMemory, PanicNic};
@@ -11,7 +11,7 @@ use crate::nic::pci::{DeviceFunction, PciDevice};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Small, so that they fill and wrap often; one descriptor always stays with the driver.
@@ -215,6 +215,23 @@ fn says_why_it_does_not_come_up_and_then_does() {
         device.borrow_mut().become_honest();
         assert_eq!(nic.restart(), Ok(()));
         assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn a_register_is_read_a_hundred_thousand_times_and_no_more() {
+    /// Done at the read of this number.
+    struct Slow(Cell<u32>);
+    impl super::Registers for Slow {
+        fn read(&self, _: usize) -> u32 {
+            self.0.set(self.0.get() - 1);
+            u32::from(self.0.get() == 0)
+        }
+        fn write(&mut self, _: usize, _: u32) {}
+    }
+    for (reads, is_done) in [(100_000, true), (100_001, false)] {
+        let waited = wait_for(&Slow(Cell::new(reads)), 0, |value| value == 1);
+        assert_eq!(waited.is_some(), is_done, "{reads}");
     }
 }
 

@@ -138,6 +138,9 @@ pub struct Device {
     /// It speaks virtio 0.9, and its queues are as long as `max_sizes` says.
     pub is_legacy: bool,
     pub never_resets: bool,
+    /// How often the status is read until a reset is done, and how often it still will be.
+    pub reset_reads: u32,
+    reset_reads_left: u32,
     pub refuses_features: bool,
     /// It has written to a used ring what is not true, or said that it was reset when it was not, so that
     /// the two sides no longer agree on what is given and taken.
@@ -165,6 +168,8 @@ impl Device {
             restless: false,
             is_legacy: false,
             never_resets: false,
+            reset_reads: 0,
+            reset_reads_left: 0,
             refuses_features: false,
             lied: false,
             status: 0,
@@ -327,6 +332,12 @@ impl Transport for Model {
         let mut device = self.0.borrow_mut();
         device.polls += 1;
         assert!(device.polls < 1_000_000, "an endless wait");
+        if device.reset_reads_left > 0 {
+            device.reset_reads_left -= 1;
+            if device.reset_reads_left == 0 {
+                device.status = 0;
+            }
+        }
         DeviceStatus::from_bits_retain(device.status)
     }
 
@@ -338,7 +349,10 @@ impl Transport for Model {
         if status != 0 {
             device.status = status & !(if device.refuses_features { 8 } else { 0 });
         } else if !device.never_resets {
-            device.status = 0;
+            device.reset_reads_left = device.reset_reads;
+            if device.reset_reads == 0 {
+                device.status = 0;
+            }
             device.driver_features = 0;
             device.queues = [None; 2];
         }

@@ -134,6 +134,15 @@ fn the_link_s_speed_is_told_where_the_card_knows_it() {
 }
 
 #[test]
+fn a_reset_is_waited_for_a_hundred_thousand_reads_and_no_longer() {
+    for (reads, result) in [(100_000, Ok(())), (100_001, Err(NicError::ResetTimeout))] {
+        let (mut nic, device) = card(FEATURES);
+        (device.borrow_mut().status, device.borrow_mut().reset_reads) = (4, reads);
+        assert_eq!(nic.restart(), result, "{reads}");
+    }
+}
+
+#[test]
 fn says_why_it_does_not_come_up_and_then_does() {
     type Fault = fn(&mut Device);
     let faults: [(Fault, NicError); 7] = [
