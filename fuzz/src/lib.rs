@@ -3,12 +3,12 @@
 //! cases that were worth keeping.
 
 mod boot_info;
-mod card;
 mod console;
 mod firmware;
 mod formats;
 mod frames;
 mod ncrx;
+mod nic;
 mod parameters;
 mod pieces;
 mod receiver;

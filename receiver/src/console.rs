@@ -25,8 +25,8 @@ enum State {
     Reading,
     /// This line is to be sent, since then.
     Due(Vec<u8>, Duration),
-    /// A line was sent then.
-    Sent(Duration),
+    /// A line was sent then, and the machine was heard since or not.
+    Sent(Duration, bool),
     /// There are no more lines.
     Ended,
 }
@@ -82,13 +82,18 @@ impl Console {
 
     /// The line that was due has been sent.
     pub fn sent(&mut self, now: Duration) {
-        self.state = State::Sent(now);
+        self.state = State::Sent(now, false);
         self.sent_at = now;
     }
 
     /// Looks at a message for an answer's end; gives what is to be shown of it, which is all but the prompt.
     pub fn heard<'m>(&mut self, from: SocketAddr, message: &'m [u8]) -> &'m [u8] {
-        if from != self.to || !matches!(self.state, State::Sent(_)) || !message.ends_with(PROMPT) {
+        let State::Sent(_, has_heard) = &mut self.state else { return message };
+        if from != self.to {
+            return message;
+        }
+        *has_heard = true;
+        if !message.ends_with(PROMPT) {
             return message;
         }
         self.state = State::Ready;
@@ -96,20 +101,25 @@ impl Console {
         message.get(..end).unwrap_or_default()
     }
 
-    /// True where a line has waited too long: to be sent, or for its answer. It is given up then.
+    /// Gives up a line that has waited too long: to be sent, or for its answer. True where the machine was silent
+    /// all the time; after a crash it sends its log at `dmesg`, and no prompt.
     pub fn gives_up(&mut self, now: Duration) -> bool {
-        let (State::Due(_, since) | State::Sent(since)) = self.state else { return false };
-        let gives_up = now >= since.saturating_add(PATIENCE);
-        if gives_up {
-            self.unanswered = self.unanswered.saturating_add(1);
-            self.state = State::Ready;
+        let (since, has_heard) = match self.state {
+            State::Due(_, since) => (since, false),
+            State::Sent(since, has_heard) => (since, has_heard),
+            _ => return false,
+        };
+        if now < since.saturating_add(PATIENCE) {
+            return false;
         }
-        gives_up
+        self.state = State::Ready;
+        self.unanswered = self.unanswered.saturating_add(u64::from(!has_heard));
+        !has_heard
     }
 
     /// Whether time alone changes something.
     pub fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Due(..) | State::Sent(_))
+        matches!(self.state, State::Due(..) | State::Sent(..))
     }
 
     /// Whether every line has been answered or given up, and no other will come.
@@ -159,6 +169,13 @@ mod tests {
         assert!(!console.gives_up(SECOND + PATIENCE));
         assert!(console.gives_up(SECOND * 3 + PATIENCE));
         assert!(console.wants_line() && !console.gives_up(SECOND * 60));
+        assert_eq!(console.unanswered(), 1);
+        // What comes without a prompt is an answer, too.
+        assert!(console.take(Some(b"dmesg".to_vec()), SECOND * 60));
+        console.sent(SECOND * 60);
+        console.heard(SocketAddr::from(([10, 0, 0, 5], PORT)), b"6,0,0,-;the log\n");
+        assert!(!console.gives_up(SECOND * 60 + PATIENCE));
+        assert!(console.wants_line());
         assert_eq!(console.unanswered(), 1);
         assert!(!console.take(Some(vec![b'x'; LINE_BYTES + 1]), SECOND), "too long to be sent");
         assert!(console.wants_line());

@@ -30,11 +30,11 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// Name of a sender, repeatable: 10.0.0.5=board7
-    #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = name)]
+    #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = parse_name)]
     pub name: Vec<(IpAddr, String)>,
     /// Send the lines of standard input to the console of the machine at this address (port 6665 unless it is
     /// said), sealed where there is a key; ends with the last answer, unless --until or --timeout is given
-    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = machine, conflicts_with = "read")]
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_machine, conflicts_with = "read")]
     pub console: Option<SocketAddr>,
     /// Never ask a sender for missing records
     #[arg(long)]
@@ -59,7 +59,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub dir: Option<PathBuf>,
     /// Size at which a file in --dir is rotated, with K, M or G
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size, requires = "dir", help_heading = "Output")]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, requires = "dir", help_heading = "Output")]
     pub rotate: u64,
     /// Rotated files kept per sender: NAME.log.1 is the newest
     #[arg(long, value_name = "N", default_value_t = 5, requires = "dir", help_heading = "Output")]
@@ -84,7 +84,7 @@ pub struct Options {
     #[arg(long, help_heading = "Continuous integration")]
     pub crash_ok: bool,
     /// End after this time: with status 3 if --until is given
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "read", help_heading = "Continuous integration")]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, conflicts_with = "read", help_heading = "Continuous integration")]
     pub timeout: Option<Duration>,
     /// End with status 4 where records are missing
     #[arg(long, help_heading = "Continuous integration")]
@@ -106,7 +106,7 @@ pub enum When {
     Never,
 }
 
-fn name(text: &str) -> Result<(IpAddr, String), String> {
+fn parse_name(text: &str) -> Result<(IpAddr, String), String> {
     let (address, name) = text.split_once('=').ok_or("expected ADDRESS=NAME")?;
     let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
     if name.is_empty() || name.chars().any(|character| character.is_control() || character == '/') {
@@ -115,12 +115,12 @@ fn name(text: &str) -> Result<(IpAddr, String), String> {
     Ok((address, name.to_owned()))
 }
 
-fn machine(text: &str) -> Result<SocketAddr, String> {
+fn parse_machine(text: &str) -> Result<SocketAddr, String> {
     let with_port = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| (ip, console::PORT).into()));
     with_port.map_err(|_| "expected ADDRESS, IPV4:PORT or [IPV6]:PORT".to_owned())
 }
 
-fn size(text: &str) -> Result<u64, String> {
+fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.chars().last().map(|unit| unit.to_ascii_uppercase()) {
         Some('K') => (text.get(..text.len() - 1), 1 << 10),
         Some('M') => (text.get(..text.len() - 1), 1 << 20),
@@ -131,7 +131,7 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).filter(|&size| size > 0).ok_or_else(|| "a size is 1 to 2⁶⁴−1 bytes".to_owned())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

@@ -3,7 +3,8 @@
 //! The receiver answers with `ncrx<ack>` and the sequence numbers that it misses. Each of them that the ring
 //! still has is sent again. A receiver that has acknowledged once and then no longer does gets what it has not
 //! acknowledged as emergency transmissions, slowly, until it does again. When nothing new comes, one that has
-//! ever answered gets the newest record again, so that it notices the loss of the last one.
+//! ever answered gets the newest record again, so that it notices the loss of the last one; one that answers that
+//! it has heard nothing yet gets it at once.
 //!
 //! What goes out again is limited to [`Ncrx::RATE`] datagrams a second, whatever is asked for. Nothing here
 //! panics, allocates or waits: the panic path uses it too. All times are microseconds of one clock.

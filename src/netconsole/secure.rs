@@ -264,7 +264,8 @@ impl Sealer {
     }
 
     /// Opens a datagram of input into `message` and returns its length. It must have been made for this
-    /// very boot, or be a greeting; and its number must be higher than the last one that `inputs` has of its sender. Panic-safe.
+    /// very boot, or be a greeting, and its number must be higher than the last one that `inputs` has of its
+    /// sender. Panic-safe.
     pub fn open(
         &self,
         datagram: &[u8],

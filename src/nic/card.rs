@@ -3,7 +3,7 @@
 use super::intel::{self, chips::Chip};
 use super::pci::{self, ConfigurationAccess, PciDevice};
 use super::rtl8139::{self, Rtl8139};
-use super::virtio::{self, MmioTransport};
+use super::virtio::{self, AnyTransport, MmioTransport};
 use super::{BusAddress, LinkMode, Nic, NicError, Ports, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
@@ -136,25 +136,31 @@ impl PanicCard {
         memory: &'static mut PanicMemory,
         tries: usize,
     ) -> Result<Self, NicError> {
-        let model = match place {
-            BusAddress::Pci(function) => Model::of(pci::ids(&config, function)),
-            BusAddress::Mmio(_) => Some(Model::Virtio),
-        };
-        match (model.ok_or(NicError::Configuration)?, place) {
-            (Model::Virtio, _) => {
+        let function = match place {
+            BusAddress::Pci(function) => function,
+            BusAddress::Mmio(address) => {
+                let transport = MmioTransport::find(address)?.ok_or(NicError::Configuration)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                virtio::PanicNic::start(config, ports, place, memory, tries).map(Self::Virtio)
+                let transport = AnyTransport::Mmio(transport);
+                return virtio::PanicNic::start(transport, place, memory, tries).map(Self::Virtio);
             }
-            (Model::Intel(_) | Model::Rtl8139, BusAddress::Mmio(_)) => Err(NicError::Configuration),
-            (Model::Intel(chip), BusAddress::Pci(function)) => {
-                let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+        };
+        let model = Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)?;
+        let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+        match model {
+            Model::Virtio => {
+                let transport = AnyTransport::on_pci(&mut config, ports, &device)?;
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                let memory = unsafe { &mut memory.virtio };
+                virtio::PanicNic::start(transport, place, memory, tries).map(Self::Virtio)
+            }
+            Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
                 intel::PanicNic::start(&mut config, &device, chip, memory, tries).map(Self::Intel)
             }
-            (Model::Rtl8139, BusAddress::Pci(function)) => {
-                let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+            Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.rtl8139 };
                 Rtl8139::start(&mut config, ports, &device, memory, tries).map(Self::Rtl8139)

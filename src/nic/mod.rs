@@ -2,6 +2,10 @@
 
 mod bus_address;
 mod card;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod intel;
 mod link_mode;
 mod mmio;

@@ -243,7 +243,7 @@ impl Rtl8139 {
         for half in [register::MULTICAST, register::MULTICAST + 4] {
             self.set(half, Width::Word, u32::MAX);
         }
-        Ok(())
+        if self.runs() { Ok(()) } else { Err(NicError::Absent) }
     }
 
     /// Stops the chip, whatever it was doing, and has it forget where its ring was. Interrupts are off then.
@@ -274,9 +274,13 @@ impl Rtl8139 {
         self.own_mac
     }
 
-    /// A chip that is gone reads as all ones; one that was reset by somebody else has stopped.
+    /// A chip that is gone reads as all ones or zeros; one that was reset by somebody else has stopped.
+    fn runs(&self) -> bool {
+        self.get(register::COMMAND, Width::Byte) & (COMMAND_RUNS | COMMAND_RESET) == COMMAND_RUNS
+    }
+
     fn check(&mut self) {
-        if self.get(register::COMMAND, Width::Byte) & (COMMAND_RUNS | COMMAND_RESET) != COMMAND_RUNS {
+        if !self.runs() {
             self.state = State::Broken;
         }
     }

@@ -1,9 +1,8 @@
 //! The real receiver, on loopback, at the other end of a way that loses, doubles and reorders datagrams.
 
-use crate::harness::Machine;
+use crate::harness::{Machine, free_port, wait_for_listener};
 use crate::way::{Ends, Relay, Way};
 use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;
 use std::path::PathBuf;
@@ -30,8 +29,7 @@ impl Receiver {
     /// Starts the receiver on a free port, with `--json` and these arguments; in them, KERNEL stands for the
     /// address and port that the kernel has for it.
     pub fn start(ends: Ends, way: Way, arguments: &[&str]) -> Self {
-        let port =
-            UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+        let port = free_port();
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
         socket.connect(("127.0.0.1", port)).expect("loopback");
         socket.set_nonblocking(true).expect("a socket");
@@ -44,12 +42,7 @@ impl Receiver {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the receiver starts");
-        let listens = format!("0100007F:{port:04X}");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !fs::read_to_string("/proc/net/udp").expect("Linux").contains(&listens) {
-            assert!(Instant::now() < deadline, "the receiver does not listen");
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_for_listener(port, "the receiver");
         let lines = lines(child.stdout.take().expect("it is piped"));
         Self { child, lines, said: Vec::new(), socket, way: Relay::new(ends, way), answers: Vec::new() }
     }

@@ -287,7 +287,11 @@ fn the_log_of_a_crashed_machine_can_be_asked_for_later() {
     let mut receiver = Receiver::start(Ends::IPV4, Way::default(), &arguments);
     receiver.way.skip(&machine);
     receiver.type_in("dmesg\n");
+    receiver.close_input();
     let all = |receiver: &Receiver| receiver.has("Command line:") && receiver.has("end Kernel panic");
     assert!(receiver.relay(&machine, PATIENCE, all), "{:?}", receiver.said);
+    assert!(receiver.ends(&machine, Duration::from_secs(10)), "after a while, as there is no prompt");
+    let (status, errors) = receiver.end();
+    assert_eq!(status, Some(0), "{errors}");
     machine.stop();
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::log::{Level, RingHeader};
 use crate::netconsole::Format;
 use crate::netconsole::secure::{KeyStore, Numbers, Protection};
-use crate::nic::NicError;
+use crate::nic::fake::Card;
 use crate::wire::{MacAddr, udp};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -13,46 +13,6 @@ use std::sync::atomic::AtomicU64;
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
-
-/// A card that never has too little room.
-#[derive(Default)]
-struct Card(Vec<String>);
-
-impl Nic for Card {
-    fn mac(&self) -> MacAddr {
-        MacAddr([2, 0, 0, 0, 0, 1])
-    }
-
-    fn mtu(&self) -> usize {
-        1500
-    }
-
-    fn link_is_up(&mut self) -> bool {
-        true
-    }
-
-    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        let mut frame = [0; 1514];
-        let len = build(&mut frame);
-        let received = udp::parse(&frame[..len]).expect("a datagram");
-        self.0.push(String::from_utf8(received.payload.to_vec()).expect("text"));
-        Ok(())
-    }
-
-    fn kick(&mut self) {}
-
-    fn is_drained(&mut self) -> bool {
-        true
-    }
-
-    fn receive(&mut self, _take: &mut dyn FnMut(&[u8])) -> bool {
-        false
-    }
-
-    fn restart(&mut self) -> Result<(), NicError> {
-        Ok(())
-    }
-}
 
 /// The log, and the conversation about it.
 struct Bench<'r> {
@@ -91,7 +51,11 @@ impl Bench<'_> {
     fn ship(&mut self) -> Vec<String> {
         let mut card = Card::default();
         while self.turn(&mut card) {}
-        card.0
+        let text = |frame: &Vec<u8>| {
+            let datagram = udp::parse(frame).expect("a datagram");
+            String::from_utf8(datagram.payload.to_vec()).expect("text")
+        };
+        card.sent.iter().map(text).collect()
     }
 
     /// What goes out in one turn; true where more is due at once.
@@ -280,7 +244,7 @@ fn a_turn_is_sixteen_datagrams() {
         assert!(bench.hear(&format!("ncrx1 {}", numbers.join(" "))));
         let mut card = Card::default();
         for (sent, more) in [(16, true), (32, true), (33, false)] {
-            assert_eq!((bench.turn(&mut card), card.0.len()), (more, sent));
+            assert_eq!((bench.turn(&mut card), card.sent.len()), (more, sent));
         }
     });
 }

@@ -3,13 +3,12 @@
 use super::*;
 use crate::log::{Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
-use crate::nic::{NicError, TransmitError};
+use crate::nic::fake::{Card, MAC};
 use crate::stack::{Addressing, Ipv4Method, Storage};
 use crate::wire::udp;
 use core::sync::atomic::AtomicU64;
 use proptest::prelude::*;
 
-const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const FILTER: LogFilter = LogFilter {
     limit: 8,
     ignore_limits: false,
@@ -20,47 +19,12 @@ const FILTER: LogFilter = LogFilter {
     ncrx: false,
 };
 
-/// A card that takes `room` frames more.
-struct Card {
-    room: usize,
-    payloads: Vec<Vec<u8>>,
-}
-
-impl Nic for Card {
-    fn mac(&self) -> MacAddr {
-        MAC
-    }
-    fn mtu(&self) -> usize {
-        1500
-    }
-    fn link_is_up(&mut self) -> bool {
-        true
-    }
-    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        self.room = self.room.checked_sub(1).ok_or(TransmitError::Full)?;
-        let mut frame = [0; 1518];
-        let len = build(&mut frame);
-        self.payloads.extend(udp::parse(&frame[..len]).map(|datagram| datagram.payload.to_vec()));
-        Ok(())
-    }
-    fn kick(&mut self) {}
-    fn is_drained(&mut self) -> bool {
-        true
-    }
-    fn receive(&mut self, _: &mut dyn FnMut(&[u8])) -> bool {
-        false
-    }
-    fn restart(&mut self) -> Result<(), NicError> {
-        Ok(())
-    }
-}
-
 /// The bodies of the records, their fragments put together; fails where these don't fit.
-fn bodies(payloads: &[Vec<u8>]) -> Result<Vec<String>, TestCaseError> {
+fn bodies(frames: &[Vec<u8>]) -> Result<Vec<String>, TestCaseError> {
     let mut bodies: Vec<String> = Vec::new();
     let mut under_way: Option<(String, String, usize)> = None;
-    for payload in payloads {
-        let text = String::from_utf8_lossy(payload);
+    for datagram in frames.iter().filter_map(|frame| udp::parse(frame)) {
+        let text = String::from_utf8_lossy(datagram.payload);
         let (header, body) = text.split_once(';').expect("a header");
         let sequence = header.split(',').nth(1).expect("a sequence number").to_string();
         match (header.split_once(",ncfrag=").and_then(|(_, place)| place.split_once('/')), under_way.take()) {
@@ -103,7 +67,7 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     config.remote_mac = Some(MacAddr::BROADCAST);
     let mut target = Target::new(TargetName::of_command_line(0), config);
     target.enable(0);
-    let mut card = Card { room: 0, payloads: Vec::new() };
+    let mut card = Card::default();
     let mut interface =
         Interface { name: "eth0", nic: &mut card, stack: &mut stack, link_is_up: true, ipv4_may_come: true };
     target.advance(Some(&mut interface), &KeyStore::new(), 0, 0);
@@ -118,11 +82,11 @@ fn a_turn_is_32_frames() {
         for number in 0..33 {
             ring.append_str(Level::Info, "test", 0, &format!("record {number}"));
         }
-        let mut card = Card { room: 1000, payloads: Vec::new() };
+        let mut card = Card::default();
         for (result, sent) in [(Shipped::More, 32), (Shipped::Everything, 33)] {
             let (timebase, keys) = (Timebase::new(0), KeyStore::new());
             let shipped = target.ship(ring, &timebase, &FILTER, b"", &keys, &mut card, 0);
-            assert_eq!((shipped, card.payloads.len()), (result, sent));
+            assert_eq!((shipped, card.sent.len()), (result, sent));
         }
     });
 }
@@ -135,7 +99,7 @@ proptest! {
         steps in proptest::collection::vec((0usize..4, 0usize..4, 0usize..400), 1..60),
     ) {
         with_target(|target, ring| {
-            let mut card = Card { room: 0, payloads: Vec::new() };
+            let mut card = Card::default();
             let mut user_data = String::new();
             let (mut logged, mut waits) = (0u64, false);
             for (records, room, length) in steps {
@@ -157,7 +121,7 @@ proptest! {
             while target.ship(ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0) == Shipped::More {
                 card.room = 1000;
             }
-            let bodies = bodies(&card.payloads)?;
+            let bodies = bodies(&card.sent)?;
             prop_assert_eq!(bodies.len() as u64, logged);
             for (number, body) in bodies.iter().enumerate() {
                 let start = format!("record {number} ");

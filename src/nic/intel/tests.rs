@@ -5,6 +5,7 @@ use super::gigabit::{Gigabit, wait_for};
 use super::model::{Device, Kind, Model, RX, TX};
 use super::ring::CardMemory;
 use super::{IntelNic, PanicMemory, PanicNic};
+use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
@@ -48,25 +49,6 @@ fn running(kind: (u16, Kind)) -> (Card, Handle) {
     let (mut nic, device) = card(kind);
     assert_eq!(nic.restart(), Ok(()));
     (nic, device)
-}
-
-/// A frame that tells its number, 14 bytes or more.
-fn frame(number: u32, length: usize) -> Vec<u8> {
-    number.to_le_bytes().into_iter().cycle().take(length.max(14)).collect()
-}
-
-fn transmit(nic: &mut dyn Nic, bytes: &[u8]) -> Result<(), TransmitError> {
-    nic.transmit(&mut |buffer| {
-        buffer[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
-    })
-}
-
-fn receive(nic: &mut dyn Nic) -> Option<Vec<u8>> {
-    let mut received = None;
-    let any = nic.receive(&mut |frame| received = Some(frame.to_vec()));
-    assert_eq!(any, received.is_some());
-    received
 }
 
 /// Frames go both ways, and around the rings.
@@ -561,9 +543,8 @@ proptest! {
     }
 }
 
+// PROPTEST_CASES=40000 makes it millions of steps.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
     /// No panic, no endless wait, nothing given outside the memory while the device has not lied (the
     /// model asserts all three); and once it is honest again, a restart is all that it takes.
     #[test]

@@ -2,6 +2,7 @@
 
 use super::model::{Device, FIRST_PORT, Model};
 use super::*;
+use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
 use proptest::prelude::*;
@@ -35,25 +36,6 @@ fn start(
 fn running() -> (Rtl8139, &'static Model) {
     let (model, memory) = Model::new();
     (start(model, function(), memory).expect("a card"), model)
-}
-
-/// A frame that tells its number, 60 bytes or more.
-fn frame(number: u32, length: usize) -> Vec<u8> {
-    number.to_le_bytes().into_iter().cycle().take(length.max(60)).collect()
-}
-
-fn transmit(nic: &mut Rtl8139, bytes: &[u8]) -> Result<(), TransmitError> {
-    nic.transmit(&mut |buffer| {
-        buffer[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
-    })
-}
-
-fn receive(nic: &mut Rtl8139) -> Option<Vec<u8>> {
-    let mut received = None;
-    let any = nic.receive(&mut |frame| received = Some(frame.to_vec()));
-    assert_eq!(any, received.is_some());
-    received
 }
 
 /// Frames go both ways, and around the ring.
@@ -229,8 +211,12 @@ fn no_lie_in_a_header_is_believed() {
 
 #[test]
 fn a_chip_that_is_gone_or_was_stopped_is_noticed() {
-    let faults: [fn(&mut Device); 3] =
-        [|chip| chip.is_gone = true, |chip| chip.bytes[0x37] = 1, |chip| chip.bytes[0x37] = 0x1c];
+    let faults: [fn(&mut Device); 4] = [
+        |chip| chip.gone = Some(0xff),
+        |chip| chip.gone = Some(0),
+        |chip| chip.bytes[0x37] = 1,
+        |chip| chip.bytes[0x37] = 0x1c,
+    ];
     for fault in faults {
         let (mut nic, model) = running();
         fault(&mut model.device());
@@ -244,10 +230,16 @@ fn a_chip_that_is_gone_or_was_stopped_is_noticed() {
 
 #[test]
 fn says_why_it_does_not_come_up() {
-    for fault in [(|chip| chip.never_resets = true) as fn(&mut Device), |chip| chip.is_gone = true] {
+    type Fault = fn(&mut Device);
+    let faults: [(Fault, NicError); 3] = [
+        (|chip| chip.never_resets = true, NicError::ResetTimeout),
+        (|chip| chip.gone = Some(0xff), NicError::ResetTimeout),
+        (|chip| chip.gone = Some(0), NicError::Absent),
+    ];
+    for (fault, error) in faults {
         let (model, memory) = Model::new();
         fault(&mut model.device());
-        assert_eq!(start(model, function(), memory).err(), Some(NicError::ResetTimeout));
+        assert_eq!(start(model, function(), memory).err(), Some(error));
     }
     // No BAR, one in memory, one too short.
     for (content, writable) in [(0, 0), (0xfebf_0000, 0xffff_ff00), (0xc001, 0xffff_ff80)] {
@@ -335,14 +327,14 @@ fn take(step: Step, nic: &mut Rtl8139, model: &Model) {
         Step::Faults(faults) => {
             let mut chip = model.device();
             let has = |bit: u8| faults >> bit & 1 != 0;
-            (chip.never_resets, chip.is_gone, chip.link, chip.is_slow) = (has(0), has(1), !has(2), has(3));
+            (chip.never_resets, chip.link, chip.is_slow) = (has(0), !has(2), has(3));
+            chip.gone = has(1).then_some(if has(4) { 0 } else { 0xff });
         }
     }
 }
 
+// PROPTEST_CASES=40000 makes it millions of steps.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     /// No panic, no endless wait, nothing given outside the memory (the model asserts both); and once the chip is
     /// honest again, a restart is all that it takes.
     #[test]

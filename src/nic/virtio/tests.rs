@@ -2,6 +2,7 @@
 
 use super::model::{Device, EVENT_IDX, Model, Queue, RX, TX, USUAL_FEATURES};
 use super::net::{CardMemory, FEATURES, PANIC_FEATURES, VirtioNet};
+use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
@@ -33,25 +34,6 @@ fn running() -> (Card, Handle) {
     let (mut nic, device) = card(FEATURES);
     assert_eq!(nic.restart(), Ok(()));
     (nic, device)
-}
-
-/// A frame that tells its number, 14 bytes or more.
-fn frame(number: u32, length: usize) -> Vec<u8> {
-    number.to_le_bytes().into_iter().cycle().take(length.max(14)).collect()
-}
-
-fn transmit(nic: &mut dyn Nic, bytes: &[u8]) -> Result<(), TransmitError> {
-    nic.transmit(&mut |buffer| {
-        buffer[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
-    })
-}
-
-fn receive(nic: &mut dyn Nic) -> Option<Vec<u8>> {
-    let mut received = None;
-    let any = nic.receive(&mut |frame| received = Some(frame.to_vec()));
-    assert_eq!(any, received.is_some());
-    received
 }
 
 /// Frames go both ways.
@@ -544,9 +526,8 @@ fn take(step: Step, nic: &mut Card, device: &Handle) {
     }
 }
 
+// PROPTEST_CASES=40000 makes it millions of steps.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
     /// No panic, no endless wait, nothing given outside the memory (the model asserts both); and once
     /// the device is honest again, a restart is all that it takes.
     #[test]

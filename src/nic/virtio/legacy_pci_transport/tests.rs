@@ -5,8 +5,8 @@
 use super::*;
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
-use crate::nic::virtio::{self, PanicMemory, PanicNic, VirtioNetMemory};
-use crate::nic::{BusAddress, Nic, TransmitError};
+use crate::nic::virtio::{self, VirtioNetMemory};
+use crate::nic::{BusAddress, Nic, PanicCard, PanicMemory, TransmitError};
 use crate::wire::MacAddr;
 use std::sync::{Mutex, MutexGuard};
 
@@ -54,9 +54,9 @@ impl Card {
         self.0.lock().expect("no panic while it was locked")
     }
 
-    fn start(&'static self, machine: Machine) -> Result<PanicNic, NicError> {
+    fn start(&'static self, machine: Machine) -> Result<PanicCard, NicError> {
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        PanicNic::start(machine, self, BusAddress::Pci(FUNCTION), memory, 1)
+        PanicCard::start(machine, self, BusAddress::Pci(FUNCTION), memory, 1)
     }
 }
 

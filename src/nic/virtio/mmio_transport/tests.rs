@@ -5,7 +5,7 @@ use super::*;
 use crate::nic::Nic;
 use crate::nic::pci::fake::Machine;
 use crate::nic::ports::fake::NO_PORTS;
-use crate::nic::virtio::{PanicMemory, PanicNic};
+use crate::nic::{PanicCard, PanicMemory};
 use crate::wire::MacAddr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -42,9 +42,9 @@ impl Registers {
         (&raw const *self).expose_provenance() as u64
     }
 
-    fn start(&self) -> Result<PanicNic, NicError> {
+    fn start(&self) -> Result<PanicCard, NicError> {
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        PanicNic::start(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory, 1)
+        PanicCard::start(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory, 1)
     }
 }
 
