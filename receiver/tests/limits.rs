@@ -38,7 +38,7 @@ fn events(heard: Vec<Heard>) -> Vec<Event> {
 
 fn records(events: &[Event]) -> Vec<&Record> {
     let record = |event| match event {
-        &Event::Record { ref record, .. } => Some(record),
+        Event::Record { record, .. } => Some(record),
         _ => None,
     };
     events.iter().filter_map(record).collect()
