@@ -36,11 +36,14 @@ fn events(heard: Vec<Heard>) -> Vec<Event> {
     heard.into_iter().map(|heard| heard.event).collect()
 }
 
-fn records(events: &[Event]) -> Vec<&Record> {
-    let record = |event| match event {
+fn record(event: &Event) -> Option<&Record> {
+    match event {
         Event::Record { record, .. } => Some(record),
         _ => None,
-    };
+    }
+}
+
+fn records(events: &[Event]) -> Vec<&Record> {
     events.iter().filter_map(record).collect()
 }
 
