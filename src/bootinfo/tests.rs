@@ -326,6 +326,72 @@ fn pvh_is_read() {
     assert_eq!(problems(&pvh_with(0, &entries).read_as(pvh::MAGIC)), [Problem::MemoryUnknown]);
 }
 
+/// A descriptor of 48 bytes: type, physical start, virtual start, pages, attributes.
+fn uefi_entry(kind: u32, start: u64, pages: u64) -> Vec<u8> {
+    let mut entry = u64::from(kind).to_le_bytes().to_vec();
+    [start, 0, pages, 0xf, 0xeeee].iter().for_each(|value| entry.extend(value.to_le_bytes()));
+    entry
+}
+
+/// What the kernel's UEFI entry leaves: where command line, map, system table are.
+fn uefi_with(map: &[u8], descriptor_length: u64) -> Memory {
+    let mut memory = Memory::new(0x8000);
+    let line = memory.put(LINE_AT, LINE);
+    let map_at = memory.put(MAP_AT, map);
+    let rsdp = memory.put(RSDP_AT, &rsdp(2));
+    // EFI_SYSTEM_TABLE with one configuration table, ACPI_20_TABLE_GUID.
+    let table = memory.put(0x2000, b"IBI SYST");
+    memory.put(0x2000 + 104, &1u64.to_le_bytes());
+    let tables = memory.put(0x3000, b"\x71\xe8\x68\x88\xf1\xe4\xd3\x11\xbc\x22\x00\x80\xc7\x3c\x88\x81");
+    memory.put(0x3010, &rsdp.to_le_bytes());
+    memory.put(0x2000 + 112, &tables.to_le_bytes());
+    for (index, value) in [line, map_at, map.len() as u64, descriptor_length, table].iter().enumerate() {
+        memory.put(index * 8, &value.to_le_bytes());
+    }
+    memory
+}
+
+#[test]
+fn uefi_is_read() {
+    let map = [
+        // Conventional; loader's code and data, boot services' code and data; reserved, runtime, ACPI, MMIO.
+        uefi_entry(7, 0, 0xa0),
+        uefi_entry(1, MIB, 0x100),
+        uefi_entry(2, 2 * MIB, 0x100),
+        uefi_entry(3, 3 * MIB, 0x80),
+        uefi_entry(4, 3 * MIB + 0x8_0000, 0x80),
+        uefi_entry(0, 4 * MIB, 0x10),
+        uefi_entry(5, 5 * MIB, 0x10),
+        uefi_entry(6, 6 * MIB, 0x10),
+        uefi_entry(9, 7 * MIB, 0x10),
+        uefi_entry(11, 8 * MIB, 0x10),
+        uefi_entry(7, 1 << 32, 1 << 18),
+    ]
+    .concat();
+    let memory = uefi_with(&map, 48);
+    let boot = memory.read_as(uefi::MAGIC);
+    assert_eq!(problems(&boot), []);
+    assert_eq!((boot.protocol, boot.loader.as_bytes()), (Protocol::Uefi, &b""[..]));
+    assert_eq!(boot.command_line.as_bytes(), b"netconsole=@/,@10.0.2.2/ quiet");
+    assert_eq!((boot.uefi, boot.acpi), (Some(Memory::START + 0x2000), Some(XSDT)));
+    let regions = [region(0, 0xa_0000), region(MIB, 3 * MIB), region(1 << 32, 1 << 30)];
+    assert_eq!(boot.memory.regions(), regions);
+
+    // Descriptors that are too short, or none; a map that goes on outside memory; more than a region can be.
+    for length in [0, 39] {
+        let boot = uefi_with(&map, length).read_as(uefi::MAGIC);
+        assert_eq!(problems(&boot), [Problem::NoInformation, Problem::MemoryUnknown]);
+    }
+    let mut memory = uefi_with(&map, 48);
+    memory.put(16, &u64::MAX.to_le_bytes());
+    let boot = memory.read_as(uefi::MAGIC);
+    assert_eq!(problems(&boot), [Problem::MemoryMapDamaged, Problem::MemoryMapTooLong]);
+    for (start, pages) in [(0, u64::MAX), (u64::MAX - 0xfff, 2)] {
+        let boot = uefi_with(&uefi_entry(7, start, pages), 48).read_as(uefi::MAGIC);
+        assert_eq!(problems(&boot), [Problem::MemoryMapDamaged, Problem::MemoryUnknown]);
+    }
+}
+
 #[test]
 fn linux_is_read() {
     let mut memory = Memory::new(0x8000);

@@ -308,6 +308,16 @@ fn uefi_s_table_leads_to_smbios() {
     assert_eq!(table.smbios(&memory), entry_point);
     memory.0[0x7_1018] ^= 1;
     assert_eq!(table.smbios(&memory), None);
+    // ACPI_TABLE_GUID, then also ACPI_20_TABLE_GUID, which counts.
+    assert_eq!(table.acpi(&memory), None);
+    memory.put(0x7_1018, b"\x30\x2d\x9d\xeb\x88\x2d\xd3\x11\x9a\x16\x00\x90\x27\x3f\xc1\x4d");
+    memory.put(0x7_1028, &0xf_5a10u64.to_le_bytes());
+    assert!(Root::find(&memory).is_some());
+    assert_eq!(table.acpi(&memory), Root::find(&memory));
+    memory.put(0x7_1000, b"\x71\xe8\x68\x88\xf1\xe4\xd3\x11\xbc\x22\x00\x80\xc7\x3c\x88\x81");
+    memory.put(0x7_1010, &0xf_5a10u64.to_le_bytes());
+    memory.0[0x7_1018] ^= 1;
+    assert_eq!(table.acpi(&memory), Root::find(&memory));
     memory.0[0x7_0000] ^= 1;
     assert!(SystemTable::read(&memory, 0x7_0000).is_none());
 }
@@ -331,6 +341,7 @@ fn read_everything(memory: &Memory) {
     }
     if let Some(table) = SystemTable::read(memory, 0x7_0000) {
         table.smbios(memory);
+        table.acpi(memory);
     }
 }
 

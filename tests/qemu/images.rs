@@ -9,14 +9,15 @@ use std::time::Duration;
 
 /// UEFI needs more memory than a BIOS, and under emulation more time. Every boot device below has a
 /// `bootindex`, so that it leaves alone all others, the card whose cable the test looks at among them.
-const UEFI: [&str; 4] = ["-bios", "/usr/share/ovmf/OVMF.fd", "-m", "512"];
-const UEFI_TIME: Duration = Duration::from_secs(180);
+pub const UEFI: [&str; 4] = ["-bios", "/usr/share/ovmf/OVMF.fd", "-m", "512"];
+pub const UEFI_TIME: Duration = Duration::from_secs(180);
 
 /// What the tests write into netconsole.cfg, as an editor on Windows ends its lines.
 const EDITED: &str = "# edited\r\nset parameters='debug netconsole=+@10.0.0.1/,@10.0.0.2/;@10.0.0.1/,7777@10.0.0.2/ \
                       after=exit'\r\n";
 
-fn run(command: &mut Command) {
+/// Runs a program that is to succeed.
+pub fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
+pub const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
 const TARGET: &str = "10.0.0.2:6666";
 
 fn directory() -> PathBuf {
@@ -28,14 +28,15 @@ fn kernel_for_pvh(name: &str) -> String {
     path.display().to_string()
 }
 
-fn bzimage() -> String {
+/// The file for Linux's loaders and UEFI firmware.
+pub fn bzimage() -> String {
     let path = target().join("netconsole.bzimage");
     assert!(path.is_file(), "{} is missing: run scripts/build", path.display());
     path.display().to_string()
 }
 
 /// Expects the whole log, and that it says how the kernel was started.
-fn check(capture: &Capture, name: &str, started: &str) {
+pub fn check(capture: &Capture, name: &str, started: &str) {
     assert_eq!(capture.status, status::GOOD, "{name}; serial:\n{}", capture.serial);
     let messages = capture.messages(TARGET);
     let said = |text: &str| messages.iter().any(|message| message.text.contains(text));

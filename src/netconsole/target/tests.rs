@@ -67,7 +67,7 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     config.remote_mac = Some(MacAddr::BROADCAST);
     let mut target = Target::new(TargetName::of_command_line(0), config);
     target.enable(0);
-    let mut card = Card::default();
+    let mut card = Card { room: 0, ..Card::default() };
     let mut interface =
         Interface { name: "eth0", nic: &mut card, stack: &mut stack, link_is_up: true, ipv4_may_come: true };
     target.advance(Some(&mut interface), &KeyStore::new(), 0, 0);
@@ -82,7 +82,7 @@ fn a_turn_is_32_frames() {
         for number in 0..33 {
             ring.append_str(Level::Info, "test", 0, &format!("record {number}"));
         }
-        let mut card = Card::default();
+        let mut card = Card { room: 1000, ..Card::default() };
         for (result, sent) in [(Shipped::More, 32), (Shipped::Everything, 33)] {
             let (timebase, keys) = (Timebase::new(0), KeyStore::new());
             let shipped = target.ship(ring, &timebase, &FILTER, b"", &keys, &mut card, 0);
@@ -99,7 +99,7 @@ proptest! {
         steps in proptest::collection::vec((0usize..4, 0usize..4, 0usize..400), 1..60),
     ) {
         with_target(|target, ring| {
-            let mut card = Card::default();
+            let mut card = Card { room: 0, ..Card::default() };
             let mut user_data = String::new();
             let (mut logged, mut waits) = (0u64, false);
             for (records, room, length) in steps {

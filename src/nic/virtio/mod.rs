@@ -45,7 +45,7 @@ pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 const _: () = assert!(
     QueueMemory::<RECEIVE_BUFFERS>::SERVES_LEGACY && QueueMemory::<PANIC_RECEIVE_BUFFERS>::SERVES_LEGACY
 );
-const _: () = assert!(size_of::<VirtioNetMemory>() <= 164 << 10);
+const _: () = assert!(size_of::<VirtioNetMemory>() <= 140 << 10);
 const _: () = assert!(size_of::<PanicMemory>() <= 68 << 10);
 
 /// virtio 1.2, section 4.1.2.
