@@ -63,25 +63,8 @@ fn parse_target<'a>(
     let mut target = TargetConfig { format, ..TargetConfig::DEFAULT };
 
     if let Some(local) = local {
-        let (port, rest) =
-            local.split_once('@').ok_or_else(|| error(Part::LocalPort, local, Expected::PortAndAt, local))?;
-        target.local_port = parse_port(port, TargetConfig::LOCAL_PORT)
-            .ok_or_else(|| error(Part::LocalPort, port, Expected::Port, port))?;
-        let (ip, device) =
-            rest.split_once('/').ok_or_else(|| error(Part::LocalIp, rest, Expected::Slash, rest.end()))?;
-        if !ip.text.is_empty() {
-            let address: IpAddr =
-                ip.text.parse().map_err(|_| error(Part::LocalIp, ip, Expected::Address, ip))?;
-            if address.is_multicast() || address == TargetConfig::REMOTE_IP {
-                return Err(error(Part::LocalIp, ip, Expected::Station, ip));
-            }
-            // Linux takes 0.0.0.0 and :: for "not given".
-            target.local_ip = Some(address).filter(|address| !address.is_unspecified());
-        }
-        target.device =
-            parse_device(device).map_err(|(expected, found)| error(Part::Device, device, expected, found))?;
+        parse_local(config, local, &mut target)?;
     }
-
     let (port, rest) =
         remote.split_once('@').ok_or_else(|| error(Part::RemotePort, remote, Expected::PortAndAt, remote))?;
     target.remote_port = parse_port(port, TargetConfig::REMOTE_PORT)
@@ -119,6 +102,32 @@ fn parse_target<'a>(
         }
     }
     Ok(target)
+}
+
+/// Reads `[src-port]@[src-ip]/[<dev>]`, which is `local`, into the target.
+fn parse_local<'a>(
+    config: Piece<'a>,
+    local: Piece<'a>,
+    target: &mut TargetConfig,
+) -> Result<(), ParameterError<'a>> {
+    let error = |part, of, expected, found| ParameterError::new(config, part, of, expected, found);
+    let (port, rest) =
+        local.split_once('@').ok_or_else(|| error(Part::LocalPort, local, Expected::PortAndAt, local))?;
+    target.local_port = parse_port(port, TargetConfig::LOCAL_PORT)
+        .ok_or_else(|| error(Part::LocalPort, port, Expected::Port, port))?;
+    let (ip, device) =
+        rest.split_once('/').ok_or_else(|| error(Part::LocalIp, rest, Expected::Slash, rest.end()))?;
+    if !ip.text.is_empty() {
+        let address: IpAddr = ip.text.parse().map_err(|_| error(Part::LocalIp, ip, Expected::Address, ip))?;
+        if address.is_multicast() || address == TargetConfig::REMOTE_IP {
+            return Err(error(Part::LocalIp, ip, Expected::Station, ip));
+        }
+        // Linux takes 0.0.0.0 and :: for "not given".
+        target.local_ip = Some(address).filter(|address| !address.is_unspecified());
+    }
+    target.device =
+        parse_device(device).map_err(|(expected, found)| error(Part::Device, device, expected, found))?;
+    Ok(())
 }
 
 /// The message format, and the parts behind it.

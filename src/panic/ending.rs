@@ -1,6 +1,6 @@
 //! After the last words: the report once more, then what `panic=` and `after=` say. While the machine
-//! stays it still answers ARP, sends again what a receiver misses, and at a `dmesg` from a target's address the
-//! whole ring.
+//! stays it still answers ARP and NDP, sends again what a receiver misses, and at a `dmesg` from a
+//! target's address the whole ring.
 
 use super::ncrx::Conversations;
 use super::ship::{self, Cards};
@@ -10,7 +10,8 @@ use crate::memory;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
-use netconsole::nic::{Nic, TransmitError};
+use netconsole::netconsole::snapshot::{Plan, TargetPlan};
+use netconsole::nic::{Nic, PanicCard, TransmitError};
 use netconsole::parameters::{After, Parameters};
 use netconsole::wire::{MacAddr, arp, ndp, udp};
 
@@ -104,7 +105,7 @@ fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<
         let plan = *cards.plan();
         for (place, nic) in cards.nics() {
             let mac = nic.mac();
-            let (mut answer, mut asks_for_log) = (None, None);
+            let (mut question, mut asks_for_log) = (None, None);
             nic.receive(&mut |frame| {
                 let mut buffer = [0; MAX_INPUT];
                 if let Some(received) = udp::parse(frame)
@@ -121,30 +122,13 @@ fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<
                 for (to, from) in copy.iter_mut().zip(frame) {
                     *to = *from;
                 }
-                answer = Some((copy, len));
+                question = Some((copy, len));
             });
-            let Some((frame, len)) = answer else { continue };
-            let frame = frame.get(..len).unwrap_or_default();
-            let targets = || {
-                plan.targets
-                    .iter()
-                    .enumerate()
-                    .filter_map(|(number, target)| Some((number, target.as_ref()?)))
-            };
-            let on_this_card = || targets().filter(|(_, target)| usize::from(target.nic) == place);
-            let own_ips = on_this_card().map(|(_, target)| ship::source_ip(target, mac));
-            // The first one that is asked for: several targets may have the same source.
-            let mut own_ips = own_ips.filter(|ip| !ip.is_unspecified());
-            let sent = nic.transmit(&mut |to| own_ips.find_map(|ip| reply(frame, mac, ip, to)).unwrap_or(0));
-            match sent {
-                Ok(()) => nic.kick(),
-                // What asked will ask again.
-                Err(TransmitError::Full) => {}
-                Err(TransmitError::Broken) => _ = nic.restart(),
-            }
+            let Some((frame, len)) = question else { continue };
+            answer(nic, &plan, place, frame.get(..len).unwrap_or_default());
             if let Some(asking) = asks_for_log {
                 dmesg_to = dmesg_to.or_else(|| {
-                    on_this_card()
+                    targets_on(&plan, place)
                         .find(|(_, target)| (target.destination.ip, target.source.port) == asking)
                         .map(|(number, _)| number)
                 });
@@ -156,6 +140,28 @@ fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<
         }
         conversations.ship(cards);
         core::hint::spin_loop();
+    }
+}
+
+/// The targets on the card of number `place`, with their own numbers.
+fn targets_on(plan: &Plan, place: usize) -> impl Iterator<Item = (usize, &TargetPlan)> {
+    let targets = plan.targets.iter().enumerate();
+    let targets = targets.filter_map(|(number, target)| Some((number, target.as_ref()?)));
+    targets.filter(move |(_, target)| usize::from(target.nic) == place)
+}
+
+/// Answers a frame that asks for the address of a target's source on this card, of number `place`.
+fn answer(nic: &mut PanicCard, plan: &Plan, place: usize, frame: &[u8]) {
+    let mac = nic.mac();
+    let own_ips = targets_on(plan, place).map(|(_, target)| ship::source_ip(target, mac));
+    // The first one that is asked for: several targets may have the same source.
+    let mut own_ips = own_ips.filter(|ip| !ip.is_unspecified());
+    let sent = nic.transmit(&mut |to| own_ips.find_map(|ip| reply(frame, mac, ip, to)).unwrap_or(0));
+    match sent {
+        Ok(()) => nic.kick(),
+        // What asked will ask again.
+        Err(TransmitError::Full) => {}
+        Err(TransmitError::Broken) => _ = nic.restart(),
     }
 }
 
