@@ -61,7 +61,7 @@ pub extern "efiapi" fn enter(image: *mut c_void, system_table: Structure) -> Sta
     let services = Structure(system_table.field(BOOT_SERVICES));
     let mut block = u64::from(u32::MAX);
     let allocate: AllocatePages = services.field(service::ALLOCATE_PAGES);
-    let status = without_interrupts(|| allocate(BELOW, LOADER_DATA, PAGES, &mut block));
+    let status = call_firmware(|| allocate(BELOW, LOADER_DATA, PAGES, &mut block));
     let Ok(block) = usize::try_from(block) else { return LOAD_ERROR };
     if status != SUCCESS {
         return status;
@@ -89,7 +89,7 @@ fn exit(services: Structure, image: *mut c_void, info: UefiInfo, block: usize) -
     let (mut length, mut key, mut descriptor, mut version) = (MAP_LENGTH, 0, 0, 0);
     let get: GetMemoryMap = services.field(service::GET_MEMORY_MAP);
     let map = with_exposed_provenance_mut(block.wrapping_add(MAP));
-    let status = without_interrupts(|| get(&mut length, map, &mut key, &mut descriptor, &mut version));
+    let status = call_firmware(|| get(&mut length, map, &mut key, &mut descriptor, &mut version));
     if status != SUCCESS {
         return status;
     }
@@ -97,14 +97,14 @@ fn exit(services: Structure, image: *mut c_void, info: UefiInfo, block: usize) -
     // SAFETY: the block was allocated for this, and is as aligned as a page.
     unsafe { with_exposed_provenance_mut::<UefiInfo>(block).write(info) };
     let exit: ExitBootServices = services.field(service::EXIT_BOOT_SERVICES);
-    without_interrupts(|| exit(image, key))
+    call_firmware(|| exit(image, key))
 }
 
 /// Writes the program's load options, UTF-16, to `to` as a command line, UTF-8, with a zero behind it.
 fn copy_options(services: Structure, image: *mut c_void, to: usize) {
     let mut loaded = null_mut();
     let handle: HandleProtocol = services.field(service::HANDLE_PROTOCOL);
-    let status = without_interrupts(|| handle(image, &LOADED_IMAGE, &mut loaded));
+    let status = call_firmware(|| handle(image, &LOADED_IMAGE, &mut loaded));
     let (size, options): (u32, usize) = if status == SUCCESS {
         let loaded = Structure(loaded.expose_provenance());
         (loaded.field(LOAD_OPTIONS_SIZE), loaded.field(LOAD_OPTIONS))
@@ -142,7 +142,7 @@ impl Structure {
 }
 
 /// Calls the firmware, whose services may turn interrupts on, and turns them off again.
-fn without_interrupts(call: impl FnOnce() -> Status) -> Status {
+fn call_firmware(call: impl FnOnce() -> Status) -> Status {
     let status = call();
     x86_64::instructions::interrupts::disable();
     status

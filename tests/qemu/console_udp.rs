@@ -1,8 +1,7 @@
 //! The console for targets: lines in datagrams, answers in datagrams.
 
-use crate::harness::{Boot, Machine, Nic, Peer};
+use crate::harness::{Boot, Ends, Machine, Nic, Peer, Way};
 use crate::receiver::Receiver;
-use crate::way::{Ends, Way};
 use std::net::SocketAddr;
 use std::time::Duration;
 

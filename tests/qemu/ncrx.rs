@@ -1,9 +1,7 @@
 //! Getting lost records back: the kernel and the real receiver, with a bad way between them.
 
-use crate::harness::{Boot, Machine, Nic, Peer, Sent, kernel, target};
-use crate::ncrx_receiver::NcrxReceiver;
+use crate::harness::{Boot, Ends, Machine, NcrxReceiver, Nic, Peer, Relay, Sent, Way, kernel, target};
 use crate::receiver::{Receiver, number};
-use crate::way::{Ends, Relay, Way};
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};

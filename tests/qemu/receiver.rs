@@ -1,7 +1,6 @@
 //! The real receiver, on loopback, at the other end of a way that loses, doubles and reorders datagrams.
 
-use crate::harness::{Machine, free_port, wait_for_listener};
-use crate::way::{Ends, Relay, Way};
+use crate::harness::{Ends, Machine, Relay, Way, free_port, wait_for_listener};
 use std::env;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::UdpSocket;

@@ -1,9 +1,8 @@
 //! `netconsole.key=`: what is on the wire, opened with another implementation of the ciphers than the
 //! kernel's, by the layout in doc/secure.md.
 
-use crate::harness::{Boot, Capture, Machine, Message, Nic, Peer, messages, status, target};
+use crate::harness::{Boot, Capture, Ends, Machine, Message, Nic, Peer, Way, messages, status, target};
 use crate::receiver::Receiver;
-use crate::way::{Ends, Way};
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

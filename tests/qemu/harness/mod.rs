@@ -7,6 +7,7 @@ mod capture;
 mod frame;
 mod machine;
 mod message;
+mod ncrx_receiver;
 mod pcap;
 mod peer;
 mod port;
@@ -17,6 +18,7 @@ mod server;
 mod side_by_side;
 mod tshark;
 mod vhost_user;
+mod way;
 mod wire;
 
 pub use boot::{Boot, Nic, kernel, target};
@@ -24,6 +26,7 @@ pub use capture::Capture;
 pub use frame::{Content, Frame};
 pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message, messages};
+pub use ncrx_receiver::NcrxReceiver;
 pub use pcap::read_pcap;
 pub use peer::Peer;
 pub use port::{free_port, wait_for_listener};
@@ -33,6 +36,7 @@ pub use rsyslog::Rsyslog;
 pub use server::{HOST_NAME, Lease, Service};
 pub use side_by_side::side_by_side;
 pub use vhost_user::{Lie, RECEIVE, TRANSMIT};
+pub use way::{Ends, Relay, Way};
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {

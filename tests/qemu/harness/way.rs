@@ -1,6 +1,6 @@
 //! A way between the kernel and a receiver that loses, doubles and reorders datagrams.
 
-use crate::harness::{Content, Machine, Nic, Peer};
+use super::{Content, Machine, Nic, Peer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
