@@ -543,9 +543,8 @@ proptest! {
     }
 }
 
+// PROPTEST_CASES=40000 makes it millions of steps.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
     /// No panic, no endless wait, nothing given outside the memory while the device has not lied (the
     /// model asserts all three); and once it is honest again, a restart is all that it takes.
     #[test]

@@ -333,9 +333,8 @@ fn take(step: Step, nic: &mut Rtl8139, model: &Model) {
     }
 }
 
+// PROPTEST_CASES=40000 makes it millions of steps.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
     /// No panic, no endless wait, nothing given outside the memory (the model asserts both); and once the chip is
     /// honest again, a restart is all that it takes.
     #[test]

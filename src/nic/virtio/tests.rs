@@ -526,9 +526,8 @@ fn take(step: Step, nic: &mut Card, device: &Handle) {
     }
 }
 
+// PROPTEST_CASES=40000 makes it millions of steps.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
     /// No panic, no endless wait, nothing given outside the memory (the model asserts both); and once
     /// the device is honest again, a restart is all that it takes.
     #[test]
