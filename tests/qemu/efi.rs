@@ -1,7 +1,7 @@
 //! The kernel as a UEFI program: loaded by the firmware itself, by systemd-boot, and inside a unified kernel image.
 
 use crate::harness::{Boot, Peer, target};
-use crate::images::{UEFI, UEFI_TIME, run};
+use crate::images::{UEFI, UEFI_TIME, fat_disk, run};
 use crate::protocols::{PARAMETERS, bzimage, check};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,28 +18,11 @@ fn directory() -> PathBuf {
     directory
 }
 
-/// A disk of 32 MiB with one FAT file system and these files in it.
-fn disk(name: &str, files: &[(&Path, &str)]) -> String {
-    let image = directory().join(name);
-    let _ = fs::remove_file(&image);
-    run(Command::new("mformat")
-        .args(["-C", "-T", "65536", "-h", "16", "-s", "32", "-i"])
-        .arg(&image)
-        .arg("::"));
-    for (from, to) in files {
-        let folders = Path::new(to).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
-        for folder in folders.collect::<Vec<_>>().into_iter().rev() {
-            // It may be there already.
-            let _ = Command::new("mmd").arg("-i").arg(&image).arg(format!("::{}", folder.display())).output();
-        }
-        run(Command::new("mcopy").args(["-o", "-i"]).arg(&image).arg(from).arg(format!("::{to}")));
-    }
-    format!("if=none,id=disk,format=raw,snapshot=on,file={}", image.display())
-}
-
-fn boots_from(name: &'static str, disk: &str) {
+/// Boots from a disk with these files.
+fn boots_from(name: &'static str, files: &[(&Path, &str)]) {
+    let disk = fat_disk(&directory().join(format!("{name}.img")), files);
     let arguments =
-        UEFI.into_iter().chain(["-drive", disk, "-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
+        UEFI.into_iter().chain(["-drive", &disk, "-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
     let boot = Boot::new(name, PARAMETERS).loader(arguments).timeout(UEFI_TIME);
     check(&boot.peer(Peer::at("10.0.0.2")).start().end(), name, STARTED);
 }
@@ -59,16 +42,13 @@ fn systemd_boot_loads_the_kernel() {
     let text = format!("title netconsole\nlinux /netconsole.bzimage\noptions {PARAMETERS}\n");
     fs::write(&entry, text).expect("target/tests is writable");
     let bzimage = bzimage();
-    let disk = disk(
-        "systemd-boot.img",
-        &[
-            (Path::new(SYSTEMD_BOOT), "EFI/BOOT/BOOTX64.EFI"),
-            (&loader, "loader/loader.conf"),
-            (&entry, "loader/entries/netconsole.conf"),
-            (Path::new(&bzimage), "netconsole.bzimage"),
-        ],
-    );
-    boots_from("efi-systemd-boot", &disk);
+    let files = [
+        (Path::new(SYSTEMD_BOOT), "EFI/BOOT/BOOTX64.EFI"),
+        (&loader, "loader/loader.conf"),
+        (&entry, "loader/entries/netconsole.conf"),
+        (Path::new(&bzimage), "netconsole.bzimage"),
+    ];
+    boots_from("efi-systemd-boot", &files);
 }
 
 /// systemd's stub with the kernel and its command line as sections: one file that the firmware starts.
@@ -84,7 +64,7 @@ fn a_unified_kernel_image_starts() {
         objcopy.args(["--change-section-vma", &format!("{section}={address:#x}")]);
     }
     run(objcopy.arg(SYSTEMD_STUB).arg(&image));
-    boots_from("efi-unified", &disk("unified.img", &[(&image, "EFI/BOOT/BOOTX64.EFI")]));
+    boots_from("efi-unified", &[(&image, "EFI/BOOT/BOOTX64.EFI")]);
 }
 
 /// The kernel's place is patched to where this machine has no memory.

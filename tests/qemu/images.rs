@@ -22,6 +22,24 @@ pub fn run(command: &mut Command) {
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A disk of 32 MiB with one FAT file system and these files in it, for QEMU's `-drive`, by the id `disk`.
+pub fn fat_disk(image: &Path, files: &[(&Path, &str)]) -> String {
+    let _ = fs::remove_file(image);
+    run(Command::new("mformat")
+        .args(["-C", "-T", "65536", "-h", "16", "-s", "32", "-i"])
+        .arg(image)
+        .arg("::"));
+    for (from, to) in files {
+        let folders = Path::new(to).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        for folder in folders.collect::<Vec<_>>().into_iter().rev() {
+            // It may be there already.
+            let _ = Command::new("mmd").arg("-i").arg(image).arg(format!("::{}", folder.display())).output();
+        }
+        run(Command::new("mcopy").args(["-o", "-i"]).arg(image).arg(from).arg(format!("::{to}")));
+    }
+    format!("if=none,id=disk,format=raw,snapshot=on,file={}", image.display())
+}
+
 fn script() -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image"))
 }

@@ -3,6 +3,8 @@
 //! PVH on microVMs.
 
 use crate::harness::{Boot, Capture, Nic, Peer, kernel, status, target};
+use crate::images::{fat_disk, run};
+use crate::loaders::grub_image;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -129,19 +131,38 @@ fn linux_s_protocol_by_qemu() {
 
 #[test]
 fn linux_s_protocol_by_grub() {
-    let directory = directory();
-    let files = directory.join("grub");
-    fs::create_dir_all(files.join("boot/grub")).expect("target/tests is writable");
-    fs::copy(bzimage(), files.join("boot/netconsole.bzimage")).expect("a copy of the kernel");
-    let menu = format!("linux /boot/netconsole.bzimage {PARAMETERS}\nboot\n");
-    fs::write(files.join("boot/grub/grub.cfg"), menu).expect("a menu");
-    let image = directory.join("grub.iso");
-    let mut command = Command::new("grub-mkrescue");
-    let made = command.args(["-d", "/usr/lib/grub/i386-pc", "-o"]).arg(&image).arg(&files).output();
-    let made = made.expect("grub-mkrescue is missing: run scripts/setup grub");
-    assert!(made.status.success(), "grub-mkrescue: {}", String::from_utf8_lossy(&made.stderr));
+    let commands = format!("linux /boot/netconsole {PARAMETERS}");
+    let image = grub_image("linux-grub-image", Path::new(&bzimage()), &commands);
     let boot = Boot::new("linux-grub", PARAMETERS).image(image).peer(Peer::at("10.0.0.2"));
     check(&boot.start().end(), "linux-grub", "boot: by GRUB, Linux");
+}
+
+#[test]
+fn linux_s_protocol_by_syslinux() {
+    let (image, menu) = (directory().join("syslinux.img"), directory().join("syslinux.cfg"));
+    let text =
+        format!("default netconsole\nlabel netconsole\nlinux netconsole.bzimage\nappend {PARAMETERS}\n");
+    fs::write(&menu, text).expect("target/tests is writable");
+    let disk = fat_disk(&image, &[(&menu, "syslinux.cfg"), (Path::new(&bzimage()), "netconsole.bzimage")]);
+    run(Command::new("syslinux").arg("--install").arg(&image));
+    let boot = Boot::new("linux-syslinux", PARAMETERS);
+    let boot = boot.loader(["-drive", &disk, "-device", "ide-hd,drive=disk,bootindex=0"]);
+    let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
+    check(&capture, "linux-syslinux", "boot: by Syslinux, Linux");
+}
+
+/// The boot ROM of QEMU's cards. It finds the kernel's multiboot header in the file for Linux's loaders.
+#[test]
+fn ipxe() {
+    let directory = directory().join("ipxe");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    fs::copy(bzimage(), directory.join("netconsole.bzimage")).expect("a copy of the kernel");
+    let script = format!("#!ipxe\nkernel netconsole.bzimage {PARAMETERS}\nboot\n");
+    fs::write(directory.join("boot.ipxe"), script).expect("a script");
+    let network = format!("user,id=boot,tftp={},bootfile=boot.ipxe", directory.display());
+    let card = "virtio-net-pci,netdev=boot,mac=52:54:00:12:34:99,addr=0x10,bootindex=0";
+    let boot = Boot::new("ipxe", PARAMETERS).loader(["-netdev", &network, "-device", card]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "ipxe", "boot: by iPXE 1");
 }
 
 #[test]
