@@ -62,7 +62,7 @@ words! {
         Nmi = "NMI",
         /// An endless loop, for the watchdog.
         Loop = "LOOP",
-        /// A queue disabled under the driver, then a panic.
+        /// The card stopped under the driver, then a panic.
         HungDevice = "HUNG_DEVICE",
         /// The sender's state overwritten with 0xa5, then a panic.
         OverwriteSender = "OVERWRITE_SENDER",

@@ -36,16 +36,22 @@ fn a_link_after_the_timeout_still_starts_the_target() {
 
 #[test]
 fn serving_logs_link_changes() {
-    // What the card took shortly before the link went may have left or not: it comes again.
-    let boot = Boot::new("link-flap", "debug netconsole=+@10.0.0.1/,@10.0.0.2/").repeats();
-    let mut machine = boot.peer(Peer::at("10.0.0.2")).start();
-    machine.wait_for_text(TARGET, "network logging started");
-    machine.monitor("set_link n0 off");
-    machine.wait_for_serial("eth0: link is down");
-    machine.monitor("set_link n0 on");
-    machine.wait_for_text(TARGET, "eth0: link is down");
-    machine.wait_for_text(TARGET, "eth0: link is up");
-    machine.stop();
+    for (name, device, up) in [
+        ("link-flap-virtio", "virtio-net-pci", "eth0: link is up\n"),
+        ("link-flap-e1000", "e1000", "eth0: link is up, 1000 Mbit/s, full duplex\n"),
+        ("link-flap-rtl8139", "rtl8139", "eth0: link is up, 100 Mbit/s, full duplex\n"),
+    ] {
+        // What the card took shortly before the link went may have left or not: it comes again.
+        let boot = Boot::new(name, "debug netconsole=+@10.0.0.1/,@10.0.0.2/").repeats();
+        let mut machine = boot.nics([Nic::device(device).peer(Peer::at("10.0.0.2"))]).start();
+        machine.wait_for_text(TARGET, "network logging started");
+        machine.monitor("set_link n0 off");
+        machine.wait_for_serial("eth0: link is down");
+        machine.monitor("set_link n0 on");
+        machine.wait_for_text(TARGET, "eth0: link is down");
+        machine.wait_for_text(TARGET, up);
+        machine.stop();
+    }
 }
 
 #[test]

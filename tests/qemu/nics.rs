@@ -51,3 +51,14 @@ fn none_is_an_error_and_a_defined_end() {
     assert_eq!(capture.status, status::NO_TARGET);
     assert!(capture.serial.contains("eth0 doesn't exist, aborting"), "{}", capture.serial);
 }
+
+#[test]
+fn four_are_used_and_a_fifth_is_told() {
+    let parameters = r#"debug netconsole="+@10.0.0.1/eth3,@10.0.0.2/;@10.0.0.1/eth4,@10.0.0.3/" after=exit"#;
+    let nics = (0..5).map(|_| Nic::virtio().peer(Peer::at("10.0.0.2")));
+    let capture = Boot::new("nics-five", parameters).nics(nics).start().end();
+    assert_eq!(capture.status, status::GOOD);
+    let text = capture.text(TARGET);
+    assert!(text.contains("more than 4 network cards, not used"), "{text}");
+    assert!(text.contains("netconsole: eth4 doesn't exist, aborting"), "{text}");
+}

@@ -40,3 +40,14 @@ fn a_vlan_can_be_added_while_it_runs() {
     machine.wait_for_text(TAGGED, "remote ethernet address 02:00:0a:00:01:02");
     machine.stop();
 }
+
+#[test]
+fn a_card_has_eight_vlans() {
+    let target =
+        |number: u8| format!("netconsole=+@10.0.{number}.1/eth0.{number},@10.0.{number}.2/02:00:00:00:00:01");
+    let targets: Vec<String> = (1..=9).map(target).collect();
+    let capture = Boot::new("vlan-many", format!("debug {} after=exit", targets.join(" "))).start().end();
+    assert_eq!(capture.status, status::GOOD);
+    assert!(capture.text("10.0.8.2:6666").contains("netconsole: eth0.9 doesn't exist, aborting"));
+    assert_eq!(capture.payloads("10.0.9.2:6666").len(), 0);
+}

@@ -153,6 +153,28 @@ fn a_silent_server_is_asked_again_every_four_seconds_and_its_late_answer_replace
 }
 
 #[test]
+fn a_request_that_is_lost_is_repeated_after_two_seconds() {
+    let mut storage = Storage::new(None);
+    let mut bench = Bench::new(&mut storage, &DHCP);
+    let frames = bench.run(3 * SECOND, |frame| match said(frame) {
+        Some(Said { kind: Type::Discover, xid, .. }) => {
+            vec![answer(Type::Offer, xid, ADDRESS, 3600, GATEWAY)]
+        }
+        _ => Vec::new(),
+    });
+    let requests = all_said(&frames).into_iter().filter(|(_, said)| said.kind == Type::Request);
+    assert_eq!(requests.map(|(at, _)| at).collect::<Vec<_>>(), [0, 2 * SECOND]);
+}
+
+#[test]
+fn a_host_name_of_64_bytes_is_sent() {
+    let name = "x".repeat(64);
+    let mut storage = Storage::new(Some(&name));
+    let frames = Bench::new(&mut storage, &DHCP).run(0, silent);
+    assert_eq!(all_said(&frames)[0].1.hostname.as_deref(), Some(name.as_bytes()));
+}
+
+#[test]
 fn a_refusal_begins_anew() {
     let mut storage = Storage::new(None);
     let mut bench = Bench::new(&mut storage, &DHCP);
