@@ -9,7 +9,7 @@ use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
 use super::secure::{KeyStore, Numbers, Sealing};
 use super::snapshot::TargetPlan;
-use crate::log::{Level, Read, Ring, Timebase};
+use crate::log::{Level, Read, Record, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
 use crate::text::Text;
@@ -540,33 +540,27 @@ impl Target {
                 self.settling = false;
                 return Shipped::More;
             }
-            let ring = sender.ring;
-            let read = if core::mem::take(&mut in_doubt) {
-                ring.read(self.sequence)
-            } else {
-                ring.peek(self.sequence)
-            };
-            let record = match read {
-                // A limit that changes under way does not cut a record.
-                Read::Record(record) if self.offset != 0 || record.level().passes(sender.limit) => record,
-                Read::Record(record) if !record.is_intact() => {
-                    in_doubt = true;
-                    continue;
-                }
-                Read::Record(_) => {
-                    self.counters.filtered += 1;
-                    self.step_to(self.sequence + 1);
-                    continue;
-                }
-                Read::Lost { resume } => {
-                    self.lost += resume.saturating_sub(self.sequence);
-                    self.step_to(resume);
-                    continue;
-                }
-                Read::Unfinished(_) | Read::End => {
-                    self.tell_loss();
-                    return Shipped::Everything;
-                }
+            let doubted = core::mem::take(&mut in_doubt);
+            let seems_whole = if doubted { None } else { sender.ring.peek(self.sequence) };
+            let record = match seems_whole {
+                Some(record) if self.wants(&record, sender.limit) => record,
+                _ => match sender.ring.read(self.sequence) {
+                    Read::Record(record) if self.wants(&record, sender.limit) => record,
+                    Read::Record(_) => {
+                        self.counters.filtered += 1;
+                        self.step_to(self.sequence + 1);
+                        continue;
+                    }
+                    Read::Lost { resume } => {
+                        self.lost += resume.saturating_sub(self.sequence);
+                        self.step_to(resume);
+                        continue;
+                    }
+                    Read::Unfinished(_) | Read::End => {
+                        self.tell_loss();
+                        return Shipped::Everything;
+                    }
+                },
             };
             match sender.transmit(nic, &record, self.offset, self.identification) {
                 Ok(Some(piece)) => {
@@ -595,6 +589,11 @@ impl Target {
             }
         }
         Shipped::More
+    }
+
+    /// Whether a record is for this target. A limit that changes under way does not cut one.
+    fn wants(&self, record: &Record<'_>, limit: u8) -> bool {
+        self.offset != 0 || record.level().passes(limit)
     }
 
     fn step_to(&mut self, sequence: u64) {
