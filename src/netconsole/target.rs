@@ -7,7 +7,7 @@
 use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
-use super::secure::{KeyStore, Numbers, Sealing};
+use super::secure::Sealing;
 use super::snapshot::TargetPlan;
 use crate::log::{Level, Read, Record, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
@@ -258,8 +258,7 @@ impl Target {
 
     /// Whether it sends by the card of this name and address, in a VLAN or not.
     pub fn uses(&self, name: DeviceName, mac: MacAddr) -> bool {
-        self.config.device.is(name.as_str(), mac)
-            || self.config.device.vlan().is_some_and(|(card, _)| card == name)
+        self.config.device.is(name, mac) || self.config.device.vlan().is_some_and(|(card, _)| card == name)
     }
 
     /// The VLAN that it sends in, if any.
@@ -476,7 +475,7 @@ impl Target {
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
     /// one turn of [`AGAIN_FIRST`](Self::AGAIN_FIRST) that comes first, so that it has a share of a card that
-    /// the log keeps busy. With a key, all of it is sealed. The card is to be kicked afterwards. `now` is in µs.
+    /// the log keeps busy. All of it is protected as `sealing` says. The card is to be kicked afterwards. `now` is in µs.
     #[expect(clippy::too_many_arguments, reason = "what a turn needs, from as many owners")]
     pub fn ship<N: Nic>(
         &mut self,
@@ -484,7 +483,7 @@ impl Target {
         timebase: &Timebase,
         filter: &LogFilter,
         user_data: &[u8],
-        keys: &KeyStore,
+        sealing: Sealing<'_>,
         nic: &mut N,
         now: u64,
     ) -> Shipped {
@@ -501,8 +500,6 @@ impl Target {
             address = Text::of(route.source.ip);
             style.host_name = address.as_str();
         }
-        let protection = keys.protection();
-        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(keys) };
         let envelope = &route.envelope;
         let mut sender = Sender { ring, timebase, style, limit, envelope, sealing };
         self.turns = self.turns.wrapping_add(1);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::log::{Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
+use crate::netconsole::secure::{KeyStore, Numbers, Protection};
 use crate::nic::{NicError, TransmitError};
 use crate::stack::{Addressing, Ipv4Method, Storage};
 use crate::wire::udp;
@@ -115,6 +116,8 @@ proptest! {
         target.advance(Some(&mut interface), 0, 0);
         prop_assert!(target.is_running());
 
+        let keys = KeyStore::new();
+        let sealing = Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) };
         let mut user_data = String::new();
         let (mut logged, mut waits) = (0u64, false);
         for (records, room, length) in steps {
@@ -130,10 +133,10 @@ proptest! {
                 prop_assert!(SystemSwitch::MessageId.store(&mut target, on).is_ok());
             }
             card.room = room;
-            target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0);
+            target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), sealing, &mut card, 0);
         }
         card.room = 1000;
-        while target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0) == Shipped::More {
+        while target.ship(&ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), sealing, &mut card, 0) == Shipped::More {
             card.room = 1000;
         }
         let bodies = bodies(&card.payloads)?;
