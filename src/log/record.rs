@@ -103,7 +103,7 @@ impl<'r> Record<'r> {
     /// Returns what `fold` made of it from `start`. `None`, and what is in `buffer` means nothing, where it is
     /// not proven, where the record is cut or the ring's end comes within, and where `buffer` has no room for
     /// whole words.
-    // A function of its own, so that its loop has all registers.
+    // A function of its own, so that its loops have all registers.
     #[inline(never)]
     pub(crate) fn copy_proven<S>(
         &self,

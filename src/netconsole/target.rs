@@ -559,7 +559,7 @@ impl Target {
                     }
                 },
             };
-            match sender.transmit(nic, &record, self.offset, self.identification) {
+            match sender.transmit_fast(nic, &record, self.offset, self.identification) {
                 Ok(Some(piece)) => {
                     self.identification = self.identification.wrapping_add(1);
                     self.counters.datagrams += 1;

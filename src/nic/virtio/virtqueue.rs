@@ -235,6 +235,7 @@ impl<const N: usize> Virtqueue<N> {
     }
 
     /// Takes a buffer that is with nobody.
+    #[inline(always)]
     pub(super) fn take_idle(&mut self) -> Option<u16> {
         let count = self.idle_count.checked_sub(1)?;
         let id = *self.idle.get(count)?;
@@ -267,6 +268,7 @@ impl<const N: usize> Virtqueue<N> {
 
     /// Gives the first `length` bytes of a buffer to the device. It may see it at once, but is not
     /// told. A buffer that is with the device already stays as it is.
+    #[inline]
     pub(super) fn publish(&mut self, id: u16, length: usize) {
         let memory = self.memory;
         let slot = self.slot(self.available_index);

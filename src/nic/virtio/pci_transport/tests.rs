@@ -85,7 +85,7 @@ fn finds_the_registers_and_notifies_with_one_write() {
     assert_eq!(config.word(PLACE, 1) & 0xffff, 0x0406);
     assert_eq!(nic.mac(), MacAddr([0x02, b'n', b'c', 0, 3, 0]));
     // The last queue set up is the one to receive: number, size, enabled; DRIVER_OK.
-    assert_eq!((registers.half(0x16), registers.half(0x18), registers.half(0x1c)), (0, 32, 1));
+    assert_eq!((registers.half(0x16), registers.half(0x18), registers.half(0x1c)), (0, 16, 1));
     assert_eq!(registers.0[0x14].load(SeqCst), 1 | 2 | 4 | 8);
 
     registers.set(0x300c, &[0xff, 0xff]);
