@@ -268,7 +268,7 @@ impl<const N: usize> Virtqueue<N> {
 
     /// Gives the first `length` bytes of a buffer to the device. It may see it at once, but is not
     /// told. A buffer that is with the device already stays as it is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn publish(&mut self, id: u16, length: usize) {
         let memory = self.memory;
         let slot = self.slot(self.available_index);
