@@ -1,7 +1,7 @@
 # The kernel's first instructions: the headers that boot loaders look for, and the way from 32-bit
 # protected mode, in which every one of them enters, to 64-bit Rust.
 #
-# What all four protocols promise at their entries: 32-bit protected mode, flat CS and data segments,
+# What the first four protocols promise at their entries: 32-bit protected mode, flat CS and data segments,
 # A20 open, paging and interrupts off. Nothing else is known: no stack, no GDT of ours.
 #
 # - `entry`: multiboot 1 (specification 0.6.96, section 3.2) and 2 (2.0, section 3.3). EAX holds the
@@ -9,6 +9,10 @@
 # - `entry_pvh`: PVH (Xen, docs/misc/pvh.pandoc). EBX holds the address of hvm_start_info.
 # - `entry_linux`: Linux (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol"), at the load address
 #   itself. ESI holds the address of boot_params. Nobody has cleared the .bss.
+#
+# - `entry_efi`: UEFI, in 64-bit mode, by way of boot/efi.s. RCX holds the image's handle, RDX the system table, the
+#   stack is the firmware's. machine/efi.rs takes from the firmware what is needed, and comes back by
+#   `leave_long_mode`, interrupts off, with EDI the magic and ESI the address of what it has taken.
 #
 # At `kernel_main(magic, info, tsc)`: 64-bit mode, 4 GiB mapped one to one and writable (paging.rs
 # takes rights away soon after), SSE on, interrupts off, RSP on the main stack, RBP zero so that a
@@ -160,6 +164,36 @@ no_long_mode:
     jmp 3b
 
 .code64
+.global entry_efi
+entry_efi:
+    cli
+    jmp {efi_enter}
+
+.global leave_long_mode
+leave_long_mode:
+    lgdt [boot_gdt_pointer]
+    push {CODE_32_SELECTOR}
+    mov rax, offset compatibility_mode
+    push rax
+    retfq
+.code32
+compatibility_mode:
+    mov eax, {DATA_32_SELECTOR}
+    mov ds, eax
+    mov es, eax
+    mov ss, eax
+    mov eax, cr0
+    and eax, {CR0_WITHOUT_PAGING}
+    mov cr0, eax
+    mov ecx, {EFER}             # long mode would begin anew with the first look at CR0
+    rdmsr
+    and eax, {EFER_WITHOUT_LONG_MODE}
+    wrmsr
+    mov eax, edi
+    mov ebx, esi
+    jmp entry
+
+.code64
 long_mode:
     xor eax, eax
     mov ds, eax
@@ -183,8 +217,10 @@ long_mode:
 boot_gdt:
     .quad 0
     .quad {CODE_SEGMENT}
+    .quad {CODE_SEGMENT_32}
+    .quad {DATA_SEGMENT_32}
 boot_gdt_pointer:
     .word boot_gdt_pointer - boot_gdt - 1
-    .long boot_gdt
+    .quad boot_gdt              # in 32-bit mode the lower half is loaded
 no_long_mode_text:
     .asciz "netconsole: this CPU has no 64-bit mode with no-execute pages, which the kernel needs\r\n"

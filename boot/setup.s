@@ -1,18 +1,20 @@
 # The first part of target/netconsole.bzimage: the header of Linux's boot protocol 2.12
 # (Documentation/arch/x86/boot.rst), and the real-mode code that QEMU, syslinux and iPXE start.
-# scripts/build puts the kernel's flat image behind it. Loaders that enter in 32-bit mode (GRUB's
+# scripts/build puts efi.s and the kernel's flat image behind it. Loaders that enter in 32-bit mode (GRUB's
 # `linux`, kexec) take the header alone and go to `entry_linux` in entry.s.
 #
 # At `start`: DS is the segment that this file's first byte is loaded to, SS:SP a stack of the loader's,
 # CS anything. At the kernel's entry: as entry.s describes. This file's first page becomes boot_params
-# where it lies: the header is at its place there already, the loader has filled in its fields, all
-# else but the memory map is zero.
+# where it lies: the header is at its place there already, the loader has filled in its fields; all
+# else but the memory map is made zero.
 #
-# scripts/build defines image_start, image_paragraphs (of 16 bytes) and memory_size.
+# scripts/build defines image_start, memory_size, and how many bytes efi.s and the image take: efi_size and
+# image_size.
 
 .intel_syntax noprefix
 .code16
 
+.set BOOT_PARAMS_HEADER, 0x1f0      # what lies before the header, but for one byte
 .set BOOT_PARAMS_E820_ENTRIES, 0x1e8
 .set BOOT_PARAMS_E820_TABLE, 0x2d0
 .set E820_ENTRY_SIZE, 20
@@ -20,12 +22,52 @@
 .set E820_SIGNATURE, 0x534d4150     # "SMAP"
 .set COMMAND_LINE_SIZE, 4095        # what bootinfo keeps, without the zero at the end
 
+.set file_size, file_end - file + efi_size + image_size
+
 .section .text
 file:
+    # PE32+ (Microsoft's PE format), for UEFI: the file as it is, one section, loaded anywhere.
+    .ascii "MZ"
+.org 0x3c
+    .long pe - file
+pe: .ascii "PE\0\0"
+    .word 0x8664                    # machine: x86-64
+    .word 1                         # number of sections
+    .long 0, 0, 0                   # time, symbols
+    .word optional_end - optional
+    .word 0x22                      # executable; may lie above 2 GiB
+optional:
+    .word 0x20b                     # PE32+
+    .byte 0, 0
+    .long file_size - 0x1000        # size of code
+    .long 0, 0                      # of data
+    .long file_end - file           # entry: efi.s, which follows
+    .long 0x1000                    # base of code
+    .quad 0                         # image base: any
+    .long 0x1000, 512               # alignment of sections in memory, in the file
+    .word 0, 0                      # version of the operating system
+    .word 1, 0                      # of the image: systemd's stub takes 1 for a kernel that it need not prepare
+    .word 0, 0                      # of the subsystem
+    .long 0
+    .long (file_size + 0xfff) / 0x1000 * 0x1000
+    .long 0x1000                    # size of headers
+    .long 0                         # checksum
+    .word 10, 0                     # subsystem: EFI application; no characteristics
+    .quad 0, 0, 0, 0                # stack and heap
+    .long 0
+    .long 6                         # data directories, all empty
+    .quad 0, 0, 0, 0, 0, 0
+optional_end:
+    .ascii ".text\0\0\0"
+    .long file_size - 0x1000, 0x1000    # in memory: size, address
+    .long file_size - 0x1000, 0x1000    # in the file
+    .long 0, 0, 0
+    .long 0x60000020                # code, executable, readable
+
 .org 0x1f1
-    .byte (file_end - file) / 512 - 1   # setup_sects: without the first
+    .byte (file_end - file + efi_size) / 512 - 1    # setup_sects: without the first
     .word 0                         # root_flags
-    .long image_paragraphs          # syssize
+    .long image_size / 16           # syssize
     .word 0, 0, 0                   # ram_size, vid_mode, root_dev
     .word 0xaa55                    # boot_flag
     .byte 0xeb, header_end - 0x202  # jump: its second byte tells the header's end, too
@@ -63,6 +105,10 @@ start:
     mov ax, ds
     mov es, ax
     cld
+    xor di, di                      # the PE header stands where boot_params begin
+    xor ax, ax
+    mov cx, BOOT_PARAMS_HEADER / 2
+    rep stosw
 
     # ACPI 6.5, section 15.1: the memory map.
     xor ebx, ebx

@@ -7,10 +7,11 @@ use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
+use netconsole::host_name::HostName;
 use netconsole::netconsole::secure::{Numbers, Sealing};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
-use netconsole::nic::{BusAddress, NetworkCard, Nic, NicError, TransmitError};
+use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack, Storage};
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
@@ -20,8 +21,11 @@ const LINK_INTERVAL: u64 = 10_000;
 /// A card that has not finished a frame for so long, in µs, is restarted.
 const STUCK_AFTER: u64 = 1_000_000;
 
-/// How long after a restart that failed the next one is tried, in µs.
+/// How long after a restart the next one may be, in µs; after each that did not help it is twice as long, so
+/// that what is logged of a card that breaks the rules for ever does not take the log's place.
 const RETRY_INTERVAL: u64 = 1_000_000;
+/// The longest that this gets, in µs.
+const MAX_RETRY_INTERVAL: u64 = 64_000_000;
 
 /// A card that was brought up.
 pub struct Card {
@@ -38,10 +42,24 @@ pub struct Card {
     link_seen_at: u64,
     /// Since when frames have been waiting for the card to finish one.
     waiting_since: Option<u64>,
-    /// When a card that could not be restarted is tried again.
+    /// When it may be restarted, and how long after that again.
     retry_at: u64,
+    retry_interval: u64,
     /// The IPv4 identification of the last datagram that is no target's.
     identification: u16,
+}
+
+/// A link in words: `down`, `up`, or `up, 1000 Mbit/s, full duplex` where the card tells.
+struct Link {
+    is_up: bool,
+    mode: Option<LinkMode>,
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_up { "up" } else { "down" })?;
+        self.mode.map_or(Ok(()), |mode| write!(f, ", {mode}"))
+    }
 }
 
 /// What a look at a card's cable found.
@@ -75,7 +93,7 @@ impl Card {
             "{name}: ethernet address {}, MTU {}, link {}",
             nic.mac(),
             nic.mtu(),
-            if link_is_up { "up" } else { "down" }
+            Link { is_up: link_is_up, mode: nic.link_mode() }
         );
         Self {
             name,
@@ -88,6 +106,7 @@ impl Card {
             link_seen_at: now,
             waiting_since: None,
             retry_at: 0,
+            retry_interval: RETRY_INTERVAL,
             identification: 0,
         }
     }
@@ -229,6 +248,11 @@ impl Card {
         self.stack.ntp_server().filter(|_| self.link_is_up)
     }
 
+    /// The host name that DHCP gave.
+    pub fn host_name(&self) -> Option<HostName> {
+        self.stack.host_name()
+    }
+
     /// When the answer to an echo request came.
     pub fn pong(&self, address: IpAddr, sequence: u16) -> Option<u64> {
         self.stack.pong(address, sequence)
@@ -261,15 +285,19 @@ impl Card {
     }
 
     /// Writes the addresses of an interface, a line each; 0 is the card itself.
-    pub fn show(&self, number: usize, out: &mut dyn fmt::Write) -> fmt::Result {
+    pub fn show(&mut self, number: usize, out: &mut dyn fmt::Write) -> fmt::Result {
         let vlan = number.checked_sub(1).and_then(|vlan| self.vlans.iter().flatten().nth(vlan));
         if let Some(vlan) = vlan {
             writeln!(out, "{}: VLAN {} on {}", vlan.name, vlan.id, self.name)?;
             return show_addresses(&vlan.stack, out);
         }
-        let link = if self.link_is_up { "up" } else { "down" };
-        writeln!(out, "{}: link {link}, mtu {}, ethernet address {}", self.name, self.nic.mtu(), self.mac())?;
+        let (name, link, mtu, mac) = (self.name, self.link(), self.nic.mtu(), self.mac());
+        writeln!(out, "{name}: link {link}, mtu {mtu}, ethernet address {mac}")?;
         show_addresses(&self.stack, out)
+    }
+
+    fn link(&mut self) -> Link {
+        Link { is_up: self.link_is_up, mode: self.nic.link_mode() }
     }
 
     /// Asks the card about its cable where it is time to, and logs and passes on a change.
@@ -280,13 +308,16 @@ impl Card {
         self.link_seen_at = now;
         let has_changed = self.nic.link_has_changed();
         let was_up = core::mem::replace(&mut self.link_is_up, self.nic.link_is_up());
-        if !self.link_is_up && self.is_broken() && self.retry_at <= now && self.restart(now).is_ok() {
+        if !self.link_is_up && self.is_broken() && self.may_restart(now) && self.restart(now).is_ok() {
             log::info!("{}: restarted", self.name);
         }
         if was_up == self.link_is_up {
             return match (was_up, has_changed) {
                 (false, _) => LinkLook::OfNoMatter,
-                (true, false) => LinkLook::StillUp,
+                (true, false) => {
+                    self.retry_interval = RETRY_INTERVAL;
+                    LinkLook::StillUp
+                }
                 (true, true) => {
                     log::warn!("{}: link was down for a moment", self.name);
                     LinkLook::Lost
@@ -299,7 +330,8 @@ impl Card {
             log::warn!("{}: link is down", self.name);
             return LinkLook::Lost;
         }
-        log::info!("{}: link is up", self.name);
+        let (name, link) = (self.name, self.link());
+        log::info!("{name}: link is {link}");
         LinkLook::OfNoMatter
     }
 
@@ -318,10 +350,16 @@ impl Card {
         self.nic.transmit(&mut |_| 0) == Err(TransmitError::Broken)
     }
 
-    /// Resets the card after a failure. Where that fails too it is tried again later.
+    /// Whether the last restart is long enough ago.
+    pub fn may_restart(&self, now: u64) -> bool {
+        self.retry_at <= now
+    }
+
+    /// Resets the card after a failure. Where that does not help it is tried again later.
     pub fn restart(&mut self, now: u64) -> Result<(), NicError> {
         self.waiting_since = None;
-        self.retry_at = now.saturating_add(RETRY_INTERVAL);
+        self.retry_at = now.saturating_add(self.retry_interval);
+        self.retry_interval = self.retry_interval.saturating_mul(2).min(MAX_RETRY_INTERVAL);
         self.nic.restart()
     }
 }

@@ -1,6 +1,7 @@
 //! The consoles, on serial and for targets, and the kernel as their commands see it.
 
 use crate::card::Card;
+use crate::crash::{self, Armed};
 use crate::machine::clock::Clock;
 use crate::memory;
 use core::fmt;
@@ -157,6 +158,7 @@ impl Host for KernelHost<'_, '_> {
     }
 
     fn ring(&self) -> &'static Ring<'static> {
+        crash::here(Armed::Console);
         memory::ring()
     }
 
@@ -193,7 +195,7 @@ impl Host for KernelHost<'_, '_> {
 
     fn show_interface(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
         let mut rest = number;
-        for card in self.view.cards.iter().flatten() {
+        for card in self.view.cards.iter_mut().flatten() {
             match rest.checked_sub(card.interfaces()) {
                 Some(further) => rest = further,
                 None => return card.show(rest, out).is_ok(),

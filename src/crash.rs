@@ -24,6 +24,12 @@ pub enum Armed {
     Smoltcp = 4,
     /// In the panic path, when the report is written.
     Panic = 5,
+    /// Amid a console's command that reads the log.
+    Console = 6,
+    /// Where the next card is found.
+    Card = 7,
+    /// While a card's BARs are being sized.
+    Sizing = 8,
 }
 
 /// The place in the low byte, the kind's number in the next, above it how often; 0 where nothing is armed.
@@ -43,6 +49,14 @@ pub fn here(place: Armed) {
     }
 }
 
+/// A crash that waits for a card now waits for its BARs being sized.
+pub fn at_card() {
+    let trap = TRAP.load(Ordering::Relaxed);
+    if trap & 0xff == Armed::Card as u32 {
+        TRAP.store(trap & !0xff | Armed::Sizing as u32, Ordering::Relaxed);
+    }
+}
+
 /// Not inlined, so that tests/panic_path.rs knows it.
 #[cold]
 #[inline(never)]
@@ -59,11 +73,15 @@ fn wanted(parameters: &Parameters, recovery: &Recovery) -> Option<Crash> {
     parameters.crash.filter(|_| recovery.records == 0 || recovery.goodbye)
 }
 
-/// Crashes here, before any card is up, where the command line says so.
+/// Crashes here, before any card is up, or soon, where the command line says so.
 pub fn early(parameters: &Parameters, recovery: &Recovery) {
-    if let Some(crash @ Crash { kind, place: Some(CrashPlace::Early) }) = wanted(parameters, recovery) {
+    let Some(crash @ Crash { kind, place: Some(place) }) = wanted(parameters, recovery) else { return };
+    if matches!(place, CrashPlace::Early | CrashPlace::Pci) {
         log::warn!("crash: provoking {crash}");
-        provoke(kind)
+        if place == CrashPlace::Early {
+            provoke(kind)
+        }
+        arm(kind, Armed::Card, 1);
     }
 }
 
@@ -73,13 +91,15 @@ pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
     log::warn!("crash: provoking {crash}");
     let kind = crash.kind;
     match crash.place {
-        None | Some(CrashPlace::Early) => damage(kernel, kind),
+        // Where it is to come early and there is no such place, it comes here.
+        None | Some(CrashPlace::Early | CrashPlace::Pci) => damage(kernel, kind),
         Some(CrashPlace::Log) => log::info!("crash: this record is cut here: {}", Broken(kind)),
         Some(CrashPlace::Message) => panic!("this message is cut here: {}", Broken(kind)),
         Some(CrashPlace::Tx) => wait_for(kernel, kind, Armed::Transmit),
         Some(CrashPlace::Rx) => wait_for(kernel, kind, Armed::Receive),
         Some(CrashPlace::Serial) => wait_for(kernel, kind, Armed::Serial),
         Some(CrashPlace::Smoltcp) => wait_for(kernel, kind, Armed::Smoltcp),
+        Some(CrashPlace::Console) => wait_for(kernel, kind, Armed::Console),
         Some(CrashPlace::Panic) => panic_while_panicking(kind, 1),
         Some(CrashPlace::Panic2) => panic_while_panicking(kind, 2),
         Some(CrashPlace::Panic3) => panic_while_panicking(kind, 3),

@@ -5,14 +5,14 @@ use crate::consoles::Consoles;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::{ConfigurationPorts, IoPorts};
-use crate::{describe, memory};
+use crate::{crash, describe, memory};
 use core::fmt::Display;
 use core::mem::MaybeUninit;
 use core::slice::IterMut;
 use netconsole::bootinfo::BootInfo;
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::snapshot::MAX_NICS;
-use netconsole::nic::pci::{self, PciDevice};
+use netconsole::nic::pci::{self, Class, PciDevice};
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
 use netconsole::parameters::Parameters;
@@ -48,6 +48,16 @@ pub fn find_cards(
     }
 }
 
+/// Takes from all network cards on the PCI buses the right to reach memory, until each is brought up: the firmware may
+/// have left them running, and writing what they receive to memory that it used.
+pub fn silence() {
+    pci::for_each_function(&ConfigurationPorts, |function| {
+        if Class::read(&ConfigurationPorts, function).is_network() {
+            pci::disable(&mut ConfigurationPorts, function);
+        }
+    });
+}
+
 /// What each card takes one of.
 struct Bays<'k> {
     cards: IterMut<'k, Option<Card>>,
@@ -59,18 +69,19 @@ struct Bays<'k> {
 }
 
 impl Bays<'_> {
-    /// Brings up the card at `place` by `probe`.
+    /// Brings up the card at `place` by `probe`; false where that does not do.
     fn take_in(
         &mut self,
         place: BusAddress,
         model: impl Display,
         probe: impl FnOnce(&'static mut CardMemory) -> Result<NetworkCard, NicError>,
-    ) {
+    ) -> bool {
         let free = (self.cards.next(), self.memory.next(), self.storages.next());
         let (Some(card), Some(memory), Some(storage)) = free else {
-            return log::warn!("{place}: more than {MAX_NICS} network cards, left alone");
+            log::warn!("{place}: more than {MAX_NICS} network cards, not used");
+            return false;
         };
-        let Some(name) = DeviceName::ethernet(self.taken) else { return };
+        let Some(name) = DeviceName::ethernet(self.taken) else { return false };
         self.taken = self.taken.saturating_add(1);
         log::info!("{name}: {model} at {place}");
         match probe(memory) {
@@ -78,9 +89,37 @@ impl Bays<'_> {
                 let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
                 let storage = storage.write(Storage::new(hostname));
                 *card = Some(Card::new(name, place, nic, storage, self.parameters, self.clock.now()));
+                true
             }
-            Err(error) => log::error!("{name}: {place}: can't be brought up: {error}"),
+            Err(error) => {
+                log::error!("{name}: {place}: can't be brought up: {error}");
+                false
+            }
         }
+    }
+
+    /// Brings up the card `device`, if it is one; false where that does not do.
+    fn take_in_pci(
+        &mut self,
+        device: &PciDevice,
+        model: Option<Model>,
+        address_space: &mut AddressSpace,
+    ) -> bool {
+        let function = device.function;
+        let Some(model) = model else {
+            if device.class.is_network() {
+                log::warn!("pci {function}: there is no driver for this network card");
+            }
+            return false;
+        };
+        for (address, length) in device.memory_ranges() {
+            if let Err(error) = address_space.map_device(address, length) {
+                log::error!("{function}: can't map its registers at {address:#x}: {error}");
+                return false;
+            }
+        }
+        let probe = |memory| NetworkCard::probe(&mut ConfigurationPorts, &IoPorts, device, model, memory);
+        self.take_in(BusAddress::Pci(function), model, probe)
     }
 }
 
@@ -89,24 +128,17 @@ fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: Addre
     pci::for_each_function(&ConfigurationPorts, |function| {
         // Each look lets the clock learn how fast it is, before the first record is shown.
         bays.clock.now();
-        let Some(device) = PciDevice::read(&mut ports, function) else { return };
+        let model = Model::of(pci::ids(&ports, function));
+        if model.is_some() {
+            crash::at_card();
+        }
+        let Some(device) = memory::SIZING.read(&mut ports, function) else { return };
         log::info!("pci {device}");
         consoles.found(device);
-        let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
-            if device.class.is_network() {
-                // The firmware may have left it running, and writing what it receives to memory.
-                pci::disable(&mut ports, function);
-                log::warn!("pci {function}: there is no driver for this network card");
-            }
-            return;
-        };
-        for (address, length) in device.memory_ranges() {
-            if let Err(error) = address_space.map_device(address, length) {
-                return log::error!("{function}: can't map its registers at {address:#x}: {error}");
-            }
+        if !bays.take_in_pci(&device, model, &mut address_space) && device.class.is_network() {
+            // The firmware may have left it running, and writing what it receives to memory.
+            pci::disable(&mut ports, function);
         }
-        let probe = |memory| NetworkCard::probe(&mut ports, &IoPorts, &device, model, memory);
-        bays.take_in(BusAddress::Pci(function), model, probe);
     });
 }
 
@@ -114,8 +146,9 @@ fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: Addre
 fn at(bays: &mut Bays<'_>, address: u64) {
     match MmioTransport::find(address) {
         Ok(Some(transport)) => {
+            memory::remember_mmio_card(address);
             let probe = |memory| NetworkCard::probe_mmio(transport, memory);
-            bays.take_in(BusAddress::Mmio(address), Model::Virtio, probe);
+            _ = bays.take_in(BusAddress::Mmio(address), Model::Virtio, probe);
         }
         Ok(None) => {}
         Err(error) => log::error!("{}: {error}", BusAddress::Mmio(address)),

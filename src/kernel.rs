@@ -21,7 +21,7 @@ use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
 use netconsole::netconsole::{DeviceName, DeviceSelector};
-use netconsole::nic::{BusAddress, Nic, pci};
+use netconsole::nic::{self, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::wire::{MacAddr, udp};
 
@@ -63,7 +63,7 @@ impl Kernel {
             ignore_limits: parameters.ignore_loglevel,
             oops_only: parameters.oops_only,
             time: parameters.printk_time,
-            host_name: parameters.ip.hostname.as_ref().map_or("", |name| name.as_str()),
+            host_name: parameters.ip.hostname,
             epoch: None,
             ncrx: parameters.ncrx,
         };
@@ -102,6 +102,7 @@ impl Kernel {
                 target.enable(now);
             }
         }
+        self.parameters.virtio_mmio.as_slice().iter().copied().for_each(memory::remember_mmio_card);
         self.publish();
     }
 
@@ -197,7 +198,7 @@ impl Kernel {
                 }
                 card.interface(&target.config.device)
             });
-            target.advance(interface.as_mut(), now, carrier_timeout);
+            target.advance(interface.as_mut(), &memory::KEYS, now, carrier_timeout);
         }
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
@@ -267,7 +268,7 @@ impl Kernel {
             }
             crash::here(Armed::Transmit);
             card.nic.kick();
-            if broken || card.is_stuck(now, progress) {
+            if (broken || card.is_stuck(now, progress)) && card.may_restart(now) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
                 if let Err(error) = card.restart(now) {
                     log::error!("{}: can't be restarted: {error}", card.name);
@@ -298,13 +299,10 @@ impl Kernel {
         self.targets.iter().any(|target| target.is_running() && target.queued() < end)
     }
 
-    /// Stops every card behind its driver's back, for provoking that crash: without the right to
-    /// reach memory its queues stand still. Only PCI has such a right.
+    /// Stops every card behind its driver's back, for provoking that crash.
     pub fn hang_cards(&mut self) {
         for card in self.cards.iter().flatten() {
-            if let BusAddress::Pci(function) = card.place {
-                pci::disable(&mut ConfigurationPorts, function);
-            }
+            nic::hang(&mut ConfigurationPorts, card.place);
         }
     }
 
@@ -321,7 +319,13 @@ impl Kernel {
 
     /// Tells the panic path of the targets, where anything has changed.
     fn publish(&mut self) {
-        let mut plan = Plan::default();
+        if self.filter.host_name.is_none()
+            && let Some(name) = self.cards.iter().flatten().find_map(Card::host_name)
+        {
+            log::info!("dhcp: host name {name}");
+            self.filter.host_name = Some(name);
+        }
+        let mut plan = Plan { host_name: self.filter.host_name, epoch: self.filter.epoch, ..Plan::default() };
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
             *slot = card.as_ref().map(|card| card.place);
         }

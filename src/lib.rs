@@ -11,6 +11,7 @@ pub mod bootinfo;
 pub mod cmdline;
 pub mod console;
 pub mod firmware;
+pub mod host_name;
 pub mod log;
 pub mod netconsole;
 pub mod nic;

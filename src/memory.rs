@@ -13,10 +13,11 @@ use netconsole::log::{Logger, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::netconsole::ncrx::Ncrx;
 use netconsole::netconsole::secure::KeyStore;
-use netconsole::netconsole::snapshot::{MAX_NICS, Position, Snapshot};
+use netconsole::netconsole::snapshot::{Checked, MAX_NICS, Snapshot};
 use netconsole::netconsole::user_data::UserData;
+use netconsole::nic::pci::Sizing;
 use netconsole::nic::{CardMemory, PanicMemory};
-use netconsole::parameters::Parameters;
+use netconsole::parameters::{MmioDevices, Parameters};
 use netconsole::stack::Storage;
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
@@ -186,9 +187,22 @@ pub fn panic_conversations() -> &'static mut [Ncrx; MAX_TARGETS] {
 /// What the panic path knows of the targets.
 pub static SNAPSHOT: Snapshot = Snapshot::new();
 /// Up to where each target's card has taken the log.
-pub static POSITIONS: [Position; MAX_TARGETS] = [const { Position::new() }; MAX_TARGETS];
+pub static POSITIONS: [Checked; MAX_TARGETS] = [const { Checked::new() }; MAX_TARGETS];
+/// Where the network cards that are not on the PCI bus may be, physical addresses; 0 is no place.
+pub static MMIO_CARDS: [Checked; MmioDevices::MAX] = [const { Checked::new() }; MmioDevices::MAX];
+/// The PCI function whose BARs are being sized.
+pub static SIZING: Sizing = Sizing::new();
 /// Up to where serial has shown the log.
-pub static SERIAL_POSITION: Position = Position::new();
+pub static SERIAL_POSITION: Checked = Checked::new();
+
+/// Has the panic path look for a network card there, which is not on the PCI bus. Others beyond the first
+/// eight places it does not find.
+pub fn remember_mmio_card(address: u64) {
+    let is_free = |place: &&Checked| place.get().is_none_or(|known| known == 0 || known == address);
+    if let Some(place) = MMIO_CARDS.iter().find(is_free) {
+        place.set(address);
+    }
+}
 
 /// Logs what the memory is for, in KiB.
 pub fn report(ring_size: usize) {

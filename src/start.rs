@@ -1,12 +1,13 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
+use crate::find_cards::silence;
 use crate::machine::{build, entropy, features, paging, physical::Physical};
 use crate::memory;
 use netconsole::bootinfo::BootInfo;
 use netconsole::log::Recovery;
 use netconsole::netconsole::RELEASE;
 use netconsole::netconsole::secure::Protection;
-use netconsole::parameters::{self, Parameters};
+use netconsole::parameters::{self, Parameters, Secrecy};
 use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();
@@ -22,8 +23,10 @@ pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
 /// key, nothing goes out unsealed from here on.
 pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
     let parameters = PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_| {}));
-    if let Some(key) = &parameters.key {
-        memory::KEYS.set(key, entropy::boot_id());
+    match &parameters.secrecy {
+        Secrecy::Clear => {}
+        Secrecy::Sealed(key) => memory::KEYS.set(key, entropy::boot_id()),
+        Secrecy::Silent => memory::KEYS.set_unreadable(),
     }
     parameters
 }
@@ -38,6 +41,10 @@ pub struct Log {
 
 /// From here on the log works. It began at `entered` ticks.
 pub fn begin_log(boot: &BootInfo, parameters: &Parameters, entered: u64) -> Log {
+    if parameters.log_buf_len != memory::RING_SIZE {
+        // The ring takes memory that may have been the firmware's.
+        silence();
+    }
     let (recovery, size) = memory::start_log(parameters.log_buf_len, &boot.memory, entered);
     Log { recovery, size }
 }

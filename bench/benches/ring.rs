@@ -1,8 +1,10 @@
-//! The log ring on the host: what a record costs its writers on 1 and 2 threads, beside the plainest thing
-//! that `log` and `tracing` can be given: texts in a vector behind a lock.
+//! The log ring on the host: what a record costs its writers on 1 and 2 threads, beside another ring without
+//! `std`, `log_buffer`'s, which keeps text alone and wants a lock, and beside the plainest thing that `log` and
+//! `tracing` can be given: texts in a vector behind a lock.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use log::Log;
+use log_buffer::LogBuffer;
 use netconsole::log::{Level, Ring, RingHeader};
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -112,6 +114,7 @@ fn records(criterion: &mut Criterion) {
     let ring = Ring::new(&header, &index, &data);
     let ticks = AtomicU64::new(0);
     let plain = Texts::new();
+    let buffer = Mutex::new(LogBuffer::new(vec![0; 256 << 10]));
     // This benchmark is the whole program, so that it is the only one to set it.
     tracing::subscriber::set_global_default(Subscriber(Texts::new())).expect("there is no other subscriber");
 
@@ -143,6 +146,16 @@ fn records(criterion: &mut Criterion) {
                         ticks,
                         format_args!("message {number} of many"),
                     );
+                })
+            })
+        });
+        group.bench_function("log_buffer's ring behind a lock", |bencher| {
+            bencher.iter_custom(|count| {
+                time(threads, count, |number| {
+                    if let Ok(mut buffer) = buffer.lock() {
+                        // Writing to it does not fail.
+                        let _ = writeln!(buffer, "INFO bench::records: message {number} of many");
+                    }
                 })
             })
         });

@@ -19,12 +19,12 @@ impl PhysicalMemory for Memory<'_> {
 }
 
 /// What the loaders leave in EAX, or what stands at the structure's own place for its magic number.
-const MAGICS: [u32; 4] = [0x2bad_b002, 0x36d7_6289, 0x336e_c578, 0x5372_6448];
+const MAGICS: [u32; 6] = [0x2bad_b002, 0x36d7_6289, 0x336e_c578, 0x5372_6448, 0, 0x4946_4555];
 
 /// The first byte chooses the protocol, the others are memory.
 pub fn check(bytes: &[u8]) {
     let Some((&protocol, memory)) = bytes.split_first() else { return };
-    let magic = MAGICS.get(usize::from(protocol) % 5).copied().unwrap_or_default();
+    let magic = MAGICS.get(usize::from(protocol) % 6).copied().unwrap_or_default();
     let boot = BootInfo::read(magic, Memory::START, &Memory(memory));
     assert!(!boot.command_line.as_bytes().contains(&0));
     let regions = boot.memory.regions();

@@ -1,6 +1,6 @@
 //! Received frames through the stack, smoltcp included.
 
-use crate::card::{Card, MAC};
+use crate::nic::{Card, MAC};
 use crate::pieces::pieces;
 use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
 use std::net::Ipv4Addr;
@@ -27,7 +27,7 @@ pub fn check(bytes: &[u8]) {
             stack.poll(&mut card, now, &mut |_| {});
         }
         card.sent.clear();
-        card.received = Some(frame.to_vec());
+        card.arriving.push_back(frame.to_vec());
         stack.poll(&mut card, now, &mut |datagram| assert!(datagram.payload.len() < frame.len()));
         for sent in &card.sent {
             assert!((60..=1514).contains(&sent.len()) && sent[6..12] == MAC.0);

@@ -3,11 +3,12 @@
 //! cases that were worth keeping.
 
 mod boot_info;
-mod card;
+mod console;
 mod firmware;
 mod formats;
 mod frames;
 mod ncrx;
+mod nic;
 mod parameters;
 mod pieces;
 mod receiver;
@@ -19,7 +20,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("parameters", parameters::check),
     ("boot_info", boot_info::check),
     ("frames", frames::check),
@@ -30,6 +31,7 @@ pub const TARGETS: [Target; 10] = [
     ("sealed", sealed::check),
     ("firmware", firmware::check),
     ("ncrx", ncrx::check),
+    ("console", console::check),
 ];
 
 /// Runs the target called `name`; for a name that is none, an empty list of targets says so.

@@ -1,6 +1,6 @@
 //! Requests for records by the ncrx protocol.
 
-use crate::card::Card;
+use crate::nic::Card;
 use crate::pieces::pieces;
 use netconsole::log::{Level, Ring, RingHeader, Timebase};
 use netconsole::netconsole::Format;

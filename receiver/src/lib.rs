@@ -1,11 +1,13 @@
 //! The receiving end of netconsole: datagrams in, ordered records out.
 //!
-//! A datagram's way is one line: [`socket`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
+//! A datagram's way is one line: [`input`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
 //! [`order`] and [`fragments`] (whole and in sequence) → [`event`] → [`output`], [`watch`] and [`stats`].
-//! [`ncrx`] asks a sender again for what is missing. What may be held at most is in [`limits`].
+//! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
+//! the way in and out where there is a key. What may be held at most is in [`limits`].
 
 pub mod basic;
 pub mod clock;
+pub mod console;
 pub mod crash;
 pub mod datagram;
 pub mod escape;
@@ -14,12 +16,15 @@ pub mod extended;
 pub mod fragments;
 pub mod history;
 pub mod holes;
+pub mod input;
 pub mod limits;
+pub mod manual;
 pub mod ncrx;
 pub mod options;
 pub mod order;
 pub mod output;
 pub mod pcap;
+pub mod protection;
 pub mod receive;
 pub mod sealed;
 pub mod sender;

@@ -1,11 +1,10 @@
 //! `netconsole-receiver`: the host's end of netconsole.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::Parser;
 use netconsole_receiver::options::Options;
-use netconsole_receiver::{receive, watch};
+use netconsole_receiver::{manual, receive, watch};
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
@@ -18,7 +17,7 @@ fn main() -> ExitCode {
         }
     };
     if options.man {
-        return match print_manual() {
+        return match manual::write_page(&mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         };
@@ -27,12 +26,6 @@ fn main() -> ExitCode {
         Ok(status) => status,
         Err(error) => fail(&error),
     }
-}
-
-fn print_manual() -> io::Result<()> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Options::command()).render(&mut page)?;
-    io::stdout().write_all(&page)
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {

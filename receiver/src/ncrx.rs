@@ -41,6 +41,9 @@ const ASKS_LEAST: u32 = 5;
 const ROUND_LEAST: usize = 64;
 const ROUND_FIRST: usize = 256;
 const ROUND_MOST: usize = 1024;
+/// Records asked for in one round of a sender that has not reacted yet: whoever sends in somebody else's name has
+/// that one bothered by little.
+const ROUND_UNKNOWN: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
@@ -198,7 +201,8 @@ impl Ncrx {
             self.reactions = 0;
             return Vec::new();
         }
-        let missing = stream.ask(now, self.round, self.again);
+        let most = if self.speaks() { self.round } else { ROUND_UNKNOWN };
+        let missing = stream.ask(now, most, self.again);
         if !missing.is_empty() {
             self.asked_at = now;
             self.unanswered = self.unanswered.saturating_add(1);

@@ -1,53 +1,18 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use regex::Regex;
 
-/// What `--help` and the manual say at the end.
-const EXPLANATION: &str = "\
-Formats:
-  Each datagram is understood by itself: extended (with release, fragments and fields), syslog (RFC 5424), and \
-basic, which is everything else.
-
-  Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is missing; \
-one that does not react to a few requests is left alone. What does not come is named: \
-“… 12 records missing (416–427)”.
-
-Exit status:
-  0  --until matched; or, without --until, a normal end: the capture's end, --timeout, Ctrl-C, SIGTERM
-  1  wrong usage, or a file or socket failed
-  2  --fail-on matched, or a crash report came while --until, --fail-on or --timeout was given (not with --crash-ok)
-  3  the end came before --until matched: --timeout, the capture's end, Ctrl-C, SIGTERM
-  4  records are missing, with --complete
-
-JSON, one object a line:
-  event         record, missing, joined (first heard in the middle of its log), rebooted, crash (a report follows)
-  received      when, RFC 3339, UTC
-  sender        the name or address
-  address, port where it came from
-of a record also, where known:
-  format        basic, extended or syslog
-  level         0 emergency … 7 debug
-  facility      0 kernel, 1 user space
-  sequence      the sender's number
-  timestamp_us  µs since the sender's boot
-  time, host, application  of a syslog message
-  release       the kernel's
-  text          the message
-  fields        an object of user and system data
-  crash, late, incomplete  true: part of a crash report; came after it was reported missing; fragments missing
-  symbols, warning  with --elf: a list of address, function, file, line; why there are none, once per sender
-of missing also:
-  first, last, count  the gap, and how many records of it are missing";
+use crate::{console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and
 /// what is missing named.
 #[derive(Debug, Parser)]
-#[command(name = "netconsole-receiver", version, after_long_help = EXPLANATION, max_term_width = 100)]
+#[command(name = "netconsole-receiver", version, after_long_help = manual::help(), max_term_width = 100)]
 pub struct Options {
     /// Address to listen on, repeatable; :: is IPv6 and IPv4
     #[arg(short, long, value_name = "ADDRESS", default_values_t = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)])]
@@ -65,13 +30,17 @@ pub struct Options {
     #[arg(short, long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// Name of a sender, repeatable: 10.0.0.5=board7
-    #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = name)]
+    #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = parse_name)]
     pub name: Vec<(IpAddr, String)>,
+    /// Send the lines of standard input to the console of the machine at this address (port 6665 unless it is
+    /// said), sealed where there is a key; ends with the last answer, unless --until or --timeout is given
+    #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_machine, conflicts_with = "read")]
+    pub console: Option<SocketAddr>,
     /// Never ask a sender for missing records
     #[arg(long)]
     pub no_ncrx: bool,
 
-    /// One JSON object a line (fields: see below), also in --dir
+    /// One JSON object a line, also in --dir (fields: see below)
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     /// Colour by level; auto: on a terminal, unless NO_COLOR is set
@@ -90,7 +59,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub dir: Option<PathBuf>,
     /// Size at which a file in --dir is rotated, with K, M or G
-    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = size, requires = "dir", help_heading = "Output")]
+    #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, requires = "dir", help_heading = "Output")]
     pub rotate: u64,
     /// Rotated files kept per sender: NAME.log.1 is the newest
     #[arg(long, value_name = "N", default_value_t = 5, requires = "dir", help_heading = "Output")]
@@ -115,7 +84,7 @@ pub struct Options {
     #[arg(long, help_heading = "Continuous integration")]
     pub crash_ok: bool,
     /// End after this time: with status 3 if --until is given
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, conflicts_with = "read", help_heading = "Continuous integration")]
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, conflicts_with = "read", help_heading = "Continuous integration")]
     pub timeout: Option<Duration>,
     /// End with status 4 where records are missing
     #[arg(long, help_heading = "Continuous integration")]
@@ -137,7 +106,7 @@ pub enum When {
     Never,
 }
 
-fn name(text: &str) -> Result<(IpAddr, String), String> {
+fn parse_name(text: &str) -> Result<(IpAddr, String), String> {
     let (address, name) = text.split_once('=').ok_or("expected ADDRESS=NAME")?;
     let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
     if name.is_empty() || name.chars().any(|character| character.is_control() || character == '/') {
@@ -146,7 +115,12 @@ fn name(text: &str) -> Result<(IpAddr, String), String> {
     Ok((address, name.to_owned()))
 }
 
-fn size(text: &str) -> Result<u64, String> {
+fn parse_machine(text: &str) -> Result<SocketAddr, String> {
+    let with_port = text.parse().or_else(|_| text.parse().map(|ip: IpAddr| (ip, console::PORT).into()));
+    with_port.map_err(|_| "expected ADDRESS, IPV4:PORT or [IPV6]:PORT".to_owned())
+}
+
+fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = match text.chars().last().map(|unit| unit.to_ascii_uppercase()) {
         Some('K') => (text.get(..text.len() - 1), 1 << 10),
         Some('M') => (text.get(..text.len() - 1), 1 << 20),
@@ -157,7 +131,7 @@ fn size(text: &str) -> Result<u64, String> {
     number.checked_mul(unit).filter(|&size| size > 0).ok_or_else(|| "a size is 1 to 2⁶⁴−1 bytes".to_owned())
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|error| format!("{error}"))?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }

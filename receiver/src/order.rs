@@ -4,6 +4,7 @@
 //! Invariant: each number from `next` up to `end` is either in `waiting` or in one of `holes`. So a record is
 //! given out exactly when every number before it was given out or given up.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -37,11 +38,15 @@ pub enum Arrival {
     Suspected,
 }
 
+/// A datagram of the extended format, and when it came.
 #[derive(Debug)]
-struct Suspect {
-    header: Header,
-    body: Vec<u8>,
-    at: Duration,
+pub struct Received<'b> {
+    /// Its header.
+    pub header: Header,
+    /// What follows the header.
+    pub body: Cow<'b, [u8]>,
+    /// Since the Unix epoch.
+    pub at: Duration,
 }
 
 /// The stream of one sender's extended records.
@@ -61,7 +66,7 @@ pub struct Stream {
     given_id: Option<u32>,
     /// Given up, not yet told.
     lost: Option<(u64, u64)>,
-    suspect: Option<Suspect>,
+    suspect: Option<Received<'static>>,
     /// The sender repeats records on request, so an old record is no sign of a reboot.
     pub repeats: bool,
     /// Gaps given up although they were asked for.
@@ -90,18 +95,14 @@ impl Stream {
     }
 
     /// Takes a datagram. What can be given out by now is appended to `out`.
-    pub fn accept(
-        &mut self,
-        header: Header,
-        body: &[u8],
-        now: Duration,
-        out: &mut Vec<(Duration, Event)>,
-    ) -> Arrival {
+    pub fn accept(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        let Received { header, body, at: now } = &received;
+        let now = *now;
         if !self.started {
-            self.start(&header, now, out);
+            self.start(header, now, out);
         }
         if header.sequence < self.next {
-            return self.old(header, body, now, out);
+            return self.old(received, out);
         }
         self.suspect = None;
         let hole = self.holes.of(header.sequence);
@@ -109,13 +110,13 @@ impl Stream {
         if !is_next && hole.is_none() {
             return match self.waiting.get(&header.sequence) {
                 Some((record, _)) if record.timestamp != Some(header.timestamp) => {
-                    self.suspect(header, body, now, out)
+                    self.suspect(received, out)
                 }
                 Some((_, at)) => Arrival::Duplicate { age: now.saturating_sub(*at) },
                 None => Arrival::Duplicate { age: Duration::ZERO },
             };
         }
-        let Some(record) = self.whole(&header, body) else {
+        let Some(record) = self.whole(header, body) else {
             if is_next {
                 // The number is known of now, and missing until its other fragments come.
                 self.extend(header.sequence, None, now);
@@ -144,8 +145,7 @@ impl Stream {
     /// Gives out what is in order, gives up what nobody waits for any longer.
     pub fn release(&mut self, now: Duration, patience: Patience, out: &mut Vec<(Duration, Event)>) {
         if let Some(suspect) = self.suspect.take_if(|suspect| now >= suspect.at + limits::PIECE_WAIT) {
-            self.reboot(now, out);
-            self.accept(suspect.header, &suspect.body, suspect.at, out);
+            self.reboot(suspect, now, out);
         }
         loop {
             self.give(out);
@@ -162,8 +162,7 @@ impl Stream {
     /// Gives out everything that is held, and names every gap.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
         if let Some(suspect) = self.suspect.take() {
-            self.reboot(now, out);
-            self.accept(suspect.header, &suspect.body, suspect.at, out);
+            self.reboot(suspect, now, out);
         }
         self.give(out);
         while self.holes.first().is_some() {
@@ -192,14 +191,10 @@ impl Stream {
     }
 
     /// A number that is behind: a duplicate, too late, or a new boot.
-    fn old(
-        &mut self,
-        header: Header,
-        body: &[u8],
-        now: Duration,
-        out: &mut Vec<(Duration, Event)>,
-    ) -> Arrival {
-        let record = extended::record(&header, body, header.fragment.is_some());
+    fn old(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        let Received { header, body, at: now } = &received;
+        let now = *now;
+        let record = extended::record(header, body, header.fragment.is_some());
         let behind = self.next.saturating_sub(header.sequence);
         let is_newest = behind == 1 && self.waiting.is_empty();
         let says_so = header.emergency || record.field("boot").is_some();
@@ -215,37 +210,33 @@ impl Stream {
                 Arrival::Late
             }
             Old::Foreign if says_so => Arrival::Duplicate { age: Duration::MAX },
-            Old::Foreign => self.suspect(header, body, now, out),
+            Old::Foreign => self.suspect(received, out),
         }
     }
 
     /// One record from long ago may be a stray duplicate; the second one proves a new boot.
-    fn suspect(
-        &mut self,
-        header: Header,
-        body: &[u8],
-        now: Duration,
-        out: &mut Vec<(Duration, Event)>,
-    ) -> Arrival {
-        match self.suspect.take_if(|first| first.header.sequence != header.sequence) {
+    fn suspect(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        match self.suspect.take_if(|first| first.header.sequence != received.header.sequence) {
             Some(first) => {
-                self.reboot(now, out);
-                self.accept(first.header, &first.body, first.at, out);
-                self.accept(header, body, now, out);
+                self.reboot(first, received.at, out);
+                self.accept(received, out);
                 Arrival::New
             }
             None => {
-                self.suspect.get_or_insert(Suspect { header, body: body.to_vec(), at: now });
+                let Received { header, body, at } = received;
+                self.suspect.get_or_insert(Received { header, body: Cow::Owned(body.into_owned()), at });
                 Arrival::Suspected
             }
         }
     }
 
-    fn reboot(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+    /// Ends this stream and begins the next one with its first record.
+    fn reboot(&mut self, first: Received<'_>, now: Duration, out: &mut Vec<(Duration, Event)>) {
         self.suspect = None;
         self.finish(now, out);
         out.push((now, Event::Rebooted));
         *self = Stream { asked_in_vain: self.asked_in_vain, ..Stream::default() };
+        self.accept(first, out);
     }
 
     /// The whole record, if this datagram is one or completes one.

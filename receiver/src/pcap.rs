@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use pcap_file::pcap::PcapReader;
+use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError};
 
@@ -113,17 +114,36 @@ impl Packets {
             Packets::PcapNg(reader) => {
                 while let Some(block) = reader.next_block().transpose()? {
                     if let Block::EnhancedPacket(packet) = block {
-                        let (at, data) = (packet.timestamp, packet.data.to_vec());
+                        // The crate takes every unit for a nanosecond.
+                        let (units, data) = (packet.timestamp.as_nanos(), packet.data.to_vec());
                         let number = usize::try_from(packet.interface_id).ok();
-                        let link =
-                            number.and_then(|number| reader.interfaces().get(number)).map(|one| one.linktype);
-                        return Ok(Some((at, link.unwrap_or(DataLink::ETHERNET), data)));
+                        let interface = number.and_then(|number| reader.interfaces().get(number));
+                        let link = interface.map_or(DataLink::ETHERNET, |interface| interface.linktype);
+                        let at = time(units, interface.map_or(&[], |interface| &interface.options));
+                        return Ok(Some((at, link, data)));
                     }
                 }
                 Ok(None)
             }
         }
     }
+}
+
+/// The time of so many units, of the length that the interface's options tell (draft-ietf-opsawg-pcapng, section
+/// 4.2): a negative power of 2 where the highest bit is set, else of 10; a microsecond where they don't.
+fn time(units: u128, options: &[InterfaceDescriptionOption<'_>]) -> Duration {
+    const NANOS: u128 = 1_000_000_000;
+    let resolution = options.iter().find_map(|option| match option {
+        InterfaceDescriptionOption::IfTsResol(resolution) => Some(*resolution),
+        _ => None,
+    });
+    let resolution = resolution.unwrap_or(6);
+    let exponent = u32::from(resolution & 0x7f);
+    let base = if resolution & 0x80 == 0 { 10u128 } else { 2 };
+    let a_second = base.checked_pow(exponent).unwrap_or(u128::MAX);
+    // The units have 64 bits: the product fits.
+    let nanos = units.saturating_mul(NANOS) / a_second;
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 fn datagram(at: Duration, link: DataLink, packet: &[u8]) -> Option<Captured> {
@@ -204,5 +224,21 @@ impl Writer {
     /// Hands everything to the system.
     pub fn flush(&mut self) -> Result<(), Error> {
         Ok(self.file.flush()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_of_time_are_as_the_interface_says() {
+        let resolution = |resolution| [InterfaceDescriptionOption::IfTsResol(resolution)];
+        assert_eq!(time(1_500_000, &[]), Duration::from_millis(1500));
+        assert_eq!(time(1_500_000, &resolution(6)), Duration::from_millis(1500));
+        assert_eq!(time(1_500_000_000, &resolution(9)), Duration::from_millis(1500));
+        assert_eq!(time(3, &resolution(0x80 | 1)), Duration::from_millis(1500));
+        assert_eq!(time(u64::MAX.into(), &resolution(0)), Duration::from_nanos(u64::MAX));
+        assert_eq!(time(u64::MAX.into(), &resolution(0xff)), Duration::ZERO);
     }
 }

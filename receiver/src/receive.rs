@@ -9,13 +9,15 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::console::{self, Console};
 use crate::event::Heard;
+use crate::input::{self, Input, Inputs};
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
-use crate::sealed::{self, Refusal, Sealing};
+use crate::protection::Protection;
+use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
-use crate::socket::{self, Input, Sockets};
 use crate::watch::Watch;
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
@@ -32,8 +34,8 @@ const LATEST: Duration = Duration::from_secs(u32::MAX as u64);
 /// Why a run failed.
 #[derive(Debug)]
 pub enum Error {
-    /// A socket.
-    Socket(socket::Error),
+    /// A socket, or signals.
+    Input(input::Error),
     /// The capture that is read.
     Capture(PathBuf, pcap::Error),
     /// The key's file.
@@ -45,7 +47,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Socket(error) => error.fmt(f),
+            Error::Input(error) => error.fmt(f),
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Output(error) => error.fmt(f),
@@ -53,9 +55,9 @@ impl fmt::Display for Error {
     }
 }
 
-impl From<socket::Error> for Error {
-    fn from(error: socket::Error) -> Self {
-        Error::Socket(error)
+impl From<input::Error> for Error {
+    fn from(error: input::Error) -> Self {
+        Error::Input(error)
     }
 }
 
@@ -74,8 +76,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         None => None,
     };
     let mut receiver = Receiver {
-        sealing,
-        refused: BTreeMap::new(),
+        protection: Protection::new(sealing),
+        console: options.console.map(Console::new),
         senders: Senders::new(options.name.iter().cloned().collect(), live && !options.no_ncrx),
         outputs: Outputs::open(options)?,
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
@@ -95,13 +97,13 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         receiver.print_stats();
     }
     let stats = receiver.senders.stats();
-    Ok(receiver.watch.status(stats.iter().map(|(_, stats)| stats)))
+    let unanswered = receiver.console.as_ref().map_or(0, Console::unanswered);
+    Ok(receiver.watch.status(stats.iter().map(|(_, stats)| stats), unanswered))
 }
 
 struct Receiver {
-    sealing: Option<Sealing>,
-    /// How many datagrams were refused, and why.
-    refused: BTreeMap<Refusal, u64>,
+    protection: Protection,
+    console: Option<Console>,
     senders: Senders,
     outputs: Outputs,
     watch: Watch,
@@ -134,19 +136,21 @@ impl Receiver {
         let addresses =
             options.bind.iter().flat_map(|&ip| options.port.iter().map(move |&port| (ip, port).into()));
         let addresses: Vec<SocketAddr> = addresses.collect();
-        let sockets = Sockets::listen(&addresses, &options.join, clock)?;
+        let inputs = Inputs::listen(&addresses, &options.join, clock)?;
         let mut ticked = Duration::ZERO;
         let mut end = Duration::MAX;
-        while !self.watch.is_over(clock.now()) && clock.now() < end {
+        while !self.is_over(clock.now()) && clock.now() < end {
+            self.command(&inputs, clock.now());
             let rest = self.rest(clock.now());
-            match sockets.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
+            match inputs.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
-                    let to = sockets.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+                    let to = inputs.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
                     self.dropped.insert(batch.via, batch.dropped);
                     for (from, bytes) in batch.datagrams() {
                         self.datagram(from, batch.via, to, bytes, batch.at)?;
                     }
                 }
+                Input::Line(line) => self.take_line(line, clock.now()),
                 Input::Stats => self.print_stats(),
                 Input::End => end = end.min(clock.now() + DRAIN_MOST),
                 Input::Nothing if end < Duration::MAX => break,
@@ -157,26 +161,56 @@ impl Receiver {
                 ticked = now;
                 self.tick(now)?;
                 let answers = self.senders.answers(now);
-                self.send(&sockets, answers, now);
+                self.answer(&inputs, answers, now);
             }
             self.outputs.flush()?;
         }
         let answers = self.senders.last_answers();
-        self.send(&sockets, answers, clock.now());
+        self.answer(&inputs, answers, clock.now());
         self.finish(clock.now())
     }
 
     /// Sends the answers to the senders, sealed where there is a key.
-    fn send(&mut self, sockets: &Sockets, answers: Vec<Answer>, now: Duration) {
+    fn answer(&mut self, inputs: &Inputs, answers: Vec<Answer>, now: Duration) {
         for answer in answers {
-            let sealed = match &mut self.sealing {
-                Some(sealing) => sealing.seal(answer.to, answer.text.as_bytes(), now),
-                None => Some(answer.text.into_bytes()),
-            };
-            if let Some(datagram) = sealed {
-                sockets.answer(answer.via, answer.to, &datagram);
+            if let Some(datagram) = self.protection.seal(answer.to, answer.text.as_bytes(), now) {
+                inputs.send(answer.via, answer.to, &datagram);
             }
         }
+    }
+
+    /// Goes on with the conversation with a console.
+    fn command(&mut self, inputs: &Inputs, now: Duration) {
+        let Some(console) = &mut self.console else { return };
+        let to = console.to();
+        if console.gives_up(now) {
+            complain(format_args!("no answer from {to}: it takes commands only with netconsole.input=1"));
+        }
+        if console.wants_line() {
+            inputs.read_line();
+        }
+        let Some(line) = console.due(now) else { return };
+        let via = self.senders.via(to);
+        if let Some(datagram) = self.protection.seal(to, line, now) {
+            inputs.send(via, to, &datagram);
+            console.sent(now);
+        } else if let Some(greeting) = self.protection.greeting(now) {
+            inputs.send(via, to, &greeting);
+        }
+    }
+
+    /// Takes what [`Inputs::read_line`] asked for.
+    fn take_line(&mut self, line: Option<Vec<u8>>, now: Duration) {
+        let Some(console) = &mut self.console else { return };
+        if !console.take(line, now) {
+            complain(format_args!("a line is longer than {} bytes: it was not sent", console::LINE_BYTES));
+        }
+    }
+
+    /// Whether it is time to end.
+    fn is_over(&self, now: Duration) -> bool {
+        let console_is_over = self.console.as_ref().is_some_and(Console::is_over);
+        self.watch.is_over(now) || console_is_over && !self.watch.has_end()
     }
 
     fn datagram(
@@ -188,22 +222,21 @@ impl Receiver {
         now: Duration,
     ) -> Result<(), Error> {
         self.outputs.datagram(now, from, to, bytes)?;
-        match self.sealing.as_mut().map(|sealing| sealing.open(from, bytes)) {
-            None => self.senders.datagram(from, via, bytes, now, &mut self.heard),
-            Some(Ok(message)) => self.senders.datagram(from, via, &message, now, &mut self.heard),
-            Some(Err(refusal)) => self.refuse(from, refusal),
-        }
+        let message = match self.protection.open(from, bytes) {
+            Ok(message) => message,
+            Err(refusal) => {
+                if self.protection.refused().get(&refusal) == Some(&1) {
+                    complain(format_args!("refused, from {from}: a datagram that is {refusal}"));
+                }
+                return Ok(());
+            }
+        };
+        let message = match &mut self.console {
+            Some(console) => console.heard(from, &message),
+            None => &message,
+        };
+        self.senders.datagram(from, via, message, now, &mut self.heard);
         self.show()
-    }
-
-    /// Counts what is refused, and says so the first time.
-    fn refuse(&mut self, from: SocketAddr, refusal: Refusal) {
-        let count = self.refused.entry(refusal).or_default();
-        *count += 1;
-        if *count == 1 {
-            // Without standard error there is nobody to tell.
-            let _ = writeln!(io::stderr(), "refused, from {from}: a datagram that is {refusal}");
-        }
     }
 
     fn tick(&mut self, now: Duration) -> Result<(), Error> {
@@ -231,7 +264,8 @@ impl Receiver {
 
     /// How long to wait for datagrams.
     fn rest(&self, now: Duration) -> Duration {
-        let rest = if self.senders.is_waiting() { TICK } else { IDLE };
+        let console_waits = self.console.as_ref().is_some_and(Console::is_waiting);
+        let rest = if self.senders.is_waiting() || console_waits { TICK } else { IDLE };
         self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
     }
 
@@ -244,7 +278,7 @@ impl Receiver {
         if lines.is_empty() {
             lines.push_str("nothing received\n");
         }
-        for (refusal, count) in &self.refused {
+        for (refusal, count) in self.protection.refused() {
             lines.push_str(&format!("refused, {refusal}: {count} datagrams\n"));
         }
         let dropped: u64 = self.dropped.values().copied().map(u64::from).sum();
@@ -254,4 +288,9 @@ impl Receiver {
         // Without standard error there is nobody to tell.
         let _ = io::stderr().write_all(lines.as_bytes());
     }
+}
+
+/// Says something on standard error; without one there is nobody to tell.
+fn complain(what: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{what}");
 }

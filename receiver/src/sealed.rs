@@ -16,6 +16,12 @@ use crate::limits;
 /// Magic number and kind: a message of the log, and input to the machine.
 const LOG: [u8; 4] = [0xf5, b'N', b'C', 1];
 const INPUT: [u8; 4] = [0xf5, b'N', b'C', 2];
+/// The boot id that a greeting is sealed for: what it asks for is the machine's own.
+const ANY_BOOT: BootId = [0; 16];
+/// The ncrx answer of one that has heard nothing yet: the machine announces its newest record to it.
+const GREETING: &[u8] = b"ncrx18446744073709551615";
+/// The time between two greetings.
+const GREET_AGAIN: Duration = Duration::from_secs(1);
 /// Magic number and kind, boot id, number.
 const HEADER: usize = 28;
 const TAG: usize = 16;
@@ -34,6 +40,7 @@ pub struct Sealing {
     /// What tells this receiver's input from any other's.
     own_id: BootId,
     last_number: u64,
+    greeted_at: Option<Duration>,
 }
 
 /// The numbers that were taken of one boot, by their range: normal running counts in one, and each start of the
@@ -111,6 +118,7 @@ impl Sealing {
             speakers: HashMap::new(),
             own_id,
             last_number: 0,
+            greeted_at: None,
         }
     }
 
@@ -146,7 +154,20 @@ impl Sealing {
     /// Seals input to the machine at an address; `None` where it has not been heard. `now` is the time since
     /// 1970, by which the machine tells what is new.
     pub fn seal(&mut self, to: SocketAddr, text: &[u8], now: Duration) -> Option<Vec<u8>> {
-        let boot = self.speakers.get(&to)?;
+        let boot = *self.speakers.get(&to)?;
+        self.seal_for(&boot, text, now)
+    }
+
+    /// What makes a machine that has not been heard say something; `None` where it is too early for another.
+    pub fn greeting(&mut self, now: Duration) -> Option<Vec<u8>> {
+        if self.greeted_at.is_some_and(|at| now < at.saturating_add(GREET_AGAIN)) {
+            return None;
+        }
+        self.greeted_at = Some(now);
+        self.seal_for(&ANY_BOOT, GREETING, now)
+    }
+
+    fn seal_for(&mut self, boot: &BootId, text: &[u8], now: Duration) -> Option<Vec<u8>> {
         let micros = u64::try_from(now.as_micros()).ok()?;
         self.last_number = micros.max(self.last_number.checked_add(1)?);
         let mut sealed = [&INPUT[..], &self.own_id, &self.last_number.to_be_bytes()].concat();

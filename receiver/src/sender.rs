@@ -8,7 +8,7 @@ use crate::crash::{self, Part};
 use crate::datagram::{self, Datagram};
 use crate::event::{Event, Heard, Identity, Record};
 use crate::ncrx::Ncrx;
-use crate::order::{Arrival, Stream};
+use crate::order::{Arrival, Received, Stream};
 use crate::stats::Stats;
 
 /// What is known of a sender.
@@ -51,7 +51,8 @@ impl Sender {
             Datagram::Extended(header, body) => {
                 let mut events = Vec::new();
                 let emergency = header.emergency;
-                let arrival = self.stream.accept(header, body, now, &mut events);
+                let received = Received { header, body: body.into(), at: now };
+                let arrival = self.stream.accept(received, &mut events);
                 match arrival {
                     Arrival::Filled { asked, .. } if asked > 0 => self.stats.recovered += 1,
                     Arrival::Duplicate { .. } => self.stats.duplicates += 1,

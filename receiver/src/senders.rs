@@ -95,6 +95,11 @@ impl Senders {
         self.held = 0;
     }
 
+    /// The socket that last heard the sender at an address, or the first.
+    pub fn via(&self, address: SocketAddr) -> usize {
+        self.table.get(&address).map_or(0, |sender| sender.via)
+    }
+
     /// Whether time alone may change something.
     pub fn is_waiting(&self) -> bool {
         self.table.values().any(Sender::is_waiting)

@@ -1,14 +1,9 @@
-//! The sockets: large buffers, a thread each that takes datagrams in batches, and a bounded queue to the rest.
+//! UDP sockets: large buffers, datagrams in batches, IPv4 also through IPv6.
 
-use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::Duration;
 
 use nix::cmsg_space;
@@ -18,38 +13,9 @@ use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, SockaddrIn6,
     SockaddrStorage, bind, recvmmsg, setsockopt, socket,
 };
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
-use signal_hook::iterator::Signals;
 
 use crate::clock::Clock;
 use crate::limits;
-
-/// How long a thread rests while the queue is full; the datagrams wait in the socket's buffer.
-const FULL_REST: Duration = Duration::from_millis(1);
-
-/// Why nothing can be received.
-#[derive(Debug)]
-pub enum Error {
-    /// The address can't be listened on.
-    Listen(SocketAddr, io::Error),
-    /// The multicast group can't be joined.
-    Join(IpAddr, io::Error),
-    /// A socket failed.
-    Receive(io::Error),
-    /// Signals can't be awaited.
-    Signals(io::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Listen(address, error) => write!(f, "can't listen on {address}: {error}"),
-            Error::Join(group, error) => write!(f, "can't join the multicast group {group}: {error}"),
-            Error::Receive(error) => write!(f, "can't receive: {error}"),
-            Error::Signals(error) => write!(f, "can't await signals: {error}"),
-        }
-    }
-}
 
 /// Datagrams that were taken together.
 #[derive(Debug)]
@@ -71,93 +37,14 @@ impl Batch {
     }
 
     /// The memory that it takes, roughly.
-    fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.bytes.len() + self.datagrams.len() * size_of::<(SocketAddr, Range<usize>)>()
     }
 }
 
-/// What can happen while waiting.
-#[derive(Debug)]
-pub enum Input {
-    /// Datagrams came.
-    Datagrams(Batch),
-    /// SIGUSR1: the user wants the counts.
-    Stats,
-    /// SIGINT or SIGTERM.
-    End,
-    /// Nothing came in time.
-    Nothing,
-}
-
-enum Message {
-    Datagrams(Batch),
-    Failed(io::Error),
-    Signal(i32),
-}
-
-/// The open sockets.
-#[derive(Debug)]
-pub struct Sockets {
-    sockets: Vec<Arc<UdpSocket>>,
-    messages: Receiver<Message>,
-    queued: Arc<AtomicUsize>,
-}
-
-impl Sockets {
-    /// Listens on all addresses, joins the multicast groups, and starts to take datagrams and signals.
-    pub fn listen(addresses: &[SocketAddr], groups: &[IpAddr], clock: Clock) -> Result<Self, Error> {
-        // First: who sees the sockets may send signals.
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
-        let (sender, messages) = mpsc::channel();
-        let queued = Arc::new(AtomicUsize::new(0));
-        let mut sockets = Vec::new();
-        for (via, &address) in addresses.iter().enumerate() {
-            let socket = Arc::new(open(address).map_err(|error| Error::Listen(address, error))?);
-            for &group in groups {
-                join(&socket, group).map_err(|error| Error::Join(group, error))?;
-            }
-            sockets.push(Arc::clone(&socket));
-            let (sender, queued) = (sender.clone(), Arc::clone(&queued));
-            thread::spawn(move || take(&socket, via, clock, &sender, &queued));
-        }
-        thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
-        Ok(Sockets { sockets, messages, queued })
-    }
-
-    /// Waits for something to happen.
-    pub fn wait(&self, most: Duration) -> Result<Input, Error> {
-        match self.messages.recv_timeout(most) {
-            Ok(Message::Datagrams(batch)) => {
-                self.queued.fetch_sub(batch.size(), Ordering::Relaxed);
-                Ok(Input::Datagrams(batch))
-            }
-            Ok(Message::Signal(SIGUSR1)) => Ok(Input::Stats),
-            Ok(Message::Signal(_)) => Ok(Input::End),
-            Ok(Message::Failed(error)) => Err(Error::Receive(error)),
-            Err(RecvTimeoutError::Timeout) => Ok(Input::Nothing),
-            Err(RecvTimeoutError::Disconnected) => Ok(Input::End),
-        }
-    }
-
-    /// Sends an answer; one that can't be sent is as one lost on the way.
-    pub fn answer(&self, via: usize, to: SocketAddr, datagram: &[u8]) {
-        let Some(socket) = self.sockets.get(via) else { return };
-        let is_ipv6 = socket.local_addr().is_ok_and(|address| address.is_ipv6());
-        let to = match to {
-            SocketAddr::V4(v4) if is_ipv6 => SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())),
-            _ => to,
-        };
-        let _ = socket.send_to(datagram, to);
-    }
-
-    /// The address of a socket, for the record.
-    pub fn local(&self, via: usize) -> Option<SocketAddr> {
-        self.sockets.get(via)?.local_addr().ok()
-    }
-}
-
-/// Opens a socket; the unspecified IPv6 address hears IPv4 too, and stands for IPv4 alone on a host without IPv6.
-fn open(address: SocketAddr) -> io::Result<UdpSocket> {
+/// Opens a socket with a large buffer; the unspecified IPv6 address hears IPv4 too, and stands for IPv4 alone on a
+/// host without IPv6.
+pub fn open(address: SocketAddr) -> io::Result<UdpSocket> {
     match open_one(address) {
         Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
             if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) =>
@@ -191,40 +78,33 @@ fn open_one(address: SocketAddr) -> Result<UdpSocket, Errno> {
     Ok(UdpSocket::from(file))
 }
 
-fn join(socket: &UdpSocket, group: IpAddr) -> io::Result<()> {
+/// Joins a multicast group, at the interface that the host's routes choose.
+pub fn join(socket: &UdpSocket, group: IpAddr) -> io::Result<()> {
     match group {
         IpAddr::V4(group) => socket.join_multicast_v4(&group, &Ipv4Addr::UNSPECIFIED),
         IpAddr::V6(group) => socket.join_multicast_v6(&group, 0),
     }
 }
 
-/// A thread's work: from the socket to the queue, until nobody listens.
-fn take(socket: &UdpSocket, via: usize, clock: Clock, sender: &Sender<Message>, queued: &AtomicUsize) {
-    let mut buffer = vec![0; limits::BATCH * limits::DATAGRAM_BYTES];
-    let mut dropped = 0;
-    loop {
-        while queued.load(Ordering::Relaxed) > limits::QUEUE_BYTES {
-            thread::sleep(FULL_REST);
-        }
-        let message = match receive(socket, &mut buffer, &mut dropped) {
-            Ok(datagrams) => {
-                let batch = pack(&buffer, &datagrams, via, clock.now(), dropped);
-                queued.fetch_add(batch.size(), Ordering::Relaxed);
-                Message::Datagrams(batch)
-            }
-            Err(Errno::EINTR) => continue,
-            Err(error) => {
-                let _ = sender.send(Message::Failed(error.into()));
-                return;
-            }
-        };
-        if sender.send(message).is_err() {
-            return;
-        }
-    }
+/// Waits for a datagram and takes what else is there, through a buffer of [`buffer`]. `dropped` goes on from call
+/// to call: the system tells it only where it has changed.
+pub fn take(
+    socket: &UdpSocket,
+    buffer: &mut [u8],
+    dropped: &mut u32,
+    via: usize,
+    clock: Clock,
+) -> io::Result<Batch> {
+    let taken = receive(socket, buffer, dropped)?;
+    Ok(pack(buffer, &taken, via, clock.now(), *dropped))
 }
 
-/// Waits for a datagram and takes what else is there. Gives who sent each and its length.
+/// Room for all the datagrams that are taken at once.
+pub fn buffer() -> Vec<u8> {
+    vec![0; limits::BATCH * limits::DATAGRAM_BYTES]
+}
+
+/// Who sent each datagram, and its length.
 fn receive(
     socket: &UdpSocket,
     buffer: &mut [u8],
@@ -259,6 +139,16 @@ fn pack(buffer: &[u8], taken: &[(SocketAddr, usize)], via: usize, at: Duration, 
         datagrams.push((from, start..bytes.len()));
     }
     Batch { via, at, dropped, bytes, datagrams }
+}
+
+/// Sends a datagram, to an IPv4 address also through an IPv6 socket.
+pub fn send(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
+    let is_ipv6 = socket.local_addr()?.is_ipv6();
+    let to = match to {
+        SocketAddr::V4(v4) if is_ipv6 => SocketAddr::from((v4.ip().to_ipv6_mapped(), v4.port())),
+        _ => to,
+    };
+    socket.send_to(datagram, to).map(|_| ())
 }
 
 /// IPv4 as IPv4, also where it came through an IPv6 socket.

@@ -114,24 +114,26 @@ impl Symbols {
         }
         let (known, warned) = self.senders.get(&heard.sender.address).cloned().unwrap_or_default();
         let fits = known.is_none() || known == self.build_id;
-        let warning = match &known {
-            _ if warned => None,
-            None => Some("the sender's build id was not heard: the ELF file may not be its own".to_owned()),
-            Some(id) if !fits => Some(format!(
-                "addresses are not translated: the sender's build id is {id}, the ELF file's {}",
-                self.build_id.as_deref().unwrap_or("missing")
-            )),
-            Some(_) => None,
-        };
+        let warning = if warned { None } else { self.warning(known.as_deref()) };
         if warning.is_some() && self.senders.len() < limits::FILES {
             self.senders.insert(heard.sender.address, (known, true));
         }
-        let symbols = if fits {
-            addresses.iter().flat_map(|&address| self.frames(address)).collect()
-        } else {
-            Vec::new()
-        };
-        Translation { symbols: symbols.into_iter().take(SYMBOLS).collect(), warning }
+        let addresses = if fits { addresses } else { Vec::new() };
+        let symbols = addresses.iter().flat_map(|&address| self.frames(address)).take(SYMBOLS).collect();
+        Translation { symbols, warning }
+    }
+
+    /// Why the addresses of a sender with this build id are not translated, or perhaps wrongly.
+    fn warning(&self, known: Option<&str>) -> Option<String> {
+        let own = self.build_id.as_deref();
+        match known {
+            None => Some("the sender's build id was not heard: the ELF file may not be its own".to_owned()),
+            Some(id) if Some(id) == own => None,
+            Some(id) => Some(format!(
+                "addresses are not translated: the sender's build id is {id}, the ELF file's {}",
+                own.unwrap_or("missing")
+            )),
+        }
     }
 
     /// Each address of code in the text once, with the one to look up.

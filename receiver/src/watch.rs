@@ -14,6 +14,7 @@ pub const ERROR: u8 = 1;
 const FAILED: u8 = 2;
 const NOT_MATCHED: u8 = 3;
 const INCOMPLETE: u8 = 4;
+const UNANSWERED: u8 = 5;
 
 /// After a failure the rest of the report is awaited: until nothing has come for the first time, at most for
 /// the second.
@@ -96,8 +97,13 @@ impl Watch {
         Some(next.saturating_sub(now))
     }
 
-    /// The exit status.
-    pub fn status<'a>(&self, stats: impl IntoIterator<Item = &'a Stats>) -> ExitCode {
+    /// Whether a matching record or a time was given that ends the run.
+    pub fn has_end(&self) -> bool {
+        self.until.is_some() || self.deadline.is_some()
+    }
+
+    /// The exit status; `unanswered` lines of `--console` got no answer.
+    pub fn status<'a>(&self, stats: impl IntoIterator<Item = &'a Stats>, unanswered: u64) -> ExitCode {
         let is_incomplete = |stats: &Stats| stats.missing > stats.late || stats.incomplete > 0;
         ExitCode::from(if self.failed_at.is_some() {
             FAILED
@@ -105,6 +111,8 @@ impl Watch {
             NOT_MATCHED
         } else if self.complete && (self.joined || stats.into_iter().any(is_incomplete)) {
             INCOMPLETE
+        } else if unanswered > 0 {
+            UNANSWERED
         } else {
             0
         })

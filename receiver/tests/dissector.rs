@@ -41,7 +41,7 @@ fn tshark(capture: &str, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
 }
 
 fn capture(name: &str) -> String {
-    format!("{}/tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
+    format!("{}/../tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 #[test]

@@ -13,12 +13,14 @@ mod physical_memory;
 mod problem;
 mod pvh;
 mod text;
+mod uefi;
 
 pub use memory_map::{MemoryMap, MemoryRegion};
 pub(crate) use physical_memory::Fields;
 pub use physical_memory::PhysicalMemory;
 pub use problem::{Problem, Problems};
 pub use text::Text;
+pub use uefi::UefiInfo;
 
 use crate::cmdline;
 use crate::firmware::acpi;
@@ -31,6 +33,8 @@ pub mod magic {
     pub const PVH: u32 = super::pvh::MAGIC;
     /// For Linux's protocol.
     pub const LINUX: u32 = super::linux::MAGIC;
+    /// For UEFI.
+    pub const UEFI: u32 = super::uefi::MAGIC;
 }
 
 /// The kernel's command line, as the loader gave it.
@@ -49,6 +53,8 @@ pub enum Protocol {
     Pvh,
     /// Linux/x86.
     Linux,
+    /// UEFI firmware itself, or a loader by its means.
+    Uefi,
 }
 
 impl fmt::Display for Protocol {
@@ -59,6 +65,7 @@ impl fmt::Display for Protocol {
             Self::Multiboot2 => "multiboot2",
             Self::Pvh => "PVH",
             Self::Linux => "Linux",
+            Self::Uefi => "UEFI",
         })
     }
 }
@@ -93,8 +100,8 @@ const USABLE: u32 = 1;
 
 impl BootInfo {
     /// Reads the structure at `info` of the protocol that `magic` stands for: what the loader left in
-    /// EAX for multiboot 1 and 2; for PVH and Linux, which have no such register, the entry code gives
-    /// the magic number that the structure itself has.
+    /// EAX for multiboot 1 and 2; for the others, which have no such register, the entry code gives
+    /// a number of [`magic`].
     pub fn read(magic: u32, info: u64, memory: &dyn PhysicalMemory) -> Self {
         let mut boot = Self {
             protocol: Protocol::Unknown,
@@ -121,6 +128,10 @@ impl BootInfo {
             linux::MAGIC => {
                 boot.protocol = Protocol::Linux;
                 linux::read(&mut boot, info, memory)
+            }
+            uefi::MAGIC => {
+                boot.protocol = Protocol::Uefi;
+                uefi::read(&mut boot, info, memory)
             }
             _ => {
                 boot.problems.add(Problem::UnknownMagic);

@@ -48,10 +48,12 @@ pub(super) fn read(boot: &mut BootInfo, info: u64, memory: &dyn PhysicalMemory) 
 
 fn read_map(boot: &mut BootInfo, memory: &dyn PhysicalMemory, address: u64, length: u32) {
     let mut offset = 0;
-    for _ in 0..MAX_MAP_ENTRIES {
-        if offset >= u64::from(length) {
-            return;
+    let mut entries = 0;
+    while offset < u64::from(length) {
+        if entries == MAX_MAP_ENTRIES {
+            return boot.problems.add(Problem::MemoryMapTooLong);
         }
+        entries = entries.saturating_add(1);
         let Some((size, kind, base, len)) = read_entry(memory, address.saturating_add(offset)) else {
             return boot.problems.add(Problem::MemoryMapDamaged);
         };
@@ -60,7 +62,6 @@ fn read_map(boot: &mut BootInfo, memory: &dyn PhysicalMemory, address: u64, leng
         }
         offset = offset.saturating_add(u64::from(size)).saturating_add(4);
     }
-    boot.problems.add(Problem::MemoryMapTooLong);
 }
 
 /// An entry's size, type, base address and length.

@@ -326,6 +326,72 @@ fn pvh_is_read() {
     assert_eq!(problems(&pvh_with(0, &entries).read_as(pvh::MAGIC)), [Problem::MemoryUnknown]);
 }
 
+/// A descriptor of 48 bytes: type, physical start, virtual start, pages, attributes.
+fn uefi_entry(kind: u32, start: u64, pages: u64) -> Vec<u8> {
+    let mut entry = u64::from(kind).to_le_bytes().to_vec();
+    [start, 0, pages, 0xf, 0xeeee].iter().for_each(|value| entry.extend(value.to_le_bytes()));
+    entry
+}
+
+/// What the kernel's UEFI entry leaves: where command line, map, system table are.
+fn uefi_with(map: &[u8], descriptor_length: u64) -> Memory {
+    let mut memory = Memory::new(0x8000);
+    let line = memory.put(LINE_AT, LINE);
+    let map_at = memory.put(MAP_AT, map);
+    let rsdp = memory.put(RSDP_AT, &rsdp(2));
+    // EFI_SYSTEM_TABLE with one configuration table, ACPI_20_TABLE_GUID.
+    let table = memory.put(0x2000, b"IBI SYST");
+    memory.put(0x2000 + 104, &1u64.to_le_bytes());
+    let tables = memory.put(0x3000, b"\x71\xe8\x68\x88\xf1\xe4\xd3\x11\xbc\x22\x00\x80\xc7\x3c\x88\x81");
+    memory.put(0x3010, &rsdp.to_le_bytes());
+    memory.put(0x2000 + 112, &tables.to_le_bytes());
+    for (index, value) in [line, map_at, map.len() as u64, descriptor_length, table].iter().enumerate() {
+        memory.put(index * 8, &value.to_le_bytes());
+    }
+    memory
+}
+
+#[test]
+fn uefi_is_read() {
+    let map = [
+        // Conventional; loader's code and data, boot services' code and data; reserved, runtime, ACPI, MMIO.
+        uefi_entry(7, 0, 0xa0),
+        uefi_entry(1, MIB, 0x100),
+        uefi_entry(2, 2 * MIB, 0x100),
+        uefi_entry(3, 3 * MIB, 0x80),
+        uefi_entry(4, 3 * MIB + 0x8_0000, 0x80),
+        uefi_entry(0, 4 * MIB, 0x10),
+        uefi_entry(5, 5 * MIB, 0x10),
+        uefi_entry(6, 6 * MIB, 0x10),
+        uefi_entry(9, 7 * MIB, 0x10),
+        uefi_entry(11, 8 * MIB, 0x10),
+        uefi_entry(7, 1 << 32, 1 << 18),
+    ]
+    .concat();
+    let memory = uefi_with(&map, 48);
+    let boot = memory.read_as(uefi::MAGIC);
+    assert_eq!(problems(&boot), []);
+    assert_eq!((boot.protocol, boot.loader.as_bytes()), (Protocol::Uefi, &b""[..]));
+    assert_eq!(boot.command_line.as_bytes(), b"netconsole=@/,@10.0.2.2/ quiet");
+    assert_eq!((boot.uefi, boot.acpi), (Some(Memory::START + 0x2000), Some(XSDT)));
+    let regions = [region(0, 0xa_0000), region(MIB, 3 * MIB), region(1 << 32, 1 << 30)];
+    assert_eq!(boot.memory.regions(), regions);
+
+    // Descriptors that are too short, or none; a map that goes on outside memory; more than a region can be.
+    for length in [0, 39] {
+        let boot = uefi_with(&map, length).read_as(uefi::MAGIC);
+        assert_eq!(problems(&boot), [Problem::NoInformation, Problem::MemoryUnknown]);
+    }
+    let mut memory = uefi_with(&map, 48);
+    memory.put(16, &u64::MAX.to_le_bytes());
+    let boot = memory.read_as(uefi::MAGIC);
+    assert_eq!(problems(&boot), [Problem::MemoryMapDamaged, Problem::MemoryMapTooLong]);
+    for (start, pages) in [(0, u64::MAX), (u64::MAX - 0xfff, 2)] {
+        let boot = uefi_with(&uefi_entry(7, start, pages), 48).read_as(uefi::MAGIC);
+        assert_eq!(problems(&boot), [Problem::MemoryMapDamaged, Problem::MemoryUnknown]);
+    }
+}
+
 #[test]
 fn linux_is_read() {
     let mut memory = Memory::new(0x8000);
@@ -368,6 +434,68 @@ fn linux_is_read() {
     // A command line above 4 GiB, where nothing is.
     memory.put_u32(0x0c8, 1);
     assert!(problems(&memory.read_as(linux::MAGIC)).contains(&Problem::CommandLineUnreadable));
+}
+
+/// Of a map with so many entries only the last is usable, and another behind it.
+fn long_map(entries: usize) -> Vec<(u64, u64, u32)> {
+    let mut map = vec![(0, MIB, 2); entries];
+    map.extend([(8 * MIB, MIB, 1)]);
+    map
+}
+
+#[test]
+fn maps_and_tags_are_read_as_far_as_their_limits() {
+    let multiboot1 = |map: &[(u64, u64, u32)]| {
+        let entries: Vec<_> =
+            map.iter().map(|(base, len, kind)| multiboot1_entry(20, *base, *len, *kind)).collect();
+        let mut memory = Memory::new(0x2_0000);
+        memory.put_u32(0, 1 << 6);
+        let map_at = memory.put(0x1000, &entries.concat());
+        memory.put_u32(44, entries.concat().len() as u64);
+        memory.put_u32(48, map_at);
+        memory.read_as(multiboot1::MAGIC)
+    };
+    let multiboot2 =
+        |map: &[(u64, u64, u32)]| multiboot2_with(&[multiboot2_map(24, map)]).read_as(multiboot2::MAGIC);
+    let pvh = |map: &[(u64, u64, u32)]| {
+        let mut memory = Memory::new(0x1_0000);
+        memory.put_u32(0, pvh::MAGIC.into());
+        memory.put_u32(4, 1);
+        for (index, (base, len, kind)) in map.iter().enumerate() {
+            let entry = [base.to_le_bytes(), len.to_le_bytes(), u64::from(*kind).to_le_bytes()].concat();
+            memory.put(MAP_AT + index * 24, &entry);
+        }
+        memory.put(40, &(Memory::START + MAP_AT as u64).to_le_bytes());
+        memory.put_u32(48, map.len() as u64);
+        memory.read_as(pvh::MAGIC)
+    };
+    for read in [&multiboot1 as &dyn Fn(&[(u64, u64, u32)]) -> BootInfo, &multiboot2, &pvh] {
+        let whole = read(&long_map(1023));
+        assert_eq!(problems(&whole), []);
+        assert_eq!(whole.memory.regions(), [region(8 * MIB, MIB)]);
+        let too_long = read(&long_map(1024));
+        assert!(problems(&too_long).contains(&Problem::MemoryMapTooLong));
+        assert_ne!(too_long.memory.regions(), [region(8 * MIB, MIB)]);
+    }
+
+    let linux = |entries: u8| {
+        let mut memory = Memory::new(0x1000);
+        memory.put(0x202, b"HdrS");
+        memory.put(0x1e8, &[entries]);
+        let last = 0x2d0 + (usize::from(entries) - 1) * 20;
+        memory.put(last, &(8 * MIB).to_le_bytes());
+        memory.put(last + 8, &MIB.to_le_bytes());
+        memory.put_u32(last + 16, 1);
+        memory.read_as(linux::MAGIC)
+    };
+    assert_eq!(linux(128).memory.regions(), [region(8 * MIB, MIB)]);
+    assert!(!problems(&linux(128)).contains(&Problem::MemoryMapDamaged));
+    assert!(problems(&linux(129)).contains(&Problem::MemoryMapDamaged));
+
+    // The last tag is the end's.
+    let tags = |count: usize| multiboot2_with(&vec![(21, vec![0; 4]); count - 1]).read_as(multiboot2::MAGIC);
+    assert!(!problems(&tags(256)).contains(&Problem::TagDamaged));
+    assert!(problems(&tags(257)).contains(&Problem::TagDamaged));
 }
 
 #[test]

@@ -270,6 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn the_last_eight_lines_are_kept() {
+        let mut editor = LineEditor::new();
+        for line in 1..=9 {
+            assert_eq!(after(&mut editor, &format!("line {line}\r")).1, Action::Enter);
+        }
+        let oldest = (1..=9).map(|_| after(&mut editor, "\x1b[A").0).collect::<Vec<_>>();
+        assert_eq!(oldest[6..], ["line 3", "line 2", "line 2"]);
+    }
+
+    #[test]
     fn a_line_feed_behind_a_carriage_return_is_no_second_line() {
         let mut editor = LineEditor::new();
         assert_eq!(editor.key(b'\r'), Action::Enter);

@@ -249,9 +249,8 @@ impl Job {
             Self::ChangeDirectory => change_directory(words, directory, host, problem),
             Self::List { path, next } => list_step(path, next, host, out, problem),
             Self::Show { word } => each_path(words, word, directory, problem, |path| {
-                let table = host.targets();
-                let node = path.find(table).ok_or(TreeError::Missing)?;
-                tree::show(&node, table, out).map(|()| Done::Yes)
+                let node = path.find(host.targets()).ok_or(TreeError::Missing)?;
+                tree::show(&node, host, out).map(|()| Done::Yes)
             }),
             Self::Make { word } => each_path(words, word, directory, problem, |path| {
                 tree::make(&path, host.targets()).map(|()| Done::Yes)
@@ -274,7 +273,7 @@ impl Job {
                 Ok(Step::Done)
             }
         };
-        // A chunk that is full lost the end of a line, which is there to see.
+        // A chunk that is full lost the end of a line, which is there to see. Whoever writes has stepped on.
         result.unwrap_or(Step::More)
     }
 }
@@ -335,6 +334,12 @@ fn dmesg_step(
     }
 }
 
+/// Says why a command failed. It has, whether or not all of that fits.
+pub(super) fn failed(problem: &mut dyn Write, error: impl fmt::Display) -> Result<Step, fmt::Error> {
+    let _ = writeln!(problem, "{error}");
+    Ok(Step::Failed)
+}
+
 /// Counts to the next, and gives the one before.
 fn advance(next: &mut usize) -> usize {
     core::mem::replace(next, next.saturating_add(1))
@@ -378,7 +383,7 @@ fn change_directory(
         Some(_) => TreeError::NotDirectory,
         None => TreeError::Missing,
     };
-    writeln!(problem, "cd: {}", CommandError::Tree(name, error)).map(|()| Step::Failed)
+    failed(problem, format_args!("cd: {}", CommandError::Tree(name, error)))
 }
 
 fn list_step(
@@ -391,7 +396,7 @@ fn list_step(
     let table = host.targets();
     let Some(node) = path.find(table) else {
         let error = CommandError::Tree(path.as_str(), TreeError::Missing);
-        return writeln!(problem, "ls: {error}").map(|()| Step::Failed);
+        return failed(problem, format_args!("ls: {error}"));
     };
     if !node.is_directory() {
         return writeln!(out, "{}", path.name()).map(|()| Step::Done);
@@ -418,7 +423,7 @@ fn each_path(
         Some(Err(error)) => CommandError::Tree(name, error),
         None => CommandError::Path(name),
     };
-    writeln!(problem, "{command}: {error}").map(|()| Step::Failed)
+    failed(problem, format_args!("{command}: {error}"))
 }
 
 /// Adds one target of `netconsole=`, and starts it.
@@ -434,7 +439,7 @@ fn add_step(
     let Some(value) = text.strip_prefix("netconsole=") else {
         let usage =
             CommandError::Usage("netconsole=[SOURCE PORT]@[SOURCE ADDRESS]/[DEVICE],[PORT]@ADDRESS/[MAC]");
-        return writeln!(problem, "{usage}").map(|()| Step::Failed);
+        return failed(problem, usage);
     };
     let Some(parsed) = parameter::targets(value.as_bytes()).nth(*target) else {
         (*word, *target) = (word.saturating_add(1), 0);

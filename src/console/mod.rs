@@ -12,6 +12,7 @@ mod editor;
 mod filter;
 mod host;
 mod job;
+mod module_parameter;
 mod path;
 mod probe;
 mod remote;

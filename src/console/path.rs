@@ -1,5 +1,6 @@
 //! Places in the tree of targets.
 
+use super::module_parameter::ModuleParameter;
 use crate::netconsole::attribute::{Attribute, SystemSwitch};
 use crate::netconsole::table::TargetTable;
 use crate::text::Text;
@@ -11,14 +12,36 @@ const MAX: usize = 192;
 #[derive(Clone)]
 pub(super) struct Path(Text<MAX>);
 
-/// The directories above the targets.
-const ABOVE: [&str; 4] = ["sys", "kernel", "config", "netconsole"];
+/// Where the targets are.
+const TOP: &str = "/sys/kernel/config/netconsole";
+
+/// The directories around it, and what is in each.
+const AROUND: [(&str, &[&str]); 9] = [
+    ("", &["sys/"]),
+    ("/sys", &["kernel/", "module/"]),
+    ("/sys/kernel", &["config/"]),
+    ("/sys/kernel/config", &["netconsole/"]),
+    ("/sys/module", &["netconsole/", "printk/"]),
+    ("/sys/module/netconsole", &["parameters/"]),
+    ("/sys/module/netconsole/parameters", &["oops_only"]),
+    ("/sys/module/printk", &["parameters/"]),
+    ("/sys/module/printk/parameters", &["ignore_loglevel", "time"]),
+];
+
+/// The files in them.
+const MODULE_PARAMETERS: [(&str, ModuleParameter); 3] = [
+    ("/sys/module/netconsole/parameters/oops_only", ModuleParameter::OopsOnly),
+    ("/sys/module/printk/parameters/ignore_loglevel", ModuleParameter::IgnoreLoglevel),
+    ("/sys/module/printk/parameters/time", ModuleParameter::Time),
+];
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node<'p> {
-    /// A directory above, which holds this one directory.
-    Above(&'static str),
+    /// A directory around the targets, and what is in it.
+    Around(&'static [&'static str]),
+    /// A file there.
+    ModuleParameter(ModuleParameter),
     /// Where the targets are.
     Top,
     /// A target, by its number in the table.
@@ -37,14 +60,14 @@ pub(super) enum Node<'p> {
 
 impl Node<'_> {
     pub(super) const fn is_directory(&self) -> bool {
-        !matches!(self, Self::Attribute(..) | Self::Switch(..) | Self::Value(..))
+        !matches!(self, Self::ModuleParameter(_) | Self::Attribute(..) | Self::Switch(..) | Self::Value(..))
     }
 }
 
 impl Path {
     /// Where the targets are.
     pub(super) fn top() -> Self {
-        Self(Text::of("/sys/kernel/config/netconsole"))
+        Self(Text::of(TOP))
     }
 
     /// The path that `path` means seen from here; `None` where it is too long.
@@ -84,16 +107,19 @@ impl Path {
 
     /// What is there.
     pub(super) fn find(&self, table: &TargetTable) -> Option<Node<'_>> {
-        let mut parts = self.0.as_str().split('/').skip(1);
-        for directory in ABOVE {
-            match parts.next() {
-                None => return Some(Node::Above(directory)),
-                Some(part) if part == directory => {}
-                Some(_) => return None,
-            }
+        let path = self.0.as_str();
+        if let Some((_, entries)) = AROUND.iter().find(|(around, _)| *around == path) {
+            return Some(Node::Around(entries));
         }
-        let Some(target) = parts.next() else { return Some(Node::Top) };
-        let target = table.find(target)?;
+        if let Some((_, parameter)) = MODULE_PARAMETERS.iter().find(|(file, _)| *file == path) {
+            return Some(Node::ModuleParameter(*parameter));
+        }
+        let below = path.strip_prefix(TOP)?;
+        if below.is_empty() {
+            return Some(Node::Top);
+        }
+        let mut parts = below.strip_prefix('/')?.split('/');
+        let target = table.find(parts.next()?)?;
         let node = match [parts.next(), parts.next(), parts.next()] {
             [None, ..] => Node::Target(target),
             [Some("userdata"), None, _] => Node::UserData(target),
@@ -140,7 +166,9 @@ mod tests {
                 "{path}"
             );
         }
-        assert!(top.join(&"x".repeat(MAX)).is_none());
+        let room = 192 - "/sys/kernel/config/netconsole/".len();
+        assert!(top.join(&"x".repeat(room)).is_some());
+        assert!(top.join(&"x".repeat(room + 1)).is_none());
     }
 
     proptest! {

@@ -1,7 +1,7 @@
 //! `arping` and `ping`: questions to other stations.
 
 use super::host::{Host, Sent};
-use super::job::{Chunk, Step};
+use super::job::{Chunk, Step, failed};
 use crate::netconsole::DeviceName;
 use core::fmt::{self, Write};
 use core::net::IpAddr;
@@ -48,7 +48,7 @@ impl Arping {
         let address = self.address;
         let neighbor = match host.neighbor(address, self.device, self.asked.is_none()) {
             Ok(neighbor) => neighbor,
-            Err(error) => return writeln!(problem, "arping: {error}").map(|()| Step::Failed),
+            Err(error) => return failed(problem, format_args!("arping: {error}")),
         };
         let Some(asked) = self.asked else {
             self.asked = Some(now);
@@ -60,7 +60,7 @@ impl Arping {
         let waited = now.saturating_sub(asked);
         match neighbor.mac {
             None if waited < PATIENCE => return Ok(Step::Waits),
-            None => return writeln!(problem, "arping: nobody answers for {address}").map(|()| Step::Failed),
+            None => return failed(problem, format_args!("arping: nobody answers for {address}")),
             Some(mac) if self.is_brief => writeln!(out, "{mac}")?,
             Some(mac) => writeln!(out, "Unicast reply from {address} [{mac}]  {}", Millis(waited))?,
         }
@@ -122,7 +122,7 @@ impl Ping {
             match host.ping(address, self.sequence) {
                 Ok(Sent::Now) => self.sent = Some(now),
                 Ok(Sent::Later) => {}
-                Err(error) => return writeln!(problem, "ping: {error}").map(|()| Step::Failed),
+                Err(error) => return failed(problem, format_args!("ping: {error}")),
             }
             return Ok(Step::Waits);
         };

@@ -126,7 +126,7 @@ impl Remote {
     }
 
     /// Whether everything that was asked has been answered.
-    fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.session.is_idle() && self.lines.is_empty() && self.output.is_empty() && !self.owes_prompt
     }
 

@@ -7,7 +7,7 @@ use super::path::Path;
 use super::tree::{self, Done, TreeError};
 use super::words::{MAX_LINE, Words};
 use crate::text::Text;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 
 /// How many filters a line may have.
 const MAX_FILTERS: usize = 4;
@@ -16,7 +16,7 @@ const CAPTURE: usize = 256;
 /// How many steps are taken in one turn while they give no output.
 const SILENT_STEPS: usize = 32;
 /// What a step and its problem write at most; an output with less room is to be emptied first.
-pub(super) const STEP_OUTPUT: usize = CHUNK + PROBLEM;
+pub(super) const STEP_OUTPUT: usize = CHUNK + PROBLEM + "\n".len();
 /// The longest problem in bytes, with the line's words in it.
 const PROBLEM: usize = 400;
 
@@ -125,8 +125,7 @@ impl Session {
             None => (Some(line), Goal::Output),
         };
         if let Err(error) = self.words.read(text.unwrap_or("")) {
-            let _ = writeln!(out, "{error}");
-            return;
+            return tell(out, error);
         }
         if self.words.is_empty() {
             return;
@@ -134,10 +133,7 @@ impl Session {
         let file = match self.words.file().map(|file| (file, self.directory.join(file))) {
             None => None,
             Some((_, Some(path))) => Some(path),
-            Some((file, None)) => {
-                let _ = writeln!(out, "{}", CommandError::Path(file));
-                return;
-            }
+            Some((file, None)) => return tell(out, CommandError::Path(file)),
         };
         self.goal = match (goal, file) {
             (Goal::Output, Some(path)) => Goal::File(path),
@@ -160,12 +156,12 @@ impl Session {
         self.job = match Job::begin(&self.words, &self.directory, is_brief, host) {
             Ok(job) if self.words.commands() > 1 && !job.has_output() => {
                 let name = self.words.command(0).next().unwrap_or("");
-                let _ = writeln!(out, "{name}: it shows nothing that could go through '|'");
+                tell(out, format_args!("{name}: it shows nothing that could go through '|'"));
                 None
             }
             Ok(job) => Some(job),
             Err(error) => {
-                let _ = writeln!(out, "{error}");
+                tell(out, error);
                 None
             }
         };
@@ -175,7 +171,7 @@ impl Session {
     fn filters_are_sound(&self, out: &mut dyn Write) -> Option<bool> {
         let filters = self.words.commands().saturating_sub(1);
         if filters > MAX_FILTERS {
-            let _ = writeln!(out, "expected at most {MAX_FILTERS} times '|'");
+            tell(out, format_args!("expected at most {MAX_FILTERS} times '|'"));
             return None;
         }
         let mut has_tail = false;
@@ -188,7 +184,7 @@ impl Session {
                 }
                 Err(error) => error,
             };
-            let _ = writeln!(out, "{error}");
+            tell(out, error);
             return None;
         }
         Some(has_tail)
@@ -259,7 +255,7 @@ impl Session {
         match core::mem::replace(&mut self.goal, Goal::Output) {
             Goal::Output => Progress::Done,
             Goal::File(_) | Goal::Stored(_) if self.captured.is_cut() => {
-                let _ = writeln!(out, "expected at most {CAPTURE} bytes for a file");
+                tell(out, format_args!("expected at most {CAPTURE} bytes for a file"));
                 Progress::Done
             }
             Goal::File(path) | Goal::Stored(path) => {
@@ -269,12 +265,12 @@ impl Session {
             Goal::Line(start, end) => {
                 let words = self.captured.as_str().trim();
                 if words.contains(['`', '|', '>', '"', '\'']) || self.captured.is_cut() {
-                    let _ = writeln!(out, "expected a word or two from the command in backquotes");
+                    tell(out, "expected a word or two from the command in backquotes");
                     return Progress::Done;
                 }
                 self.line.replace(start, end, words.as_bytes());
                 if self.line.is_cut() {
-                    let _ = writeln!(out, "expected a shorter line");
+                    tell(out, "expected a shorter line");
                     return Progress::Done;
                 }
                 self.expanded = start.saturating_add(words.len());
@@ -306,6 +302,12 @@ impl Session {
         }
         !is_over
     }
+}
+
+/// Says what went wrong, in one line.
+fn tell(out: &mut dyn Write, problem: impl fmt::Display) {
+    // The outputs have room for it.
+    let _ = writeln!(out, "{}", Text::<PROBLEM>::of(problem).as_str());
 }
 
 /// Hands a line through the filter `number` and those behind it.
@@ -348,20 +350,18 @@ fn filter_line(
 
 /// Writes what a command showed to a file.
 fn store(path: &Path, value: &str, host: &mut dyn Host, out: &mut dyn Write) -> Done {
-    let now = host.now();
-    let table = host.targets();
-    let Some(node) = path.find(table) else {
-        let _ = writeln!(out, "{}", CommandError::Tree(path.name(), TreeError::Missing));
+    let Some(node) = path.find(host.targets()) else {
+        tell(out, CommandError::Tree(path.name(), TreeError::Missing));
         return Done::Yes;
     };
-    match tree::store(&node, table, value, now) {
+    match tree::store(&node, host, value) {
         Ok(done) => done,
         Err(error @ TreeError::Attribute(_)) => {
-            let _ = writeln!(out, "netconsole: {error}");
+            tell(out, format_args!("netconsole: {error}"));
             Done::Yes
         }
         Err(error) => {
-            let _ = writeln!(out, "{}: {error}", path.name().escape_default());
+            tell(out, format_args!("{}: {error}", path.name().escape_default()));
             Done::Yes
         }
     }

@@ -66,6 +66,11 @@ impl Terminal {
         self.keys.room() > 0
     }
 
+    /// Whether nothing that was typed waits or is under way.
+    pub const fn is_idle(&self) -> bool {
+        self.session.is_idle() && self.keys.is_empty()
+    }
+
     /// Takes a byte from the terminal.
     pub fn key(&mut self, byte: u8) {
         if byte == CTRL_C && !self.session.is_idle() {
@@ -121,7 +126,7 @@ impl Terminal {
             }
             if log_waits {
                 self.hide_line();
-            } else if self.is_awake && self.session.is_idle() && self.keys.is_empty() {
+            } else if self.is_awake && self.is_idle() {
                 self.show_line();
             }
         }

@@ -1,5 +1,6 @@
 //! What `ls`, `cat`, `echo VALUE >`, `mkdir` and `rmdir` do in the tree of targets.
 
+use super::host::Host;
 use super::path::{Node, Path};
 use crate::netconsole::attribute::{Attribute, AttributeError, SystemSwitch};
 use crate::netconsole::table::{TableError, TargetTable};
@@ -60,7 +61,10 @@ pub(super) fn list(
         None => Ok(false),
     };
     match *node {
-        Node::Above(name) => directory((number == 0).then_some(name)),
+        Node::Around(entries) => match entries.get(number) {
+            Some(entry) => writeln!(out, "{entry}").map(|()| true),
+            None => Ok(false),
+        },
         Node::Top => directory(table.numbered().nth(number).map(|(_, target)| target.name())),
         Node::Item(..) if number == 0 => writeln!(out, "value").map(|()| true),
         Node::Target(_) => match Attribute::ALL.get(number) {
@@ -74,18 +78,25 @@ pub(super) fn list(
                 directory(table.user_data().items(target).nth(item).map(|(key, _)| key))
             }
         },
-        Node::Item(..) | Node::Attribute(..) | Node::Switch(..) | Node::Value(..) => Ok(false),
+        Node::Item(..)
+        | Node::ModuleParameter(_)
+        | Node::Attribute(..)
+        | Node::Switch(..)
+        | Node::Value(..) => Ok(false),
     }
 }
 
 /// Writes what a file holds.
 pub(super) fn show(
     node: &Node<'_>,
-    table: &TargetTable,
+    host: &mut dyn Host,
     out: &mut dyn fmt::Write,
 ) -> Result<(), TreeError<'static>> {
+    let filter = *host.filter();
+    let table = host.targets();
     // What is cut because `out` is full, is; every file is shorter than what the callers offer.
     let _ = match *node {
+        Node::ModuleParameter(parameter) => Some(writeln!(out, "{}", parameter.as_str(filter))),
         Node::Attribute(target, file) => table.get(target).map(|target| file.show(target, out)),
         Node::Switch(target, switch) => table.get(target).map(|target| switch.show(target, out)),
         Node::Value(target, key) => {
@@ -96,13 +107,18 @@ pub(super) fn show(
     Ok(())
 }
 
-/// Writes to a file, at `now` µs.
+/// Writes to a file.
 pub(super) fn store<'a>(
     node: &Node<'_>,
-    table: &'a mut TargetTable,
+    host: &'a mut dyn Host,
     value: &'a str,
-    now: u64,
 ) -> Result<Done, TreeError<'a>> {
+    if let Node::ModuleParameter(parameter) = *node {
+        parameter.store(host.filter(), value).map_err(TreeError::Attribute)?;
+        return Ok(Done::Yes);
+    }
+    let now = host.now();
+    let table = host.targets();
     let (number, needs_settled) = match *node {
         Node::Attribute(number, file) => (number, file.needs_settled()),
         Node::Switch(number, _) | Node::Value(number, _) => (number, true),

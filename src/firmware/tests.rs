@@ -163,6 +163,33 @@ fn a_damaged_table_is_named_and_the_others_count() {
 }
 
 #[test]
+fn tables_are_read_as_far_as_their_limits() {
+    let mut memory = Memory(vec![0; 3 << 20]);
+    for (length, is_read) in [(2 << 20, true), ((2 << 20) + 1, false)] {
+        memory.put(0, &table(b"LONG", &vec![0; length - 36]));
+        assert_eq!(Table::read(&memory, 0).is_ok(), is_read, "{length}");
+    }
+
+    let entries = 0x2_0000u32.to_le_bytes().repeat(257);
+    let mut memory = machine();
+    memory.put(0x7_0000, &table(b"RSDT", &entries));
+    let root = Root { address: 0x7_0000, is_wide: false };
+    assert_eq!(signatures(&memory, root).len(), 256);
+
+    let structures = |length: u32| {
+        let mut entry = b"_SM3_\0\x18\x03\x02\0\x01\0".to_vec();
+        entry.extend(length.to_le_bytes());
+        entry.extend(0x6_0000u64.to_le_bytes());
+        fix(&mut entry, 5);
+        let mut memory = Memory::new();
+        memory.put(0, &entry);
+        EntryPoint::read(&memory, 0).is_some()
+    };
+    assert!(structures(1 << 20));
+    assert!(!structures((1 << 20) + 1));
+}
+
+#[test]
 fn the_machine_s_ends_are_found() {
     let mut memory = machine();
     let dsdt_at = (DSDT_AT as u64).to_le_bytes();
@@ -281,6 +308,16 @@ fn uefi_s_table_leads_to_smbios() {
     assert_eq!(table.smbios(&memory), entry_point);
     memory.0[0x7_1018] ^= 1;
     assert_eq!(table.smbios(&memory), None);
+    // ACPI_TABLE_GUID, then also ACPI_20_TABLE_GUID, which counts.
+    assert_eq!(table.acpi(&memory), None);
+    memory.put(0x7_1018, b"\x30\x2d\x9d\xeb\x88\x2d\xd3\x11\x9a\x16\x00\x90\x27\x3f\xc1\x4d");
+    memory.put(0x7_1028, &0xf_5a10u64.to_le_bytes());
+    assert!(Root::find(&memory).is_some());
+    assert_eq!(table.acpi(&memory), Root::find(&memory));
+    memory.put(0x7_1000, b"\x71\xe8\x68\x88\xf1\xe4\xd3\x11\xbc\x22\x00\x80\xc7\x3c\x88\x81");
+    memory.put(0x7_1010, &0xf_5a10u64.to_le_bytes());
+    memory.0[0x7_1018] ^= 1;
+    assert_eq!(table.acpi(&memory), Root::find(&memory));
     memory.0[0x7_0000] ^= 1;
     assert!(SystemTable::read(&memory, 0x7_0000).is_none());
 }
@@ -304,6 +341,7 @@ fn read_everything(memory: &Memory) {
     }
     if let Some(table) = SystemTable::read(memory, 0x7_0000) {
         table.smbios(memory);
+        table.acpi(memory);
     }
 }
 

@@ -1,6 +1,7 @@
-//! The UEFI system table, as far as it says what the firmware is and where SMBIOS is (UEFI
+//! The UEFI system table, as far as it says what the firmware is and where SMBIOS and ACPI are (UEFI
 //! specification 2.10, section 4.3).
 
+use super::acpi::Root;
 use super::smbios::EntryPoint;
 use crate::bootinfo::{Fields, PhysicalMemory};
 
@@ -22,6 +23,9 @@ const MAX_TABLES: u64 = 256;
 /// Section 4.6.1: `SMBIOS3_TABLE_GUID`, `SMBIOS_TABLE_GUID`.
 const SMBIOS3: [u8; 16] = 0xf2fd_1544_9794_4a2c_992e_e5bb_cf20_e394_u128.to_be_bytes();
 const SMBIOS: [u8; 16] = 0xeb9d_2d31_2d88_11d3_9a16_0090_273f_c14d_u128.to_be_bytes();
+/// Section 4.6.1: `ACPI_20_TABLE_GUID`, `ACPI_TABLE_GUID`.
+const ACPI_2: [u8; 16] = 0x8868_e871_e4f1_11d3_bc22_0080_c73c_8881_u128.to_be_bytes();
+const ACPI: [u8; 16] = 0xeb9d_2d30_2d88_11d3_9a16_0090_273f_c14d_u128.to_be_bytes();
 
 /// The system table of the firmware that started this machine.
 pub struct SystemTable {
@@ -47,15 +51,24 @@ impl SystemTable {
 
     /// SMBIOS's entry point, the newer form where there is one.
     pub fn smbios(&self, memory: &dyn PhysicalMemory) -> Option<EntryPoint> {
-        let find = |guid: [u8; 16]| {
-            (0..self.count).find_map(|index| {
-                let address = self.tables.checked_add(index.checked_mul(24)?)?;
-                let entry = Fields::read(memory, address, TABLE_LENGTH)?;
-                let is_it = entry.0.first_chunk() == Some(&in_memory(guid));
-                is_it.then(|| entry.u64(16))?.and_then(|address| EntryPoint::read(memory, address))
-            })
-        };
+        let find = |guid| self.find(memory, guid).and_then(|address| EntryPoint::read(memory, address));
         find(SMBIOS3).or_else(|| find(SMBIOS))
+    }
+
+    /// ACPI's table of tables, by the newer form of the root pointer where there is one.
+    pub fn acpi(&self, memory: &dyn PhysicalMemory) -> Option<Root> {
+        let find = |guid| self.find(memory, guid).and_then(|address| Root::read(memory, address));
+        find(ACPI_2).or_else(|| find(ACPI))
+    }
+
+    /// The address that the firmware gives for this GUID.
+    fn find(&self, memory: &dyn PhysicalMemory, guid: [u8; 16]) -> Option<u64> {
+        (0..self.count).find_map(|index| {
+            let address = self.tables.checked_add(index.checked_mul(24)?)?;
+            let entry = Fields::read(memory, address, TABLE_LENGTH)?;
+            let is_it = entry.0.first_chunk() == Some(&in_memory(guid));
+            is_it.then(|| entry.u64(16))?
+        })
     }
 }
 

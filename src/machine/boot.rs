@@ -1,6 +1,6 @@
 //! The boot code's constants and symbols, for boot/entry.s.
 
-use super::{paging, stacks};
+use super::{efi, paging, stacks};
 use core::arch::global_asm;
 use netconsole::bootinfo;
 
@@ -31,6 +31,14 @@ const EFER_FLAGS: u32 = 1 << 8 | 1 << 11;
 /// A 64-bit code segment of ring 0: present, code, readable, long.
 const CODE_SEGMENT: u64 = 1 << 53 | 1 << 47 | 1 << 44 | 1 << 43 | 1 << 41;
 
+/// Flat segments of 4 GiB in ring 0, for the way from UEFI: code, readable, 32 bits; data, writable.
+const CODE_SEGMENT_32: u64 = 0x00cf_9b00_0000_ffff;
+const DATA_SEGMENT_32: u64 = 0x00cf_9300_0000_ffff;
+const CODE_32_SELECTOR: u32 = 16;
+const DATA_32_SELECTOR: u32 = 24;
+const CR0_WITHOUT_PAGING: u32 = !(1 << 31);
+const EFER_WITHOUT_LONG_MODE: u32 = !(1 << 8);
+
 global_asm!(
     include_str!("../../boot/entry.s"),
     HEADER_MAGIC = const HEADER_MAGIC,
@@ -51,6 +59,13 @@ global_asm!(
     EFER = const EFER,
     EFER_FLAGS = const EFER_FLAGS,
     CODE_SEGMENT = const CODE_SEGMENT,
+    CODE_SEGMENT_32 = const CODE_SEGMENT_32,
+    DATA_SEGMENT_32 = const DATA_SEGMENT_32,
+    CODE_32_SELECTOR = const CODE_32_SELECTOR,
+    DATA_32_SELECTOR = const DATA_32_SELECTOR,
+    CR0_WITHOUT_PAGING = const CR0_WITHOUT_PAGING,
+    EFER_WITHOUT_LONG_MODE = const EFER_WITHOUT_LONG_MODE,
+    efi_enter = sym efi::enter,
     main_stack = sym stacks::MAIN,
     MAIN_STACK_END = const size_of::<stacks::MainStack>(),
     root_table = sym paging::ROOT_TABLE,

@@ -6,6 +6,7 @@ pub mod build;
 pub mod clock;
 pub mod cpu;
 pub mod descriptors;
+mod efi;
 pub mod entropy;
 pub mod exceptions;
 pub mod features;

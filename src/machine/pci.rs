@@ -1,6 +1,7 @@
 //! PCI configuration space by mechanism 1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2):
 //! an address in port 0xCF8, the data in 0xCFC.
 
+use crate::crash::{self, Armed};
 use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
 use netconsole::nic::{Ports, Width};
 use x86_64::instructions::port::{Port, PortWrite};
@@ -46,6 +47,9 @@ impl ConfigurationAccess for ConfigurationPorts {
         // SAFETY: callers set up a device's BARs and command register; which memory the device may
         // then reach is decided by the rings that its driver gives it.
         unsafe { Port::new(DATA).write(data) }
+        if data == u32::MAX {
+            crash::here(Armed::Sizing);
+        }
     }
 
     unsafe fn unsafe_clone(&self) -> Self {

@@ -269,7 +269,7 @@ pub fn last_words() {
         ignore_limits: true,
         oops_only: false,
         time: true,
-        host_name: "",
+        host_name: None,
         epoch: None,
         ncrx: false,
     };

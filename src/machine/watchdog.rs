@@ -1,6 +1,8 @@
 //! A hardware watchdog: without a sign of life for so many seconds it resets the machine, and the next boot
 //! ships the log that the hang left behind. Two are known: Intel's 6300ESB on the PCI bus (datasheet
-//! 300641, chapter 15), and the TCO timer of the ICH9 and its kin (datasheet 316972, section 13.9).
+//! 300641, chapter 15), and the TCO timer of the ICH9 (datasheet 316972, section 13.9), which the ICH10 and the
+//! chipsets of series 5 to 9 have at the same place (their datasheets, the same section). In QEMU the first two
+//! are tested; the others are untested.
 //!
 //! Both count down twice and reset at the second end. Neither gives an NMI at the first one (the 6300ESB
 //! has an interrupt there, which nothing here waits for); where a board, or QEMU's
@@ -62,8 +64,19 @@ mod esb {
 /// The TCO timer. Its ports are relative to PMBASE + 0x60.
 mod tco {
     use netconsole::nic::pci::DeviceFunction;
-    /// ICH9's LPC bridge.
-    pub const ID: u32 = 0x2918_8086;
+
+    /// Whether a function with these ids is the LPC bridge of such a chipset.
+    pub fn is_bridge((vendor, device): (u16, u16)) -> bool {
+        vendor == 0x8086
+            && matches!(
+                device,
+                // ICH9 and ICH10.
+                0x2910..=0x2919 | 0x3a14..=0x3a1a
+                // Series 5, 6, 7, 8 and 9.
+                | 0x3b00..=0x3b1f | 0x1c40..=0x1c5f | 0x1e40..=0x1e5f | 0x8c40..=0x8c5f | 0x8cc0..=0x8cdf
+            )
+    }
+
     pub const BRIDGE: DeviceFunction = DeviceFunction { bus: 0, device: 31, function: 0 };
     /// Configuration space: where the ACPI ports lie (bits 7 to 15), and the chipset's registers (bits 14
     /// to 31, bit 0: they are enabled).
@@ -101,7 +114,7 @@ impl Watchdog {
         });
         found.or_else(|| {
             let base = u16::try_from(ports.read_word(tco::BRIDGE, tco::PMBASE) & 0xff80).ok()?;
-            let is_there = ports.read_word(tco::BRIDGE, 0) == tco::ID && base != 0;
+            let is_there = tco::is_bridge(pci::ids(&ports, tco::BRIDGE)) && base != 0;
             is_there.then(|| Self::Tco(base.wrapping_add(tco::OFFSET)))
         })
     }

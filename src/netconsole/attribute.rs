@@ -412,7 +412,7 @@ fn wants_release(target: &Target) -> bool {
 }
 
 /// What Linux's `kstrtobool` takes.
-fn switch(value: &str) -> Option<bool> {
+pub(crate) fn switch(value: &str) -> Option<bool> {
     match value {
         "1" | "y" | "Y" | "on" => Some(true),
         "0" | "n" | "N" | "off" => Some(false),

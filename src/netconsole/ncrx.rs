@@ -3,7 +3,8 @@
 //! The receiver answers with `ncrx<ack>` and the sequence numbers that it misses. Each of them that the ring
 //! still has is sent again. A receiver that has acknowledged once and then no longer does gets what it has not
 //! acknowledged as emergency transmissions, slowly, until it does again. When nothing new comes, one that has
-//! ever answered gets the newest record again, so that it notices the loss of the last one.
+//! ever answered gets the newest record again, so that it notices the loss of the last one; one that answers that
+//! it has heard nothing yet gets it at once.
 //!
 //! What goes out again is limited to [`Ncrx::RATE`] datagrams a second, whatever is asked for. Nothing here
 //! panics, allocates or waits: the panic path uses it too. All times are microseconds of one clock.
@@ -207,6 +208,8 @@ pub struct Ncrx {
     newest: Option<u64>,
     newest_at: u64,
     announced: u32,
+    /// It was sent long ago, and is announced to a receiver that was away.
+    announces_late: bool,
     /// All before this one is acknowledged; `None` before the first acknowledgement.
     acknowledged: Option<u64>,
     /// Since when the oldest record that is not acknowledged has waited for that, or for the next emergency
@@ -237,6 +240,7 @@ impl Ncrx {
             newest: None,
             newest_at: 0,
             announced: 0,
+            announces_late: false,
             acknowledged: None,
             waiting_since: 0,
             emergency: None,
@@ -275,8 +279,7 @@ impl Ncrx {
             self.waiting_since = now;
         }
         self.newest = Some(sequence);
-        self.newest_at = now;
-        self.announced = 0;
+        (self.newest_at, self.announced, self.announces_late) = (now, 0, false);
     }
 
     /// Begins a record that is under way anew: what its messages look like changes.
@@ -292,6 +295,9 @@ impl Ncrx {
             self.answered = true;
             (self.newest_at, self.announced) = (now, 0);
         }
+        if answer.is_greeting() {
+            self.announce_late(now.saturating_sub(ANNOUNCE_AFTER));
+        }
         // What was not sent can't have come; that is also how nothing is acknowledged (2^64 - 1).
         if answer.acknowledged < sent.end {
             let next = answer.acknowledged.saturating_add(1);
@@ -302,7 +308,7 @@ impl Ncrx {
             if self.emergency.take().is_some() {
                 // It is back, and does not know yet how much it has missed.
                 self.waiting_since = now;
-                (self.newest_at, self.announced) = (now, 0);
+                self.announce_late(now);
             }
             self.under_way = self.under_way.filter(|again| again.reason != Reason::Emergency);
         }
@@ -312,6 +318,11 @@ impl Ncrx {
             self.counters.refused = self.counters.refused.wrapping_add(refused);
         }
         true
+    }
+
+    /// Begins the announcements anew, as if the newest record had been sent at `from`.
+    fn announce_late(&mut self, from: u64) {
+        (self.newest_at, self.announced, self.announces_late) = (from, 0, true);
     }
 
     /// Sends again what is due, as far as the rate allows. The card is to be kicked afterwards. True where
@@ -338,7 +349,12 @@ impl Ncrx {
             };
             let [low, high, ..] = again.sequence.to_le_bytes();
             let identification = u16::from_le_bytes([low, high]);
-            let emergency = again.reason == Reason::Emergency;
+            // Without that, ncrx takes an old record that it has for one of another boot.
+            let emergency = match again.reason {
+                Reason::Requested => false,
+                Reason::Emergency => true,
+                Reason::Announcement => self.announces_late,
+            };
             let sender = Sender { style: Style { emergency, ..sender.style }, ..*sender };
             let Some(piece) = sender.transmit(nic, &record, again.offset, identification)? else {
                 self.leave(again, again.sequence.saturating_add(1), now);

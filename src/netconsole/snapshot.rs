@@ -4,10 +4,11 @@
 //! The boot publishes a new snapshot whenever a target's addresses change. A crash in the middle of
 //! that leaves the other copy; memory that was overwritten fails its checksum, and the panic path
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
-//! but in [`Position`]s, each with a checksum of its own.
+//! but in [`Checked`] numbers, each with a checksum of its own.
 
 use super::format::SystemData;
 use super::{CPU, Format, MAX_TARGETS};
+use crate::host_name::HostName;
 use crate::nic::BusAddress;
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -50,10 +51,19 @@ pub struct Plan {
     pub nics: [Option<BusAddress>; MAX_NICS],
     /// The targets, by their place in the kernel's table.
     pub targets: [Option<TargetPlan>; MAX_TARGETS],
+    /// The sender's name in syslog messages; without one they have its address.
+    pub host_name: Option<HostName>,
+    /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
+    pub epoch: Option<u64>,
 }
 
 const WORDS_PER_TARGET: usize = 8;
-const WORDS: usize = MAX_NICS + MAX_TARGETS * WORDS_PER_TARGET;
+/// A length and a name.
+const WORDS_OF_NAME: usize = (1 + HostName::MAX) / 8;
+const WORDS: usize = MAX_NICS + WORDS_OF_NAME + 1 + MAX_TARGETS * WORDS_PER_TARGET;
+
+/// No boot was so late.
+const NO_EPOCH: u64 = u64::MAX;
 
 /// Neither a PCI function nor an address of MMIO.
 const NO_PLACE: u64 = 1 << 16;
@@ -117,7 +127,9 @@ impl Snapshot {
         };
         older.generation.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
-        let words = plan.nics.iter().map(|nic| encode_nic(*nic)).chain(plan.targets.iter().flat_map(encode));
+        let nics = plan.nics.iter().map(|nic| encode_nic(*nic));
+        let words = nics.chain(encode_name(plan.host_name.as_ref())).chain([plan.epoch.unwrap_or(NO_EPOCH)]);
+        let words = words.chain(plan.targets.iter().flat_map(encode));
         for (to, word) in older.words.iter().zip(words) {
             to.store(word, Ordering::Relaxed);
         }
@@ -130,10 +142,14 @@ impl Snapshot {
     pub fn read(&self) -> Option<Plan> {
         let copy = self.copies.iter().max_by_key(|copy| copy.whole()).filter(|copy| copy.whole() > 0)?;
         let mut plan = Plan::default();
-        let (nics, targets) = copy.words.split_at_checked(MAX_NICS)?;
+        let (nics, rest) = copy.words.split_at_checked(MAX_NICS)?;
+        let (name, rest) = rest.split_at_checked(WORDS_OF_NAME)?;
+        let (epoch, targets) = rest.split_first()?;
         for (nic, word) in plan.nics.iter_mut().zip(nics) {
             *nic = BusAddress::from_word(word.load(Ordering::Relaxed));
         }
+        plan.host_name = decode_name(name);
+        plan.epoch = Some(epoch.load(Ordering::Relaxed)).filter(|&epoch| epoch != NO_EPOCH);
         for (target, words) in plan.targets.iter_mut().zip(targets.chunks_exact(WORDS_PER_TARGET)) {
             let mut values = [0; WORDS_PER_TARGET];
             for (value, word) in values.iter_mut().zip(words) {
@@ -159,6 +175,26 @@ impl Snapshot {
 /// A card's place, or a word that stands for none.
 fn encode_nic(nic: Option<BusAddress>) -> u64 {
     nic.map_or(NO_PLACE, BusAddress::to_word)
+}
+
+/// The name's length, 0 for none, and the name.
+fn encode_name(name: Option<&HostName>) -> [u64; WORDS_OF_NAME] {
+    let name = name.map_or(&[][..], HostName::as_bytes);
+    let mut bytes = [0; 1 + HostName::MAX];
+    let text = [name.len() as u8]; // at most 63
+    bytes.iter_mut().zip(text.iter().chain(name)).for_each(|(to, &from)| *to = from);
+    let (words, _) = bytes.as_chunks();
+    core::array::from_fn(|place| words.get(place).map_or(0, |&word| u64::from_le_bytes(word)))
+}
+
+fn decode_name(words: &[AtomicU64]) -> Option<HostName> {
+    let mut bytes = [0; 1 + HostName::MAX];
+    for (to, word) in bytes.chunks_exact_mut(8).zip(words) {
+        let word = word.load(Ordering::Relaxed).to_le_bytes();
+        to.iter_mut().zip(word).for_each(|(to, from)| *to = from);
+    }
+    let (&len, name) = bytes.split_first()?;
+    HostName::new(name.get(..usize::from(len))?)
 }
 
 /// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
@@ -271,32 +307,32 @@ fn decode_ip(is_ipv6: bool, high: u64, low: u64) -> IpAddr {
     }
 }
 
-/// A sequence number that the panic path can trust or knows to be damaged.
+/// A number that the panic path can trust or knows to be damaged: a sequence number, or the address of a card.
 ///
-/// It is one word, so that no interruption leaves it half-written: the sequence number, which has 36 bits in
-/// the ring, above 28 bits of checksum.
-pub struct Position(AtomicU64);
+/// It is one word, so that no interruption leaves it half-written: the number, which has 36 bits as sequence
+/// numbers do in the ring, above 28 bits of checksum.
+pub struct Checked(AtomicU64);
 
-impl Default for Position {
+impl Default for Checked {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Position {
+impl Checked {
     const CHECK_BITS: u32 = 28;
 
-    /// Position 0.
+    /// 0.
     pub const fn new() -> Self {
         Self(AtomicU64::new(Self::word(0)))
     }
 
-    /// Stores the position, modulo 2^36. Panic-safe.
+    /// Stores a number, modulo 2^36. Panic-safe.
     pub fn set(&self, sequence: u64) {
         self.0.store(Self::word(sequence), Ordering::Relaxed);
     }
 
-    /// The position, or `None` where it is damaged. Panic-safe.
+    /// The number, or `None` where it is damaged. Panic-safe.
     pub fn get(&self) -> Option<u64> {
         let word = self.0.load(Ordering::Relaxed);
         let sequence = word >> Self::CHECK_BITS;
@@ -365,8 +401,11 @@ mod tests {
         fn plan()(
             nics in proptest::array::uniform4(proptest::option::of(place())),
             targets in proptest::collection::vec((0..MAX_TARGETS, target()), 0..MAX_TARGETS),
+            name in proptest::option::of("[0-9a-zA-Z.-]{1,63}"),
+            epoch in proptest::option::of(..NO_EPOCH),
         ) -> Plan {
-            let mut plan = Plan { nics, ..Plan::default() };
+            let host_name = name.map(|name| HostName::new(name.as_bytes()).expect("a name"));
+            let mut plan = Plan { nics, host_name, epoch, ..Plan::default() };
             for (place, target) in targets {
                 plan.targets[place] = Some(target);
             }
@@ -426,7 +465,7 @@ mod tests {
 
         #[test]
         fn a_damaged_position_is_found(sequence in 0u64..1 << 36, bit in 0u32..64) {
-            let position = Position::new();
+            let position = Checked::new();
             prop_assert_eq!(position.get(), Some(0));
             position.set(sequence);
             prop_assert_eq!(position.get(), Some(sequence));
@@ -443,7 +482,7 @@ mod tests {
         snapshot.overwrite(0xa5a5_a5a5_a5a5_a5a5);
         assert_eq!(snapshot.read(), None);
         for byte in 0..=u8::MAX {
-            let position = Position::new();
+            let position = Checked::new();
             position.overwrite(u64::from_ne_bytes([byte; 8]));
             assert_eq!(position.get(), None, "{byte:#x}");
         }

@@ -7,12 +7,12 @@
 use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
-use super::secure::Sealing;
+use super::secure::{KeyStore, Protection, Sealing};
 use super::snapshot::TargetPlan;
+use crate::host_name::HostName;
 use crate::log::{Level, Read, Record, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
-use crate::text::Text;
 use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::IpAddr;
@@ -75,8 +75,8 @@ pub struct LogFilter {
     pub oops_only: bool,
     /// Whether the basic format shows the time (`printk.time=`).
     pub time: bool,
-    /// The sender's name in syslog messages; where it is empty, its address.
-    pub host_name: &'static str,
+    /// The sender's name in syslog messages; without one they have its address.
+    pub host_name: Option<HostName>,
     /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
     pub epoch: Option<u64>,
     /// Whether receivers may ask for records again (`netconsole.ncrx`).
@@ -376,9 +376,18 @@ impl Target {
 
     /// Takes the next step towards running, and keeps up with changes of address while it runs.
     /// `interface` is the one that the configuration names, if it exists; times are in µs.
-    pub fn advance(&mut self, interface: Option<&mut Interface<'_, '_>>, now: u64, carrier_timeout: u64) {
+    pub fn advance(
+        &mut self,
+        interface: Option<&mut Interface<'_, '_>>,
+        keys: &KeyStore,
+        now: u64,
+        carrier_timeout: u64,
+    ) {
         match self.state {
             State::Disabled | State::Failed => {}
+            State::Waiting { .. } if keys.protection() == Protection::Lost => {
+                self.fail(format_args!("netconsole.key can't be read: nothing goes out"));
+            }
             State::Waiting { need, since, told } => {
                 let Some(interface) = interface else {
                     let device = self.config.device;
@@ -489,17 +498,12 @@ impl Target {
     ) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
-        // The longest is IPv6 with an IPv4 address in it.
-        let address: Text<46>;
         let mut style = Style::new(self.config.format, filter.time);
         style.user_data = user_data;
         style.system_data = self.system_data;
         style.epoch = filter.epoch;
-        style.host_name = filter.host_name;
-        if self.config.format == Format::Syslog && filter.host_name.is_empty() {
-            address = Text::of(route.source.ip);
-            style.host_name = address.as_str();
-        }
+        style.host_name = filter.host_name.as_ref();
+        style.address = Some(route.source.ip);
         let envelope = &route.envelope;
         let mut sender = Sender { ring, timebase, style, limit, envelope, sealing };
         self.turns = self.turns.wrapping_add(1);

@@ -2,11 +2,13 @@
 
 use super::intel::{self, chips::Chip};
 use super::pci::{self, ConfigurationAccess, PciDevice};
-use super::virtio::{self, MmioTransport};
-use super::{BusAddress, Nic, NicError, Ports, TransmitError};
+use super::rtl8139::{self, Rtl8139};
+use super::virtio::{self, AnyTransport, MmioTransport};
+use super::{BusAddress, LinkMode, Nic, NicError, Ports, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
+use virtio_drivers::transport::{DeviceStatus, Transport};
 
 /// What a card is, by its PCI ids. [`Display`](fmt::Display) gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,12 +17,18 @@ pub enum Model {
     Virtio,
     /// An Intel gigabit card.
     Intel(Chip),
+    /// Realtek's RTL8139.
+    Rtl8139,
 }
 
 impl Model {
     /// The model with these vendor and device ids, if there is a driver for it. Panic-safe.
     pub fn of(ids: (u16, u16)) -> Option<Self> {
-        if virtio::drives(ids) { Some(Self::Virtio) } else { intel::chips::chip(ids).map(Self::Intel) }
+        match ids {
+            _ if virtio::drives(ids) => Some(Self::Virtio),
+            _ if rtl8139::drives(ids) => Some(Self::Rtl8139),
+            _ => intel::chips::chip(ids).map(Self::Intel),
+        }
     }
 }
 
@@ -29,6 +37,7 @@ impl fmt::Display for Model {
         match self {
             Self::Virtio => write!(f, "virtio network card"),
             Self::Intel(chip) => chip.fmt(f),
+            Self::Rtl8139 => write!(f, "Realtek RTL8139"),
         }
     }
 }
@@ -41,6 +50,7 @@ impl fmt::Display for Model {
 pub union Memory<V, I> {
     virtio: ManuallyDrop<V>,
     intel: ManuallyDrop<I>,
+    rtl8139: ManuallyDrop<rtl8139::CardMemory>,
 }
 
 /// The memory of one card in normal running.
@@ -74,6 +84,8 @@ pub enum Card<V, I> {
     Virtio(V),
     /// An Intel gigabit card.
     Intel(I),
+    /// An RTL8139.
+    Rtl8139(Rtl8139),
 }
 
 /// A card in normal running.
@@ -100,6 +112,10 @@ impl NetworkCard {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 intel::IntelNic::start(config, device, chip, unsafe { &mut memory.intel }, 1).map(Self::Intel)
             }
+            Model::Rtl8139 => {
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                Rtl8139::start(config, ports, device, unsafe { &mut memory.rtl8139 }, 1).map(Self::Rtl8139)
+            }
         }
     }
 
@@ -120,22 +136,47 @@ impl PanicCard {
         memory: &'static mut PanicMemory,
         tries: usize,
     ) -> Result<Self, NicError> {
-        let model = match place {
-            BusAddress::Pci(function) => Model::of(pci::ids(&config, function)),
-            BusAddress::Mmio(_) => Some(Model::Virtio),
-        };
-        match (model.ok_or(NicError::Configuration)?, place) {
-            (Model::Virtio, _) => {
+        let function = match place {
+            BusAddress::Pci(function) => function,
+            BusAddress::Mmio(address) => {
+                let transport = MmioTransport::find(address)?.ok_or(NicError::Configuration)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                virtio::PanicNic::start(config, ports, place, memory, tries).map(Self::Virtio)
+                let transport = AnyTransport::Mmio(transport);
+                return virtio::PanicNic::start(transport, place, memory, tries).map(Self::Virtio);
             }
-            (Model::Intel(_), BusAddress::Mmio(_)) => Err(NicError::Configuration),
-            (Model::Intel(chip), BusAddress::Pci(function)) => {
-                let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+        };
+        let model = Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)?;
+        let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
+        match model {
+            Model::Virtio => {
+                let transport = AnyTransport::on_pci(&mut config, ports, &device)?;
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                let memory = unsafe { &mut memory.virtio };
+                virtio::PanicNic::start(transport, place, memory, tries).map(Self::Virtio)
+            }
+            Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
                 intel::PanicNic::start(&mut config, &device, chip, memory, tries).map(Self::Intel)
+            }
+            Model::Rtl8139 => {
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                let memory = unsafe { &mut memory.rtl8139 };
+                Rtl8139::start(&mut config, ports, &device, memory, tries).map(Self::Rtl8139)
+            }
+        }
+    }
+}
+
+/// Stops a card behind its driver's back, so that its queues stand still: without the right to reach memory, or, where
+/// there is no such right, by a reset. For provoking that crash.
+pub fn hang<C: ConfigurationAccess>(config: &mut C, place: BusAddress) {
+    match place {
+        BusAddress::Pci(function) => pci::disable(config, function),
+        BusAddress::Mmio(address) => {
+            if let Ok(Some(mut card)) = MmioTransport::find(address) {
+                card.set_status(DeviceStatus::empty());
             }
         }
     }
@@ -147,6 +188,7 @@ macro_rules! driver {
         match $card {
             Card::Virtio($nic) => $call,
             Card::Intel($nic) => $call,
+            Card::Rtl8139($nic) => $call,
         }
     };
 }
@@ -164,6 +206,10 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
         driver!(self, nic => nic.link_is_up())
     }
 
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        driver!(self, nic => nic.link_mode())
+    }
+
     fn link_has_changed(&mut self) -> bool {
         driver!(self, nic => nic.link_has_changed())
     }
@@ -176,7 +222,7 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
     fn transmit_with(&mut self, mut build: impl FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
         match self {
             Self::Virtio(nic) => nic.transmit_with(build),
-            Self::Intel(nic) => nic.transmit(&mut build),
+            _ => self.transmit(&mut build),
         }
     }
 

@@ -2,14 +2,21 @@
 
 mod bus_address;
 mod card;
+#[cfg(test)]
+mod exchange;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod intel;
+mod link_mode;
 mod mmio;
 pub mod pci;
 mod ports;
+pub mod rtl8139;
 pub mod virtio;
 
 pub use bus_address::BusAddress;
-pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory};
+pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang};
+pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
 
 use crate::wire::MacAddr;
@@ -26,6 +33,11 @@ pub trait Nic {
 
     /// Whether the cable is connected, as the card says now.
     fn link_is_up(&mut self) -> bool;
+
+    /// How fast the link is, where it is up and the card tells.
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        None
+    }
 
     /// Whether the cable has been unplugged or plugged in since this was last asked, even if it is as
     /// it was now. A card that can't tell says no.
@@ -60,6 +72,18 @@ pub trait Nic {
     fn restart(&mut self) -> Result<(), NicError>;
 }
 
+/// Restarts a card until that works, `tries` times at most, and returns the last error. Panic-safe.
+fn restart(nic: &mut impl Nic, tries: usize) -> Result<(), NicError> {
+    let mut result = Err(NicError::ResetTimeout);
+    for _ in 0..tries {
+        result = nic.restart();
+        if result.is_ok() {
+            break;
+        }
+    }
+    result
+}
+
 /// Why a frame could not be queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransmitError {
@@ -74,6 +98,8 @@ pub enum TransmitError {
 pub enum NicError {
     /// It did not come out of reset in time.
     ResetTimeout,
+    /// Its registers don't keep what is written to them: it is gone.
+    Absent,
     /// A group of registers is missing, or not within a BAR that has an address.
     NoRegisters(&'static str),
     /// It does not offer a feature that the driver needs.
@@ -84,12 +110,15 @@ pub enum NicError {
     NoQueue(u16),
     /// Its configuration space could not be read.
     Configuration,
+    /// It has 32-bit addresses, and its memory lies beyond them.
+    Unreachable,
 }
 
 impl fmt::Display for NicError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ResetTimeout => write!(f, "it did not come out of reset in time"),
+            Self::Absent => write!(f, "its registers do not keep what is written to them"),
             Self::NoRegisters(group) => {
                 write!(f, "its {group} registers are missing or have no valid address")
             }
@@ -99,6 +128,7 @@ impl fmt::Display for NicError {
                 write!(f, "its queue {queue} is missing or of a size that can't be used")
             }
             Self::Configuration => write!(f, "its configuration space can't be read"),
+            Self::Unreachable => write!(f, "it can't reach memory above 4 GiB"),
         }
     }
 }

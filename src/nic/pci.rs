@@ -6,10 +6,12 @@
 
 #[cfg(test)]
 pub(crate) mod fake;
+mod sizing;
 #[cfg(test)]
 mod tests;
 
 use core::fmt;
+pub use sizing::Sizing;
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
 /// Offsets of 32-bit words in configuration space (section 6.1, figure 6-1).
@@ -22,6 +24,11 @@ mod register {
     /// Bridges: primary, secondary and subordinate bus numbers (bridge specification, 3.2.5).
     pub const BUS_NUMBERS: u8 = 0x18;
     pub const CAPABILITIES: u8 = 0x34;
+
+    /// The BARs of a device; a bridge has the first two.
+    pub fn bars() -> impl Iterator<Item = u8> {
+        (BAR0..).step_by(4).take(6)
+    }
 }
 
 /// Section 6.2.2.
@@ -138,6 +145,12 @@ pub struct Class {
 
 impl Class {
     const HOST_BRIDGE: (u8, u8) = (0x06, 0x00);
+
+    /// The class of a function.
+    pub fn read<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> Self {
+        let [_, interface, sub, base] = config.read_word(function, register::CLASS).to_le_bytes();
+        Self { base, sub, interface }
+    }
 
     /// Whether it is a network controller of any kind.
     pub const fn is_network(self) -> bool {
@@ -257,14 +270,12 @@ impl PciDevice {
             return None;
         }
         let (vendor_id, device_id) = ids(config, function);
-        let [revision, interface, sub, base] = config.read_word(function, register::CLASS).to_le_bytes();
-        let class = Class { base, sub, interface };
+        let [revision, ..] = config.read_word(function, register::CLASS).to_le_bytes();
+        let class = Class::read(config, function);
         let header = Header::read(config, function).kind;
-        let bars = match header {
-            // With a host bridge's decoding off, memory itself might be gone.
-            HeaderKind::Device if (base, sub) != Class::HOST_BRIDGE => size_bars(config, function, 6),
-            HeaderKind::Bridge => size_bars(config, function, 2),
-            _ => [None; 6],
+        let bars = match bar_count(config, function) {
+            0 => [None; 6],
+            count => size_bars(config, function, count),
         };
         Some(Self { function, vendor_id, device_id, class, revision, header, bars })
     }
@@ -326,17 +337,27 @@ impl fmt::Display for PciDevice {
     }
 }
 
+/// How many BARs of a function are sized.
+fn bar_count<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> usize {
+    let Class { base, sub, .. } = Class::read(config, function);
+    match Header::read(config, function).kind {
+        // With a host bridge's decoding off, memory itself might be gone.
+        HeaderKind::Device if (base, sub) != Class::HOST_BRIDGE => 6,
+        HeaderKind::Bridge => 2,
+        _ => 0,
+    }
+}
+
 /// Writes ones to the first `count` BARs to see which address bits they have (section 6.2.5.1), and
 /// puts back what they were.
 fn size_bars<C: ConfigurationAccess>(
     config: &mut C,
     function: DeviceFunction,
-    count: u8,
+    count: usize,
 ) -> [Option<Bar>; 6] {
     let command = config.read_word(function, register::COMMAND) & COMMAND_MASK;
     config.write_word(function, register::COMMAND, command & !(COMMAND_IO | COMMAND_MEMORY));
-    let mut probe = |number: u8| {
-        let offset = register::BAR0.wrapping_add(number.wrapping_mul(4));
+    let mut probe = |offset: u8| {
         let original = config.read_word(function, offset);
         config.write_word(function, offset, u32::MAX);
         let mask = config.read_word(function, offset);
@@ -344,13 +365,13 @@ fn size_bars<C: ConfigurationAccess>(
         (original, mask)
     };
     let mut bars = [None; 6];
-    let mut registers = (0..count).zip(bars.iter_mut());
-    while let Some((number, bar)) = registers.next() {
-        let (low, mask) = probe(number);
+    let mut registers = register::bars().zip(bars.iter_mut()).take(count);
+    while let Some((offset, bar)) = registers.next() {
+        let (low, mask) = probe(offset);
         *bar = match low & 0b111 {
             // 64 bits wide: the next register holds the upper half. Without a next one it is damaged.
-            0b100 => registers.next().and_then(|(number, _)| {
-                let (high, high_mask) = probe(number);
+            0b100 => registers.next().and_then(|(offset, _)| {
+                let (high, high_mask) = probe(offset);
                 let wide = |low, high| u64::from(low) | u64::from(high) << 32;
                 Bar::memory(wide(low, high), wide(mask, high_mask))
             }),

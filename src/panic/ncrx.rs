@@ -55,7 +55,7 @@ impl Conversations {
                 let sender = Sender {
                     ring: memory::ring(),
                     timebase: &timebase,
-                    style: ship::style(number, target),
+                    style: ship::style(&plan, nic, number, target),
                     limit: target.limit,
                     envelope: &envelope,
                     sealing: Sealing { protection: &protection, numbers: super::numbers() },

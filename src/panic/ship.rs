@@ -9,9 +9,10 @@ use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
 use netconsole::netconsole::format::{self, Style, SystemData};
 use netconsole::netconsole::secure::Sealing;
-use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetPlan};
+use netconsole::netconsole::snapshot::{Checked, MAX_NICS, Plan, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci;
+use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, Model, Nic, PanicCard, TransmitError};
 use netconsole::stack::link_local_ipv6;
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
@@ -90,6 +91,7 @@ impl Cards {
     /// Resets and starts the cards that the snapshot names; where it is damaged, every card there is,
     /// to broadcast.
     fn bring_up() -> Self {
+        memory::SIZING.put_back(&mut ConfigurationPorts);
         let known = memory::SNAPSHOT.read();
         let mut plan = known.unwrap_or_else(broadcast);
         if plan.nics.iter().all(Option::is_none) {
@@ -106,9 +108,10 @@ impl Cards {
 
     /// Sends each target the records from `from` (its number and plan) to the ring's end.
     pub fn send(&mut self, from: impl Fn(usize, &TargetPlan) -> u64) {
+        let plan = self.plan;
         self.for_each_target(|nic, number, target| {
             let begin = from(number, target);
-            send_records(nic, &style(number, target), target, begin, &|confirmed| {
+            send_records(nic, &style(&plan, nic, number, target), target, begin, &|confirmed| {
                 if let Some(position) = memory::POSITIONS.get(number) {
                     position.set(confirmed);
                 }
@@ -175,9 +178,12 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
-/// What records look like on the way to the target `number`.
-pub fn style(number: usize, target: &TargetPlan) -> Style<'static> {
+/// What records look like on the way by `nic` to the target `number` of `plan`.
+pub fn style<'p>(plan: &'p Plan, nic: &PanicCard, number: usize, target: &TargetPlan) -> Style<'p> {
     Style {
+        host_name: plan.host_name.as_ref(),
+        address: Some(source_ip(target, nic.mac())),
+        epoch: plan.epoch,
         user_data: memory::panic_user_data(number),
         system_data: target.system_data,
         ..Style::new(target.format, target.time)
@@ -334,8 +340,7 @@ fn broadcast() -> Plan {
     plan
 }
 
-/// The first network cards on the PCI buses. Others are not looked for: where nothing is known any
-/// more, there is no address to be trusted.
+/// The first network cards on the PCI buses, and at the places of others that are undamaged.
 fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
@@ -346,5 +351,11 @@ fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
             *slot = Some(BusAddress::Pci(function));
         }
     });
+    let addresses = memory::MMIO_CARDS.iter().filter_map(Checked::get).filter(|&address| address != 0);
+    for address in addresses.filter(|&address| matches!(MmioTransport::find(address), Ok(Some(_)))) {
+        if let Some(slot) = free.next() {
+            *slot = Some(BusAddress::Mmio(address));
+        }
+    }
     found
 }

@@ -90,6 +90,8 @@ words! {
         Serial = "serial",
         /// Called by smoltcp.
         Smoltcp = "smoltcp",
+        /// Amid a command on a console.
+        Console = "console",
         /// In the panic path, once.
         Panic = "panic",
         /// In the panic path, twice.
@@ -98,6 +100,8 @@ words! {
         Panic3 = "panic3",
         /// Before the NIC is up.
         Early = "early",
+        /// While the NIC's BARs are being sized.
+        Pci = "pci",
     }
 }
 

@@ -4,6 +4,7 @@
 //! the netmask, as in dracut.cmdline(7).
 
 use crate::cmdline::Piece;
+use crate::host_name::HostName;
 use crate::netconsole::DeviceName;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,7 +23,7 @@ pub struct IpParameter {
     /// The router for other networks.
     pub gateway: Option<IpAddr>,
     /// The machine's name.
-    pub hostname: Option<Hostname>,
+    pub hostname: Option<HostName>,
     /// The device that all this is for; `None`: the first.
     pub device: Option<DeviceName>,
     /// What to do without a client address.
@@ -68,7 +69,7 @@ impl IpParameter {
         let prefix = parse_prefix(client, parts.next())?;
         let hostname = match parts.next() {
             Some(name) if !name.text.is_empty() => {
-                Some(Hostname::new(name.text).ok_or(IpError::new(Part::Hostname, name))?)
+                Some(HostName::new(name.text.as_bytes()).ok_or(IpError::new(Part::Hostname, name))?)
             }
             _ => None,
         };
@@ -163,40 +164,6 @@ fn parse_autoconf(word: Piece<'_>) -> Result<Autoconf, IpError<'_>> {
         "" | "dhcp" | "on" | "any" => Ok(Autoconf::Dhcp),
         "off" | "none" => Ok(Autoconf::Off),
         _ => Err(IpError::new(Part::Autoconf, word)),
-    }
-}
-
-/// A host's name: 1 to 63 letters, digits, hyphens and dots (RFC 1123, section 2.1).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Hostname {
-    bytes: [u8; Self::MAX],
-    len: u8,
-}
-
-impl Hostname {
-    /// The longest name in bytes.
-    pub const MAX: usize = 63;
-
-    /// The name, or `None` where it is none.
-    pub fn new(name: &str) -> Option<Self> {
-        let is_valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
-        if name.is_empty() || !name.bytes().all(is_valid) {
-            return None;
-        }
-        let mut bytes = [0; Self::MAX];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-        Some(Self { bytes, len: u8::try_from(name.len()).ok()? })
-    }
-
-    /// The name's text.
-    pub fn as_str(&self) -> &str {
-        self.bytes.get(..usize::from(self.len)).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
-    }
-}
-
-impl fmt::Debug for Hostname {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 

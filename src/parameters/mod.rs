@@ -10,7 +10,7 @@ mod virtio_mmio;
 
 pub use console::{Console, ConsoleError, Parity, SerialConsole};
 pub use crash::{Crash, CrashError, CrashKind, CrashPlace};
-pub use ip::{Autoconf, Hostname, IpError, IpParameter, Part as IpPart};
+pub use ip::{Autoconf, IpError, IpParameter, Part as IpPart};
 pub use value::ValueError;
 pub use virtio_mmio::MmioDevices;
 
@@ -42,6 +42,17 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Key(hidden)")
     }
+}
+
+/// What `netconsole.key=` asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// Without it: everything goes out in the clear.
+    Clear,
+    /// Everything is sealed with the key.
+    Sealed(Key),
+    /// The key can't be read: nothing goes out.
+    Silent,
 }
 
 /// The targets of all `netconsole=`, in order.
@@ -111,8 +122,8 @@ pub struct Parameters {
     pub panic_repeat: u8,
     /// Whether ping is answered.
     pub echo: bool,
-    /// The key that targets ship with; `None`: in the clear.
-    pub key: Option<Key>,
+    /// Whether targets ship in the clear (`netconsole.key=`).
+    pub secrecy: Secrecy,
     /// What follows the boot log.
     pub after: After,
     /// How many records to log as fast as possible.
@@ -157,7 +168,7 @@ impl Parameters {
         ncrx: true,
         panic_repeat: 1,
         echo: true,
-        key: None,
+        secrecy: Secrecy::Clear,
         after: After::Serve,
         flood: 0,
         flood_length: Self::FLOOD_LENGTH,
@@ -165,26 +176,24 @@ impl Parameters {
     };
 
     /// Reads a command line. Of a parameter that is given several times the last valid one counts, but
-    /// `netconsole=` adds up, and a key that is not valid stops all targets. Names that are unknown
+    /// `netconsole=` adds up, and with a key that is not valid nothing goes out. Names that are unknown
     /// here are left alone. Each problem is one line for the log, without a line end; the parameter is
     /// then as if it had not been given.
     pub fn parse(command_line: &[u8], problem: &mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
         let mut parameters = Self::DEFAULT;
-        let mut key_is_invalid = false;
         for parameter in cmdline::parameters(command_line) {
             if parameter.canonical_name(&mut [0; 32]) == KEY {
-                parameters.key = value::key(parameter.value.unwrap_or_default()).map(Key);
-                key_is_invalid = parameters.key.is_none();
+                let key = value::key(parameter.value.unwrap_or_default());
+                parameters.secrecy = key.map_or(Secrecy::Silent, |key| Secrecy::Sealed(Key(key)));
             } else if swallows_key(&parameter) {
-                key_is_invalid = true;
+                parameters.secrecy = Secrecy::Silent;
                 break;
             } else {
                 parameters.set(&parameter, problem);
             }
         }
-        if key_is_invalid {
-            // What was to be encrypted must not go out in the clear; the value itself is not shown.
-            parameters.key = None;
+        if parameters.secrecy == Secrecy::Silent {
+            // The value itself is not shown.
             parameters.targets = Targets::NONE;
             parameters.input = false;
             problem(format_args!(

@@ -1,4 +1,5 @@
 use super::*;
+use crate::host_name::HostName;
 use crate::netconsole::{DeviceName, Format};
 use proptest::prelude::*;
 use std::net::IpAddr;
@@ -96,7 +97,8 @@ fn the_crash_s_words_print_and_parse() {
 fn a_bad_value_is_one_line_and_changes_nothing() {
     const SERIAL: &str = "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
                           parity (n, o, e) and bits (5 to 8), or null";
-    const PLACES: &str = "behind '@' one of log message tx rx serial smoltcp panic panic2 panic3 early";
+    const PLACES: &str =
+        "behind '@' one of log message tx rx serial smoltcp console panic panic2 panic3 early pci";
     for (line, expected) in [
         ("loglevel=9", "a number from 0 to 8"),
         ("loglevel=-1", "a number from 0 to 8"),
@@ -181,13 +183,13 @@ fn ip_takes_linux_s_forms() {
                 server: ten(3),
                 gateway: ten(1),
                 prefix: 23,
-                hostname: Hostname::new("board-1.lab"),
+                hostname: HostName::new(b"board-1.lab"),
                 device: eth("eth1"),
                 autoconf: Autoconf::Off,
             },
         ),
         ("ip=:::::eth1:dhcp", IpParameter { device: eth("eth1"), ..D }),
-        ("ip=0.0.0.0::::board", IpParameter { hostname: Hostname::new("board"), ..D }),
+        ("ip=0.0.0.0::::board", IpParameter { hostname: HostName::new(b"board"), ..D }),
         (
             "ip=[fd00::2]::[fd00::1]:48::eth0:off",
             IpParameter {
@@ -309,8 +311,7 @@ fn problems_of_targets_are_lines_that_begin_with_netconsole() {
 #[test]
 fn the_key_is_read_and_never_shown() {
     let parameters = good(&format!("netconsole.key={KEY}"));
-    let key = parameters.key.clone().expect("a key");
-    assert_eq!(key.0, std::array::from_fn(|index| index as u8));
+    assert_eq!(parameters.secrecy, Secrecy::Sealed(Key(std::array::from_fn(|index| index as u8))));
     assert!(format!("{parameters:?}").contains("Key(hidden)"));
 }
 
@@ -319,7 +320,8 @@ fn a_key_that_is_none_stops_all_targets_and_is_not_shown() {
     for key in ["", "00", &KEY[1..], &format!("{KEY}0"), &KEY.replace('f', "g")] {
         let (parameters, problems) =
             read(&format!("netconsole=@/ netconsole.input=1 netconsole.key={key} quiet"));
-        assert_eq!(parameters, Parameters { loglevel: 4, ..Parameters::DEFAULT });
+        let silent = Parameters { loglevel: 4, secrecy: Secrecy::Silent, ..Parameters::DEFAULT };
+        assert_eq!(parameters, silent);
         assert_eq!(
             problems,
             ["netconsole.key: expected 64 hexadecimal digits, and no open quotes before it; no target is \

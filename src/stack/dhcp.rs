@@ -1,5 +1,6 @@
 //! The DHCP client (RFC 2131), which is smoltcp's, and how it is set up.
 
+use crate::host_name::HostName;
 use crate::wire::MacAddr;
 use core::net::Ipv4Addr;
 use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
@@ -49,20 +50,40 @@ impl<'a> Storage<'a> {
             retries.initial_request_timeout = REQUEST_TIMEOUT;
             socket.set_retry_config(retries);
             socket.set_outgoing_options(self.hostname.as_slice());
-            socket.set_parameter_request_list(&[SUBNET_MASK, ROUTER, DOMAIN_NAME_SERVER, NTP_SERVERS]);
+            socket.set_parameter_request_list(&[
+                SUBNET_MASK,
+                ROUTER,
+                DOMAIN_NAME_SERVER,
+                HOST_NAME,
+                NTP_SERVERS,
+            ]);
             sockets.add(socket)
         });
         (sockets, handle)
     }
 }
 
-/// The first NTP server that an acknowledgement for the station `mac` names: `None` where the message
-/// is no such acknowledgement, `Some(None)` where it names none.
-pub(super) fn ntp_server(message: &[u8], mac: MacAddr) -> Option<Option<Ipv4Addr>> {
-    let packet = DhcpPacket::new_checked(message).ok()?;
-    let find = |kind| packet.options().find(|option| option.kind == kind).map(|option| option.data);
-    if packet.client_hardware_address().0 != mac.0 || find(MESSAGE_TYPE)? != [ACK] {
-        return None;
+/// What an acknowledgement tells beyond what smoltcp makes use of.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    /// The first of the NTP servers.
+    pub ntp_server: Option<Ipv4Addr>,
+    /// The machine's name.
+    pub host_name: Option<HostName>,
+}
+
+impl Told {
+    /// As before any acknowledgement.
+    pub const NOTHING: Self = Self { ntp_server: None, host_name: None };
+
+    /// What `message` tells the station `mac`; `None` where it is no acknowledgement for it.
+    pub fn by(message: &[u8], mac: MacAddr) -> Option<Self> {
+        let packet = DhcpPacket::new_checked(message).ok()?;
+        let find = |kind| packet.options().find(|option| option.kind == kind).map(|option| option.data);
+        if packet.client_hardware_address().0 != mac.0 || find(MESSAGE_TYPE)? != [ACK] {
+            return None;
+        }
+        let ntp_server = find(NTP_SERVERS).and_then(<[u8]>::first_chunk::<4>).copied().map(Ipv4Addr::from);
+        Some(Self { ntp_server, host_name: find(HOST_NAME).and_then(HostName::new) })
     }
-    Some(find(NTP_SERVERS).and_then(<[u8]>::first_chunk::<4>).copied().map(Ipv4Addr::from))
 }

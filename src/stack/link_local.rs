@@ -119,3 +119,21 @@ impl LinkLocal {
         (z ^ z >> 31).checked_rem(limit).unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 3927, section 2.2.1: after ten conflicts no more than one try a minute.
+    #[test]
+    fn many_conflicts_make_it_slow() {
+        let mut search = LinkLocal::new(MacAddr([2, 0, 0, 0, 0, 1]));
+        search.start(0);
+        for _ in 0..10 {
+            search.conflict(0);
+            assert!(search.due() < 1_000_000);
+        }
+        search.conflict(0);
+        assert_eq!(search.due(), 60_000_000);
+    }
+}

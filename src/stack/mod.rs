@@ -27,6 +27,7 @@ mod upkeep;
 pub use addressing::{Addressing, Ipv4Interface, Ipv4Method, Origin};
 pub use dhcp::Storage;
 
+use crate::host_name::HostName;
 use crate::nic::Nic;
 use crate::wire::multicast::{is_broadcast, multicast_mac};
 use crate::wire::{MacAddr, ethernet, udp};
@@ -89,9 +90,9 @@ pub struct Stack<'a> {
     link_local: LinkLocal,
     /// When link-local addressing begins unless DHCP gives an address.
     link_local_at: u64,
-    /// The NTP server of the last acknowledgement heard, and that of the one that counted.
-    ntp_heard: Option<Ipv4Addr>,
-    ntp_server: Option<Ipv4Addr>,
+    /// What the last acknowledgement heard tells, and the one that counted.
+    dhcp_heard: dhcp::Told,
+    dhcp_told: dhcp::Told,
     neighbors: Neighbors,
     pong: Option<Pong>,
     link_is_up: bool,
@@ -137,8 +138,8 @@ impl<'a> Stack<'a> {
             ipv4: Ipv4::new(mac),
             link_local: LinkLocal::new(mac),
             link_local_at: if dhcp.is_some() { now.saturating_add(LINK_LOCAL_AFTER) } else { u64::MAX },
-            ntp_heard: None,
-            ntp_server: None,
+            dhcp_heard: dhcp::Told::NOTHING,
+            dhcp_told: dhcp::Told::NOTHING,
             neighbors: Neighbors::new(),
             pong: None,
             link_is_up: true,
@@ -223,7 +224,12 @@ impl<'a> Stack<'a> {
 
     /// The NTP server that DHCP named (option 42).
     pub fn ntp_server(&self) -> Option<Ipv4Addr> {
-        self.ntp_server
+        self.dhcp_told.ntp_server
+    }
+
+    /// The host name that DHCP gave (option 12).
+    pub fn host_name(&self) -> Option<HostName> {
+        self.dhcp_told.host_name
     }
 
     /// The Ethernet address that a frame for `target` goes to; asks for it, from `source` of the same

@@ -23,8 +23,8 @@ impl Stack<'_> {
             self.hear_pong(bytes, now);
         }
         if let Some(datagram) = udp::parse(bytes) {
-            if let Some(ntp_server) = dhcp::ntp_server(datagram.payload, self.mac) {
-                self.ntp_heard = ntp_server;
+            if let Some(told) = dhcp::Told::by(datagram.payload, self.mac) {
+                self.dhcp_heard = told;
             }
             if frame.destination == self.mac && self.interface.has_ip_addr(datagram.destination.ip) {
                 input(&datagram);

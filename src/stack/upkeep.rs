@@ -63,7 +63,7 @@ impl Stack<'_> {
                     gateway: config.router.filter(|&router| filter::is_unicast(router)),
                     origin: Origin::Dhcp,
                 };
-                self.ntp_server = self.ntp_heard;
+                self.dhcp_told = self.dhcp_heard;
                 self.link_local.stop();
                 self.link_local_at = u64::MAX;
                 if current != Some(ipv4) {

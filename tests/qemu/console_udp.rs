@@ -1,6 +1,8 @@
 //! The console for targets: lines in datagrams, answers in datagrams.
 
 use crate::harness::{Boot, Machine, Nic, Peer};
+use crate::receiver::Receiver;
+use crate::way::{Ends, Way};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -80,4 +82,22 @@ fn too_many_lines_are_dropped() {
     let answers = machine.stop().payloads(ASKER).concat();
     let answers = String::from_utf8_lossy(&answers).matches("answer").count();
     assert!((20..60).contains(&answers), "{answers} answers");
+}
+
+#[test]
+fn the_receiver_passes_on_what_is_typed() {
+    let machine = boot("udp-receiver", "debug netconsole.input=1");
+    let mut receiver = Receiver::start(Ends::IPV4, Way::default(), &["--console", "KERNEL"]);
+    // More lines than the kernel takes at once: each waits for the answer to the one before.
+    let lines: String = (0..30).map(|number| format!("echo answer {number}\n")).collect();
+    receiver.type_in(&lines);
+    receiver.close_input();
+    assert!(receiver.relay(&machine, Duration::from_secs(40), |receiver| receiver.has("answer 29")));
+    assert!(receiver.ends(&machine, Duration::from_secs(4)), "with the answer to the last line");
+    let (status, errors) = receiver.end();
+    assert_eq!(status, Some(0), "{errors}");
+    for number in 0..30 {
+        assert!(receiver.has(&format!("\"text\":\"answer {number}\"")), "{number}");
+    }
+    machine.stop();
 }

@@ -3,6 +3,7 @@
 //! follows the last words.
 
 use crate::harness::{Boot, Capture, Machine, Message, Nic, Peer, side_by_side, status};
+use std::net::SocketAddr;
 
 /// Where the crash happens, and what may come twice for it.
 struct Place {
@@ -18,6 +19,8 @@ struct Place {
 const HERE: Place =
     Place { suffix: "", unconfirmed: 0, said: &["network logging started", "crash: provoking"] };
 const EARLY: Place = Place { suffix: "@early", said: &["crash: provoking"], ..HERE };
+/// Between the two writes to a register that tell its BAR's size.
+const PCI: Place = Place { suffix: "@pci", ..EARLY };
 const LOG: Place =
     Place { suffix: "@log", said: &["crash: this record is cut here: half a \n cut=1"], ..HERE };
 /// The path starts anew, with its own report after what there is of the first.
@@ -33,6 +36,8 @@ const RX: Place = Place { suffix: "@rx", unconfirmed: 1, ..HERE };
 const SMOLTCP: Place = Place { suffix: "@smoltcp", unconfirmed: 1, ..HERE };
 /// In the same turn as the last record's frame.
 const SERIAL: Place = Place { suffix: "@serial", unconfirmed: 1, ..HERE };
+/// Amid a `dmesg`: its answer is on its way beside the log.
+const CONSOLE: Place = Place { suffix: "@console", unconfirmed: 1, ..HERE };
 const PANIC: Place = Place { suffix: "@panic", ..HERE };
 const PANIC2: Place = Place { suffix: "@panic2", ..HERE };
 
@@ -88,10 +93,10 @@ const ONE_CARD: Network = Network {
     basic: "10.0.0.2:7777",
 };
 
-/// Two cards, IPv6 on the first, IPv4 on the second.
+/// Two cards, IPv6 on the first, IPv4 on the second; targets may send commands.
 const TWO_CARDS: Network = Network {
     name: "ipv6",
-    parameters: "netconsole=+@fd00::1/,@fd00::2/ netconsole=@10.0.1.1/eth1,7777@10.0.1.2/",
+    parameters: "netconsole.input=1 netconsole=+@fd00::1/,@fd00::2/ netconsole=@10.0.1.1/eth1,7777@10.0.1.2/",
     nics: || vec![Nic::virtio().peer(Peer::at("fd00::2")), Nic::virtio().peer(Peer::at("10.0.1.2"))],
     extended: "[fd00::2]:6666",
     basic: "10.0.1.2:7777",
@@ -118,12 +123,13 @@ impl Case<'_> {
     }
 
     /// Sends what the crash waits for.
-    fn disturb(&self, machine: &Machine) {
+    fn disturb(&self, machine: &mut Machine) {
         let (own, peer) = match self.network.name {
             "ipv6" => ("[fd00::1]:9999", Peer::at("fd00::2")),
             _ => ("10.0.0.1:9999", Peer::at("10.0.0.2")),
         };
-        let own: std::net::SocketAddr = own.parse().expect("an address and port");
+        let own: SocketAddr = own.parse().expect("an address and port");
+        let input = SocketAddr::new(own.ip(), 6665);
         match self.place.suffix {
             "@rx" => {
                 machine.wait_for_text(self.network.extended, "crash: provoking");
@@ -133,13 +139,20 @@ impl Case<'_> {
                 machine.wait_for_text(self.network.extended, "crash: provoking");
                 machine.send(0, &peer.ping(Nic::mac(0), own.ip(), b"hello"));
             }
+            "@console" => {
+                machine.wait_for_text(self.network.extended, "crash: provoking");
+                match self.network.name {
+                    "ipv6" => machine.send(0, &peer.datagram(1234, Nic::mac(0), input, b"dmesg\n")),
+                    _ => machine.type_in("dmesg\r"),
+                }
+            }
             _ => {}
         }
     }
 
     fn run(&self) {
-        let machine = self.boot().start();
-        self.disturb(&machine);
+        let mut machine = self.boot().start();
+        self.disturb(&mut machine);
         self.check(&machine.end());
     }
 
@@ -208,7 +221,9 @@ fn every_kind_on_every_network() {
 fn in_every_place() {
     let find = |name: &str| KINDS.iter().find(|kind| kind.name == name).expect("a kind");
     let mut cases = Vec::new();
-    for (number, place) in [EARLY, LOG, MESSAGE, TX, RX, SMOLTCP, SERIAL, PANIC, PANIC2].iter().enumerate() {
+    for (number, place) in
+        [EARLY, PCI, LOG, MESSAGE, TX, RX, SMOLTCP, SERIAL, CONSOLE, PANIC, PANIC2].iter().enumerate()
+    {
         // The panic path ignores the NMI.
         let last =
             if matches!(place.suffix, "@message" | "@panic" | "@panic2") { "DIVIDE_ERROR" } else { "NMI" };

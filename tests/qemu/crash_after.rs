@@ -8,6 +8,7 @@ use smoltcp::wire::{
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 const TARGET: &str = "10.0.0.2:6666";
 const EVERYBODY: &str = "255.255.255.255:6666";
@@ -91,6 +92,36 @@ fn the_other_cards_stand_in() {
     let last = capture.sent.last().expect("the report's last frame");
     let frame = last.good().expect("a good frame");
     assert_eq!((last.nic, frame.from_mac, frame.to_mac), (1, Nic::mac(1), EthernetAddress::BROADCAST));
+}
+
+/// All registers and the rest are in a report, with the values that they had.
+#[test]
+fn the_report_says_what_a_person_needs() {
+    let capture = boot("crash-report", "after=exit crash=DIVIDE_ERROR").start().end();
+    let messages = capture.messages(TARGET);
+    let begin = messages.iter().position(|message| message.level <= 1).expect("a report");
+    let report: String = messages[begin..].iter().map(|message| message.text.clone() + "\n").collect();
+    let zero = "0000000000000000";
+    for part in [
+        // What is divided and by what.
+        "RAX: 0000000000000001".to_string(),
+        format!("RCX: {zero} RDX: {zero}"),
+        "BUG: divide error (vector 0".into(),
+        "netconsole 0.1.0, build id ".into(),
+        ", uptime ".into(),
+        format!("last record before this report {}", messages[begin].sequence - 1),
+        "\nCall Trace:\n [<".into(),
+    ] {
+        assert!(report.contains(&part), "'{part}' is not in:\n{report}");
+    }
+    for register in [
+        "RIP", "RSP", "RFLAGS", "RAX", "RBX", "RCX", "RDX", "RSI", "RDI", "RBP", "R8", "R9", "R10", "R11",
+        "R12", "R13", "R14", "R15", "CR0", "CR2", "CR3", "CR4",
+    ] {
+        // R8 and R9 are written with two digits.
+        let name = if register.len() == 2 { register.replace('R', "R0") } else { register.into() };
+        assert_eq!(report.matches(&format!("{name}: ")).count(), 1, "{name} in:\n{report}");
+    }
 }
 
 /// Without cursors that can be trusted, all is sent again.
@@ -329,13 +360,24 @@ fn ipv6_neighbours_are_answered() {
     machine.stop();
 }
 
+/// After its seconds, or at once below 0.
 #[test]
 fn panic_seconds_reboot_the_machine() {
-    let machine = boot("crash-reboots", "panic=1 netconsole.panic_repeat=0 crash=PANIC").repeats().start();
-    machine.wait_for_text(TARGET, PANIC_END);
-    // The boot after does not crash again.
-    machine.wait_for_text(TARGET, "previous boot ended without a goodbye");
-    machine.stop();
+    for (name, seconds) in [("crash-reboots-soon", 2), ("crash-reboots-at-once", -1)] {
+        let parameters = format!("panic={seconds} netconsole.panic_repeat=0 crash=PANIC");
+        let machine = boot(name, &parameters).repeats().start();
+        machine.wait_for_text(TARGET, PANIC_END);
+        let end = Instant::now();
+        // The boot after does not crash again.
+        machine.wait_for_text(TARGET, "previous boot ended without a goodbye");
+        // Less what the frame took to be seen.
+        assert!(end.elapsed().as_secs_f64() > f64::from(seconds) - 0.5, "panic={seconds}");
+        assert_eq!(
+            machine.stop().text(TARGET).matches("crash: provoking").count(),
+            2,
+            "once, and again from the ring"
+        );
+    }
 }
 
 /// scripts/symbolize with this log: its output, and whether it succeeded.

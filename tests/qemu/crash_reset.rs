@@ -1,6 +1,6 @@
 //! Crashes that leave no time for last words: the log survives the reset in memory, and the next boot ships it.
 
-use crate::harness::{Boot, Capture, Message, Nic, Peer, status};
+use crate::harness::{Boot, Capture, Message, Nic, Peer, kernel, status};
 use crate::loaders::grub_image;
 
 const TARGET: &str = "10.0.0.2:6666";
@@ -82,7 +82,8 @@ fn triple_fault_in_every_place() {
 fn triple_fault_with_grub() {
     // As much as fills the ring nearly.
     let crash = "flood=2000 crash=TRIPLE_FAULT";
-    let image = grub_image("reset-grub-image", &format!("{PARAMETERS} {crash}"));
+    let commands = format!("multiboot /boot/netconsole {PARAMETERS} {crash}");
+    let image = grub_image("reset-grub-image", &kernel(), &commands);
     let capture = boot("reset-grub", crash).image(image).start().end();
     check(&capture, "crash: provoking TRIPLE_FAULT");
 }

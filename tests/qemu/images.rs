@@ -9,16 +9,35 @@ use std::time::Duration;
 
 /// UEFI needs more memory than a BIOS, and under emulation more time. Every boot device below has a
 /// `bootindex`, so that it leaves alone all others, the card whose cable the test looks at among them.
-const UEFI: [&str; 4] = ["-bios", "/usr/share/ovmf/OVMF.fd", "-m", "512"];
-const UEFI_TIME: Duration = Duration::from_secs(180);
+pub const UEFI: [&str; 4] = ["-bios", "/usr/share/ovmf/OVMF.fd", "-m", "512"];
+pub const UEFI_TIME: Duration = Duration::from_secs(180);
 
 /// What the tests write into netconsole.cfg, as an editor on Windows ends its lines.
 const EDITED: &str = "# edited\r\nset parameters='debug netconsole=+@10.0.0.1/,@10.0.0.2/;@10.0.0.1/,7777@10.0.0.2/ \
                       after=exit'\r\n";
 
-fn run(command: &mut Command) {
+/// Runs a program that is to succeed.
+pub fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A disk of 32 MiB with one FAT file system and these files in it, for QEMU's `-drive`, by the id `disk`.
+pub fn fat_disk(image: &Path, files: &[(&Path, &str)]) -> String {
+    let _ = fs::remove_file(image);
+    run(Command::new("mformat")
+        .args(["-C", "-T", "65536", "-h", "16", "-s", "32", "-i"])
+        .arg(image)
+        .arg("::"));
+    for (from, to) in files {
+        let folders = Path::new(to).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+        for folder in folders.collect::<Vec<_>>().into_iter().rev() {
+            // It may be there already.
+            let _ = Command::new("mmd").arg("-i").arg(image).arg(format!("::{}", folder.display())).output();
+        }
+        run(Command::new("mcopy").args(["-o", "-i"]).arg(image).arg(from).arg(format!("::{to}")));
+    }
+    format!("if=none,id=disk,format=raw,snapshot=on,file={}", image.display())
 }
 
 fn script() -> Command {
@@ -124,6 +143,22 @@ fn a_stick_boots_by_uefi() {
     assert!(u64::from_str_radix(address, 16).expect("an address") >= 1 << 32, "{card}");
 }
 
+/// Chosen on the serial port, as on a board without a screen.
+#[test]
+fn the_menu_on_the_serial_port_has_a_verbose_entry() {
+    let text = "set parameters='netconsole=@10.0.0.1/,@10.0.0.2/ after=exit'\nset timeout=100\n";
+    let stick = stick(&edited_image("verbose", text));
+    let boot = Boot::new("image-verbose", "").loader(stick.iter().map(String::as_str));
+    let mut machine = boot.peer(Peer::at("10.0.0.2")).timeout(UEFI_TIME).start();
+    machine.wait_for_serial("netconsole, verbose: everything that is logged");
+    // GRUB's key for the next entry, and return.
+    machine.type_in("\x0e\r");
+    let capture = machine.end();
+    assert_eq!(capture.status, status::GOOD);
+    let text = capture.text("10.0.0.2:6666");
+    assert!(text.contains("boot: usable memory 0x"), "no debug messages:\n{text}");
+}
+
 #[test]
 fn safe_mode_ships_through_every_card_without_dhcp() {
     let stick = stick(&edited_image("safe", "this is no parameter\nset default=2\nset timeout=0\n"));
@@ -179,44 +214,54 @@ fn a_cd_boots_by_uefi() {
     boots_as_edited("image-cd-uefi", &arguments);
 }
 
-/// QEMU's TFTP server, and a card that boots from it besides the one whose cable the test looks at.
-fn network_boot(file: &str) -> [String; 4] {
-    static DIRECTORY: OnceLock<String> = OnceLock::new();
-    let directory = DIRECTORY.get_or_init(|| {
-        let directory = directory().join("tftp").display().to_string();
-        run(script().args(["--pxe", &directory, "--append", PARAMETERS]));
-        directory
-    });
+/// QEMU's TFTP server, and a card of this model that boots from it besides the one whose cable the test looks at.
+fn network_boot(name: &str, file: &str, model: &str, parameters: &str) -> [String; 4] {
+    let directory = directory().join(name).display().to_string();
+    run(script().args(["--pxe", &directory, "--append", parameters]));
     let network = format!("user,id=boot,tftp={directory},bootfile={file}");
-    ["-netdev", &network, "-device", "virtio-net-pci,netdev=boot,mac=52:54:00:12:34:99,addr=0x10,bootindex=0"]
-        .map(String::from)
+    let card = format!("{model},netdev=boot,mac=52:54:00:12:34:99,addr=0x10,bootindex=0");
+    ["-netdev", &network, "-device", &card].map(String::from)
 }
 
 #[test]
 fn the_network_boots_a_bios() {
-    let network = network_boot("boot/grub/i386-pc/core.0");
+    let network = network_boot("pxe-bios", "boot/grub/i386-pc/core.0", "virtio-net-pci", PARAMETERS);
     let arguments: Vec<&str> = network.iter().map(String::as_str).collect();
     boots_as_edited("image-pxe-bios", &arguments);
 }
 
 #[test]
 fn the_network_boots_uefi() {
-    let network = network_boot("boot/grub/x86_64-efi/core.efi");
+    let network = network_boot("pxe-uefi", "boot/grub/x86_64-efi/core.efi", "virtio-net-pci", PARAMETERS);
     let arguments: Vec<&str> = UEFI.into_iter().chain(network.iter().map(String::as_str)).collect();
     boots_as_edited("image-pxe-uefi", &arguments);
 }
 
+/// What is written to the command register of a card without a driver, that the firmware's driver has booted from
+/// and left running: whether the card may reach memory (bus master).
+fn rights_of_an_unknown_card(name: &'static str, parameters: &str) -> Vec<bool> {
+    let network = network_boot(name, "boot/grub/x86_64-efi/core.efi", "pcnet", parameters);
+    let trace = directory().join(format!("{name}.trace")).display().to_string();
+    let tracing = ["-trace", "pci_cfg_write", "-D", &trace];
+    let arguments: Vec<&str> =
+        UEFI.into_iter().chain(network.iter().map(String::as_str)).chain(tracing).collect();
+    let capture = boots_as_edited(name, &arguments);
+    let text = capture.text("10.0.0.2:7777");
+    assert!(text.contains("pci 00:10.0: there is no driver for this network card"), "{text}");
+    let trace = fs::read_to_string(&trace).expect("QEMU's trace");
+    let commands = trace.lines().filter_map(|line| Some(line.split_once("pcnet 00:10.0 @0x4 <- 0x")?.1));
+    commands.map(|command| u16::from_str_radix(command, 16).expect("a number") & 1 << 2 != 0).collect()
+}
+
 #[test]
-fn flash_leaves_alone_what_is_not_removable() {
-    let flash = |device: &Path| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/flash");
-        let output = Command::new(script).arg(device).output().expect("scripts/flash runs");
-        assert!(!output.status.success(), "{}", device.display());
-        String::from_utf8_lossy(&output.stderr).into_owned()
-    };
-    let file = directory().join("no-device");
-    fs::write(&file, "precious").expect("target/tests is writable");
-    assert!(flash(&file).contains("is not a block device"));
-    assert_eq!(fs::read(&file).expect("the file"), b"precious");
-    assert!(flash(Path::new("/dev/null")).contains("is not a block device"));
+fn a_card_without_a_driver_loses_the_right_to_reach_memory() {
+    let rights = rights_of_an_unknown_card("image-unknown-card", PARAMETERS);
+    // The firmware's; before and after its BARs were sized; then none.
+    assert!(rights.ends_with(&[true, true, true, false]), "{rights:?}");
+}
+
+#[test]
+fn cards_lose_the_right_to_reach_memory_before_a_large_ring_takes_it() {
+    let rights = rights_of_an_unknown_card("image-large-ring", &format!("{PARAMETERS} log_buf_len=1M"));
+    assert!(rights.ends_with(&[true, false, false, false, false]), "{rights:?}");
 }

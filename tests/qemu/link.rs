@@ -1,6 +1,6 @@
-//! A cable that is not plugged in when the kernel boots.
+//! The cable: not plugged in when the kernel boots, pulled later, and how fast it is.
 
-use crate::harness::{Boot, Peer, status};
+use crate::harness::{Boot, Nic, Peer, status};
 use std::time::Duration;
 
 const TARGET: &str = "10.0.0.2:6666";
@@ -46,4 +46,21 @@ fn serving_logs_link_changes() {
     machine.wait_for_text(TARGET, "eth0: link is down");
     machine.wait_for_text(TARGET, "eth0: link is up");
     machine.stop();
+}
+
+#[test]
+fn the_log_says_how_fast_the_link_is() {
+    for (name, device, said) in [
+        ("link-speed-virtio", "virtio-net-pci,speed=2500,duplex=half", "link up, 2500 Mbit/s, half duplex"),
+        ("link-speed-e1000", "e1000", "link up, 1000 Mbit/s, full duplex"),
+        ("link-speed-e1000e", "e1000e", "link up, 1000 Mbit/s, full duplex"),
+        ("link-speed-rtl8139", "rtl8139", "link up, 100 Mbit/s, full duplex"),
+        // It does not tell.
+        ("link-speed-unknown", "virtio-net-pci", "link up\n"),
+    ] {
+        let boot = Boot::new(name, "netconsole=@10.0.0.1/,@10.0.0.2/");
+        let machine = boot.nics([Nic::device(device).peer(Peer::at("10.0.0.2"))]).start();
+        machine.wait_for_text(TARGET, &format!("eth0: ethernet address 52:54:00:12:34:56, MTU 1500, {said}"));
+        machine.stop();
+    }
 }

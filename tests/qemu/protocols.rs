@@ -3,12 +3,14 @@
 //! PVH on microVMs.
 
 use crate::harness::{Boot, Capture, Nic, Peer, kernel, status, target};
+use crate::images::{fat_disk, run};
+use crate::loaders::grub_image;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
+pub const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
 const TARGET: &str = "10.0.0.2:6666";
 
 fn directory() -> PathBuf {
@@ -28,14 +30,15 @@ fn kernel_for_pvh(name: &str) -> String {
     path.display().to_string()
 }
 
-fn bzimage() -> String {
+/// The file for Linux's loaders and UEFI firmware.
+pub fn bzimage() -> String {
     let path = target().join("netconsole.bzimage");
     assert!(path.is_file(), "{} is missing: run scripts/build", path.display());
     path.display().to_string()
 }
 
 /// Expects the whole log, and that it says how the kernel was started.
-fn check(capture: &Capture, name: &str, started: &str) {
+pub fn check(capture: &Capture, name: &str, started: &str) {
     assert_eq!(capture.status, status::GOOD, "{name}; serial:\n{}", capture.serial);
     let messages = capture.messages(TARGET);
     let said = |text: &str| messages.iter().any(|message| message.text.contains(text));
@@ -72,20 +75,51 @@ fn pvh_on_a_microvm_with_virtio_over_mmio() {
     }
 }
 
+/// Machines whose cards are found by ACPI, legacy and modern ones, and by the command line.
+const MICROVMS: [(&str, &[&str]); 3] = [
+    ("legacy", &["-M", "microvm"]),
+    ("modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
+    ("command-line", &["-M", "microvm,acpi=off"]),
+];
+
+/// Crashes a microVM and expects the whole report at `target`, and nothing missing.
+fn crash_on_a_microvm(crash: &str, machine: (&str, &[&str]), target: &str, end: &str) {
+    let (machine, arguments) = machine;
+    let name = format!("microvm-{crash}-{machine}").leak();
+    let parameters = format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ crash={crash} after=exit");
+    let kernel = kernel_for_pvh(&format!("{name}.elf"));
+    let boot = Boot::new(name, parameters.as_str()).loader(["-kernel", &kernel, "-append", &parameters]);
+    let nic = Nic::device("virtio-net-device").peer(Peer::at("10.0.0.2"));
+    let capture = boot.repeats().nics([nic]).first_arguments(arguments.iter().copied()).start().end();
+    assert_eq!(capture.status, status::PANIC, "{name}; serial:\n{}", capture.serial);
+    let text = capture.text(target);
+    let end = format!("---[ end Kernel panic - not syncing: {end} ]---");
+    for part in ["Command line:", "crash: provoking", &end] {
+        assert!(text.contains(part), "{name}: '{part}' is missing:\n{text}");
+    }
+}
+
 #[test]
 fn a_crash_on_a_microvm_is_reported() {
-    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ crash=EXCEPTION after=exit";
-    let kernel = kernel_for_pvh("crash.elf");
-    for (name, arguments) in [
-        ("microvm-crash-legacy", &["-M", "microvm"][..]),
-        ("microvm-crash-modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
-    ] {
-        let boot = Boot::new(name, parameters).loader(["-kernel", &kernel, "-append", parameters]).repeats();
-        let nic = Nic::device("virtio-net-device").peer(Peer::at("10.0.0.2"));
-        let capture = boot.nics([nic]).first_arguments(arguments.iter().copied()).start().end();
-        assert_eq!(capture.status, status::PANIC, "{name}; serial:\n{}", capture.serial);
-        assert!(capture.text(TARGET).contains("page fault"), "{name}");
+    for machine in MICROVMS {
+        for (crash, end) in
+            [("EXCEPTION", "page fault"), ("HUNG_DEVICE", "panic"), ("OVERWRITE_NIC", "panic")]
+        {
+            crash_on_a_microvm(crash, machine, TARGET, end);
+        }
     }
+}
+
+#[test]
+fn a_microvm_s_card_is_found_where_the_targets_are_damaged() {
+    for machine in MICROVMS {
+        crash_on_a_microvm("OVERWRITE_TARGETS", machine, "255.255.255.255:6666", "panic");
+    }
+}
+
+#[test]
+fn a_microvm_s_card_that_the_command_line_names_is_found_before_it_is_up() {
+    crash_on_a_microvm("EXCEPTION@early", MICROVMS[2], TARGET, "page fault");
 }
 
 #[test]
@@ -97,19 +131,38 @@ fn linux_s_protocol_by_qemu() {
 
 #[test]
 fn linux_s_protocol_by_grub() {
-    let directory = directory();
-    let files = directory.join("grub");
-    fs::create_dir_all(files.join("boot/grub")).expect("target/tests is writable");
-    fs::copy(bzimage(), files.join("boot/netconsole.bzimage")).expect("a copy of the kernel");
-    let menu = format!("linux /boot/netconsole.bzimage {PARAMETERS}\nboot\n");
-    fs::write(files.join("boot/grub/grub.cfg"), menu).expect("a menu");
-    let image = directory.join("grub.iso");
-    let mut command = Command::new("grub-mkrescue");
-    let made = command.args(["-d", "/usr/lib/grub/i386-pc", "-o"]).arg(&image).arg(&files).output();
-    let made = made.expect("grub-mkrescue is missing: run scripts/setup grub");
-    assert!(made.status.success(), "grub-mkrescue: {}", String::from_utf8_lossy(&made.stderr));
+    let commands = format!("linux /boot/netconsole {PARAMETERS}");
+    let image = grub_image("linux-grub-image", Path::new(&bzimage()), &commands);
     let boot = Boot::new("linux-grub", PARAMETERS).image(image).peer(Peer::at("10.0.0.2"));
     check(&boot.start().end(), "linux-grub", "boot: by GRUB, Linux");
+}
+
+#[test]
+fn linux_s_protocol_by_syslinux() {
+    let (image, menu) = (directory().join("syslinux.img"), directory().join("syslinux.cfg"));
+    let text =
+        format!("default netconsole\nlabel netconsole\nlinux netconsole.bzimage\nappend {PARAMETERS}\n");
+    fs::write(&menu, text).expect("target/tests is writable");
+    let disk = fat_disk(&image, &[(&menu, "syslinux.cfg"), (Path::new(&bzimage()), "netconsole.bzimage")]);
+    run(Command::new("syslinux").arg("--install").arg(&image));
+    let boot = Boot::new("linux-syslinux", PARAMETERS);
+    let boot = boot.loader(["-drive", &disk, "-device", "ide-hd,drive=disk,bootindex=0"]);
+    let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
+    check(&capture, "linux-syslinux", "boot: by Syslinux, Linux");
+}
+
+/// The boot ROM of QEMU's cards. It finds the kernel's multiboot header in the file for Linux's loaders.
+#[test]
+fn ipxe() {
+    let directory = directory().join("ipxe");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    fs::copy(bzimage(), directory.join("netconsole.bzimage")).expect("a copy of the kernel");
+    let script = format!("#!ipxe\nkernel netconsole.bzimage {PARAMETERS}\nboot\n");
+    fs::write(directory.join("boot.ipxe"), script).expect("a script");
+    let network = format!("user,id=boot,tftp={},bootfile=boot.ipxe", directory.display());
+    let card = "virtio-net-pci,netdev=boot,mac=52:54:00:12:34:99,addr=0x10,bootindex=0";
+    let boot = Boot::new("ipxe", PARAMETERS).loader(["-netdev", &network, "-device", card]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "ipxe", "boot: by iPXE 1");
 }
 
 #[test]

@@ -1,76 +1,16 @@
 //! The real receiver, on loopback, at the other end of a way that loses, doubles and reorders datagrams.
 
-use crate::harness::{Content, Machine, Nic, Peer};
-use std::collections::BTreeMap;
+use crate::harness::{Machine, free_port, wait_for_listener};
+use crate::way::{Ends, Relay, Way};
 use std::env;
-use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::{self, Receiver as Channel};
 use std::thread;
 use std::time::{Duration, Instant};
-
-/// Where the kernel believes that the receiver is.
-pub const ADDRESS: &str = "10.0.0.2";
-const PORT: u16 = 6666;
-/// Where the kernel sends from.
-const KERNEL: &str = "10.0.0.1:6665";
-
-/// What happens to datagrams, in both directions. Chances are in percent.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Way {
-    pub loses: u64,
-    pub doubles: u64,
-    /// The longest delay; each datagram has its own.
-    pub delay: Duration,
-}
-
-/// The same numbers for the same seed (xorshift64, Marsaglia).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound.max(1)
-    }
-}
-
-/// Datagrams under way in one direction, by when they arrive.
-struct Direction {
-    way: Way,
-    random: Random,
-    pending: BTreeMap<(Instant, u64), Vec<u8>>,
-    count: u64,
-}
-
-impl Direction {
-    fn new(way: Way, seed: u64) -> Self {
-        Self { way, random: Random(seed), pending: BTreeMap::new(), count: 0 }
-    }
-
-    fn put(&mut self, payload: &[u8]) {
-        let copies = if self.random.below(100) < self.way.doubles { 2 } else { 1 };
-        for _ in 0..copies {
-            if self.random.below(100) < self.way.loses {
-                continue;
-            }
-            let delay = self.random.below(self.way.delay.as_micros() as u64);
-            self.count += 1;
-            self.pending
-                .insert((Instant::now() + Duration::from_micros(delay), self.count), payload.to_vec());
-        }
-    }
-
-    fn arrived(&mut self) -> impl Iterator<Item = Vec<u8>> {
-        let later = self.pending.split_off(&(Instant::now(), u64::MAX));
-        std::mem::replace(&mut self.pending, later).into_values()
-    }
-}
 
 /// The receiver that runs, and the way to it.
 pub struct Receiver {
@@ -79,55 +19,43 @@ pub struct Receiver {
     /// What it has said so far: its JSON lines.
     pub said: Vec<String>,
     socket: UdpSocket,
-    to_receiver: Direction,
-    to_kernel: Direction,
-    seen: usize,
-    /// How many answers it has sent.
-    pub answers: usize,
+    /// The way to it.
+    pub way: Relay,
+    /// What it has sent to the kernel.
+    pub answers: Vec<Vec<u8>>,
 }
 
 impl Receiver {
-    /// Starts the receiver on a free port, with `--json` and these arguments.
-    pub fn start(way: Way, arguments: &[&str]) -> Self {
-        let port =
-            UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
+    /// Starts the receiver on a free port, with `--json` and these arguments; in them, KERNEL stands for the
+    /// address and port that the kernel has for it.
+    pub fn start(ends: Ends, way: Way, arguments: &[&str]) -> Self {
+        let port = free_port();
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.connect(("127.0.0.1", port)).expect("loopback");
+        socket.set_nonblocking(true).expect("a socket");
+        let kernel = socket.local_addr().expect("a bound socket").to_string();
         let mut child = Command::new(program())
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--json"])
-            .args(arguments)
+            .args(arguments.iter().map(|argument| argument.replace("KERNEL", &kernel)))
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the receiver starts");
-        let listens = format!("0100007F:{port:04X}");
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !fs::read_to_string("/proc/net/udp").expect("Linux").contains(&listens) {
-            assert!(Instant::now() < deadline, "the receiver does not listen");
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_for_listener(port, "the receiver");
         let lines = lines(child.stdout.take().expect("it is piped"));
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.connect(("127.0.0.1", port)).expect("loopback");
-        socket.set_nonblocking(true).expect("a socket");
-        Self {
-            child,
-            lines,
-            said: Vec::new(),
-            socket,
-            to_receiver: Direction::new(way, 0x9e37_79b9_7f4a_7c15),
-            to_kernel: Direction::new(way, 0xd1b5_4a32_d192_ed03),
-            seen: 0,
-            answers: 0,
-        }
+        Self { child, lines, said: Vec::new(), socket, way: Relay::new(ends, way), answers: Vec::new() }
     }
 
-    /// The station that the receiver is for the kernel.
-    pub fn peer() -> Peer {
-        Peer::at(ADDRESS)
+    /// Types lines on its standard input.
+    pub fn type_in(&mut self, lines: &str) {
+        let input = self.child.stdin.as_mut().expect("it is piped, and not closed yet");
+        input.write_all(lines.as_bytes()).expect("the receiver runs");
     }
 
-    /// From now on the way is another one.
-    pub fn set_way(&mut self, way: Way) {
-        (self.to_receiver.way, self.to_kernel.way) = (way, way);
+    /// Ends its standard input, as Ctrl-D does.
+    pub fn close_input(&mut self) {
+        self.child.stdin = None;
     }
 
     /// Carries datagrams both ways until `until` says so, at most for this long; false where it did not.
@@ -138,28 +66,15 @@ impl Receiver {
         mut until: impl FnMut(&Self) -> bool,
     ) -> bool {
         let deadline = Instant::now() + patience;
-        let to: SocketAddr = (ADDRESS.parse::<std::net::IpAddr>().expect("an address"), PORT).into();
-        let kernel: SocketAddr = KERNEL.parse().expect("an address");
         let mut buffer = [0; 2048];
         loop {
-            let sent = machine.sent_after(self.seen, Duration::from_millis(2));
-            self.seen += sent.len();
-            for frame in sent.iter().filter_map(|sent| sent.good()) {
-                if let Content::Udp { from, to: destination, payload } = &frame.content
-                    && (*from, *destination) == (kernel, to)
-                {
-                    self.to_receiver.put(payload);
-                }
-            }
-            for payload in self.to_receiver.arrived() {
-                self.socket.send(&payload).expect("loopback");
+            for payload in self.way.carry(machine) {
+                // It may have ended.
+                let _ = self.socket.send(&payload);
             }
             while let Ok(length) = self.socket.recv(&mut buffer) {
-                self.answers += 1;
-                self.to_kernel.put(&buffer[..length]);
-            }
-            for payload in self.to_kernel.arrived() {
-                machine.send(0, &Self::peer().datagram(PORT, Nic::mac(0), kernel, &payload));
+                self.way.to_kernel.put(&buffer[..length]);
+                self.answers.push(buffer[..length].to_vec());
             }
             self.said.extend(self.lines.try_iter());
             if until(self) {
@@ -169,6 +84,18 @@ impl Receiver {
                 return false;
             }
         }
+    }
+
+    /// Carries datagrams until it ends by itself; false where it does not in this time.
+    pub fn ends(&mut self, machine: &Machine, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.relay(machine, Duration::from_millis(20), |_| false);
+        }
+        true
     }
 
     /// The sequence numbers of the records, in the order in which the receiver gave them out.

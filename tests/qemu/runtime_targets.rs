@@ -1,6 +1,7 @@
 //! Targets made, changed, stopped and removed while the kernel runs.
 
 use crate::harness::{Boot, Machine, Peer};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 const FIRST: &str = "10.0.0.2:6666";
@@ -119,6 +120,75 @@ fn oops_only_keeps_the_log_for_the_last_words() {
     machine.wait_for_serial("network logging started");
     machine.nothing_comes_to(FIRST, Duration::from_millis(500));
     machine.stop();
+}
+
+#[test]
+fn what_goes_out_is_switched_for_all_targets() {
+    let mut machine = start(Boot::new("module-parameters", "netconsole=+@10.0.0.1/,@10.0.0.2/"));
+    commands(&mut machine, &["dmesg -n 4"]);
+    // Information, a target that starts, and an error, a device that does not exist.
+    let information = "netconsole=@10.0.0.1/,7777@10.0.0.3/";
+    let error = "netconsole=@/eth7,@10.0.0.4/";
+    let start_and_stop = [information, "rmdir cmdline1"];
+    let fail = [error, "rmdir cmdline1"];
+    commands(&mut machine, &start_and_stop);
+    commands(&mut machine, &fail);
+    machine.wait_for_text(FIRST, "eth7 doesn't exist, aborting");
+    commands(&mut machine, &["echo 1 > /sys/module/printk/parameters/ignore_loglevel"]);
+    commands(&mut machine, &start_and_stop);
+    machine.wait_for_text(FIRST, "network logging stopped");
+    commands(&mut machine, &["echo 1 > /sys/module/netconsole/parameters/oops_only"]);
+    commands(&mut machine, &fail);
+    // The kernel has passed the error over when the next turn comes.
+    machine.wait_until_idle();
+    commands(&mut machine, &["echo 0 > /sys/module/netconsole/parameters/oops_only"]);
+    commands(&mut machine, &["echo 0 > /sys/module/printk/parameters/ignore_loglevel"]);
+    commands(&mut machine, &start_and_stop);
+    commands(&mut machine, &fail);
+    let first: SocketAddr = FIRST.parse().expect("an address");
+    machine.wait_for("the last error", |events| {
+        let to_first = events.sent.iter().filter_map(|sent| sent.datagram()).filter(|(to, _)| *to == first);
+        let texts = to_first.map(|(_, payload)| String::from_utf8_lossy(payload));
+        (texts.filter(|text| text.contains("eth7 doesn't exist")).count() == 2).then_some(())
+    });
+    let text = machine.stop().text(FIRST);
+    assert_eq!(text.matches("eth7 doesn't exist, aborting").count(), 2, "{text}");
+    assert_eq!(text.matches("network logging stopped").count(), 1, "{text}");
+}
+
+/// Once a minute where something changed, and not where nothing did.
+#[test]
+fn the_counters_are_logged() {
+    let boot = Boot::new("counters", "debug netconsole=+@10.0.0.1/,@10.0.0.2/");
+    // The minutes in which the kernel sleeps pass at once.
+    let mut machine = start(boot.arguments(["-icount", "shift=4,sleep=off"]));
+    let wait_for_report = |machine: &Machine, number: usize| {
+        machine.wait_for(&format!("report {number}"), |events| {
+            let datagrams = events.sent.iter().filter_map(|sent| sent.datagram());
+            let texts = datagrams.map(|(_, payload)| String::from_utf8_lossy(payload).into_owned());
+            (texts.filter(|text| text.contains("cmdline0: records ")).count() == number).then_some(())
+        });
+    };
+    wait_for_report(&machine, 1);
+    // Minutes of nothing.
+    while machine.command("uptime").as_str() < "up 0:04:00" {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    commands(&mut machine, &["netconsole=@/eth7,@10.0.0.4/"]);
+    wait_for_report(&machine, 2);
+    let stats = machine.command("cat cmdline0/stats");
+    let messages = machine.stop().messages(FIRST);
+    let reports: Vec<_> =
+        messages.iter().filter(|message| message.text.contains("cmdline0: records ")).collect();
+    let [first, second] = reports[..] else { panic!("not two reports: {reports:?}") };
+    assert!(first.micros >= 60_000_000 && second.micros - first.micros >= 180_000_000, "{reports:?}");
+    for report in [first, second] {
+        let counted = format!("netconsole: cmdline0: records {0}, datagrams {0}, ", report.sequence);
+        assert!(report.text.starts_with(&counted) && report.level == 7, "{report:?}");
+        assert!(report.text.contains("dropped: overwritten 0, by level 0; sent again 0, transmit errors 0"));
+    }
+    let counted = format!("records {0}, datagrams {0}, ", messages.len());
+    assert!(stats.starts_with("state: ") && stats.contains(&counted), "{stats}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The syslog format, judged by a real rsyslogd.
 
-use crate::harness::{Boot, Lease, Nic, Peer, Rsyslog, Service, status};
+use crate::harness::{Boot, HOST_NAME, Lease, Nic, Peer, Rsyslog, Service, status};
 
 #[test]
 fn rsyslogd_reads_every_field() {
@@ -40,7 +40,7 @@ fn without_a_name_the_address_is_the_host() {
 }
 
 #[test]
-fn the_time_comes_from_the_ntp_server_that_dhcp_names() {
+fn time_and_name_come_by_dhcp() {
     // 2031-05-06 07:08:09
     let lease = Lease { address: [10, 0, 0, 1].into(), router: None, duration: 3600 };
     let service = Service { lease, renewal: lease, time: 1_935_817_689 };
@@ -50,7 +50,31 @@ fn the_time_comes_from_the_ntp_server_that_dhcp_names() {
     machine.wait_for_text("10.0.0.3:514", "1935817689 seconds since 1970 by NTP server 10.0.0.3");
     machine.type_in("\rnetconsole=@/later,@10.0.0.9/\r");
     machine.wait_for_text("10.0.0.3:514", "later doesn't exist");
+    machine.type_in("crash PANIC\r");
+    machine.wait_for_text("10.0.0.3:514", "---[ end Kernel panic");
     let text = machine.stop().text("10.0.0.3:514");
-    let last = text.rsplit('<').next().expect("a message");
-    assert!(last.starts_with("3>1 2031-05-06T07:08:"), "{last}");
+    let mut last = text.rsplit('<');
+    // The panic path knows time and name as well.
+    for start in ["0>1 2031-05-06T07:08:", "3>1 2031-05-06T07:08:"] {
+        let message = last.find(|message| message.starts_with(&start[..1])).expect("a message");
+        assert!(message.starts_with(start), "{message}");
+        assert_eq!(message.split(' ').nth(2), Some(HOST_NAME), "{message}");
+    }
+}
+
+/// Without a name the panic path too gives the address.
+#[test]
+fn a_crash_report_has_time_and_address() {
+    let parameters = "netconsole=s@fd00::1/,514@fd00::2/ after=exit crash=PANIC";
+    let boot = Boot::new("syslog-crash", parameters).arguments(["-rtc", "base=2026-02-28T23:58:30"]);
+    let capture = boot.peer(Peer::at("fd00::2")).start().end();
+    assert_eq!(capture.status, status::PANIC);
+    let text = capture.text("[fd00::2]:514");
+    let end = text.rsplit('<').next().expect("a message");
+    assert!(end.starts_with("0>1 2026-02-28T23:58:"), "{end}");
+    assert!(
+        end.contains("Z fd00::1 kernel - ")
+            && end.ends_with("---[ end Kernel panic - not syncing: panic ]---"),
+        "{end}"
+    );
 }

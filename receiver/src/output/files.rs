@@ -23,6 +23,7 @@ pub struct Files {
 }
 
 struct Open {
+    path: PathBuf,
     file: BufWriter<File>,
     written: u64,
     dirty: bool,
@@ -55,13 +56,13 @@ impl Files {
         if !self.open.contains_key(name) {
             self.close_surplus()?;
             self.made += usize::from(!path.exists());
-            self.open.insert(name.to_owned(), open(&path).map_err(failed)?);
+            self.open.insert(name.to_owned(), Open::at(path.clone()).map_err(failed)?);
         }
         let Some(open_file) = self.open.get_mut(name) else { return Ok(()) };
         if open_file.written > 0 && open_file.written.saturating_add(length) > self.size {
             open_file.file.flush().map_err(failed)?;
             rotate(&path, self.keep).map_err(failed)?;
-            *open_file = open(&path).map_err(failed)?;
+            *open_file = Open::at(path.clone()).map_err(failed)?;
         }
         open_file.file.write_all(bytes).map_err(failed)?;
         open_file.written = open_file.written.saturating_add(length);
@@ -71,9 +72,8 @@ impl Files {
 
     /// Hands everything to the system.
     pub fn flush(&mut self) -> Result<(), Error> {
-        for (name, open) in self.open.iter_mut().filter(|(_, open)| open.dirty) {
-            let path = self.dir.join(name);
-            open.file.flush().map_err(|error| Error::File(path, error))?;
+        for open in self.open.values_mut().filter(|open| open.dirty) {
+            open.file.flush().map_err(|error| Error::File(open.path.clone(), error))?;
             open.dirty = false;
         }
         Ok(())
@@ -89,10 +89,12 @@ impl Files {
     }
 }
 
-fn open(path: &Path) -> std::io::Result<Open> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    let written = file.metadata()?.len();
-    Ok(Open { file: BufWriter::new(file), written, dirty: false })
+impl Open {
+    fn at(path: PathBuf) -> std::io::Result<Self> {
+        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let written = file.metadata()?.len();
+        Ok(Open { path, file: BufWriter::new(file), written, dirty: false })
+    }
 }
 
 /// `x.log` becomes `x.log.1`, that `x.log.2`, and so on; the oldest goes.

@@ -1,4 +1,4 @@
-//! Events as JSON, one object a line; the fields are documented in [`crate::options`].
+//! Events as JSON, one object a line; the fields are documented in [`crate::manual`].
 
 use std::fmt::Write as _;
 use std::io::{self, Write};

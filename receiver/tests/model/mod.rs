@@ -39,6 +39,8 @@ impl Random {
 
 /// The sender of `count` records, of which the ring keeps the last `ring`.
 pub struct Sender {
+    /// Whether it announces the newest record when idle; Meta's nctx does not.
+    pub announces: bool,
     count: u64,
     ring: u64,
     sent: u64,
@@ -55,6 +57,7 @@ impl Sender {
     /// Starts to send at once.
     pub fn new(count: u64, ring: u64) -> Self {
         Sender {
+            announces: true,
             count,
             ring,
             sent: 0,
@@ -87,7 +90,9 @@ impl Sender {
             return datagrams;
         }
         let newest = self.sent - 1;
-        if ANNOUNCEMENTS.get(self.announced).is_some_and(|after| now >= self.sent_at + after) {
+        if self.announces
+            && ANNOUNCEMENTS.get(self.announced).is_some_and(|after| now >= self.sent_at + after)
+        {
             self.announced += 1;
             datagrams.push(datagram(newest, &text(newest)));
         }

@@ -54,6 +54,60 @@ fn the_log_goes_through_filters() {
     assert_eq!(console.run("dmesg | grep -v line"), "");
 }
 
+/// Of four the second is lost: three seconds, where the others take one, and the last ends at once.
+#[test]
+fn four_are_pinged_a_second_apart_and_waited_for_three() {
+    let mut console = Console::new();
+    assert!(console.run("ping 10.0.0.2").ends_with("4 packets transmitted, 3 received, 1 lost\n"));
+    assert!((5_000_000..5_050_000).contains(&console.host.now), "{} µs", console.host.now);
+    console.host.now = 0;
+    assert!(console.run("arping 10.0.0.2").ends_with("nobody answers for 10.0.0.2\n"));
+    assert!((3_000_000..3_050_000).contains(&console.host.now), "{} µs", console.host.now);
+}
+
+#[test]
+fn a_turn_is_32_steps_where_nothing_is_shown() {
+    for (records, turns) in [(31, 1), (32, 2)] {
+        let mut console = Console::new();
+        (0..records).for_each(|number| console.host.log(&format!("line {number}")));
+        let mut out = Text::<2000>::new();
+        console.session.begin("dmesg | grep none", &mut *console.host, &mut out);
+        let is_working = |_: &usize| console.session.poll(&mut *console.host, &mut out) == Progress::Working;
+        assert_eq!((1..).take_while(is_working).count() + 1, turns);
+    }
+}
+
+#[test]
+fn a_terminal_keeps_1024_keys_while_a_command_runs() {
+    let mut console = Console::new();
+    let mut terminal = Box::new(Terminal::new());
+    let mut taken = 0;
+    while terminal.has_room() {
+        terminal.key(b'x');
+        taken += 1;
+    }
+    assert_eq!(taken, 1024);
+    while terminal.poll(&mut *console.host) {}
+    assert!(terminal.is_idle());
+}
+
+/// 400 bytes, and the line's end where it did not fit.
+#[test]
+fn a_problem_is_one_line_however_long_the_name_in_it_is() {
+    let mut console = Console::new();
+    for length in 0..190 {
+        for command in ["", "cd ", "ls ", "cat ", "mkdir none/", "rmdir ", "modprobe ", "echo > "] {
+            let answer = console.run(&format!("{command}x{}", "\x01".repeat(length)));
+            assert!(answer.ends_with('\n') && answer.lines().count() == 1, "{command} {length}: {answer}");
+            assert!(answer.len() <= 401, "{command} {length}: {answer}");
+        }
+    }
+    let shown = |length: usize| Console::new().run(&format!("cd {}", "\x01".repeat(length))).len();
+    let longest = 400 - "cd: : No such file or directory\n".len();
+    assert_eq!(shown(longest / 5), "cd: : No such file or directory\n".len() + longest / 5 * 5);
+    assert_eq!(shown(longest / 5 + 1), 401);
+}
+
 #[test]
 fn a_long_record_is_shown_whole() {
     let mut console = Console::new();

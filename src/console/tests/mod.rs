@@ -1,6 +1,7 @@
 //! The console on a host whose network is a table.
 
 mod commands;
+mod remote;
 mod tree;
 
 use super::*;
@@ -44,7 +45,7 @@ impl FakeHost {
                 ignore_limits: false,
                 oops_only: false,
                 time: false,
-                host_name: "",
+                host_name: None,
                 epoch: None,
                 ncrx: true,
             },

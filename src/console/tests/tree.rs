@@ -4,6 +4,9 @@ use super::*;
 
 const ENABLED: &str = "netconsole: target (t) is enabled, disable to update parameters\n";
 
+const NOT_PERMITTED: &str = "Operation not permitted: directories are targets in \
+    /sys/kernel/config/netconsole and items in their userdata\n";
+
 #[test]
 fn a_new_target_has_linux_defaults() {
     let mut console = Console::new();
@@ -26,6 +29,36 @@ fn a_new_target_has_linux_defaults() {
         ("cat userdata/msgid_enabled", "0\n"),
     ]);
     assert_eq!(console.session.directory(), "target1");
+}
+
+#[test]
+fn what_holds_for_all_targets_is_with_the_modules() {
+    let mut console = Console::new();
+    console.check(&[
+        ("ls /", "sys/\n"),
+        ("ls /sys", "kernel/\nmodule/\n"),
+        ("ls /sys/module", "netconsole/\nprintk/\n"),
+        ("ls /sys/module/printk", "parameters/\n"),
+        ("ls /sys/module/netconsole/parameters", "oops_only\n"),
+        ("ls /sys/module/netconsole/parameters/oops_only", "oops_only\n"),
+        ("cd /sys/module/printk/parameters", ""),
+        ("ls", "ignore_loglevel\ntime\n"),
+        ("cat ignore_loglevel time", "N\nN\n"),
+        ("echo Y > ignore_loglevel", ""),
+        ("echo on > time", ""),
+        ("echo 1 > /sys/module/netconsole/parameters/oops_only", ""),
+        ("cat ignore_loglevel time ../../netconsole/parameters/oops_only", "Y\nY\nY\n"),
+        ("echo 2 > time", "netconsole: time: expected 0 or 1, found '2'\n"),
+        ("cat time", "Y\n"),
+        ("cd time", "cd: time: Not a directory\n"),
+        ("cat /sys/module/printk", "cat: /sys/module/printk: Is a directory\n"),
+        (
+            "cat /sys/kernel/config/netconsoles",
+            "cat: /sys/kernel/config/netconsoles: No such file or directory\n",
+        ),
+        ("rmdir /sys/module/printk", &format!("rmdir: /sys/module/printk: {NOT_PERMITTED}")),
+        ("mkdir /sys/module/printk/x", &format!("mkdir: /sys/module/printk/x: {NOT_PERMITTED}")),
+    ]);
 }
 
 #[test]
@@ -177,18 +210,17 @@ fn both_addresses_are_of_one_family() {
 #[test]
 fn directories_are_made_and_removed_where_linux_has_them() {
     let mut console = Console::new();
-    let permitted = "Operation not permitted: directories are targets in /sys/kernel/config/netconsole and items in their userdata\n";
     console.check(&[
         ("mkdir t", ""),
         ("mkdir t", "mkdir: t: File exists\n"),
-        ("mkdir t/x", &format!("mkdir: t/x: {permitted}")),
+        ("mkdir t/x", &format!("mkdir: t/x: {NOT_PERMITTED}")),
         ("mkdir t/enabled/x", "mkdir: t/enabled/x: Not a directory\n"),
         ("mkdir none/x", "mkdir: none/x: No such file or directory\n"),
-        ("mkdir /x", &format!("mkdir: /x: {permitted}")),
-        ("rmdir t/userdata", &format!("rmdir: t/userdata: {permitted}")),
+        ("mkdir /x", &format!("mkdir: /x: {NOT_PERMITTED}")),
+        ("rmdir t/userdata", &format!("rmdir: t/userdata: {NOT_PERMITTED}")),
         ("rmdir t/enabled", "rmdir: t/enabled: Not a directory\n"),
         ("rmdir none", "rmdir: none: No such file or directory\n"),
-        ("rmdir .", &format!("rmdir: .: {permitted}")),
+        ("rmdir .", &format!("rmdir: .: {NOT_PERMITTED}")),
         ("mkdir t/userdata/k", ""),
         ("mkdir t/userdata/k", "mkdir: t/userdata/k: File exists\n"),
         ("mkdir t/userdata/msgid_enabled", "mkdir: t/userdata/msgid_enabled: File exists\n"),

@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 const WRITERS: u64 = 3;
+/// How many records each writes where they are too many for the ring, and where there is room for all.
+const TOO_MANY: u64 = 700_000;
 const RECORDS: u64 = 8000;
 
 /// A writer's text: its own letter, in pieces, sometimes more than is reserved at once.
-fn write(ring: &Ring<'_>, writer: u64) {
+fn write(ring: &Ring<'_>, writer: u64, records: u64) {
     let letter = char::from(b'a' + writer as u8).to_string();
-    for number in 0..RECORDS {
+    for number in 0..records {
         let (short, long) = (number % 60, if number % 16 == 0 { 300 } else { number % 7 });
         ring.append(
             Level::from_low_bits(writer as u8),
@@ -77,7 +79,7 @@ fn text_bytes(record: crate::log::Record<'_>) -> Vec<u8> {
     bytes
 }
 
-fn run(index: usize, data: usize) -> (Seen, Memory) {
+fn run(records: u64, index: usize, data: usize) -> (Seen, Memory) {
     let memory = Memory::new(index, data);
     let writing = AtomicU64::new(WRITERS);
     let mut seen = Seen::default();
@@ -85,7 +87,7 @@ fn run(index: usize, data: usize) -> (Seen, Memory) {
         for writer in 0..WRITERS {
             let (memory, writing) = (&memory, &writing);
             scope.spawn(move || {
-                write(&memory.ring(), writer);
+                write(&memory.ring(), writer, records);
                 writing.fetch_sub(1, Ordering::Release);
             });
         }
@@ -96,15 +98,15 @@ fn run(index: usize, data: usize) -> (Seen, Memory) {
 
 #[test]
 fn no_record_is_torn_and_every_loss_counted() {
-    let (seen, memory) = run(64, 512);
+    let (seen, memory) = run(TOO_MANY, 64, 512);
     let ring = memory.ring();
     assert_eq!(seen.records + seen.lost, ring.end());
-    assert!(ring.end() + ring.dropped() >= WRITERS * RECORDS);
+    assert!(ring.end() + ring.dropped() >= WRITERS * TOO_MANY);
 }
 
 #[test]
 fn in_a_ring_that_is_large_enough_nothing_is_lost() {
-    let (seen, memory) = run(1 << 16, 1 << 20);
+    let (seen, memory) = run(RECORDS, 1 << 16, 1 << 20);
     let ring = memory.ring();
     assert_eq!((seen.records, seen.lost, ring.dropped()), (ring.end(), 0, 0));
     assert_eq!(seen.latest, [Some(RECORDS - 1); WRITERS as usize]);

@@ -11,8 +11,10 @@ mod output;
 mod syslog;
 
 use super::{Format, RELEASE};
+use crate::host_name::HostName;
 use crate::log::Record;
 use crate::wire::checksum::Sum;
+use core::net::IpAddr;
 use output::Output;
 
 /// The longest payload in bytes, as Linux's (`MAX_PRINT_CHUNK`): with all headers it fits any MTU that
@@ -34,9 +36,10 @@ pub struct Style<'t> {
     pub system_data: SystemData,
     /// Whether this is one of ncrx's emergency transmissions, for extended messages.
     pub emergency: bool,
-    /// The sender's name, for syslog messages; where it is empty none is sent, and of a longer one
-    /// the first 255 bytes are.
-    pub host_name: &'t str,
+    /// The sender's name, for syslog messages.
+    pub host_name: Option<&'t HostName>,
+    /// The sender's address, which syslog messages have in place of a name.
+    pub address: Option<IpAddr>,
     /// The time at which this boot's clock was 0, in microseconds since 1970 (UTC), for syslog
     /// messages. `None`: they carry no time.
     pub epoch: Option<u64>,
@@ -52,7 +55,8 @@ impl Style<'_> {
             user_data: &[],
             system_data: SystemData::NONE,
             emergency: false,
-            host_name: "",
+            host_name: None,
+            address: None,
             epoch: None,
         }
     }

@@ -2,6 +2,8 @@
 
 use super::MAX_DATAGRAM;
 use crate::log::Record;
+use core::net::IpAddr;
+use core::ops::Range;
 
 /// Fills a buffer from its start; what does not fit is dropped.
 pub(super) struct Output<'b> {
@@ -92,6 +94,49 @@ impl<'b> Output<'b> {
         self.word(digits >> (const { 8 - WIDTH } * 8), WIDTH);
     }
 
+    /// Writes an address; an IPv6 one as RFC 5952 wants it, its longest run of zeros left out.
+    pub(super) fn address(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(ip) => {
+                for (before, byte) in [b'\0', b'.', b'.', b'.'].into_iter().zip(ip.octets()) {
+                    self.separator(before);
+                    self.decimal(byte.into());
+                }
+            }
+            IpAddr::V6(ip) => {
+                let groups = ip.segments();
+                let zeros = longest_zeros(&groups);
+                for (place, group) in groups.into_iter().enumerate() {
+                    if zeros.contains(&place) {
+                        if place == zeros.start {
+                            self.bytes(b"::");
+                        }
+                    } else {
+                        self.separator(if place == 0 || place == zeros.end { b'\0' } else { b':' });
+                        self.hexadecimal(group);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes a separator, of which `\0` is none.
+    fn separator(&mut self, byte: u8) {
+        if byte != b'\0' {
+            self.byte(byte);
+        }
+    }
+
+    /// Writes a number in hexadecimal.
+    fn hexadecimal(&mut self, number: u16) {
+        let digits = [number >> 12, number >> 8 & 0xf, number >> 4 & 0xf, number & 0xf];
+        let zeros = digits.iter().take_while(|&&digit| digit == 0).count().min(3);
+        for &digit in digits.iter().skip(zeros) {
+            let digit = digit as u8; // below 16
+            self.byte(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
+        }
+    }
+
     /// Writes the first `len` bytes of a little-endian word.
     pub(super) fn word(&mut self, word: u64, len: usize) {
         let bytes = word.to_le_bytes();
@@ -125,6 +170,20 @@ impl<'b> Output<'b> {
         self.len = end;
         Some(place)
     }
+}
+
+/// The first of the longest runs of zeros in an IPv6 address; one alone is none (RFC 5952, section 4.2).
+fn longest_zeros(groups: &[u16; 8]) -> Range<usize> {
+    let mut longest = 0..0;
+    let mut run = 0..0;
+    for (place, &group) in groups.iter().enumerate() {
+        let end = place.saturating_add(1);
+        run = if group == 0 { run.start..end } else { end..end };
+        if run.len() > longest.len().max(1) {
+            longest = run.clone();
+        }
+    }
+    longest
 }
 
 const END_OF_EIGHT: u32 = 100_000_000;

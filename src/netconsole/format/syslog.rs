@@ -12,8 +12,7 @@ use super::escape::{ESCAPED_LEN, Escaping, escape};
 use super::output::Output;
 use crate::log::Record;
 
-/// The limits of RFC 5424, section 6.
-const MAX_HOST_NAME: usize = 255;
+/// The limit of RFC 5424, section 6.
 const MAX_MESSAGE_ID: usize = 32;
 
 /// Writes from byte `offset` of the text on; returns where to go on.
@@ -58,9 +57,13 @@ fn write_header(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
         None => output.byte(b'-'),
     }
     output.byte(b' ');
-    write_name(style.host_name, MAX_HOST_NAME, output);
+    match (style.host_name, style.address) {
+        (Some(name), _) => output.bytes(name.as_bytes()),
+        (None, Some(address)) => output.address(address),
+        (None, None) => output.byte(b'-'),
+    }
     output.bytes(b" kernel - ");
-    write_name(record.module().as_str(), MAX_MESSAGE_ID, output);
+    write_module(record.module().as_str(), output);
     output.bytes(b" [netconsole@32473 seq=\"");
     output.decimal(record.sequence());
     output.byte(b'"');
@@ -74,12 +77,13 @@ fn write_header(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
     }
 }
 
-/// Writes a header field, which is printable ASCII without blanks; where it is empty, `-`.
-fn write_name(name: &str, max: usize, output: &mut Output<'_>) {
+/// Writes a module's name as the message's identifier: printable ASCII without blanks; where it is
+/// empty, `-`.
+fn write_module(name: &str, output: &mut Output<'_>) {
     if name.is_empty() {
         output.byte(b'-');
     }
-    for &byte in name.as_bytes().iter().take(max) {
+    for &byte in name.as_bytes().iter().take(MAX_MESSAGE_ID) {
         output.byte(if byte.is_ascii_graphic() { byte } else { b'_' });
     }
 }

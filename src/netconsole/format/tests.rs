@@ -4,6 +4,7 @@ use super::*;
 use crate::log::{Level, Read, Ring, RingHeader};
 use proptest::prelude::*;
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::sync::atomic::AtomicU64;
 
 /// Hands the record that a ring keeps of `text` to `check`.
@@ -63,6 +64,17 @@ fn unescape(text: &str) -> String {
         bytes.extend_from_slice(&part.as_bytes()[2..]);
     }
     String::from_utf8(bytes).expect("the text was UTF-8")
+}
+
+#[test]
+fn of_a_release_64_bytes_are_sent() {
+    let sent = |length: usize| {
+        let release = "9".repeat(length);
+        let style = Style { release: &release, ..Style::new(Format::Extended { release: true }, true) };
+        with_record(Level::Info, "text", |record| only(datagrams(&style, record, 1)))
+    };
+    assert_eq!(sent(64), format!("{},6,0,1,-;text\n", "9".repeat(64)));
+    assert_eq!(sent(65), sent(64));
 }
 
 /// The UDP payloads of a capture: a header of 24 bytes, then records with a header of 16 each.
@@ -208,12 +220,13 @@ fn an_extended_record_is_fragmented_only_where_it_must_be() {
 
 #[test]
 fn syslog_has_time_host_and_module() {
+    let board = HostName::new(b"board-7").expect("a name");
     let time = |epoch| {
-        let style = Style { epoch: Some(epoch), host_name: "board 7", ..SYSLOG };
+        let style = Style { epoch: Some(epoch), host_name: Some(&board), ..SYSLOG };
         with_record(Level::Notice, "tab\there, ü", |record| only(datagrams(&style, record, 123)))
     };
     // `date -u -d 2024-02-29T23:59:59 +%s`
-    let expected = "<5>1 2024-02-29T23:59:59.000123Z board_7 kernel - netconsole::tests [netconsole@32473 seq=\"0\"] tab\\x09here, ü";
+    let expected = "<5>1 2024-02-29T23:59:59.000123Z board-7 kernel - netconsole::tests [netconsole@32473 seq=\"0\"] tab\\x09here, ü";
     assert_eq!(time(1_709_251_199_000_000), expected);
     for (seconds, date) in [
         (0, "1970-01-01T00:00:00"),
@@ -224,8 +237,28 @@ fn syslog_has_time_host_and_module() {
     ] {
         assert_eq!(time(seconds * 1_000_000).split(' ').nth(1), Some(format!("{date}.000123Z").as_str()));
     }
-    assert!(time(253_402_300_800_000_000).starts_with("<5>1 - board_7 "));
-    assert!(time(u64::MAX).starts_with("<5>1 - board_7 "));
+    assert!(time(253_402_300_800_000_000).starts_with("<5>1 - board-7 "));
+    assert!(time(u64::MAX).starts_with("<5>1 - board-7 "));
+}
+
+proptest! {
+    /// As the standard library writes it, but for IPv4 addresses within IPv6's, which no sender has.
+    #[test]
+    fn syslog_without_a_name_has_the_address(
+        octets: [u8; 16], zeros: u8, ipv4: bool
+    ) {
+        let mut groups = Ipv6Addr::from(octets).segments();
+        for (place, group) in groups.iter_mut().enumerate().filter(|(place, _)| zeros >> place & 1 != 0) {
+            *group = if place == 0 { 0xfe80 } else { 0 };
+        }
+        let ip = Ipv6Addr::from(groups);
+        prop_assume!(ip.to_ipv4().is_none());
+        let [a, b, c, d, ..] = octets;
+        let address = if ipv4 { IpAddr::from([a, b, c, d]) } else { ip.into() };
+        let style = Style { address: Some(address), ..SYSLOG };
+        let message = with_record(Level::Notice, "text", |record| only(datagrams(&style, record, 0)));
+        prop_assert_eq!(message.split(' ').nth(2).map(String::from), Some(address.to_string()));
+    }
 }
 
 /// Whether a buffer of any size is filled without a panic and without going on for ever.

@@ -25,6 +25,11 @@ impl<'p> Answer<'p> {
         Some(Self { acknowledged: decimal(acknowledged)?, missing })
     }
 
+    /// Whether the receiver has nothing and misses nothing: it has not heard anything yet.
+    pub(super) fn is_greeting(&self) -> bool {
+        self.acknowledged == u64::MAX && self.missing().next().is_none()
+    }
+
     /// The numbers that the receiver misses, up to the first word that is none.
     pub(super) fn missing(&self) -> impl Iterator<Item = u64> + use<'p> {
         let mut rest = self.missing;

@@ -4,7 +4,7 @@ use super::*;
 use crate::log::{Level, RingHeader};
 use crate::netconsole::Format;
 use crate::netconsole::secure::{KeyStore, Numbers, Protection};
-use crate::nic::NicError;
+use crate::nic::fake::Card;
 use crate::wire::{MacAddr, udp};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -13,46 +13,6 @@ use std::sync::atomic::AtomicU64;
 
 const MS: u64 = 1_000;
 const SECOND: u64 = 1_000 * MS;
-
-/// A card that never has too little room.
-#[derive(Default)]
-struct Card(Vec<String>);
-
-impl Nic for Card {
-    fn mac(&self) -> MacAddr {
-        MacAddr([2, 0, 0, 0, 0, 1])
-    }
-
-    fn mtu(&self) -> usize {
-        1500
-    }
-
-    fn link_is_up(&mut self) -> bool {
-        true
-    }
-
-    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        let mut frame = [0; 1514];
-        let len = build(&mut frame);
-        let received = udp::parse(&frame[..len]).expect("a datagram");
-        self.0.push(String::from_utf8(received.payload.to_vec()).expect("text"));
-        Ok(())
-    }
-
-    fn kick(&mut self) {}
-
-    fn is_drained(&mut self) -> bool {
-        true
-    }
-
-    fn receive(&mut self, _take: &mut dyn FnMut(&[u8])) -> bool {
-        false
-    }
-
-    fn restart(&mut self) -> Result<(), NicError> {
-        Ok(())
-    }
-}
 
 /// The log, and the conversation about it.
 struct Bench<'r> {
@@ -89,6 +49,17 @@ impl Bench<'_> {
 
     /// What goes out now, until nothing more is due at once.
     fn ship(&mut self) -> Vec<String> {
+        let mut card = Card::default();
+        while self.turn(&mut card) {}
+        let text = |frame: &Vec<u8>| {
+            let datagram = udp::parse(frame).expect("a datagram");
+            String::from_utf8(datagram.payload.to_vec()).expect("text")
+        };
+        card.sent.iter().map(text).collect()
+    }
+
+    /// What goes out in one turn; true where more is due at once.
+    fn turn(&mut self, card: &mut Card) -> bool {
         let (source, destination) = endpoints();
         let sender = Sender {
             ring: self.ring,
@@ -98,9 +69,7 @@ impl Bench<'_> {
             envelope: &Envelope::new(source, destination, None).expect("both are IPv4"),
             sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&KeyStore::new()) },
         };
-        let mut card = Card::default();
-        while self.ncrx.ship(&sender, &mut card, self.now).expect("the card works") {}
-        card.0
+        self.ncrx.ship(&sender, card, self.now).expect("the card works")
     }
 
     /// What goes out until `end`, looked at every 10 ms, and when.
@@ -193,6 +162,27 @@ fn the_newest_is_announced_three_times() {
     });
 }
 
+/// A receiver that was started when the log had long gone: it hears of the newest record at once, marked as one
+/// that was sent before.
+#[test]
+fn a_greeting_is_answered_with_the_newest() {
+    Bench::with(3, |mut bench| {
+        assert!(bench.hear("ncrx2"));
+        bench.ship_until(30 * SECOND);
+        assert!(bench.hear("ncrx18446744073709551615"));
+        let newest = "6,2,0,-,ncemg=1;record 2\n".to_string();
+        assert_eq!(bench.ship(), [newest.as_str()]);
+        let sent = bench.ship_until(60 * SECOND);
+        assert_eq!(sent, [31, 33].map(|seconds| (seconds * SECOND, newest.clone())));
+        // One that misses record 0 is none: it has heard something.
+        assert!(bench.hear("ncrx18446744073709551615 7"));
+        assert_eq!(bench.ship_until(90 * SECOND), []);
+        // What is new is announced as such.
+        bench.log(Level::Info, "new");
+        assert_eq!(bench.ship_until(91 * SECOND), [(91 * SECOND, "6,3,0,-;new\n".to_string())]);
+    });
+}
+
 #[test]
 fn the_emergency_transmission_keeps_its_times() {
     Bench::with(3, |mut bench| {
@@ -213,15 +203,12 @@ fn the_emergency_transmission_keeps_its_times() {
         assert!(bench.hear("ncrx1"));
         let ended = bench.now;
         let sent = bench.ship_until(ended + 11 * SECOND);
-        let next =
-            sent.iter().find(|(_, datagram)| datagram.contains("ncemg")).expect("record 2 still waits");
-        assert_eq!(next, &(ended + 10 * SECOND, "6,2,0,-,ncemg=1;record 2\n".to_string()));
         // The receiver is back: it is told of the newest, to see what it missed.
-        assert_eq!(sent[0], (ended + SECOND, "6,2,0,-;record 2\n".to_string()));
+        assert_eq!(sent[0], (ended + SECOND, "6,2,0,-,ncemg=1;record 2\n".to_string()));
+        let times: Vec<u64> = sent.iter().map(|(at, _)| (at - ended) / MS).collect();
+        assert_eq!(times[..4], [1000, 2000, 4000, 10_000], "three announcements, and record 2 still waits");
         assert!(bench.hear("ncrx2"));
-        assert!(
-            bench.ship_until(bench.now + 60 * SECOND).iter().all(|(_, datagram)| !datagram.contains("ncemg"))
-        );
+        assert_eq!(bench.ship_until(bench.now + 60 * SECOND).len(), 3, "announcements and nothing else");
     });
 }
 
@@ -246,6 +233,19 @@ fn the_rate_is_bounded_whatever_is_asked_for() {
         }
         let bound = Ncrx::RATE + SAVED_TIME / DATAGRAM_TIME;
         assert!((Ncrx::RATE * 9 / 10..=bound).contains(&sent), "{sent}");
+    });
+}
+
+#[test]
+fn a_turn_is_sixteen_datagrams() {
+    Bench::with(40, |mut bench| {
+        bench.now = SECOND;
+        let numbers: Vec<String> = (0..33).map(|number| number.to_string()).collect();
+        assert!(bench.hear(&format!("ncrx1 {}", numbers.join(" "))));
+        let mut card = Card::default();
+        for (sent, more) in [(16, true), (32, true), (33, false)] {
+            assert_eq!((bench.turn(&mut card), card.sent.len()), (more, sent));
+        }
     });
 }
 
@@ -354,7 +354,9 @@ fn answers_are_read_strictly() {
     for nonsense in ["", "ncr0", "ncrx", "ncrx ", "ncrxx", "ncrx-1", "ncrx+1", "ncrx0x1", "NCRX1", " ncrx1"] {
         assert_eq!(Answer::parse(nonsense.as_bytes()), None, "{nonsense:?}");
     }
-    assert_eq!(Answer::parse(format!("ncrx1{}", " 2".repeat(600)).as_bytes()), None, "longer than they are");
+    let longest = format!("ncrx12{}", " 2".repeat(497));
+    assert_eq!(Answer::parse(longest.as_bytes()).map(|answer| answer.missing().count()), Some(497));
+    assert_eq!(Answer::parse(format!("{longest}\n").as_bytes()), None, "1001 bytes");
     assert_eq!(Answer::parse(b"ncrx18446744073709551616"), None);
     let missing =
         |text: &str| Answer::parse(text.as_bytes()).map(|answer| answer.missing().collect::<Vec<_>>());

@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 const WORDS: usize = 1 + 4 + 2;
 const WITHOUT_KEY: u64 = 0;
 const WITH_KEY: u64 = 1;
+const UNREADABLE: u64 = 2;
 
 struct Copy {
     words: [AtomicU64; WORDS],
@@ -63,11 +64,20 @@ impl KeyStore {
         for (word, bytes) in words.iter_mut().skip(1).zip(key.iter().chain(boot_id)) {
             *word = u64::from_le_bytes(*bytes);
         }
+        self.store(&words);
+    }
+
+    /// From here on nothing goes out: there is a key, but it can't be read.
+    pub fn set_unreadable(&self) {
+        self.store(&[UNREADABLE; WORDS]);
+    }
+
+    fn store(&self, words: &[u64; WORDS]) {
         for copy in &self.copies {
-            for (to, &word) in copy.words.iter().zip(&words) {
+            for (to, &word) in copy.words.iter().zip(words) {
                 to.store(word, Ordering::Relaxed);
             }
-            copy.checksum.store(checksum(&words), Ordering::Relaxed);
+            copy.checksum.store(checksum(words), Ordering::Relaxed);
         }
     }
 
@@ -75,8 +85,10 @@ impl KeyStore {
     pub fn protection(&self) -> Protection {
         let [first, second] = self.copies.each_ref().map(Copy::read);
         let Some([state, a, b, c, d, boot_id @ ..]) = first.or(second) else { return Protection::Lost };
-        if state == WITHOUT_KEY {
-            return Protection::Clear;
+        match state {
+            WITHOUT_KEY => return Protection::Clear,
+            WITH_KEY => {}
+            _ => return Protection::Lost,
         }
         let mut key = [0; 32];
         for (to, from) in key.iter_mut().zip([a, b, c, d].iter().flat_map(|word| word.to_le_bytes())) {

@@ -143,6 +143,37 @@ fn input_is_taken_once_and_only_for_this_boot() {
 }
 
 #[test]
+fn what_is_for_no_boot_is_taken_only_if_it_greets() {
+    let mut inputs = Inputs::new();
+    let anybody = BootId([0; 16]);
+    let greeting = input(&KEY, anybody, [7; 16], 100, b"ncrx18446744073709551615");
+    assert_eq!(open(&greeting, &mut inputs), Ok(b"ncrx18446744073709551615".to_vec()));
+    assert_eq!(open(&greeting, &mut inputs), Err(OpenError::Replayed));
+    for other in
+        ["reboot", "ncrx18446744073709551614", "ncrx18446744073709551615 0", "reboot # exactly so long"]
+    {
+        let recorded = input(&KEY, anybody, [7; 16], 200, other.as_bytes());
+        assert_eq!(open(&recorded, &mut inputs), Err(OpenError::Forged), "{other}");
+    }
+    let other_key = input(&Key([1; 32]), anybody, [7; 16], 200, b"ncrx18446744073709551615");
+    assert_eq!(open(&other_key, &mut inputs), Err(OpenError::Forged));
+}
+
+#[test]
+fn sixteen_senders_are_told_apart() {
+    let from = |sender: u8, number| input(&KEY, BOOT, [sender; 16], number, b"uptime");
+    for (senders, knows_the_first) in [(16, true), (17, false)] {
+        let mut inputs = Inputs::new();
+        for sender in 1..=senders {
+            assert!(open(&from(sender, 100 + u64::from(sender)), &mut inputs).is_ok());
+        }
+        // Not the oldest any more, and so not to be told from a replay.
+        assert_eq!(open(&from(1, 102), &mut inputs).is_ok(), knows_the_first);
+        assert!(open(&from(1, 200), &mut inputs).is_ok());
+    }
+}
+
+#[test]
 fn damaged_keys_are_never_taken_for_none() {
     let keys = KeyStore::new();
     assert_eq!(keys.protection(), Protection::Clear);
@@ -158,6 +189,20 @@ fn damaged_keys_are_never_taken_for_none() {
         assert_eq!(keys.protection(), Protection::Lost);
         assert_eq!(Protection::Lost.protect(|| Some(Number::of_panic(1, 1)), &mut [0; 100], 5), None);
     }
+}
+
+#[test]
+fn with_a_key_that_can_t_be_read_nothing_goes_out_or_in() {
+    let keys = KeyStore::new();
+    keys.set_unreadable();
+    for _ in 0..2 {
+        assert_eq!(keys.protection(), Protection::Lost);
+        // The other copy says the same.
+        keys.overwrite(0, 0);
+    }
+    let sealing = Sealing { protection: &keys.protection(), numbers: Numbers::Counted(&keys) };
+    assert_eq!(sealing.fill(&mut [0; 100], |message| Some(message.len())), None);
+    assert_eq!(keys.protection().input(b"dmesg", &mut Inputs::new(), &mut [0; MAX_INPUT]), None);
 }
 
 #[test]

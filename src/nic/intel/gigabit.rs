@@ -4,7 +4,7 @@ use super::chips::{Chip, Family};
 use super::phy;
 use super::registers::*;
 use super::ring::{CardMemory, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
-use crate::nic::{Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
 
@@ -217,7 +217,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         }
         let tctl = self.registers.read(TCTL) & !TCTL_COLLISIONS;
         self.registers.write(TCTL, tctl | TCTL_USUAL_COLLISIONS | TCTL_ENABLE | TCTL_PAD_SHORT);
-        Ok(())
+        if self.runs() { Ok(()) } else { Err(NicError::Absent) }
     }
 
     /// Makes a register of a ring's tail follow what was put in the ring.
@@ -233,10 +233,14 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         self.write_tail(RDT, self.receive.tail());
     }
 
-    /// A device that is gone reads as all ones; one that was reset by somebody else has stopped.
-    fn check(&mut self) {
+    /// A device that is gone reads as all ones or zeros; one that was reset by somebody else has stopped.
+    fn runs(&self) -> bool {
         let tctl = self.registers.read(TCTL);
-        if tctl == ABSENT || tctl & TCTL_ENABLE == 0 {
+        tctl != ABSENT && tctl & TCTL_ENABLE != 0
+    }
+
+    fn check(&mut self) {
+        if !self.runs() {
             self.state = State::Broken;
         }
     }
@@ -278,6 +282,20 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
             self.check();
         }
         self.state == State::Running && self.registers.read(STATUS) & STATUS_LINK_UP != 0
+    }
+
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        if !self.link_is_up() {
+            return None;
+        }
+        let status = self.registers.read(STATUS);
+        let megabits = match status >> STATUS_SPEED_SHIFT & 0b11 {
+            0b00 => 10,
+            0b01 => 100,
+            _ => 1000,
+        };
+        let duplex = if status & STATUS_FULL_DUPLEX != 0 { Duplex::Full } else { Duplex::Half };
+        Some(LinkMode { megabits, duplex: Some(duplex) })
     }
 
     fn link_has_changed(&mut self) -> bool {

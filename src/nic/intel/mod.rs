@@ -21,7 +21,7 @@ pub use ring::CardMemory;
 
 use super::mmio::Window;
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{Nic, NicError};
+use super::{NicError, restart};
 use chips::Chip;
 
 /// How many frames a card may be given to send at once, and one more.
@@ -75,13 +75,6 @@ impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
         device.enable(config);
         let mut nic =
             Self::new(MemoryBar(window), chip, super::BusAddress::Pci(device.function).own_address(), memory);
-        let mut result = Err(NicError::ResetTimeout);
-        for _ in 0..tries {
-            result = nic.restart();
-            if result.is_ok() {
-                break;
-            }
-        }
-        result.map(|()| nic)
+        restart(&mut nic, tries).map(|()| nic)
     }
 }

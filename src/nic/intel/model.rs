@@ -42,8 +42,8 @@ pub struct Device {
     pub queues_never_start: bool,
     pub masters_forever: bool,
     pub phy_is_silent: bool,
-    /// Everything reads as ones.
-    pub is_gone: bool,
+    /// What everything reads as.
+    pub gone: Option<u32>,
     pub link: bool,
     pub phy_control: u16,
     /// How often a PHY in reset is read until it is out.
@@ -83,7 +83,7 @@ impl Device {
             queues_never_start: false,
             masters_forever: false,
             phy_is_silent: false,
-            is_gone: false,
+            gone: None,
             link: true,
             phy_control: 0x1140,
             phy_reset_reads: 0,
@@ -143,7 +143,7 @@ impl Device {
         let enabled = self.get(if ring == RX { 0x100 } else { 0x400 }) & 2 != 0;
         let queue = !self.kind.has_queues || self.get(ring + CONTROL) & 1 << 25 != 0;
         let (base, length) = (self.base(ring), self.get(ring + LENGTH));
-        let runs = enabled && queue && !self.is_gone && self.size(ring) > 0;
+        let runs = enabled && queue && self.gone.is_none() && self.size(ring) > 0;
         if runs && !self.has_lied {
             assert!(self.interrupts_are_off, "a polled driver wants no interrupts");
             assert_eq!((base % 128, length % 128), (0, 0), "82575: both are multiples of 128");
@@ -284,8 +284,8 @@ impl Registers for Model {
         let mut device = self.0.borrow_mut();
         device.reads += 1;
         assert!(device.reads < 3_000_000, "an endless wait");
-        if device.is_gone {
-            return u32::MAX;
+        if let Some(value) = device.gone {
+            return value;
         }
         match register {
             // CTRL: RST clears itself.
@@ -308,7 +308,7 @@ impl Registers for Model {
 
     fn write(&mut self, register: usize, value: u32) {
         let mut device = self.0.borrow_mut();
-        if device.is_gone {
+        if device.gone.is_some() {
             return;
         }
         match register {

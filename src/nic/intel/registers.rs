@@ -35,10 +35,14 @@ pub const CTRL_PHY_RESET: u32 = 1 << 31;
 
 /// Device status, section 13.4.2.
 pub const STATUS: usize = 0x0008;
+/// Both ends may send at once.
+pub const STATUS_FULL_DUPLEX: u32 = 1 << 0;
 /// The link is up.
 pub const STATUS_LINK_UP: u32 = 1 << 1;
 /// Of a chip with two ports: this is the second one.
 pub const STATUS_SECOND_PORT: u32 = 1 << 2;
+/// The speed: 10, 100 or, with the upper bit set, 1000 Mbit/s.
+pub const STATUS_SPEED_SHIFT: u32 = 6;
 /// PCI Express families: accesses to memory are under way (82574: STATUS.GIO Master Enable Status).
 pub const STATUS_MASTER_ENABLED: u32 = 1 << 19;
 

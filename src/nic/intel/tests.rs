@@ -1,16 +1,17 @@
 //! The driver against the model, honest and lying.
 
 use super::chips::{Chip, Family, chip};
-use super::gigabit::Gigabit;
+use super::gigabit::{Gigabit, wait_for};
 use super::model::{Device, Kind, Model, RX, TX};
 use super::ring::CardMemory;
 use super::{IntelNic, PanicMemory, PanicNic};
+use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
-use crate::nic::{Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// Small, so that they fill and wrap often; one descriptor always stays with the driver.
@@ -48,25 +49,6 @@ fn running(kind: (u16, Kind)) -> (Card, Handle) {
     let (mut nic, device) = card(kind);
     assert_eq!(nic.restart(), Ok(()));
     (nic, device)
-}
-
-/// A frame that tells its number, 14 bytes or more.
-fn frame(number: u32, length: usize) -> Vec<u8> {
-    number.to_le_bytes().into_iter().cycle().take(length.max(14)).collect()
-}
-
-fn transmit(nic: &mut dyn Nic, bytes: &[u8]) -> Result<(), TransmitError> {
-    nic.transmit(&mut |buffer| {
-        buffer[..bytes.len()].copy_from_slice(bytes);
-        bytes.len()
-    })
-}
-
-fn receive(nic: &mut dyn Nic) -> Option<Vec<u8>> {
-    let mut received = None;
-    let any = nic.receive(&mut |frame| received = Some(frame.to_vec()));
-    assert_eq!(any, received.is_some());
-    received
 }
 
 /// Frames go both ways, and around the rings.
@@ -200,11 +182,28 @@ fn a_silent_phy_or_an_endless_reset_of_it_is_given_up() {
 }
 
 #[test]
+fn the_link_s_speed_is_told_while_it_is_up() {
+    // SPEED in bits 6 and 7, FD in bit 0.
+    for (status, megabits, duplex) in [
+        (0, 10, Duplex::Half),
+        (1 << 6 | 1, 100, Duplex::Full),
+        (2 << 6 | 1, 1000, Duplex::Full),
+        (3 << 6, 1000, Duplex::Half),
+    ] {
+        let (mut nic, device) = running(PCI);
+        device.borrow_mut().set(8, status);
+        assert_eq!(nic.link_mode(), Some(LinkMode { megabits, duplex: Some(duplex) }));
+        device.borrow_mut().link = false;
+        assert_eq!(nic.link_mode(), None);
+    }
+}
+
+#[test]
 fn says_why_it_does_not_come_up_and_then_does() {
     type Fault = fn(&mut Device);
     let faults: [(Fault, NicError); 3] = [
         (|device| device.never_resets = true, NicError::ResetTimeout),
-        (|device| device.is_gone = true, NicError::ResetTimeout),
+        (|device| device.gone = Some(u32::MAX), NicError::ResetTimeout),
         (|device| device.queues_never_start = true, NicError::NoQueue(0)),
     ];
     for (fault, error) in faults {
@@ -216,6 +215,23 @@ fn says_why_it_does_not_come_up_and_then_does() {
         device.borrow_mut().become_honest();
         assert_eq!(nic.restart(), Ok(()));
         assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn a_register_is_read_a_hundred_thousand_times_and_no_more() {
+    /// Done at the read of this number.
+    struct Slow(Cell<u32>);
+    impl super::Registers for Slow {
+        fn read(&self, _: usize) -> u32 {
+            self.0.set(self.0.get() - 1);
+            u32::from(self.0.get() == 0)
+        }
+        fn write(&mut self, _: usize, _: u32) {}
+    }
+    for (reads, is_done) in [(100_000, true), (100_001, false)] {
+        let waited = wait_for(&Slow(Cell::new(reads)), 0, |value| value == 1);
+        assert_eq!(waited.is_some(), is_done, "{reads}");
     }
 }
 
@@ -319,7 +335,11 @@ fn received_frames_keep_their_order_and_damaged_ones_are_counted() {
 
 #[test]
 fn a_device_that_is_gone_or_was_stopped_is_noticed() {
-    let faults: [fn(&mut Device); 2] = [|device| device.is_gone = true, |device| device.set(0x400, 0)];
+    let faults: [fn(&mut Device); 3] = [
+        |device| device.gone = Some(u32::MAX),
+        |device| device.gone = Some(0),
+        |device| device.set(0x400, 0),
+    ];
     for fault in faults {
         let (mut nic, device) = running(PCI);
         fault(&mut device.borrow_mut());
@@ -332,6 +352,19 @@ fn a_device_that_is_gone_or_was_stopped_is_noticed() {
             assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
         }
         fault(&mut device.borrow_mut());
+        assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
+        device.borrow_mut().become_honest();
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+    }
+}
+
+#[test]
+fn a_device_that_is_gone_is_not_restarted() {
+    for (value, error) in [(u32::MAX, NicError::ResetTimeout), (0, NicError::Absent)] {
+        let (mut nic, device) = running(PCI);
+        device.borrow_mut().gone = Some(value);
+        assert_eq!(nic.restart(), Err(error));
         assert_eq!(transmit(&mut nic, &[0; 60]), Err(TransmitError::Broken));
         device.borrow_mut().become_honest();
         assert_eq!(nic.restart(), Ok(()));
@@ -465,7 +498,7 @@ fn take(step: Step, nic: &mut Card, handle: &Handle) {
             (device.reads_eeprom, device.eeprom_is_silent) = (!has(0), has(1));
             (device.never_resets, device.queues_never_start) = (has(2), has(3));
             (device.masters_forever, device.phy_is_silent) = (has(4), has(5));
-            (device.is_gone, device.link) = (has(6), !has(7));
+            (device.gone, device.link) = (has(6).then_some(u32::MAX), !has(7));
         }
         Step::Phy(control, reads) => {
             (handle.borrow_mut().phy_control, handle.borrow_mut().phy_reset_reads) = (control, reads);
@@ -510,9 +543,8 @@ proptest! {
     }
 }
 
+// PROPTEST_CASES=40000 makes it millions of steps.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
-
     /// No panic, no endless wait, nothing given outside the memory while the device has not lied (the
     /// model asserts all three); and once it is honest again, a restart is all that it takes.
     #[test]

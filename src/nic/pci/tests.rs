@@ -138,3 +138,63 @@ proptest! {
         }
     }
 }
+
+/// A machine where an NMI comes after so many writes.
+struct Interrupted {
+    machine: Machine,
+    writes_left: usize,
+}
+
+impl ConfigurationAccess for Interrupted {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        self.machine.read_word(function, offset)
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
+        self.writes_left = self.writes_left.checked_sub(1).expect("no NMI");
+        self.machine.write_word(function, offset, data);
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        Self { machine: self.machine.clone(), writes_left: self.writes_left }
+    }
+}
+
+#[test]
+fn an_interrupted_sizing_is_put_back_wherever_it_was() {
+    let card = Function::new(0x1af4, 0x1041, 0x02_00_00)
+        .bar(0, 0xc041, 0xffe0)
+        .bar(1, 0xfebd_1000, 0xffff_f000)
+        .bar(4, 0xfe00_000c, 0xffff_c000)
+        .bar(5, 8, u32::MAX);
+    for mut function in [card, bridge(3).bar(0, 0xfebe_0000, 0xffff_0000)] {
+        function.words[1] = 0x0010_0407;
+        for writes_left in 0..20 {
+            let mut machine = Machine::default();
+            machine.insert((0, 3, 0), function.clone());
+            let whole = PciDevice::read(&mut machine, at(0, 3, 0));
+            let sizing = Sizing::new();
+            let mut interrupted = Interrupted { machine: machine.clone(), writes_left };
+            let read = std::panic::AssertUnwindSafe(|| sizing.read(&mut interrupted, at(0, 3, 0)));
+            let is_whole = std::panic::catch_unwind(read).is_ok_and(|device| device == whole);
+            sizing.put_back(&mut machine);
+            for (word, content) in function.words.iter().enumerate() {
+                assert_eq!(machine.word((0, 3, 0), word), *content, "{word:#x} after {writes_left} writes");
+            }
+            // All has been written: the command's two, and each BAR's two.
+            let writes = if function.words[3] == 0 { 2 + 6 * 2 } else { 2 + 2 * 2 };
+            assert_eq!(is_whole, writes_left >= writes);
+        }
+    }
+}
+
+#[test]
+fn where_nothing_was_interrupted_nothing_is_put_back() {
+    let mut machine = Machine::default();
+    machine.insert((0, 3, 0), plain().bar(0, 0xfebd_1000, 0xffff_f000));
+    let sizing = Sizing::new();
+    assert!(sizing.read(&mut machine, at(0, 3, 0)).is_some());
+    let mut never = Interrupted { machine, writes_left: 0 };
+    sizing.put_back(&mut never);
+    Sizing::new().put_back(&mut never);
+}

@@ -2,7 +2,7 @@
 //! as virtio 0.9 had it: all registers in the I/O space of BAR 0, and a queue's size that the device
 //! alone chooses.
 
-use super::virtqueue::{LEGACY_ALIGNMENT, LEGACY_SIZE};
+use super::virtqueue::LEGACY_ALIGNMENT;
 use crate::nic::pci::{Bar, ConfigurationAccess, PciDevice};
 use crate::nic::{NicError, Ports, Width};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
@@ -91,12 +91,10 @@ impl Transport for LegacyPciTransport {
         self.set(register::DRIVER_FEATURES, Width::Word, u32::from_le_bytes([a, b, c, d]));
     }
 
-    /// The size that the queue has. One of another size than the driver's can't be used: then 0, as for
-    /// a queue that does not exist.
+    /// The size that the queue has; 0 for one that does not exist.
     fn max_queue_size(&mut self, queue: u16) -> u32 {
         self.set(register::QUEUE_SELECT, Width::Half, queue.into());
-        let size = self.get(register::QUEUE_SIZE, Width::Half);
-        if size == u32::from(LEGACY_SIZE) { size } else { 0 }
+        self.get(register::QUEUE_SIZE, Width::Half)
     }
 
     fn notify(&mut self, queue: u16) {

@@ -2,6 +2,7 @@
 //! by the command line or ACPI. Legacy devices (section 4.2.4) are driven, too: QEMU's are of that kind
 //! unless told otherwise.
 
+use super::transport::{halves, whole};
 use super::virtqueue::LEGACY_ALIGNMENT;
 use crate::nic::mmio::Window;
 use crate::nic::{BusAddress, NicError};
@@ -41,11 +42,13 @@ mod register {
 const MAGIC: u32 = u32::from_le_bytes(*b"virt");
 const VERSION_LEGACY: u32 = 1;
 const VERSION_MODERN: u32 = 2;
+/// The size of a legacy device's queue: all that `virtqueue`'s memory holds buffers for, and no more.
+const LEGACY_SIZE: u32 = 256;
 /// Section 5.
 const NETWORK_CARD: u32 = 1;
 
-/// The registers and a network card's configuration (section 5.1.4) up to its MTU.
-const LENGTH: u64 = 0x10c;
+/// The registers and a network card's configuration (section 5.1.4) up to its duplex mode.
+const LENGTH: u64 = 0x111;
 
 /// The registers of a network card.
 pub struct MmioTransport {
@@ -89,9 +92,9 @@ impl MmioTransport {
     }
 
     fn set_wide(&mut self, offset: usize, value: u64) {
-        let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-        self.set(offset, u32::from_le_bytes([a, b, c, d]));
-        self.set(offset.wrapping_add(4), u32::from_le_bytes([e, f, g, h]));
+        let [low, high] = halves(value);
+        self.set(offset, low);
+        self.set(offset.wrapping_add(4), high);
     }
 }
 
@@ -101,24 +104,23 @@ impl Transport for MmioTransport {
     }
 
     fn read_device_features(&mut self) -> u64 {
-        self.set(register::DEVICE_FEATURES_SELECT, 0);
-        let low = self.get(register::DEVICE_FEATURES);
-        self.set(register::DEVICE_FEATURES_SELECT, 1);
-        let high = self.get(register::DEVICE_FEATURES);
-        u64::from(low) | u64::from(high) << 32
+        whole([0, 1].map(|half| {
+            self.set(register::DEVICE_FEATURES_SELECT, half);
+            self.get(register::DEVICE_FEATURES)
+        }))
     }
 
     fn write_driver_features(&mut self, driver_features: u64) {
-        let [a, b, c, d, e, f, g, h] = driver_features.to_le_bytes();
-        self.set(register::DRIVER_FEATURES_SELECT, 0);
-        self.set(register::DRIVER_FEATURES, u32::from_le_bytes([a, b, c, d]));
-        self.set(register::DRIVER_FEATURES_SELECT, 1);
-        self.set(register::DRIVER_FEATURES, u32::from_le_bytes([e, f, g, h]));
+        for (half, features) in (0..).zip(halves(driver_features)) {
+            self.set(register::DRIVER_FEATURES_SELECT, half);
+            self.set(register::DRIVER_FEATURES, features);
+        }
     }
 
     fn max_queue_size(&mut self, queue: u16) -> u32 {
         self.set(register::QUEUE_SELECT, queue.into());
-        self.get(register::QUEUE_NUMBER_MAX)
+        let most = self.get(register::QUEUE_NUMBER_MAX);
+        if self.is_legacy { most.min(LEGACY_SIZE) } else { most }
     }
 
     fn notify(&mut self, queue: u16) {

@@ -26,6 +26,7 @@ pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
 use super::{BusAddress, Nic, NicError, Ports};
+use virtqueue::QueueMemory;
 
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 64;
@@ -34,15 +35,18 @@ const RECEIVE_BUFFERS: usize = 16;
 /// The same for the panic path.
 const PANIC_TRANSMIT_BUFFERS: usize = 16;
 /// The same for the panic path.
-const PANIC_RECEIVE_BUFFERS: usize = 8;
+const PANIC_RECEIVE_BUFFERS: usize = 16;
 
 /// The queues and buffers of one card.
 pub type VirtioNetMemory = CardMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 /// A virtio network card.
 pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
-const _: () = assert!(size_of::<VirtioNetMemory>() <= 152 << 10);
-const _: () = assert!(size_of::<PanicMemory>() <= 64 << 10);
+const _: () = assert!(
+    QueueMemory::<RECEIVE_BUFFERS>::SERVES_LEGACY && QueueMemory::<PANIC_RECEIVE_BUFFERS>::SERVES_LEGACY
+);
+const _: () = assert!(size_of::<VirtioNetMemory>() <= 140 << 10);
+const _: () = assert!(size_of::<PanicMemory>() <= 68 << 10);
 
 /// virtio 1.2, section 4.1.2.
 const VENDOR: u16 = 0x1af4;

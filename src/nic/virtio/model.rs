@@ -24,6 +24,9 @@ enum Interrupt {
     NotWanted,
 }
 
+/// What a descriptor says: address, length, flags.
+type Part = (u64, u32, u16);
+
 /// A queue, as the driver set it up.
 #[derive(Clone, Copy)]
 pub struct Queue {
@@ -61,17 +64,26 @@ impl Queue {
         self.available_index().wrapping_sub(self.next)
     }
 
-    /// The id of the next available buffer and its descriptor: address, length, flags.
-    fn take(&mut self) -> Option<(u16, u64, u32, u16)> {
+    /// The id of the next available buffer and its descriptors: address, length, flags without the one that
+    /// says that there is another.
+    fn take(&mut self) -> Option<(u16, Vec<Part>)> {
         if self.waiting() == 0 {
             return None;
         }
         let id = half(self.driver + 4 + 2 * self.slot(self.next)).load(SeqCst);
-        assert!(id < self.size);
         self.next = self.next.wrapping_add(1);
-        let at = self.descriptors + 16 * u64::from(id);
-        let address = u64::from(word(at).load(SeqCst)) | u64::from(word(at + 4).load(SeqCst)) << 32;
-        Some((id, address, word(at + 8).load(SeqCst), half(at + 12).load(SeqCst)))
+        let (mut parts, mut next) = (Vec::new(), id);
+        loop {
+            assert!(next < self.size && parts.len() < usize::from(self.size), "no way around in a chain");
+            let at = self.descriptors + 16 * u64::from(next);
+            let address = u64::from(word(at).load(SeqCst)) | u64::from(word(at + 4).load(SeqCst)) << 32;
+            let flags = half(at + 12).load(SeqCst);
+            parts.push((address, word(at + 8).load(SeqCst), flags & !1));
+            next = half(at + 14).load(SeqCst);
+            if flags & 1 == 0 {
+                return Some((id, parts));
+            }
+        }
     }
 
     /// Writes the element at `index` of the used ring.
@@ -118,12 +130,17 @@ impl Queue {
 pub struct Device {
     pub features: u64,
     pub max_sizes: [u32; 2],
-    /// struct virtio_net_config: MAC, status, max_virtqueue_pairs, MTU.
-    pub config: [u8; 12],
+    /// struct virtio_net_config: MAC, status, max_virtqueue_pairs, MTU, speed, duplex.
+    pub config: [u8; 17],
     pub generation: u32,
     /// The configuration changes whenever it is looked at.
     pub restless: bool,
+    /// It speaks virtio 0.9, and its queues are as long as `max_sizes` says.
+    pub is_legacy: bool,
     pub never_resets: bool,
+    /// How often the status is read until a reset is done, and how often it still will be.
+    pub reset_reads: u32,
+    reset_reads_left: u32,
     pub refuses_features: bool,
     /// It has written to a used ring what is not true, or said that it was reset when it was not, so that
     /// the two sides no longer agree on what is given and taken.
@@ -146,10 +163,13 @@ impl Device {
         Self {
             features: USUAL_FEATURES,
             max_sizes: [256; 2],
-            config: [0x52, 0x54, 0, 0x12, 0x34, 0x56, 1, 0, 1, 0, 0xdc, 0x05],
+            config: [0x52, 0x54, 0, 0x12, 0x34, 0x56, 1, 0, 1, 0, 0xdc, 0x05, 0xe8, 0x03, 0, 0, 1],
             generation: 0,
             restless: false,
+            is_legacy: false,
             never_resets: false,
+            reset_reads: 0,
+            reset_reads_left: 0,
             refuses_features: false,
             lied: false,
             status: 0,
@@ -166,8 +186,8 @@ impl Device {
     /// Tells no lies from here on.
     pub fn become_honest(&mut self) {
         let memory = self.memory.clone();
-        let (status, queues) = (self.status, self.queues);
-        *self = Self { status, queues, ..Self::new(memory) };
+        let (status, queues, is_legacy) = (self.status, self.queues, self.is_legacy);
+        *self = Self { status, queues, is_legacy, ..Self::new(memory) };
     }
 
     fn has(&self, feature: u64) -> bool {
@@ -182,19 +202,32 @@ impl Device {
         assert!(self.memory.contains(&address) && address + length <= self.memory.end, "outside the memory");
     }
 
-    /// The next buffer that the driver has given: id, address, length. Whatever the device has said,
-    /// it lies inside the memory; it is of use as long as the device has told the truth.
-    fn take(&mut self, queue: usize) -> Option<(u16, u64, u32)> {
+    /// The next buffer that the driver has given: id, and address and length of each part. Whatever the device
+    /// has said, it lies inside the memory; it is of use as long as the device has told the truth.
+    fn take(&mut self, queue: usize) -> Option<(u16, Vec<(u64, u32)>)> {
+        let is_legacy = self.is_legacy;
         let taking = self.queue(queue)?;
         let more_than_fits = taking.waiting() > taking.size;
-        let (id, address, length, flags) = taking.take()?;
-        self.assert_inside(address, length.into());
-        // Not chained; 5.1.6.2: a header to be sent, or 5.1.6.3.1: room for what is received where
-        // nothing is merged or offloaded.
-        let usable = if queue == TX { flags == 0 && length > 12 } else { flags == 2 && length >= 1526 };
-        let usable = usable && !more_than_fits;
-        assert!(usable || self.lied, "flags {flags}, length {length}, more than fits: {more_than_fits}");
-        usable.then_some((id, address, length))
+        let (id, parts) = taking.take()?;
+        for &(address, length, _) in &parts {
+            self.assert_inside(address, length.into());
+        }
+        let is_usable = match (parts.as_slice(), queue == TX) {
+            // 5.1.6.2: a header to be sent, or 5.1.6.3.1: room for what is received where nothing is merged or
+            // offloaded.
+            (&[(_, length, 0)], true) => !is_legacy && length > 12,
+            (&[(_, length, 2)], false) => !is_legacy && length >= 1526,
+            // 2.7.4.3 and 5.1.6.1: the header alone, without num_buffers.
+            (&[(_, 10, 0), (_, length, 0)], true) => is_legacy && length > 0,
+            (&[(_, 10, 2), (_, length, 2)], false) => is_legacy && length >= 1514,
+            _ => false,
+        } && !more_than_fits;
+        assert!(is_usable || self.lied, "{parts:?}, more than fits: {more_than_fits}");
+        is_usable.then(|| (id, parts.into_iter().map(|(address, length, _)| (address, length)).collect()))
+    }
+
+    fn header_length(&self) -> usize {
+        if self.is_legacy { 10 } else { 12 }
     }
 
     fn give_back(&mut self, queue: usize, id: u16, length: u32) {
@@ -206,16 +239,19 @@ impl Device {
     /// Takes up to `count` buffers to send. Returns how many there were.
     pub fn send(&mut self, count: usize) -> usize {
         for done in 0..count {
-            let Some((id, address, length)) = self.take(TX) else { return done };
-            // SAFETY: inside the card's memory, and the driver has given it away.
-            let bytes = unsafe {
-                std::slice::from_raw_parts(
-                    with_exposed_provenance_mut::<u8>(address as usize),
-                    length as usize,
-                )
-            };
-            let (header, frame) = bytes.split_at(12);
-            assert_eq!(header, [0; 12]);
+            let Some((id, parts)) = self.take(TX) else { return done };
+            let mut bytes = Vec::new();
+            for (address, length) in parts {
+                // SAFETY: inside the card's memory, and the driver has given it away.
+                bytes.extend_from_slice(unsafe {
+                    std::slice::from_raw_parts(
+                        with_exposed_provenance_mut::<u8>(address as usize),
+                        length as usize,
+                    )
+                });
+            }
+            let (header, frame) = bytes.split_at(self.header_length());
+            assert!(header.iter().all(|&byte| byte == 0));
             self.sent.push(frame.to_vec());
             self.give_back(TX, id, 0);
         }
@@ -224,16 +260,23 @@ impl Device {
 
     /// Receives a frame off the cable. False when there is no buffer for it.
     pub fn deliver(&mut self, frame: &[u8]) -> bool {
-        let Some((id, address, length)) = self.take(RX) else { return false };
+        let Some((id, parts)) = self.take(RX) else { return false };
         let mut bytes = vec![0; 10];
-        bytes.extend([1, 0]);
-        bytes.extend(frame);
-        assert!(bytes.len() <= length as usize);
-        // SAFETY: inside the card's memory, and the driver has given it away.
-        unsafe {
-            let buffer = with_exposed_provenance_mut::<u8>(address as usize);
-            buffer.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+        if !self.is_legacy {
+            bytes.extend([1, 0]);
         }
+        bytes.extend(frame);
+        let mut rest = bytes.as_slice();
+        for (address, length) in parts {
+            let (now, later) = rest.split_at(rest.len().min(length as usize));
+            // SAFETY: inside the card's memory, and the driver has given it away.
+            unsafe {
+                let buffer = with_exposed_provenance_mut::<u8>(address as usize);
+                buffer.copy_from_nonoverlapping(now.as_ptr(), now.len());
+            }
+            rest = later;
+        }
+        assert!(rest.is_empty(), "a frame that does not fit");
         self.give_back(RX, id, bytes.len() as u32);
         true
     }
@@ -289,6 +332,12 @@ impl Transport for Model {
         let mut device = self.0.borrow_mut();
         device.polls += 1;
         assert!(device.polls < 1_000_000, "an endless wait");
+        if device.reset_reads_left > 0 {
+            device.reset_reads_left -= 1;
+            if device.reset_reads_left == 0 {
+                device.status = 0;
+            }
+        }
         DeviceStatus::from_bits_retain(device.status)
     }
 
@@ -300,7 +349,10 @@ impl Transport for Model {
         if status != 0 {
             device.status = status & !(if device.refuses_features { 8 } else { 0 });
         } else if !device.never_resets {
-            device.status = 0;
+            device.reset_reads_left = device.reset_reads;
+            if device.reset_reads == 0 {
+                device.status = 0;
+            }
             device.driver_features = 0;
             device.queues = [None; 2];
         }
@@ -309,15 +361,23 @@ impl Transport for Model {
     fn set_guest_page_size(&mut self, _: u32) {}
 
     fn requires_legacy_layout(&self) -> bool {
-        false
+        self.0.borrow().is_legacy
     }
 
     fn queue_set(&mut self, queue: u16, size: u32, descriptors: u64, driver: u64, used: u64) {
         let mut device = self.0.borrow_mut();
-        assert_eq!(device.written & 0x8c, 8, "queues are set up between FEATURES_OK and DRIVER_OK");
-        assert!(size.is_power_of_two() && size <= device.max_sizes[usize::from(queue)]);
+        let (is_legacy, most) = (device.is_legacy, device.max_sizes[usize::from(queue)]);
+        let features_ok = if is_legacy { 0 } else { 8 };
+        assert_eq!(device.written & 0x8c, features_ok, "queues are set up between FEATURES_OK and DRIVER_OK");
+        assert!(size.is_power_of_two() && if is_legacy { size == most } else { size <= most });
         // 2.7: alignments and lengths.
         let bytes = u64::from(size);
+        if is_legacy {
+            // 2.7.2: the device knows the first address alone, as a page.
+            assert_eq!(descriptors % 4096, 0);
+            let end = descriptors + 16 * bytes + 6 + 2 * bytes;
+            assert_eq!((driver, used), (descriptors + 16 * bytes, end.next_multiple_of(4096)));
+        }
         for (address, alignment, length) in
             [(descriptors, 16, 16 * bytes), (driver, 2, 6 + 2 * bytes), (used, 4, 6 + 8 * bytes)]
         {

@@ -1,8 +1,10 @@
 //! The network device (virtio 1.2, section 5.1), polled, on any transport: one queue each way, no
 //! offloads, header and frame in one descriptor.
 
-use super::virtqueue::{BUFFER_SIZE, DeviceFault, Direction, LEGACY_ALIGNMENT, QueueMemory, Virtqueue};
-use crate::nic::{Nic, NicError, TransmitError};
+use super::virtqueue::{
+    BUFFER_SIZE, DeviceFault, Direction, LEGACY_ALIGNMENT, LegacyQueue, QueueMemory, Virtqueue,
+};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use virtio_drivers::transport::{DeviceStatus, Transport};
 use zerocopy::{FromBytes, IntoBytes};
@@ -16,24 +18,27 @@ mod feature {
     pub const VERSION_1: u64 = 1 << 32;
     /// Addresses are the platform's, which are physical ones here too: no IOMMU is turned on.
     pub const ACCESS_PLATFORM: u64 = 1 << 33;
-    /// A received frame may take several buffers: for a legacy card, whose header has `num_buffers`,
-    /// and so the same length, only then. No frame of 1500 bytes takes more than one.
-    pub const MERGE_RECEIVE_BUFFERS: u64 = 1 << 15;
     /// Memory is ordered as for a device in silicon, which x86 does for cached memory.
     pub const ORDER_PLATFORM: u64 = 1 << 36;
+    pub const SPEED_DUPLEX: u64 = 1 << 63;
 }
 
 /// What a card that offers nothing else can send with.
 pub(super) const PANIC_FEATURES: u64 =
     feature::VERSION_1 | feature::MAC | feature::ACCESS_PLATFORM | feature::ORDER_PLATFORM;
 /// What is taken where it is offered.
-pub(super) const FEATURES: u64 = PANIC_FEATURES | feature::MTU | feature::STATUS | feature::EVENT_IDX;
+pub(super) const FEATURES: u64 =
+    PANIC_FEATURES | feature::MTU | feature::STATUS | feature::EVENT_IDX | feature::SPEED_DUPLEX;
 
 /// Section 5.1.4, offsets in `struct virtio_net_config`.
 mod config {
     pub const MAC: usize = 0;
     pub const STATUS: usize = 6;
     pub const MTU: usize = 10;
+    /// In Mbit/s, 31 bits; anything else is unknown.
+    pub const SPEED: usize = 12;
+    /// 0 half, 1 full; anything else is unknown.
+    pub const DUPLEX: usize = 16;
 }
 /// Section 5.1.4.
 const STATUS_LINK_UP: u16 = 1;
@@ -44,6 +49,8 @@ const TRANSMIT_QUEUE: u16 = 1;
 
 /// Section 5.1.6: `struct virtio_net_hdr` with `num_buffers`, as of VERSION_1. All zero without offloads.
 const HEADER: usize = 12;
+/// Where in that room a legacy card's header lies, which has no `num_buffers` (section 5.1.6.1).
+const LEGACY_HEADER: (u16, u16) = (2, 12);
 /// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
 const ETHERNET_HEADER: usize = 14;
 /// RFC 894: the largest IP packet on Ethernet; the buffers are made for it.
@@ -148,17 +155,14 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         status |= self.features_ok();
 
         self.transport.set_guest_page_size(LEGACY_ALIGNMENT);
-        let (is_legacy, event_index) =
-            (self.transport.requires_legacy_layout(), self.has(feature::EVENT_IDX));
-        self.transmit.reset(is_legacy, event_index);
-        self.receive.reset(is_legacy, event_index);
+        let event_index = self.has(feature::EVENT_IDX);
+        set_up(&mut self.transport, TRANSMIT_QUEUE, &mut self.transmit, event_index)?;
+        set_up(&mut self.transport, RECEIVE_QUEUE, &mut self.receive, event_index)?;
         for id in 0..Virtqueue::<TX>::BUFFERS {
             if let Some(header) = self.transmit.buffer(id).and_then(|buffer| buffer.get_mut(..HEADER)) {
                 header.fill(0);
             }
         }
-        set_queue(&mut self.transport, TRANSMIT_QUEUE, &self.transmit)?;
-        set_queue(&mut self.transport, RECEIVE_QUEUE, &self.receive)?;
         self.mac = self.read_mac()?;
         while let Some(id) = self.receive.take_idle() {
             self.receive.publish(id, BUFFER_SIZE);
@@ -184,10 +188,6 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         let offered = self.transport.read_device_features();
         let mut wanted = self.wanted;
         if self.transport.requires_legacy_layout() {
-            if offered & feature::MERGE_RECEIVE_BUFFERS == 0 {
-                return Err(NicError::MissingFeature("mergeable receive buffers (VIRTIO_NET_F_MRG_RXBUF)"));
-            }
-            wanted |= feature::MERGE_RECEIVE_BUFFERS;
             // The other features of its time (section 6.3) are below 32.
             wanted &= u64::from(u32::MAX);
         } else if offered & feature::VERSION_1 == 0 {
@@ -309,10 +309,9 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         let Some((id, written)) = self.receive.take_used()? else { return Ok(None) };
         let length = usize::try_from(written).map_err(|_| DeviceFault)?;
         let buffer = self.receive.buffer(id).ok_or(DeviceFault)?;
-        let (Some(from @ [_, ..]), Some(to)) =
-            (buffer.get(HEADER..length), self.received.get_mut(HEADER..length))
+        let (Some(from), Some(to)) = (buffer.get(HEADER..length), self.received.get_mut(HEADER..length))
         else {
-            return if length == HEADER { Ok(Some(length)) } else { Err(DeviceFault) };
+            return Err(DeviceFault);
         };
         to.copy_from_slice(from);
         self.receive.publish(id, BUFFER_SIZE);
@@ -326,17 +325,22 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
     }
 }
 
-fn set_queue<T: Transport, const N: usize>(
+/// Makes a queue new, and tells the card where it is. A legacy card dictates its size.
+fn set_up<T: Transport, const N: usize>(
     transport: &mut T,
     number: u16,
-    queue: &Virtqueue<N>,
+    queue: &mut Virtqueue<N>,
+    event_index: bool,
 ) -> Result<(), NicError> {
-    let size = u32::from(queue.size());
-    if transport.max_queue_size(number) < size {
+    let most = transport.max_queue_size(number);
+    let legacy = transport
+        .requires_legacy_layout()
+        .then(|| LegacyQueue { size: u16::try_from(most).unwrap_or(0), header: LEGACY_HEADER });
+    if !queue.reset(legacy, event_index) || most < queue.size().into() {
         return Err(NicError::NoQueue(number));
     }
     let [descriptors, available, used] = queue.addresses();
-    transport.queue_set(number, size, descriptors, available, used);
+    transport.queue_set(number, queue.size().into(), descriptors, available, used);
     Ok(())
 }
 
@@ -362,6 +366,23 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
                 || self
                     .read_config(|transport| read(transport, config::STATUS))
                     .is_ok_and(|status: u16| status & STATUS_LINK_UP != 0))
+    }
+
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        if !self.has(feature::SPEED_DUPLEX) || !self.link_is_up() {
+            return None;
+        }
+        let fields = self.read_config(|transport| {
+            Ok((read::<_, u32>(transport, config::SPEED)?, read::<_, u8>(transport, config::DUPLEX)?))
+        });
+        let (speed, duplex) = fields.ok()?;
+        let megabits = i32::try_from(speed).ok().and(Some(speed))?;
+        let duplex = match duplex {
+            0 => Some(Duplex::Half),
+            1 => Some(Duplex::Full),
+            _ => None,
+        };
+        Some(LinkMode { megabits, duplex })
     }
 
     fn link_has_changed(&mut self) -> bool {

@@ -9,9 +9,8 @@
 //!   can panic: what may be missing is an `Option`, numbers wrap or saturate, and no array is indexed.
 
 use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
-use super::{AnyTransport, MmioTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
-use crate::nic::pci::{ConfigurationAccess, PciDevice};
-use crate::nic::{BusAddress, Nic, NicError, Ports};
+use super::{AnyTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
+use crate::nic::{BusAddress, NicError, restart};
 
 /// The queues and buffers of one card in a panic.
 pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
@@ -19,32 +18,15 @@ pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>
 pub type PanicNic = VirtioNet<AnyTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
 
 impl PanicNic {
-    /// Resets the card at `place` and brings it up, with `tries` attempts, and returns the last one's
-    /// error. Its registers must be mapped, one to one. Panic-safe.
-    pub fn start<C: ConfigurationAccess>(
-        mut config: C,
-        ports: &'static dyn Ports,
+    /// Resets the card at `place`, which `transport` reaches, and brings it up, with `tries` attempts, and returns the
+    /// last one's error. Panic-safe.
+    pub fn start(
+        transport: AnyTransport,
         place: BusAddress,
         memory: &'static mut PanicMemory,
         tries: usize,
     ) -> Result<Self, NicError> {
-        let transport = match place {
-            BusAddress::Pci(function) => {
-                let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
-                AnyTransport::on_pci(&mut config, ports, &device)?
-            }
-            BusAddress::Mmio(address) => {
-                AnyTransport::Mmio(MmioTransport::find(address)?.ok_or(NicError::Configuration)?)
-            }
-        };
         let mut nic = VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), memory);
-        let mut result = Err(NicError::ResetTimeout);
-        for _ in 0..tries {
-            result = nic.restart();
-            if result.is_ok() {
-                break;
-            }
-        }
-        result.map(|()| nic)
+        restart(&mut nic, tries).map(|()| nic)
     }
 }

@@ -2,6 +2,7 @@
 //! notifies with one register access, checks every access against the BAR's length, has no wait
 //! without a bound, and cannot panic.
 
+use super::transport::{halves, whole};
 use crate::nic::NicError;
 use crate::nic::mmio::Window;
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
@@ -92,9 +93,9 @@ impl PciTransport {
 
     /// Section 4.1.3.1: wide fields may be written in halves.
     fn set_wide(&mut self, offset: usize, value: u64) {
-        let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-        self.set(offset, u32::from_le_bytes([a, b, c, d]));
-        self.set(offset.wrapping_add(4), u32::from_le_bytes([e, f, g, h]));
+        let [low, high] = halves(value);
+        self.set(offset, low);
+        self.set(offset.wrapping_add(4), high);
     }
 }
 
@@ -104,19 +105,17 @@ impl Transport for PciTransport {
     }
 
     fn read_device_features(&mut self) -> u64 {
-        self.set(common::DEVICE_FEATURE_SELECT, 0u32);
-        let low: u32 = self.get(common::DEVICE_FEATURE);
-        self.set(common::DEVICE_FEATURE_SELECT, 1u32);
-        let high: u32 = self.get(common::DEVICE_FEATURE);
-        u64::from(low) | u64::from(high) << 32
+        whole([0u32, 1].map(|half| {
+            self.set(common::DEVICE_FEATURE_SELECT, half);
+            self.get(common::DEVICE_FEATURE)
+        }))
     }
 
     fn write_driver_features(&mut self, driver_features: u64) {
-        let [a, b, c, d, e, f, g, h] = driver_features.to_le_bytes();
-        self.set(common::DRIVER_FEATURE_SELECT, 0u32);
-        self.set(common::DRIVER_FEATURE, u32::from_le_bytes([a, b, c, d]));
-        self.set(common::DRIVER_FEATURE_SELECT, 1u32);
-        self.set(common::DRIVER_FEATURE, u32::from_le_bytes([e, f, g, h]));
+        for (half, features) in (0u32..).zip(halves(driver_features)) {
+            self.set(common::DRIVER_FEATURE_SELECT, half);
+            self.set(common::DRIVER_FEATURE, features);
+        }
     }
 
     fn max_queue_size(&mut self, queue: u16) -> u32 {

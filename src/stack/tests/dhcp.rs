@@ -3,6 +3,7 @@ use smoltcp::wire::{DhcpMessageType as Type, DhcpOption, DhcpPacket, DhcpRepr};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
 const NTP: [u8; 4] = [10, 0, 0, 4];
+const NAME: &[u8] = b"board8.lab";
 
 /// What a client said.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +49,7 @@ fn answer_from(
     lease: u32,
     router: Ipv4Addr,
 ) -> Vec<u8> {
-    let options = [DhcpOption { kind: 42, data: &NTP }];
+    let options = [DhcpOption { kind: 12, data: NAME }, DhcpOption { kind: 42, data: &NTP }];
     let repr = DhcpRepr {
         message_type: kind,
         transaction_id: xid,
@@ -109,12 +110,13 @@ fn a_lease_is_there_without_any_time_passing() {
         Ipv4Interface { address: ADDRESS, prefix: 24, gateway: Some(GATEWAY), origin: Origin::Dhcp };
     assert_eq!(bench.stack.ipv4(), Some(expected));
     assert_eq!(bench.stack.ntp_server(), Some(NTP.into()));
+    assert_eq!(bench.stack.host_name(), HostName::new(NAME));
     let said = all_said(&frames);
     assert_eq!(said.iter().map(|(_, said)| said.kind).collect::<Vec<_>>(), [Type::Discover, Type::Request]);
     assert_eq!(said[1].1.requested, Some(ADDRESS));
     for (_, said) in &said {
         assert_eq!(said.hostname.as_deref(), Some(&b"board7"[..]));
-        assert!([1, 3, 42].iter().all(|option| said.parameters.contains(option)));
+        assert!([1, 3, 12, 42].iter().all(|option| said.parameters.contains(option)));
     }
     let announced =
         frames.iter().filter_map(|(_, frame)| arp_in(frame)).any(|arp| (arp.2, arp.3) == (ADDRESS, ADDRESS));

@@ -7,13 +7,10 @@ mod ipv6;
 mod neighbors;
 
 use super::*;
-use crate::nic::{NicError, TransmitError};
+use crate::nic::fake::{Card, MAC};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::*;
-use std::collections::VecDeque;
-use std::result::Result;
 
-const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 const PEER_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x99]);
 const OTHER_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0xaa]);
 const SECOND: u64 = 1_000_000;
@@ -28,59 +25,6 @@ const STATIC: Addressing = Addressing {
     ipv6: None,
     echo: true,
 };
-
-/// A card whose cable is two queues.
-#[derive(Default)]
-struct Card {
-    arriving: VecDeque<Vec<u8>>,
-    sent: Vec<Vec<u8>>,
-    full: bool,
-    unkicked: usize,
-}
-
-impl Nic for Card {
-    fn mac(&self) -> MacAddr {
-        MAC
-    }
-
-    fn mtu(&self) -> usize {
-        1500
-    }
-
-    fn link_is_up(&mut self) -> bool {
-        true
-    }
-
-    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        if self.full {
-            return Err(TransmitError::Full);
-        }
-        let mut frame = vec![0xee; 1518];
-        let len = build(&mut frame);
-        if len > 0 {
-            frame.truncate(len);
-            self.sent.push(frame);
-            self.unkicked += 1;
-        }
-        Ok(())
-    }
-
-    fn kick(&mut self) {
-        self.unkicked = 0;
-    }
-
-    fn is_drained(&mut self) -> bool {
-        true
-    }
-
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
-        self.arriving.pop_front().inspect(|frame| take(frame)).is_some()
-    }
-
-    fn restart(&mut self) -> Result<(), NicError> {
-        Ok(())
-    }
-}
 
 /// A stack, its card, the time, and what it handed out.
 struct Bench<'a> {

@@ -156,11 +156,11 @@ fn a_full_table_forgets_who_was_wanted_longest_ago() {
 fn what_a_full_card_refuses_is_sent_once_there_is_room() {
     let mut storage = Storage::new(None);
     let mut bench = Bench::new(&mut storage, &STATIC);
-    bench.card.full = true;
+    bench.card.room = 0;
     bench.resolve(PEER.into());
     bench.run(50_000, silent);
     assert!(bench.card.sent.is_empty());
-    bench.card.full = false;
+    bench.card.room = usize::MAX;
     let frames = bench.run(60_000, silent);
     assert_eq!(questions(&frames, PEER).len(), 1);
     assert!(

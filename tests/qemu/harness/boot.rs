@@ -5,6 +5,7 @@ use super::capture::Delivery;
 use super::machine::Machine;
 use super::peer::Peer;
 use super::record::Record;
+use super::wire::Carrier;
 use smoltcp::wire::EthernetAddress;
 use std::env;
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 /// A NIC and what is at the other end of its cable.
 pub struct Nic {
     device: &'static str,
+    carrier: Carrier,
     peers: Vec<Peer>,
     user_network: bool,
 }
@@ -29,7 +31,18 @@ impl Nic {
 
     /// A NIC by its arguments for QEMU's `-device`.
     pub fn device(device: &'static str) -> Self {
-        Self { device, peers: Vec::new(), user_network: false }
+        Self { device, carrier: Carrier::Datagrams, peers: Vec::new(), user_network: false }
+    }
+
+    /// Has a cable that brings frames as fast as the NIC takes them. The first that the kernel sends may be lost, if
+    /// QEMU finds no time before to connect it.
+    pub fn on_stream(self) -> Self {
+        Self { carrier: Carrier::Stream, ..self }
+    }
+
+    /// Is served by a card of our own, which can be told to lie; one in a boot.
+    pub fn on_vhost_user(self) -> Self {
+        Self { carrier: Carrier::VhostUser, ..self }
     }
 
     /// Adds a station to the cable.
@@ -166,16 +179,16 @@ impl Boot {
         let mut cables = Vec::new();
         for (index, nic) in self.nics.into_iter().enumerate() {
             let (mac, pcap) = (Nic::mac(index), files.join(format!("nic{index}.pcap")));
-            let cable = Cable::new(index, mac, nic.peers, &sockets, pcap, Arc::clone(&record));
+            let cable = Cable::new(nic.carrier, index, mac, nic.peers, &sockets, pcap, Arc::clone(&record));
             if nic.user_network {
                 // A hub between the two, so that the test sees every frame.
-                qemu.args(["-netdev", &cable.netdev("wire"), "-netdev", "user,id=user"]);
+                qemu.args(cable.netdev("wire")).args(["-netdev", "user,id=user"]);
                 // The hub serves its newest port first: the capture has a question before its answer.
                 qemu.args(["-netdev", "hubport,id=port0,hubid=0,netdev=user"]);
                 qemu.args(["-netdev", "hubport,id=port1,hubid=0,netdev=wire"]);
                 qemu.args(["-netdev", &format!("hubport,id=n{index},hubid=0")]);
             } else {
-                qemu.args(["-netdev", &cable.netdev(&format!("n{index}"))]);
+                qemu.args(cable.netdev(&format!("n{index}")));
             }
             // Without its boot ROM a PCI NIC costs the firmware no time.
             let rom = if nic.device.starts_with("virtio-net-device") { "" } else { ",romfile=" };

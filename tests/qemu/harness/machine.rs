@@ -3,6 +3,7 @@
 use super::cable::Cable;
 use super::capture::{Capture, Delivery};
 use super::record::{Events, Record, Sent};
+use super::vhost_user::Lie;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
@@ -211,6 +212,11 @@ impl Machine {
     /// the machine has ended.
     pub fn throw(&self, nic: usize, frame: &[u8]) -> bool {
         self.cables[nic].throw(frame)
+    }
+
+    /// Has the first NIC's card lie about its queue of this number.
+    pub fn tell(&self, lie: Lie, queue: usize) {
+        self.cables[0].tell(lie, queue);
     }
 
     /// What the kernel has sent so far.

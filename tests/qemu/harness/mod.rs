@@ -9,22 +9,30 @@ mod machine;
 mod message;
 mod pcap;
 mod peer;
+mod port;
+mod qtest;
 mod record;
 mod rsyslog;
 mod server;
 mod side_by_side;
 mod tshark;
+mod vhost_user;
+mod wire;
 
 pub use boot::{Boot, Nic, kernel, target};
 pub use capture::Capture;
 pub use frame::{Content, Frame};
 pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message, messages};
+pub use pcap::read_pcap;
 pub use peer::Peer;
+pub use port::{free_port, wait_for_listener};
+pub use qtest::Qtest;
 pub use record::Sent;
 pub use rsyslog::Rsyslog;
-pub use server::{Lease, Service};
+pub use server::{HOST_NAME, Lease, Service};
 pub use side_by_side::side_by_side;
+pub use vhost_user::{Lie, RECEIVE, TRANSMIT};
 
 /// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
 pub mod status {

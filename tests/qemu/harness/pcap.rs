@@ -1,6 +1,6 @@
-//! Writes captures that Wireshark reads (the classic pcap format, Ethernet link type).
+//! Writes captures that Wireshark reads (the classic pcap format, Ethernet link type), and reads QEMU's.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -32,4 +32,20 @@ impl PcapWriter {
     pub fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// The frames of a capture that QEMU wrote, each with its time; one that is cut off is left out.
+pub fn read_pcap(path: &Path) -> Vec<(Duration, Vec<u8>)> {
+    let file = fs::read(path).expect("QEMU wrote the capture");
+    let mut rest = file.get(24..).unwrap_or_default();
+    let mut frames = Vec::new();
+    while let Some((header, behind)) = rest.split_first_chunk::<16>() {
+        let word =
+            |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let Some((frame, next)) = behind.split_at_checked(word(8) as usize) else { break };
+        let at = Duration::from_secs(word(0).into()) + Duration::from_micros(word(4).into());
+        frames.push((at, frame.to_vec()));
+        rest = next;
+    }
+    frames
 }

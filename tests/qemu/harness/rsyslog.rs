@@ -1,8 +1,8 @@
 //! A real rsyslogd that receives on loopback, and what it made of each message.
 
 use super::boot::target;
+use super::port::{free_port, wait_for_listener};
 use std::fs::{self, File};
-use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -20,9 +20,7 @@ impl Rsyslog {
         let files = target().join("tests").join(name);
         let _ = fs::remove_dir_all(&files);
         fs::create_dir_all(&files).expect("target/tests is writable");
-        let free = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-        let port = free.local_addr().expect("its number").port();
-        drop(free);
+        let port = free_port();
         let (output, configuration) = (files.join("messages"), files.join("rsyslog.conf"));
         let text = format!(
             r#"module(load="imudp")
@@ -43,15 +41,7 @@ input(type="imudp" address="127.0.0.1" port="{port}" ruleset="all")
             .stderr(log)
             .spawn()
             .expect("rsyslogd is missing: run scripts/setup rsyslog");
-        let listens = |port: u16| {
-            let sockets = fs::read_to_string("/proc/net/udp").unwrap_or_default();
-            sockets.contains(&format!("0100007F:{port:04X} "))
-        };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !listens(port) {
-            assert!(Instant::now() < deadline, "rsyslogd does not listen; files in {}", files.display());
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for_listener(port, "rsyslogd");
         Self { child, port, output }
     }
 

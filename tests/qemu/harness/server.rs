@@ -4,7 +4,10 @@ use smoltcp::wire::{DHCP_SERVER_PORT, DhcpMessageType, DhcpOption, DhcpPacket, D
 use std::net::Ipv4Addr;
 
 const NTP_PORT: u16 = 123;
+const HOST_NAME_OPTION: u8 = 12;
 const NTP_SERVERS: u8 = 42;
+/// The name that every client gets.
+pub const HOST_NAME: &str = "board9.lab";
 /// Seconds from NTP's 1900 to 1970.
 const UNIX_EPOCH: u64 = 2_208_988_800;
 
@@ -50,7 +53,10 @@ impl Service {
         let renews = question.client_ip != Ipv4Addr::UNSPECIFIED;
         let lease = if renews { self.renewal } else { self.lease };
         let ntp = own.octets();
-        let options = [DhcpOption { kind: NTP_SERVERS, data: &ntp }];
+        let options = [
+            DhcpOption { kind: HOST_NAME_OPTION, data: HOST_NAME.as_bytes() },
+            DhcpOption { kind: NTP_SERVERS, data: &ntp },
+        ];
         let answer = DhcpRepr {
             message_type,
             transaction_id: question.transaction_id,

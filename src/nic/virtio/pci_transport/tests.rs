@@ -5,8 +5,8 @@ use super::*;
 use crate::nic::pci::fake::{Function, Machine, Noise};
 use crate::nic::pci::{self, DeviceFunction};
 use crate::nic::ports::fake::NO_PORTS;
-use crate::nic::virtio::{self, PanicMemory, PanicNic, VirtioNetMemory, drives};
-use crate::nic::{BusAddress, Nic, TransmitError};
+use crate::nic::virtio::{self, VirtioNetMemory, drives};
+use crate::nic::{BusAddress, Nic, PanicCard, PanicMemory, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
@@ -103,20 +103,21 @@ fn the_panic_card_starts_from_the_place_alone() {
     assert!(drives(pci::ids(&config, FUNCTION)));
     // Whatever the driver before has left.
     registers.set(0x14, &[1 | 2 | 8 | 64]);
-    let mut nic = PanicNic::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).expect("a card");
+    let mut nic =
+        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).expect("a card");
     for _ in 0..16 {
         assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     }
     assert_eq!(nic.transmit(&mut |_| 60), Err(TransmitError::Full));
     assert!(!nic.is_drained());
-    assert_eq!(registers.half(0x18), 8);
+    assert_eq!(registers.half(0x18), 16);
 }
 
 #[test]
 fn says_what_is_missing() {
     let start = |capabilities: &[_]| {
         let config = machine(registers(), capabilities);
-        PanicNic::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).err()
+        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).err()
     };
     let [common, notify, specific] = CAPABILITIES;
     let no_common = Some(NicError::NoRegisters("common configuration"));
@@ -140,7 +141,7 @@ fn says_what_is_missing() {
     let elsewhere = DeviceFunction { bus: 1, ..FUNCTION };
     let config = machine(registers(), &CAPABILITIES);
     assert_eq!(
-        PanicNic::start(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory(), 3).err(),
+        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory(), 3).err(),
         Some(NicError::Configuration)
     );
 }
@@ -149,7 +150,8 @@ fn says_what_is_missing() {
 fn a_notification_beyond_the_registers_is_not_made() {
     let registers = registers();
     let config = machine(registers, &[CAPABILITIES[0], (2, 4, 0x3000, 0x1000, u32::MAX)]);
-    let mut nic = PanicNic::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 1).expect("a card");
+    let mut nic =
+        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 1).expect("a card");
     assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     nic.kick();
     assert!(registers.0[0x3000..].iter().all(|register| register.load(SeqCst) == 0));

@@ -1,0 +1,277 @@
+//! What is typed at the terminal and what targets send, down to the tree of targets.
+
+use crate::pieces::pieces;
+use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Show, Terminal};
+use netconsole::log::{Level, Ring, RingHeader, Timebase};
+use netconsole::netconsole::DeviceName;
+use netconsole::netconsole::attribute::{Attribute, SystemSwitch};
+use netconsole::netconsole::format::MAX_DATAGRAM;
+use netconsole::netconsole::parameter;
+use netconsole::netconsole::table::TargetTable;
+use netconsole::netconsole::target::LogFilter;
+use netconsole::netconsole::user_data::UserData;
+use netconsole::wire::{Endpoint, MacAddr};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+const RECORDS: usize = 20;
+/// How many turns a line may take that waits for nobody: the log through backquotes, as often as they fit.
+const TURNS: usize = 20_000;
+/// How long somebody at the terminal waits before Ctrl-C, in turns of a second.
+const PATIENCE: usize = 20;
+/// What a line may show, in bytes: 64 words, each a file.
+const ANSWER: usize = 64 * 1024;
+/// What waits for an answer at most, in bytes, with the end of the last line.
+const WAITING: usize = 1024;
+/// What a key may show, in bytes: the prompt and the line, drawn again.
+const DRAWN: usize = 128;
+
+/// [`pieces`] of which those with an even byte are keys at the terminal, the others datagrams of a target.
+pub fn check(bytes: &[u8]) {
+    let mut host = network();
+    let (mut terminal, mut remote) = (Terminal::new(), Remote::new());
+    for (control, piece) in pieces(bytes).take(16) {
+        match control % 2 {
+            0 => type_in(&mut terminal, piece, &mut host),
+            _ => {
+                if !send(&mut remote, piece, &mut host) {
+                    // It waits for somebody who does not answer, and is not asked again.
+                    remote = Remote::new();
+                }
+            }
+        }
+    }
+    check_targets(&mut host);
+    for number in (0..16).filter(|&number| host.targets.get(number).is_some()).collect::<Vec<_>>() {
+        host.targets.remove(number);
+        assert_eq!(host.targets.user_data().items(number).count(), 0, "a target's items go with it");
+    }
+}
+
+/// Types, as fast as the terminal takes it, and waits for the answers; then nothing is under way.
+fn type_in(terminal: &mut Terminal, keys: &[u8], host: &mut Network) {
+    let mut shown = 0;
+    for &key in keys {
+        if !terminal.has_room() {
+            shown += finish(terminal, host);
+        }
+        terminal.key(key);
+    }
+    shown += finish(terminal, host);
+    let lines = keys.iter().filter(|&&key| matches!(key, b'\r' | b'\n')).count();
+    assert!(shown <= lines * ANSWER + (keys.len() + 2) * DRAWN, "{shown} bytes for {keys:?}");
+}
+
+/// Goes on until there is nothing to do, with Ctrl-C where something waits too long; how much was shown.
+fn finish(terminal: &mut Terminal, host: &mut Network) -> usize {
+    let (mut shown, mut waited, mut turns) = (0, 0, 0);
+    loop {
+        let is_busy = terminal.poll(host);
+        let mut screen = [0; 256];
+        while terminal.next(false) == Show::Output {
+            shown += terminal.take_output(&mut screen);
+        }
+        match (is_busy, terminal.is_idle()) {
+            (true, _) => turns += 1,
+            (false, true) => return shown,
+            (false, false) => {
+                host.now += 1_000_000;
+                waited += 1;
+            }
+        }
+        if waited == PATIENCE {
+            terminal.key(3);
+            assert!(terminal.is_idle(), "Ctrl-C ends every command");
+            waited = 0;
+        }
+        assert!(turns < TURNS * 64, "what was typed does not come to an end");
+    }
+}
+
+/// Sends a target's lines; whether they have been answered.
+fn send(remote: &mut Remote, lines: &[u8], host: &mut Network) -> bool {
+    let end =
+        |host, port| Endpoint { mac: MacAddr([2, 0, 0, 0, 0, host]), ip: [10, 0, 0, host].into(), port };
+    let conversation = Conversation { local: end(1, 6665), remote: end(2, 40000), vlan: None, card: 0 };
+    host.now += 50_000;
+    let before = remote.counters();
+    remote.take(conversation, lines, host.now);
+    let is_taken = remote.counters().accepted > before.accepted;
+    assert_eq!(is_taken, lines.len() < WAITING, "once a turn is allowed, and what fits is taken");
+    let count = lines.iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let (mut shown, mut waited) = (0, 0);
+    for _ in 0..TURNS * count {
+        let is_busy = remote.poll(host);
+        if let Some((to, datagram)) = remote.datagram() {
+            assert!(!datagram.is_empty() && datagram.len() <= MAX_DATAGRAM);
+            assert_eq!(*to, conversation, "who asks is answered");
+            let length = datagram.len();
+            shown += length;
+            remote.sent(length);
+        } else if !is_busy {
+            if remote.is_quiet() {
+                assert!(shown <= count * (ANSWER + DRAWN), "{shown} bytes for {lines:?}");
+                return true;
+            }
+            host.now += 1_000_000;
+            waited += 1;
+            if waited == PATIENCE {
+                return false;
+            }
+        }
+    }
+    panic!("what was sent does not come to an end");
+}
+
+/// What a target's files show can be written to them again, and they show the same; so for its items, and for
+/// the target as a parameter.
+fn check_targets(host: &mut Network) {
+    for number in 0..16 {
+        let Some(target) = host.targets.get_mut(number) else { continue };
+        if target.is_enabled() {
+            Attribute::Enabled.store(target, "0", host.now).expect("an enabled target can be disabled");
+        }
+        let shown = files(host, number);
+        let target = host.targets.get_mut(number).expect("it is still there");
+        for (attribute, text) in Attribute::ALL.iter().zip(&shown) {
+            let stored = attribute.store(target, text, host.now);
+            let is_constant = matches!(
+                attribute,
+                Attribute::Enabled | Attribute::LocalMac | Attribute::TransmitErrors | Attribute::Stats
+            );
+            assert_eq!(stored.is_err(), is_constant, "{}: {text}", attribute.name());
+        }
+        for (switch, text) in SystemSwitch::ALL.iter().zip(shown.iter().skip(Attribute::ALL.len())) {
+            switch.store(target, text).expect("a switch's own text");
+        }
+        let config = target.config;
+        if config.local_ip.is_none_or(|local| local.is_ipv4() == config.remote_ip.is_ipv4()) {
+            let text = config.to_string();
+            let parsed: Vec<_> = parameter::targets(text.as_bytes()).map(|parsed| parsed.target).collect();
+            assert_eq!(parsed, [Ok(config)], "{text}");
+        }
+        let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+        let items: Vec<_> = host.targets.user_data().items(number).map(owned).collect();
+        let lines = host.targets.user_data().lines(number).to_vec();
+        for (key, value) in &items {
+            host.targets.user_data_mut().set(number, key, value).expect("an item's own value");
+        }
+        assert_eq!(host.targets.user_data().lines(number), lines);
+        assert_eq!(files(host, number), shown);
+    }
+}
+
+/// What the files of a target show.
+fn files(host: &Network, number: usize) -> Vec<String> {
+    let target = host.targets.get(number).expect("a target");
+    let shown = |show: &dyn Fn(&mut String) -> fmt::Result| {
+        let mut text = String::new();
+        show(&mut text).expect("a String takes everything");
+        assert!(text.ends_with('\n') && text.len() <= MAX_DATAGRAM, "{text}");
+        text
+    };
+    let attributes = Attribute::ALL.iter().map(|file| shown(&|text| file.show(target, text)));
+    attributes.chain(SystemSwitch::ALL.iter().map(|file| shown(&|text| file.show(target, text)))).collect()
+}
+
+/// What the commands work on: a network with one neighbour, and a few records.
+struct Network {
+    now: u64,
+    ring: &'static Ring<'static>,
+    targets: TargetTable,
+    filter: LogFilter,
+}
+
+/// The one network, without targets: its items and its log have no end, and so can't be made for each input.
+fn network() -> MutexGuard<'static, Network> {
+    static NETWORK: LazyLock<Mutex<Network>> = LazyLock::new(|| {
+        let words = |count| -> &'static [AtomicU64] {
+            (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()
+        };
+        let ring =
+            Box::leak(Box::new(Ring::new(Box::leak(Box::new(RingHeader::new())), words(64), words(512))));
+        for number in 0..RECORDS {
+            ring.append(Level::Info, "fuzz", 0, format_args!("record {number} of `echo` | and\ttwo\nlines"));
+        }
+        Mutex::new(Network {
+            now: 0,
+            ring,
+            targets: TargetTable::new(Box::leak(Box::new(UserData::new()))),
+            filter: FILTER,
+        })
+    });
+    let mut network = NETWORK.lock().unwrap_or_else(PoisonError::into_inner);
+    (network.now, network.filter) = (0, FILTER);
+    network
+}
+
+const FILTER: LogFilter = LogFilter {
+    limit: 7,
+    ignore_limits: false,
+    oops_only: false,
+    time: true,
+    host_name: None,
+    epoch: None,
+    ncrx: true,
+};
+
+impl Host for Network {
+    fn now(&mut self) -> u64 {
+        self.now
+    }
+
+    fn ring(&self) -> &'static Ring<'static> {
+        self.ring
+    }
+
+    fn timebase(&mut self) -> Timebase {
+        Timebase::new(0)
+    }
+
+    fn targets(&mut self) -> &mut TargetTable {
+        &mut self.targets
+    }
+
+    fn filter(&mut self) -> &mut LogFilter {
+        &mut self.filter
+    }
+
+    fn neighbor(
+        &mut self,
+        address: IpAddr,
+        device: Option<DeviceName>,
+        begin: bool,
+    ) -> Result<Neighbor, NetworkError> {
+        if device.is_some_and(|device| device != DeviceName::ETH0) {
+            return Err(NetworkError::NoInterface);
+        }
+        let answers = !begin && address == IpAddr::from([10, 0, 0, 2]);
+        Ok(Neighbor {
+            interface: DeviceName::ETH0,
+            source: [10, 0, 0, 1].into(),
+            mac: answers.then_some(MacAddr([2, 0, 0, 0, 0, 2])),
+        })
+    }
+
+    fn ping(&mut self, _: IpAddr, sequence: u16) -> Result<Sent, NetworkError> {
+        Ok(if sequence % 3 == 0 { Sent::Later } else { Sent::Now })
+    }
+
+    fn pong(&mut self, _: IpAddr, sequence: u16) -> Option<u64> {
+        (sequence % 2 == 0).then_some(self.now)
+    }
+
+    fn show_interface(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
+        number < 2 && writeln!(out, "eth{number}: up").is_ok()
+    }
+
+    fn show_pci_function(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
+        number < 3 && writeln!(out, "00:0{number}.0: function").is_ok()
+    }
+
+    fn end(&mut self, ending: Ending) {
+        assert!(!ending.to_string().is_empty());
+    }
+}

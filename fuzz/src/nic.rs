@@ -1,0 +1,8 @@
+//! The library's own card in memory.
+
+pub use netconsole::nic::{Nic, NicError, TransmitError};
+pub use netconsole::wire::MacAddr;
+
+#[path = "../../src/nic/fake.rs"]
+mod fake;
+pub use fake::{Card, MAC};

@@ -1,0 +1,152 @@
+//! What `--help` and the manual page say behind the options.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use clap::builder::Resettable;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::options::Options;
+
+/// A part of the manual.
+pub struct Section {
+    /// Its heading.
+    pub title: &'static str,
+    /// Paragraphs.
+    pub text: &'static [&'static str],
+    /// Terms, and what each means.
+    pub terms: &'static [(&'static str, &'static str)],
+}
+
+/// The heading of the fields that each JSON object has.
+pub const JSON: &str = "JSON, one object a line";
+/// The headings of the fields that some have besides.
+pub const JSON_OF_EVENTS: [&str; 3] = ["JSON of a record", "JSON of missing", "JSON of joined"];
+
+/// All parts, in their order.
+pub const SECTIONS: [Section; 7] = [
+    Section {
+        title: "Formats",
+        text: &[
+            "Each datagram is understood by itself: extended (with release, fragments and fields), syslog (RFC 5424), \
+             and basic, which is everything else.",
+            "Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is \
+             missing; one that does not react to a few requests is left alone. What does not come is named: \
+             “… 12 records missing (416–427)”.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "Console",
+        text: &[
+            "With --console each line of standard input goes to the machine once the one before was answered; what \
+             it answers comes with its log. The netconsole kernel takes lines where it was started with \
+             netconsole.input=1, from its targets' addresses. A line is sent once only: it may be lost on the way, \
+             as any datagram. With --key-file it is sealed for the machine's present boot, and can neither be \
+             changed nor sent a second time by anybody else; for a machine that has not been heard yet, the \
+             receiver must listen on the target's port.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "Exit status",
+        text: &[],
+        terms: &[
+            (
+                "0",
+                "--until matched; or, without --until, a normal end: the capture's end, --timeout, Ctrl-C, SIGTERM",
+            ),
+            ("1", "wrong usage, or a file or socket failed"),
+            (
+                "2",
+                "--fail-on matched, or a crash report came while --until, --fail-on or --timeout was given (not with \
+                 --crash-ok)",
+            ),
+            ("3", "the end came before --until matched: --timeout, the capture's end, Ctrl-C, SIGTERM"),
+            ("4", "records are missing, with --complete"),
+            ("5", "a line of --console was not answered"),
+        ],
+    },
+    Section {
+        title: JSON,
+        text: &["What has no value is left out. Every object has:"],
+        terms: &[
+            (
+                "event",
+                "record, missing, joined (first heard in the middle of its log), rebooted, crash (a report follows)",
+            ),
+            ("received", "when, RFC 3339, UTC"),
+            ("sender", "the name or address"),
+            ("address", "where it came from"),
+            ("port", "its port there"),
+        ],
+    },
+    Section {
+        title: JSON_OF_EVENTS[0],
+        text: &[],
+        terms: &[
+            ("format", "basic, extended or syslog"),
+            ("level", "0 emergency … 7 debug"),
+            ("facility", "0 kernel, 1 user space"),
+            ("sequence", "the sender's number"),
+            ("timestamp_us", "µs since the sender's boot"),
+            ("time", "of a syslog message, as it came"),
+            ("host", "of a syslog message"),
+            ("application", "of a syslog message"),
+            ("release", "the kernel's"),
+            ("text", "the message"),
+            ("fields", "an object of user and system data"),
+            ("crash", "true: part of a crash report"),
+            ("late", "true: it came after it had been reported missing"),
+            ("incomplete", "true: fragments are missing"),
+            ("symbols", "with --elf, a list of objects with address, function, file, line"),
+            ("warning", "why there are none, or may be wrong; once per sender"),
+        ],
+    },
+    Section {
+        title: JSON_OF_EVENTS[1],
+        text: &[],
+        terms: &[
+            ("first", "the first number of the gap"),
+            ("last", "the last"),
+            ("count", "how many records of it are missing"),
+        ],
+    },
+    Section { title: JSON_OF_EVENTS[2], text: &[], terms: &[("sequence", "the first number heard")] },
+];
+
+/// What `--help` says.
+pub fn help() -> String {
+    let mut help = String::new();
+    for Section { title, text, terms } in &SECTIONS {
+        // Writing to a String does not fail.
+        let _ = writeln!(help, "{title}:");
+        for paragraph in *text {
+            let _ = writeln!(help, "  {paragraph}");
+        }
+        let width = terms.iter().map(|(term, _)| term.len()).max().unwrap_or(0);
+        for (term, meaning) in *terms {
+            let _ = writeln!(help, "  {term:width$}  {meaning}");
+        }
+        help.push('\n');
+    }
+    help
+}
+
+/// Writes the manual page.
+pub fn write_page(to: &mut impl Write) -> io::Result<()> {
+    Man::new(Options::command().after_long_help(Resettable::Reset)).render(to)?;
+    let mut page = Roff::new();
+    for Section { title, text, terms } in &SECTIONS {
+        page.control("SH", [title.to_uppercase().as_str()]);
+        for paragraph in *text {
+            page.control("PP", []).text([roman(*paragraph)]);
+        }
+        for (term, meaning) in *terms {
+            page.control("TP", []).text([bold(*term)]).text([roman(*meaning)]);
+        }
+    }
+    page.to_writer(to)
+}

@@ -1,0 +1,120 @@
+//! The limits of the receiver at their edges, in numbers of their own: what just fits, and what is one too many.
+
+use netconsole_receiver::event::{Event, Heard, Record};
+use netconsole_receiver::senders::Senders;
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+const START: Duration = Duration::from_secs(1_700_000_000);
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 5], port))
+}
+
+/// What the receiver gives out of one sender's datagrams, which all come at once.
+fn at_once(datagrams: impl IntoIterator<Item = String>) -> Vec<Event> {
+    let (mut senders, mut heard) = (Senders::new(HashMap::new(), false), Vec::new());
+    for datagram in datagrams {
+        senders.datagram(address(6665), 0, datagram.as_bytes(), START, &mut heard);
+    }
+    events(heard)
+}
+
+/// The same, and what follows when nothing more comes.
+fn in_the_end(datagrams: impl IntoIterator<Item = String>) -> Vec<Event> {
+    let (mut senders, mut heard) = (Senders::new(HashMap::new(), false), Vec::new());
+    for datagram in datagrams {
+        senders.datagram(address(6665), 0, datagram.as_bytes(), START, &mut heard);
+    }
+    senders.tick(START + Duration::from_secs(1), &mut heard);
+    senders.finish(START + Duration::from_secs(2), &mut heard);
+    events(heard)
+}
+
+fn events(heard: Vec<Heard>) -> Vec<Event> {
+    heard.into_iter().map(|heard| heard.event).collect()
+}
+
+fn record(event: &Event) -> Option<&Record> {
+    match event {
+        Event::Record { record, .. } => Some(record),
+        _ => None,
+    }
+}
+
+fn records(events: &[Event]) -> Vec<&Record> {
+    events.iter().filter_map(record).collect()
+}
+
+fn datagram(sequence: u64) -> String {
+    format!("6,{sequence},{},-;text\n", sequence * 10)
+}
+
+/// A record in fragments of `size` bytes.
+fn fragments(total: usize, size: usize) -> Vec<String> {
+    let body = "x".repeat(total);
+    let piece = |at: usize| format!("6,0,0,-,ncfrag={at}/{total};{}", &body[at..total.min(at + size)]);
+    (0..total).step_by(size).map(piece).collect()
+}
+
+#[test]
+fn sixty_four_records_before_the_first_are_missed() {
+    let missing = Event::Missing { first: 0, last: 63, count: 64 };
+    assert_eq!(in_the_end([datagram(64)]).first(), Some(&missing));
+    assert_eq!(in_the_end([datagram(65)]).first(), Some(&Event::Joined { sequence: 65 }));
+}
+
+#[test]
+fn a_gap_is_given_up_for_32769_records_behind_it() {
+    let sent = |behind: u64| at_once([0].into_iter().chain(2..2 + behind).map(datagram));
+    assert_eq!(records(&sent(1 << 15)).len(), 1);
+    let given_up = sent((1 << 15) + 1);
+    assert_eq!(given_up.get(1), Some(&Event::Missing { first: 1, last: 1, count: 1 }));
+    assert_eq!(records(&given_up).len(), 2 + (1 << 15));
+}
+
+#[test]
+fn a_record_has_128_kib_in_1024_fragments() {
+    let whole = |total, size| {
+        let events = in_the_end(fragments(total, size));
+        records(&events).iter().any(|record| record.text.len() == total && !record.incomplete)
+    };
+    assert!(whole(128 << 10, 900));
+    assert!(!whole((128 << 10) + 1, 900));
+    assert!(whole(1024, 1));
+    assert!(!whole(1025, 1));
+}
+
+#[test]
+fn a_record_has_512_fields() {
+    for (lines, kept) in [(512, 512), (513, 512)] {
+        let events = in_the_end([format!("6,0,0,-;text\n{}", " KEY=VALUE\n".repeat(lines))]);
+        assert_eq!(records(&events)[0].fields.len(), kept);
+    }
+}
+
+#[test]
+fn a_line_without_an_end_has_64_kib() {
+    let piece = |length: usize| at_once(["x".repeat(1 << 15), "x".repeat(length - (1 << 15))]);
+    assert_eq!(piece(1 << 16), []);
+    assert_eq!(records(&piece((1 << 16) + 1)).len(), 1);
+}
+
+/// One that comes again with the number and time that it had is no new boot, 1024 records later.
+#[test]
+fn the_last_1024_records_are_known_again() {
+    let repeated = |sequence| in_the_end((0..=1024).chain([sequence]).map(datagram));
+    let rebooted = |events: &[Event]| events.iter().any(|event| matches!(event, Event::Rebooted));
+    assert!(!rebooted(&repeated(1)));
+    assert!(rebooted(&repeated(0)));
+}
+
+#[test]
+fn five_hundred_and_twelve_senders_are_known_at_once() {
+    let (mut senders, mut heard) = (Senders::new(HashMap::new(), false), Vec::new());
+    for number in 0..600u16 {
+        senders.datagram(address(1000 + number), 0, datagram(0).as_bytes(), START, &mut heard);
+        assert_eq!(senders.count(), usize::from(number + 1).min(512));
+    }
+}

@@ -1,0 +1,107 @@
+//! How a run ends, and with which exit status.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::model;
+use crate::run::{Listening, PATIENCE, PROGRAM, capture, status, stdout};
+
+#[test]
+fn exit_statuses_are_as_documented() {
+    let extended = capture("linux-6.12-extended.pcap");
+    assert_eq!(status(&["--read", &extended, "--until", "network logging started"]), Some(0));
+    assert_eq!(status(&["--no-such-option"]), Some(1));
+    assert_eq!(status(&["--read", "/no/such/file"]), Some(1));
+    assert_eq!(status(&["--read", &extended, "--until", "("]), Some(1));
+    assert_eq!(status(&["--read", &extended, "--elf", "/etc/passwd"]), Some(1));
+    assert_eq!(status(&["--port", "0", "--join", "127.0.0.1"]), Some(1), "no multicast group");
+    assert_eq!(status(&["--read", &extended, "--fail-on", "Trigger a crash"]), Some(2));
+    // The crash comes before the end, which does not match.
+    assert_eq!(status(&["--read", &extended, "--until", "never logged"]), Some(2));
+    assert_eq!(status(&["--read", &extended, "--until", "never logged", "--crash-ok"]), Some(3));
+    assert_eq!(status(&["--port", "0", "--timeout", "0.1", "--until", "never"]), Some(3));
+    assert_eq!(status(&["--port", "0", "--timeout", "0.1"]), Some(0));
+}
+
+#[test]
+fn a_line_without_an_answer_is_told_of() {
+    let nobody = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let to = nobody.local_addr().expect("a bound socket").to_string();
+    let mut child = Command::new(PROGRAM)
+        .args(["--bind", "127.0.0.1", "--port", "0", "--console", &to])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    let too_long = "x".repeat(1001);
+    write!(input, "{too_long}\nuptime\n").expect("the program reads");
+    drop(input);
+    let output = child.wait_with_output().expect("the program ends");
+    assert_eq!(output.status.code(), Some(5));
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains("longer than 1000 bytes") && errors.contains(&format!("no answer from {to}")));
+    let mut line = [0; 2000];
+    let length = nobody.recv(&mut line).expect("what was sent");
+    assert_eq!(line[..length], *b"uptime");
+}
+
+#[test]
+fn complete_is_about_missing_records() {
+    for (numbers, expected) in [([0u64, 1, 2], 0), ([0, 2, 3], 4), ([7000, 7001, 7002], 4)] {
+        let receiver =
+            Listening::start(&["--complete", "--no-ncrx", "--timeout", PATIENCE, "--until", "last"]);
+        let socket = receiver.socket();
+        for sequence in numbers {
+            socket.send(&model::datagram(sequence, "text")).expect("loopback");
+        }
+        socket.send(&model::datagram(numbers[2] + 1, "last")).expect("loopback");
+        assert_eq!(receiver.end().status.code(), Some(expected), "{numbers:?}");
+    }
+}
+
+#[test]
+fn a_report_is_taken_to_its_end_before_the_program_fails() {
+    let receiver = Listening::start(&["--timeout", PATIENCE]);
+    let socket = receiver.socket();
+    for (sequence, text) in
+        [(0, "Kernel panic - not syncing: test"), (1, "further"), (2, "the end of the report")]
+    {
+        socket.send(format!("0,{sequence},1,-;{text}\n").as_bytes()).expect("loopback");
+        thread::sleep(Duration::from_millis(50));
+    }
+    let output = receiver.end();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stdout(&output).contains("… crash report from 127.0.0.1\n"));
+    assert!(stdout(&output).ends_with("the end of the report\n"));
+}
+
+#[test]
+fn a_signal_ends_with_everything_written_and_another_shows_the_counts() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().to_str().expect("a plain path");
+        let mut receiver = Listening::start(&["--dir", path, "--name", "127.0.0.1=board7", "--quiet"]);
+        let socket = receiver.socket();
+        // Record 1 is missing: the last is held back when the signal comes.
+        for sequence in [0, 2] {
+            socket.send(&model::datagram(sequence, "text")).expect("loopback");
+        }
+        receiver.signal(Signal::SIGUSR1);
+        let mut stats = String::new();
+        let errors = receiver.child.stderr.as_mut().expect("a pipe");
+        BufReader::new(errors).read_line(&mut stats).expect("counts");
+        assert!(stats.contains(" records, ") || stats == "nothing received\n", "{stats}");
+        receiver.signal(signal);
+        assert_eq!(receiver.end().status.code(), Some(0));
+        let log = fs::read_to_string(dir.path().join("board7.log")).expect("the sender's file");
+        assert_eq!(log, "[    0.000000] text\n… 1 record missing (1)\n[    0.000020] text\n");
+    }
+}

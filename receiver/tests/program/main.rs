@@ -1,0 +1,13 @@
+//! The program itself, from outside. Loopback only.
+
+#[path = "../model/mod.rs"]
+mod model;
+
+mod captures;
+mod ending;
+mod files;
+mod json;
+mod run;
+mod screen;
+mod sockets;
+mod symbols;

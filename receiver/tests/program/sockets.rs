@@ -1,0 +1,121 @@
+//! Real sockets: both versions of IP, bursts, hostile senders, recovery.
+
+use std::net::UdpSocket;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::model::{self, Random};
+use crate::run::{Listening, PATIENCE, stdout};
+
+#[test]
+fn one_socket_hears_both_versions_of_ip() {
+    let arguments = ["--json", "--timeout", PATIENCE, "--until", "last"];
+    let receiver = Listening::start_at("::", "/proc/net/udp6", &"0".repeat(32), &arguments);
+    for (local, text) in [("127.0.0.1", "first"), ("::1", "last")] {
+        let socket = UdpSocket::bind((local, 0)).expect("loopback of both versions");
+        socket.send_to(text.as_bytes(), (local, receiver.port)).expect("loopback");
+        socket.send_to(b"\n", (local, receiver.port)).expect("loopback");
+    }
+    let output = receiver.end();
+    let heard: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let heard: Vec<_> = heard.iter().map(|record| (&record["address"], &record["text"])).collect();
+    assert_eq!(heard, [(&"127.0.0.1".into(), &"first".into()), (&"::1".into(), &"last".into())]);
+}
+
+/// What a machine without any configuration sends goes to everybody.
+#[test]
+fn broadcasts_are_heard() {
+    let arguments = ["--timeout", PATIENCE, "--until", "to all"];
+    let receiver = Listening::start_at("::", "/proc/net/udp6", &"0".repeat(32), &arguments);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_broadcast(true).expect("a socket");
+    socket.send_to(b"to all\n", ("127.255.255.255", receiver.port)).expect("loopback");
+    assert_eq!(receiver.end().status.code(), Some(0));
+}
+
+/// 200,000 datagrams as fast as they can be sent, while the program writes each of them out.
+#[test]
+fn a_burst_of_200_000_datagrams_is_received_whole() {
+    const COUNT: u64 = 200_000;
+    let receiver =
+        Listening::start(&["--stats", "--no-ncrx", "--timeout", PATIENCE, "--until", "message 00199999 "]);
+    let socket = receiver.socket();
+    let reader = thread::spawn(move || receiver.end());
+    for sequence in 0..COUNT {
+        socket.send(&model::datagram(sequence, &model::text(sequence))).expect("loopback");
+    }
+    let output = reader.join().expect("the reader ends");
+    let stats = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{stats}");
+    assert!(stats.contains("200000 records, 0 missing"), "{stats}");
+    assert_eq!(stdout(&output).lines().count(), 200_000);
+}
+
+/// Fragments that are never completed, numbers without sense, noise: memory stays below what the limits say.
+#[test]
+fn hostile_datagrams_cost_no_memory() {
+    let receiver = Listening::start(&["--quiet", "--timeout", PATIENCE, "--until", "the last"]);
+    let sockets: Vec<_> = (0..20).map(|_| receiver.socket()).collect();
+    let mut random = Random(99);
+    let filler = "x".repeat(800);
+    for _ in 0..100_000 {
+        let number = random.next();
+        let datagram = match number % 3 {
+            0 => format!("6,{},1,-,ncfrag={}/131072;{filler}", number >> (number % 50), number % 130_000),
+            1 => format!("6,{},1,-;{filler}", number >> 3),
+            _ => (0..100).map(|_| char::from((random.next() % 128) as u8)).collect(),
+        };
+        let socket = &sockets[usize::try_from(number % 20).expect("small")];
+        socket.send(datagram.as_bytes()).expect("loopback");
+    }
+    thread::sleep(Duration::from_millis(500));
+    let peak = receiver.memory_peak_kib();
+    for _ in 0..3 {
+        sockets[0].send(b"\nthe last\n").expect("loopback");
+    }
+    assert_eq!(receiver.end().status.code(), Some(0));
+    // The queue's and the windows' limits, and as much again for what allocators add.
+    assert!(peak < 2 * (64 + 64) * 1024, "{peak} KiB");
+}
+
+/// The sender model over real sockets, a fifth lost in both directions.
+#[test]
+fn lost_records_are_fetched_over_real_sockets() {
+    const COUNT: u64 = 2000;
+    let receiver =
+        Listening::start(&["--stats", "--complete", "--timeout", PATIENCE, "--until", "message 00001999 "]);
+    let socket = receiver.socket();
+    socket.set_nonblocking(true).expect("a socket");
+    let mut child = receiver;
+    let output = child.child.stdout.take().expect("a pipe");
+    let reader = thread::spawn(move || std::io::read_to_string(output).expect("text"));
+    let mut sender = model::Sender::new(COUNT, u64::MAX / 2);
+    let mut random = Random(3);
+    let start = Instant::now();
+    while child.child.try_wait().expect("a child").is_none() {
+        let now = u64::try_from(start.elapsed().as_millis()).expect("small");
+        for datagram in sender.send(now) {
+            if !random.percent(20) {
+                // The receiver may have ended just now.
+                let _ = socket.send(&datagram);
+            }
+        }
+        let mut answer = [0; 2000];
+        while let Ok(length) = socket.recv(&mut answer) {
+            if !random.percent(20) {
+                sender.answer(str::from_utf8(&answer[..length]).expect("an answer is text"), now);
+            }
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    let lines = reader.join().expect("the reader ends");
+    let status = child.end();
+    assert_eq!(status.status.code(), Some(0), "{}", String::from_utf8_lossy(&status.stderr));
+    let expected: Vec<_> = (0..COUNT).map(model::text).collect();
+    let texts: Vec<_> =
+        lines.lines().filter_map(|line| line.split_once("] ")).map(|(_, text)| text).collect();
+    assert_eq!(texts, expected);
+}

@@ -1,0 +1,71 @@
+//! Lines in datagrams: how many are taken.
+
+use super::*;
+use crate::wire::Endpoint;
+
+fn from(host: u8) -> Conversation {
+    let end =
+        |host, port| Endpoint { mac: MacAddr([2, 0, 0, 0, 0, host]), ip: [10, 0, 0, host].into(), port };
+    Conversation { local: end(1, 6665), remote: end(host, 40000), vlan: None, card: 0 }
+}
+
+/// Whether a datagram is taken at `now`.
+fn takes(remote: &mut Remote, host: u8, payload: &[u8], now: u64) -> bool {
+    let before = remote.counters();
+    remote.take(from(host), payload, now);
+    let after = remote.counters();
+    assert_eq!(after.accepted + after.limited, before.accepted + before.limited + 1);
+    after.accepted > before.accepted
+}
+
+/// Everything that is answered to whom.
+fn answers(remote: &mut Remote, host: &mut FakeHost) -> (Vec<u8>, Vec<Endpoint>) {
+    let (mut text, mut to) = (Vec::new(), Vec::new());
+    while !remote.is_quiet() {
+        remote.poll(host);
+        if let Some((conversation, datagram)) = remote.datagram() {
+            text.extend_from_slice(datagram);
+            to.push(conversation.remote);
+            let length = datagram.len();
+            remote.sent(length);
+        }
+    }
+    (text, to)
+}
+
+#[test]
+fn twenty_datagrams_may_come_at_once_and_twenty_a_second() {
+    let mut remote = Box::new(Remote::new());
+    for number in 0..25 {
+        assert_eq!(takes(&mut remote, 2, b"", 0), number < 20, "{number}");
+    }
+    for (now, taken) in [(49_999, false), (50_000, true), (50_001, false), (99_999, false), (100_000, true)] {
+        assert_eq!(takes(&mut remote, 2, b"", now), taken, "{now}");
+    }
+    let at_once = (0..25).filter(|_| takes(&mut remote, 2, b"", 3_600_000_000)).count();
+    assert_eq!(at_once, 20, "an hour earns no more");
+}
+
+#[test]
+fn what_waits_is_bounded() {
+    let mut remote = Box::new(Remote::new());
+    assert!(!takes(&mut remote, 2, &[b'x'; 1024], 0), "with its line's end it has no room");
+    assert!(takes(&mut remote, 2, &[b'x'; 1023], 0));
+    assert!(!takes(&mut remote, 2, b"", 0), "until that is answered");
+    let mut host = Box::new(FakeHost::new());
+    let (text, to) = answers(&mut remote, &mut host);
+    assert!(text.ends_with(b"\nnetconsole# "), "{:?}", text.escape_ascii().to_string());
+    assert!(to.iter().all(|end| *end == from(2).remote));
+    assert!(takes(&mut remote, 2, b"uptime", 0));
+}
+
+#[test]
+fn one_is_answered_before_another_is_listened_to() {
+    let mut remote = Box::new(Remote::new());
+    assert!(takes(&mut remote, 2, b"echo first", 0));
+    assert!(!takes(&mut remote, 3, b"echo second", 0));
+    let mut host = Box::new(FakeHost::new());
+    assert_eq!(answers(&mut remote, &mut host), (b"first\nnetconsole# ".to_vec(), vec![from(2).remote]));
+    assert!(takes(&mut remote, 3, b"echo second", 0));
+    assert_eq!(answers(&mut remote, &mut host), (b"second\nnetconsole# ".to_vec(), vec![from(3).remote]));
+}

@@ -1,0 +1,451 @@
+//! Realtek's RTL8139, 10 and 100 Mbit/s, polled, as the datasheet of the RTL8139C and D describes it, whose names for
+//! the registers are in brackets here.
+//!
+//! The chip is given 32-bit addresses: the card's memory must lie below 4 GiB. It sends from four buffers in turn,
+//! and writes what it receives one frame behind the other into a ring of 8 KiB.
+//!
+//! The trust model: the chip may write the receive ring at any time and in any way. What the driver believes is in
+//! its own memory: which buffers are with the chip, and where in the ring the next frame begins. A frame's header
+//! is read once and checked; where it can't be, the place of the next frame is lost, and only a restart helps.
+
+use super::pci::{Bar, ConfigurationAccess, PciDevice};
+use super::{BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Width, restart};
+use crate::wire::MacAddr;
+use core::sync::atomic::{AtomicU32, Ordering, fence};
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;
+
+/// Whether a function with these ids is an RTL8139.
+pub fn drives(ids: (u16, u16)) -> bool {
+    ids == (0x10ec, 0x8139)
+}
+
+/// Offsets in the I/O space of BAR 0.
+mod register {
+    /// The chip's own address, six bytes, to be written in words of 32 bits (IDR0).
+    pub const ID: u16 = 0x00;
+    /// The multicast filter, 64 bits (MAR0).
+    pub const MULTICAST: u16 = 0x08;
+    /// Transmit status of descriptor 0 (TSD0); three more follow, 4 bytes each.
+    pub const TRANSMIT_STATUS: u16 = 0x10;
+    /// Transmit start address of descriptor 0 (TSAD0), likewise.
+    pub const TRANSMIT_ADDRESS: u16 = 0x20;
+    /// The receive ring's address (RBSTART).
+    pub const RECEIVE_RING: u16 = 0x30;
+    /// Reset, run, and whether the ring is empty (CR).
+    pub const COMMAND: u16 = 0x37;
+    /// 16 below where in the ring the driver goes on (CAPR).
+    pub const READ_PLACE: u16 = 0x38;
+    /// What has happened (ISR).
+    pub const INTERRUPT_STATUS: u16 = 0x3e;
+    /// (TCR).
+    pub const TRANSMIT_CONFIGURATION: u16 = 0x40;
+    /// (RCR).
+    pub const RECEIVE_CONFIGURATION: u16 = 0x44;
+    /// What of the registers can be written (9346CR).
+    pub const EEPROM_COMMAND: u16 = 0x50;
+    /// (MSR).
+    pub const MEDIA_STATUS: u16 = 0x58;
+    /// (BMCR).
+    pub const MODE_CONTROL: u16 = 0x62;
+    /// What is advertised to the other end (ANAR).
+    pub const ADVERTISED: u16 = 0x66;
+    /// What the other end can do (ANLPAR).
+    pub const PARTNER: u16 = 0x68;
+    /// All registers.
+    pub const LENGTH: u32 = 0x100;
+}
+
+const COMMAND_BUFFER_EMPTY: u32 = 1 << 0;
+const COMMAND_TRANSMIT: u32 = 1 << 2;
+const COMMAND_RECEIVE: u32 = 1 << 3;
+const COMMAND_RUNS: u32 = COMMAND_TRANSMIT | COMMAND_RECEIVE;
+const COMMAND_RESET: u32 = 1 << 4;
+
+/// The frame is in the chip.
+const TRANSMIT_OWN: u32 = 1 << 13;
+/// It was sent although the chip had run out of its bytes meanwhile.
+const TRANSMIT_UNDERRUN: u32 = 1 << 14;
+/// It was sent.
+const TRANSMIT_OK: u32 = 1 << 15;
+/// So many bytes are in the chip before it begins to send, in units of 32 from bit 16 on.
+const TRANSMIT_THRESHOLD: u32 = 8 << 16;
+/// Given up after too many collisions: the chip stands still.
+const TRANSMIT_ABORTED: u32 = 1 << 30;
+
+/// Bursts of 1024 bytes over PCI, the usual gap between frames.
+const TRANSMIT_CONFIGURATION: u32 = 6 << 8 | 3 << 24;
+/// Frames to the chip's own address, to multicast and broadcast; the last frame of the ring goes on behind its end
+/// (bit 7); bursts of 1024 bytes; 8 KiB; a frame is stored when it is whole.
+const RECEIVE_CONFIGURATION: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7 | 6 << 8 | 7 << 13;
+
+const INTERRUPT_LINK_CHANGED: u32 = 1 << 5;
+/// The ring, or the chip's own memory, was full.
+const INTERRUPT_OVERFLOW: u32 = 1 << 4 | 1 << 6;
+
+const EEPROM_LOCKED: u32 = 0;
+/// The chip's own address can be written.
+const EEPROM_CONFIGURE: u32 = 3 << 6;
+
+const MEDIA_NO_LINK: u32 = 1 << 2;
+const MEDIA_10: u32 = 1 << 3;
+const MODE_FULL_DUPLEX: u32 = 1 << 8;
+const MODE_NEGOTIATE: u32 = 1 << 12;
+const ABILITY_10_FULL_DUPLEX: u32 = 1 << 6;
+const ABILITY_100_FULL_DUPLEX: u32 = 1 << 8;
+
+/// A received frame's header, status below and length above, the check sequence included.
+const RECEIVED_OK: u32 = 1 << 0;
+/// Alignment, check sequence, too long, too short, symbol.
+const RECEIVED_DAMAGED: u32 = 0b1_1111 << 1;
+/// In place of a length while the frame is still being stored.
+const RECEIVED_UNFINISHED: usize = 0xfff0;
+
+const HEADER: usize = 4;
+const CHECK_SEQUENCE: usize = 4;
+/// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
+const ETHERNET_HEADER: usize = 14;
+/// The lengths of the frames that the chip stores.
+const FRAMES: core::ops::RangeInclusive<usize> = ETHERNET_HEADER..=4096;
+/// The chip does not fill frames up (IEEE 802.3, section 3.2.8), without the check sequence.
+const SHORTEST_FRAME: usize = 60;
+/// RFC 894: the largest IP packet on Ethernet.
+const ETHERNET_MTU: usize = 1500;
+
+/// The size of a buffer in bytes: an Ethernet frame of 1500 bytes with a VLAN tag, and more.
+const FRAME_SIZE: usize = 1536;
+const TRANSMIT_BUFFERS: usize = 4;
+const RING_SIZE: usize = 8192;
+/// The chip wants 16 bytes more, and stores a frame that begins before the ring's end behind it as a whole: up to
+/// what its status calls too long, 4 KiB.
+const RING_WORDS: usize = (RING_SIZE + 16 + 4096) / size_of::<u32>();
+
+/// How often the command register is read until the chip must have come out of reset. A read is an access over the
+/// bus, at least a tenth of a microsecond: 10 ms and more, where chips take microseconds.
+const RESET_READS: u32 = 100_000;
+
+/// What one card shares with its driver, and room for one received frame. Physical addresses are those of the
+/// identity map.
+#[repr(C, align(64))]
+pub struct CardMemory {
+    /// The chip writes it at any time, so its words are atomic.
+    ring: [AtomicU32; RING_WORDS],
+    transmit: [[u8; FRAME_SIZE]; TRANSMIT_BUFFERS],
+    received: [u8; FRAME_SIZE],
+}
+
+impl CardMemory {
+    /// All zero, so that a static one takes no place in the image.
+    #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
+    pub const fn new() -> Self {
+        Self {
+            ring: [const { AtomicU32::new(0) }; RING_WORDS],
+            transmit: [[0; FRAME_SIZE]; TRANSMIT_BUFFERS],
+            received: [0; FRAME_SIZE],
+        }
+    }
+}
+
+/// An RTL8139.
+pub struct Rtl8139 {
+    ports: &'static dyn Ports,
+    /// The first port of 256, all of which exist.
+    first: u16,
+    /// Shared with the chip, which writes it.
+    ring: &'static [AtomicU32; RING_WORDS],
+    transmit: &'static mut [[u8; FRAME_SIZE]; TRANSMIT_BUFFERS],
+    /// A received frame is copied here before anything looks at it: the chip can't change it then, and has its place
+    /// in the ring back at once.
+    received: &'static mut [u8; FRAME_SIZE],
+    own_mac: MacAddr,
+    mac: MacAddr,
+    /// The buffer that is filled next.
+    next: usize,
+    /// How many buffers before it are with the chip.
+    outstanding: usize,
+    /// Where in the ring the next frame begins, in bytes.
+    place: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    /// It was not started, or it does not run any more, or has said what can't be.
+    Broken,
+}
+
+impl Rtl8139 {
+    /// Resets the card `device` and brings it up, with up to `tries` attempts, and returns the last one's error. A
+    /// card without an address of its own gets one that is made from its place on the PCI bus. Panic-safe.
+    pub fn start<C: ConfigurationAccess>(
+        config: &mut C,
+        ports: &'static dyn Ports,
+        device: &PciDevice,
+        memory: &'static mut CardMemory,
+        tries: usize,
+    ) -> Result<Self, NicError> {
+        const MISSING: NicError = NicError::NoRegisters("I/O");
+        let [Some(Bar::Io { port, length: register::LENGTH.. }), ..] = device.bars else {
+            return Err(MISSING);
+        };
+        let first = u16::try_from(port).map_err(|_| MISSING)?;
+        // A BAR is as aligned as it is long: there are 256 ports from here on.
+        device.enable_io(config);
+        let own_mac = BusAddress::Pci(device.function).own_address();
+        let CardMemory { ring, transmit, received } = memory;
+        let mut nic = Self {
+            ports,
+            first,
+            ring,
+            transmit,
+            received,
+            own_mac,
+            mac: own_mac,
+            next: 0,
+            outstanding: 0,
+            place: 0,
+            state: State::Broken,
+        };
+        restart(&mut nic, tries).map(|()| nic)
+    }
+
+    fn get(&self, register: u16, width: Width) -> u32 {
+        self.ports.read(self.first.wrapping_add(register), width)
+    }
+
+    fn set(&mut self, register: u16, width: Width, value: u32) {
+        self.ports.write(self.first.wrapping_add(register), width, value);
+    }
+
+    fn bring_up(&mut self) -> Result<(), NicError> {
+        self.reset()?;
+        self.mac = self.find_mac();
+        let too_high = NicError::Unreachable;
+        for number in 0..TRANSMIT_BUFFERS {
+            let buffer = self.transmit.get(number).map(|buffer| physical(buffer.as_ptr()));
+            self.set(
+                register_of(register::TRANSMIT_ADDRESS, number),
+                Width::Word,
+                buffer.flatten().ok_or(too_high)?,
+            );
+        }
+        let ring = physical(self.ring.as_ptr()).ok_or(too_high)?;
+        self.set(register::RECEIVE_RING, Width::Word, ring);
+        (self.next, self.outstanding, self.place) = (0, 0, 0);
+        // The configurations count only where the chip runs.
+        self.set(register::COMMAND, Width::Byte, COMMAND_RUNS);
+        self.set(register::TRANSMIT_CONFIGURATION, Width::Word, TRANSMIT_CONFIGURATION);
+        self.set(register::RECEIVE_CONFIGURATION, Width::Word, RECEIVE_CONFIGURATION);
+        for half in [register::MULTICAST, register::MULTICAST + 4] {
+            self.set(half, Width::Word, u32::MAX);
+        }
+        if self.runs() { Ok(()) } else { Err(NicError::Absent) }
+    }
+
+    /// Stops the chip, whatever it was doing, and has it forget where its ring was. Interrupts are off then.
+    fn reset(&mut self) -> Result<(), NicError> {
+        self.set(register::COMMAND, Width::Byte, COMMAND_RESET);
+        for _ in 0..RESET_READS {
+            if self.get(register::COMMAND, Width::Byte) & COMMAND_RESET == 0 {
+                return Ok(());
+            }
+            core::hint::spin_loop();
+        }
+        Err(NicError::ResetTimeout)
+    }
+
+    /// The address that the chip has read from its EEPROM, else the driver's own, which the chip is then told.
+    fn find_mac(&mut self) -> MacAddr {
+        let [a, b, c, d] = self.get(register::ID, Width::Word).to_le_bytes();
+        let [e, f, ..] = self.get(register::ID + 4, Width::Word).to_le_bytes();
+        let mac = MacAddr([a, b, c, d, e, f]);
+        if mac.is_unicast() {
+            return mac;
+        }
+        let MacAddr([a, b, c, d, e, f]) = self.own_mac;
+        self.set(register::EEPROM_COMMAND, Width::Byte, EEPROM_CONFIGURE);
+        self.set(register::ID, Width::Word, u32::from_le_bytes([a, b, c, d]));
+        self.set(register::ID + 4, Width::Word, u32::from_le_bytes([e, f, 0, 0]));
+        self.set(register::EEPROM_COMMAND, Width::Byte, EEPROM_LOCKED);
+        self.own_mac
+    }
+
+    /// A chip that is gone reads as all ones or zeros; one that was reset by somebody else has stopped.
+    fn runs(&self) -> bool {
+        self.get(register::COMMAND, Width::Byte) & (COMMAND_RUNS | COMMAND_RESET) == COMMAND_RUNS
+    }
+
+    fn check(&mut self) {
+        if !self.runs() {
+            self.state = State::Broken;
+        }
+    }
+
+    /// Takes back the buffers that the chip is done with.
+    fn reclaim(&mut self) {
+        while self.state == State::Running && self.outstanding > 0 {
+            let oldest = self.next.wrapping_sub(self.outstanding) % TRANSMIT_BUFFERS;
+            let status = self.get(register_of(register::TRANSMIT_STATUS, oldest), Width::Word);
+            if status & TRANSMIT_ABORTED != 0 {
+                self.state = State::Broken;
+            } else if status & TRANSMIT_OWN == 0 || status & (TRANSMIT_OK | TRANSMIT_UNDERRUN) == 0 {
+                return;
+            } else {
+                self.outstanding = self.outstanding.wrapping_sub(1);
+            }
+        }
+    }
+
+    /// Copies the next frame out of the ring, as far as there is room, and gives its place back; how long it is
+    /// without the check sequence.
+    fn take(&mut self) -> Option<usize> {
+        let words = self.ring.get(self.place / size_of::<u32>()..)?;
+        let (header, words) = words.split_first()?;
+        let header = header.load(Ordering::Acquire);
+        let [_, _, low, high] = header.to_le_bytes();
+        let length = usize::from(u16::from_le_bytes([low, high]));
+        if length == RECEIVED_UNFINISHED {
+            return None;
+        }
+        let is_good = header & (RECEIVED_OK | RECEIVED_DAMAGED) == RECEIVED_OK;
+        let frame = length.checked_sub(CHECK_SEQUENCE).filter(|frame| is_good && FRAMES.contains(frame));
+        let Some(frame) = frame else {
+            self.state = State::Broken;
+            return None;
+        };
+        for (to, from) in self.received.chunks_exact_mut(size_of::<u32>()).zip(words).take(frame.div_ceil(4))
+        {
+            to.copy_from_slice(&from.load(Ordering::Relaxed).to_le_bytes());
+        }
+        self.place = self.place.wrapping_add(HEADER).wrapping_add(length).next_multiple_of(4) % RING_SIZE;
+        // What was copied is read before the chip has its place back; a register of 16 bits that counts from -16.
+        fence(Ordering::Release);
+        let [low, high, ..] = self.place.wrapping_sub(16).to_le_bytes();
+        self.set(register::READ_PLACE, Width::Half, u16::from_le_bytes([low, high]).into());
+        Some(frame)
+    }
+}
+
+/// The register of one of the four descriptors.
+fn register_of(first: u16, number: usize) -> u16 {
+    let [number, ..] = (number % TRANSMIT_BUFFERS).to_le_bytes();
+    first.wrapping_add(u16::from(number).wrapping_mul(4))
+}
+
+fn physical<T>(pointer: *const T) -> Option<u32> {
+    u32::try_from(pointer.expose_provenance()).ok()
+}
+
+impl Nic for Rtl8139 {
+    fn mac(&self) -> MacAddr {
+        self.mac
+    }
+
+    fn mtu(&self) -> usize {
+        ETHERNET_MTU
+    }
+
+    fn link_is_up(&mut self) -> bool {
+        if self.state == State::Running {
+            self.check();
+        }
+        self.state == State::Running && self.get(register::MEDIA_STATUS, Width::Byte) & MEDIA_NO_LINK == 0
+    }
+
+    fn link_mode(&mut self) -> Option<LinkMode> {
+        if !self.link_is_up() {
+            return None;
+        }
+        let is_10 = self.get(register::MEDIA_STATUS, Width::Byte) & MEDIA_10 != 0;
+        let (megabits, ability) =
+            if is_10 { (10, ABILITY_10_FULL_DUPLEX) } else { (100, ABILITY_100_FULL_DUPLEX) };
+        let mode = self.get(register::MODE_CONTROL, Width::Half);
+        let is_full = if mode & MODE_NEGOTIATE == 0 {
+            mode & MODE_FULL_DUPLEX != 0
+        } else {
+            let both = self.get(register::ADVERTISED, Width::Half) & self.get(register::PARTNER, Width::Half);
+            both & ability != 0
+        };
+        Some(LinkMode { megabits, duplex: Some(if is_full { Duplex::Full } else { Duplex::Half }) })
+    }
+
+    fn link_has_changed(&mut self) -> bool {
+        let causes = self.get(register::INTERRUPT_STATUS, Width::Half);
+        // Written as 1, they are cleared.
+        self.set(register::INTERRUPT_STATUS, Width::Half, causes);
+        causes & INTERRUPT_LINK_CHANGED != 0
+    }
+
+    fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
+        if self.outstanding == TRANSMIT_BUFFERS {
+            self.reclaim();
+        }
+        if self.state == State::Broken {
+            return Err(TransmitError::Broken);
+        }
+        if self.outstanding == TRANSMIT_BUFFERS {
+            self.check();
+            return Err(if self.state == State::Running {
+                TransmitError::Full
+            } else {
+                TransmitError::Broken
+            });
+        }
+        let Some(buffer) = self.transmit.get_mut(self.next) else { return Err(TransmitError::Broken) };
+        let length = build(buffer).min(FRAME_SIZE);
+        if length == 0 {
+            return Ok(());
+        }
+        if let Some(padding) = buffer.get_mut(length..SHORTEST_FRAME) {
+            padding.fill(0);
+        }
+        // The frame is in memory before the chip is told of it. A length below 2^13 leaves the bit OWN off, which
+        // gives the buffer to the chip.
+        fence(Ordering::Release);
+        let length = u32::try_from(length.max(SHORTEST_FRAME)).unwrap_or(0);
+        let status = register_of(register::TRANSMIT_STATUS, self.next);
+        self.set(status, Width::Word, TRANSMIT_THRESHOLD | length);
+        self.next = self.next.wrapping_add(1) % TRANSMIT_BUFFERS;
+        self.outstanding = self.outstanding.wrapping_add(1);
+        Ok(())
+    }
+
+    /// The chip was told of each frame.
+    fn kick(&mut self) {}
+
+    fn is_drained(&mut self) -> bool {
+        self.reclaim();
+        self.state == State::Running && self.outstanding == 0
+    }
+
+    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
+        // Bounded, for the chip can fill the ring as fast as it is emptied.
+        for _ in 0..RING_SIZE / SHORTEST_FRAME {
+            if self.state == State::Broken
+                || self.get(register::COMMAND, Width::Byte) & COMMAND_BUFFER_EMPTY != 0
+            {
+                return false;
+            }
+            let Some(length) = self.take() else { return false };
+            // A chip whose ring was full goes on only then.
+            self.set(register::INTERRUPT_STATUS, Width::Half, INTERRUPT_OVERFLOW);
+            // Longer ones nobody here can have asked for.
+            if let Some(frame) = self.received.get(..length) {
+                take(frame);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn restart(&mut self) -> Result<(), NicError> {
+        self.state = State::Broken;
+        self.bring_up()?;
+        self.state = State::Running;
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The kernel as a UEFI program: loaded by the firmware itself, by systemd-boot, and inside a unified kernel image.
+
+use crate::harness::{Boot, Peer, target};
+use crate::images::{UEFI, UEFI_TIME, fat_disk, run};
+use crate::protocols::{PARAMETERS, bzimage, check};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const STARTED: &str = "boot: by an unnamed loader, UEFI";
+/// Where Debian's package systemd-boot-efi has its files.
+const SYSTEMD_BOOT: &str = "/usr/lib/systemd/boot/efi/systemd-bootx64.efi";
+const SYSTEMD_STUB: &str = "/usr/lib/systemd/boot/efi/linuxx64.efi.stub";
+
+fn directory() -> PathBuf {
+    let directory = target().join("tests/efi");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    directory
+}
+
+/// Boots from a disk with these files.
+fn boots_from(name: &'static str, files: &[(&Path, &str)]) {
+    let disk = fat_disk(&directory().join(format!("{name}.img")), files);
+    let arguments =
+        UEFI.into_iter().chain(["-drive", &disk, "-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
+    let boot = Boot::new(name, PARAMETERS).loader(arguments).timeout(UEFI_TIME);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), name, STARTED);
+}
+
+#[test]
+fn the_firmware_itself_loads_the_kernel() {
+    let bzimage = bzimage();
+    let arguments = UEFI.into_iter().chain(["-kernel", &bzimage, "-append", PARAMETERS]);
+    let boot = Boot::new("efi-firmware", PARAMETERS).loader(arguments).timeout(UEFI_TIME);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "efi-firmware", STARTED);
+}
+
+#[test]
+fn systemd_boot_loads_the_kernel() {
+    let (loader, entry) = (directory().join("loader.conf"), directory().join("netconsole.conf"));
+    fs::write(&loader, "default netconsole.conf\ntimeout 0\n").expect("target/tests is writable");
+    let text = format!("title netconsole\nlinux /netconsole.bzimage\noptions {PARAMETERS}\n");
+    fs::write(&entry, text).expect("target/tests is writable");
+    let bzimage = bzimage();
+    let files = [
+        (Path::new(SYSTEMD_BOOT), "EFI/BOOT/BOOTX64.EFI"),
+        (&loader, "loader/loader.conf"),
+        (&entry, "loader/entries/netconsole.conf"),
+        (Path::new(&bzimage), "netconsole.bzimage"),
+    ];
+    boots_from("efi-systemd-boot", &files);
+}
+
+/// systemd's stub with the kernel and its command line as sections: one file that the firmware starts.
+#[test]
+fn a_unified_kernel_image_starts() {
+    let (image, line) = (directory().join("netconsole.efi"), directory().join("command-line"));
+    fs::write(&line, PARAMETERS).expect("target/tests is writable");
+    let mut objcopy = Command::new("objcopy");
+    for (section, file, address) in
+        [(".cmdline", line.display().to_string(), 0x3_0000), (".linux", bzimage(), 0x200_0000)]
+    {
+        objcopy.args(["--add-section", &format!("{section}={file}")]);
+        objcopy.args(["--change-section-vma", &format!("{section}={address:#x}")]);
+    }
+    run(objcopy.arg(SYSTEMD_STUB).arg(&image));
+    boots_from("efi-unified", &[(&image, "EFI/BOOT/BOOTX64.EFI")]);
+}
+
+/// The kernel's place is patched to where this machine has no memory.
+#[test]
+fn memory_that_is_not_to_be_had_is_said_and_given_back_to_the_firmware() {
+    // mov qword ptr [rsp + 0x20], 0x100000
+    const PLACE: [u8; 9] = [0x48, 0xc7, 0x44, 0x24, 0x20, 0x00, 0x00, 0x10, 0x00];
+    let mut file = fs::read(bzimage()).expect("the kernel");
+    let at = file.windows(PLACE.len()).position(|bytes| bytes == PLACE).expect("boot/efi.s");
+    file[at + 5..at + 9].copy_from_slice(&0x7f00_0000u32.to_le_bytes());
+    let path = directory().join("elsewhere.bzimage");
+    fs::write(&path, file).expect("target/tests is writable");
+    let path = path.display().to_string();
+    let boot = Boot::new("efi-no-memory", "").loader(UEFI.into_iter().chain(["-kernel", &path]));
+    let machine = boot.nics([]).timeout(UEFI_TIME).start();
+    machine.wait_for_serial("netconsole: the firmware uses the memory at 1 MiB; load the kernel by GRUB");
+    // What the firmware does when a program has come back.
+    machine.wait_for_serial("Shell");
+    machine.stop();
+}

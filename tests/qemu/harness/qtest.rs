@@ -1,0 +1,69 @@
+//! QEMU's test protocol: the machine's ports from outside, while its kernel runs.
+
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+
+/// Where PCI's configuration space is reached (PCI 3.0, section 3.2.2.3.2).
+const ADDRESS_PORT: u16 = 0xcf8;
+const DATA_PORT: u16 = 0xcfc;
+
+/// A socket for QEMU to come to.
+pub struct Qtest {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Qtest {
+    /// The socket of the boot `name`.
+    pub fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("netconsole-{}-{name}.qtest", std::process::id()));
+        let _ = fs::remove_file(&path);
+        Self { listener: UnixListener::bind(&path).expect("a socket for qtest"), path }
+    }
+
+    /// QEMU's arguments for it.
+    pub fn arguments(&self) -> [String; 4] {
+        let chardev = format!("unix:{},server=off", self.path.display());
+        ["-qtest".into(), chardev, "-qtest-log".into(), "none".into()]
+    }
+
+    /// Waits for QEMU.
+    pub fn accept(self) -> Ports {
+        let (stream, _) = self.listener.accept().expect("QEMU comes to the socket");
+        let _ = fs::remove_file(&self.path);
+        Ports(BufReader::new(stream))
+    }
+}
+
+/// The machine's ports.
+pub struct Ports(BufReader<UnixStream>);
+
+impl Ports {
+    fn ask(&mut self, command: &str) -> String {
+        writeln!(self.0.get_mut(), "{command}").expect("QEMU listens");
+        let mut answer = String::new();
+        self.0.read_line(&mut answer).expect("QEMU answers");
+        answer.trim().strip_prefix("OK").unwrap_or_else(|| panic!("{command}: {answer}")).trim().into()
+    }
+
+    fn select(&mut self, device: u8, register: u8) {
+        let address = 1 << 31 | u32::from(device) << 11 | u32::from(register);
+        self.ask(&format!("outl {ADDRESS_PORT:#x} {address:#x}"));
+    }
+
+    /// A register of a device on the first bus.
+    pub fn read_configuration(&mut self, device: u8, register: u8) -> u32 {
+        self.select(device, register);
+        let answer = self.ask(&format!("inl {DATA_PORT:#x}"));
+        u32::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+    }
+
+    /// Writes a register of a device on the first bus.
+    pub fn write_configuration(&mut self, device: u8, register: u8, value: u32) {
+        self.select(device, register);
+        self.ask(&format!("outl {DATA_PORT:#x} {value:#x}"));
+    }
+}

@@ -1,0 +1,137 @@
+//! A network card of our own in the guest: the back end of QEMU's vhost-user, that serves the queues in the guest's
+//! memory; and lies, if it is told to.
+
+mod lie;
+mod memory;
+mod protocol;
+mod queue;
+
+use lie::Liar;
+pub use lie::{Lie, RECEIVE, TRANSMIT};
+use protocol::Connection;
+use std::collections::VecDeque;
+use std::io;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// The header before each frame (virtio 1.2, section 5.1.6); of a received one the last field says that it takes one
+/// buffer.
+const HEADER: usize = 12;
+const RECEIVED_HEADER: [u8; HEADER] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
+
+/// The card, as the test sees it.
+pub struct VhostUser {
+    path: PathBuf,
+    /// Frames from the guest.
+    sent: Mutex<Receiver<Vec<u8>>>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What the test and the card's own thread share.
+#[derive(Default)]
+struct Shared {
+    /// Frames for the guest that wait for a buffer.
+    waiting: VecDeque<Vec<u8>>,
+    liar: Liar,
+}
+
+impl VhostUser {
+    /// Waits at `path` for QEMU.
+    pub fn bind(path: PathBuf) -> io::Result<Self> {
+        let listener = UnixListener::bind(&path)?;
+        let (sender, receiver) = mpsc::channel();
+        let shared = Arc::<Mutex<Shared>>::default();
+        let for_thread = Arc::clone(&shared);
+        thread::spawn(move || {
+            if let Ok((stream, _)) = listener.accept() {
+                serve(stream, &sender, &for_thread);
+            }
+        });
+        Ok(Self { path, sent: Mutex::new(receiver), shared })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits for a frame; `None` once QEMU has ended.
+    pub fn receive(&self) -> Option<Vec<u8>> {
+        lock(&self.sent).recv().ok()
+    }
+
+    pub fn send(&self, frame: &[u8]) {
+        lock(&self.shared).waiting.push_back(frame.to_vec());
+    }
+
+    /// Tells a lie, about the queue `queue`.
+    pub fn tell(&self, lie: Lie, queue: usize) {
+        lock(&self.shared).liar.tell(lie, queue);
+    }
+
+    /// Ends the wait for QEMU, if it never connected.
+    pub fn end(&self) -> io::Result<()> {
+        UnixStream::connect(&self.path).map(|_| ())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Serves the queues until QEMU ends.
+fn serve(stream: UnixStream, sender: &Sender<Vec<u8>>, shared: &Mutex<Shared>) {
+    const PAUSE: Duration = Duration::from_micros(200);
+    let mut connection = Connection::new(stream);
+    while let Ok(was_asked) = connection.poll() {
+        let mut shared = lock(shared);
+        let Shared { waiting, liar } = &mut *shared;
+        let has_sent = transmit(&mut connection, liar, sender);
+        receive(&mut connection, liar, waiting);
+        drop(shared);
+        if !was_asked && !has_sent {
+            thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Takes a frame of the guest's; whether there was one.
+fn transmit(connection: &mut Connection, liar: &mut Liar, sender: &Sender<Vec<u8>>) -> bool {
+    let Connection { memory, queues: [_, queue], .. } = connection;
+    let Some(queue) = queue else {
+        liar.was_reset(TRANSMIT);
+        return false;
+    };
+    if liar.lies(TRANSMIT, queue, memory) {
+        return false;
+    }
+    let Some((id, pieces)) = queue.take(memory) else { return false };
+    let mut bytes = Vec::new();
+    for (address, length) in pieces {
+        let start = bytes.len();
+        bytes.resize(start + length as usize, 0);
+        memory.read_into(address, &mut bytes[start..]);
+    }
+    queue.give_back(memory, id.into(), 0);
+    // The test may have ended.
+    let _ = sender.send(bytes.split_off(HEADER));
+    true
+}
+
+/// Hands a frame to the guest, if one waits and there is a buffer.
+fn receive(connection: &mut Connection, liar: &mut Liar, waiting: &mut VecDeque<Vec<u8>>) {
+    let Connection { memory, queues: [queue, _], .. } = connection;
+    let Some(queue) = queue else { return liar.was_reset(RECEIVE) };
+    if liar.lies(RECEIVE, queue, memory) || waiting.is_empty() {
+        return;
+    }
+    let (Some((id, pieces)), Some(frame)) = (queue.take(memory), waiting.pop_front()) else { return };
+    let bytes = [&RECEIVED_HEADER[..], &frame].concat();
+    let (address, length) = pieces[0];
+    assert!(bytes.len() <= length as usize, "a frame for the driver's buffers");
+    memory.write(address, &bytes);
+    queue.give_back(memory, id.into(), bytes.len() as u32);
+}

@@ -1,0 +1,140 @@
+//! The vhost-user protocol, as QEMU's documentation has it (docs/interop/vhost-user.rst): what QEMU tells of the
+//! guest's memory and queues.
+
+use super::memory::{Memory, Region};
+use super::queue::Queue;
+use nix::cmsg_space;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use std::io::{self, IoSliceMut, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+/// VIRTIO_F_VERSION_1, and VHOST_USER_F_PROTOCOL_FEATURES, without which QEMU does not start.
+const FEATURES: u64 = 1 << 32 | 1 << 30;
+/// None of the protocol's own.
+const PROTOCOL_FEATURES: u64 = 0;
+/// Of a message's flags: the protocol's version, and that it is an answer.
+const ANSWER: u32 = 1 | 1 << 2;
+
+mod request {
+    pub const GET_FEATURES: u32 = 1;
+    pub const SET_MEM_TABLE: u32 = 5;
+    pub const SET_VRING_NUM: u32 = 8;
+    pub const SET_VRING_ADDR: u32 = 9;
+    pub const SET_VRING_BASE: u32 = 10;
+    pub const GET_VRING_BASE: u32 = 11;
+    pub const SET_VRING_KICK: u32 = 12;
+    pub const GET_PROTOCOL_FEATURES: u32 = 15;
+}
+
+/// What QEMU has told of a queue; it is in use from when its kick's descriptor comes until its base is asked for.
+#[derive(Clone, Copy, Default)]
+struct Ring {
+    size: u16,
+    base: u16,
+    /// Where QEMU has the descriptors, the used ring and the available ring.
+    addresses: [u64; 3],
+}
+
+/// The back end's end of the connection.
+pub struct Connection {
+    stream: UnixStream,
+    rings: [Ring; 2],
+    pub memory: Memory,
+    /// The queues in use: that for reception, that for transmission.
+    pub queues: [Option<Queue>; 2],
+}
+
+impl Connection {
+    pub fn new(stream: UnixStream) -> Self {
+        Self { stream, rings: [Ring::default(); 2], memory: Memory::default(), queues: [None; 2] }
+    }
+
+    /// Deals with a message, if there is one; whether there was. An error where QEMU has ended.
+    pub fn poll(&mut self) -> io::Result<bool> {
+        let mut header = [0; 12];
+        let (mut space, mut part) = (cmsg_space!([RawFd; 8]), [IoSliceMut::new(&mut header)]);
+        let received = recvmsg::<()>(
+            self.stream.as_raw_fd(),
+            &mut part,
+            Some(&mut space),
+            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC,
+        );
+        let mut files = Vec::new();
+        let length = match received {
+            Err(nix::Error::EAGAIN) => return Ok(false),
+            Err(error) => return Err(error.into()),
+            Ok(message) => {
+                for control in message.cmsgs()? {
+                    if let ControlMessageOwned::ScmRights(more) = control {
+                        files.extend(more);
+                    }
+                }
+                message.bytes
+            }
+        };
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.stream.read_exact(&mut header[length..])?;
+        let [request, _, size] =
+            [0, 4, 8].map(|at| u32::from_ne_bytes(*header[at..].first_chunk().expect("4 bytes")));
+        let mut payload = vec![0; size as usize];
+        self.stream.read_exact(&mut payload)?;
+        self.handle(request, &payload, files)?;
+        Ok(true)
+    }
+
+    fn handle(&mut self, request: u32, payload: &[u8], files: Vec<RawFd>) -> io::Result<()> {
+        let long = |number: usize| {
+            payload
+                .get(8 * number..)
+                .and_then(|rest| rest.first_chunk())
+                .map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+        };
+        // "A vring state description": index and number.
+        let (index, number) = ((long(0) & 1) as usize, (long(0) >> 32) as u16);
+        match request {
+            request::GET_FEATURES => return self.answer(request, &FEATURES.to_ne_bytes()),
+            request::GET_PROTOCOL_FEATURES => return self.answer(request, &PROTOCOL_FEATURES.to_ne_bytes()),
+            request::SET_MEM_TABLE => {
+                let region = |first: usize| Region {
+                    guest_address: long(first),
+                    size: long(first + 1),
+                    user_address: long(first + 2),
+                    file_offset: long(first + 3),
+                };
+                let regions = (0..long(0) as u32 as usize).map(|number| region(1 + 4 * number)).collect();
+                self.memory = Memory::new(regions, files)?;
+                return Ok(());
+            }
+            request::SET_VRING_NUM => self.rings[index].size = number,
+            request::SET_VRING_BASE => self.rings[index].base = number,
+            request::SET_VRING_ADDR => self.rings[index].addresses = [long(1), long(2), long(3)],
+            request::SET_VRING_KICK => {
+                let Ring { size, base, addresses } = self.rings[index];
+                let at = |address| self.memory.guest_address(address).expect("a ring in the guest's memory");
+                let [descriptors, used, available] = addresses.map(at);
+                let (next, given_back) = (base, base);
+                self.queues[index] = Some(Queue { size, descriptors, available, used, next, given_back });
+            }
+            request::GET_VRING_BASE => {
+                let base = self.queues[index].take().map_or(0, |queue| queue.next);
+                let state = [index as u32, base.into()].map(u32::to_ne_bytes).concat();
+                return self.answer(request, &state);
+            }
+            // Of features, owners and errors there is nothing to know; the queues are looked at all the time, and
+            // the driver looks at them itself, so nobody is to be woken.
+            _ => {}
+        }
+        for file in files {
+            nix::unistd::close(file)?;
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: u32, payload: &[u8]) -> io::Result<()> {
+        let header = [request, ANSWER, payload.len() as u32].map(u32::to_ne_bytes).concat();
+        self.stream.write_all(&[&header, payload].concat())
+    }
+}
