@@ -32,13 +32,16 @@ pub(super) fn write_line(
         sum = sum.add_word(time[0]).add_word(time[1]);
         start = TIME_LEN;
     }
+    let end = start.saturating_add(record.len());
+    if end >= MAX_DATAGRAM {
+        return None;
+    }
     let (text, high) =
         record.copy_proven(to.get_mut(start..)?, (Sum::ZERO, HIGH_BITS), |(sum, high), word, bytes| {
             let text = if bytes < 8 { word | HIGH_BITS << (bytes * 8) } else { word };
             (sum.add_word(word), high & above_newline(text))
         })?;
-    let end = start.saturating_add(record.len());
-    if high & HIGH_BITS != HIGH_BITS || end >= MAX_DATAGRAM {
+    if high & HIGH_BITS != HIGH_BITS {
         return None;
     }
     *to.get_mut(end)? = b'\n';
