@@ -119,7 +119,7 @@ impl Card {
     /// The card, or its VLAN, as a target with this device sees it.
     pub fn interface(&mut self, device: &DeviceSelector) -> Option<Interface<'_, 'static>> {
         let link_is_up = self.link_is_up;
-        if device.is(self.name.as_str(), self.nic.mac()) {
+        if device.is(self.name, self.nic.mac()) {
             return Some(Interface {
                 name: self.name.as_str(),
                 nic: &mut self.nic,
@@ -381,7 +381,7 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addres
         Some(IpAddr::V4(gateway)) => Some(gateway),
         _ => None,
     };
-    let sources = parameters.targets.as_slice().iter().filter(|target| target.device.is(name.as_str(), mac));
+    let sources = parameters.targets.as_slice().iter().filter(|target| target.device.is(name, mac));
     for source in sources.filter_map(|target| target.local_ip) {
         match source {
             IpAddr::V4(address) => addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway },

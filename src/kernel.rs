@@ -16,7 +16,7 @@ use crate::wall_clock::WallClock;
 use crate::{memory, panic};
 use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
-use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
+use netconsole::netconsole::secure::{Inputs, MAX_INPUT, Numbers, Sealing};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target};
@@ -210,7 +210,8 @@ impl Kernel {
         let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
         for target in self.targets.iter_mut() {
             let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
-            let vlan = target.config.device.vlan().filter(|_| target.is_enabled());
+            let is_starting = target.is_enabled() && !target.is_running();
+            let vlan = if is_starting { target.config.device.vlan() } else { None };
             let mut interface = card.and_then(|card| {
                 if let Some((_, id)) = vlan
                     && !card.has_vlan(id)
@@ -265,6 +266,8 @@ impl Kernel {
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
     pub fn ship(&mut self, now: u64) -> bool {
         let ring = memory::ring();
+        let protection = memory::KEYS.protection();
+        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
@@ -272,8 +275,9 @@ impl Kernel {
             let targets = self.targets.iter_mut_with_user_data();
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
                 let before = target.datagrams();
-                let (timebase, keys) = (self.clock.timebase(), &memory::KEYS);
-                let shipped = target.ship(ring, timebase, &self.filter, user_data, keys, &mut card.nic, now);
+                let timebase = self.clock.timebase();
+                let shipped =
+                    target.ship(ring, timebase, &self.filter, user_data, sealing, &mut card.nic, now);
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
@@ -359,8 +363,8 @@ impl Kernel {
 /// says; 255 where that is not known, or there is none.
 fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
     let is_here = |(place, card): &(u8, &Option<Card>)| match card {
-        Some(card) => device.is(card.name.as_str(), card.mac()),
-        None => DeviceName::ethernet(*place).is_some_and(|name| device.is(name.as_str(), MacAddr([0; 6]))),
+        Some(card) => device.is(card.name, card.mac()),
+        None => DeviceName::ethernet(*place).is_some_and(|name| device.is(name, MacAddr([0; 6]))),
     };
     (0..).zip(cards).find(is_here).map_or(u8::MAX, |(place, _)| place)
 }

@@ -103,7 +103,7 @@ impl<'r> Record<'r> {
     /// Returns what `fold` made of it from `start`. `None`, and what is in `buffer` means nothing, where it is
     /// not proven, where the record is cut or the ring's end comes within, and where `buffer` has no room for
     /// whole words.
-    // A function of its own, so that its loop has all registers.
+    // A function of its own, so that its loops have all registers.
     #[inline(never)]
     pub(crate) fn copy_proven<S>(
         &self,
@@ -203,9 +203,8 @@ impl<'r> Record<'r> {
         }
         let (chunks, tail) = rest.as_chunks_mut::<8>();
         let (first, second) = self.ring.words(position.wrapping_add(offset), chunks.len());
-        for (to, word) in chunks.iter_mut().zip(first.iter().chain(second)) {
-            *to = word.load(Ordering::Relaxed).to_le_bytes();
-        }
+        copy_words(first, chunks);
+        copy_words(second, chunks.get_mut(first.len()..).unwrap_or_default());
         if !tail.is_empty() {
             let word = self.word(position, offset + chunks.len());
             tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
@@ -214,6 +213,13 @@ impl<'r> Record<'r> {
 
     fn word(&self, position: usize, offset: usize) -> u64 {
         self.ring.load(position.wrapping_add(offset), Ordering::Relaxed)
+    }
+}
+
+/// Copies words as the bytes that they stand for.
+fn copy_words(words: &[AtomicU64], chunks: &mut [[u8; 8]]) {
+    for (to, word) in chunks.iter_mut().zip(words) {
+        *to = word.load(Ordering::Relaxed).to_le_bytes();
     }
 }
 

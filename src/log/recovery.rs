@@ -78,12 +78,17 @@ impl Ring<'_> {
 
     /// Microseconds from the start of a record's own boot to the record; `timebase` is this boot's. 0
     /// where that boot's start or frequency is not known.
-    #[inline]
+    #[inline(always)]
     pub fn micros(&self, record: &Record<'_>, timebase: &Timebase) -> u64 {
         match record.boot() {
             0 => timebase.micros(record.ticks()),
-            boots_ago => self.timebase(boots_ago).map_or(0, |timebase| timebase.micros(record.ticks())),
+            boots_ago => self.earlier_micros(boots_ago, record.ticks()),
         }
+    }
+
+    #[cold]
+    fn earlier_micros(&self, boots_ago: u8, ticks: u64) -> u64 {
+        self.timebase(boots_ago).map_or(0, |timebase| timebase.micros(ticks))
     }
 
     /// What converts the ticks of a record of `boots_ago` boots ago; `None` where that boot's entry is

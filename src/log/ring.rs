@@ -172,16 +172,12 @@ impl<'m> Ring<'m> {
         }
     }
 
-    /// As [`read`](Self::read), faster: that a record is whole is not proven yet. [`Record::is_intact`] proves
-    /// it of what was copied before; until then nothing of the record may be believed. Where it says no,
-    /// [`read`](Self::read) says what became of the record.
-    #[inline]
-    pub fn peek(&self, sequence: u64) -> Read<'_> {
-        let place = self.entry(sequence).filter(|place| place.sequence == sequence);
-        match place.and_then(|place| self.record(place)) {
-            Some(record) if !record.is_cut() => Read::Record(record),
-            _ => self.read(sequence),
-        }
+    /// The record of a sequence number if it seems to be whole, faster than [`read`](Self::read): nothing of it
+    /// may be believed before [`Record::is_intact`] or a copy proves it. Otherwise `read` says what became of it.
+    #[inline(always)]
+    pub fn peek(&self, sequence: u64) -> Option<Record<'_>> {
+        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
+        self.record(place).filter(|record| !record.is_cut())
     }
 
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that

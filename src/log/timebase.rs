@@ -38,6 +38,7 @@ impl Line {
         Self { from, base, factor: (1_000_000_u128 << Self::SHIFT).div_ceil(hz as u128) as u64 }
     }
 
+    #[inline(always)]
     const fn micros(&self, ticks: u64) -> u64 {
         let elapsed = ticks.saturating_sub(self.from) as u128;
         // A product of 2^128 is never reached, and 2^64 microseconds are 584,000 years.

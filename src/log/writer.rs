@@ -23,28 +23,67 @@ impl<'s> Source<'s> {
     }
 
     /// Records a text that is known as a whole.
-    pub(super) fn write<'r>(self, ring: &'r Ring<'r>, text: &str) {
-        let rest = self.write_part(ring, text.strip_suffix('\n').unwrap_or(text), false);
-        if !rest.is_empty() {
-            self.write_rest(ring, rest);
+    #[inline]
+    pub(super) fn write(self, ring: &Ring<'_>, text: &str) {
+        let ends_in_newline = text.as_bytes().last() == Some(&b'\n');
+        let len = text.len().wrapping_sub(ends_in_newline.into());
+        if len > self.room(ring) {
+            return self.write_long(ring, text.get(..len).unwrap_or(text));
         }
+        self.write_part(ring, text.as_bytes().get(..len).unwrap_or_default(), false);
+    }
+
+    /// How much text a record can have.
+    #[inline(always)]
+    fn room(&self, ring: &Ring<'_>) -> usize {
+        let text_offset = HEADER_WORDS + words(self.module.len());
+        MAX_TEXT.min(ring.max_words.saturating_sub(text_offset) * 8)
     }
 
     #[cold]
-    fn write_rest<'r>(&self, ring: &'r Ring<'r>, mut rest: &str) {
-        while !rest.is_empty() {
-            rest = self.write_part(ring, rest, true);
+    fn write_long(&self, ring: &Ring<'_>, mut text: &str) {
+        let room = self.room(ring);
+        let mut continuation = false;
+        loop {
+            let (fits, rest) = split(text, room);
+            self.write_part(ring, fits.as_bytes(), continuation);
+            // A ring with room for no character drops the record, once.
+            if rest.is_empty() || fits.is_empty() {
+                return;
+            }
+            (text, continuation) = (rest, true);
         }
     }
 
-    /// Writes one record and returns the text that is left: none where the ring has no room at all.
+    /// Writes a record whose whole text is there. It appears when it is done: what could be seen of it before
+    /// would have no text.
     #[inline(always)]
-    fn write_part<'r, 't>(&self, ring: &'r Ring<'r>, text: &'t str, continuation: bool) -> &'t str {
-        let Some(mut record) = Open::begin(ring, self, text.len(), continuation) else { return "" };
-        let (fits, rest) = if text.len() <= record.room { (text, "") } else { split(text, record.room) };
-        record.add(fits.as_bytes());
-        record.finish();
-        rest
+    fn write_part(&self, ring: &Ring<'_>, text: &[u8], continuation: bool) {
+        let text_offset = HEADER_WORDS + words(self.module.len());
+        let reserved = text_offset + words(text.len());
+        let Some(place) = ring.reserve(reserved) else { return };
+        let slots = Slots::new(ring, place.position, reserved);
+        let sum = self.store(slots);
+        let sum = slots.store_padded(text_offset, text, sum);
+        let header = self.header(ring, place.sequence, continuation).longer_by(text.len()).done();
+        slots.store(CHECKSUM, sum.finish(header), Ordering::Relaxed);
+        slots.store(0, header.0, Ordering::Release);
+        ring.publish(place);
+    }
+
+    /// The header of a record without text.
+    #[inline(always)]
+    fn header(&self, ring: &Ring<'_>, sequence: u64, continuation: bool) -> Header {
+        let boot = ring.header.boot.load(Ordering::Relaxed);
+        Header::new(sequence, self.level, self.module.len(), boot, continuation)
+    }
+
+    /// Stores the ticks and the module path, and returns their sum.
+    #[inline(always)]
+    fn store(&self, slots: Slots<'_>) -> Checksum {
+        slots.store(TICKS, self.ticks, Ordering::Relaxed);
+        let sum = slots.ring.seed.at(slots.start).with(self.ticks);
+        slots.store_padded(HEADER_WORDS, self.module.as_bytes(), sum)
     }
 
     /// Records a text as it is formatted.
@@ -197,20 +236,17 @@ impl<'r> Slots<'r> {
     fn store(self, offset: usize, word: u64, order: Ordering) {
         match self.words.get(offset) {
             Some(place) => place.store(word, order),
-            None => self.store_behind_the_end(offset, word, order),
+            None => store_behind_the_end(self.ring, self.start.wrapping_add(offset), word),
         }
-    }
-
-    #[cold]
-    fn store_behind_the_end(self, offset: usize, word: u64, order: Ordering) {
-        self.ring.store(self.start.wrapping_add(offset), word, order);
     }
 
     /// Stores words and adds them to a sum.
     #[inline(always)]
     fn store_all(self, offset: usize, chunks: &[[u8; 8]], sum: Checksum) -> Checksum {
         let words = self.words.get(offset..).and_then(|words| words.get(..chunks.len()));
-        let Some(words) = words else { return self.store_across_the_end(offset, chunks, sum) };
+        let Some(words) = words else {
+            return store_across_the_end(self.ring, self.start.wrapping_add(offset), chunks, sum);
+        };
         let mut sum = sum;
         for (place, &chunk) in words.iter().zip(chunks) {
             let word = u64::from_le_bytes(chunk);
@@ -220,14 +256,32 @@ impl<'r> Slots<'r> {
         sum
     }
 
-    #[cold]
-    fn store_across_the_end(self, offset: usize, chunks: &[[u8; 8]], sum: Checksum) -> Checksum {
-        (offset..).zip(chunks).fold(sum, |sum, (offset, &chunk)| {
-            let word = u64::from_le_bytes(chunk);
-            self.store(offset, word, Ordering::Relaxed);
-            sum.with(word)
-        })
+    /// Stores bytes, with zero bytes behind them up to a whole word, and adds them to a sum.
+    #[inline(always)]
+    fn store_padded(self, offset: usize, bytes: &[u8], sum: Checksum) -> Checksum {
+        let (whole, rest) = bytes.as_chunks::<8>();
+        let sum = self.store_all(offset, whole, sum);
+        if rest.is_empty() {
+            return sum;
+        }
+        let word = last_word(bytes);
+        self.store(offset.wrapping_add(whole.len()), word, Ordering::Relaxed);
+        sum.with(word)
     }
+}
+
+#[cold]
+fn store_behind_the_end(ring: &Ring<'_>, position: usize, word: u64) {
+    ring.store(position, word, Ordering::Release);
+}
+
+#[cold]
+fn store_across_the_end(ring: &Ring<'_>, position: usize, chunks: &[[u8; 8]], sum: Checksum) -> Checksum {
+    chunks.iter().enumerate().fold(sum, |sum, (offset, &chunk)| {
+        let word = u64::from_le_bytes(chunk);
+        ring.store(position.wrapping_add(offset), word, Ordering::Relaxed);
+        sum.with(word)
+    })
 }
 
 /// A record that is being written. All stores go to its own reservation.
@@ -252,22 +306,12 @@ impl<'r> Open<'r> {
     /// Begins a record with room for `text` bytes, or as many as a record can have.
     #[inline(always)]
     fn begin(ring: &'r Ring<'r>, source: &Source<'_>, text: usize, continuation: bool) -> Option<Self> {
-        let module = source.module.as_bytes();
-        let (whole, rest) = module.as_chunks::<8>();
-        let text_offset = HEADER_WORDS + words(module.len());
+        let text_offset = HEADER_WORDS + words(source.module.len());
         let reserved = (text_offset + words(text.min(MAX_TEXT))).min(ring.max_words);
         let place = ring.reserve(reserved)?;
         let slots = Slots::new(ring, place.position, reserved);
-        let boot = ring.header.boot.load(Ordering::Relaxed);
-        let header = Header::new(place.sequence, source.level, module.len(), boot, continuation);
-        slots.store(TICKS, source.ticks, Ordering::Relaxed);
-        let mut checksum = ring.seed.at(place.position).with(source.ticks);
-        checksum = slots.store_all(HEADER_WORDS, whole, checksum);
-        if !rest.is_empty() {
-            let word = last_word(module);
-            slots.store(text_offset.wrapping_sub(1), word, Ordering::Relaxed);
-            checksum = checksum.with(word);
-        }
+        let checksum = source.store(slots);
+        let header = source.header(ring, place.sequence, continuation);
         // The checksum of what will not change proves a record that is cut.
         slots.store(CHECKSUM, checksum.finish(header), Ordering::Relaxed);
         slots.store(0, header.0, Ordering::Release);

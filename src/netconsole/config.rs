@@ -53,7 +53,11 @@ impl DeviceName {
 
     /// The name's text.
     pub fn as_str(&self) -> &str {
-        self.bytes.get(..usize::from(self.len)).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
+        core::str::from_utf8(self.as_bytes()).unwrap_or("")
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 }
 
@@ -89,9 +93,9 @@ impl fmt::Display for DeviceSelector {
 
 impl DeviceSelector {
     /// Whether it means the device of this name and Ethernet address.
-    pub fn is(&self, name: &str, mac: MacAddr) -> bool {
+    pub fn is(&self, name: DeviceName, mac: MacAddr) -> bool {
         match self {
-            Self::Name(wanted) => wanted.as_str() == name,
+            Self::Name(wanted) => *wanted == name,
             Self::Mac(wanted) => *wanted == mac,
         }
     }
@@ -100,6 +104,10 @@ impl DeviceSelector {
     /// (IEEE 802.1Q, section 9.6).
     pub fn vlan(&self) -> Option<(DeviceName, u16)> {
         let Self::Name(name) = self else { return None };
+        // Every target is asked in every turn, and few have one.
+        if !name.as_bytes().contains(&b'.') {
+            return None;
+        }
         let (base, id) = name.as_str().rsplit_once('.')?;
         if !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;

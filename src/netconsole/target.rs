@@ -7,10 +7,10 @@
 use super::config::{DeviceName, Format, TargetConfig};
 use super::format::{Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
-use super::secure::{KeyStore, Numbers, Protection, Sealing};
+use super::secure::{KeyStore, Protection, Sealing};
 use super::snapshot::TargetPlan;
 use crate::host_name::HostName;
-use crate::log::{Level, Read, Ring, Timebase};
+use crate::log::{Level, Read, Record, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
 use crate::stack::{Resolution, Stack};
 use crate::wire::{Endpoint, Envelope, MacAddr, udp};
@@ -258,8 +258,7 @@ impl Target {
 
     /// Whether it sends by the card of this name and address, in a VLAN or not.
     pub fn uses(&self, name: DeviceName, mac: MacAddr) -> bool {
-        self.config.device.is(name.as_str(), mac)
-            || self.config.device.vlan().is_some_and(|(card, _)| card == name)
+        self.config.device.is(name, mac) || self.config.device.vlan().is_some_and(|(card, _)| card == name)
     }
 
     /// The VLAN that it sends in, if any.
@@ -485,7 +484,7 @@ impl Target {
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
     /// one turn of [`AGAIN_FIRST`](Self::AGAIN_FIRST) that comes first, so that it has a share of a card that
-    /// the log keeps busy. With a key, all of it is sealed. The card is to be kicked afterwards. `now` is in µs.
+    /// the log keeps busy. All of it is protected as `sealing` says. The card is to be kicked afterwards. `now` is in µs.
     #[expect(clippy::too_many_arguments, reason = "what a turn needs, from as many owners")]
     pub fn ship<N: Nic>(
         &mut self,
@@ -493,7 +492,7 @@ impl Target {
         timebase: &Timebase,
         filter: &LogFilter,
         user_data: &[u8],
-        keys: &KeyStore,
+        sealing: Sealing<'_>,
         nic: &mut N,
         now: u64,
     ) -> Shipped {
@@ -505,8 +504,6 @@ impl Target {
         style.epoch = filter.epoch;
         style.host_name = filter.host_name.as_ref();
         style.address = Some(route.source.ip);
-        let protection = keys.protection();
-        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(keys) };
         let envelope = &route.envelope;
         let mut sender = Sender { ring, timebase, style, limit, envelope, sealing };
         self.turns = self.turns.wrapping_add(1);
@@ -544,35 +541,29 @@ impl Target {
                 self.settling = false;
                 return Shipped::More;
             }
-            let ring = sender.ring;
-            let read = if core::mem::take(&mut in_doubt) {
-                ring.read(self.sequence)
-            } else {
-                ring.peek(self.sequence)
+            let doubted = core::mem::take(&mut in_doubt);
+            let seems_whole = if doubted { None } else { sender.ring.peek(self.sequence) };
+            let record = match seems_whole {
+                Some(record) if self.wants(&record, sender.limit) => record,
+                _ => match sender.ring.read(self.sequence) {
+                    Read::Record(record) if self.wants(&record, sender.limit) => record,
+                    Read::Record(_) => {
+                        self.counters.filtered += 1;
+                        self.step_to(self.sequence + 1);
+                        continue;
+                    }
+                    Read::Lost { resume } => {
+                        self.lost += resume.saturating_sub(self.sequence);
+                        self.step_to(resume);
+                        continue;
+                    }
+                    Read::Unfinished(_) | Read::End => {
+                        self.tell_loss();
+                        return Shipped::Everything;
+                    }
+                },
             };
-            let record = match read {
-                // A limit that changes under way does not cut a record.
-                Read::Record(record) if self.offset != 0 || record.level().passes(sender.limit) => record,
-                Read::Record(record) if !record.is_intact() => {
-                    in_doubt = true;
-                    continue;
-                }
-                Read::Record(_) => {
-                    self.counters.filtered += 1;
-                    self.step_to(self.sequence + 1);
-                    continue;
-                }
-                Read::Lost { resume } => {
-                    self.lost += resume.saturating_sub(self.sequence);
-                    self.step_to(resume);
-                    continue;
-                }
-                Read::Unfinished(_) | Read::End => {
-                    self.tell_loss();
-                    return Shipped::Everything;
-                }
-            };
-            match sender.transmit(nic, &record, self.offset, self.identification) {
+            match sender.transmit_fast(nic, &record, self.offset, self.identification) {
                 Ok(Some(piece)) => {
                     self.identification = self.identification.wrapping_add(1);
                     self.counters.datagrams += 1;
@@ -599,6 +590,11 @@ impl Target {
             }
         }
         Shipped::More
+    }
+
+    /// Whether a record is for this target. A limit that changes under way does not cut one.
+    fn wants(&self, record: &Record<'_>, limit: u8) -> bool {
+        self.offset != 0 || record.level().passes(limit)
     }
 
     fn step_to(&mut self, sequence: u64) {

@@ -218,6 +218,14 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
         driver!(self, nic => nic.transmit(build))
     }
 
+    #[inline(always)]
+    fn transmit_with(&mut self, mut build: impl FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
+        match self {
+            Self::Virtio(nic) => nic.transmit_with(build),
+            _ => self.transmit(&mut build),
+        }
+    }
+
     fn kick(&mut self) {
         driver!(self, nic => nic.kick());
     }

@@ -50,6 +50,15 @@ pub trait Nic {
     /// need not look at the frame before [`kick`](Self::kick).
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError>;
 
+    /// As [`transmit`](Self::transmit), for a caller that knows the card's type and gives many frames: `build` may
+    /// become a part of the driver's own code.
+    fn transmit_with(&mut self, mut build: impl FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError>
+    where
+        Self: Sized,
+    {
+        self.transmit(&mut build)
+    }
+
     /// Tells the card of all frames queued since the last call, if it wants to be told.
     fn kick(&mut self);
 

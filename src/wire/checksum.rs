@@ -52,15 +52,28 @@ impl Sum {
     /// The checksum as its two bytes stand in a header. Over a message whose checksum field holds
     /// the right value already it gives zeros.
     pub fn checksum(self) -> [u8; 2] {
+        self.complement().to_le_bytes()
+    }
+
+    /// As [`checksum`](Self::checksum), but zero, which UDP has for "none", is written in the other way that
+    /// it has in one's complement (RFC 768).
+    #[inline(always)]
+    pub fn udp_checksum(self) -> [u8; 2] {
+        match self.complement() {
+            0 => [0xff, 0xff],
+            checksum => checksum.to_le_bytes(),
+        }
+    }
+
+    #[inline(always)]
+    fn complement(self) -> u16 {
         // Halved twice, each time with end-around carry.
         let (low, high) = (self.0 as u32, (self.0 >> 32) as u32);
         let (sum, carry) = low.overflowing_add(high);
         let sum = sum.wrapping_add(u32::from(carry));
         let (low, high) = (sum as u16, (sum >> 16) as u16);
         let (sum, carry) = low.overflowing_add(high);
-        let sum = sum.wrapping_add(u16::from(carry));
-        let [a, b] = sum.to_le_bytes();
-        [!a, !b]
+        !sum.wrapping_add(u16::from(carry))
     }
 
     /// Whether what was summed, checksum field included, is as it was sent.

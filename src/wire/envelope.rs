@@ -99,11 +99,7 @@ impl Envelope {
         let udp_len = u16::try_from(payload_len.checked_add(udp::HEADER_LEN)?).ok()?;
         let headers = frame.get_mut(..self.header_len())?;
         // The length counts twice: in the pseudo header and in UDP's own.
-        let udp_checksum =
-            match self.udp_sum.add_u16(udp_len).add_u16(udp_len).add_at(0, payload_sum).checksum() {
-                [0, 0] => [0xff, 0xff], // zero would mean that there is none
-                checksum => checksum,
-            };
+        let udp_sum = self.udp_sum.add_u16(udp_len).add_u16(udp_len).add_at(0, payload_sum);
         self.copy_header(headers)?;
         match self.ipv4_sum {
             Some(sum) => {
@@ -120,7 +116,7 @@ impl Envelope {
         }
         let udp: &mut [u8; udp::HEADER_LEN] = headers.last_chunk_mut()?;
         [udp[4], udp[5]] = udp_len.to_be_bytes();
-        [udp[6], udp[7]] = udp_checksum;
+        [udp[6], udp[7]] = udp_sum.udp_checksum();
         ethernet::pad(frame, self.header_len().checked_add(payload_len)?)
     }
 

@@ -32,13 +32,16 @@ pub(super) fn write_line(
         sum = sum.add_word(time[0]).add_word(time[1]);
         start = TIME_LEN;
     }
+    let end = start.saturating_add(record.len());
+    if end >= MAX_DATAGRAM {
+        return None;
+    }
     let (text, high) =
         record.copy_proven(to.get_mut(start..)?, (Sum::ZERO, HIGH_BITS), |(sum, high), word, bytes| {
             let text = if bytes < 8 { word | HIGH_BITS << (bytes * 8) } else { word };
             (sum.add_word(word), high & above_newline(text))
         })?;
-    let end = start.saturating_add(record.len());
-    if high & HIGH_BITS != HIGH_BITS || end >= MAX_DATAGRAM {
+    if high & HIGH_BITS != HIGH_BITS {
         return None;
     }
     *to.get_mut(end)? = b'\n';
@@ -121,12 +124,11 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
     if !style.time {
         return;
     }
-    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
     if micros >= LONG_UPTIME {
         output.byte(b'[');
-        output.decimal(seconds);
+        output.decimal(micros / 1_000_000);
         output.byte(b'.');
-        output.digits::<6>(rest as u32);
+        output.digits::<6>((micros % 1_000_000) as u32);
         return output.bytes(b"] ");
     }
     let time = time(micros).map(u64::to_le_bytes);
@@ -143,15 +145,24 @@ const TIME_LEN: usize = 15;
 #[inline(always)]
 const fn time(micros: u64) -> [u64; 2] {
     const BLANKS_FROM_ZEROS: u64 = 0x10_1010_1010;
-    let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-    let seconds = eight_digits(seconds as u32) >> 24;
+    // Eleven digits: three, and eight whose first two are the last of the seconds.
+    let high = three_digits((micros / 100_000_000) as u32);
+    let low = eight_digits((micros % 100_000_000) as u32);
+    let seconds = high | (low & 0xffff) << 24;
     let leading_zeros = (seconds | 1 << 32).trailing_zeros() & !7;
     let seconds = (seconds | ZEROS >> 24) - (BLANKS_FROM_ZEROS & ((1 << leading_zeros) - 1));
-    let rest = (eight_digits(rest as u32) | ZEROS) >> 16;
+    let low = low | ZEROS;
     [
-        b'[' as u64 | seconds << 8 | (b'.' as u64) << 48 | rest << 56,
-        rest >> 8 | (b']' as u64) << 40 | (b' ' as u64) << 48,
+        b'[' as u64 | seconds << 8 | (b'.' as u64) << 48 | (low >> 16) << 56,
+        low >> 24 | (b']' as u64) << 40 | (b' ' as u64) << 48,
     ]
+}
+
+/// The three decimal digits of a number below 1000, the first in the lowest byte.
+const fn three_digits(number: u32) -> u64 {
+    let hundreds = number / 100;
+    let tens = number / 10;
+    (hundreds | (tens - hundreds * 10) << 8 | (number - tens * 10) << 16) as u64
 }
 
 fn byte_at(record: &Record<'_>, offset: usize) -> Option<u8> {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::log::{Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
+use crate::netconsole::secure::Numbers;
 use crate::nic::fake::{Card, MAC};
 use crate::stack::{Addressing, Ipv4Method, Storage};
 use crate::wire::udp;
@@ -75,6 +76,10 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     check(&mut target, &ring)
 }
 
+fn unsealed(keys: &KeyStore) -> Sealing<'_> {
+    Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(keys) }
+}
+
 /// So that every target gets its turn.
 #[test]
 fn a_turn_is_32_frames() {
@@ -84,8 +89,9 @@ fn a_turn_is_32_frames() {
         }
         let mut card = Card { room: 1000, ..Card::default() };
         for (result, sent) in [(Shipped::More, 32), (Shipped::Everything, 33)] {
-            let (timebase, keys) = (Timebase::new(0), KeyStore::new());
-            let shipped = target.ship(ring, &timebase, &FILTER, b"", &keys, &mut card, 0);
+            let timebase = Timebase::new(0);
+            let keys = KeyStore::new();
+            let shipped = target.ship(ring, &timebase, &FILTER, b"", unsealed(&keys), &mut card, 0);
             assert_eq!((shipped, card.sent.len()), (result, sent));
         }
     });
@@ -100,6 +106,7 @@ proptest! {
     ) {
         with_target(|target, ring| {
             let mut card = Card { room: 0, ..Card::default() };
+            let keys = KeyStore::new();
             let mut user_data = String::new();
             let (mut logged, mut waits) = (0u64, false);
             for (records, room, length) in steps {
@@ -115,10 +122,10 @@ proptest! {
                     prop_assert!(SystemSwitch::MessageId.store(target, on).is_ok());
                 }
                 card.room = room;
-                target.ship(ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0);
+                target.ship(ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), unsealed(&keys), &mut card, 0);
             }
             card.room = 1000;
-            while target.ship(ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), &KeyStore::new(), &mut card, 0) == Shipped::More {
+            while target.ship(ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), unsealed(&keys), &mut card, 0) == Shipped::More {
                 card.room = 1000;
             }
             let bodies = bodies(&card.sent)?;

@@ -263,10 +263,16 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
 
     /// A transmit buffer that is with nobody. Finished ones are taken back when none is left, all at
     /// once: most frames cost nothing here.
+    #[inline(always)]
     fn take_transmit_buffer(&mut self) -> Result<u16, TransmitError> {
-        if let Some(id) = self.transmit.take_idle() {
-            return Ok(id);
+        match self.transmit.take_idle() {
+            Some(id) => Ok(id),
+            None => self.take_finished_buffer(),
         }
+    }
+
+    #[inline(never)]
+    fn take_finished_buffer(&mut self) -> Result<u16, TransmitError> {
         self.reclaim();
         if let Some(id) = self.transmit.take_idle() {
             self.refused = 0;
@@ -386,6 +392,11 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
     }
 
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
+        self.transmit_with(build)
+    }
+
+    #[inline(always)]
+    fn transmit_with(&mut self, mut build: impl FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
         if self.state == State::Broken {
             return Err(TransmitError::Broken);
         }

@@ -331,6 +331,7 @@ impl<const N: usize> Virtqueue<N> {
     }
 
     /// Takes a buffer that is with nobody.
+    #[inline(always)]
     pub(super) fn take_idle(&mut self) -> Option<u16> {
         let count = self.idle_count.checked_sub(1)?;
         let id = *self.idle.get(count)?;
@@ -364,6 +365,7 @@ impl<const N: usize> Virtqueue<N> {
 
     /// Gives the first `length` bytes of a buffer to the device, a legacy device's from the header on. It may see it
     /// at once, but is not told. A buffer that is with the device already stays as it is.
+    #[inline(always)]
     pub(super) fn publish(&mut self, id: u16, length: usize) {
         let Layout { available, .. } = self.layout;
         let entry = available.wrapping_add(self.layout.entry(self.available_index, ring::AVAILABLE_ENTRY));
