@@ -118,3 +118,14 @@ fn five_hundred_and_twelve_senders_are_known_at_once() {
         assert_eq!(senders.count(), usize::from(number + 1).min(512));
     }
 }
+
+#[test]
+fn a_gap_is_given_up_for_8_mib_behind_it() {
+    let datagram = |sequence: u64| format!("6,{sequence},{},-;{}\n", sequence * 10, "x".repeat(900));
+    let size = records(&in_the_end([datagram(0)]))[0].size();
+    let fits = (8 << 20) / size as u64;
+    assert!(fits < 1 << 15, "it is not the number of records that counts");
+    let sent = |behind: u64| at_once([0].into_iter().chain(2..2 + behind).map(datagram));
+    assert_eq!(records(&sent(fits)).len(), 1);
+    assert_eq!(records(&sent(fits + 1)).len() as u64, 2 + fits);
+}

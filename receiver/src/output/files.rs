@@ -114,3 +114,24 @@ fn rotate(path: &Path, keep: u32) -> std::io::Result<()> {
     }
     fs::rename(path, numbered(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Behind them come all others, together.
+    #[test]
+    fn there_are_at_most_4096_files() {
+        let dir = std::env::temp_dir().join(format!("netconsole-files-{}", std::process::id()));
+        let mut files = Files::open(&dir, "log", u64::MAX, 0).expect("a directory");
+        for sender in 0..4098 {
+            files.append(&format!("sender{sender}"), b"text\n").expect("a file");
+        }
+        files.append("sender0", b"text\n").expect("a file");
+        files.flush().expect("the disk has room");
+        let lines =
+            |name: &str| fs::read_to_string(files.path(name)).map(|text| text.lines().count()).unwrap_or(0);
+        assert_eq!(["sender0", "sender4095", "sender4096", OTHERS].map(lines), [2, 1, 0, 2]);
+        fs::remove_dir_all(&dir).expect("it is ours");
+    }
+}

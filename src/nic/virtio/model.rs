@@ -133,8 +133,8 @@ pub struct Device {
     /// struct virtio_net_config: MAC, status, max_virtqueue_pairs, MTU, speed, duplex.
     pub config: [u8; 17],
     pub generation: u32,
-    /// The configuration changes whenever it is looked at.
-    pub restless: bool,
+    /// In so many more looks at its generation the configuration has changed.
+    pub restless: u32,
     /// It speaks virtio 0.9, and its queues are as long as `max_sizes` says.
     pub is_legacy: bool,
     pub never_resets: bool,
@@ -165,7 +165,7 @@ impl Device {
             max_sizes: [256; 2],
             config: [0x52, 0x54, 0, 0x12, 0x34, 0x56, 1, 0, 1, 0, 0xdc, 0x05, 0xe8, 0x03, 0, 0, 1],
             generation: 0,
-            restless: false,
+            restless: 0,
             is_legacy: false,
             never_resets: false,
             reset_reads: 0,
@@ -402,7 +402,8 @@ impl Transport for Model {
 
     fn read_config_generation(&self) -> u32 {
         let mut device = self.0.borrow_mut();
-        if device.restless {
+        if let Some(left) = device.restless.checked_sub(1) {
+            device.restless = left;
             device.generation = device.generation.wrapping_add(1);
         }
         device.generation

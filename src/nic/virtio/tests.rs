@@ -142,6 +142,16 @@ fn a_reset_is_waited_for_a_hundred_thousand_reads_and_no_longer() {
     }
 }
 
+/// Each try looks at the generation twice.
+#[test]
+fn a_configuration_that_changes_is_read_16_times() {
+    for (changes, result) in [(30, Ok(())), (32, Err(NicError::Configuration))] {
+        let (mut nic, device) = card(FEATURES);
+        device.borrow_mut().restless = changes;
+        assert_eq!(nic.restart(), result);
+    }
+}
+
 #[test]
 fn says_why_it_does_not_come_up_and_then_does() {
     type Fault = fn(&mut Device);
@@ -152,7 +162,7 @@ fn says_why_it_does_not_come_up_and_then_does() {
         (|device| device.max_sizes[RX] = 0, NicError::NoQueue(0)),
         (|device| device.max_sizes[TX] = 1, NicError::NoQueue(1)),
         (|device| device.max_sizes[TX] = 7, NicError::NoQueue(1)),
-        (|device| device.restless = true, NicError::Configuration),
+        (|device| device.restless = u32::MAX, NicError::Configuration),
     ];
     for (fault, error) in faults {
         let (mut nic, device) = card(FEATURES);
@@ -520,7 +530,7 @@ fn take(step: Step, nic: &mut Card, device: &Handle) {
         }
         Step::Features(features) => device.borrow_mut().features = features,
         Step::Sizes(sizes) => device.borrow_mut().max_sizes = sizes,
-        Step::Restless(restless) => device.borrow_mut().restless = restless,
+        Step::Restless(restless) => device.borrow_mut().restless = if restless { u32::MAX } else { 0 },
         Step::NeverResets(never) => device.borrow_mut().never_resets = never,
         Step::RefusesFeatures(refuses) => device.borrow_mut().refuses_features = refuses,
     }
