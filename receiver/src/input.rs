@@ -166,3 +166,23 @@ fn read_line() -> Option<Vec<u8>> {
     line.pop_if(|byte| *byte == b'\n');
     (length > 0).then_some(line)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What waits in the queue is bounded: above that, datagrams stay in the socket.
+    #[test]
+    fn a_queue_of_more_than_64_mib_takes_nothing() {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = socket.local_addr().expect("its address");
+        let queued = Arc::new(AtomicUsize::new((64 << 20) + 1));
+        let (sender, receiver) = mpsc::channel();
+        let taker = Arc::clone(&queued);
+        thread::spawn(move || take(&socket, 0, Clock::start(), &sender, &taker));
+        UdpSocket::bind("127.0.0.1:0").expect("a port").send_to(b"text", address).expect("loopback");
+        assert!(receiver.recv_timeout(Duration::from_millis(300)).is_err());
+        queued.store(64 << 20, Ordering::Relaxed);
+        assert!(matches!(receiver.recv_timeout(Duration::from_secs(10)), Ok(Message::Datagrams(_))));
+    }
+}

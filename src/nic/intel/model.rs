@@ -48,6 +48,8 @@ pub struct Device {
     pub phy_control: u16,
     /// How often a PHY in reset is read until it is out.
     pub phy_reset_reads: u32,
+    /// How often a chip in reset is read until it is out.
+    pub resets_for: u32,
     /// The accesses to the PHY, and the writes to the transmit tail.
     pub phy_accesses: usize,
     pub notifications: usize,
@@ -87,6 +89,7 @@ impl Device {
             link: true,
             phy_control: 0x1140,
             phy_reset_reads: 0,
+            resets_for: 3,
             phy_accesses: 0,
             notifications: 0,
             sent: Vec::new(),
@@ -316,7 +319,7 @@ impl Registers for Model {
                 assert!(device.get(0x100) & 2 == 0 && device.get(0x400) & 2 == 0, "stopped before a reset");
                 if !device.never_resets {
                     device.reset();
-                    device.reset_reads = 3;
+                    device.reset_reads = device.resets_for;
                 }
                 device.set(0, 1 << 26);
             }

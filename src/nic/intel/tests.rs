@@ -199,6 +199,15 @@ fn the_link_s_speed_is_told_while_it_is_up() {
 }
 
 #[test]
+fn a_reset_is_waited_for_100_000_reads() {
+    for (reads, result) in [(99_999, Ok(())), (100_000, Err(NicError::ResetTimeout))] {
+        let (mut nic, device) = card(PCI);
+        device.borrow_mut().resets_for = reads;
+        assert_eq!(nic.restart(), result);
+    }
+}
+
+#[test]
 fn says_why_it_does_not_come_up_and_then_does() {
     type Fault = fn(&mut Device);
     let faults: [(Fault, NicError); 3] = [
