@@ -181,6 +181,17 @@ fn a_silent_phy_or_an_endless_reset_of_it_is_given_up() {
     }
 }
 
+/// With those before and behind, a million in all.
+#[test]
+fn a_phy_s_reset_is_waited_for_999_996_reads() {
+    for (reads, negotiates) in [(999_996, true), (999_997, false)] {
+        let (mut nic, device) = card(PCI);
+        (device.borrow_mut().phy_control, device.borrow_mut().phy_reset_reads) = (0x0940, reads);
+        assert_eq!(nic.restart(), Ok(()));
+        assert_eq!(device.borrow().phy_control == 0x1200, negotiates);
+    }
+}
+
 #[test]
 fn the_link_s_speed_is_told_while_it_is_up() {
     // SPEED in bits 6 and 7, FD in bit 0.
