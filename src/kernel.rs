@@ -171,6 +171,7 @@ impl Kernel {
         self.feed_watchdog(now);
         self.look_at_links(now);
         self.advance_targets(now);
+        self.take_host_name();
         self.publish();
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
@@ -336,14 +337,18 @@ impl Kernel {
         overwrite(&mut self.targets, pattern);
     }
 
-    /// Tells the panic path of the targets, where anything has changed.
-    fn publish(&mut self) {
+    /// Goes by the name that DHCP gave, where the command line gives none.
+    fn take_host_name(&mut self) {
         if self.filter.host_name.is_none()
             && let Some(name) = self.cards.iter().flatten().find_map(Card::host_name)
         {
             log::info!("dhcp: host name {name}");
             self.filter.host_name = Some(name);
         }
+    }
+
+    /// Tells the panic path of the targets, where anything has changed.
+    fn publish(&mut self) {
         let mut plan = Plan { host_name: self.filter.host_name, epoch: self.filter.epoch, ..Plan::default() };
         for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
             *slot = card.as_ref().map(|card| card.place);
