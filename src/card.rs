@@ -268,12 +268,13 @@ impl Card {
         let protection = memory::KEYS.protection();
         let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
         let sent = self.nic.transmit(&mut |frame| {
-            let Some(to) = frame.get_mut(envelope.header_len()..) else { return 0 };
-            let len = sealing.fill(to, |message| {
-                message.get_mut(..payload.len())?.copy_from_slice(payload);
-                Some(payload.len())
+            let len = envelope.write(frame, self.identification, |to| {
+                sealing.fill(to, |message| {
+                    message.get_mut(..payload.len())?.copy_from_slice(payload);
+                    Some(payload.len())
+                })
             });
-            len.and_then(|len| envelope.seal(frame, len, self.identification)).unwrap_or(0)
+            len.unwrap_or(0)
         });
         self.nic.kick();
         sent.is_ok()

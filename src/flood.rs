@@ -1,20 +1,24 @@
 //! `flood=`: as many records as fast as possible, for tests and measurements.
 
 use crate::kernel::Kernel;
+use crate::machine::clock;
+use crate::memory;
 use core::ops::Range;
+use netconsole::log::Level;
 use netconsole::parameters::Parameters;
 
 /// How many records are logged between two looks at the cards: one notification serves them all.
-const BURST: u32 = 32;
+const BURST: u32 = 64;
 
-/// Logs the flood, shipping on the way so that no target loses a record as long as its card keeps up.
+/// Logs the flood, shipping on the way so that no target loses a record as long as its card keeps up. Its texts are there
+/// already and go into the ring as they are, like what is written to Linux's `/dev/kmsg`.
 pub fn run(kernel: &mut Kernel) {
     let mut message = Message::first(kernel.parameters.flood_length);
     let mut left = kernel.parameters.flood;
     while left > 0 {
         let burst = left.min(BURST);
         for _ in 0..burst {
-            log::info!("{}", message.text());
+            memory::ring().append_str(Level::Info, module_path!(), clock::ticks(), message.text());
             message.count();
         }
         left -= burst;

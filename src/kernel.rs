@@ -16,10 +16,11 @@ use crate::wall_clock::WallClock;
 use crate::{memory, panic};
 use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
+use netconsole::netconsole::format::RecentLines;
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT, Numbers, Sealing};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
-use netconsole::netconsole::target::{LogFilter, Shipped, Target};
+use netconsole::netconsole::target::{LogFilter, Shipped, Target, Turn};
 use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::{self, Nic};
 use netconsole::parameters::{Console, Parameters};
@@ -27,6 +28,13 @@ use netconsole::wire::{MacAddr, udp};
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
+
+/// How many frames the targets queue in one turn, as many as the cards have buffers for.
+const FRAMES_PER_TURN: u64 = 64;
+
+/// How often the kernel looks at everything while there is more of the log to ship, in µs: a look costs as much as many
+/// records.
+const LOOK_INTERVAL: u64 = 100;
 
 /// How often the watchdog is fed, in µs: each time is several accesses to a device.
 const FEEDING_INTERVAL: u64 = 100_000;
@@ -43,6 +51,7 @@ pub struct Kernel {
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
+    looked_at: u64,
     consoles: &'static mut Consoles,
     statistics: Statistics,
     wall_clock: WallClock,
@@ -52,6 +61,7 @@ pub struct Kernel {
     vlans: core::slice::IterMut<'static, VlanMemory>,
     /// What the panic path was told last, if anything.
     published: Option<Plan>,
+    recent: RecentLines<'static>,
 }
 
 impl Kernel {
@@ -81,12 +91,14 @@ impl Kernel {
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
+            looked_at: 0,
             consoles,
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
             inputs: Inputs::new(),
             vlans: memory::vlans(),
             published: None,
+            recent: RecentLines::new(),
         }
     }
 
@@ -168,6 +180,10 @@ impl Kernel {
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
+        if now.saturating_sub(self.looked_at) < LOOK_INTERVAL && self.ship(now) {
+            return true;
+        }
+        self.looked_at = now;
         self.feed_watchdog(now);
         self.look_at_links(now);
         self.advance_targets(now);
@@ -269,6 +285,16 @@ impl Kernel {
         let ring = memory::ring();
         let protection = memory::KEYS.protection();
         let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
+        let running = self.targets.iter().filter(|target| target.is_running()).count() as u64;
+        let mut turn = Turn {
+            ring,
+            timebase: self.clock.timebase(),
+            filter: &self.filter,
+            sealing,
+            now,
+            frames: (FRAMES_PER_TURN / running.max(1)).max(1),
+            recent: (running > 1).then_some(&mut self.recent),
+        };
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
@@ -276,9 +302,7 @@ impl Kernel {
             let targets = self.targets.iter_mut_with_user_data();
             for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
                 let before = target.datagrams();
-                let timebase = self.clock.timebase();
-                let shipped =
-                    target.ship(ring, timebase, &self.filter, user_data, sealing, &mut card.nic, now);
+                let shipped = target.ship(&mut turn, user_data, &mut card.nic);
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}

@@ -9,14 +9,14 @@ use crate::vlan::{MAX_VLANS, VlanMemory};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
-use netconsole::log::{Logger, Recovery, Ring, RingHeader};
+use netconsole::log::{Logger, Machine, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::netconsole::ncrx::Ncrx;
 use netconsole::netconsole::secure::KeyStore;
 use netconsole::netconsole::snapshot::{Checked, MAX_NICS, Snapshot};
 use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::pci::Sizing;
-use netconsole::nic::{CardMemory, PanicMemory};
+use netconsole::nic::{CardMemory, PanicCard, PanicMemory};
 use netconsole::parameters::{MmioDevices, Parameters};
 use netconsole::stack::Storage;
 
@@ -47,13 +47,27 @@ static CHOSEN_RING: AtomicPtr<Ring<'static>> = AtomicPtr::new(core::ptr::null_mu
 static mut LARGE_RING: MaybeUninit<Ring<'static>> = MaybeUninit::uninit();
 
 /// The log ring, usable from the first instruction on. Panic-safe.
+#[inline]
 pub fn ring() -> &'static Ring<'static> {
     let chosen = CHOSEN_RING.load(Ordering::Acquire);
     // SAFETY: it is null or points to LARGE_RING, which was complete before and does not change.
     unsafe { chosen.as_ref() }.unwrap_or(&STATIC_RING)
 }
 
-static LOGGER: Logger = Logger::new(ring, clock::ticks);
+/// This machine, for its logger.
+struct ThisMachine;
+
+impl Machine for ThisMachine {
+    fn ring() -> &'static Ring<'static> {
+        ring()
+    }
+
+    fn ticks() -> u64 {
+        clock::ticks()
+    }
+}
+
+static LOGGER: Logger<ThisMachine> = Logger::new();
 
 /// Chooses the log's ring, of `size` bytes, finds what the boot before left in it, and has
 /// `log::info!` and its kin write to it from here on. `start` is the boot's first tick. To be called
@@ -171,6 +185,15 @@ pub fn overwrite_cards(pattern: u8) {
 pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
     // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
     unsafe { (&raw mut PANIC_MEMORY).as_mut_unchecked() }.iter_mut()
+}
+
+static mut PANIC_DRIVERS: MaybeUninit<[Option<PanicCard>; MAX_NICS]> = MaybeUninit::uninit();
+
+/// Room for the panic path's drivers, which its stack has none for; empty. Panic-safe; to be called as
+/// [`panic_cards`] is.
+pub fn panic_drivers() -> &'static mut [Option<PanicCard>; MAX_NICS] {
+    // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
+    unsafe { (&raw mut PANIC_DRIVERS).as_mut_unchecked() }.write([const { None }; MAX_NICS])
 }
 
 /// The key that the log is sealed with, if any.

@@ -5,9 +5,11 @@
 pub(crate) fn partial_word(bytes: &[u8]) -> u64 {
     // Two chunks that overlap hold the same bytes where they do.
     let shift = |chunk: usize| bytes.len().wrapping_sub(chunk).wrapping_mul(8) as u32 & 63;
-    if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+    if let (Some((&first, _)), Some((_, &last))) = (bytes.split_first_chunk(), bytes.split_last_chunk()) {
         u64::from(u32::from_le_bytes(first)) | u64::from(u32::from_le_bytes(last)) << shift(4)
-    } else if let (Some(&first), Some(&last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+    } else if let (Some((&first, _)), Some((_, &last))) =
+        (bytes.split_first_chunk(), bytes.split_last_chunk())
+    {
         u64::from(u16::from_le_bytes(first)) | u64::from(u16::from_le_bytes(last)) << shift(2)
     } else {
         bytes.first().map_or(0, |&byte| byte.into())

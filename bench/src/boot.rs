@@ -37,7 +37,10 @@ impl Boot {
         let mut observer = Observer {
             entry: symbols.function("entry")?.start,
             panic: symbols.function("__rustc::rust_begin_unwind")?.start,
-            log: symbols.function("<netconsole::log::logger::Logger as log::Log>::log")?,
+            log: [
+                symbols.function("<netconsole::log::logger::Logger<M> as log::Log>::log")?.start,
+                symbols.function("netconsole::log::ring::Ring::append_str")?.start,
+            ],
             flood: symbols.function("netconsole::flood::run")?,
             validate: symbols.function("core::str::converts::from_utf8")?,
             format: symbols.function("core::fmt::write")?.start,
@@ -71,7 +74,8 @@ const CARD: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 struct Observer {
     entry: u64,
     panic: u64,
-    log: Range<u64>,
+    /// The logger's method, and what writes the flood's texts into the ring.
+    log: [u64; 2],
     flood: Range<u64>,
     /// What looks at the flood's text before it is logged.
     validate: Range<u64>,
@@ -116,7 +120,7 @@ impl Observer {
                 self.call = None;
             }
             Some((_, call)) => call.formatted |= address == self.format,
-            None if address == self.log.start => {
+            None if self.log.contains(&address) => {
                 self.call = Some((self.last, LoggingCall { at: now, instructions: 0, formatted: false }));
             }
             None => {}

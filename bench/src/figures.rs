@@ -82,8 +82,8 @@ pub fn all() -> Result<Vec<Figure>, String> {
     let cost = |boot: &Boot| boot.instructions - boot.flooding;
     let all = per_record(&one, &cost);
     let logging = per_record(&one, &in_calls);
-    add("record", "a record in a flood, logged, shipped and all", Instructions, Some(1000.0), all);
-    let what = "of that, from the logging call's return to the published descriptor";
+    add("record", "a record in a flood, into the ring, shipped and all", Instructions, Some(1000.0), all);
+    let what = "of that, from the ring to the published descriptor";
     add("record_shipped", what, Instructions, None, all - logging);
     let further = (per_record(&four, &cost) - all) / 3.0;
     add("record_further_target", "each further target", Instructions, Some(500.0), further);
@@ -111,7 +111,7 @@ pub fn all() -> Result<Vec<Figure>, String> {
     let what = "panic to the report's last frame, the card's reset included";
     add("panic", what, Instructions, Some(1e6), (end - begin) as f64);
 
-    add("logging_call", "logging call, a text as an argument (flood)", Instructions, None, logging);
+    add("ring_write", "a text of 59 bytes into the ring (flood)", Instructions, None, logging);
     let mean = |calls: &mut dyn Iterator<Item = &LoggingCall>| {
         let (mut sum, mut count) = (0, 0.0);
         calls.for_each(|call| (sum, count) = (sum + call.instructions, count + 1.0));
@@ -119,6 +119,14 @@ pub fn all() -> Result<Vec<Figure>, String> {
     };
     let literal = mean(&mut given.calls.iter().filter(|call| !call.formatted));
     add("logging_call_literal", "logging call, a literal text", Instructions, Some(250.0), literal);
+    let formatted = mean(&mut given.calls.iter().filter(|call| call.formatted));
+    add(
+        "logging_call_formatted",
+        "logging call with arguments, the boot's mean",
+        Instructions,
+        None,
+        formatted,
+    );
 
     add("image", "kernel image, stripped", KiB, Some(200.0), image()? as f64 / 1024.0);
     add(

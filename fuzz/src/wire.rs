@@ -26,9 +26,11 @@ pub fn check(frame: &[u8]) {
         assert!(received.payload.len() < frame.len());
         let envelope = Envelope::new(received.source, received.destination, received.vlan);
         let envelope = envelope.expect("both addresses are of one family");
-        let start = envelope.header_len();
-        buffer[start..start + received.payload.len()].copy_from_slice(received.payload);
-        let length = envelope.seal(&mut buffer, received.payload.len(), 7).expect("there is room");
+        let length = envelope.write(&mut buffer, 7, |to| {
+            to.get_mut(..received.payload.len())?.copy_from_slice(received.payload);
+            Some(received.payload.len())
+        });
+        let length = length.expect("there is room");
         assert_eq!(udp::parse(&buffer[..length]), Some(received));
     }
 }

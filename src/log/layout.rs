@@ -1,7 +1,8 @@
 //! What the words of the ring's memory mean: places, record headers, checksums.
 //!
 //! A record is [`HEADER_WORDS`] words, then its module path, then its text, both padded with zero bytes
-//! to whole words, bytes in little-endian order within a word:
+//! to whole words, bytes in little-endian order within a word. It never goes round the ring's end: where there is too
+//! little room before that, it begins at the ring's begin.
 //!
 //! | word | content |
 //! |---|---|
@@ -71,6 +72,11 @@ impl Place {
         Self { sequence: self.sequence.wrapping_add(1), position: self.position.wrapping_add(words) }
     }
 
+    /// The place of the same record so many words further on.
+    pub(super) const fn moved_on(self, words: usize) -> Self {
+        Self { position: self.position.wrapping_add(words) & Self::POSITION_MASK, ..self }
+    }
+
     /// How many words before this place `position` is.
     pub(super) const fn words_since(self, position: usize) -> usize {
         self.position.wrapping_sub(position) & Self::POSITION_MASK
@@ -100,7 +106,8 @@ impl Header {
     const CONTINUATION: u64 = 1 << 61;
     const DONE: u64 = 1 << 62;
 
-    /// The header of a record that has no text yet. `module` is at most [`MAX_MODULE`].
+    /// The header of a record that has no text yet. `module` is at most [`MAX_MODULE`], and `sequence` one of a
+    /// [`Place`].
     pub(super) const fn new(
         sequence: u64,
         level: Level,
@@ -110,7 +117,7 @@ impl Header {
     ) -> Self {
         let continuation = if continuation { Self::CONTINUATION } else { 0 };
         Self(
-            sequence & Self::SEQUENCE_MASK
+            sequence
                 | (module as u64 & 31) << Self::MODULE
                 | (level as u64) << Self::LEVEL
                 | (boot & 15) << Self::BOOT
@@ -152,6 +159,12 @@ impl Header {
         self.0 >> Self::BOOT & 15
     }
 
+    /// Whether it is that of a record of this sequence number and boot that is done.
+    pub(super) const fn is_done_record(self, sequence: u64, boot: u64) -> bool {
+        const FIXED: u64 = Header::SEQUENCE_MASK | 15 << Header::BOOT | Header::DONE;
+        self.0 & FIXED == (sequence | (boot & 15) << Self::BOOT | Self::DONE)
+    }
+
     pub(super) const fn is_continuation(self) -> bool {
         self.0 & Self::CONTINUATION != 0
     }
@@ -179,7 +192,7 @@ pub(super) struct Checksum(pub(super) u64);
 impl Checksum {
     /// Name and version of the layout: a ring of another version has no valid record. To be changed with
     /// anything in this file.
-    const LAYOUT: u64 = u64::from_le_bytes(*b"nclog\0\0\x02");
+    const LAYOUT: u64 = u64::from_le_bytes(*b"nclog\0\0\x03");
 
     /// Odd, and its bits look random (the fractional part of the golden ratio).
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

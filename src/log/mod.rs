@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod copy;
 mod layout;
 mod level;
 mod logger;
@@ -19,8 +20,9 @@ mod tests;
 mod timebase;
 mod writer;
 
+pub(crate) use copy::Found;
 pub use level::Level;
-pub use logger::Logger;
+pub use logger::{Logger, Machine};
 pub use record::{Module, Record};
 pub use recovery::Recovery;
 pub use ring::{Read, Ring, RingHeader};

@@ -1,6 +1,6 @@
 //! A record as a reader sees it.
 
-use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS};
+use super::layout::{CHECKSUM, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS};
 use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 use core::fmt;
@@ -21,15 +21,10 @@ pub struct Record<'r> {
 
 impl<'r> Record<'r> {
     /// The record that lies at a position, whatever is there.
-    #[inline(always)]
     pub(super) fn at(ring: &'r Ring<'r>, position: usize) -> Self {
-        let words: &[AtomicU64] = ring.words_from(position);
-        let load = |offset: usize, order| match words.get(offset) {
-            Some(word) => word.load(order),
-            None => ring.load(position.wrapping_add(offset), order),
-        };
-        let header = Header(load(0, Ordering::Acquire));
-        let ticks = load(TICKS, Ordering::Relaxed);
+        let words = ring.words_from(position);
+        let header = Header(words.first().map_or(0, |word| word.load(Ordering::Acquire)));
+        let ticks = word(words, TICKS);
         Self { ring, sequence: header.sequence(), position: Some(position), words, header, ticks }
     }
 
@@ -96,44 +91,6 @@ impl<'r> Record<'r> {
         count
     }
 
-    /// Copies the whole text and proves in the same pass that the copy is the record's: then
-    /// [`is_intact`](Self::is_intact) need not be asked. `fold` gets the text too, in little-endian words, the
-    /// last one filled with zero bytes, and how many bytes of each are text.
-    ///
-    /// Returns what `fold` made of it from `start`. `None`, and what is in `buffer` means nothing, where it is
-    /// not proven, where the record is cut or the ring's end comes within, and where `buffer` has no room for
-    /// whole words.
-    // A function of its own, so that its loops have all registers.
-    #[inline(never)]
-    pub(crate) fn copy_proven<S>(
-        &self,
-        buffer: &mut [u8],
-        start: S,
-        fold: impl Fn(S, u64, usize) -> S,
-    ) -> Option<S> {
-        let (whole, rest) = (self.len() / 8, self.len() % 8);
-        let (before, text) = self.words.split_at_checked(self.header.text_offset())?;
-        let ([_, _, checksum], module) = before.split_first_chunk()?;
-        let (text, after) = text.split_at_checked(whole)?;
-        let (slots, last_slot) = buffer.as_chunks_mut::<8>().0.split_at_mut_checked(whole)?;
-        let mut sum = add_words(self.ring.seed.at(self.position?).with(self.ticks), module);
-        let mut state = start;
-        for (slot, word) in slots.iter_mut().zip(text) {
-            let word = word.load(Ordering::Relaxed);
-            *slot = word.to_le_bytes();
-            sum = sum.with(word);
-            state = fold(state, word, 8);
-        }
-        if rest > 0 {
-            let word = after.first()?.load(Ordering::Relaxed);
-            *last_slot.first_mut()? = word.to_le_bytes();
-            sum = sum.with(word);
-            state = fold(state, word, rest);
-        }
-        let is_proven = sum.finish(self.header) == checksum.load(Ordering::Relaxed);
-        (is_proven && !self.is_cut() && self.ring.still_holds(self.position?)).then_some(state)
-    }
-
     /// Whether all that was copied from this record before this call is the record's: nobody has
     /// overwritten it meanwhile. For a record without text it is always so.
     ///
@@ -142,7 +99,7 @@ impl<'r> Record<'r> {
     #[inline]
     pub fn is_intact(&self) -> bool {
         self.position.is_none_or(|position| {
-            let header = Header(self.ring.load(position, Ordering::Relaxed));
+            let header = Header(word(self.words, 0));
             let is_same = if self.is_cut() {
                 // It may have grown.
                 header.sequence() == self.sequence
@@ -165,14 +122,10 @@ impl<'r> Record<'r> {
             true => (self.header.without_len(), self.header.text_offset()),
             false => (self.header, self.header.words()),
         };
+        let Some(words) = self.words.get(HEADER_WORDS..end) else { return false };
         let begin = self.ring.seed.at(position).with(self.ticks);
-        let (first, second) =
-            self.ring.words(position.wrapping_add(HEADER_WORDS), end.saturating_sub(HEADER_WORDS));
-        let mut sum = add_words(begin, first);
-        if !second.is_empty() {
-            sum = add_words(sum, second);
-        }
-        sum.finish(header) == self.word(position, CHECKSUM)
+        let sum = words.iter().fold(begin, |sum, word| sum.with(word.load(Ordering::Relaxed)));
+        sum.finish(header) == word(self.words, CHECKSUM)
     }
 
     /// Where the record is; position 0 where nothing of it is there yet.
@@ -192,41 +145,30 @@ impl<'r> Record<'r> {
 
     /// Fills `buffer` from byte `skip` on of what begins at word `start` of the record.
     fn copy(&self, start: usize, skip: usize, buffer: &mut [u8]) {
-        let Some(position) = self.position else { return };
-        let mut offset = start + skip / 8;
+        let mut words = self.words.iter().skip(start + skip / 8).map(|word| word.load(Ordering::Relaxed));
         let mut rest = buffer;
         if !skip.is_multiple_of(8) {
-            let word = self.word(position, offset) >> (skip % 8 * 8);
             let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
-            head.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
-            offset += 1;
+            copy_word(words.next().unwrap_or(0) >> (skip % 8 * 8), head);
         }
         let (chunks, tail) = rest.as_chunks_mut::<8>();
-        let (first, second) = self.ring.words(position.wrapping_add(offset), chunks.len());
-        copy_words(first, chunks);
-        copy_words(second, chunks.get_mut(first.len()..).unwrap_or_default());
+        for (to, word) in chunks.iter_mut().zip(&mut words) {
+            *to = word.to_le_bytes();
+        }
         if !tail.is_empty() {
-            let word = self.word(position, offset + chunks.len());
-            tail.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
+            copy_word(words.next().unwrap_or(0), tail);
         }
     }
-
-    fn word(&self, position: usize, offset: usize) -> u64 {
-        self.ring.load(position.wrapping_add(offset), Ordering::Relaxed)
-    }
 }
 
-/// Copies words as the bytes that they stand for.
-fn copy_words(words: &[AtomicU64], chunks: &mut [[u8; 8]]) {
-    for (to, word) in chunks.iter_mut().zip(words) {
-        *to = word.load(Ordering::Relaxed).to_le_bytes();
-    }
+/// A word of a record; 0 behind the ring's end.
+fn word(words: &[AtomicU64], offset: usize) -> u64 {
+    words.get(offset).map_or(0, |word| word.load(Ordering::Relaxed))
 }
 
-/// Adds words to a sum.
-#[inline(always)]
-fn add_words(sum: Checksum, words: &[AtomicU64]) -> Checksum {
-    words.iter().fold(sum, |sum, word| sum.with(word.load(Ordering::Relaxed)))
+/// Copies the first bytes that a word stands for.
+fn copy_word(word: u64, to: &mut [u8]) {
+    to.iter_mut().zip(word.to_le_bytes()).for_each(|(to, from)| *to = from);
 }
 
 impl fmt::Debug for Record<'_> {

@@ -134,7 +134,7 @@ impl<'m> Ring<'m> {
     ///
     /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,
     /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log.
-    #[inline]
+    #[inline(always)]
     pub fn append(&self, level: Level, module: &str, ticks: u64, text: fmt::Arguments<'_>) {
         let source = Source::new(level, module, ticks);
         match text.as_str() {
@@ -170,14 +170,6 @@ impl<'m> Ring<'m> {
             Some(record) if record.is_whole() => Read::Record(record),
             _ => Read::Lost { resume: self.next_from(sequence.saturating_add(1)) },
         }
-    }
-
-    /// The record of a sequence number if it seems to be whole, faster than [`read`](Self::read): nothing of it
-    /// may be believed before [`Record::is_intact`] or a copy proves it. Otherwise `read` says what became of it.
-    #[inline(always)]
-    pub fn peek(&self, sequence: u64) -> Option<Record<'_>> {
-        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
-        self.record(place).filter(|record| !record.is_cut())
     }
 
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
@@ -228,7 +220,6 @@ impl<'m> Ring<'m> {
     }
 
     /// The record at a place, where its header is still there.
-    #[inline(always)]
     pub(super) fn record(&self, place: Place) -> Option<Record<'_>> {
         let record = Record::at(self, place.position);
         (record.sequence() == place.sequence).then_some(record)
@@ -267,71 +258,55 @@ impl<'m> Ring<'m> {
         self.index.get(sequence as usize & self.index.len().wrapping_sub(1))
     }
 
-    /// The word at a position; 0 only in a ring without data.
-    pub(super) fn load(&self, position: usize, order: Ordering) -> u64 {
-        self.word(position).map_or(0, |word| word.load(order))
-    }
-
-    /// Stores the word at a position.
-    pub(super) fn store(&self, position: usize, word: u64, order: Ordering) {
-        if let Some(place) = self.word(position) {
-            place.store(word, order);
-        }
-    }
-
-    /// The `count` words from a position on, which are two runs where the ring's end comes between; fewer
-    /// only in a ring that has fewer.
-    #[inline(always)]
-    pub(super) fn words(&self, position: usize, count: usize) -> (&'m [AtomicU64], &'m [AtomicU64]) {
-        let (before, from) =
-            self.data.split_at_checked(position & self.data.len().wrapping_sub(1)).unwrap_or_default();
-        match from.get(..count) {
-            Some(all) => (all, &[]),
-            None => (from, before.get(..count - from.len()).unwrap_or(before)),
-        }
-    }
-
-    /// The words from a position on, those behind the ring's end left out.
+    /// The words from a position to the ring's end.
     #[inline(always)]
     pub(super) fn words_from(&self, position: usize) -> &'m [AtomicU64] {
         self.data.get(position & self.data.len().wrapping_sub(1)..).unwrap_or_default()
     }
 
-    fn word(&self, position: usize) -> Option<&'m AtomicU64> {
-        self.data.get(position & self.data.len().wrapping_sub(1))
+    /// So many words from a position on, where they come before the ring's end.
+    #[inline(always)]
+    fn words(&self, position: usize, count: usize) -> Option<&'m [AtomicU64]> {
+        self.data.get(position & self.data.len().wrapping_sub(1)..)?.get(..count)
     }
 
-    /// Reserves `words` words and a sequence number; counts the record as dropped where that fails.
+    /// Reserves `words` words, at most [`max_words`](Self::max_words) of them, and a sequence number; counts the record
+    /// as dropped where that fails.
     #[inline(always)]
-    pub(super) fn reserve(&self, words: usize) -> Option<Place> {
+    pub(super) fn reserve(&self, words: usize) -> Option<(Place, &'m [AtomicU64])> {
         if self.max_words == 0 {
-            return self.drop_record();
+            self.drop_record();
+            return None;
         }
         let head = self.header.head.load(Ordering::Relaxed);
         let place = Place::unpack(head);
-        match self.exchange_head(head, place.after(words)) {
-            Ok(()) => Some(place),
-            Err(head) => self.reserve_behind_others(head, words),
+        match self.words(place.position, words) {
+            Some(slots) if self.exchange_head(head, place.after(words)).is_ok() => Some((place, slots)),
+            _ => self.reserve_otherwise(words),
         }
     }
 
-    /// Reserves where another writer was faster.
+    /// Reserves where another writer was faster, or the ring's end would come within: no record goes round it, so it
+    /// begins at the ring's begin.
     #[cold]
-    fn reserve_behind_others(&self, mut head: u64, words: usize) -> Option<Place> {
+    fn reserve_otherwise(&self, words: usize) -> Option<(Place, &'m [AtomicU64])> {
+        let mut head = self.header.head.load(Ordering::Relaxed);
         for _ in 0..Self::TRIES {
-            let place = Place::unpack(head);
+            let next = Place::unpack(head);
+            let left = self.words_from(next.position).len();
+            let place = if words <= left { next } else { next.moved_on(left) };
             match self.exchange_head(head, place.after(words)) {
-                Ok(()) => return Some(place),
+                Ok(()) => return Some((place, self.words(place.position, words)?)),
                 Err(other) => head = other,
             }
         }
-        self.drop_record()
+        self.drop_record();
+        None
     }
 
     #[cold]
-    fn drop_record(&self) -> Option<Place> {
+    fn drop_record(&self) {
         self.header.dropped.fetch_add(1, Ordering::Relaxed);
-        None
     }
 
     /// Moves the end of the reservation of record `sequence`, where it is still the last one.

@@ -1,13 +1,13 @@
 //! How a text gets into the ring: formatted in place, in a record that grows as it comes.
 
-use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, MAX_TEXT, TICKS, words};
+use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, MAX_TEXT, Place, TICKS, words};
 use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 use crate::partial_word::partial_word;
 use core::fmt::{self, Write};
 
 /// Bytes of text to reserve where the text's length is not known, and to reserve more.
-const GUESS: usize = 128;
+pub(super) const GUESS: usize = 128;
 
 /// What a text's records have in common.
 #[derive(Clone, Copy)]
@@ -18,31 +18,34 @@ pub(super) struct Source<'s> {
 }
 
 impl<'s> Source<'s> {
+    #[inline(always)]
     pub(super) fn new(level: Level, module: &'s str, ticks: u64) -> Self {
-        Self { level, module: last_part(module), ticks }
+        let module = if module.len() > MAX_MODULE { last_part(module) } else { module };
+        Self { level, module, ticks }
     }
 
     /// Records a text that is known as a whole.
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(self, ring: &Ring<'_>, text: &str) {
-        let ends_in_newline = text.as_bytes().last() == Some(&b'\n');
-        let len = text.len().wrapping_sub(ends_in_newline.into());
-        if len > self.room(ring) {
-            return self.write_long(ring, text.get(..len).unwrap_or(text));
+        let bytes = match text.as_bytes() {
+            [bytes @ .., b'\n'] => bytes,
+            bytes => bytes,
+        };
+        if bytes.len() > MAX_TEXT || self.text_offset() + words(bytes.len()) > ring.max_words {
+            return self.write_long(ring, text.get(..bytes.len()).unwrap_or(text));
         }
-        self.write_part(ring, text.as_bytes().get(..len).unwrap_or_default(), false);
+        self.write_part(ring, bytes, false);
     }
 
-    /// How much text a record can have.
+    /// Where in a record its text begins, in words.
     #[inline(always)]
-    fn room(&self, ring: &Ring<'_>) -> usize {
-        let text_offset = HEADER_WORDS + words(self.module.len());
-        MAX_TEXT.min(ring.max_words.saturating_sub(text_offset) * 8)
+    fn text_offset(&self) -> usize {
+        HEADER_WORDS + words(self.module.len())
     }
 
     #[cold]
     fn write_long(&self, ring: &Ring<'_>, mut text: &str) {
-        let room = self.room(ring);
+        let room = MAX_TEXT.min(ring.max_words.saturating_sub(self.text_offset()) * 8);
         let mut continuation = false;
         loop {
             let (fits, rest) = split(text, room);
@@ -59,15 +62,12 @@ impl<'s> Source<'s> {
     /// would have no text.
     #[inline(always)]
     fn write_part(&self, ring: &Ring<'_>, text: &[u8], continuation: bool) {
-        let text_offset = HEADER_WORDS + words(self.module.len());
-        let reserved = text_offset + words(text.len());
-        let Some(place) = ring.reserve(reserved) else { return };
-        let slots = Slots::new(ring, place.position, reserved);
-        let sum = self.store(slots);
-        let sum = slots.store_padded(text_offset, text, sum);
+        let Some((place, slots)) = ring.reserve(self.text_offset() + words(text.len())) else { return };
+        let Some((head, sum, slots)) = self.store(ring, place, slots) else { return };
+        let sum = store_padded(slots, text, sum);
         let header = self.header(ring, place.sequence, continuation).longer_by(text.len()).done();
-        slots.store(CHECKSUM, sum.finish(header), Ordering::Relaxed);
-        slots.store(0, header.0, Ordering::Release);
+        head[CHECKSUM].store(sum.finish(header), Ordering::Relaxed);
+        head[0].store(header.0, Ordering::Release);
         ring.publish(place);
     }
 
@@ -78,18 +78,25 @@ impl<'s> Source<'s> {
         Header::new(sequence, self.level, self.module.len(), boot, continuation)
     }
 
-    /// Stores the ticks and the module path, and returns their sum.
+    /// Stores the ticks and the module path; returns the first words, the sum, and the words for the text.
     #[inline(always)]
-    fn store(&self, slots: Slots<'_>) -> Checksum {
-        slots.store(TICKS, self.ticks, Ordering::Relaxed);
-        let sum = slots.ring.seed.at(slots.start).with(self.ticks);
-        slots.store_padded(HEADER_WORDS, self.module.as_bytes(), sum)
+    fn store<'r>(
+        &self,
+        ring: &Ring<'_>,
+        place: Place,
+        slots: &'r [AtomicU64],
+    ) -> Option<(&'r [AtomicU64; HEADER_WORDS], Checksum, &'r [AtomicU64])> {
+        let (head, rest) = slots.split_first_chunk()?;
+        let (module, text) = rest.split_at_checked(words(self.module.len()))?;
+        head[TICKS].store(self.ticks, Ordering::Relaxed);
+        let sum = ring.seed.at(place.position).with(self.ticks);
+        Some((head, store_padded(module, self.module.as_bytes(), sum), text))
     }
 
     /// Records a text as it is formatted.
-    pub(super) fn format<'r>(self, ring: &'r Ring<'r>, text: fmt::Arguments<'_>) {
-        let record = Open::begin(ring, &self, GUESS, false);
-        let mut writer = Writer { ring, source: self, record, newline: false };
+    #[inline(never)]
+    pub(super) fn format<'r>(&'r self, ring: &'r Ring<'r>, text: fmt::Arguments<'_>) {
+        let mut writer = Writer { ring, source: self, progress: Progress::NotBegun, newline: false };
         // It fails where the ring has no room for more, which is counted, or a `Display` fails: the record
         // has the text up to there.
         let _ = writer.write_fmt(text);
@@ -98,11 +105,10 @@ impl<'s> Source<'s> {
 }
 
 /// The last bytes of a module path, as many whole characters as a record keeps.
+#[cold]
 fn last_part(module: &str) -> &str {
-    match module.len().checked_sub(MAX_MODULE) {
-        None | Some(0) => module,
-        Some(surplus) => module.get(module.ceil_char_boundary(surplus)..).unwrap_or(""),
-    }
+    let surplus = module.len().saturating_sub(MAX_MODULE);
+    module.get(module.ceil_char_boundary(surplus)..).unwrap_or("")
 }
 
 /// As many whole characters as `room` bytes hold, and the others.
@@ -117,43 +123,72 @@ fn split(text: &str, room: usize) -> (&str, &str) {
 /// the new length, so that a crash leaves a record that reads up to there.
 struct Writer<'r> {
     ring: &'r Ring<'r>,
-    source: Source<'r>,
-    /// `None` when the text cannot go on: no room could be reserved, or the record was overwritten.
-    record: Option<Open<'r>>,
+    source: &'r Source<'r>,
+    progress: Progress<'r>,
     /// A newline is written only when something follows it.
     newline: bool,
+}
+
+/// How far a text is.
+enum Progress<'r> {
+    /// There is no record yet.
+    NotBegun,
+    Open(Open<'r>),
+    /// The text cannot go on: no room could be reserved, or the record was overwritten.
+    Ended,
 }
 
 impl Writer<'_> {
     #[inline(always)]
     fn finish(&mut self) {
-        if let Some(record) = &mut self.record {
+        if let Progress::NotBegun = self.progress {
+            self.begin("", false);
+        }
+        if let Progress::Open(record) = &mut self.progress {
             record.finish();
         }
-        self.record = None;
     }
 
-    /// Writes the first `len` bytes of a text.
+    /// Begins a record with this text, or with none where there is no room for all of it; returns what is left of it.
+    #[inline(never)]
+    fn begin<'t>(&mut self, text: &'t str, continuation: bool) -> &'t str {
+        match Open::begin(self.ring, self.source, text.as_bytes(), continuation) {
+            Some(record) => {
+                let rest = if record.header.len() == text.len() { "" } else { text };
+                self.progress = Progress::Open(record);
+                rest
+            }
+            None => {
+                self.progress = Progress::Ended;
+                text
+            }
+        }
+    }
+
+    /// Writes some text.
     #[inline(always)]
-    fn text(&mut self, text: &str, len: usize) -> fmt::Result {
-        let Some(record) = &mut self.record else { return Err(fmt::Error) };
-        if !self.ring.still_holds(record.slots.start) {
-            self.record = None;
-            return Err(fmt::Error);
-        }
-        if len <= record.room {
-            record.add(text.as_bytes().get(..len).unwrap_or_default());
-            record.publish();
-            return Ok(());
-        }
-        self.long_text(text.get(..len).unwrap_or(text))
+    fn text(&mut self, text: &str) -> fmt::Result {
+        let rest = match &mut self.progress {
+            Progress::NotBegun => self.begin(text, false),
+            Progress::Open(record) if !self.ring.still_holds(record.start) => {
+                self.progress = Progress::Ended;
+                text
+            }
+            Progress::Open(record) if text.len() <= record.room() => {
+                record.add(text.as_bytes());
+                record.publish();
+                ""
+            }
+            Progress::Open(_) | Progress::Ended => text,
+        };
+        if rest.is_empty() { Ok(()) } else { self.long_text(rest) }
     }
 
     /// Writes the newline that was kept back, now that something follows it.
     #[cold]
     fn kept_newline(&mut self) -> fmt::Result {
         self.newline = false;
-        self.text("\n", 1)
+        self.text("\n")
     }
 
     #[cold]
@@ -164,18 +199,20 @@ impl Writer<'_> {
     /// Adds a text that there is no room for.
     #[cold]
     fn long_text(&mut self, mut text: &str) -> fmt::Result {
-        while let Some(record) = &mut self.record {
+        while let Progress::Open(record) = &mut self.progress {
             record.grow(text.len());
-            let (fits, rest) = split(text, record.room);
+            let (fits, rest) = split(text, record.room());
             record.add(fits.as_bytes());
             record.publish();
             if rest.is_empty() {
                 return Ok(());
             }
-            // A fresh record has room for a character at least, so this comes to an end.
             self.finish();
-            self.record = Open::begin(self.ring, &self.source, rest.len().max(GUESS), true);
-            text = rest;
+            text = self.begin(rest, true);
+            if text.is_empty() {
+                return Ok(());
+            }
+            // A fresh record has room for a character at least, so this comes to an end.
         }
         Err(fmt::Error)
     }
@@ -190,22 +227,22 @@ impl Write for Writer<'_> {
             self.kept_newline()?;
         }
         self.newline = text.as_bytes().last() == Some(&b'\n');
-        self.text(text, text.len().wrapping_sub(self.newline.into()))
+        let len = text.len().wrapping_sub(self.newline.into());
+        self.text(text.get(..len).unwrap_or(text))
     }
 
     /// Padding comes character by character; it is made readable with the piece that fills its word, or
     /// with the next one.
     fn write_char(&mut self, character: char) -> fmt::Result {
-        match &mut self.record {
-            Some(record)
+        match &mut self.progress {
+            Progress::Open(record)
                 if !self.newline
-                    && record.room > 0
+                    && record.room() > 0
                     && record.filled < 56
                     && (' '..='~').contains(&character) =>
             {
                 record.partial |= u64::from(u32::from(character)) << record.filled;
                 record.filled += 8;
-                record.room = record.room.wrapping_sub(1);
                 record.header = record.header.longer_by(1);
                 Ok(())
             }
@@ -214,85 +251,44 @@ impl Write for Writer<'_> {
     }
 }
 
-/// The words that are reserved for a record.
-#[derive(Clone, Copy)]
-struct Slots<'r> {
-    ring: &'r Ring<'r>,
-    /// Where the record begins.
-    start: usize,
-    /// The words, those behind the ring's end left out.
-    words: &'r [AtomicU64],
-}
-
-impl<'r> Slots<'r> {
-    #[inline(always)]
-    fn new(ring: &'r Ring<'r>, start: usize, reserved: usize) -> Self {
-        let words = ring.words_from(start);
-        Self { ring, start, words: words.get(..reserved).unwrap_or(words) }
-    }
-
-    /// Stores a word.
-    #[inline(always)]
-    fn store(self, offset: usize, word: u64, order: Ordering) {
-        match self.words.get(offset) {
-            Some(place) => place.store(word, order),
-            None => store_behind_the_end(self.ring, self.start.wrapping_add(offset), word),
-        }
-    }
-
-    /// Stores words and adds them to a sum.
-    #[inline(always)]
-    fn store_all(self, offset: usize, chunks: &[[u8; 8]], sum: Checksum) -> Checksum {
-        let words = self.words.get(offset..).and_then(|words| words.get(..chunks.len()));
-        let Some(words) = words else {
-            return store_across_the_end(self.ring, self.start.wrapping_add(offset), chunks, sum);
-        };
-        let mut sum = sum;
-        for (place, &chunk) in words.iter().zip(chunks) {
-            let word = u64::from_le_bytes(chunk);
-            place.store(word, Ordering::Relaxed);
-            sum = sum.with(word);
-        }
-        sum
-    }
-
-    /// Stores bytes, with zero bytes behind them up to a whole word, and adds them to a sum.
-    #[inline(always)]
-    fn store_padded(self, offset: usize, bytes: &[u8], sum: Checksum) -> Checksum {
-        let (whole, rest) = bytes.as_chunks::<8>();
-        let sum = self.store_all(offset, whole, sum);
-        if rest.is_empty() {
-            return sum;
-        }
-        let word = last_word(bytes);
-        self.store(offset.wrapping_add(whole.len()), word, Ordering::Relaxed);
-        sum.with(word)
-    }
-}
-
-#[cold]
-fn store_behind_the_end(ring: &Ring<'_>, position: usize, word: u64) {
-    ring.store(position, word, Ordering::Release);
-}
-
-#[cold]
-fn store_across_the_end(ring: &Ring<'_>, position: usize, chunks: &[[u8; 8]], sum: Checksum) -> Checksum {
-    chunks.iter().enumerate().fold(sum, |sum, (offset, &chunk)| {
+/// Stores words and adds them to a sum.
+#[inline(always)]
+fn store_all(slots: &[AtomicU64], chunks: &[[u8; 8]], mut sum: Checksum) -> Checksum {
+    for (slot, &chunk) in slots.iter().zip(chunks) {
         let word = u64::from_le_bytes(chunk);
-        ring.store(position.wrapping_add(offset), word, Ordering::Relaxed);
-        sum.with(word)
-    })
+        slot.store(word, Ordering::Relaxed);
+        sum = sum.with(word);
+    }
+    sum
+}
+
+/// Stores bytes, with zero bytes behind them up to a whole word, and adds them to a sum.
+#[inline(always)]
+fn store_padded(slots: &[AtomicU64], bytes: &[u8], sum: Checksum) -> Checksum {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let Some((slots, last)) = slots.split_at_checked(whole.len()) else { return sum };
+    let sum = store_all(slots, whole, sum);
+    match last {
+        [slot, ..] if !rest.is_empty() => {
+            let word = last_word(bytes);
+            slot.store(word, Ordering::Relaxed);
+            sum.with(word)
+        }
+        _ => sum,
+    }
 }
 
 /// A record that is being written. All stores go to its own reservation.
 struct Open<'r> {
-    slots: Slots<'r>,
-    /// How many words are reserved.
-    reserved: usize,
-    /// How many are written.
+    ring: &'r Ring<'r>,
+    /// Where the record begins.
+    start: usize,
+    /// Its first words.
+    head: &'r [AtomicU64; HEADER_WORDS],
+    /// The words that are reserved for its text.
+    slots: &'r [AtomicU64],
+    /// How many of them are written.
     written: usize,
-    /// Bytes of text that there is room for.
-    room: usize,
     header: Header,
     /// Of the ticks and the words from the module path to the last one that is written.
     checksum: Checksum,
@@ -303,48 +299,58 @@ struct Open<'r> {
 }
 
 impl<'r> Open<'r> {
-    /// Begins a record with room for `text` bytes, or as many as a record can have.
+    /// Begins a record with this text, where there is room for all of it, else with none, and with room for more, or
+    /// for as much as a record can have.
     #[inline(always)]
-    fn begin(ring: &'r Ring<'r>, source: &Source<'_>, text: usize, continuation: bool) -> Option<Self> {
-        let text_offset = HEADER_WORDS + words(source.module.len());
-        let reserved = (text_offset + words(text.min(MAX_TEXT))).min(ring.max_words);
-        let place = ring.reserve(reserved)?;
-        let slots = Slots::new(ring, place.position, reserved);
-        let checksum = source.store(slots);
+    fn begin(ring: &'r Ring<'r>, source: &Source<'_>, text: &[u8], continuation: bool) -> Option<Self> {
+        let wanted = source.text_offset() + words(text.len().clamp(GUESS, MAX_TEXT));
+        let (place, slots) = ring.reserve(wanted.min(ring.max_words))?;
+        let (head, checksum, slots) = source.store(ring, place, slots)?;
         let header = source.header(ring, place.sequence, continuation);
         // The checksum of what will not change proves a record that is cut.
-        slots.store(CHECKSUM, checksum.finish(header), Ordering::Relaxed);
-        slots.store(0, header.0, Ordering::Release);
+        head[CHECKSUM].store(checksum.finish(header), Ordering::Relaxed);
+        let start = place.position;
+        let mut record =
+            Self { ring, start, head, slots, written: 0, header, checksum, partial: 0, filled: 0 };
+        if text.len() <= record.room() {
+            record.header = header.longer_by(text.len());
+            record.add_bytes(text);
+        }
+        record.publish();
         ring.publish(place);
-        let room = reserved.saturating_sub(text_offset) * 8;
-        Some(Self { slots, reserved, written: text_offset, room, header, checksum, partial: 0, filled: 0 })
+        Some(record)
+    }
+
+    /// Bytes of text that there is room for.
+    #[inline(always)]
+    fn room(&self) -> usize {
+        (self.slots.len() * 8).wrapping_sub(self.header.len())
     }
 
     /// Tries to get room for `wanted` bytes, or as many as a record can have, and for some more, so that
     /// not every piece has to.
     fn grow(&mut self, wanted: usize) {
-        let Slots { ring, start, .. } = self.slots;
-        let text = self.header.len().saturating_add(wanted.max(GUESS)).min(MAX_TEXT);
-        let reserved = (self.header.text_offset() + words(text)).min(ring.max_words);
-        if self.move_end(reserved) {
-            self.reserved = reserved;
-            self.slots = Slots::new(ring, start, reserved);
-            self.room =
-                (reserved.saturating_sub(self.header.text_offset()) * 8).saturating_sub(self.header.len());
+        let text_offset = self.header.text_offset();
+        let text = words(self.header.len().saturating_add(wanted.max(GUESS)).min(MAX_TEXT));
+        let most = self.ring.max_words.saturating_sub(text_offset);
+        let all = self.ring.words_from(self.start).get(text_offset..).unwrap_or_default();
+        let slots = all.get(..text.min(most)).unwrap_or(all);
+        if slots.len() > self.slots.len() && self.move_end(slots.len()) {
+            self.slots = slots;
         }
     }
 
-    /// Tries to change how many words are reserved.
+    /// Tries to change how many words are reserved for the text.
     #[inline(always)]
     fn move_end(&self, reserved: usize) -> bool {
-        let end = |words| self.slots.start.wrapping_add(words);
-        self.slots.ring.move_end(self.header.sequence(), end(self.reserved), end(reserved))
+        let text = self.start.wrapping_add(self.header.text_offset());
+        let end = |words| text.wrapping_add(words);
+        self.ring.move_end(self.header.sequence(), end(self.slots.len()), end(reserved))
     }
 
     /// Adds text, for which there must be room.
     #[inline(always)]
     fn add(&mut self, text: &[u8]) {
-        self.room = self.room.saturating_sub(text.len());
         self.header = self.header.longer_by(text.len());
         if self.filled == 0 {
             self.add_bytes(text);
@@ -357,7 +363,8 @@ impl<'r> Open<'r> {
     #[inline(always)]
     fn add_bytes(&mut self, bytes: &[u8]) {
         let (chunks, rest) = bytes.as_chunks::<8>();
-        self.checksum = self.slots.store_all(self.written, chunks, self.checksum);
+        let Some(slots) = self.slots.get(self.written..) else { return };
+        self.checksum = store_all(slots, chunks, self.checksum);
         self.written = self.written.wrapping_add(chunks.len());
         (self.partial, self.filled) = (last_word(bytes), rest.len() as u32 * 8);
     }
@@ -380,9 +387,17 @@ impl<'r> Open<'r> {
     #[inline(always)]
     fn publish(&self) {
         if self.filled > 0 {
-            self.slots.store(self.written, self.partial, Ordering::Relaxed);
+            self.store(self.partial);
         }
-        self.slots.store(0, self.header.0, Ordering::Release);
+        self.head[0].store(self.header.0, Ordering::Release);
+    }
+
+    /// Stores the next word.
+    #[inline(always)]
+    fn store(&self, word: u64) {
+        if let Some(slot) = self.slots.get(self.written) {
+            slot.store(word, Ordering::Relaxed);
+        }
     }
 
     #[inline(always)]
@@ -392,9 +407,9 @@ impl<'r> Open<'r> {
             self.add_word(self.partial);
         }
         let header = self.header.done();
-        self.slots.store(CHECKSUM, self.checksum.finish(header), Ordering::Relaxed);
-        self.slots.store(0, header.0, Ordering::Release);
-        if self.written != self.reserved {
+        self.head[CHECKSUM].store(self.checksum.finish(header), Ordering::Relaxed);
+        self.head[0].store(header.0, Ordering::Release);
+        if self.written != self.slots.len() {
             // Where another record has followed, the rest stays unused.
             self.move_end(self.written);
         }
@@ -402,7 +417,7 @@ impl<'r> Open<'r> {
 
     #[inline(always)]
     fn add_word(&mut self, word: u64) {
-        self.slots.store(self.written, word, Ordering::Relaxed);
+        self.store(word);
         self.checksum = self.checksum.with(word);
         self.written = self.written.wrapping_add(1);
     }
@@ -411,9 +426,9 @@ impl<'r> Open<'r> {
 /// The bytes behind the last whole word as a word whose other bytes are 0.
 #[inline(always)]
 fn last_word(bytes: &[u8]) -> u64 {
-    match bytes.last_chunk::<8>() {
+    match bytes.split_last_chunk::<8>() {
         // In two steps, as there may be none: a word is not shifted by 64 bits.
-        Some(&last) => u64::from_le_bytes(last) >> 8 >> (56 - bytes.len() % 8 * 8),
+        Some((_, &last)) => u64::from_le_bytes(last) >> 8 >> (56 - bytes.len() % 8 * 8),
         None => partial_word(bytes),
     }
 }

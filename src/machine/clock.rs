@@ -15,6 +15,7 @@ use x86_64::instructions::port::Port;
 pub const PIT_HZ: u32 = 1_193_182;
 
 /// The time stamp counter, in ticks since the machine's reset or so. Panic-safe.
+#[inline]
 pub fn ticks() -> u64 {
     // SAFETY: RDTSC exists on every 64-bit CPU and nothing forbids it in ring 0.
     unsafe { _rdtsc() }

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attribute;
+mod burst;
 mod config;
 pub mod format;
 pub mod ncrx;

@@ -83,50 +83,6 @@ impl Sender<'_> {
         Ok(piece)
     }
 
-    /// As [`transmit`](Self::transmit), faster for records that are one plain line.
-    #[inline(always)]
-    pub(super) fn transmit_fast<N: Nic>(
-        &self,
-        nic: &mut N,
-        record: &Record<'_>,
-        offset: usize,
-        identification: u16,
-    ) -> Result<Option<Piece>, TransmitError> {
-        let mut piece = None;
-        nic.transmit_with(
-            #[inline(always)]
-            |frame| {
-                let micros = self.ring.micros(record, self.timebase);
-                let written = self.fill_line(frame, record, micros, offset, identification);
-                let (written, frame_len) =
-                    written.unwrap_or_else(|| self.fill(frame, record, micros, offset, identification));
-                piece = written;
-                frame_len
-            },
-        )?;
-        Ok(piece)
-    }
-
-    /// As [`fill`](Self::fill), for a record that is one plain line and goes out as it is; `None` where it is
-    /// not so.
-    #[inline(always)]
-    fn fill_line(
-        &self,
-        frame: &mut [u8],
-        record: &Record<'_>,
-        micros: u64,
-        offset: usize,
-        identification: u16,
-    ) -> Option<(Option<Piece>, usize)> {
-        if offset != 0 || self.sealing.seals() {
-            return None;
-        }
-        let payload = frame.get_mut(self.envelope.header_len()..)?;
-        let (len, sum) = format::write_line(&self.style, record, micros, payload)?;
-        let frame_len = self.envelope.seal_summed(frame, len, sum, identification)?;
-        Some((Some(Piece { len, next: None }), frame_len))
-    }
-
     /// Writes any datagram of a record into `frame`; returns what it holds and the frame's length, 0 where it
     /// is not to go out.
     #[inline(never)]
@@ -138,14 +94,15 @@ impl Sender<'_> {
         offset: usize,
         identification: u16,
     ) -> (Option<Piece>, usize) {
-        let Some(payload) = frame.get_mut(self.envelope.header_len()..) else { return (None, 0) };
         let mut piece = None;
-        let len = self.sealing.fill(payload, |message| {
-            let written = format::write_datagram(&self.style, record, micros, offset, message);
-            piece = record.is_intact().then_some(written);
-            piece.map(|piece| piece.len)
+        let frame_len = self.envelope.write(frame, identification, |payload| {
+            self.sealing.fill(payload, |message| {
+                let written = format::write_datagram(&self.style, record, micros, offset, message);
+                piece = record.is_intact().then_some(written);
+                piece.map(|piece| piece.len)
+            })
         });
-        match len.and_then(|len| self.envelope.seal(frame, len, identification)) {
+        match frame_len {
             Some(len) => (piece, len),
             None => (None, 0),
         }

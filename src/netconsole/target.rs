@@ -4,8 +4,9 @@
 //! address, the Ethernet address of the receiver. Then it ships every record of the ring from its own
 //! position on, in order, whatever other targets do.
 
+use super::burst::Burst;
 use super::config::{DeviceName, Format, TargetConfig};
-use super::format::{Style, SystemData};
+use super::format::{Lines, RecentLines, Style, SystemData};
 use super::ncrx::{self, Ncrx, Sender};
 use super::secure::{KeyStore, Protection, Sealing};
 use super::snapshot::TargetPlan;
@@ -97,6 +98,24 @@ impl LogFilter {
             None => self.limit,
         }
     }
+}
+
+/// What all targets that ship in one turn have in common.
+pub struct Turn<'t, 'r> {
+    /// The log.
+    pub ring: &'t Ring<'r>,
+    /// What converts its records' ticks.
+    pub timebase: &'t Timebase,
+    /// What goes out, and how.
+    pub filter: &'t LogFilter,
+    /// Whether and how datagrams are sealed.
+    pub sealing: Sealing<'t>,
+    /// The time in µs.
+    pub now: u64,
+    /// How many frames each may queue, so that every target has its share of the card.
+    pub frames: u64,
+    /// The lines that were made last, where there is more than one target.
+    pub recent: Option<&'t mut RecentLines<'r>>,
 }
 
 /// How far [`Target::ship`] came.
@@ -215,9 +234,6 @@ impl fmt::Display for TargetName {
 }
 
 impl Target {
-    /// How many frames one call of [`ship`](Self::ship) queues at most, so that every target gets its turn.
-    const FRAMES_PER_TURN: usize = 32;
-
     /// In one of so many turns what goes out again comes before the log.
     const AGAIN_FIRST: u8 = 4;
 
@@ -484,19 +500,10 @@ impl Target {
     /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
     /// one turn of [`AGAIN_FIRST`](Self::AGAIN_FIRST) that comes first, so that it has a share of a card that
-    /// the log keeps busy. All of it is protected as `sealing` says. The card is to be kicked afterwards. `now` is in µs.
-    #[expect(clippy::too_many_arguments, reason = "what a turn needs, from as many owners")]
-    pub fn ship<N: Nic>(
-        &mut self,
-        ring: &Ring<'_>,
-        timebase: &Timebase,
-        filter: &LogFilter,
-        user_data: &[u8],
-        sealing: Sealing<'_>,
-        nic: &mut N,
-        now: u64,
-    ) -> Shipped {
+    /// the log keeps busy. The card is to be kicked afterwards.
+    pub fn ship<N: Nic>(&mut self, turn: &mut Turn<'_, '_>, user_data: &[u8], nic: &mut N) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
+        let filter = turn.filter;
         let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
         let mut style = Style::new(self.config.format, filter.time);
         style.user_data = user_data;
@@ -504,15 +511,15 @@ impl Target {
         style.epoch = filter.epoch;
         style.host_name = filter.host_name.as_ref();
         style.address = Some(route.source.ip);
-        let envelope = &route.envelope;
-        let mut sender = Sender { ring, timebase, style, limit, envelope, sealing };
+        let Turn { ring, timebase, sealing, .. } = *turn;
+        let mut sender = Sender { ring, timebase, style, limit, envelope: &route.envelope, sealing };
         self.turns = self.turns.wrapping_add(1);
         let (log, again) = if self.turns.is_multiple_of(Self::AGAIN_FIRST) {
-            let again = self.ship_again(&sender, nic, now);
-            (self.ship_log(&mut sender, nic, now), again)
+            let again = self.ship_again(&sender, nic, turn.now);
+            (self.ship_log(&mut sender, turn, nic), again)
         } else {
-            let log = self.ship_log(&mut sender, nic, now);
-            (log, self.ship_again(&sender, nic, now))
+            let log = self.ship_log(&mut sender, turn, nic);
+            (log, self.ship_again(&sender, nic, turn.now))
         };
         match again {
             Ok(true) if log == Shipped::Everything => Shipped::More,
@@ -533,63 +540,116 @@ impl Target {
         self.ncrx.ship(&Sender { style, ..*sender }, nic, now)
     }
 
-    fn ship_log<N: Nic>(&mut self, sender: &mut Sender<'_>, nic: &mut N, now: u64) -> Shipped {
-        // Of a record that was not what it seemed to be, the ring is to say what became of it.
-        let mut in_doubt = false;
-        for _ in 0..Self::FRAMES_PER_TURN {
-            if self.settling && self.offset == 0 {
-                self.settling = false;
-                return Shipped::More;
-            }
-            let doubted = core::mem::take(&mut in_doubt);
-            let seems_whole = if doubted { None } else { sender.ring.peek(self.sequence) };
-            let record = match seems_whole {
-                Some(record) if self.wants(&record, sender.limit) => record,
-                _ => match sender.ring.read(self.sequence) {
-                    Read::Record(record) if self.wants(&record, sender.limit) => record,
-                    Read::Record(_) => {
-                        self.counters.filtered += 1;
-                        self.step_to(self.sequence + 1);
-                        continue;
-                    }
-                    Read::Lost { resume } => {
-                        self.lost += resume.saturating_sub(self.sequence);
-                        self.step_to(resume);
-                        continue;
-                    }
-                    Read::Unfinished(_) | Read::End => {
-                        self.tell_loss();
-                        return Shipped::Everything;
-                    }
-                },
-            };
-            match sender.transmit_fast(nic, &record, self.offset, self.identification) {
-                Ok(Some(piece)) => {
-                    self.identification = self.identification.wrapping_add(1);
-                    self.counters.datagrams += 1;
-                    self.counters.bytes += piece.len as u64;
-                    match piece.next {
-                        Some(offset) => self.offset = offset,
-                        None => {
-                            self.counters.records += 1;
-                            self.ncrx.sent(self.sequence, now);
-                            self.step_to(self.sequence + 1);
-                            if let Some(message_id) = &mut self.system_data.message_id {
-                                *message_id = message_id.wrapping_add(1);
-                                sender.style.system_data = self.system_data;
-                            }
-                        }
-                    }
-                }
-                Ok(None) => in_doubt = true,
-                Err(TransmitError::Full) => return Shipped::More,
-                Err(TransmitError::Broken) => {
-                    self.counters.errors += 1;
-                    return Shipped::Broken;
-                }
+    fn ship_log<N: Nic>(&mut self, sender: &mut Sender<'_>, turn: &mut Turn<'_, '_>, nic: &mut N) -> Shipped {
+        match self.queue_log(sender, turn, nic) {
+            Ok(true) => Shipped::Everything,
+            Ok(false) | Err(TransmitError::Full) => Shipped::More,
+            Err(TransmitError::Broken) => {
+                self.counters.errors += 1;
+                Shipped::Broken
             }
         }
-        Shipped::More
+    }
+
+    /// Queues what one turn may; true where that was all.
+    fn queue_log<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        turn: &mut Turn<'_, '_>,
+        nic: &mut N,
+    ) -> Result<bool, TransmitError> {
+        let mut left = turn.frames;
+        loop {
+            if self.settling && self.offset == 0 {
+                self.settling = false;
+                return Ok(false);
+            }
+            left = self.queue_lines(sender, turn, nic, left)?;
+            if left == 0 {
+                return Ok(false);
+            }
+            if self.queue_datagram(sender, nic, turn.now)? {
+                return Ok(true);
+            }
+            left -= 1;
+        }
+    }
+
+    /// Queues up to `most` records that are plain lines and go out as they are; returns how many more may follow in
+    /// this turn.
+    #[inline(always)]
+    fn queue_lines<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        turn: &mut Turn<'_, '_>,
+        nic: &mut N,
+        most: u64,
+    ) -> Result<u64, TransmitError> {
+        if self.offset != 0 || sender.sealing.seals() {
+            return Ok(most);
+        }
+        let recent = turn.recent.as_deref_mut();
+        let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.limit, recent);
+        let Some(lines) = lines else { return Ok(most) };
+        let mut burst =
+            Burst { sequence: self.sequence, identification: self.identification, left: most, bytes: 0 };
+        let result = burst.queue(nic, lines, sender.envelope);
+        self.identification = burst.identification;
+        self.counters.bytes += burst.bytes;
+        let records = most - burst.left;
+        self.counters.datagrams += records;
+        if records > 0 {
+            self.was_sent(sender, records, turn.now);
+        }
+        result.map(|()| burst.left)
+    }
+
+    /// Queues the next datagram, or steps over a record that is not to go out; true where nothing is left.
+    fn queue_datagram<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Result<bool, TransmitError> {
+        let record = match sender.ring.read(self.sequence) {
+            Read::Record(record) if self.wants(&record, sender.limit) => record,
+            Read::Record(_) => {
+                self.counters.filtered += 1;
+                self.step_to(self.sequence + 1);
+                return Ok(false);
+            }
+            Read::Lost { resume } => {
+                self.lost += resume.saturating_sub(self.sequence);
+                self.step_to(resume);
+                return Ok(false);
+            }
+            Read::Unfinished(_) | Read::End => {
+                self.tell_loss();
+                return Ok(true);
+            }
+        };
+        // Where nothing was queued, the ring is to be asked again what became of the record.
+        if let Some(piece) = sender.transmit(nic, &record, self.offset, self.identification)? {
+            self.identification = self.identification.wrapping_add(1);
+            self.counters.datagrams += 1;
+            self.counters.bytes += piece.len as u64;
+            match piece.next {
+                Some(offset) => self.offset = offset,
+                None => self.was_sent(sender, 1, now),
+            }
+        }
+        Ok(false)
+    }
+
+    /// Steps behind so many records, which were sent as a whole.
+    fn was_sent(&mut self, sender: &mut Sender<'_>, records: u64, now: u64) {
+        self.counters.records += records;
+        self.step_to(self.sequence + records);
+        self.ncrx.sent(self.sequence - 1, now);
+        if let Some(message_id) = &mut self.system_data.message_id {
+            *message_id = message_id.wrapping_add(records as u32);
+            sender.style.system_data = self.system_data;
+        }
     }
 
     /// Whether a record is for this target. A limit that changes under way does not cut one.

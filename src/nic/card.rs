@@ -219,11 +219,8 @@ impl<V: Nic, I: Nic> Nic for Card<V, I> {
     }
 
     #[inline(always)]
-    fn transmit_with(&mut self, mut build: impl FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        match self {
-            Self::Virtio(nic) => nic.transmit_with(build),
-            _ => self.transmit(&mut build),
-        }
+    fn transmit_all(&mut self, build: impl FnMut(&mut [u8]) -> Option<usize>) -> Result<(), TransmitError> {
+        driver!(self, nic => nic.transmit_all(build))
     }
 
     fn kick(&mut self) {

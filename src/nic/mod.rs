@@ -50,13 +50,21 @@ pub trait Nic {
     /// need not look at the frame before [`kick`](Self::kick).
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError>;
 
-    /// As [`transmit`](Self::transmit), for a caller that knows the card's type and gives many frames: `build` may
-    /// become a part of the driver's own code.
-    fn transmit_with(&mut self, mut build: impl FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError>
+    /// Lends one free transmit buffer after the other to `build`, as [`transmit`](Self::transmit) does, until it
+    /// returns `None`. For a caller that knows the card's type: `build` may become a part of the driver's own loop.
+    fn transmit_all(&mut self, mut build: impl FnMut(&mut [u8]) -> Option<usize>) -> Result<(), TransmitError>
     where
         Self: Sized,
     {
-        self.transmit(&mut build)
+        let mut goes_on = true;
+        while goes_on {
+            self.transmit(&mut |frame| {
+                let length = build(frame);
+                goes_on = length.is_some();
+                length.unwrap_or(0)
+            })?;
+        }
+        Ok(())
     }
 
     /// Tells the card of all frames queued since the last call, if it wants to be told.

@@ -26,7 +26,7 @@ const LINK_PATIENCE: u64 = 4_000_000;
 
 /// The cards that came up, and what to send where.
 pub struct Cards {
-    nics: [Option<PanicCard>; MAX_NICS],
+    nics: &'static mut [Option<PanicCard>; MAX_NICS],
     plan: Plan,
     /// The plan is the boot's, so that [`memory::POSITIONS`] are those of its targets.
     is_known: bool,
@@ -72,13 +72,14 @@ pub fn fixed_frame(cause: &Cause<'_>) {
         datagram.text(text.as_str()).text("\n");
         let Some(envelope) = envelope(nic, target) else { return true };
         let frame = &mut |frame: &mut [u8]| {
-            let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
             let bytes = datagram.as_str().as_bytes();
-            let len = sealing.fill(payload, |message| {
-                message.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
-                Some(bytes.len())
+            let len = envelope.write(frame, 0, |payload| {
+                sealing.fill(payload, |message| {
+                    message.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
+                    Some(bytes.len())
+                })
             });
-            len.and_then(|len| envelope.seal(frame, len, 0)).unwrap_or(0)
+            len.unwrap_or(0)
         };
         let sent = nic.transmit(frame).is_ok();
         nic.kick();
@@ -97,7 +98,7 @@ impl Cards {
         if plan.nics.iter().all(Option::is_none) {
             plan.nics = find_cards();
         }
-        let mut nics = [const { None }; MAX_NICS];
+        let nics = memory::panic_drivers();
         for ((slot, place), memory) in nics.iter_mut().zip(plan.nics).zip(memory::panic_cards()) {
             let Some(place) = place else { continue };
             *slot = PanicCard::start(ConfigurationPorts, &IoPorts, place, memory, TRIES).ok();
@@ -271,15 +272,16 @@ fn send_batch(
         let mut next = next_record;
         let [low, high, ..] = place.sequence.to_le_bytes();
         let queued = nic.transmit(&mut |frame| {
-            let payload = frame.get_mut(envelope.header_len()..).unwrap_or_default();
-            let len = sealing.fill(payload, |message| {
-                let piece = format::write_datagram(style, &record, micros, place.offset, message);
-                if let Some(offset) = piece.next {
-                    next = Place { offset, ..place };
-                }
-                Some(piece.len)
+            let len = envelope.write(frame, u16::from_le_bytes([low, high]), |payload| {
+                sealing.fill(payload, |message| {
+                    let piece = format::write_datagram(style, &record, micros, place.offset, message);
+                    if let Some(offset) = piece.next {
+                        next = Place { offset, ..place };
+                    }
+                    Some(piece.len)
+                })
             });
-            len.and_then(|len| envelope.seal(frame, len, u16::from_le_bytes([low, high]))).unwrap_or(0)
+            len.unwrap_or(0)
         });
         match queued {
             Ok(()) => place = next,

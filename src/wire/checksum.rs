@@ -7,7 +7,7 @@ use crate::partial_word::partial_word;
 /// It is kept little-endian and 64 bits wide: RFC 1071, section 2, shows that neither the byte order
 /// nor the width of the words changes the result, if it is stored in the order that it was read in.
 /// So parts that don't change can be summed once and kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum(u64);
 
 impl Sum {
@@ -27,10 +27,19 @@ impl Sum {
         sum.add_word(partial_word(tail))
     }
 
-    /// Adds one 16-bit field that stands big-endian in the message.
+    /// Adds a 16-bit field that stands big-endian in the message.
     #[must_use]
+    #[inline(always)]
     pub fn add_u16(self, field: u16) -> Self {
-        self.add_word(u64::from(u16::from_le_bytes(field.to_be_bytes())))
+        self.add_u16s(field, 0)
+    }
+
+    /// Adds two such fields.
+    #[must_use]
+    #[inline(always)]
+    pub fn add_u16s(self, first: u16, second: u16) -> Self {
+        let word = |field: u16| u64::from(u16::from_le_bytes(field.to_be_bytes()));
+        self.add_word(word(first).wrapping_add(word(second)))
     }
 
     /// Adds what was summed as if it began at offset 0, and begins at this `offset` of the whole: each byte is

@@ -22,7 +22,6 @@ pub struct Endpoint {
 pub struct Envelope {
     /// The headers, with zeros for lengths, identification and checksums.
     header: [u8; Self::MAX_HEADER],
-    /// One of the four lengths that [`copy_header`](Self::copy_header) knows.
     header_len: u8,
     /// The IPv4 header's sum; `None` for IPv6, which has no checksum of its own.
     ipv4_sum: Option<Sum>,
@@ -32,6 +31,9 @@ pub struct Envelope {
 
 const IPV4_LEN: usize = ipv4::HEADER_LEN + udp::HEADER_LEN;
 const IPV6_LEN: usize = ipv6::HEADER_LEN + udp::HEADER_LEN;
+
+/// The part of a header that four moves copy.
+const HEADER_START: usize = 64;
 
 impl Envelope {
     /// The longest header: Ethernet, 802.1Q tag, IPv6 and UDP, 66 bytes.
@@ -75,67 +77,62 @@ impl Envelope {
         self.header_len.into()
     }
 
-    /// Writes the headers, checksums included, in front of a payload that already lies in
-    /// `frame[header_len..][..payload_len]`, pads what is shorter than an Ethernet frame may be with
-    /// zeros, and returns the frame's length. `identification` goes into IPv4's header, and should
-    /// differ from datagram to datagram (RFC 791; RFC 6864 does not ask it of unfragmented ones).
+    /// Writes a datagram to the start of `frame`: the headers, checksums included, around a payload that `fill` writes
+    /// to the start of what it gets and whose length it returns; zeros behind what is shorter than an Ethernet frame
+    /// may be. Returns the frame's length. `identification` goes into IPv4's header, and should differ from datagram
+    /// to datagram (RFC 791; RFC 6864 does not ask it of unfragmented ones). Up to [`MAX_HEADER`](Self::MAX_HEADER)
+    /// bytes of `frame` are written in any case.
     ///
-    /// `None` where the payload is longer than `frame` or than a UDP datagram can be, or `frame` is
-    /// shorter than [`ethernet::MIN_FRAME`].
-    pub fn seal(&self, frame: &mut [u8], payload_len: usize, identification: u16) -> Option<usize> {
-        let payload = frame.get(self.header_len()..)?.get(..payload_len)?;
-        self.seal_summed(frame, payload_len, Sum::ZERO.add_bytes(payload), identification)
-    }
-
-    /// As [`seal`](Self::seal), for a payload whose sum is known.
-    #[inline(always)]
-    pub fn seal_summed(
+    /// `None` where `fill` says so, the payload is longer than `frame` or than a UDP datagram can be, or `frame` is
+    /// shorter than [`MAX_HEADER`](Self::MAX_HEADER).
+    #[inline]
+    pub fn write(
         &self,
         frame: &mut [u8],
-        payload_len: usize,
-        payload_sum: Sum,
         identification: u16,
+        fill: impl FnOnce(&mut [u8]) -> Option<usize>,
     ) -> Option<usize> {
+        self.write_summed(frame, identification, |payload| {
+            let len = fill(payload)?;
+            Some((len, Sum::ZERO.add_bytes(payload.get(..len)?)))
+        })
+    }
+
+    /// As [`write`](Self::write), where `fill` knows the sum of what it has written.
+    #[inline(always)]
+    pub fn write_summed(
+        &self,
+        frame: &mut [u8],
+        identification: u16,
+        fill: impl FnOnce(&mut [u8]) -> Option<(usize, Sum)>,
+    ) -> Option<usize> {
+        // All of it, whose length is known: the payload overwrites what is not header. In two parts, each of which is
+        // a few moves and no call.
+        let (start, rest) = frame.split_first_chunk_mut::<HEADER_START>()?;
+        let (from_start, from_rest) = self.header.split_first_chunk()?;
+        *start = *from_start;
+        *rest.first_chunk_mut::<{ Self::MAX_HEADER - HEADER_START }>()? = *from_rest.first_chunk()?;
+        let (headers, payload) = frame.split_at_mut_checked(self.header_len())?;
+        let (payload_len, payload_sum) = fill(payload)?;
         let udp_len = u16::try_from(payload_len.checked_add(udp::HEADER_LEN)?).ok()?;
-        let headers = frame.get_mut(..self.header_len())?;
-        // The length counts twice: in the pseudo header and in UDP's own.
-        let udp_sum = self.udp_sum.add_u16(udp_len).add_u16(udp_len).add_at(0, payload_sum);
-        self.copy_header(headers)?;
         match self.ipv4_sum {
             Some(sum) => {
                 let ip_len = udp_len.checked_add(const { ipv4::HEADER_LEN as u16 })?;
-                let headers: &mut [u8; IPV4_LEN] = headers.last_chunk_mut()?;
+                let (_, headers) = headers.split_last_chunk_mut::<IPV4_LEN>()?;
                 [headers[2], headers[3]] = ip_len.to_be_bytes();
                 [headers[4], headers[5]] = identification.to_be_bytes();
-                [headers[10], headers[11]] = sum.add_u16(ip_len).add_u16(identification).checksum();
+                [headers[10], headers[11]] = sum.add_u16s(ip_len, identification).checksum();
             }
             None => {
-                let headers: &mut [u8; IPV6_LEN] = headers.last_chunk_mut()?;
+                let (_, headers) = headers.split_last_chunk_mut::<IPV6_LEN>()?;
                 [headers[4], headers[5]] = udp_len.to_be_bytes();
             }
         }
-        let udp: &mut [u8; udp::HEADER_LEN] = headers.last_chunk_mut()?;
+        let (_, udp) = headers.split_last_chunk_mut::<{ udp::HEADER_LEN }>()?;
         [udp[4], udp[5]] = udp_len.to_be_bytes();
+        // The length counts twice: in the pseudo header and in UDP's own.
+        let udp_sum = self.udp_sum.add_u16s(udp_len, udp_len).add_at(0, payload_sum);
         [udp[6], udp[7]] = udp_sum.udp_checksum();
         ethernet::pad(frame, self.header_len().checked_add(payload_len)?)
-    }
-
-    /// Copies the template. Each length has its own copy so that each is a few moves, not a loop.
-    #[inline(always)]
-    fn copy_header(&self, to: &mut [u8]) -> Option<()> {
-        const TAGGED: usize = ethernet::HEADER_LEN + ethernet::TAG_LEN;
-        match to.len() {
-            42 => self.copy::<{ ethernet::HEADER_LEN + IPV4_LEN }>(to),
-            46 => self.copy::<{ TAGGED + IPV4_LEN }>(to),
-            62 => self.copy::<{ ethernet::HEADER_LEN + IPV6_LEN }>(to),
-            66 => self.copy::<{ TAGGED + IPV6_LEN }>(to),
-            _ => None,
-        }
-    }
-
-    #[inline(always)]
-    fn copy<const N: usize>(&self, to: &mut [u8]) -> Option<()> {
-        *to.first_chunk_mut::<N>()? = *self.header.first_chunk()?;
-        Some(())
     }
 }

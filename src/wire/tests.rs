@@ -115,11 +115,11 @@ proptest! {
         let envelope = Envelope::new(source, destination, vlan).expect("an envelope");
         let header_len = envelope.header_len();
         let mut buffer = [0xee; BUFFER];
-        buffer[header_len..][..payload.len()].copy_from_slice(&payload);
-        let len = envelope.seal(&mut buffer, payload.len(), identification).expect("it fits");
+        let len = envelope.write(&mut buffer, identification, fill(&payload)).expect("it fits");
         prop_assert_eq!(len, (header_len + payload.len()).max(MIN_FRAME));
         prop_assert!(buffer[header_len + payload.len()..len].iter().all(|&byte| byte == 0), "old bytes leak");
-        prop_assert!(buffer[len..].iter().all(|&byte| byte == 0xee), "more was written than said");
+        let untouched = &buffer[len.max(Envelope::MAX_HEADER)..];
+        prop_assert!(untouched.iter().all(|&byte| byte == 0xee), "more was written than said");
 
         let (ether_type, packet) = open(&buffer[..len], source.mac, destination.mac, vlan);
         let datagram = match (source.ip, destination.ip) {
@@ -370,6 +370,14 @@ fn endpoint(ip: &str) -> Endpoint {
     Endpoint { mac: MacAddr([2, 0, 0, 0, 0, 1]), ip: ip.parse().expect("an address"), port: 6666 }
 }
 
+/// What writes a payload.
+fn fill(payload: &[u8]) -> impl FnOnce(&mut [u8]) -> Option<usize> {
+    |to| {
+        to[..payload.len()].copy_from_slice(payload);
+        Some(payload.len())
+    }
+}
+
 /// A datagram whose checksum comes out as zero is sent with ffff (RFC 768).
 #[test]
 fn a_checksum_of_zero_is_never_sent() {
@@ -377,11 +385,10 @@ fn a_checksum_of_zero_is_never_sent() {
         let envelope = Envelope::new(endpoint(source), endpoint(destination), None).expect("an envelope");
         let at = envelope.header_len();
         let mut frame = [0; 100];
-        envelope.seal(&mut frame, 2, 0).expect("it fits");
+        envelope.write(&mut frame, 0, fill(&[0, 0])).expect("it fits");
         // Two bytes of payload that are the checksum make the checksum zero.
-        let [high, low] = [frame[at - 2], frame[at - 1]];
-        [frame[at], frame[at + 1]] = [high, low];
-        let len = envelope.seal(&mut frame, 2, 0).expect("it fits");
+        let checksum = [frame[at - 2], frame[at - 1]];
+        let len = envelope.write(&mut frame, 0, fill(&checksum)).expect("it fits");
         assert_eq!(frame[at - 2..at], [0xff, 0xff]);
         assert!(udp::parse(&frame[..len]).is_some());
         // Without a checksum at all, IPv4 is read and IPv6 is not.
@@ -406,13 +413,16 @@ fn an_envelope_needs_one_family_and_a_vlan_that_exists() {
 fn what_does_not_fit_is_not_sealed() {
     let envelope = Envelope::new(endpoint("10.0.0.1"), endpoint("10.0.0.2"), None).expect("an envelope");
     let mut frame = vec![0; 70_000];
-    assert_eq!(envelope.seal(&mut frame[..59], 1, 0), None, "no room for the padding");
-    assert_eq!(envelope.seal(&mut frame[..100], 59, 0), None);
-    assert_eq!(envelope.seal(&mut frame[..100], 58, 0), Some(100));
-    assert_eq!(envelope.seal(&mut frame[..100], usize::MAX, 0), None);
+    let mut write = |size: usize, payload_len| envelope.write(&mut frame[..size], 0, |_| payload_len);
+    assert_eq!(write(Envelope::MAX_HEADER - 1, Some(1)), None, "no room for the headers");
+    assert_eq!(write(Envelope::MAX_HEADER, Some(1)), Some(MIN_FRAME));
+    assert_eq!(write(100, Some(59)), None);
+    assert_eq!(write(100, Some(58)), Some(100));
+    assert_eq!(write(100, Some(usize::MAX)), None);
+    assert_eq!(write(100, None), None);
     // An IPv4 packet has 65,535 bytes at most.
-    assert_eq!(envelope.seal(&mut frame, 65_507, 0), Some(65_549));
-    assert_eq!(envelope.seal(&mut frame, 65_508, 0), None);
+    assert_eq!(write(70_000, Some(65_507)), Some(65_549));
+    assert_eq!(write(70_000, Some(65_508)), None);
     for size in 0..MIN_FRAME {
         let [ip, other] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
         assert_eq!(arp::Packet::request(MacAddr::BROADCAST, ip, other).write(None, &mut frame[..size]), None);

@@ -2,6 +2,7 @@
 
 use super::{Memory, append, record, text};
 use crate::log::layout::{MAX_TEXT, words};
+use crate::log::writer::GUESS;
 use crate::log::{Level, Read};
 use proptest::prelude::*;
 
@@ -43,6 +44,8 @@ proptest! {
 
         let first = ring.first();
         prop_assert_eq!(ring.end(), model.len() as u64);
+        // A record does not go round the ring's end: up to one that is being written may stay unused there.
+        let unused = model.iter().map(|text| 4 + words(text.len() + 2 * GUESS)).max().unwrap_or(0);
         let mut used = 0;
         for (sequence, expected) in model.iter().enumerate().rev() {
             let sequence = sequence as u64;
@@ -58,8 +61,10 @@ proptest! {
                 }
                 other => prop_assert!(false, "record {}: {:?}", sequence, other),
             }
-            let fits = used <= 1 << data_bits && model.len() as u64 - sequence <= 1 << index_bits;
-            prop_assert_eq!(fits, sequence >= first, "record {} is {} words back", sequence, used);
+            let has_entry = model.len() as u64 - sequence <= 1 << index_bits;
+            let (fits, may_fit) = (used + unused <= 1 << data_bits, used <= 1 << data_bits);
+            prop_assert!(sequence >= first || !(has_entry && fits), "record {sequence} is {used} words back");
+            prop_assert!(sequence < first || has_entry && may_fit, "record {sequence} is {used} words back");
         }
     }
 }
@@ -75,6 +80,6 @@ fn positions_come_round() {
         for sequence in ring.first()..ring.end() {
             assert_eq!(text(record(&ring, sequence)), format!("number {sequence}"));
         }
-        assert!(ring.end() - ring.first() >= (number + 1).min(10));
+        assert!(ring.end() - ring.first() >= (number + 1).min(7));
     }
 }

@@ -4,58 +4,12 @@
 //! earlier boot has `[boot -1] ` before it; one whose writer never finished ends in ` [cut]`. What is
 //! longer than a datagram goes on in the next one, at a character's border, without another prefix.
 
+use super::Style;
 use super::output::{Output, ZEROS, eight_digits};
-use super::{MAX_DATAGRAM, Style};
 use crate::log::Record;
-use crate::wire::checksum::Sum;
 
 /// What ends a record that was cut off.
 const CUT: &[u8] = b" [cut]\n";
-
-/// Writes a record that is one line, as most are, to the start of `to`, in one pass over its text that proves it
-/// to be intact; returns the message's length and sum. `None` where that can't be.
-#[inline(always)]
-pub(super) fn write_line(
-    style: &Style<'_>,
-    record: &Record<'_>,
-    micros: u64,
-    to: &mut [u8],
-) -> Option<(usize, Sum)> {
-    if record.boot() != 0 || micros >= LONG_UPTIME {
-        return None;
-    }
-    let mut sum = Sum::ZERO;
-    let mut start = 0;
-    if style.time {
-        let time = time(micros);
-        *to.first_chunk_mut()? = time.map(u64::to_le_bytes).as_flattened().first_chunk::<16>().copied()?;
-        sum = sum.add_word(time[0]).add_word(time[1]);
-        start = TIME_LEN;
-    }
-    let end = start.saturating_add(record.len());
-    if end >= MAX_DATAGRAM {
-        return None;
-    }
-    let (text, high) =
-        record.copy_proven(to.get_mut(start..)?, (Sum::ZERO, HIGH_BITS), |(sum, high), word, bytes| {
-            let text = if bytes < 8 { word | HIGH_BITS << (bytes * 8) } else { word };
-            (sum.add_word(word), high & above_newline(text))
-        })?;
-    if high & HIGH_BITS != HIGH_BITS {
-        return None;
-    }
-    *to.get_mut(end)? = b'\n';
-    let newline = Sum::ZERO.add_word(b'\n'.into());
-    Some((end.saturating_add(1), sum.add_at(start, text).add_at(end, newline)))
-}
-
-const HIGH_BITS: u64 = u64::MAX / 0xff * 0x80;
-
-/// In a word of eight bytes: sets the high bit of each that is 0x10 or above, where it is not set already. A
-/// carry can only make 0x0f look so, which is no newline either.
-const fn above_newline(word: u64) -> u64 {
-    word | word.wrapping_add(u64::MAX / 0xff * 0x70)
-}
 
 /// Writes from byte `offset` of the text on as many lines as fit; returns where to go on. At a line's start the
 /// prefix is still to be written; at the text's end, the ending.
@@ -136,14 +90,14 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
 }
 
 /// From here on, in microseconds, the seconds have more than five digits.
-const LONG_UPTIME: u64 = 100_000_000_000;
+pub(super) const LONG_UPTIME: u64 = 100_000_000_000;
 
 /// The length of the time and what is around it, `[    0.000123] `, below [`LONG_UPTIME`].
-const TIME_LEN: usize = 15;
+pub(super) const TIME_LEN: usize = 15;
 
 /// [`TIME_LEN`] bytes and a zero byte, as little-endian words.
 #[inline(always)]
-const fn time(micros: u64) -> [u64; 2] {
+pub(super) const fn time(micros: u64) -> [u64; 2] {
     const BLANKS_FROM_ZEROS: u64 = 0x10_1010_1010;
     // Eleven digits: three, and eight whose first two are the last of the seconds.
     let high = three_digits((micros / 100_000_000) as u32);

@@ -7,14 +7,16 @@
 mod basic;
 mod escape;
 mod extended;
+mod lines;
 mod output;
 mod syslog;
 
 use super::{Format, RELEASE};
 use crate::host_name::HostName;
 use crate::log::Record;
-use crate::wire::checksum::Sum;
 use core::net::IpAddr;
+pub(super) use lines::Lines;
+pub use lines::RecentLines;
 use output::Output;
 
 /// The longest payload in bytes, as Linux's (`MAX_PRINT_CHUNK`): with all headers it fits any MTU that
@@ -88,20 +90,6 @@ pub struct Piece {
     /// The offset to go on with; `None` where the record is done. It is larger than the offset before,
     /// and means nothing outside of this module.
     pub next: Option<usize>,
-}
-
-/// Writes the whole record to the start of `to` as one datagram, in one pass that proves it to be intact, so
-/// that [`Record::is_intact`] need not be asked; returns the datagram's length and sum. `None` where it is not
-/// the basic format or that can't be: [`write_datagram`] can do it then.
-#[inline(always)]
-pub(super) fn write_line(
-    style: &Style<'_>,
-    record: &Record<'_>,
-    micros: u64,
-    to: &mut [u8],
-) -> Option<(usize, Sum)> {
-    let is_basic = style.format == Format::Basic;
-    if is_basic { basic::write_line(style, record, micros, to) } else { None }
 }
 
 /// Writes the next datagram of `record` to the start of `to`, at most [`MAX_DATAGRAM`] bytes. A `to`

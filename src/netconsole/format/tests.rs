@@ -1,7 +1,8 @@
 //! Datagrams against Linux's own, and against what a receiver makes of them.
 
 use super::*;
-use crate::log::{Level, Read, Ring, RingHeader};
+use crate::log::{Level, Read, Ring, RingHeader, Timebase};
+use crate::wire::checksum::Sum;
 use proptest::prelude::*;
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -54,6 +55,102 @@ fn only(datagrams: Vec<Vec<u8>>) -> String {
 const BASIC: Style<'_> = Style::new(Format::Basic, true);
 const EXTENDED: Style<'_> = Style::new(Format::Extended { release: false }, true);
 const SYSLOG: Style<'_> = Style::new(Format::Syslog, true);
+
+/// All datagrams that are plain lines of a ring's records from 0 on, by their numbers.
+fn lines(lines: &mut Lines<'_, '_>, records: u64) -> Vec<Option<Vec<u8>>> {
+    let line = |sequence| {
+        let mut buffer = [0xee; MAX_DATAGRAM + 20];
+        let (len, sum) = lines.write(sequence, &mut buffer)?;
+        assert_eq!(sum.checksum(), Sum::ZERO.add_bytes(&buffer[..len]).checksum());
+        Some(buffer[..len].to_vec())
+    };
+    (0..records).map(line).collect()
+}
+
+/// The first record as a plain line.
+fn line<'r>(ring: &Ring<'r>, recent: Option<&mut RecentLines<'r>>) -> Option<Vec<u8>> {
+    let timebase = Timebase::new(0);
+    let of = Lines::new(&BASIC, ring, &timebase, 8, recent);
+    lines(&mut of.expect("the basic format"), 1).remove(0)
+}
+
+proptest! {
+    /// A plain line is the same however it is made: as any record's datagrams are, in one pass, and for a further
+    /// target. What is written in one pass is at least what people write.
+    #[test]
+    fn a_line_is_the_same_on_every_way(
+        texts in prop::collection::vec((prop_oneof![8 => "[ -~]{0,80}", 1 => "[a-z\n]{0,20}", 1 => "\\PC{0,40}", 1 => "[a-z]{900,1200}"], 0..8u8), 1..80),
+        start: u64,
+        step in 0..100_000_000_000u64,
+        limit in 0..9u8,
+        time: bool,
+    ) {
+        with_ring(|ring| {
+            let start = start >> 2;
+            let mut timebase = Timebase::new(start);
+            timebase.calibrate(start, 1_000_000_000);
+            for (number, (text, level)) in texts.iter().enumerate() {
+                let ticks = start.saturating_add(step.saturating_mul(number as u64));
+                ring.append_str(Level::from_low_bits(*level), "netconsole::tests", ticks, text);
+            }
+            let (style, records) = (Style::new(Format::Basic, time), texts.len() as u64);
+            let mut recent = RecentLines::new();
+            let mut made = |limit| {
+                let lines_of = Lines::new(&style, ring, &timebase, limit, Some(&mut recent));
+                lines(&mut lines_of.expect("the basic format"), records)
+            };
+            let (first, second) = (made(8), made(limit));
+            let alone = Lines::new(&style, ring, &timebase, limit, None);
+            let alone = lines(&mut alone.expect("the basic format"), records);
+            for (number, (text, level)) in texts.iter().enumerate() {
+                let record = record(ring, number as u64);
+                let expected = datagrams(&style, &record, ring.micros(&record, &timebase));
+                let is_easy = !text.is_empty() && text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+                prop_assert!(first[number].is_some() || !is_easy || text.len() > 900, "{text:?}");
+                for line in [&first, &second, &alone].into_iter().filter_map(|lines| lines[number].as_ref()) {
+                    prop_assert_eq!(std::slice::from_ref(line), expected.as_slice());
+                }
+                let is_wanted = *level < limit;
+                prop_assert_eq!(second[number].is_some(), first[number].is_some() && is_wanted);
+                prop_assert_eq!(alone[number].is_some(), second[number].is_some());
+            }
+            Ok(())
+        })?;
+    }
+
+    /// Each copy is proven, a further target's too.
+    #[test]
+    fn a_damaged_record_is_no_line(word in 0..8usize, bit in 0..64u32) {
+        let header = RingHeader::new();
+        let index: [AtomicU64; 4] = [const { AtomicU64::new(0) }; _];
+        let data: [AtomicU64; 128] = [const { AtomicU64::new(0) }; _];
+        let ring = Ring::new(&header, &index, &data);
+        ring.append_str(Level::Info, "module", 0, "a text of four words, no more");
+        let mut recent = RecentLines::new();
+        prop_assert!(line(&ring, Some(&mut recent)).is_some());
+        // Words: header, ticks, checksum, module, text.
+        data[word].fetch_xor(1 << bit, std::sync::atomic::Ordering::Relaxed);
+        prop_assert!(line(&ring, None).is_none());
+        // What was proven before of the words in front of the text need not be again.
+        prop_assert_eq!(line(&ring, Some(&mut recent)).is_none(), word >= 4 || word == 2);
+    }
+}
+
+/// No such target is told of a record that was overwritten.
+#[test]
+fn a_line_that_is_gone_is_gone_for_all_targets() {
+    let header = RingHeader::new();
+    let index: [AtomicU64; 64] = [const { AtomicU64::new(0) }; _];
+    let data: [AtomicU64; 128] = [const { AtomicU64::new(0) }; _];
+    let ring = Ring::new(&header, &index, &data);
+    let mut recent = RecentLines::new();
+    ring.append_str(Level::Info, "module", 0, "overwritten soon");
+    assert!(line(&ring, Some(&mut recent)).is_some());
+    for number in 0..30 {
+        ring.append_str(Level::Info, "module", 0, &format!("number {number}"));
+    }
+    assert_eq!(line(&ring, Some(&mut recent)), None);
+}
 
 /// What receivers do with `\x` and two digits.
 fn unescape(text: &str) -> String {

@@ -76,24 +76,66 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     check(&mut target, &ring)
 }
 
-fn unsealed(keys: &KeyStore) -> Sealing<'_> {
-    Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(keys) }
+/// One turn of 32 frames.
+fn ship(target: &mut Target, ring: &Ring<'_>, user_data: &[u8], card: &mut Card) -> Shipped {
+    let keys = KeyStore::new();
+    let mut turn = Turn {
+        ring,
+        timebase: &Timebase::new(0),
+        filter: &FILTER,
+        sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) },
+        now: 0,
+        frames: 32,
+        recent: None,
+    };
+    target.ship(&mut turn, user_data, card)
 }
 
-/// So that every target gets its turn.
+/// So that every target gets its turn; in all formats.
 #[test]
-fn a_turn_is_32_frames() {
+fn a_turn_has_an_end() {
+    for format in [Format::Basic, Format::Extended { release: false }, Format::Syslog] {
+        with_target(|target, ring| {
+            target.config.format = format;
+            for number in 0..33 {
+                ring.append_str(Level::Info, "test", 0, &format!("record {number}"));
+            }
+            let mut card = Card { room: 1000, ..Card::default() };
+            for (result, sent) in [(Shipped::More, 32), (Shipped::Everything, 33)] {
+                assert_eq!((ship(target, ring, b"", &mut card), card.sent.len()), (result, sent));
+            }
+            let Counters { records, datagrams, .. } = target.counters();
+            assert_eq!((records, datagrams, target.queued()), (33, 33, 33));
+        });
+    }
+}
+
+/// Plain lines go out in bursts; what is none of them comes in its place all the same.
+#[test]
+fn the_order_is_the_logs_whatever_the_records_are() {
     with_target(|target, ring| {
-        for number in 0..33 {
-            ring.append_str(Level::Info, "test", 0, &format!("record {number}"));
+        target.config.format = Format::Basic;
+        let texts =
+            ["plain", "two\nlines", "plain", &"long ".repeat(300), "", "plain\n", "\u{e9}\u{1}", "end"];
+        for (text, level) in texts.iter().flat_map(|text| [(text, Level::Info), (&"hidden", Level::Debug)]) {
+            ring.append_str(level, "test", 0, text);
         }
-        let mut card = Card { room: 1000, ..Card::default() };
-        for (result, sent) in [(Shipped::More, 32), (Shipped::Everything, 33)] {
-            let timebase = Timebase::new(0);
-            let keys = KeyStore::new();
-            let shipped = target.ship(ring, &timebase, &FILTER, b"", unsealed(&keys), &mut card, 0);
-            assert_eq!((shipped, card.sent.len()), (result, sent));
+        target.loglevel = Some(7);
+        let mut card = Card { room: 5, ..Card::default() };
+        while ship(target, ring, b"", &mut card) == Shipped::More {
+            card.room = 2;
         }
+        let sent: Vec<_> = card.sent.iter().filter_map(|frame| udp::parse(frame)).collect();
+        let shown = String::from_utf8(sent.iter().flat_map(|datagram| datagram.payload).copied().collect());
+        let prefix = "[    0.000000] ";
+        let expected = texts.map(|text| {
+            let lines = text.strip_suffix('\n').unwrap_or(text).replace('\n', &format!("\n{prefix}"));
+            format!("{prefix}{lines}\n")
+        });
+        assert_eq!(shown.expect("UTF-8"), expected.concat());
+        let Counters { records, filtered, bytes, datagrams, .. } = target.counters();
+        assert_eq!((records, filtered, datagrams), (8, 8, 9));
+        assert_eq!(bytes as usize, expected.concat().len());
     });
 }
 
@@ -106,7 +148,6 @@ proptest! {
     ) {
         with_target(|target, ring| {
             let mut card = Card { room: 0, ..Card::default() };
-            let keys = KeyStore::new();
             let mut user_data = String::new();
             let (mut logged, mut waits) = (0u64, false);
             for (records, room, length) in steps {
@@ -122,10 +163,10 @@ proptest! {
                     prop_assert!(SystemSwitch::MessageId.store(target, on).is_ok());
                 }
                 card.room = room;
-                target.ship(ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), unsealed(&keys), &mut card, 0);
+                ship(target, ring, user_data.as_bytes(), &mut card);
             }
             card.room = 1000;
-            while target.ship(ring, &Timebase::new(0), &FILTER, user_data.as_bytes(), unsealed(&keys), &mut card, 0) == Shipped::More {
+            while ship(target, ring, user_data.as_bytes(), &mut card) == Shipped::More {
                 card.room = 1000;
             }
             let bodies = bodies(&card.sent)?;

@@ -2,7 +2,7 @@
 //! as virtio 0.9 had it: all registers in the I/O space of BAR 0, and a queue's size that the device
 //! alone chooses.
 
-use super::virtqueue::LEGACY_ALIGNMENT;
+use super::queue_memory::LEGACY_ALIGNMENT;
 use crate::nic::pci::{Bar, ConfigurationAccess, PciDevice};
 use crate::nic::{NicError, Ports, Width};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};

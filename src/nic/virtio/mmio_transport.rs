@@ -2,8 +2,8 @@
 //! by the command line or ACPI. Legacy devices (section 4.2.4) are driven, too: QEMU's are of that kind
 //! unless told otherwise.
 
+use super::queue_memory::LEGACY_ALIGNMENT;
 use super::transport::{halves, whole};
-use super::virtqueue::LEGACY_ALIGNMENT;
 use crate::nic::mmio::Window;
 use crate::nic::{BusAddress, NicError};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};

@@ -11,6 +11,7 @@ mod mmio_transport;
 mod net;
 mod panic;
 mod pci_transport;
+mod queue_memory;
 mod transport;
 mod virtqueue;
 
@@ -26,7 +27,7 @@ pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
 use super::{BusAddress, Nic, NicError, Ports};
-use virtqueue::QueueMemory;
+use queue_memory::QueueMemory;
 
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 64;

@@ -1,9 +1,8 @@
 //! The network device (virtio 1.2, section 5.1), polled, on any transport: one queue each way, no
 //! offloads, header and frame in one descriptor.
 
-use super::virtqueue::{
-    BUFFER_SIZE, DeviceFault, Direction, LEGACY_ALIGNMENT, LegacyQueue, QueueMemory, Virtqueue,
-};
+use super::queue_memory::{BUFFER_SIZE, LEGACY_ALIGNMENT, QueueMemory};
+use super::virtqueue::{DeviceFault, Direction, LegacyQueue, Virtqueue};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use virtio_drivers::transport::{DeviceStatus, Transport};
@@ -158,7 +157,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         let event_index = self.has(feature::EVENT_IDX);
         set_up(&mut self.transport, TRANSMIT_QUEUE, &mut self.transmit, event_index)?;
         set_up(&mut self.transport, RECEIVE_QUEUE, &mut self.receive, event_index)?;
-        for id in 0..Virtqueue::<TX>::BUFFERS {
+        for id in 0..self.transmit.buffers() {
             if let Some(header) = self.transmit.buffer(id).and_then(|buffer| buffer.get_mut(..HEADER)) {
                 header.fill(0);
             }
@@ -285,6 +284,25 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         Err(if self.state == State::Running { TransmitError::Full } else { TransmitError::Broken })
     }
 
+    /// Lends a transmit buffer to `build` and publishes what it has made, if anything; false where it says `None`.
+    #[inline(always)]
+    fn transmit_one(
+        &mut self,
+        build: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> Result<bool, TransmitError> {
+        if self.state == State::Broken {
+            return Err(TransmitError::Broken);
+        }
+        let id = self.take_transmit_buffer()?;
+        let frame = self.transmit.buffer(id).and_then(|buffer| buffer.get_mut(HEADER..));
+        let built = frame.and_then(|frame| Some(build(frame)?.min(frame.len())));
+        match built {
+            Some(length) if length > 0 => self.transmit.publish(id, HEADER.wrapping_add(length)),
+            _ => self.transmit.put_idle(id),
+        }
+        Ok(built.is_some())
+    }
+
     /// Takes back the transmit buffers that the device is done with.
     fn reclaim(&mut self) {
         while let Some((id, _)) = self.believe(|nic| nic.transmit.take_used()) {
@@ -392,24 +410,15 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
     }
 
     fn transmit(&mut self, build: &mut dyn FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        self.transmit_with(build)
+        self.transmit_one(|frame| Some(build(frame))).map(|_| ())
     }
 
     #[inline(always)]
-    fn transmit_with(&mut self, mut build: impl FnMut(&mut [u8]) -> usize) -> Result<(), TransmitError> {
-        if self.state == State::Broken {
-            return Err(TransmitError::Broken);
-        }
-        let id = self.take_transmit_buffer()?;
-        let length = match self.transmit.buffer(id).and_then(|buffer| buffer.get_mut(HEADER..)) {
-            Some(frame) => build(frame).min(frame.len()),
-            None => 0,
-        };
-        if length == 0 {
-            self.transmit.put_idle(id);
-        } else {
-            self.transmit.publish(id, HEADER.wrapping_add(length));
-        }
+    fn transmit_all(
+        &mut self,
+        mut build: impl FnMut(&mut [u8]) -> Option<usize>,
+    ) -> Result<(), TransmitError> {
+        while self.transmit_one(&mut build)? {}
         Ok(())
     }
 
