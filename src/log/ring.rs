@@ -172,6 +172,13 @@ impl<'m> Ring<'m> {
         }
     }
 
+    /// The record of a sequence number if it seems to be whole, faster than [`read`](Self::read): nothing of it
+    /// may be believed before [`Record::is_intact`] says so. Otherwise `read` says what became of it.
+    pub fn peek(&self, sequence: u64) -> Option<Record<'_>> {
+        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
+        self.record(place).filter(|record| !record.is_cut())
+    }
+
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
     /// were overwritten since the cold start.
     pub fn first(&self) -> u64 {

@@ -611,34 +611,52 @@ impl Target {
         nic: &mut N,
         now: u64,
     ) -> Result<bool, TransmitError> {
-        let record = match sender.ring.read(self.sequence) {
-            Read::Record(record) if self.wants(&record, sender.limit) => record,
+        if let Some(record) =
+            sender.ring.peek(self.sequence).filter(|record| self.wants(record, sender.limit))
+            && self.queue_piece(sender, &record, nic, now)?
+        {
+            return Ok(false);
+        }
+        // It was not what it seemed to be, or is not to go out.
+        match sender.ring.read(self.sequence) {
+            Read::Record(record) if self.wants(&record, sender.limit) => {
+                self.queue_piece(sender, &record, nic, now)?;
+            }
             Read::Record(_) => {
                 self.counters.filtered += 1;
                 self.step_to(self.sequence + 1);
-                return Ok(false);
             }
             Read::Lost { resume } => {
                 self.lost += resume.saturating_sub(self.sequence);
                 self.step_to(resume);
-                return Ok(false);
             }
             Read::Unfinished(_) | Read::End => {
                 self.tell_loss();
                 return Ok(true);
             }
-        };
-        // Where nothing was queued, the ring is to be asked again what became of the record.
-        if let Some(piece) = sender.transmit(nic, &record, self.offset, self.identification)? {
-            self.identification = self.identification.wrapping_add(1);
-            self.counters.datagrams += 1;
-            self.counters.bytes += piece.len as u64;
-            match piece.next {
-                Some(offset) => self.offset = offset,
-                None => self.was_sent(sender, 1, now),
-            }
         }
         Ok(false)
+    }
+
+    /// Queues the next datagram of a record; false where the ring overwrote the record meanwhile.
+    fn queue_piece<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        record: &Record<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Result<bool, TransmitError> {
+        let Some(piece) = sender.transmit(nic, record, self.offset, self.identification)? else {
+            return Ok(false);
+        };
+        self.identification = self.identification.wrapping_add(1);
+        self.counters.datagrams += 1;
+        self.counters.bytes += piece.len as u64;
+        match piece.next {
+            Some(offset) => self.offset = offset,
+            None => self.was_sent(sender, 1, now),
+        }
+        Ok(true)
     }
 
     /// Steps behind so many records, which were sent as a whole.

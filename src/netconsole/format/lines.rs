@@ -63,11 +63,14 @@ impl<'l, 'r> Lines<'l, 'r> {
     /// Copies a record's text to the start of `to`; returns what is to be known of it.
     #[inline(always)]
     fn make(&mut self, sequence: u64, to: &mut [u8]) -> Option<Line<'r>> {
-        let record = self.ring.find(sequence).filter(|record| record.level().passes(self.limit))?;
+        let record = self.ring.find(sequence)?;
+        if !record.level().passes(self.limit) || record.len() >= MAX_DATAGRAM - TIME_LEN {
+            return None;
+        }
         let (text, low) = self.ring.copy(&record, to, |(sum, low): (Sum, u64), word| {
             (sum.add_word(word), low | control_characters(word))
         })?;
-        if low & HIGH_BITS != 0 || record.len() >= MAX_DATAGRAM - TIME_LEN {
+        if low & HIGH_BITS != 0 {
             return None;
         }
         let time = self.time.text(self.timebase.micros(record.ticks))?;
