@@ -9,6 +9,7 @@ use crate::trace::kernel;
 use netconsole_vhost_user::{Connection, TRANSMIT, arguments};
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,15 +17,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Each is the best of so many boots: what else the machine does only ever adds.
-const BOOTS: usize = 3;
+const BOOTS: usize = 5;
 const LINUX_RECORDS: u32 = 5000;
-const OUR_RECORDS: u32 = 200_000;
+const OUR_RECORDS: u32 = 400_000;
 /// No boot takes longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long the card rests when there is nothing to do. With the host's own slack it takes a fraction of the guest's
-/// ring; a card that never rests takes the guest's cache lines, and is fast only where it has a CPU for itself.
-const PAUSE: Duration = Duration::from_micros(10);
+/// How long the card rests when there is nothing to do. It is a fraction of what the guest takes to fill its ring; a
+/// card that never rests takes the guest's cache lines, and the CPU where it has none for itself.
+const PAUSE: Duration = Duration::from_micros(5);
 
 /// The best that the boots of a kernel showed.
 struct Best {
@@ -101,6 +102,8 @@ fn boot(mut qemu: Command, mib: u32, records: u32) -> Result<(Instant, Seen), St
 
 /// Takes what the guest sends until the flood is over.
 fn watch(card: &mut Connection, records: u32) -> Result<Seen, String> {
+    // The pause is to be no longer than asked for.
+    rustix::thread::set_current_timer_slack(NonZero::new(1)).map_err(|error| failed(error.into()))?;
     let deadline = Instant::now() + PATIENCE;
     let mut flood = Flood::of(records);
     loop {
