@@ -1,7 +1,9 @@
 //! Measures the kernel: `scripts/bench` runs it. See `HELP`.
 
 mod boot;
+mod clock;
 mod figures;
+mod flood;
 mod linux;
 mod plot;
 mod profile;
@@ -26,7 +28,7 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         [] => table::compare(),
         ["--save"] => table::save(),
-        ["--linux"] => linux::compare(),
+        ["--linux"] => clock::compare(),
         ["--scale"] => scale::draw(),
         ["--profile"] => profile::print(),
         _ => {

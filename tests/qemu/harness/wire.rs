@@ -56,13 +56,8 @@ impl Wire {
                 format!("stream,id={id},server=off,addr.type=unix,addr.path={}", path.display())
             }
             Self::VhostUser(card) => {
-                let memory = "memory-backend-memfd,id=memory,size=128M,share=on";
-                let socket = format!("socket,id=card,path={}", card.path().display());
-                let netdev = format!("vhost-user,id={id},chardev=card");
-                let machine = "memory-backend=memory";
-                let arguments =
-                    ["-object", memory, "-machine", machine, "-chardev", &socket, "-netdev", &netdev];
-                return arguments.map(String::from).to_vec();
+                // As much memory as QEMU gives by itself.
+                return netconsole_vhost_user::arguments(id, 128, card.path()).to_vec();
             }
         };
         vec!["-netdev".into(), netdev]

@@ -1,12 +1,7 @@
 //! What a card may say that is not so.
 
-use super::memory::Memory;
-use super::queue::Queue;
+use netconsole_vhost_user::{Memory, Queue};
 use std::time::{Duration, Instant};
-
-/// The queues' numbers (virtio 1.2, section 5.1.2).
-pub const RECEIVE: usize = 0;
-pub const TRANSMIT: usize = 1;
 
 /// How long a card scribbles.
 const SCRIBBLING: Duration = Duration::from_millis(300);

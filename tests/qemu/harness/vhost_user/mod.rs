@@ -1,14 +1,11 @@
-//! A network card of our own in the guest: the back end of QEMU's vhost-user, that serves the queues in the guest's
-//! memory; and lies, if it is told to.
+//! A network card of our own in the guest, that lies if it is told to.
 
 mod lie;
-mod memory;
-mod protocol;
-mod queue;
 
 use lie::Liar;
-pub use lie::{Lie, RECEIVE, TRANSMIT};
-use protocol::Connection;
+pub use lie::Lie;
+use netconsole_vhost_user::{Connection, HEADER};
+pub use netconsole_vhost_user::{RECEIVE, TRANSMIT};
 use std::collections::VecDeque;
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,9 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The header before each frame (virtio 1.2, section 5.1.6); of a received one the last field says that it takes one
-/// buffer.
-const HEADER: usize = 12;
+/// The header before a received frame, of which the last field says that it takes one buffer.
 const RECEIVED_HEADER: [u8; HEADER] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 
 /// The card, as the test sees it.
@@ -108,16 +103,9 @@ fn transmit(connection: &mut Connection, liar: &mut Liar, sender: &Sender<Vec<u8
     if liar.lies(TRANSMIT, queue, memory) {
         return false;
     }
-    let Some((id, pieces)) = queue.take(memory) else { return false };
-    let mut bytes = Vec::new();
-    for (address, length) in pieces {
-        let start = bytes.len();
-        bytes.resize(start + length as usize, 0);
-        memory.read_into(address, &mut bytes[start..]);
-    }
-    queue.give_back(memory, id.into(), 0);
+    let Some(frame) = queue.take_frame(memory) else { return false };
     // The test may have ended.
-    let _ = sender.send(bytes.split_off(HEADER));
+    let _ = sender.send(frame);
     true
 }
 

@@ -3,11 +3,17 @@
 
 use super::memory::{Memory, Region};
 use super::queue::Queue;
-use nix::cmsg_space;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use rustix::io::Errno;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use std::fs::File;
 use std::io::{self, IoSliceMut, Read, Write};
-use std::os::fd::{AsRawFd, RawFd};
+use std::mem::MaybeUninit;
 use std::os::unix::net::UnixStream;
+
+/// The number of the queue in which the guest receives (virtio 1.2, section 5.1.2).
+pub const RECEIVE: usize = 0;
+/// The number of the queue in which it sends.
+pub const TRANSMIT: usize = 1;
 
 /// VIRTIO_F_VERSION_1, and VHOST_USER_F_PROTOCOL_FEATURES, without which QEMU does not start.
 const FEATURES: u64 = 1 << 32 | 1 << 30;
@@ -24,58 +30,55 @@ mod request {
     pub const SET_VRING_BASE: u32 = 10;
     pub const GET_VRING_BASE: u32 = 11;
     pub const SET_VRING_KICK: u32 = 12;
+    pub const SET_VRING_CALL: u32 = 13;
     pub const GET_PROTOCOL_FEATURES: u32 = 15;
 }
 
 /// What QEMU has told of a queue; it is in use from when its kick's descriptor comes until its base is asked for.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Ring {
     size: u16,
     base: u16,
     /// Where QEMU has the descriptors, the used ring and the available ring.
     addresses: [u64; 3],
+    /// The eventfd that interrupts the guest.
+    call: Option<File>,
 }
 
 /// The back end's end of the connection.
 pub struct Connection {
     stream: UnixStream,
     rings: [Ring; 2],
+    /// The guest's memory.
     pub memory: Memory,
-    /// The queues in use: that for reception, that for transmission.
+    /// The queues in use, by their numbers.
     pub queues: [Option<Queue>; 2],
 }
 
 impl Connection {
+    /// QEMU has connected.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, rings: [Ring::default(); 2], memory: Memory::default(), queues: [None; 2] }
+        Self { stream, rings: Default::default(), memory: Memory::default(), queues: [None; 2] }
     }
 
     /// Deals with a message, if there is one; whether there was. An error where QEMU has ended.
     pub fn poll(&mut self) -> io::Result<bool> {
         let mut header = [0; 12];
-        let (mut space, mut part) = (cmsg_space!([RawFd; 8]), [IoSliceMut::new(&mut header)]);
-        let received = recvmsg::<()>(
-            self.stream.as_raw_fd(),
-            &mut part,
-            Some(&mut space),
-            MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC,
-        );
-        let mut files = Vec::new();
-        let length = match received {
-            Err(nix::Error::EAGAIN) => return Ok(false),
-            Err(error) => return Err(error.into()),
-            Ok(message) => {
-                for control in message.cmsgs()? {
-                    if let ControlMessageOwned::ScmRights(more) = control {
-                        files.extend(more);
-                    }
-                }
-                message.bytes
-            }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+        let length = match recvmsg(&self.stream, &mut [IoSliceMut::new(&mut header)], &mut control, flags) {
+            Err(Errno::AGAIN) => return Ok(false),
+            received => received?.bytes,
         };
         if length == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
+        let rights = |message| match message {
+            RecvAncillaryMessage::ScmRights(files) => Some(files),
+            _ => None,
+        };
+        let files = control.drain().filter_map(rights).flatten().map(File::from).collect();
         self.stream.read_exact(&mut header[length..])?;
         let [request, _, size] =
             [0, 4, 8].map(|at| u32::from_ne_bytes(*header[at..].first_chunk().expect("4 bytes")));
@@ -85,7 +88,14 @@ impl Connection {
         Ok(true)
     }
 
-    fn handle(&mut self, request: u32, payload: &[u8], files: Vec<RawFd>) -> io::Result<()> {
+    /// Interrupts the guest for what was given back in a queue, unless its driver does not want that.
+    pub fn interrupt(&self, queue: usize) -> io::Result<()> {
+        let wants = self.queues[queue].is_some_and(|queue| queue.wants_interrupt(&self.memory));
+        let Some(mut call) = self.rings[queue].call.as_ref().filter(|_| wants) else { return Ok(()) };
+        call.write_all(&1u64.to_ne_bytes())
+    }
+
+    fn handle(&mut self, request: u32, payload: &[u8], files: Vec<File>) -> io::Result<()> {
         let long = |number: usize| {
             payload
                 .get(8 * number..)
@@ -104,31 +114,25 @@ impl Connection {
                     user_address: long(first + 2),
                     file_offset: long(first + 3),
                 };
-                let regions = (0..long(0) as u32 as usize).map(|number| region(1 + 4 * number)).collect();
-                self.memory = Memory::new(regions, files)?;
-                return Ok(());
+                let regions = (0..long(0) as u32 as usize).map(|number| region(1 + 4 * number));
+                self.memory = Memory::map(regions.zip(files).collect())?;
             }
             request::SET_VRING_NUM => self.rings[index].size = number,
             request::SET_VRING_BASE => self.rings[index].base = number,
             request::SET_VRING_ADDR => self.rings[index].addresses = [long(1), long(2), long(3)],
             request::SET_VRING_KICK => {
-                let Ring { size, base, addresses } = self.rings[index];
+                let Ring { size, base, addresses, .. } = self.rings[index];
                 let at = |address| self.memory.guest_address(address).expect("a ring in the guest's memory");
-                let [descriptors, used, available] = addresses.map(at);
-                let (next, given_back) = (base, base);
-                self.queues[index] = Some(Queue { size, descriptors, available, used, next, given_back });
+                self.queues[index] = Some(Queue::new(size, base, addresses.map(at), &self.memory));
             }
+            request::SET_VRING_CALL => self.rings[index].call = files.into_iter().next(),
             request::GET_VRING_BASE => {
                 let base = self.queues[index].take().map_or(0, |queue| queue.next);
                 let state = [index as u32, base.into()].map(u32::to_ne_bytes).concat();
                 return self.answer(request, &state);
             }
-            // Of features, owners and errors there is nothing to know; the queues are looked at all the time, and
-            // the driver looks at them itself, so nobody is to be woken.
+            // Of features, owners and errors there is nothing to know, and the queues are looked at all the time.
             _ => {}
-        }
-        for file in files {
-            nix::unistd::close(file)?;
         }
         Ok(())
     }

@@ -1,28 +1,51 @@
 //! The device's side of a split virtqueue (virtio 1.2, section 2.7).
 
 use super::memory::Memory;
+use std::sync::atomic::{Ordering, fence};
+
+/// The header before each frame (virtio 1.2, section 5.1.6).
+pub const HEADER: usize = 12;
 
 /// Of a descriptor's flags (section 2.7.5): another follows.
 const NEXT: u16 = 1;
-/// Where an entry of the rings begins: behind their flags and index.
+/// The available ring's flags (section 2.7.6): the driver wants no interrupts.
+const NO_INTERRUPT: u16 = 1;
+/// The used ring's flags (section 2.7.8): the device wants no notifications.
+const NO_NOTIFY: u16 = 1;
+/// Where a ring's index is, and where its entries begin.
+const INDEX: u64 = 2;
 const RING: u64 = 4;
 
-/// A queue that the driver has set up.
+/// A queue that the driver has set up. Its device looks at it all the time and is not to be notified.
 #[derive(Clone, Copy, Debug)]
 pub struct Queue {
+    /// How many descriptors there are.
     pub size: u16,
-    pub descriptors: u64,
-    pub available: u64,
-    pub used: u64,
-    /// The index of the next buffer to be taken, and of the next to be given back.
-    pub next: u16,
+    descriptors: u64,
+    available: u64,
+    used: u64,
+    /// The index of the next buffer to be taken.
+    pub(crate) next: u16,
+    /// The index of the next buffer to be given back.
     pub given_back: u16,
 }
 
 impl Queue {
+    /// The queue of which the descriptors, the used ring and the available ring are there, and of whose buffers the
+    /// next is the one with the index `base`.
+    pub(crate) fn new(
+        size: u16,
+        base: u16,
+        [descriptors, used, available]: [u64; 3],
+        memory: &Memory,
+    ) -> Self {
+        memory.store(used, NO_NOTIFY);
+        Self { size, descriptors, available, used, next: base, given_back: base }
+    }
+
     /// The next buffer that the driver has made available: its id, and its pieces' addresses and lengths.
     pub fn take(&mut self, memory: &Memory) -> Option<(u16, Vec<(u64, u32)>)> {
-        if u16::from_le_bytes(memory.read(self.available + 2)) == self.next {
+        if memory.load(self.available + INDEX) == self.next {
             return None;
         }
         let slot = u64::from(self.next % self.size);
@@ -41,6 +64,20 @@ impl Queue {
         Some((id, pieces))
     }
 
+    /// The next frame that the driver sends, of which the buffer is given back.
+    pub fn take_frame(&mut self, memory: &Memory) -> Option<Vec<u8>> {
+        let (id, pieces) = self.take(memory)?;
+        let mut bytes = Vec::new();
+        for (address, length) in pieces {
+            let start = bytes.len();
+            bytes.resize(start + length as usize, 0);
+            memory.read_into(address, &mut bytes[start..]);
+        }
+        self.give_back(memory, id.into(), 0);
+        bytes.drain(..HEADER);
+        Some(bytes)
+    }
+
     /// Gives a buffer back, of which `length` bytes were written.
     pub fn give_back(&mut self, memory: &Memory, id: u32, length: u32) {
         self.say(memory, id, length);
@@ -57,7 +94,14 @@ impl Queue {
 
     /// Tells how far the used ring goes.
     pub fn set_index(&self, memory: &Memory, index: u16) {
-        memory.write(self.used + 2, &index.to_le_bytes());
+        memory.store(self.used + INDEX, index);
+    }
+
+    /// Whether the driver wants an interrupt for what was given back.
+    pub(crate) fn wants_interrupt(&self, memory: &Memory) -> bool {
+        // Either the driver sees the index, or its wish is seen here.
+        fence(Ordering::SeqCst);
+        memory.load(self.available) & NO_INTERRUPT == 0
     }
 
     /// Where the used ring is, flags and index included.
