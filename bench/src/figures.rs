@@ -2,7 +2,8 @@
 
 use crate::boot::{Boot, LoggingCall};
 use crate::symbols::Symbols;
-use crate::trace::kernel;
+use crate::trace::{kernel, kernel_packed};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Two floods; what the second takes more is its further records' cost, without what the boot costs.
@@ -128,7 +129,9 @@ pub fn all() -> Result<Vec<Figure>, String> {
         formatted,
     );
 
-    add("image", "kernel image, stripped", KiB, Some(200.0), image()? as f64 / 1024.0);
+    add("image", "kernel image, stripped", KiB, Some(200.0), size(&kernel())?);
+    let what = "the same as on the stick, packed (GRUB unpacks it)";
+    add("image_packed", what, KiB, Some(200.0), size(&kernel_packed())?);
     add(
         "memory",
         "memory in use, ring and buffers included",
@@ -158,14 +161,10 @@ pub fn targets(count: usize) -> String {
     format!("netconsole={}", targets.join(";"))
 }
 
-/// The size of the kernel without symbols, in bytes.
-fn image() -> Result<u64, String> {
-    let stripped = crate::trace::output("stripped.elf");
-    let status = Command::new("objcopy").arg("--strip-all").arg(kernel()).arg(&stripped).status();
-    let status = status.map_err(|error| format!("objcopy (binutils): {error}"))?;
-    let size =
-        std::fs::metadata(&stripped).map_err(|error| format!("{}: {error}", stripped.display()))?.len();
-    status.success().then_some(size).ok_or_else(|| format!("objcopy ended with {status}"))
+/// The size of a file that scripts/build has made, in KiB.
+fn size(path: &Path) -> Result<f64, String> {
+    let file = std::fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(file.len() as f64 / 1024.0)
 }
 
 /// The least memory in MiB with which the kernel boots and ships its log.

@@ -227,12 +227,17 @@ pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// The kernel that boots, made by scripts/build.
+/// The kernel that boots, stripped, made by scripts/build.
 pub fn kernel() -> PathBuf {
     root().join("target/netconsole.elf")
 }
 
-/// The same with symbols and line tables.
+/// The same, packed, as scripts/image puts it on the stick.
+pub fn kernel_packed() -> PathBuf {
+    root().join("target/netconsole.elf.xz")
+}
+
+/// The kernel with symbols and line tables.
 pub fn kernel_debug() -> PathBuf {
     root().join("target/netconsole.debug")
 }
