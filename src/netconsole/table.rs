@@ -2,7 +2,7 @@
 
 use super::target::{LogFilter, Target, TargetName};
 use super::user_data::UserData;
-use super::{DeviceName, MAX_TARGETS, TargetConfig};
+use super::{DeviceName, Format, MAX_TARGETS, TargetConfig};
 use crate::wire::{MacAddr, udp};
 use core::fmt;
 
@@ -61,11 +61,14 @@ impl TargetTable {
         self.targets.iter().enumerate().filter_map(|(number, target)| Some((number, target.as_ref()?)))
     }
 
-    /// All targets, each with what its messages end with.
+    /// All targets, each with what its messages end with: nothing but in the extended format.
     pub fn iter_mut_with_user_data(&mut self) -> impl Iterator<Item = (&mut Target, &[u8])> {
         let user_data = &*self.user_data;
-        let targets = self.targets.iter_mut().enumerate();
-        targets.filter_map(|(number, target)| Some((target.as_mut()?, user_data.lines(number))))
+        self.targets.iter_mut().enumerate().filter_map(|(number, target)| {
+            let target = target.as_mut()?;
+            let is_extended = matches!(target.config.format, Format::Extended { .. });
+            Some((target, if is_extended { user_data.lines(number) } else { &[] }))
+        })
     }
 
     /// The target of a number.
