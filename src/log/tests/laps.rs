@@ -54,6 +54,8 @@ proptest! {
                 Read::Record(record) => {
                     prop_assert!(sequence >= first);
                     prop_assert_eq!(&text(record), expected);
+                    let start = record.place().position % (1 << data_bits);
+                    prop_assert!(start + record.words() <= 1 << data_bits, "it goes round the ring's end");
                 }
                 Read::Lost { resume } => {
                     prop_assert_eq!(resume, first);
