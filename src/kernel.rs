@@ -180,7 +180,9 @@ impl Kernel {
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
-        if now.saturating_sub(self.looked_at) < LOOK_INTERVAL && self.ship(now) {
+        let has_just_looked = now.saturating_sub(self.looked_at) < LOOK_INTERVAL;
+        // A command that waits for a target must see each of its turns.
+        if has_just_looked && !self.targets.iter().any(Target::is_settling) && self.ship(now) {
             return true;
         }
         self.looked_at = now;

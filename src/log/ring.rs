@@ -133,7 +133,8 @@ impl<'m> Ring<'m> {
     /// between while it grows; all but the first of them are continuations.
     ///
     /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,
-    /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log.
+    /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log; what it
+    /// logs before the text's first piece comes before it.
     #[inline(always)]
     pub fn append(&self, level: Level, module: &str, ticks: u64, text: fmt::Arguments<'_>) {
         let source = Source::new(level, module, ticks);

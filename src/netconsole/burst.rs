@@ -32,16 +32,19 @@ impl Burst {
                 if burst.left == 0 {
                     return None;
                 }
-                envelope.write_summed(
+                let mut payload_len = 0;
+                let frame_len = envelope.write_summed(
                     frame,
                     burst.identification,
                     #[inline(always)]
                     |payload| {
                         let (len, sum) = lines.write(burst.sequence, payload)?;
-                        burst.step(len);
+                        payload_len = len;
                         Some((len, sum))
                     },
-                )
+                )?;
+                burst.step(payload_len);
+                Some(frame_len)
             },
         )
     }

@@ -112,7 +112,7 @@ pub struct Turn<'t, 'r> {
     pub sealing: Sealing<'t>,
     /// The time in µs.
     pub now: u64,
-    /// How many frames each may queue, so that every target has its share of the card.
+    /// How many frames each may queue, or records pass over: the targets share the card's buffers.
     pub frames: u64,
     /// The lines that were made last, where there is more than one target.
     pub recent: Option<&'t mut RecentLines<'r>>,
@@ -345,6 +345,12 @@ impl Target {
         self.ncrx.interrupt();
         self.settling = self.offset != 0;
         !self.settling
+    }
+
+    /// Whether it was asked to [`settle`](Self::settle) and has not come to that moment yet: to be asked after each
+    /// turn.
+    pub fn is_settling(&self) -> bool {
+        self.settling
     }
 
     /// Begins with the log's oldest record again: its receiver is another one.
@@ -585,7 +591,9 @@ impl Target {
         nic: &mut N,
         most: u64,
     ) -> Result<u64, TransmitError> {
-        if self.offset != 0 || sender.sealing.seals() {
+        // A card without room must not hide that there is nothing to queue.
+        let next = sender.ring.peek(self.sequence).filter(|record| self.wants(record, sender.limit));
+        if self.offset != 0 || sender.sealing.seals() || next.is_none() {
             return Ok(most);
         }
         let recent = turn.recent.as_deref_mut();

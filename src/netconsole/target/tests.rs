@@ -110,6 +110,26 @@ fn a_turn_has_an_end() {
     }
 }
 
+/// A full card does not hide that there is nothing more, nor keep a target from passing over what it does not want.
+#[test]
+fn a_full_card_is_no_reason_for_another_turn() {
+    with_target(|target, ring| {
+        target.config.format = Format::Basic;
+        target.loglevel = Some(7);
+        for number in 0..5 {
+            ring.append_str(Level::Info, "test", 0, &format!("record {number}"));
+        }
+        let mut card = Card { room: 5, ..Card::default() };
+        ship(target, ring, b"", &mut card);
+        assert_eq!((card.sent.len(), card.room), (5, 0));
+        assert_eq!(ship(target, ring, b"", &mut card), Shipped::Everything);
+        ring.append_str(Level::Debug, "test", 0, "hidden");
+        assert_eq!((ship(target, ring, b"", &mut card), target.queued()), (Shipped::Everything, 6));
+        ring.append_str(Level::Info, "test", 0, "shown");
+        assert_eq!((ship(target, ring, b"", &mut card), target.queued()), (Shipped::More, 6));
+    });
+}
+
 /// Plain lines go out in bursts; what is none of them comes in its place all the same.
 #[test]
 fn the_order_is_the_logs_whatever_the_records_are() {
