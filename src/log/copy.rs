@@ -1,6 +1,7 @@
 //! Copying whole records out of the ring, each in one pass that proves the copy.
 
 use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, TICKS, words};
+use super::record::add_words;
 use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 
@@ -44,10 +45,7 @@ impl<'m> Ring<'m> {
         let ticks = head[TICKS].load(Ordering::Relaxed);
         let (module, rest) = rest.split_at_checked(words(header.module_len()))?;
         let text = rest.get(..words(header.len()))?;
-        let mut sum = self.seed.at(position).with(ticks);
-        for word in module {
-            sum = sum.with(word.load(Ordering::Relaxed));
-        }
+        let sum = add_words(self.seed.at(position).with(ticks), module);
         Some(Found { header, position, ticks, checksum: &head[CHECKSUM], sum, text })
     }
 

@@ -1,6 +1,6 @@
 //! A record as a reader sees it.
 
-use super::layout::{CHECKSUM, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS};
+use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS};
 use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 use core::fmt;
@@ -124,8 +124,7 @@ impl<'r> Record<'r> {
         };
         let Some(words) = self.words.get(HEADER_WORDS..end) else { return false };
         let begin = self.ring.seed.at(position).with(self.ticks);
-        let sum = words.iter().fold(begin, |sum, word| sum.with(word.load(Ordering::Relaxed)));
-        sum.finish(header) == word(self.words, CHECKSUM)
+        add_words(begin, words).finish(header) == word(self.words, CHECKSUM)
     }
 
     /// Where the record is; position 0 where nothing of it is there yet.
@@ -159,6 +158,12 @@ impl<'r> Record<'r> {
             copy_word(words.next().unwrap_or(0), tail);
         }
     }
+}
+
+/// Adds words to a sum.
+#[inline(always)]
+pub(super) fn add_words(sum: Checksum, words: &[AtomicU64]) -> Checksum {
+    words.iter().fold(sum, |sum, word| sum.with(word.load(Ordering::Relaxed)))
 }
 
 /// A word of a record; 0 behind the ring's end.

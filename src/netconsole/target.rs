@@ -591,14 +591,13 @@ impl Target {
         nic: &mut N,
         most: u64,
     ) -> Result<u64, TransmitError> {
-        // A card without room must not hide that there is nothing to queue.
-        let next = sender.ring.peek(self.sequence).filter(|record| self.wants(record, sender.limit));
-        if self.offset != 0 || sender.sealing.seals() || next.is_none() {
+        if self.offset != 0 || sender.sealing.seals() {
             return Ok(most);
         }
         let recent = turn.recent.as_deref_mut();
         let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.limit, recent);
-        let Some(lines) = lines else { return Ok(most) };
+        // A card without room must not hide that there is nothing to queue.
+        let Some(lines) = lines.filter(|_| self.seems_next(sender).is_some()) else { return Ok(most) };
         let mut burst =
             Burst { sequence: self.sequence, identification: self.identification, left: most, bytes: 0 };
         let result = burst.queue(nic, lines, sender.envelope);
@@ -619,8 +618,7 @@ impl Target {
         nic: &mut N,
         now: u64,
     ) -> Result<bool, TransmitError> {
-        if let Some(record) =
-            sender.ring.peek(self.sequence).filter(|record| self.wants(record, sender.limit))
+        if let Some(record) = self.seems_next(sender)
             && self.queue_piece(sender, &record, nic, now)?
         {
             return Ok(false);
@@ -676,6 +674,11 @@ impl Target {
             *message_id = message_id.wrapping_add(records as u32);
             sender.style.system_data = self.system_data;
         }
+    }
+
+    /// The next record, where it seems to be whole and is to go out.
+    fn seems_next<'s>(&self, sender: &Sender<'s>) -> Option<Record<'s>> {
+        sender.ring.peek(self.sequence).filter(|record| self.wants(record, sender.limit))
     }
 
     /// Whether a record is for this target. A limit that changes under way does not cut one.
