@@ -3,7 +3,7 @@
 use super::*;
 use crate::log::{Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
-use crate::netconsole::secure::Numbers;
+use crate::netconsole::secure::{Numbers, Sealing};
 use crate::nic::fake::{Card, MAC};
 use crate::stack::{Addressing, Ipv4Method, Storage};
 use crate::wire::udp;
