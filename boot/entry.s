@@ -8,11 +8,14 @@
 #   loader's magic, EBX the address of its information.
 # - `entry_pvh`: PVH (Xen, docs/misc/pvh.pandoc). EBX holds the address of hvm_start_info.
 # - `entry_linux`: Linux (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol"), at the load address
-#   itself. ESI holds the address of boot_params. Nobody has cleared the .bss.
+#   itself. ESI holds the address of boot_params. Nobody has cleared the .bss. bzimage/boot/unpacker.s comes here.
 #
-# - `entry_efi`: UEFI, in 64-bit mode, by way of boot/efi.s. RCX holds the image's handle, RDX the system table, the
-#   stack is the firmware's. machine/efi.rs takes from the firmware what is needed, and comes back by
-#   `leave_long_mode`, interrupts off, with EDI the magic and ESI the address of what it has taken.
+# - `entry_efi`: UEFI, in 64-bit mode, by way of bzimage/boot/efi.s. RCX holds the image's handle, RDX the system table,
+#   the stack is the firmware's. machine/efi.rs takes from the firmware what is needed, and comes back by
+#   `leave_long_mode`, with EDI the magic and ESI the address of what it has taken.
+#
+# `leave_long_mode` goes from 64-bit mode, interrupts off, to one of the other entries: EBP is its address, EAX and EBX
+# become EDI and ESI, which stays.
 #
 # At `kernel_main(magic, info, tsc)`: 64-bit mode, 4 GiB mapped one to one and writable (paging.rs
 # takes rights away soon after), SSE on, interrupts off, RSP on the main stack, RBP zero so that a
@@ -191,7 +194,7 @@ compatibility_mode:
     wrmsr
     mov eax, edi
     mov ebx, esi
-    jmp entry
+    jmp ebp
 
 .code64
 long_mode:

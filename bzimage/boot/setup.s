@@ -1,20 +1,15 @@
 # The first part of target/netconsole.bzimage: the header of Linux's boot protocol 2.12
-# (Documentation/arch/x86/boot.rst), and the real-mode code that QEMU, syslinux and iPXE start.
-# scripts/build puts efi.s and the kernel's flat image behind it. Loaders that enter in 32-bit mode (GRUB's
-# `linux`, kexec) take the header alone and go to `entry_linux` in entry.s.
+# (Documentation/arch/x86/boot.rst), and the real-mode code that QEMU, Syslinux and iPXE start. unpacker.s and the packed
+# kernel follow. Loaders that enter in 32-bit mode (GRUB's `linux`, kexec) take the header alone and go to `unpacker`.
 #
-# At `start`: DS is the segment that this file's first byte is loaded to, SS:SP a stack of the loader's,
-# CS anything. At the kernel's entry: as entry.s describes. This file's first page becomes boot_params
-# where it lies: the header is at its place there already, the loader has filled in its fields; all
-# else but the memory map is made zero.
+# At `start`: DS is the segment that this file's first byte is loaded to, SS:SP a stack of the loader's, CS anything.
+# At `unpacker`: as described there. The page behind this code becomes boot_params: with the header as the loader has
+# filled it in, and the memory map.
 #
-# scripts/build defines image_start, memory_size, and how many bytes efi.s and the image take: efi_size and
-# image_size.
+# The constants in braces come from main.rs, the names that are nowhere here from linker.ld.
 
-.intel_syntax noprefix
-.code16
-
-.set BOOT_PARAMS_HEADER, 0x1f0      # what lies before the header, but for one byte
+.set HEADER, 0x1f1                  # in this file and in boot_params
+.set BOOT_PARAMS_SIZE, 4096
 .set BOOT_PARAMS_E820_ENTRIES, 0x1e8
 .set BOOT_PARAMS_E820_TABLE, 0x2d0
 .set E820_ENTRY_SIZE, 20
@@ -22,11 +17,10 @@
 .set E820_SIGNATURE, 0x534d4150     # "SMAP"
 .set COMMAND_LINE_SIZE, 4095        # what bootinfo keeps, without the zero at the end
 
-.set file_size, file_end - file + efi_size + image_size
-
-.section .text
+.section .setup, "ax"
+.code16
 file:
-    # PE32+ (Microsoft's PE format), for UEFI: the file as it is, one section, loaded anywhere.
+    # PE32+ (Microsoft's PE format), for UEFI: one section, loaded anywhere.
     .ascii "MZ"
 .org 0x3c
     .long pe - file
@@ -39,18 +33,18 @@ pe: .ascii "PE\0\0"
 optional:
     .word 0x20b                     # PE32+
     .byte 0, 0
-    .long file_size - 0x1000        # size of code
+    .long unpacker_size             # size of code
     .long 0, 0                      # of data
-    .long file_end - file           # entry: efi.s, which follows
-    .long 0x1000                    # base of code
+    .long pe_entry                  # efi.s
+    .long pe_section                # base of code
     .quad 0                         # image base: any
     .long 0x1000, 512               # alignment of sections in memory, in the file
     .word 0, 0                      # version of the operating system
     .word 1, 0                      # of the image: systemd's stub takes 1 for a kernel that it need not prepare
     .word 0, 0                      # of the subsystem
     .long 0
-    .long (file_size + 0xfff) / 0x1000 * 0x1000
-    .long 0x1000                    # size of headers
+    .long pe_image_size
+    .long setup_size                # size of headers
     .long 0                         # checksum
     .word 10, 0                     # subsystem: EFI application; no characteristics
     .quad 0, 0, 0, 0                # stack and heap
@@ -59,15 +53,15 @@ optional:
     .quad 0, 0, 0, 0, 0, 0
 optional_end:
     .ascii ".text\0\0\0"
-    .long file_size - 0x1000, 0x1000    # in memory: size, address
-    .long file_size - 0x1000, 0x1000    # in the file
+    .long unpacker_size, pe_section # in memory: size, address
+    .long unpacker_size, setup_size # in the file
     .long 0, 0, 0
     .long 0x60000020                # code, executable, readable
 
-.org 0x1f1
-    .byte (file_end - file + efi_size) / 512 - 1    # setup_sects: without the first
+.org HEADER
+    .byte setup_sects               # without the first
     .word 0                         # root_flags
-    .long image_size / 16           # syssize
+    .long syssize
     .word 0, 0, 0                   # ram_size, vid_mode, root_dev
     .word 0xaa55                    # boot_flag
     .byte 0xeb, header_end - 0x202  # jump: its second byte tells the header's end, too
@@ -79,7 +73,7 @@ optional_end:
     .byte 0                         # type_of_loader
     .byte 1                         # loadflags: LOADED_HIGH
     .word 0                         # setup_move_size
-    .long image_start               # code32_start
+    .long {IMAGE_START}             # code32_start
     .long 0, 0, 0                   # ramdisk_image, ramdisk_size, bootsect_kludge
     .word 0                         # heap_end_ptr
     .byte 0, 0                      # ext_loader_ver, ext_loader_type
@@ -93,26 +87,25 @@ optional_end:
     .quad 0                         # hardware_subarch_data
     .long 0, 0                      # payload_offset, payload_length
     .quad 0                         # setup_data
-    .quad image_start               # pref_address
-    .long memory_size               # init_size
+    .quad {IMAGE_START}             # pref_address
+    .long {MEMORY_SIZE}             # init_size
     .long 0                         # handover_offset
 header_end:
-    jmp start
-
-# Behind boot_params.
-.org 0x1000
-start:
     mov ax, ds
     mov es, ax
     cld
-    xor di, di                      # the PE header stands where boot_params begin
+    mov di, offset boot_params
     xor ax, ax
-    mov cx, BOOT_PARAMS_HEADER / 2
+    mov cx, BOOT_PARAMS_SIZE / 2
     rep stosw
+    mov si, HEADER
+    mov di, offset boot_params + HEADER
+    mov cx, offset header_end - HEADER
+    rep movsb
 
     # ACPI 6.5, section 15.1: the memory map.
     xor ebx, ebx
-    mov di, BOOT_PARAMS_E820_TABLE
+    mov di, offset boot_params + BOOT_PARAMS_E820_TABLE
 1:  mov eax, 0xe820
     mov edx, E820_SIGNATURE
     mov ecx, E820_ENTRY_SIZE
@@ -121,8 +114,8 @@ start:
     cmp eax, E820_SIGNATURE
     jne 2f
     add di, E820_ENTRY_SIZE
-    inc byte ptr [BOOT_PARAMS_E820_ENTRIES]
-    cmp byte ptr [BOOT_PARAMS_E820_ENTRIES], E820_MAX_ENTRIES
+    inc byte ptr [boot_params + BOOT_PARAMS_E820_ENTRIES]
+    cmp byte ptr [boot_params + BOOT_PARAMS_E820_ENTRIES], E820_MAX_ENTRIES
     je 2f
     test ebx, ebx
     jnz 1b
@@ -138,10 +131,11 @@ start:
     cli
     xor esi, esi
     mov si, ds
-    shl esi, 4                      # boot_params
-    lea eax, [esi + gdt]
-    mov [gdt_pointer + 2], eax
-    lgdt [gdt_pointer]
+    shl esi, 4
+    lea eax, [esi + setup_gdt]
+    mov [setup_gdt_pointer + 2], eax
+    lgdt [setup_gdt_pointer]
+    add esi, offset boot_params
     mov eax, cr0
     or al, 1
     mov cr0, eax
@@ -153,18 +147,20 @@ start:
     mov ss, ax
     # A far jump from 16-bit code to 32-bit code: JMP ptr16:32, spelled out for every assembler.
     .byte 0x66, 0xea
-    .long image_start
+    .long {IMAGE_START}
     .word 0x10
 
 .balign 8
-gdt:
+setup_gdt:
     .quad 0, 0
     .quad 0x00cf9a000000ffff        # 0x10: code, flat, 32 bits
     .quad 0x00cf92000000ffff        # 0x18: data, flat
-gdt_pointer:
-    .word gdt_pointer - gdt - 1
+setup_gdt_pointer:
+    .word setup_gdt_pointer - setup_gdt - 1
     .long 0
 name:
     .asciz "netconsole"
 .balign 512
-file_end:
+.global boot_params
+boot_params:
+.code64

@@ -1,0 +1,110 @@
+# Entered in the kernel's place, at image_start, by setup.s or by loaders of Linux's 32-bit boot protocol
+# (Documentation/arch/x86/boot.rst): 32-bit protected mode, flat segments, paging and interrupts off, ESI the address of
+# boot_params. Nothing else is known.
+#
+# It moves itself and the packed kernel to where it is linked to, in the kernel's .bss, enters 64-bit mode, and has
+# main.rs unpack the kernel to the place that is free now. Then it goes to the kernel's own entry for this protocol, by
+# the kernel's own way back to 32-bit mode.
+#
+# The constants in braces come from main.rs, the names that are nowhere here from linker.ld.
+
+.section .unpacker, "awx"
+.code32
+.global unpacker
+unpacker:
+    cld
+    mov ebp, esi
+    mov esi, {IMAGE_START}
+    mov edi, offset unpacker
+    mov ecx, offset unpacker_words
+    rep movsd
+    mov eax, offset moved
+    jmp eax
+
+moved:
+    mov eax, 0x80000000
+    cpuid
+    cmp eax, 0x80000001
+    jb no_long_mode
+    mov eax, 0x80000001
+    cpuid
+    test edx, {CPUID_LONG_MODE}
+    jz no_long_mode
+
+    # As much of memory as one page directory of 2 MiB pages maps: 1 GiB.
+    mov edi, offset {tables}
+    mov ecx, {TABLES_SIZE} / 4
+    xor eax, eax
+    rep stosd
+    mov edi, offset {tables}
+    lea eax, [edi + 0x1000 + {PRESENT_WRITABLE}]
+    mov [edi], eax
+    add eax, 0x1000
+    mov [edi + 0x1000], eax
+    mov eax, {PRESENT_WRITABLE_LARGE}
+    mov ecx, 512
+1:  mov [edi + 0x2000], eax
+    add edi, 8
+    add eax, 0x200000
+    loop 1b
+
+    mov eax, offset {tables}
+    mov cr3, eax
+    mov eax, {CR4_FLAGS}
+    mov cr4, eax
+    mov ecx, {EFER}
+    rdmsr
+    or eax, {EFER_LONG_MODE}
+    wrmsr
+    mov eax, {CR0_FLAGS}
+    mov cr0, eax
+    lgdt [gdt_pointer]
+    # A far jump loads CS with the 64-bit segment: JMP ptr16:32, spelled out for every assembler.
+    .byte 0xea
+    .long long_mode
+    .word 8
+
+no_long_mode:
+    mov esi, offset no_long_mode_text
+    # Says on the first serial port what ESI points to, and stops. This code is the same in 32-bit and 64-bit mode.
+say:
+    lodsb
+    test al, al
+    jz 3f
+    mov ah, al
+    mov ecx, 100000                 # a port that is absent or stuck does not hang us
+    mov dx, 0x3fd
+2:  in al, dx
+    test al, 0x20                   # transmitter empty
+    loopz 2b
+    mov al, ah
+    mov dx, 0x3f8
+    out dx, al
+    jmp say
+3:  hlt
+    jmp 3b
+
+.code64
+long_mode:
+    mov esp, offset {stack} + {STACK_SIZE}
+    mov ebp, ebp                    # the upper half is undefined after the switch
+    call {unpack}
+    mov esi, offset damaged_text
+    test al, al
+    jz say
+    mov esi, ebp
+    mov ebp, {IMAGE_START}
+    mov eax, {LEAVE_LONG_MODE}
+    jmp rax
+
+.balign 8
+gdt:
+    .quad 0
+    .quad {CODE_SEGMENT}
+gdt_pointer:
+    .word gdt_pointer - gdt - 1
+    .quad gdt                       # in 32-bit mode the lower half is loaded
+no_long_mode_text:
+    .asciz "netconsole: this CPU has no 64-bit mode, which the kernel needs\r\n"
+damaged_text:
+    .asciz "netconsole: the packed kernel is damaged\r\n"

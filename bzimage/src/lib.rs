@@ -1,0 +1,9 @@
+//! What unpacks the kernel in `target/netconsole.bzimage`: [`zlib`] and [`inflate`] decompress, [`branches`] takes
+//! back what makes machine code compress better. Nothing here allocates, and nothing can panic, whatever the input
+//! is: linking the program proves it (`main.rs`).
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod branches;
+pub mod inflate;
+pub mod zlib;

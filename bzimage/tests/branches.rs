@@ -1,0 +1,54 @@
+//! The filter: one to one, and for what.
+
+use netconsole_bzimage::branches::{make_absolute, make_relative};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Code with many opcodes, and operands that lead into it or look so.
+fn code() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        vec(any::<u8>(), 1..6),
+        vec(prop_oneof![Just(0xe8), Just(0xe9), Just(0x0f), Just(0x85)], 1..3),
+        (-300i32..300).prop_map(|operand| operand.to_le_bytes().to_vec()),
+        (0u32..600).prop_map(|address| address.to_be_bytes().to_vec()),
+        // What both leads into the code and looks like an address in it.
+        Just(vec![0; 4]),
+    ];
+    vec(piece, 0..120).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn both_directions_are_inverse(code in code()) {
+        let mut changed = code.clone();
+        make_absolute(&mut changed);
+        make_relative(&mut changed);
+        prop_assert_eq!(&changed, &code);
+        make_relative(&mut changed);
+        make_absolute(&mut changed);
+        prop_assert_eq!(&changed, &code);
+    }
+
+    #[test]
+    fn calls_of_one_function_are_the_same_bytes(gap in 0usize..100) {
+        let call = |at: usize, to: usize| {
+            let operand = i32::try_from(to as i64 - (at as i64 + 5)).expect("a short way");
+            [&[0xe8][..], &operand.to_le_bytes()].concat()
+        };
+        let mut code = call(0, 0x10);
+        code.resize(5 + gap, 0x90);
+        code.extend(call(5 + gap, 0x10));
+        code.resize(0x200, 0x90);
+        make_absolute(&mut code);
+        prop_assert_eq!(&code[..5], &[0xe8, 0, 0, 0, 0x10]);
+        prop_assert_eq!(&code[5 + gap..10 + gap], &[0xe8, 0, 0, 0, 0x10]);
+    }
+}
+
+#[test]
+fn what_leads_out_of_the_code_stays() {
+    let code = [0xe9, 0x78, 0x56, 0x34, 0x12, 0x0f, 0x84, 0xff, 0xff, 0xff, 0x7f, 0xe8, 1, 2];
+    let mut changed = code;
+    make_absolute(&mut changed);
+    assert_eq!(changed, code);
+}
