@@ -77,7 +77,10 @@ mod kernel {
         let directory = Path::new(&directory);
         fs::write(directory.join("kernel.rs"), constants).expect("OUT_DIR is writable");
         fs::write(directory.join("kernel"), packed).expect("OUT_DIR is writable");
-        link(["image_start", "data_end", "image_end"].map(|name| format!("--defsym=kernel_{name}={:#x}", address(name))));
+        link(
+            ["image_start", "data_end", "image_end"]
+                .map(|name| format!("--defsym=kernel_{name}={:#x}", address(name))),
+        );
     }
 
     /// Links by linker.ld, without a C runtime, into the kernel's .bss.

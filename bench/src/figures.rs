@@ -130,7 +130,7 @@ pub fn all() -> Result<Vec<Figure>, String> {
     );
 
     add("image", "kernel image, stripped", KiB, Some(200.0), size(&kernel())?);
-    let what = "the same as on the stick, packed (GRUB unpacks it)";
+    let what = "the same packed: bzImage, unpacks itself";
     add("image_packed", what, KiB, Some(200.0), size(&kernel_packed())?);
     add(
         "memory",

@@ -232,9 +232,9 @@ pub fn kernel() -> PathBuf {
     root().join("target/netconsole.elf")
 }
 
-/// The same, packed, as scripts/image puts it on the stick.
+/// The same, packed: it unpacks itself.
 pub fn kernel_packed() -> PathBuf {
-    root().join("target/netconsole.elf.xz")
+    root().join("target/netconsole.bzimage")
 }
 
 /// The kernel with symbols and line tables.

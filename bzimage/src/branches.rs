@@ -14,7 +14,7 @@ const JMP: u8 = 0xe9;
 const TWO_BYTES: u8 = 0x0f;
 const JCC: u8 = 0x80;
 
-/// Makes the operands absolute. The code ends at 4 GiB at the latest: all of what is longer stays.
+/// Makes the operands absolute. Code of 4 GiB and more is left as it is.
 pub fn make_absolute(code: &mut [u8]) {
     each_operand(code, |operand, end, length| {
         if to_address(operand, end) < length {
@@ -54,18 +54,38 @@ fn from_address(address: u32, end: u32) -> u32 {
 /// and are not looked for in operands, so both directions find the same ones.
 fn each_operand(code: &mut [u8], change: impl Fn(u32, u32, u32) -> u32) {
     let Ok(length) = u32::try_from(code.len()) else { return };
-    let (mut rest, mut end) = (code, 0u32);
-    while let Some((&mut opcode, after)) = rest.split_first_mut() {
-        (rest, end) = (after, end.wrapping_add(1));
-        if opcode == TWO_BYTES && rest.first().is_some_and(|second| second & 0xf0 == JCC) {
-            rest = rest.get_mut(1..).unwrap_or_default();
-            end = end.wrapping_add(1);
-        } else if opcode != CALL && opcode != JMP {
-            continue;
+    let mut at = 0usize;
+    while let Some(opcode) = next_opcode(code, at) {
+        at = opcode.wrapping_add(1);
+        if code.get(opcode) == Some(&TWO_BYTES) {
+            if code.get(at).is_none_or(|second| second & 0xf0 != JCC) {
+                continue;
+            }
+            at = at.wrapping_add(1);
         }
-        let Some((operand, after)) = rest.split_first_chunk_mut() else { return };
-        end = end.wrapping_add(4);
-        *operand = change(u32::from_le_bytes(*operand), end, length).to_le_bytes();
-        rest = after;
+        let Some(operand) = code.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else { return };
+        at = at.wrapping_add(4);
+        // No more than `length`, which fits.
+        *operand = change(u32::from_le_bytes(*operand), at as u32, length).to_le_bytes();
     }
+}
+
+/// Where the next byte is that may begin a branch, eight bytes at a time.
+fn next_opcode(code: &[u8], mut from: usize) -> Option<usize> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const TWO_BYTES_EACH: u64 = EACH * TWO_BYTES as u64;
+    const CALL_EACH: u64 = EACH * CALL as u64;
+    // The highest bit of each byte that is zero, and maybe of some above it.
+    let zeros = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes & EACH << 7;
+    while let Some(&bytes) = code.get(from..).and_then(|rest| rest.first_chunk()) {
+        let bytes = u64::from_le_bytes(bytes);
+        // CALL and JMP differ in the lowest bit.
+        let found = zeros(bytes ^ TWO_BYTES_EACH) | zeros(bytes & !EACH ^ CALL_EACH);
+        if found != 0 {
+            return Some(from.wrapping_add(found.trailing_zeros() as usize / 8));
+        }
+        from = from.wrapping_add(8);
+    }
+    let rest = code.get(from..)?;
+    rest.iter().position(|&byte| matches!(byte, TWO_BYTES | CALL | JMP)).map(|at| from.wrapping_add(at))
 }

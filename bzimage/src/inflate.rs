@@ -140,21 +140,17 @@ struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     /// Makes sure that 32 bits can be taken: zeros, behind the input's end.
+    #[inline(always)]
     fn refill(&mut self) {
         if self.count < 32 {
-            let rest = self.input.get(self.at..).unwrap_or_default();
-            let word = rest.first_chunk().copied().unwrap_or_else(|| {
-                let mut word = [0; 4];
-                word.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-                word
-            });
-            self.buffer |= u64::from(u32::from_le_bytes(word)) << self.count;
+            self.buffer |= u64::from(next_word(self.input, self.at)) << self.count;
             self.at = self.at.wrapping_add(4);
             self.count = self.count.wrapping_add(32);
         }
     }
 
     /// Takes up to 31 bits; there must be so many.
+    #[inline(always)]
     fn take(&mut self, count: u32) -> u32 {
         let bits = self.buffer as u32 & !(u32::MAX << count);
         self.buffer >>= count;
@@ -164,6 +160,7 @@ impl<'a> Bits<'a> {
 
     /// The tables of section 3.2.5: a symbol is a number of few bits in floating point, of so many bits behind its
     /// first one, and further bits follow.
+    #[inline(always)]
     fn number(&mut self, symbol: u16, mantissa: u32) -> u32 {
         let (symbol, implied) = (u32::from(symbol), 1 << mantissa);
         if symbol < implied << 1 {
@@ -177,6 +174,16 @@ impl<'a> Bits<'a> {
     fn rest(&self) -> Option<&'a [u8]> {
         self.input.get(self.at.wrapping_sub((self.count >> 3) as usize)..)
     }
+}
+
+/// Four bytes of `input`, zeros behind its end.
+#[inline(never)]
+fn next_word(input: &[u8], at: usize) -> u32 {
+    let rest = input.get(at..).unwrap_or_default();
+    if let Some(&word) = rest.first_chunk() {
+        return u32::from_le_bytes(word);
+    }
+    rest.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
 }
 
 /// What was decompressed.
@@ -263,18 +270,27 @@ impl Code {
     }
 
     /// Takes a code and returns its symbol; none where no symbol has it.
+    #[inline(always)]
     fn symbol(&self, bits: &mut Bits) -> Option<u16> {
         let entry = self.table[bits.buffer as usize & ((1 << TABLE_BITS) - 1)];
-        if entry != 0 {
-            bits.take(u32::from(entry & 15));
-            return Some(entry >> 4);
-        }
+        let (symbol, length) = match entry {
+            0 => self.long_symbol(bits.buffer)?,
+            _ => (entry >> 4, u32::from(entry & 15)),
+        };
+        bits.take(length);
+        Some(symbol)
+    }
+
+    /// The symbol of the code that `buffer` begins with, and the code's length, bit by bit.
+    #[inline(never)]
+    fn long_symbol(&self, mut buffer: u64) -> Option<(u16, u32)> {
         // The code's place among those of its length, and that of the first of them in the order.
         let (mut code, mut first) = (0u16, 0u16);
-        for &count in self.counts.iter().skip(1) {
-            code = code << 1 | bits.take(1) as u16;
+        for (length, &count) in (0..).zip(&self.counts).skip(1) {
+            code = code << 1 | (buffer & 1) as u16;
+            buffer >>= 1;
             if code < count {
-                return self.symbols.get(usize::from(first.wrapping_add(code))).copied();
+                return Some((*self.symbols.get(usize::from(first.wrapping_add(code)))?, length));
             }
             code = code.wrapping_sub(count);
             first = first.wrapping_add(count);

@@ -12,7 +12,8 @@ const DICTIONARY: u8 = 1 << 5;
 /// the stream is whole, and what came out is what its checksum says.
 pub fn decompress(input: &[u8], output: &mut [u8]) -> bool {
     let Some((&[method, flags], stream)) = input.split_first_chunk() else { return false };
-    if method & METHOD != DEFLATE || u16::from_be_bytes([method, flags]) % 31 != 0 || flags & DICTIONARY != 0 {
+    if method & METHOD != DEFLATE || u16::from_be_bytes([method, flags]) % 31 != 0 || flags & DICTIONARY != 0
+    {
         return false;
     }
     let Some((rest, length)) = inflate(stream, output) else { return false };
@@ -27,7 +28,14 @@ fn adler32(bytes: &[u8]) -> u32 {
     const AT_ONCE: usize = 5552;
     let (mut low, mut high) = (1u32, 0u32);
     for bytes in bytes.chunks(AT_ONCE) {
-        for &byte in bytes {
+        // Four steps in one: there are 400,000.
+        let (fours, rest) = bytes.as_chunks();
+        for four in fours {
+            let [a, b, c, d] = four.map(u32::from);
+            high = high.wrapping_add((low << 2).wrapping_add((a << 2) + (b << 1) + b + (c << 1) + d));
+            low = low.wrapping_add(a + b + c + d);
+        }
+        for &byte in rest {
             low = low.wrapping_add(byte.into());
             high = high.wrapping_add(low);
         }

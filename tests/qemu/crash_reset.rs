@@ -5,18 +5,18 @@ use crate::loaders::grub_image;
 
 const TARGET: &str = "10.0.0.2:6666";
 const BASIC: &str = "10.0.0.2:7777";
-const PARAMETERS: &str =
+pub const PARAMETERS: &str =
     "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=@10.0.0.1/,7777@10.0.0.2/ after=exit";
 /// A line of the extended format that marks a record of the boot before.
 const BEFORE: &str = "\n boot=-1";
 
-fn boot(name: &'static str, parameters: &str) -> Boot {
+pub fn boot(name: &'static str, parameters: &str) -> Boot {
     Boot::new(name, format!("{PARAMETERS} {parameters}")).peer(Peer::at("10.0.0.2")).repeats()
 }
 
 /// The boot before sent what it had; the one after sends it again, marked, with what had not come out, then
 /// its own, in one stream of sequence numbers. `last` is the last record before the reset.
-fn check(capture: &Capture, last: &str) {
+pub fn check(capture: &Capture, last: &str) {
     assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
     let messages = capture.messages(TARGET);
     let second = messages.windows(2).position(|pair| pair[1].sequence <= pair[0].sequence);

@@ -5,6 +5,7 @@ mod harness;
 mod addresses;
 mod after;
 mod arp;
+mod bzimage;
 mod card_goes;
 mod console_serial;
 mod console_udp;

@@ -151,7 +151,7 @@ fn linux_s_protocol_by_syslinux() {
     check(&capture, "linux-syslinux", "boot: by Syslinux, Linux");
 }
 
-/// The boot ROM of QEMU's cards. It finds the kernel's multiboot header in the file for Linux's loaders.
+/// The boot ROM of QEMU's cards.
 #[test]
 fn ipxe() {
     let directory = directory().join("ipxe");
@@ -162,7 +162,7 @@ fn ipxe() {
     let network = format!("user,id=boot,tftp={},bootfile=boot.ipxe", directory.display());
     let card = "virtio-net-pci,netdev=boot,mac=52:54:00:12:34:99,addr=0x10,bootindex=0";
     let boot = Boot::new("ipxe", PARAMETERS).loader(["-netdev", &network, "-device", card]);
-    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "ipxe", "boot: by iPXE 1");
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "ipxe", "boot: by Etherboot/gPXE, Linux");
 }
 
 #[test]

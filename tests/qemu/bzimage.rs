@@ -1,0 +1,76 @@
+//! The packed kernel: what it says where it can't unpack itself, and that it leaves alone what it must. That it starts
+//! by every loader is in protocols.rs and efi.rs.
+
+use crate::crash_reset;
+use crate::harness::{Boot, Peer, target};
+use crate::images::{UEFI, UEFI_TIME};
+use crate::protocols::{PARAMETERS, bzimage, check};
+use std::fs;
+
+/// A copy whose last block of compressed data, far behind the program that unpacks it, has one bit flipped.
+fn damaged(name: &str) -> String {
+    let mut file = fs::read(bzimage()).expect("the kernel");
+    let at = file.len() - 4096;
+    file[at] ^= 1;
+    let directory = target().join("tests/bzimage");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    let path = directory.join(name);
+    fs::write(&path, file).expect("target/tests is writable");
+    path.display().to_string()
+}
+
+const DAMAGED: &str = "netconsole: the packed kernel is damaged";
+
+/// Boots this file and expects these words on the serial port, before any of the kernel's own.
+fn says(name: &'static str, arguments: &[&str], words: &str) {
+    let boot = Boot::new(name, "").loader(arguments.iter().copied()).nics([]).timeout(UEFI_TIME);
+    let machine = boot.start();
+    machine.wait_for_serial(words);
+    let serial = machine.stop().serial;
+    assert!(!serial.contains("build id"), "{serial}");
+}
+
+#[test]
+fn a_flipped_bit_is_said_on_the_serial_port() {
+    says("bzimage-damaged", &["-kernel", &damaged("damaged.bzimage")], DAMAGED);
+}
+
+#[test]
+fn a_flipped_bit_is_said_to_the_firmware_and_its_memory_given_back() {
+    let kernel = damaged("damaged-efi.bzimage");
+    let arguments: Vec<&str> = UEFI.into_iter().chain(["-kernel", &kernel]).collect();
+    let boot = Boot::new("bzimage-damaged-efi", "").loader(arguments).nics([]).timeout(UEFI_TIME);
+    let machine = boot.start();
+    machine.wait_for_serial(DAMAGED);
+    // What the firmware does when a program has come back.
+    machine.wait_for_serial("Shell");
+    machine.stop();
+}
+
+#[test]
+fn a_cpu_without_64_bit_mode_is_named() {
+    says(
+        "bzimage-32-bit",
+        &["-kernel", &bzimage(), "-cpu", "pentium3"],
+        "netconsole: this CPU has no 64-bit mode, which the kernel needs",
+    );
+}
+
+/// QEMU's firmware starts with no less than 1 MiB, and it counts in MiB: the kernel has 2,040 KiB from 1 MiB on.
+#[test]
+fn three_mib_of_memory_are_enough() {
+    let bzimage = bzimage();
+    let boot = Boot::new("bzimage-small", PARAMETERS);
+    let boot = boot.loader(["-m", "3", "-kernel", &bzimage, "-append", PARAMETERS]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "bzimage-small", "boot: by QEMU, Linux");
+}
+
+/// Neither loading nor unpacking touches the log that lies in memory since the boot before.
+#[test]
+fn the_log_of_the_boot_before_outlives_unpacking() {
+    let crash = "flood=2000 crash=TRIPLE_FAULT";
+    let (bzimage, parameters) = (bzimage(), format!("{} {crash}", crash_reset::PARAMETERS));
+    let boot = crash_reset::boot("bzimage-reset", crash);
+    let boot = boot.loader(["-kernel", &bzimage, "-append", &parameters]);
+    crash_reset::check(&boot.start().end(), "crash: provoking TRIPLE_FAULT");
+}
