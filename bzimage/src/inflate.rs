@@ -205,7 +205,7 @@ impl Output<'_> {
         let end = self.length.wrapping_add(length);
         let window = self.bytes.get_mut(from..end)?;
         for at in distance..window.len() {
-            window[at] = window[at - distance];
+            *window.get_mut(at)? = *window.get(at.wrapping_sub(distance))?;
         }
         self.length = end;
         Some(())
@@ -222,7 +222,7 @@ struct Code {
     /// The symbols in their codes' order.
     symbols: [u16; LITERALS],
 }
-const TABLE_BITS: u32 = 10;
+const TABLE_BITS: u32 = 11;
 const MAX_LENGTH: usize = 15;
 
 impl Code {

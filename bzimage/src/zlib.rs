@@ -21,19 +21,26 @@ pub fn decompress(input: &[u8], output: &mut [u8]) -> bool {
     length == output.len() && adler32(output) == u32::from_be_bytes(checksum)
 }
 
-/// Section 8.2.
+/// Section 8.2, eight bytes at a time: the even ones and the odd ones in lanes of 16 bits. A multiplication adds lanes,
+/// each with its factor, up in the highest.
 fn adler32(bytes: &[u8]) -> u32 {
-    const MODULUS: u32 = 65521;
-    // So many bytes do not overflow the sums.
-    const AT_ONCE: usize = 5552;
-    let (mut low, mut high) = (1u32, 0u32);
+    const MODULUS: u64 = 65521;
+    const LANES: u64 = 0x00ff_00ff_00ff_00ff;
+    const ONCE: u64 = 0x0001_0001_0001_0001;
+    // How often each byte counts in the second sum: the first of eight eight times.
+    const EVEN: u64 = 0x0008_0006_0004_0002;
+    const ODD: u64 = 0x0007_0005_0003_0001;
+    // So many bytes do not overflow the sums by far, and are a multiple of eight.
+    const AT_ONCE: usize = 1 << 16;
+    let (mut low, mut high) = (1u64, 0u64);
     for bytes in bytes.chunks(AT_ONCE) {
-        // Four steps in one: there are 400,000.
-        let (fours, rest) = bytes.as_chunks();
-        for four in fours {
-            let [a, b, c, d] = four.map(u32::from);
-            high = high.wrapping_add((low << 2).wrapping_add((a << 2) + (b << 1) + b + (c << 1) + d));
-            low = low.wrapping_add(a + b + c + d);
+        let (eights, rest) = bytes.as_chunks();
+        for &eight in eights {
+            let eight = u64::from_le_bytes(eight);
+            let (even, odd) = (eight & LANES, eight >> 8 & LANES);
+            let weighted = even.wrapping_mul(EVEN).wrapping_add(odd.wrapping_mul(ODD)) >> 48;
+            high = high.wrapping_add(low << 3).wrapping_add(weighted);
+            low = low.wrapping_add(even.wrapping_add(odd).wrapping_mul(ONCE) >> 48);
         }
         for &byte in rest {
             low = low.wrapping_add(byte.into());
@@ -42,5 +49,5 @@ fn adler32(bytes: &[u8]) -> u32 {
         low %= MODULUS;
         high %= MODULUS;
     }
-    high << 16 | low
+    (high << 16 | low) as u32
 }
