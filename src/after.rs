@@ -14,7 +14,7 @@ pub fn boot(kernel: &mut Kernel) -> ! {
     if after == After::Serve {
         serve(kernel)
     }
-    let code = if kernel.has_running_target() { ExitCode::Good } else { ExitCode::NoTarget };
+    let code = if kernel.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
     if code == ExitCode::NoTarget {
         log::error!("netconsole: no target could be started");
     }

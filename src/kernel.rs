@@ -21,7 +21,7 @@ use netconsole::netconsole::secure::{Inputs, MAX_INPUT, Numbers, Sealing};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target, Turn};
-use netconsole::netconsole::{DeviceName, DeviceSelector};
+use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
 use netconsole::nic::{self, Nic};
 use netconsole::parameters::{Console, Parameters};
 use netconsole::wire::{MacAddr, udp};
@@ -29,11 +29,15 @@ use netconsole::wire::{MacAddr, udp};
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
 
-/// How many frames the targets queue in one turn, as many as the cards have buffers for.
+/// How many frames the targets of a card queue in one turn, as many as it has buffers for.
 const FRAMES_PER_TURN: u64 = 64;
 
-/// How often the kernel looks at everything while there is more of the log to ship, in µs: a look costs as much as many
-/// records.
+/// How many of them each target may queue at least. Where there are many targets, each has its share in some turns only:
+/// a share costs as much as several frames, however small it is.
+const LEAST_SHARE: u64 = 16;
+
+/// How often the kernel looks at everything while there is more of the log to ship, in µs for each target that ships: a
+/// look costs as much as many records, for each of them.
 const LOOK_INTERVAL: u64 = 100;
 
 /// How often the watchdog is fed, in µs: each time is several accesses to a device.
@@ -51,7 +55,8 @@ pub struct Kernel {
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
-    looked_at: u64,
+    /// When everything is to be looked at again.
+    look_at: u64,
     consoles: &'static mut Consoles,
     statistics: Statistics,
     wall_clock: WallClock,
@@ -91,7 +96,7 @@ impl Kernel {
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
-            looked_at: 0,
+            look_at: 0,
             consoles,
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
@@ -145,9 +150,9 @@ impl Kernel {
         }
     }
 
-    /// Whether any target has started.
-    pub fn has_running_target(&self) -> bool {
-        self.targets.iter().any(Target::is_running)
+    /// How many targets have started.
+    pub fn running_targets(&self) -> u64 {
+        self.targets.iter().filter(|target| target.is_running()).count() as u64
     }
 
     /// Runs until everything has gone out that can go out now, or for [`DRAIN_PATIENCE`].
@@ -180,12 +185,11 @@ impl Kernel {
     /// One look at everything; false where nothing is left to do before something happens.
     pub fn poll(&mut self) -> bool {
         let now = self.clock.now();
-        let has_just_looked = now.saturating_sub(self.looked_at) < LOOK_INTERVAL;
         // A command that waits for a target must see each of its turns.
-        if has_just_looked && !self.targets.iter().any(Target::is_settling) && self.ship(now) {
+        if now < self.look_at && !self.targets.iter().any(Target::is_settling) && self.ship(now) {
             return true;
         }
-        self.looked_at = now;
+        self.look_at = now + LOOK_INTERVAL * self.running_targets();
         self.feed_watchdog(now);
         self.look_at_links(now);
         self.advance_targets(now);
@@ -287,29 +291,43 @@ impl Kernel {
         let ring = memory::ring();
         let protection = memory::KEYS.protection();
         let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
-        let running = self.targets.iter().filter(|target| target.is_running()).count() as u64;
+        let running = self.running_targets();
+        let share = (FRAMES_PER_TURN / running.max(1)).max(LEAST_SHARE);
         let mut turn = Turn {
             ring,
             timebase: self.clock.timebase(),
             filter: &self.filter,
             sealing,
             now,
-            frames: (FRAMES_PER_TURN / running.max(1)).max(1),
+            frames: 0,
             recent: (running > 1).then_some(&mut self.recent),
         };
         let mut busy = false;
         for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
             let (mut broken, mut progress) = (false, false);
             let (name, mac) = (card.name, card.mac());
-            let targets = self.targets.iter_mut_with_user_data();
-            for (target, user_data) in targets.filter(|(target, _)| target.uses(name, mac)) {
+            let mut left = FRAMES_PER_TURN;
+            // Where the card has not room for all, none is left behind.
+            let first = if running > 1 { self.targets.most_behind(name, mac) } else { 0 };
+            for number in (first..MAX_TARGETS).chain(0..first) {
+                let Some((target, user_data)) = self.targets.with_user_data(number) else { continue };
+                if !target.uses(name, mac) {
+                    continue;
+                }
                 let before = target.datagrams();
+                let most = share.min(left);
+                turn.frames = most;
                 let shipped = target.ship(&mut turn, user_data, &mut card.nic);
+                left -= most - turn.frames;
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
                     Shipped::More => busy = true,
                     Shipped::Broken => broken = true,
+                }
+                // The turn is used up, or the card is full.
+                if left == 0 || shipped == Shipped::More && turn.frames > 0 {
+                    break;
                 }
             }
             crash::here(Armed::Transmit);

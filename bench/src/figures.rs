@@ -77,7 +77,6 @@ pub fn all() -> Result<Vec<Figure>, String> {
         (many as f64 - few as f64) / records
     };
     let one = floods(1)?;
-    let four = floods(4)?;
     let in_calls = |boot: &Boot| boot.calls.iter().map(|call| call.instructions).sum();
     // Making its text is the flood's own affair.
     let cost = |boot: &Boot| boot.instructions - boot.flooding;
@@ -86,8 +85,13 @@ pub fn all() -> Result<Vec<Figure>, String> {
     add("record", "a record in a flood, into the ring, shipped and all", Instructions, Some(1000.0), all);
     let what = "of that, from the ring to the published descriptor";
     add("record_shipped", what, Instructions, None, all - logging);
-    let further = (per_record(&four, &cost) - all) / 3.0;
-    add("record_further_target", "each further target", Instructions, Some(500.0), further);
+    for (key, what, count) in [
+        ("record_further_target", "each further target, of 4", 4),
+        ("record_further_of_16", "each further target, of 16", 16),
+    ] {
+        let further = (per_record(&floods(count)?, &cost) - all) / (count - 1) as f64;
+        add(key, what, Instructions, Some(500.0), further);
+    }
     let exits = per_record(&one, &|boot| boot.notifications);
     add("notifications", "notifications per record in a flood", Notifications, Some(0.07), exits);
 

@@ -144,18 +144,20 @@ impl<'r> Record<'r> {
 
     /// Fills `buffer` from byte `skip` on of what begins at word `start` of the record.
     fn copy(&self, start: usize, skip: usize, buffer: &mut [u8]) {
-        let mut words = self.words.iter().skip(start + skip / 8).map(|word| word.load(Ordering::Relaxed));
+        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
+        let mut words = self.words.get(start + skip / 8..).unwrap_or_default().iter();
         let mut rest = buffer;
         if !skip.is_multiple_of(8) {
             let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
-            copy_word(words.next().unwrap_or(0) >> (skip % 8 * 8), head);
+            copy_word(words.next().map_or(0, load) >> (skip % 8 * 8), head);
         }
         let (chunks, tail) = rest.as_chunks_mut::<8>();
-        for (to, word) in chunks.iter_mut().zip(&mut words) {
-            *to = word.to_le_bytes();
+        let (whole, last) = words.as_slice().split_at(chunks.len().min(words.len()));
+        for (to, word) in chunks.iter_mut().zip(whole) {
+            *to = load(word).to_le_bytes();
         }
         if !tail.is_empty() {
-            copy_word(words.next().unwrap_or(0), tail);
+            copy_word(last.first().map_or(0, load), tail);
         }
     }
 }

@@ -61,14 +61,11 @@ impl TargetTable {
         self.targets.iter().enumerate().filter_map(|(number, target)| Some((number, target.as_ref()?)))
     }
 
-    /// All targets, each with what its messages end with: nothing but in the extended format.
-    pub fn iter_mut_with_user_data(&mut self) -> impl Iterator<Item = (&mut Target, &[u8])> {
-        let user_data = &*self.user_data;
-        self.targets.iter_mut().enumerate().filter_map(|(number, target)| {
-            let target = target.as_mut()?;
-            let is_extended = matches!(target.config.format, Format::Extended { .. });
-            Some((target, if is_extended { user_data.lines(number) } else { &[] }))
-        })
+    /// The target of a number, with what its messages end with: nothing but in the extended format.
+    pub fn with_user_data(&mut self, number: usize) -> Option<(&mut Target, &[u8])> {
+        let target = self.targets.get_mut(number)?.as_mut()?;
+        let is_extended = matches!(target.config.format, Format::Extended { .. });
+        Some((target, if is_extended { self.user_data.lines(number) } else { &[] }))
     }
 
     /// The target of a number.
@@ -102,6 +99,13 @@ impl TargetTable {
         {
             target.hear(datagram, filter, now);
         }
+    }
+
+    /// The number of the running target at the card of this name and address that has the most of the log to queue yet;
+    /// 0 where there is none.
+    pub fn most_behind(&self, name: DeviceName, mac: MacAddr) -> usize {
+        let running = self.numbered().filter(|(_, target)| target.is_running() && target.uses(name, mac));
+        running.min_by_key(|(_, target)| target.queued()).map_or(0, |(number, _)| number)
     }
 
     /// The number of the target of a name.

@@ -1,19 +1,19 @@
 //! Many records at once.
 
-use crate::harness::{Boot, Message, Peer, status};
+use crate::harness::{Boot, Frame, Message, Peer, status};
 
 const TARGET: &str = "10.0.0.2:6666";
 
 /// The numbers of the flood's records, in the order of their arrival.
 fn flood(messages: &[Message]) -> Vec<u32> {
-    let number = |message: &Message| {
-        let number = message
-            .text
-            .strip_prefix("flood message ")?
-            .strip_suffix(" abcdefghijklmnopqrstuvwxyz0123456789")?;
-        number.parse().ok()
-    };
-    messages.iter().filter_map(number).collect()
+    messages.iter().filter_map(|message| number(&message.text)).collect()
+}
+
+/// The number of a record of the flood.
+fn number(text: &str) -> Option<u32> {
+    let number =
+        text.strip_prefix("flood message ")?.strip_suffix(" abcdefghijklmnopqrstuvwxyz0123456789")?;
+    number.parse().ok()
 }
 
 #[test]
@@ -22,6 +22,35 @@ fn none_is_missing_and_all_are_in_order() {
     let capture = Boot::new("flood", parameters).peer(Peer::at("10.0.0.2")).start().end();
     assert_eq!(capture.status, status::GOOD);
     assert_eq!(flood(&capture.messages(TARGET)), (0..20000).collect::<Vec<u32>>());
+}
+
+/// Of as many targets as there can be none has got a burst as a whole while another has got nothing of it.
+#[test]
+fn sixteen_targets_get_all_and_side_by_side() {
+    const RECORDS: u32 = 3000;
+    /// So many are logged at once.
+    const BURST: u32 = 64;
+    let ports = 6666..6682;
+    let targets: Vec<String> = ports.clone().map(|port| format!("@10.0.0.1/,{port}@10.0.0.2/")).collect();
+    let parameters = format!("console=null flood={RECORDS} netconsole={} after=exit", targets.join(";"));
+    let capture = Boot::new("flood-16", parameters).peer(Peer::at("10.0.0.2")).start().end();
+    assert_eq!(capture.status, status::GOOD);
+
+    let mut arrived = vec![0; ports.len()];
+    for (to, payload) in capture.frames().filter_map(Frame::datagram) {
+        let Some(place) = ports.clone().position(|port| port == to.port()) else { continue };
+        let line = std::str::from_utf8(payload).expect("it is ASCII");
+        let Some((_, text)) = line.trim_end().split_once("] ") else { continue };
+        if let Some(number) = number(text) {
+            assert_eq!(number, arrived[place], "to port {}", to.port());
+            arrived[place] += 1;
+            let slowest = arrived.iter().min().expect("there are targets");
+            // Of the first burst some have the boot's log before it.
+            let is_ahead = number >= BURST && arrived[place] - slowest >= BURST;
+            assert!(!is_ahead, "port {}: {arrived:?}", to.port());
+        }
+    }
+    assert_eq!(arrived, vec![RECORDS; ports.len()]);
 }
 
 #[test]

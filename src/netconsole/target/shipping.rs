@@ -20,7 +20,7 @@ pub struct Turn<'t, 'r> {
     pub sealing: Sealing<'t>,
     /// The time in µs.
     pub now: u64,
-    /// How many frames each may queue, or records pass over: the targets share the card's buffers.
+    /// How many more frames the next target may queue, or records pass over: the targets share the card's buffers.
     pub frames: u64,
     /// The lines that were made last, where there is more than one target.
     pub recent: Option<&'t mut RecentLines<'r>>,
@@ -102,51 +102,49 @@ impl Target {
         turn: &mut Turn<'_, '_>,
         nic: &mut N,
     ) -> Result<bool, TransmitError> {
-        let mut left = turn.frames;
         loop {
             if self.settling && self.offset == 0 {
                 self.settling = false;
                 return Ok(false);
             }
-            left = self.queue_lines(sender, turn, nic, left)?;
-            if left == 0 {
+            self.queue_lines(sender, turn, nic)?;
+            if turn.frames == 0 {
                 return Ok(false);
             }
             if self.queue_datagram(sender, nic, turn.now)? {
                 return Ok(true);
             }
-            left -= 1;
+            turn.frames -= 1;
         }
     }
 
-    /// Queues up to `most` records that are plain lines and go out as they are; returns how many more may follow in
-    /// this turn.
+    /// Queues the next records as far as they are plain lines and go out as they are.
     #[inline(always)]
     fn queue_lines<N: Nic>(
         &mut self,
         sender: &mut Sender<'_>,
         turn: &mut Turn<'_, '_>,
         nic: &mut N,
-        most: u64,
-    ) -> Result<u64, TransmitError> {
+    ) -> Result<(), TransmitError> {
         if self.offset != 0 || sender.sealing.seals() {
-            return Ok(most);
+            return Ok(());
         }
         let recent = turn.recent.as_deref_mut();
         let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.limit, recent);
         // A card without room must not hide that there is nothing to queue.
-        let Some(lines) = lines.filter(|_| self.seems_next(sender).is_some()) else { return Ok(most) };
-        let mut burst =
-            Burst { sequence: self.sequence, identification: self.identification, left: most, bytes: 0 };
+        let Some(lines) = lines.filter(|_| self.seems_next(sender).is_some()) else { return Ok(()) };
+        let (sequence, identification, left) = (self.sequence, self.identification, turn.frames);
+        let mut burst = Burst { sequence, identification, left, bytes: 0 };
         let result = burst.queue(nic, lines, sender.envelope);
         self.identification = burst.identification;
         self.counters.bytes += burst.bytes;
-        let records = most - burst.left;
+        let records = turn.frames - burst.left;
+        turn.frames = burst.left;
         self.counters.datagrams += records;
         if records > 0 {
             self.was_sent(sender, records, turn.now);
         }
-        result.map(|()| burst.left)
+        result
     }
 
     /// Queues the next datagram, or steps over a record that is not to go out; true where nothing is left.
