@@ -133,7 +133,7 @@ pub fn all() -> Result<Vec<Figure>, String> {
         formatted,
     );
 
-    add("image", "kernel image, stripped", KiB, Some(200.0), size(&kernel())?);
+    add("image", "kernel image: ELF, stripped", KiB, None, size(&kernel())?);
     let what = "the same packed: bzImage, unpacks itself";
     add("image_packed", what, KiB, Some(200.0), size(&kernel_packed())?);
     add(
