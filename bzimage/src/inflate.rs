@@ -1,5 +1,5 @@
 //! Decompresses DEFLATE (RFC 1951). Written to be small: of the 200 KiB that the packed kernel may take, this takes
-//! one and a half. The tests compare it with `miniz_oxide`.
+//! four. The tests compare it with `miniz_oxide`.
 
 /// Section 3.2.5: literals, the end of a block, lengths; distances.
 const LITERALS: usize = 288;

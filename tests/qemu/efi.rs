@@ -73,7 +73,7 @@ fn memory_that_is_not_to_be_had_is_said_and_given_back_to_the_firmware() {
     // mov qword ptr [rsp + 0x20], 0x100000
     const PLACE: [u8; 9] = [0x48, 0xc7, 0x44, 0x24, 0x20, 0x00, 0x00, 0x10, 0x00];
     let mut file = fs::read(bzimage()).expect("the kernel");
-    let at = file.windows(PLACE.len()).position(|bytes| bytes == PLACE).expect("boot/efi.s");
+    let at = file.windows(PLACE.len()).position(|bytes| bytes == PLACE).expect("bzimage/boot/efi.s");
     file[at + 5..at + 9].copy_from_slice(&0x7f00_0000u32.to_le_bytes());
     let path = directory().join("elsewhere.bzimage");
     fs::write(&path, file).expect("target/tests is writable");
