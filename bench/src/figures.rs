@@ -41,6 +41,13 @@ pub struct Figure {
     pub value: f64,
 }
 
+impl Figure {
+    /// Whether what is to be reached is not.
+    pub fn is_missed(&self) -> bool {
+        self.limit.is_some_and(|limit| self.value > limit)
+    }
+}
+
 /// Measures everything, always in the same order.
 pub fn all() -> Result<Vec<Figure>, String> {
     let mut figures = Vec::new();
