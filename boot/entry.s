@@ -147,24 +147,10 @@ entry:
     .long long_mode
     .word 8
 
-# Neither a log nor a NIC can be had without long mode: say so on the first serial port.
+# Neither a log nor a NIC can be had without long mode.
 no_long_mode:
     mov esi, offset no_long_mode_text
-1:  lodsb
-    test al, al
-    jz 3f
-    mov ah, al
-    mov ecx, 100000             # a port that is absent or stuck does not hang us
-    mov dx, 0x3fd
-2:  in al, dx
-    test al, 0x20               # transmitter empty
-    loopz 2b
-    mov al, ah
-    mov dx, 0x3f8
-    out dx, al
-    jmp 1b
-3:  hlt
-    jmp 3b
+    jmp say
 
 .code64
 .global entry_efi

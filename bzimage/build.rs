@@ -7,8 +7,8 @@ mod branches;
 #[path = "src/inflate.rs"]
 mod inflate;
 #[cfg(feature = "kernel")]
-#[path = "src/zlib.rs"]
-mod zlib;
+#[path = "src/stream.rs"]
+mod stream;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -18,7 +18,7 @@ fn main() {
 
 #[cfg(feature = "kernel")]
 mod kernel {
-    use super::{branches, zlib};
+    use super::{branches, stream};
     use object::read::elf::ElfFile64;
     use object::{LittleEndian, Object, ObjectSegment, ObjectSymbol};
     use std::fmt::Write;
@@ -40,7 +40,7 @@ mod kernel {
 
     /// Leaves in OUT_DIR the file `kernel`, packed, and `kernel.rs`, what there is to know about it.
     pub fn pack() {
-        for file in [KERNEL, "src", "boot", "linker.ld", "../boot/memory.s"] {
+        for file in [KERNEL, "src", "boot", "linker.ld", "../boot/say.s", "../boot/memory.s"] {
             println!("cargo:rerun-if-changed={file}");
         }
         let elf = fs::read(KERNEL).unwrap_or_else(|error| panic!("{KERNEL}: {error}: run scripts/build"));
@@ -60,11 +60,12 @@ mod kernel {
         let mut filtered = image.clone();
         branches::make_absolute(&mut filtered[..text_size]);
         let mut packed = Vec::new();
-        zopfli::compress(zopfli::Options::default(), zopfli::Format::Zlib, &*filtered, &mut packed)
+        zopfli::compress(zopfli::Options::default(), zopfli::Format::Deflate, &*filtered, &mut packed)
             .expect("a vector takes all");
+        packed.extend(stream::checksum(&packed));
 
         let mut unpacked = vec![0; image_size];
-        assert!(zlib::decompress(&packed, &mut unpacked), "what was packed unpacks");
+        assert!(stream::decompress(&packed, &mut unpacked), "what was packed unpacks");
         branches::make_relative(&mut unpacked[..text_size]);
         assert!(unpacked == image, "what was packed comes out again");
 

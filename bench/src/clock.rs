@@ -5,7 +5,7 @@
 use crate::figures::targets;
 use crate::flood::{Flood, Seen};
 use crate::linux::Linux;
-use crate::trace::kernel;
+use crate::trace::{kernel, kernel_packed};
 use netconsole_vhost_user::{Connection, TRANSMIT, arguments};
 use std::fs;
 use std::io;
@@ -80,7 +80,7 @@ pub fn compare() -> Result<bool, String> {
         "records per second in a flood", ours.records_per_second, theirs.records_per_second, 50
     );
     let kib = |path: &Path| fs::metadata(path).map_or(0, |file| file.len() / 1024);
-    println!("{:48}{:>10} KiB{:>10} KiB", "kernel image", kib(&kernel()), kib(&linux.kernel));
+    println!("{:48}{:>10} KiB{:>10} KiB", "kernel image: bzImage", kib(&kernel_packed()), kib(&linux.kernel));
     println!("Linux is {}", linux.version);
     Ok(first_ratio >= 10.0 && flood_ratio >= 50.0)
 }

@@ -1,13 +1,11 @@
 //! What is measured, and how.
 
 use crate::boot::{Boot, LoggingCall};
+use crate::per_record::Floods;
 use crate::symbols::Symbols;
 use crate::trace::{kernel, kernel_packed};
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// Two floods; what the second takes more is its further records' cost, without what the boot costs.
-pub const FLOODS: [u32; 2] = [64, 320];
 
 /// What a figure counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,22 +71,9 @@ pub fn all() -> Result<Vec<Figure>, String> {
     let what = "the same with DHCP and ARP answered at once";
     add("first_frame_dhcp_arp", what, Instructions, Some(3e6), first as f64);
 
-    let records = f64::from(FLOODS[1] - FLOODS[0]);
-    let floods = |count| -> Result<[Boot; 2], String> {
-        let [few, many] =
-            FLOODS.map(|records| boot(&format!("flood{count}"), &flood(records, &targets(count))));
-        Ok([few?, many?])
-    };
-    let per_record = |floods: &[Boot; 2], of: &dyn Fn(&Boot) -> u64| {
-        let [few, many] = floods.each_ref().map(of);
-        (many as f64 - few as f64) / records
-    };
-    let one = floods(1)?;
-    let in_calls = |boot: &Boot| boot.calls.iter().map(|call| call.instructions).sum();
-    // Making its text is the flood's own affair.
-    let cost = |boot: &Boot| boot.instructions - boot.flooding;
-    let all = per_record(&one, &cost);
-    let logging = per_record(&one, &in_calls);
+    let one = Floods::observe(&symbols, 1, "")?;
+    let all = one.cost();
+    let logging = one.per_record(|boot| boot.calls.iter().map(|call| call.instructions).sum());
     add("record", "a record in a flood, into the ring, shipped and all", Instructions, Some(1000.0), all);
     let what = "of that, from the ring to the published descriptor";
     add("record_shipped", what, Instructions, None, all - logging);
@@ -96,10 +81,10 @@ pub fn all() -> Result<Vec<Figure>, String> {
         ("record_further_target", "each further target, of 4", 4),
         ("record_further_of_16", "each further target, of 16", 16),
     ] {
-        let further = (per_record(&floods(count)?, &cost) - all) / (count - 1) as f64;
+        let further = (Floods::observe(&symbols, count, "")?.cost() - all) / (count - 1) as f64;
         add(key, what, Instructions, Some(500.0), further);
     }
-    let exits = per_record(&one, &|boot| boot.notifications);
+    let exits = one.per_record(|boot| boot.notifications);
     add("notifications", "notifications per record in a flood", Notifications, Some(0.07), exits);
 
     let lone = given.calls.last().ok_or("nothing was logged")?;

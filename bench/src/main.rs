@@ -5,6 +5,7 @@ mod clock;
 mod figures;
 mod flood;
 mod linux;
+mod per_record;
 mod plot;
 mod profile;
 mod scale;

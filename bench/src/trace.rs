@@ -31,8 +31,6 @@ pub struct Run<'r> {
 /// A frame on the wire.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// When, in µs of guest time, 1000 instructions each.
-    pub micros: u64,
     /// From Ethernet's header on.
     pub bytes: Vec<u8>,
 }
@@ -86,15 +84,6 @@ impl Run<'_> {
             // After=exit: a good end, a panic, no target (NETCONSOLE.md).
             Some(33 | 35 | 37) => frames(&self.pcap()),
             _ => Err(format!("{}: QEMU ended with {status}: {}", self.name, String::from_utf8_lossy(&other))),
-        }
-    }
-
-    /// As [`trace`](Self::trace), without looking at the instructions: much faster.
-    pub fn frames(&self) -> Result<Vec<Frame>, String> {
-        let output = self.qemu().args(["-accel", "tcg"]).output().map_err(|error| error.to_string())?;
-        match output.status.code() {
-            Some(33) => frames(&self.pcap()),
-            _ => Err(format!("{}: QEMU ended with {}", self.name, output.status)),
         }
     }
 
@@ -208,15 +197,11 @@ fn frames(path: &Path) -> Result<Vec<Frame>, String> {
     let mut rest = bytes.get(FILE_HEADER..).unwrap_or_default();
     let mut frames = Vec::new();
     while let Some((header, after)) = rest.split_first_chunk::<RECORD_HEADER>() {
-        let [s0, s1, s2, s3, m0, m1, m2, m3, l0, l1, l2, l3, ..] = *header;
-        let [seconds, micros, length] =
-            [[s0, s1, s2, s3], [m0, m1, m2, m3], [l0, l1, l2, l3]].map(u32::from_le_bytes);
-        let Some((frame, after)) = usize::try_from(length).ok().and_then(|len| after.split_at_checked(len))
-        else {
-            break;
-        };
-        let micros = u64::from(seconds) * 1_000_000 + u64::from(micros);
-        frames.push(Frame { micros, bytes: frame.to_vec() });
+        // Behind the time.
+        let [.., l0, l1, l2, l3, _, _, _, _] = *header;
+        let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3]));
+        let Some((frame, after)) = length.ok().and_then(|len| after.split_at_checked(len)) else { break };
+        frames.push(Frame { bytes: frame.to_vec() });
         rest = after;
     }
     Ok(frames)

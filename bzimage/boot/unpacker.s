@@ -66,23 +66,7 @@ moved:
 
 no_long_mode:
     mov esi, offset no_long_mode_text
-    # Says on the first serial port what ESI points to, and stops. This code is the same in 32-bit and 64-bit mode.
-say:
-    lodsb
-    test al, al
-    jz 3f
-    mov ah, al
-    mov ecx, 100000                 # a port that is absent or stuck does not hang us
-    mov dx, 0x3fd
-2:  in al, dx
-    test al, 0x20                   # transmitter empty
-    loopz 2b
-    mov al, ah
-    mov dx, 0x3f8
-    out dx, al
     jmp say
-3:  hlt
-    jmp 3b
 
 .code64
 long_mode:

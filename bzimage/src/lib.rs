@@ -1,4 +1,4 @@
-//! What unpacks the kernel in `target/netconsole.bzimage`: [`zlib`] and [`inflate`] decompress, [`branches`] takes
+//! What unpacks the kernel in `target/netconsole.bzimage`: [`stream`] and [`inflate`] decompress, [`branches`] takes
 //! back what makes machine code compress better. Nothing here allocates, and nothing can panic, whatever the input
 //! is: linking the program proves it (`main.rs`).
 #![no_std]
@@ -6,4 +6,4 @@
 
 pub mod branches;
 pub mod inflate;
-pub mod zlib;
+pub mod stream;

@@ -6,7 +6,7 @@
 use core::arch::global_asm;
 use core::panic::PanicInfo;
 use core::ptr::with_exposed_provenance_mut;
-use netconsole_bzimage::{branches, zlib};
+use netconsole_bzimage::{branches, stream};
 
 // The kernel's addresses.
 include!(concat!(env!("OUT_DIR"), "/kernel.rs"));
@@ -52,6 +52,7 @@ global_asm!(
     include_str!("../boot/setup.s"),
     include_str!("../boot/unpacker.s"),
     include_str!("../boot/efi.s"),
+    include_str!("../../boot/say.s"),
     include_str!("../../boot/memory.s"),
     IMAGE_START = const IMAGE_START,
     IMAGE_END = const IMAGE_END,
@@ -83,7 +84,7 @@ extern "C" fn unpack() -> bool {
     let image = unsafe {
         core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(IMAGE_START), IMAGE_SIZE)
     };
-    if !zlib::decompress(KERNEL, image) {
+    if !stream::decompress(KERNEL, image) {
         return false;
     }
     if let Some(text) = image.get_mut(..TEXT_SIZE) {

@@ -73,4 +73,5 @@ global_asm!(
     page_directories = sym paging::PAGE_DIRECTORIES,
     kernel_main = sym crate::kernel_main,
 );
+global_asm!(include_str!("../../boot/say.s"));
 global_asm!(include_str!("../../boot/memory.s"));
