@@ -35,6 +35,10 @@ pub struct Card {
     pub place: BusAddress,
     /// Its driver.
     pub nic: NetworkCard,
+    /// The number of the target, or the next one that sends by this card, with which the next turn goes on.
+    pub next_target: usize,
+    /// What that target has had of its share, in frames.
+    pub share_used: u64,
     stack: Stack<'static>,
     ipv4_may_come: bool,
     vlans: [Option<&'static mut Vlan>; MAX_VLANS],
@@ -99,6 +103,8 @@ impl Card {
             name,
             place,
             nic,
+            next_target: 0,
+            share_used: 0,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,
             vlans: [const { None }; MAX_VLANS],

@@ -36,8 +36,8 @@ const FRAMES_PER_TURN: u64 = 64;
 /// a share costs as much as several frames, however small it is.
 const LEAST_SHARE: u64 = 16;
 
-/// How often the kernel looks at everything while there is more of the log to ship, in µs for each target that ships: a
-/// look costs as much as many records, for each of them.
+/// How often the kernel looks at what was received while there is more of the log to ship, in µs; at everything so
+/// often for each target that ships, since such a look costs as much as many records, for each of them.
 const LOOK_INTERVAL: u64 = 100;
 
 /// How often the watchdog is fed, in µs: each time is several accesses to a device.
@@ -55,8 +55,9 @@ pub struct Kernel {
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
-    /// When everything is to be looked at again.
+    /// When everything is to be looked at again, and when what the cards have received.
     look_at: u64,
+    receive_at: u64,
     consoles: &'static mut Consoles,
     statistics: Statistics,
     wall_clock: WallClock,
@@ -97,6 +98,7 @@ impl Kernel {
             watchdog: None,
             watchdog_fed_at: 0,
             look_at: 0,
+            receive_at: 0,
             consoles,
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
@@ -187,6 +189,9 @@ impl Kernel {
         let now = self.clock.now();
         // A command that waits for a target must see each of its turns.
         if now < self.look_at && !self.targets.iter().any(Target::is_settling) && self.ship(now) {
+            if now >= self.receive_at {
+                self.receive(now);
+            }
             return true;
         }
         self.look_at = now + LOOK_INTERVAL * self.running_targets();
@@ -250,6 +255,7 @@ impl Kernel {
 
     /// Has each card's stack look at what was received, and hands datagrams to whom they are for.
     fn receive(&mut self, now: u64) {
+        self.receive_at = now + LOOK_INTERVAL;
         for (number, card) in self.cards.iter_mut().enumerate() {
             let Some(card) = card else { continue };
             let (name, consoles, targets) = (card.name, &mut *self.consoles, &mut self.targets);
@@ -307,28 +313,33 @@ impl Kernel {
             let (mut broken, mut progress) = (false, false);
             let (name, mac) = (card.name, card.mac());
             let mut left = FRAMES_PER_TURN;
-            // Where the card has not room for all, none is left behind.
-            let first = if running > 1 { self.targets.most_behind(name, mac) } else { 0 };
+            let first = card.next_target;
+            let mut used = core::mem::take(&mut card.share_used);
             for number in (first..MAX_TARGETS).chain(0..first) {
                 let Some((target, user_data)) = self.targets.with_user_data(number) else { continue };
                 if !target.uses(name, mac) {
                     continue;
                 }
                 let before = target.datagrams();
-                let most = share.min(left);
+                let most = share.saturating_sub(used).min(left);
                 turn.frames = most;
                 let shipped = target.ship(&mut turn, user_data, &mut card.nic);
-                left -= most - turn.frames;
+                let queued = most - turn.frames;
+                (left, used) = (left - queued, used + queued);
                 progress |= target.datagrams() != before;
                 match shipped {
                     Shipped::Everything => {}
-                    Shipped::More => busy = true,
+                    Shipped::More | Shipped::Full => busy = true,
                     Shipped::Broken => broken = true,
                 }
-                // The turn is used up, or the card is full.
-                if left == 0 || shipped == Shipped::More && turn.frames > 0 {
+                if left == 0 || shipped == Shipped::Full {
+                    // Each has its whole share before the next one has any, however little room the card has at once.
+                    let goes_on = used < share;
+                    (card.next_target, card.share_used) =
+                        if goes_on { (number, used) } else { (number + 1, 0) };
                     break;
                 }
+                used = 0;
             }
             crash::here(Armed::Transmit);
             card.nic.kick();

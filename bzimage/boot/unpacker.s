@@ -70,7 +70,7 @@ no_long_mode:
 
 .code64
 long_mode:
-    mov esp, offset {stack} + {STACK_SIZE}
+    mov esp, offset {stack} + {STACK_SIZE} - 0x20   # the callee's 32 bytes (Microsoft's convention)
     mov ebp, ebp                    # the upper half is undefined after the switch
     call {unpack}
     mov esi, offset damaged_text

@@ -37,7 +37,7 @@ const EFI_CRC_ERROR: u64 = 1 << 63 | 27;
 #[repr(C, align(4096))]
 struct Tables([[u64; 512]; 3]);
 static mut TABLES: Tables = Tables([[0; 512]; 3]);
-/// What a call of [`unpack`] needs is 8 KiB.
+/// A call of [`unpack`] takes some 10 KiB.
 #[repr(C, align(16))]
 struct Stack([u8; 16384]);
 static mut STACK: Stack = Stack([0; 16384]);
@@ -78,7 +78,9 @@ global_asm!(
 );
 
 /// Unpacks the kernel to where it belongs. False where it is damaged: what is there then is not to be entered.
-extern "C" fn unpack() -> bool {
+///
+/// It keeps the registers that the firmware wants to be kept, SSE's among them.
+extern "efiapi" fn unpack() -> bool {
     // SAFETY: called once, by the assembly, which has moved this program and the packed kernel out of that memory and
     // owns it: by the boot protocol, or because the firmware gave it.
     let image = unsafe {

@@ -101,13 +101,6 @@ impl TargetTable {
         }
     }
 
-    /// The number of the running target at the card of this name and address that has the most of the log to queue yet;
-    /// 0 where there is none.
-    pub fn most_behind(&self, name: DeviceName, mac: MacAddr) -> usize {
-        let running = self.numbered().filter(|(_, target)| target.is_running() && target.uses(name, mac));
-        running.min_by_key(|(_, target)| target.queued()).map_or(0, |(number, _)| number)
-    }
-
     /// The number of the target of a name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.numbered().find(|(_, target)| target.name() == name).map(|(number, _)| number)

@@ -3,18 +3,23 @@
 
 use crate::crash_reset;
 use crate::harness::{Boot, Peer, target};
-use crate::images::{UEFI, UEFI_TIME};
+use crate::images::{UEFI, UEFI_TIME, fat_disk};
 use crate::protocols::{PARAMETERS, bzimage, check};
 use std::fs;
+use std::path::{Path, PathBuf};
+
+fn directory() -> PathBuf {
+    let directory = target().join("tests/bzimage");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    directory
+}
 
 /// A copy whose last block of compressed data, far behind the program that unpacks it, has one bit flipped.
 fn damaged(name: &str) -> String {
     let mut file = fs::read(bzimage()).expect("the kernel");
     let at = file.len() - 4096;
     file[at] ^= 1;
-    let directory = target().join("tests/bzimage");
-    fs::create_dir_all(&directory).expect("target/tests is writable");
-    let path = directory.join(name);
+    let path = directory().join(name);
     fs::write(&path, file).expect("target/tests is writable");
     path.display().to_string()
 }
@@ -35,16 +40,23 @@ fn a_flipped_bit_is_said_on_the_serial_port() {
     says("bzimage-damaged", &["-kernel", &damaged("damaged.bzimage")], DAMAGED);
 }
 
+/// The firmware's shell starts the damaged kernel, and then, in the same memory, the good one.
 #[test]
 fn a_flipped_bit_is_said_to_the_firmware_and_its_memory_given_back() {
-    let kernel = damaged("damaged-efi.bzimage");
-    let arguments: Vec<&str> = UEFI.into_iter().chain(["-kernel", &kernel]).collect();
+    let script = directory().join("startup.nsh");
+    fs::write(&script, format!("fs0:\\damaged.efi\r\nfs0:\\good.efi {PARAMETERS}\r\n"))
+        .expect("target/tests is writable");
+    let (good, bad) = (bzimage(), damaged("damaged-efi.bzimage"));
+    let files =
+        [(script.as_path(), "startup.nsh"), (Path::new(&bad), "damaged.efi"), (Path::new(&good), "good.efi")];
+    let disk = fat_disk(&directory().join("efi.img"), &files);
+    let arguments = UEFI.into_iter().chain(["-drive", &disk, "-device", "virtio-blk-pci,drive=disk"]);
+    // Without a network card, from which the firmware would try to boot first.
     let boot = Boot::new("bzimage-damaged-efi", "").loader(arguments).nics([]).timeout(UEFI_TIME);
     let machine = boot.start();
-    machine.wait_for_serial(DAMAGED);
-    // What the firmware does when a program has come back.
-    machine.wait_for_serial("Shell");
-    machine.stop();
+    machine.wait_for_serial("boot: by an unnamed loader, UEFI");
+    let serial = machine.stop().serial;
+    assert!(serial.contains(DAMAGED), "{serial}");
 }
 
 #[test]

@@ -24,12 +24,13 @@ fn none_is_missing_and_all_are_in_order() {
     assert_eq!(flood(&capture.messages(TARGET)), (0..20000).collect::<Vec<u32>>());
 }
 
-/// Of as many targets as there can be none has got a burst as a whole while another has got nothing of it.
+/// As many targets as there can be get their shares of the card in turn, so none is far ahead of another.
 #[test]
 fn sixteen_targets_get_all_and_side_by_side() {
     const RECORDS: u32 = 3000;
-    /// So many are logged at once.
+    /// So many are logged at once; of the first burst some targets have the boot's log before it.
     const BURST: u32 = 64;
+    const SHARE: u32 = 16;
     let ports = 6666..6682;
     let targets: Vec<String> = ports.clone().map(|port| format!("@10.0.0.1/,{port}@10.0.0.2/")).collect();
     let parameters = format!("console=null flood={RECORDS} netconsole={} after=exit", targets.join(";"));
@@ -45,8 +46,7 @@ fn sixteen_targets_get_all_and_side_by_side() {
             assert_eq!(number, arrived[place], "to port {}", to.port());
             arrived[place] += 1;
             let slowest = arrived.iter().min().expect("there are targets");
-            // Of the first burst some have the boot's log before it.
-            let is_ahead = number >= BURST && arrived[place] - slowest >= BURST;
+            let is_ahead = number >= BURST && arrived[place] - slowest > 2 * SHARE;
             assert!(!is_ahead, "port {}: {arrived:?}", to.port());
         }
     }

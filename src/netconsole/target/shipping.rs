@@ -31,8 +31,10 @@ pub struct Turn<'t, 'r> {
 pub enum Shipped {
     /// All that the target wants and that is complete has been queued.
     Everything,
-    /// The card's queue is full, or the turn was used up: there is more.
+    /// The turn was used up, or goes on only in the next one: there is more.
     More,
+    /// The card's queue is full: there is more.
+    Full,
     /// The card must be restarted.
     Broken,
 }
@@ -87,7 +89,8 @@ impl Target {
     fn ship_log<N: Nic>(&mut self, sender: &mut Sender<'_>, turn: &mut Turn<'_, '_>, nic: &mut N) -> Shipped {
         match self.queue_log(sender, turn, nic) {
             Ok(true) => Shipped::Everything,
-            Ok(false) | Err(TransmitError::Full) => Shipped::More,
+            Ok(false) => Shipped::More,
+            Err(TransmitError::Full) => Shipped::Full,
             Err(TransmitError::Broken) => {
                 self.counters.errors += 1;
                 Shipped::Broken
