@@ -298,7 +298,8 @@ impl Kernel {
         let protection = memory::KEYS.protection();
         let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
         let running = self.running_targets();
-        let share = (FRAMES_PER_TURN / running.max(1)).max(LEAST_SHARE);
+        // One that is alone need not keep to any.
+        let share = if running > 1 { (FRAMES_PER_TURN / running).max(LEAST_SHARE) } else { u64::MAX };
         let mut turn = Turn {
             ring,
             timebase: self.clock.timebase(),
