@@ -98,19 +98,6 @@ entry:
     mov ebx, edx
     mov esp, offset {main_stack} + {MAIN_STACK_END}
 
-    push ebx                    # CPUID overwrites EBX
-    mov eax, 0x80000000
-    cpuid
-    cmp eax, 0x80000001
-    jb no_long_mode
-    mov eax, 0x80000001
-    cpuid
-    test edx, {CPUID_LONG_MODE}
-    jz no_long_mode
-    test edx, {CPUID_NO_EXECUTE}
-    jz no_long_mode
-    pop ebx
-
     # 4 GiB in 2 MiB pages: four page directories behind one pointer table.
     mov eax, offset {page_directories} + {PRESENT_WRITABLE}
     mov ecx, offset {pointer_table}
@@ -131,21 +118,7 @@ entry:
     dec edx
     jnz 1b
 
-    mov eax, offset {root_table}
-    mov cr3, eax
-    mov eax, {CR4_FLAGS}
-    mov cr4, eax
-    mov ecx, {EFER}
-    rdmsr
-    or eax, {EFER_FLAGS}
-    wrmsr
-    mov eax, {CR0_FLAGS}
-    mov cr0, eax
-    lgdt [boot_gdt_pointer]
-    # A far jump loads CS with the 64-bit segment: JMP ptr16:32, spelled out for every assembler.
-    .byte 0xea
-    .long long_mode
-    .word 8
+    jmp enter_long_mode
 
 # Neither a log nor a NIC can be had without long mode.
 no_long_mode:

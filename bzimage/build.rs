@@ -40,7 +40,7 @@ mod kernel {
 
     /// Leaves in OUT_DIR the file `kernel`, packed, and `kernel.rs`, what there is to know about it.
     pub fn pack() {
-        for file in [KERNEL, "src", "boot", "linker.ld", "../boot/say.s", "../boot/memory.s"] {
+        for file in [KERNEL, "linker.ld"] {
             println!("cargo:rerun-if-changed={file}");
         }
         let elf = fs::read(KERNEL).unwrap_or_else(|error| panic!("{KERNEL}: {error}: run scripts/build"));
@@ -65,8 +65,7 @@ mod kernel {
         packed.extend(stream::checksum(&packed));
 
         let mut unpacked = vec![0; image_size];
-        assert!(stream::decompress(&packed, &mut unpacked), "what was packed unpacks");
-        branches::make_relative(&mut unpacked[..text_size]);
+        assert!(stream::unpack(&packed, &mut unpacked, text_size), "what was packed unpacks");
         assert!(unpacked == image, "what was packed comes out again");
 
         let mut constants = String::new();

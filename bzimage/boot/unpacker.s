@@ -22,21 +22,14 @@ unpacker:
     jmp eax
 
 moved:
-    mov eax, 0x80000000
-    cpuid
-    cmp eax, 0x80000001
-    jb no_long_mode
-    mov eax, 0x80000001
-    cpuid
-    test edx, {CPUID_LONG_MODE}
-    jz no_long_mode
+    mov esp, offset {stack} + {STACK_SIZE}
 
     # As much of memory as one page directory of 2 MiB pages maps: 1 GiB.
-    mov edi, offset {tables}
+    mov edi, offset {root_table}
     mov ecx, {TABLES_SIZE} / 4
     xor eax, eax
     rep stosd
-    mov edi, offset {tables}
+    mov edi, offset {root_table}
     lea eax, [edi + 0x1000 + {PRESENT_WRITABLE}]
     mov [edi], eax
     add eax, 0x1000
@@ -48,21 +41,7 @@ moved:
     add eax, 0x200000
     loop 1b
 
-    mov eax, offset {tables}
-    mov cr3, eax
-    mov eax, {CR4_FLAGS}
-    mov cr4, eax
-    mov ecx, {EFER}
-    rdmsr
-    or eax, {EFER_LONG_MODE}
-    wrmsr
-    mov eax, {CR0_FLAGS}
-    mov cr0, eax
-    lgdt [gdt_pointer]
-    # A far jump loads CS with the 64-bit segment: JMP ptr16:32, spelled out for every assembler.
-    .byte 0xea
-    .long long_mode
-    .word 8
+    jmp enter_long_mode
 
 no_long_mode:
     mov esi, offset no_long_mode_text
@@ -82,12 +61,12 @@ long_mode:
     jmp rax
 
 .balign 8
-gdt:
+boot_gdt:
     .quad 0
     .quad {CODE_SEGMENT}
-gdt_pointer:
-    .word gdt_pointer - gdt - 1
-    .quad gdt                       # in 32-bit mode the lower half is loaded
+boot_gdt_pointer:
+    .word boot_gdt_pointer - boot_gdt - 1
+    .quad boot_gdt                       # in 32-bit mode the lower half is loaded
 no_long_mode_text:
     .asciz "netconsole: this CPU has no 64-bit mode, which the kernel needs\r\n"
 damaged_text:

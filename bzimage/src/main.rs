@@ -3,10 +3,13 @@
 #![no_std]
 #![no_main]
 
+#[path = "../../src/machine/long_mode.rs"]
+mod long_mode;
+
 use core::arch::global_asm;
 use core::panic::PanicInfo;
 use core::ptr::with_exposed_provenance_mut;
-use netconsole_bzimage::{branches, stream};
+use netconsole_bzimage::stream;
 
 // The kernel's addresses.
 include!(concat!(env!("OUT_DIR"), "/kernel.rs"));
@@ -17,19 +20,6 @@ const TEXT_SIZE: usize = TEXT_END - IMAGE_START;
 /// All that the kernel uses when it starts; all that is used here lies within.
 const MEMORY_SIZE: usize = PERSISTENT_END - IMAGE_START;
 
-/// Intel SDM, volume 2, CPUID, leaf 0x8000_0001, EDX.
-const CPUID_LONG_MODE: u32 = 1 << 29;
-/// Volume 3, section 4.5: present and writable; bit 7: a 2 MiB page.
-const PRESENT_WRITABLE: u32 = 0b11;
-const PRESENT_WRITABLE_LARGE: u32 = PRESENT_WRITABLE | 1 << 7;
-/// Volume 3, section 2.5: PAE, and SSE, which Rust's core may use (OSFXSR, OSXMMEXCPT).
-const CR4_FLAGS: u32 = 1 << 5 | 1 << 9 | 1 << 10;
-/// Protection, coprocessor monitored, numeric error, paging.
-const CR0_FLAGS: u32 = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 31;
-const EFER: u32 = 0xc000_0080;
-const EFER_LONG_MODE: u32 = 1 << 8;
-/// A 64-bit code segment of ring 0: present, code, readable, long.
-const CODE_SEGMENT: u64 = 1 << 53 | 1 << 47 | 1 << 44 | 1 << 43 | 1 << 41;
 /// UEFI specification 2.10, appendix D.
 const EFI_CRC_ERROR: u64 = 1 << 63 | 27;
 
@@ -52,6 +42,7 @@ global_asm!(
     include_str!("../boot/setup.s"),
     include_str!("../boot/unpacker.s"),
     include_str!("../boot/efi.s"),
+    include_str!("../../boot/long_mode.s"),
     include_str!("../../boot/say.s"),
     include_str!("../../boot/memory.s"),
     IMAGE_START = const IMAGE_START,
@@ -59,18 +50,18 @@ global_asm!(
     MEMORY_SIZE = const MEMORY_SIZE,
     ENTRY_EFI = const ENTRY_EFI,
     LEAVE_LONG_MODE = const LEAVE_LONG_MODE,
-    CPUID_LONG_MODE = const CPUID_LONG_MODE,
-    PRESENT_WRITABLE = const PRESENT_WRITABLE,
-    PRESENT_WRITABLE_LARGE = const PRESENT_WRITABLE_LARGE,
-    CR4_FLAGS = const CR4_FLAGS,
-    CR0_FLAGS = const CR0_FLAGS,
-    EFER = const EFER,
-    EFER_LONG_MODE = const EFER_LONG_MODE,
-    CODE_SEGMENT = const CODE_SEGMENT,
+    CPUID_NEEDED = const long_mode::CPUID_LONG_MODE,
+    PRESENT_WRITABLE = const long_mode::PRESENT_WRITABLE,
+    PRESENT_WRITABLE_LARGE = const long_mode::PRESENT_WRITABLE_LARGE,
+    CR4_FLAGS = const long_mode::CR4_FLAGS,
+    CR0_FLAGS = const long_mode::CR0_FLAGS,
+    EFER = const long_mode::EFER,
+    EFER_FLAGS = const long_mode::EFER_LONG_MODE,
+    CODE_SEGMENT = const long_mode::CODE_SEGMENT,
     EFI_CRC_ERROR = const EFI_CRC_ERROR,
     TABLES_SIZE = const size_of::<Tables>(),
     STACK_SIZE = const size_of::<Stack>(),
-    tables = sym TABLES,
+    root_table = sym TABLES,
     stack = sym STACK,
     in_use_text = sym IN_USE_TEXT,
     damaged_text = sym DAMAGED_TEXT,
@@ -86,13 +77,7 @@ extern "efiapi" fn unpack() -> bool {
     let image = unsafe {
         core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(IMAGE_START), IMAGE_SIZE)
     };
-    if !stream::decompress(KERNEL, image) {
-        return false;
-    }
-    if let Some(text) = image.get_mut(..TEXT_SIZE) {
-        branches::make_relative(text);
-    }
-    true
+    stream::unpack(KERNEL, image, TEXT_SIZE)
 }
 
 /// A text of ASCII characters as UEFI wants it.

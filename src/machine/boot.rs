@@ -1,6 +1,6 @@
 //! The boot code's constants and symbols, for boot/entry.s.
 
-use super::{efi, paging, stacks};
+use super::{efi, long_mode, paging, stacks};
 use core::arch::global_asm;
 use netconsole::bootinfo;
 
@@ -15,21 +15,12 @@ const TAG_ADDRESS: u16 = 2;
 const TAG_ENTRY: u16 = 3;
 /// Xen, public/elfnote.h.
 const XEN_ELFNOTE_PHYS32_ENTRY: u32 = 18;
-/// Intel SDM, volume 2, CPUID, leaf 0x8000_0001, EDX.
-const CPUID_LONG_MODE: u32 = 1 << 29;
-const CPUID_NO_EXECUTE: u32 = 1 << 20;
-/// Volume 3, section 4.5: present and writable; bit 7: a 2 MiB page.
-const PRESENT_WRITABLE: u32 = 0b11;
-const PRESENT_WRITABLE_LARGE: u32 = PRESENT_WRITABLE | 1 << 7;
-/// Volume 3, section 2.5: PAE, and SSE for Rust's core (OSFXSR, OSXMMEXCPT).
-const CR4_FLAGS: u32 = 1 << 5 | 1 << 9 | 1 << 10;
-/// Protection, coprocessor monitored, numeric error, write-protect in ring 0 too, paging.
-const CR0_FLAGS: u32 = 1 << 0 | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 16 | 1 << 31;
-const EFER: u32 = 0xc000_0080;
-/// Long mode, no-execute.
-const EFER_FLAGS: u32 = 1 << 8 | 1 << 11;
-/// A 64-bit code segment of ring 0: present, code, readable, long.
-const CODE_SEGMENT: u64 = 1 << 53 | 1 << 47 | 1 << 44 | 1 << 43 | 1 << 41;
+/// As [`long_mode::CPUID_LONG_MODE`], and no-execute.
+const CPUID_NEEDED: u32 = long_mode::CPUID_LONG_MODE | 1 << 20;
+/// Write-protect in ring 0 too.
+const CR0_FLAGS: u32 = long_mode::CR0_FLAGS | 1 << 16;
+/// No-execute.
+const EFER_FLAGS: u32 = long_mode::EFER_LONG_MODE | 1 << 11;
 
 /// Flat segments of 4 GiB in ring 0, for the way from UEFI: code, readable, 32 bits; data, writable.
 const CODE_SEGMENT_32: u64 = 0x00cf_9b00_0000_ffff;
@@ -37,10 +28,11 @@ const DATA_SEGMENT_32: u64 = 0x00cf_9300_0000_ffff;
 const CODE_32_SELECTOR: u32 = 16;
 const DATA_32_SELECTOR: u32 = 24;
 const CR0_WITHOUT_PAGING: u32 = !(1 << 31);
-const EFER_WITHOUT_LONG_MODE: u32 = !(1 << 8);
+const EFER_WITHOUT_LONG_MODE: u32 = !long_mode::EFER_LONG_MODE;
 
 global_asm!(
     include_str!("../../boot/entry.s"),
+    include_str!("../../boot/long_mode.s"),
     HEADER_MAGIC = const HEADER_MAGIC,
     HEADER_FLAGS = const HEADER_FLAGS,
     HEADER2_MAGIC = const HEADER2_MAGIC,
@@ -50,15 +42,14 @@ global_asm!(
     XEN_ELFNOTE_PHYS32_ENTRY = const XEN_ELFNOTE_PHYS32_ENTRY,
     PVH_MAGIC = const bootinfo::magic::PVH,
     LINUX_MAGIC = const bootinfo::magic::LINUX,
-    CPUID_LONG_MODE = const CPUID_LONG_MODE,
-    CPUID_NO_EXECUTE = const CPUID_NO_EXECUTE,
-    PRESENT_WRITABLE = const PRESENT_WRITABLE,
-    PRESENT_WRITABLE_LARGE = const PRESENT_WRITABLE_LARGE,
-    CR4_FLAGS = const CR4_FLAGS,
+    CPUID_NEEDED = const CPUID_NEEDED,
+    PRESENT_WRITABLE = const long_mode::PRESENT_WRITABLE,
+    PRESENT_WRITABLE_LARGE = const long_mode::PRESENT_WRITABLE_LARGE,
+    CR4_FLAGS = const long_mode::CR4_FLAGS,
     CR0_FLAGS = const CR0_FLAGS,
-    EFER = const EFER,
+    EFER = const long_mode::EFER,
     EFER_FLAGS = const EFER_FLAGS,
-    CODE_SEGMENT = const CODE_SEGMENT,
+    CODE_SEGMENT = const long_mode::CODE_SEGMENT,
     CODE_SEGMENT_32 = const CODE_SEGMENT_32,
     DATA_SEGMENT_32 = const DATA_SEGMENT_32,
     CODE_32_SELECTOR = const CODE_32_SELECTOR,

@@ -10,6 +10,7 @@ mod efi;
 pub mod entropy;
 pub mod exceptions;
 pub mod features;
+mod long_mode;
 pub mod paging;
 pub mod pci;
 pub mod physical;

@@ -1,0 +1,40 @@
+# The last steps from 32-bit protected mode, paging off, to 64-bit mode: for entry.s and bzimage/boot/unpacker.s. Both have
+# the labels `long_mode`, where it goes on in 64-bit mode, `no_long_mode`, where the CPU has not all that is needed, and
+# `boot_gdt_pointer`, whose table's first segment is a 64-bit code segment; and fill the tables at `root_table`.
+#
+# At `enter_long_mode`: a stack. EAX, ECX and EDX are overwritten; segment registers but CS, and the upper halves of all
+# others, are undefined at `long_mode`.
+#
+# The constants in braces come from the program's own global_asm!.
+
+.section .text.long_mode, "ax"
+.code32
+enter_long_mode:
+    push ebx                    # CPUID overwrites EBX
+    mov eax, 0x80000000
+    cpuid
+    cmp eax, 0x80000001
+    jb no_long_mode
+    mov eax, 0x80000001
+    cpuid
+    and edx, {CPUID_NEEDED}
+    cmp edx, {CPUID_NEEDED}
+    jne no_long_mode
+    pop ebx
+
+    mov eax, offset {root_table}
+    mov cr3, eax
+    mov eax, {CR4_FLAGS}
+    mov cr4, eax
+    mov ecx, {EFER}
+    rdmsr
+    or eax, {EFER_FLAGS}
+    wrmsr
+    mov eax, {CR0_FLAGS}
+    mov cr0, eax
+    lgdt [boot_gdt_pointer]
+    # A far jump loads CS with the 64-bit segment: JMP ptr16:32, spelled out for every assembler.
+    .byte 0xea
+    .long long_mode
+    .word 8
+.code64
