@@ -122,6 +122,11 @@ impl Card {
         self.nic.mac()
     }
 
+    /// Its own IPv4 address, if it has one.
+    pub fn ipv4(&self) -> Option<Ipv4Addr> {
+        self.stack.ipv4().map(|ipv4| ipv4.address)
+    }
+
     /// The card, or its VLAN, as a target with this device sees it.
     pub fn interface(&mut self, device: &DeviceSelector) -> Option<Interface<'_, 'static>> {
         let link_is_up = self.link_is_up;

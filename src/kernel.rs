@@ -18,7 +18,7 @@ use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
 use netconsole::netconsole::format::RecentLines;
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT, Numbers, Sealing};
-use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
+use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetCards};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Shipped, Target, Turn};
 use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
@@ -406,12 +406,13 @@ impl Kernel {
     /// Tells the panic path of the targets, where anything has changed.
     fn publish(&mut self) {
         let mut plan = Plan { host_name: self.filter.host_name, epoch: self.filter.epoch, ..Plan::default() };
-        for (slot, card) in plan.nics.iter_mut().zip(&self.cards) {
-            *slot = card.as_ref().map(|card| card.place);
+        for ((nic, address), card) in plan.nics.iter_mut().zip(&mut plan.addresses).zip(&self.cards) {
+            *nic = card.as_ref().map(|card| card.place);
+            *address = card.as_ref().and_then(Card::ipv4);
         }
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };
-            *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
+            *slot = target.plan(TargetCards::One(place_of(&target.config.device, &self.cards)), &self.filter);
         }
         if self.published != Some(plan) {
             memory::SNAPSHOT.publish(&plan);

@@ -17,15 +17,69 @@ use core::sync::atomic::{AtomicU64, Ordering, fence};
 /// The most network cards that the panic path brings up.
 pub const MAX_NICS: usize = 4;
 
+/// By which cards a target is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetCards {
+    /// By this one of [`Plan::nics`]; a number that none has: by any that has link.
+    One(u8),
+    /// By every card with link: a broadcast target for which no device was named.
+    EveryWithLink,
+}
+
+/// A set of cards, by their places in [`Plan::nics`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CardSet(u16);
+
+impl CardSet {
+    /// No card.
+    pub const NONE: Self = Self(0);
+    /// Every card.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// Whether the card of this place is in it. Panic-safe.
+    pub const fn contains(self, place: usize) -> bool {
+        self.0 & Self::of(place).0 != 0
+    }
+
+    /// Adds the card of this place. Panic-safe.
+    pub const fn insert(&mut self, place: usize) {
+        self.0 |= Self::of(place).0;
+    }
+
+    /// Takes the card of this place away. Panic-safe.
+    pub const fn remove(&mut self, place: usize) {
+        self.0 &= !Self::of(place).0;
+    }
+
+    /// The card of this place alone; none where there can't be a card.
+    const fn of(place: usize) -> Self {
+        if place < MAX_NICS { Self(1 << place) } else { Self::NONE }
+    }
+}
+
+const _: () = assert!(MAX_NICS <= u16::BITS as usize);
+
 /// Where one target's frames go and how they look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TargetPlan {
-    /// Which of [`Plan::nics`].
-    pub nic: u8,
-    /// The frame's sender; the card's own address replaces an all-zero one.
+    /// By which cards.
+    pub cards: TargetCards,
+    /// The frame's sender. The card's own address replaces an all-zero one, and the card's own IP address
+    /// ([`Plan::addresses`]) an unspecified one.
     pub source: Endpoint,
-    /// The frame's receiver.
+    /// The frame's receiver. A broadcast Ethernet address of a target that has a next hop is not known yet.
     pub destination: Endpoint,
+    /// Whose Ethernet address the receiver's is, to be asked for: the receiver or the gateway to it. `None` where
+    /// nobody is to be asked: the Ethernet address was configured, or is that of a group or of all.
+    pub next_hop: Option<IpAddr>,
+    /// The cards on which nobody has shown yet that this target's log could be heard, from its first datagram on
+    /// (or on which nothing went out yet). There the panic path sends the log from record 0 once more as soon as
+    /// somebody shows it.
+    pub unheard: CardSet,
+    /// When the first datagram went out, in µs of the published clock; `None` where none did.
+    pub first_sent: Option<u64>,
+    /// How many bytes an IP packet to it may have.
+    pub mtu: u16,
     /// The VLAN, if any.
     pub vlan: Option<u16>,
     /// The message format.
@@ -44,11 +98,23 @@ pub struct TargetPlan {
     pub system_data: SystemData,
 }
 
+impl TargetPlan {
+    /// Whether it is sent by the card of this place. Panic-safe.
+    pub fn uses(&self, place: usize) -> bool {
+        match self.cards {
+            TargetCards::One(number) => usize::from(number) == place,
+            TargetCards::EveryWithLink => true,
+        }
+    }
+}
+
 /// Everything the panic path must know to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Where the cards are.
     pub nics: [Option<BusAddress>; MAX_NICS],
+    /// Their own IPv4 addresses, where they have one.
+    pub addresses: [Option<Ipv4Addr>; MAX_NICS],
     /// The targets, by their place in the kernel's table.
     pub targets: [Option<TargetPlan>; MAX_TARGETS],
     /// The sender's name in syslog messages; without one they have its address.
@@ -57,13 +123,16 @@ pub struct Plan {
     pub epoch: Option<u64>,
 }
 
-const WORDS_PER_TARGET: usize = 8;
+const WORDS_PER_TARGET: usize = 11;
 /// A length and a name.
 const WORDS_OF_NAME: usize = (1 + HostName::MAX) / 8;
-const WORDS: usize = MAX_NICS + WORDS_OF_NAME + 1 + MAX_TARGETS * WORDS_PER_TARGET;
+const WORDS: usize = 2 * MAX_NICS + WORDS_OF_NAME + 1 + MAX_TARGETS * WORDS_PER_TARGET;
 
-/// No boot was so late.
-const NO_EPOCH: u64 = u64::MAX;
+/// No boot was so late, and no datagram was sent then.
+const NO_TIME: u64 = u64::MAX;
+
+/// No IPv4 address.
+const NO_ADDRESS: u64 = 1 << 32;
 
 /// Neither a PCI function nor an address of MMIO.
 const NO_PLACE: u64 = 1 << 16;
@@ -128,7 +197,11 @@ impl Snapshot {
         older.generation.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
         let nics = plan.nics.iter().map(|nic| encode_nic(*nic));
-        let words = nics.chain(encode_name(plan.host_name.as_ref())).chain([plan.epoch.unwrap_or(NO_EPOCH)]);
+        let addresses = plan.addresses.iter().map(|ip| ip.map_or(NO_ADDRESS, |ip| u64::from(ip.to_bits())));
+        let words = nics
+            .chain(addresses)
+            .chain(encode_name(plan.host_name.as_ref()))
+            .chain([plan.epoch.unwrap_or(NO_TIME)]);
         let words = words.chain(plan.targets.iter().flat_map(encode));
         for (to, word) in older.words.iter().zip(words) {
             to.store(word, Ordering::Relaxed);
@@ -143,13 +216,17 @@ impl Snapshot {
         let copy = self.copies.iter().max_by_key(|copy| copy.whole()).filter(|copy| copy.whole() > 0)?;
         let mut plan = Plan::default();
         let (nics, rest) = copy.words.split_at_checked(MAX_NICS)?;
+        let (addresses, rest) = rest.split_at_checked(MAX_NICS)?;
         let (name, rest) = rest.split_at_checked(WORDS_OF_NAME)?;
         let (epoch, targets) = rest.split_first()?;
         for (nic, word) in plan.nics.iter_mut().zip(nics) {
             *nic = BusAddress::from_word(word.load(Ordering::Relaxed));
         }
+        for (address, word) in plan.addresses.iter_mut().zip(addresses) {
+            *address = u32::try_from(word.load(Ordering::Relaxed)).ok().map(Ipv4Addr::from_bits);
+        }
         plan.host_name = decode_name(name);
-        plan.epoch = Some(epoch.load(Ordering::Relaxed)).filter(|&epoch| epoch != NO_EPOCH);
+        plan.epoch = Some(epoch.load(Ordering::Relaxed)).filter(|&epoch| epoch != NO_TIME);
         for (target, words) in plan.targets.iter_mut().zip(targets.chunks_exact(WORDS_PER_TARGET)) {
             let mut values = [0; WORDS_PER_TARGET];
             for (value, word) in values.iter_mut().zip(words) {
@@ -198,8 +275,9 @@ fn decode_name(words: &[AtomicU64]) -> Option<HostName> {
 }
 
 /// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
-/// then from bit 8 format, limit, card; from bit 32 both ports. The second word: the VLAN, and from bit 16
-/// system data. Then both Ethernet and both IP addresses.
+/// then from bit 8 format, limit, card; from bit 32 both ports. The second word: the VLAN, from bit 16 system
+/// data, 19 every card, 20 a next hop, from bit 32 the MTU and the cards on which it is unheard. Then the time
+/// of the first datagram, both Ethernet and the three IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
     let is_ipv6 = plan.destination.ip.is_ipv6();
@@ -208,6 +286,10 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         Format::Extended { release: false } => 1,
         Format::Extended { release: true } => 2,
         Format::Syslog => 3,
+    };
+    let (every, nic) = match plan.cards {
+        TargetCards::One(nic) => (false, nic),
+        TargetCards::EveryWithLink => (true, 0),
     };
     let flags = 1
         | u64::from(plan.time) << 1
@@ -218,37 +300,50 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         | u64::from(plan.has_answered) << 6
         | u64::from(format) << 8
         | u64::from(plan.limit) << 16
-        | u64::from(plan.nic) << 24
+        | u64::from(nic) << 24
         | u64::from(plan.source.port) << 32
         | u64::from(plan.destination.port) << 48;
     let [source_high, source_low] = encode_ip(plan.source.ip);
     let [destination_high, destination_low] = encode_ip(plan.destination.ip);
+    let [hop_high, hop_low] = plan.next_hop.map_or([0; 2], encode_ip);
     let extra = u64::from(plan.vlan.unwrap_or(0))
         | u64::from(plan.system_data.cpu.is_some()) << 16
         | u64::from(plan.system_data.task_name) << 17
-        | u64::from(plan.system_data.release) << 18;
+        | u64::from(plan.system_data.release) << 18
+        | u64::from(every) << 19
+        | u64::from(plan.next_hop.is_some()) << 20
+        | u64::from(plan.mtu) << 32
+        | u64::from(plan.unheard.0) << 48;
     [
         flags,
         extra,
+        plan.first_sent.unwrap_or(NO_TIME),
         encode_mac(plan.source.mac),
         encode_mac(plan.destination.mac),
         source_high,
         source_low,
         destination_high,
         destination_low,
+        hop_high,
+        hop_low,
     ]
 }
 
 fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
-    let [flags, extra, source_mac, destination_mac, source_high, source_low, high, low] = *words;
+    let [flags, extra, first_sent, macs @ .., source_high, source_low, high, low, hop_high, hop_low] = *words;
+    let [source_mac, destination_mac] = macs;
     if flags & 1 == 0 {
         return None;
     }
     let [_, format, limit, nic, a, b, c, d] = flags.to_le_bytes();
-    let [vlan_low, vlan_high, ..] = extra.to_le_bytes();
+    let [vlan_low, vlan_high, _, _, mtu_low, mtu_high, unheard_low, unheard_high] = extra.to_le_bytes();
     let is_ipv6 = flags & 1 << 2 != 0;
     Some(TargetPlan {
-        nic,
+        cards: if extra & 1 << 19 != 0 { TargetCards::EveryWithLink } else { TargetCards::One(nic) },
+        next_hop: (extra & 1 << 20 != 0).then(|| decode_ip(is_ipv6, hop_high, hop_low)),
+        unheard: CardSet(u16::from_le_bytes([unheard_low, unheard_high])),
+        first_sent: Some(first_sent).filter(|&time| time != NO_TIME),
+        mtu: u16::from_le_bytes([mtu_low, mtu_high]),
         source: Endpoint {
             mac: decode_mac(source_mac),
             ip: decode_ip(is_ipv6, source_high, source_low),
@@ -359,30 +454,44 @@ mod tests {
         (any::<[u8; 6]>().prop_map(MacAddr), any::<u16>())
     }
 
-    fn addresses() -> impl Strategy<Value = (IpAddr, IpAddr)> {
+    fn addresses() -> impl Strategy<Value = (IpAddr, IpAddr, Option<IpAddr>)> {
         prop_oneof![
-            any::<(Ipv4Addr, Ipv4Addr)>().prop_map(|(a, b)| (a.into(), b.into())),
-            any::<(Ipv6Addr, Ipv6Addr)>().prop_map(|(a, b)| (a.into(), b.into())),
+            any::<(Ipv4Addr, Ipv4Addr, Option<Ipv4Addr>)>().prop_map(|(a, b, hop)| (
+                a.into(),
+                b.into(),
+                hop.map(Into::into)
+            )),
+            any::<(Ipv6Addr, Ipv6Addr, Option<Ipv6Addr>)>().prop_map(|(a, b, hop)| (
+                a.into(),
+                b.into(),
+                hop.map(Into::into)
+            )),
         ]
+    }
+
+    fn cards() -> impl Strategy<Value = TargetCards> {
+        prop_oneof![Just(TargetCards::EveryWithLink), any::<u8>().prop_map(TargetCards::One)]
     }
 
     prop_compose! {
         fn target()(
             (source_mac, source_port) in endpoint(),
             (mac, port) in endpoint(),
-            (source_ip, ip) in addresses(),
+            (source_ip, ip, next_hop) in addresses(),
+            (cards, unheard, mtu) in (cards(), any::<u16>().prop_map(CardSet), any::<u16>()),
+            first_sent in proptest::option::of(..NO_TIME),
             vlan in proptest::option::of(1u16..4095),
             format in prop_oneof![
                 Just(Format::Basic),
                 Just(Format::Syslog),
                 any::<bool>().prop_map(|release| Format::Extended { release }),
             ],
-            (nic, limit, time, only_report) in (0u8..4, 0u8..=8, any::<bool>(), any::<bool>()),
+            (limit, time, only_report) in (0u8..=8, any::<bool>(), any::<bool>()),
             (may_ask, has_answered) in any::<(bool, bool)>(),
             (cpu, task_name, release) in any::<(bool, bool, bool)>(),
         ) -> TargetPlan {
             TargetPlan {
-                nic, vlan, format, limit, time, only_report, may_ask, has_answered,
+                cards, next_hop, unheard, first_sent, mtu, vlan, format, limit, time, only_report, may_ask, has_answered,
                 system_data: SystemData { cpu: cpu.then_some(CPU), task_name, release, message_id: None },
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
@@ -400,12 +509,13 @@ mod tests {
     prop_compose! {
         fn plan()(
             nics in proptest::array::uniform4(proptest::option::of(place())),
+            addresses in any::<[Option<Ipv4Addr>; MAX_NICS]>(),
             targets in proptest::collection::vec((0..MAX_TARGETS, target()), 0..MAX_TARGETS),
             name in proptest::option::of("[0-9a-zA-Z.-]{1,63}"),
-            epoch in proptest::option::of(..NO_EPOCH),
+            epoch in proptest::option::of(..NO_TIME),
         ) -> Plan {
             let host_name = name.map(|name| HostName::new(name.as_bytes()).expect("a name"));
-            let mut plan = Plan { nics, host_name, epoch, ..Plan::default() };
+            let mut plan = Plan { nics, addresses, host_name, epoch, ..Plan::default() };
             for (place, target) in targets {
                 plan.targets[place] = Some(target);
             }
@@ -461,6 +571,27 @@ mod tests {
             prop_assert_eq!(snapshot.read(), None);
             snapshot.publish(&plan);
             prop_assert_eq!(snapshot.read(), Some(plan));
+        }
+
+        #[test]
+        fn a_set_has_the_cards_that_were_inserted(
+            places in proptest::collection::vec((0..2 * MAX_NICS, any::<bool>()), 0..8),
+        ) {
+            let (mut set, mut expected) = (CardSet::NONE, std::collections::BTreeSet::new());
+            for (place, inserted) in places {
+                if inserted {
+                    set.insert(place);
+                    expected.insert(place);
+                } else {
+                    set.remove(place);
+                    expected.remove(&place);
+                }
+            }
+            for place in 0..MAX_NICS {
+                prop_assert_eq!(set.contains(place), expected.contains(&place));
+                prop_assert!(CardSet::ALL.contains(place));
+            }
+            prop_assert!(!set.contains(MAX_NICS));
         }
 
         #[test]

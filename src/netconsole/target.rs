@@ -14,11 +14,12 @@ use super::config::{DeviceName, Format, TargetConfig};
 use super::format::SystemData;
 use super::ncrx::{self, Ncrx};
 use super::secure::{KeyStore, Protection};
-use super::snapshot::TargetPlan;
+use super::snapshot::{CardSet, TargetCards, TargetPlan};
 use crate::host_name::HostName;
 use crate::log::Level;
 use crate::nic::Nic;
 use crate::stack::{Resolution, Stack};
+use crate::wire::multicast::{is_broadcast, multicast_mac};
 use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::IpAddr;
@@ -66,6 +67,8 @@ struct Route {
     envelope: Envelope,
     source: Endpoint,
     destination: Endpoint,
+    /// Whose Ethernet address the frames go to, where that had to be asked for.
+    next_hop: Option<IpAddr>,
     /// Nobody answered for the receiver: its frames are broadcast until somebody does.
     unanswered: bool,
 }
@@ -455,7 +458,11 @@ impl Target {
         let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
         let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
         let envelope = Envelope::new(source, destination, self.vlan()).ok_or(Need::SourceAddress)?;
-        Ok(Route { envelope, source, destination, unanswered: resolution == Resolution::Unanswered })
+        let is_asked = config.remote_mac.is_none()
+            && !matches!(resolution, Resolution::Known(mac) if mac.is_multicast());
+        let next_hop = is_asked.then(|| interface.stack.next_hop(config.remote_ip));
+        let unanswered = resolution == Resolution::Unanswered;
+        Ok(Route { envelope, source, destination, next_hop, unanswered })
     }
 
     /// Says as Linux does what was found out, and lets the log go out.
@@ -498,30 +505,46 @@ impl Target {
         self.step_to(self.confirmed);
     }
 
-    /// What the panic path must know to send to this target; `nic` is the card's place in the plan.
-    /// Before the addresses are known, as much as the configuration says.
-    pub fn plan(&self, nic: u8, filter: &LogFilter) -> Option<TargetPlan> {
+    /// What the panic path must know to send to this target by these `cards`. Before the addresses are known, as
+    /// much as the configuration says.
+    pub fn plan(&self, cards: TargetCards, filter: &LogFilter) -> Option<TargetPlan> {
         let config = &self.config;
-        let (source, destination) = match self.state {
+        let (source, destination, next_hop, unheard) = match self.state {
             State::Disabled | State::Failed => return None,
-            State::Running(route) => (route.source, route.destination),
+            State::Running(route) => {
+                let unheard = if route.unanswered { CardSet::ALL } else { CardSet::NONE };
+                (route.source, route.destination, route.next_hop, unheard)
+            }
             State::Waiting { .. } => {
                 let unspecified = match config.remote_ip {
                     IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
                     IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
                 };
                 let ip = config.local_ip.unwrap_or(unspecified);
-                let mac = config.remote_mac.unwrap_or(MacAddr::BROADCAST);
+                let group = match config.remote_ip {
+                    IpAddr::V4(ip) if is_broadcast(ip, None) => Some(MacAddr::BROADCAST),
+                    ip => multicast_mac(ip),
+                };
+                let known = config.remote_mac.or(group);
+                let mac = known.unwrap_or(MacAddr::BROADCAST);
+                // The gateway is not known either; a router may answer for the target.
+                let next_hop = known.is_none().then_some(config.remote_ip);
                 (
                     Endpoint { mac: MacAddr([0; 6]), ip, port: config.local_port },
                     Endpoint { mac, ip: config.remote_ip, port: config.remote_port },
+                    next_hop,
+                    CardSet::ALL,
                 )
             }
         };
         Some(TargetPlan {
-            nic,
+            cards,
             source,
             destination,
+            next_hop,
+            unheard,
+            first_sent: None,
+            mtu: 1500,
             vlan: self.vlan(),
             format: config.format,
             limit: filter.limit_for(self.loglevel),

@@ -147,7 +147,7 @@ fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<
 fn targets_on(plan: &Plan, place: usize) -> impl Iterator<Item = (usize, &TargetPlan)> {
     let targets = plan.targets.iter().enumerate();
     let targets = targets.filter_map(|(number, target)| Some((number, target.as_ref()?)));
-    targets.filter(move |(_, target)| usize::from(target.nic) == place)
+    targets.filter(move |(_, target)| target.uses(place))
 }
 
 /// Answers a frame that asks for the address of a target's source on this card, of number `place`.

@@ -82,7 +82,7 @@ impl Conversations {
         let targets = self.0.iter_mut().zip(&plan.targets).enumerate();
         let targets = targets
             .filter_map(|(number, (conversation, target))| Some((number, conversation, target.as_ref()?)));
-        targets.filter(move |(_, _, target)| target.may_ask && usize::from(target.nic) == nic)
+        targets.filter(move |(_, _, target)| target.may_ask && target.uses(nic))
     }
 }
 

@@ -9,7 +9,7 @@ use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
 use netconsole::netconsole::format::{self, Style, SystemData};
 use netconsole::netconsole::secure::Sealing;
-use netconsole::netconsole::snapshot::{Checked, MAX_NICS, Plan, TargetPlan};
+use netconsole::netconsole::snapshot::{CardSet, Checked, MAX_NICS, Plan, TargetCards, TargetPlan};
 use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci;
 use netconsole::nic::virtio::MmioTransport;
@@ -136,7 +136,11 @@ impl Cards {
                 }
                 sent
             };
-            if self.nics.get_mut(usize::from(target.nic)).is_some_and(|own| send_by(own, &target)) {
+            let mut sent = false;
+            for (_, slot) in self.nics.iter_mut().enumerate().filter(|(place, _)| target.uses(*place)) {
+                sent |= send_by(slot, &target);
+            }
+            if sent {
                 continue;
             }
             let mut elsewhere = target;
@@ -318,7 +322,11 @@ fn broadcast() -> Plan {
     let mut plan = Plan { nics: find_cards(), ..Plan::default() };
     for (nic, target) in (0u8..).zip(plan.targets.iter_mut().take(MAX_NICS.min(MAX_TARGETS))) {
         *target = Some(TargetPlan {
-            nic,
+            cards: TargetCards::One(nic),
+            next_hop: None,
+            unheard: CardSet::ALL,
+            first_sent: None,
+            mtu: 1500,
             source: Endpoint {
                 mac: MacAddr([0; 6]),
                 ip: Ipv4Addr::UNSPECIFIED.into(),
