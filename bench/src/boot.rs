@@ -1,6 +1,6 @@
 //! What one boot did, and when: moments are instructions since the kernel's entry.
 
-use crate::figures::TARGET_PORTS;
+use crate::append::TARGET_PORTS;
 use crate::symbols::Symbols;
 use crate::trace::{Event, Frame, Run};
 use std::ops::Range;

@@ -2,7 +2,7 @@
 //!
 //! The card takes frames out of the guest's memory as they come, so neither kernel waits for QEMU's network.
 
-use crate::figures::targets;
+use crate::append::targets;
 use crate::flood::{Flood, Seen};
 use crate::linux::Linux;
 use crate::trace::{kernel, kernel_packed};

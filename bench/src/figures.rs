@@ -1,9 +1,11 @@
 //! What is measured, and how.
 
-use crate::boot::{Boot, LoggingCall};
+use crate::append::{QUIET, targets};
+use crate::boot::Boot;
 use crate::per_record::Floods;
 use crate::symbols::Symbols;
 use crate::trace::{kernel, kernel_packed};
+use Unit::{Instructions, KiB, MiB, Notifications};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -48,113 +50,126 @@ impl Figure {
 
 /// Measures everything, always in the same order.
 pub fn all() -> Result<Vec<Figure>, String> {
-    let mut figures = Vec::new();
-    let mut add = |key, what, unit, limit: Option<f64>, value: f64| {
-        figures.push(Figure { key, what, unit, limit, value });
-    };
     let symbols = Symbols::read()?;
-    let boot = |name: &str, append: &str| Boot::observe(&symbols, name, append);
-    use Unit::{Instructions, KiB, MiB, Notifications};
+    let given = boot(&symbols, "given", &format!("{QUIET} {}", targets(1)))?;
+    let mut figures = Vec::from(first_frames(&symbols, &given)?);
+    figures.extend(flood_records(&symbols)?);
+    figures.extend(lone_record(&symbols, &given)?);
+    figures.push(panic(&symbols)?);
+    figures.extend(logging_calls(&given));
+    figures.extend(sizes(&symbols)?);
+    Ok(figures)
+}
 
-    let given = boot("given", &format!("{QUIET} {}", targets(1)))?;
-    let first = given.log_frames.first().copied().ok_or("no frame of the log was sent")?;
-    add(
-        "first_frame",
-        "kernel entry to first log frame, addresses given",
-        Instructions,
-        Some(1e6),
-        first as f64,
-    );
+fn boot(symbols: &Symbols, name: &str, append: &str) -> Result<Boot, String> {
+    Boot::observe(symbols, name, append)
+}
 
-    let asked = boot("asked", "console=null netconsole=@/,6666@10.0.2.2/ after=exit")?;
-    let first = asked.log_frames.first().copied().ok_or("no frame of the log was sent")?;
-    let what = "the same with DHCP and ARP answered at once";
-    add("first_frame_dhcp_arp", what, Instructions, Some(3e6), first as f64);
+fn figure(key: &'static str, what: &'static str, unit: Unit, limit: Option<f64>, value: f64) -> Figure {
+    Figure { key, what, unit, limit, value }
+}
 
-    let one = Floods::observe(&symbols, 1, "")?;
+/// From the kernel's entry to its first frame of the log: `given` is a boot that is told all addresses.
+fn first_frames(symbols: &Symbols, given: &Boot) -> Result<[Figure; 2], String> {
+    let first = |boot: &Boot| boot.log_frames.first().copied().ok_or("no frame of the log was sent");
+    let asked = boot(symbols, "asked", "console=null netconsole=@/,6666@10.0.2.2/ after=exit")?;
+    let given_what = "kernel entry to first log frame, addresses given";
+    let asked_what = "the same with DHCP and ARP answered at once";
+    Ok([
+        figure("first_frame", given_what, Instructions, Some(1e6), first(given)? as f64),
+        figure("first_frame_dhcp_arp", asked_what, Instructions, Some(3e6), first(&asked)? as f64),
+    ])
+}
+
+/// What a record of a flood costs, to one target and to several.
+fn flood_records(symbols: &Symbols) -> Result<Vec<Figure>, String> {
+    let one = Floods::observe(symbols, 1, "")?;
     let all = one.cost();
-    let logging = one.per_record(|boot| boot.calls.iter().map(|call| call.instructions).sum());
-    add("record", "a record in a flood, into the ring, shipped and all", Instructions, Some(1000.0), all);
-    let what = "of that, from the ring to the published descriptor";
-    add("record_shipped", what, Instructions, None, all - logging);
+    let logging = logging_of(&one);
+    let exits = one.per_record(|boot| boot.notifications);
+    let record_what = "a record in a flood, into the ring, shipped and all";
+    let shipped_what = "of that, from the ring to the published descriptor";
+    let mut figures = vec![
+        figure("record", record_what, Instructions, Some(1000.0), all),
+        figure("record_shipped", shipped_what, Instructions, None, all - logging),
+    ];
     for (key, what, count) in [
         ("record_further_target", "each further target, of 4", 4),
         ("record_further_of_16", "each further target, of 16", 16),
     ] {
-        let further = (Floods::observe(&symbols, count, "")?.cost() - all) / (count - 1) as f64;
-        add(key, what, Instructions, Some(500.0), further);
+        let further = (Floods::observe(symbols, count, "")?.cost() - all) / (count - 1) as f64;
+        figures.push(figure(key, what, Instructions, Some(500.0), further));
     }
-    let exits = one.per_record(|boot| boot.notifications);
-    add("notifications", "notifications per record in a flood", Notifications, Some(0.07), exits);
+    let what = "notifications per record in a flood";
+    figures.push(figure("notifications", what, Notifications, Some(0.07), exits));
+    let what = "a text of 59 bytes into the ring (flood)";
+    figures.push(figure("ring_write", what, Instructions, None, logging));
+    Ok(figures)
+}
 
+/// The instructions of a flood's record in the logging call.
+fn logging_of(floods: &Floods) -> f64 {
+    floods.per_record(|boot| boot.calls.iter().map(|call| call.instructions).sum())
+}
+
+/// A record that is logged while nothing else is to be sent.
+fn lone_record(symbols: &Symbols, given: &Boot) -> Result<[Figure; 2], String> {
     let lone = given.calls.last().ok_or("nothing was logged")?;
     let leaving = |boot: &Boot| {
         let frame = boot.log_frames.last()?;
         frame.checked_sub(boot.calls.last()?.at)
     };
     // As QEMU's timers fall, another turn of the kernel may come in between.
-    let mut leaves = leaving(&given);
+    let mut leaves = leaving(given);
     for _ in 0..2 {
-        leaves = leaves.min(leaving(&boot("lone", &format!("{QUIET} {}", targets(1)))?));
+        leaves = leaves.min(leaving(&boot(symbols, "lone", &format!("{QUIET} {}", targets(1)))?));
     }
     let leaves = leaves.ok_or("the last record was not sent")?;
-    add("lone_record", "a lone record, logged until it has left", Instructions, None, leaves as f64);
     let notified = given.notified.iter().filter(|&&at| at >= lone.at).count();
-    add("lone_record_exits", "its notifications", Notifications, Some(1.0), notified as f64);
+    let what = "a lone record, logged until it has left";
+    Ok([
+        figure("lone_record", what, Instructions, None, leaves as f64),
+        figure("lone_record_exits", "its notifications", Notifications, Some(1.0), notified as f64),
+    ])
+}
 
-    let panic = boot("panic", &format!("{QUIET} {} crash=panic", targets(1)))?;
+fn panic(symbols: &Symbols) -> Result<Figure, String> {
+    let panic = boot(symbols, "panic", &format!("{QUIET} {} crash=panic", targets(1)))?;
     let begin = panic.panicked.ok_or("the kernel did not panic")?;
     let end = panic.log_frames.last().copied().filter(|&end| end > begin).ok_or("no report was sent")?;
     let what = "panic to the report's last frame, the card's reset included";
-    add("panic", what, Instructions, Some(1e6), (end - begin) as f64);
+    Ok(figure("panic", what, Instructions, Some(1e6), (end - begin) as f64))
+}
 
-    add("ring_write", "a text of 59 bytes into the ring (flood)", Instructions, None, logging);
-    let mean = |calls: &mut dyn Iterator<Item = &LoggingCall>| {
+/// The boot's logging calls.
+fn logging_calls(given: &Boot) -> [Figure; 2] {
+    let mean = |formatted: bool| {
+        let calls = given.calls.iter().filter(|call| call.formatted == formatted);
         let (mut sum, mut count) = (0, 0.0);
         calls.for_each(|call| (sum, count) = (sum + call.instructions, count + 1.0));
         sum as f64 / f64::max(count, 1.0)
     };
-    let literal = mean(&mut given.calls.iter().filter(|call| !call.formatted));
-    add("logging_call_literal", "logging call, a literal text", Instructions, Some(250.0), literal);
-    let formatted = mean(&mut given.calls.iter().filter(|call| call.formatted));
-    add(
-        "logging_call_formatted",
-        "logging call with arguments, the boot's mean",
-        Instructions,
-        None,
-        formatted,
-    );
-
-    add("image", "kernel image: ELF, stripped", KiB, None, size(&kernel())?);
-    let what = "the same packed: bzImage, unpacks itself";
-    add("image_packed", what, KiB, Some(200.0), size(&kernel_packed())?);
-    add(
-        "memory",
-        "memory in use, ring and buffers included",
-        KiB,
-        Some(2048.0),
-        symbols.memory()? as f64 / 1024.0,
-    );
-    add("smallest_machine", "smallest -m that ships its log", MiB, Some(4.0), smallest_machine()?.into());
-    Ok(figures)
+    let (literal_what, formatted_what) =
+        ("logging call, a literal text", "logging call with arguments, the boot's mean");
+    [
+        figure("logging_call_literal", literal_what, Instructions, Some(250.0), mean(false)),
+        figure("logging_call_formatted", formatted_what, Instructions, None, mean(true)),
+    ]
 }
 
-/// No serial port, no address to be asked for, and the end right after the log.
-const QUIET: &str = "console=null ip=off after=exit";
-
-/// Kernel parameters for a boot with a flood to `targets`.
-pub fn flood(records: u32, targets: &str) -> String {
-    format!("{QUIET} {targets} flood={records}")
-}
-
-/// The targets' ports, in their order.
-pub const TARGET_PORTS: std::ops::Range<u16> = 6666..6682;
-
-/// The parameter for so many targets, all addresses given.
-pub fn targets(count: usize) -> String {
-    let target = |port| format!("@10.0.0.1/,{port}@10.0.0.2/02:00:00:00:00:02");
-    let targets: Vec<String> = TARGET_PORTS.take(count).map(target).collect();
-    format!("netconsole={}", targets.join(";"))
+/// Files and memory. The packed kernel and its memory must fit a crash kernel's region of 4 MiB, of which the loader
+/// hashes every byte.
+fn sizes(symbols: &Symbols) -> Result<[Figure; 4], String> {
+    let packed_what = "the same packed: bzImage, unpacks itself";
+    let memory_what = "memory in use, ring and buffers included";
+    let smallest_what = "smallest -m that ships its log";
+    let memory = symbols.memory()? as f64 / 1024.0;
+    Ok([
+        figure("image", "kernel image: ELF, stripped", KiB, None, size(&kernel())?),
+        figure("image_packed", packed_what, KiB, Some(256.0), size(&kernel_packed())?),
+        figure("memory", memory_what, KiB, Some(2560.0), memory),
+        figure("smallest_machine", smallest_what, MiB, Some(4.0), smallest_machine()?.into()),
+    ])
 }
 
 /// The size of a file that scripts/build has made, in KiB.

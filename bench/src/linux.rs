@@ -1,7 +1,7 @@
 //! Linux for the comparison: Debian's newest cloud kernel, which scripts/bench has fetched, with an initramfs that
 //! starts its netconsole and logs a flood.
 
-use crate::figures::targets;
+use crate::append::targets;
 use crate::flood::line;
 use crate::trace::output;
 use std::fs;

@@ -1,5 +1,6 @@
 //! Measures the kernel: `scripts/bench` runs it. See `HELP`.
 
+mod append;
 mod boot;
 mod clock;
 mod figures;

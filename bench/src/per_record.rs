@@ -1,7 +1,7 @@
 //! What a record of a flood costs: what a longer flood takes more than a short one, so without the boot.
 
+use crate::append::{flood, targets};
 use crate::boot::Boot;
-use crate::figures::{flood, targets};
 use crate::symbols::Symbols;
 
 /// The records of both.

@@ -1,6 +1,6 @@
 //! Where the instructions of a record go, from the logging call to the published descriptor.
 
-use crate::figures::{flood, targets};
+use crate::append::{flood, targets};
 use crate::per_record::FLOODS;
 use crate::symbols::{Symbols, lines};
 use crate::trace::{Event, Run, output};
