@@ -4,7 +4,7 @@
 use super::format::SystemData;
 use super::parameter::{self, Expected};
 use super::target::Target;
-use super::{CPU, DeviceName, DeviceSelector, Format, TargetConfig};
+use super::{CPU, DeviceSelector, Format, TargetConfig};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -428,6 +428,6 @@ fn level(value: &str) -> Option<u8> {
 fn device(value: &str) -> Option<DeviceSelector> {
     match value.parse() {
         Ok(mac) => Some(DeviceSelector::Mac(mac)),
-        Err(_) => DeviceName::new(value).map(DeviceSelector::Name),
+        Err(_) => DeviceSelector::by_name(value),
     }
 }

@@ -76,15 +76,19 @@ impl fmt::Debug for DeviceName {
 /// Which network device a target uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceSelector {
+    /// None is named: those that reach the target.
+    Any,
     /// By name: `eth0`.
     Name(DeviceName),
     /// By its own Ethernet address.
     Mac(MacAddr),
 }
 
+/// As [`ANY`](Self::ANY), a name, or an Ethernet address.
 impl fmt::Display for DeviceSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Any => f.write_str(Self::ANY),
             Self::Name(name) => name.fmt(f),
             Self::Mac(mac) => mac.fmt(f),
         }
@@ -92,9 +96,21 @@ impl fmt::Display for DeviceSelector {
 }
 
 impl DeviceSelector {
-    /// Whether it means the device of this name and Ethernet address.
+    /// How [`Any`](Self::Any) is written where something must be.
+    pub const ANY: &str = "*";
+
+    /// The device of a name; nothing or [`ANY`](Self::ANY) names none. `None` where it is no name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "" | Self::ANY => Some(Self::Any),
+            _ => DeviceName::new(name).map(Self::Name),
+        }
+    }
+
+    /// Whether it names the device of this name and Ethernet address.
     pub fn is(&self, name: DeviceName, mac: MacAddr) -> bool {
         match self {
+            Self::Any => name == DeviceName::ETH0,
             Self::Name(wanted) => *wanted == name,
             Self::Mac(wanted) => *wanted == mac,
         }
@@ -126,7 +142,7 @@ pub struct TargetConfig {
     pub local_port: u16,
     /// Source address; `None`: the interface's own.
     pub local_ip: Option<IpAddr>,
-    /// The interface, default `eth0`.
+    /// The interface.
     pub device: DeviceSelector,
     /// Destination UDP port, default 6666.
     pub remote_port: u16,
@@ -143,14 +159,12 @@ impl TargetConfig {
     pub const REMOTE_PORT: u16 = 6666;
     /// Destination address where none is given.
     pub const REMOTE_IP: IpAddr = IpAddr::V4(Ipv4Addr::BROADCAST);
-    /// The interface where none is given.
-    pub const DEVICE: DeviceSelector = DeviceSelector::Name(DeviceName::ETH0);
     /// A target of which nothing is given.
     pub const DEFAULT: Self = Self {
         format: Format::Basic,
         local_port: Self::LOCAL_PORT,
         local_ip: None,
-        device: Self::DEVICE,
+        device: DeviceSelector::Any,
         remote_port: Self::REMOTE_PORT,
         remote_ip: Self::REMOTE_IP,
         remote_mac: None,
@@ -170,7 +184,11 @@ impl fmt::Display for TargetConfig {
         if let Some(ip) = self.local_ip {
             ip.fmt(f)?;
         }
-        write!(f, "/{},{}@{}/", self.device, self.remote_port, self.remote_ip)?;
+        f.write_str("/")?;
+        if self.device != DeviceSelector::Any {
+            self.device.fmt(f)?;
+        }
+        write!(f, ",{}@{}/", self.remote_port, self.remote_ip)?;
         match self.remote_mac {
             None => Ok(()),
             Some(mac) => mac.fmt(f),

@@ -7,7 +7,7 @@ mod error;
 
 pub use error::{Expected, ParameterError, Part};
 
-use super::{DeviceName, DeviceSelector, Format, TargetConfig};
+use super::{DeviceSelector, Format, TargetConfig};
 use crate::cmdline::Piece;
 use crate::wire::{MacAddr, MacAddrError};
 use core::net::IpAddr;
@@ -162,14 +162,11 @@ pub(super) fn port_number(text: &str) -> Option<u16> {
 }
 
 fn parse_device(device: Piece<'_>) -> Result<DeviceSelector, (Expected, Piece<'_>)> {
-    if device.text.is_empty() {
-        Ok(TargetConfig::DEVICE)
-    } else if device.text.contains(':') {
+    if device.text.contains(':') {
         let mac = device.text.parse().map_err(|reason| explain(device, reason))?;
         Ok(DeviceSelector::Mac(mac))
     } else {
-        let name = DeviceName::new(device.text).ok_or((Expected::Device, device))?;
-        Ok(DeviceSelector::Name(name))
+        DeviceSelector::by_name(device.text).ok_or((Expected::Device, device))
     }
 }
 

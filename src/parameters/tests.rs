@@ -290,7 +290,7 @@ fn targets_add_up_to_sixteen() {
     assert_eq!(parameters.targets.as_slice().len(), Targets::MAX);
     assert_eq!(
         problems,
-        ["netconsole: '6665@/eth0,6666@255.255.255.255/' is one more than 16 targets, aborting"]
+        ["netconsole: '6665@/,6666@255.255.255.255/' is one more than 16 targets, aborting"]
     );
 }
 

@@ -1,6 +1,7 @@
 //! The grammar of `netconsole=`, its errors and their places.
 
 use super::*;
+use crate::netconsole::DeviceName;
 use proptest::prelude::*;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -395,6 +396,7 @@ prop_compose! {
         device in prop_oneof![
             "[a-z0-9._@+-]{1,15}".prop_map(|name| device(&name)),
             any::<[u8; 6]>().prop_map(|mac| DeviceSelector::Mac(MacAddr(mac))),
+            Just(DeviceSelector::Any),
         ],
         mac in any::<Option<[u8; 6]>>(),
     ) -> TargetConfig {
