@@ -99,6 +99,7 @@ impl Card {
             nic.mtu(),
             Link { is_up: link_is_up, mode: nic.link_mode() }
         );
+        tell_of_waiting(name, &stack, link_is_up);
         Self {
             name,
             place,
@@ -180,8 +181,9 @@ impl Card {
         let mut stack = Stack::new(storage, mac, mtu, Some(id), &addressing, seed, now);
         stack.link_changed(self.link_is_up, now);
         let ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
-        *slot = Some(memory.vlan.write(Vlan { name, id, stack, ipv4_may_come }));
         log::info!("{name}: VLAN {id} on {}", self.name);
+        tell_of_waiting(name, &stack, self.link_is_up);
+        *slot = Some(memory.vlan.write(Vlan { name, id, stack, ipv4_may_come }));
     }
 
     /// All stacks, each with its interface's name.
@@ -214,7 +216,7 @@ impl Card {
             if let Some(ipv4) = stack.ipv4()
                 && stack.ipv4() != *before
             {
-                log::info!("{name}: IPv4 address {}/{} by {:?}", ipv4.address, ipv4.prefix, ipv4.origin);
+                log::info!("{name}: IPv4 address {}/{} {}", ipv4.address, ipv4.prefix, ipv4.origin);
             }
         }
     }
@@ -344,6 +346,7 @@ impl Card {
         }
         let (name, link) = (self.name, self.link());
         log::info!("{name}: link is {link}");
+        self.stacks_mut().for_each(|(name, stack)| tell_of_waiting(name, stack, true));
         LinkLook::OfNoMatter
     }
 
@@ -412,15 +415,24 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addres
     addressing
 }
 
+/// Says what an interface without an address waits for.
+fn tell_of_waiting(name: DeviceName, stack: &Stack<'_>, link_is_up: bool) {
+    if let Some(candidate) = stack.ipv4_candidate()
+        && link_is_up
+    {
+        log::info!("{name}: no address yet: asking DHCP; broadcasts go out from {candidate} meanwhile");
+    }
+}
+
 fn show_addresses(stack: &Stack<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
     if let Some(ipv4) = stack.ipv4() {
-        write!(out, "    {}/{} {:?}", ipv4.address, ipv4.prefix, ipv4.origin)?;
+        write!(out, "    {}/{} {}", ipv4.address, ipv4.prefix, ipv4.origin)?;
         match ipv4.gateway {
             Some(gateway) => writeln!(out, ", gateway {gateway}")?,
             None => writeln!(out)?,
         }
     }
-    writeln!(out, "    {}/64 LinkLocal", stack.ipv6_link_local())?;
+    writeln!(out, "    {}/64 link-local", stack.ipv6_link_local())?;
     for (address, prefix) in stack.ipv6() {
         writeln!(out, "    {address}/{prefix}")?;
     }

@@ -393,7 +393,7 @@ impl Target {
                 };
                 match self.route(interface, now) {
                     Ok(route) => {
-                        if !interface.stack.owns(route.source.ip) {
+                        if self.config.local_ip.is_some() && !interface.stack.owns(route.source.ip) {
                             // As on Linux it sends all the same.
                             let (ip, name) = (route.source.ip, interface.name);
                             log::warn!(

@@ -14,7 +14,7 @@ use netconsole::netconsole::{Format, MAX_TARGETS, RELEASE, TargetConfig};
 use netconsole::nic::pci;
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, Model, Nic, PanicCard, TransmitError};
-use netconsole::stack::link_local_ipv6;
+use netconsole::stack::{link_local_ipv4, link_local_ipv6};
 use netconsole::wire::{Endpoint, Envelope, MacAddr};
 
 /// How often a card is reset before it is given up.
@@ -169,16 +169,12 @@ impl Cards {
     }
 }
 
-/// The source address where the target's is not known yet: what a host without one may use on the link. A
-/// receiver drops what comes from 0.0.0.0, unless it is sent to all.
+/// The source address where the target's is not known yet: what a host without one may use on the link. It is never
+/// 0.0.0.0, which receivers drop.
 pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     match target.source.ip {
         IpAddr::V6(ip) if ip.is_unspecified() => link_local_ipv6(mac).into(),
-        IpAddr::V4(ip) if ip.is_unspecified() && target.destination.ip != TargetConfig::REMOTE_IP => {
-            // RFC 3927, section 2.1: the first and the last 256 are reserved.
-            let [.., a, b] = mac.0;
-            Ipv4Addr::new(169, 254, a.clamp(1, 254), b).into()
-        }
+        IpAddr::V4(ip) if ip.is_unspecified() => link_local_ipv4(mac).into(),
         ip => ip,
     }
 }

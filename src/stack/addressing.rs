@@ -1,5 +1,6 @@
 //! How an interface comes by its addresses, and what it came by.
 
+use core::fmt;
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 /// What an interface is told about its addresses. Besides these it always has the IPv6 link-local
@@ -54,6 +55,17 @@ pub enum Origin {
     Dhcp,
     /// Chosen from 169.254/16 (RFC 3927).
     LinkLocal,
+}
+
+/// `static`, `by DHCP` or `link-local`, as it is shown behind an address.
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Static => "static",
+            Self::Dhcp => "by DHCP",
+            Self::LinkLocal => "link-local",
+        })
+    }
 }
 
 impl Ipv4Interface {

@@ -16,6 +16,12 @@ const RATE_LIMIT_INTERVAL: u64 = 60_000_000;
 /// The prefix length of 169.254/16.
 pub(super) const PREFIX: u8 = 16;
 
+/// The address that a station with `mac` tries first, and sends from to all stations of the link as long as it has no
+/// other: the same at each boot, and another one for other stations (section 2.1). Panic-safe.
+pub fn link_local_ipv4(mac: MacAddr) -> Ipv4Addr {
+    LinkLocal::new(mac).candidate
+}
+
 #[derive(Clone, Copy)]
 enum State {
     Off,
@@ -26,6 +32,8 @@ enum State {
 /// The search for an address.
 pub(super) struct LinkLocal {
     mac: MacAddr,
+    /// When an address may be taken into use: DHCP has had its time then.
+    not_before: u64,
     /// Seeded from the Ethernet address, so that a machine tries the same addresses in the same
     /// order each time, and others try others (section 2.1).
     random: u64,
@@ -38,14 +46,21 @@ impl LinkLocal {
     pub(super) fn new(mac: MacAddr) -> Self {
         let [a, b, c, d, e, f] = mac.0;
         let random = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
-        let mut new = Self { mac, random, candidate: Ipv4Addr::UNSPECIFIED, conflicts: 0, state: State::Off };
+        let candidate = Ipv4Addr::UNSPECIFIED;
+        let mut new = Self { mac, not_before: 0, random, candidate, conflicts: 0, state: State::Off };
         new.choose();
         new
     }
 
-    /// Begins to probe the candidate, unless that is going on.
-    pub(super) fn start(&mut self, now: u64) {
+    /// The address that is probed, or was taken last.
+    pub(super) const fn candidate(&self) -> Ipv4Addr {
+        self.candidate
+    }
+
+    /// Begins to probe the candidate, unless that is going on. It is taken at `not_before` at the earliest.
+    pub(super) fn start(&mut self, now: u64, not_before: u64) {
         if matches!(self.state, State::Off) {
+            self.not_before = not_before;
             self.state = State::Probing { sent: 0, next: now.saturating_add(self.random_below(PROBE_WAIT)) };
         }
     }
@@ -67,11 +82,14 @@ impl LinkLocal {
         }
         if send(arp::Packet::probe(self.mac, self.candidate)) {
             let sent = sent.saturating_add(1);
-            let wait = match sent {
-                PROBE_NUM => ANNOUNCE_WAIT,
-                _ => PROBE_MIN.saturating_add(self.random_below(PROBE_MAX.saturating_sub(PROBE_MIN))),
+            let next = match sent {
+                PROBE_NUM => now.saturating_add(ANNOUNCE_WAIT).max(self.not_before),
+                _ => {
+                    let more = self.random_below(PROBE_MAX.saturating_sub(PROBE_MIN));
+                    now.saturating_add(PROBE_MIN).saturating_add(more)
+                }
             };
-            self.state = State::Probing { sent, next: now.saturating_add(wait) };
+            self.state = State::Probing { sent, next };
         }
         None
     }
@@ -128,7 +146,7 @@ mod tests {
     #[test]
     fn many_conflicts_make_it_slow() {
         let mut search = LinkLocal::new(MacAddr([2, 0, 0, 0, 0, 1]));
-        search.start(0);
+        search.start(0, 0);
         for _ in 0..10 {
             search.conflict(0);
             assert!(search.due() < 1_000_000);

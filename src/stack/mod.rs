@@ -26,6 +26,7 @@ mod upkeep;
 
 pub use addressing::{Addressing, Ipv4Interface, Ipv4Method, Origin};
 pub use dhcp::Storage;
+pub use link_local::link_local_ipv4;
 
 use crate::host_name::HostName;
 use crate::nic::Nic;
@@ -56,8 +57,8 @@ const SENT_PER_POLL: usize = 4;
 const SMOLTCP_INTERVAL: u64 = 1_000_000;
 /// How soon a frame that the card had no room for is tried again.
 const RETRY_INTERVAL: u64 = 1_000;
-/// How long DHCP is waited for before a link-local address is looked for: time for a second question.
-pub const LINK_LOCAL_AFTER: u64 = 5_000_000;
+/// How long DHCP is waited for before a link-local address is taken into use.
+pub const LINK_LOCAL_AFTER: u64 = 10_000_000;
 /// How long a router is waited for (RFC 4861, section 6.2.6: it answers within 0.5 s) before the IPv6
 /// link-local address is the source of what goes beyond the link.
 pub const ROUTER_WAIT: u64 = 1_000_000;
@@ -88,8 +89,6 @@ pub struct Stack<'a> {
     untagged: [u8; FRAME],
     ipv4: Ipv4,
     link_local: LinkLocal,
-    /// When link-local addressing begins unless DHCP gives an address.
-    link_local_at: u64,
     /// What the last acknowledgement heard tells, and the one that counted.
     dhcp_heard: dhcp::Told,
     dhcp_told: dhcp::Told,
@@ -137,7 +136,6 @@ impl<'a> Stack<'a> {
             untagged: [0; FRAME],
             ipv4: Ipv4::new(mac),
             link_local: LinkLocal::new(mac),
-            link_local_at: if dhcp.is_some() { now.saturating_add(LINK_LOCAL_AFTER) } else { u64::MAX },
             dhcp_heard: dhcp::Told::NOTHING,
             dhcp_told: dhcp::Told::NOTHING,
             neighbors: Neighbors::new(),
@@ -147,6 +145,7 @@ impl<'a> Stack<'a> {
             due: now,
             probe: || {},
         };
+        stack.look_for_link_local(now);
         if let Ipv4Method::Static { address, prefix, gateway } = addressing.ipv4
             && filter::is_unicast(address)
         {
@@ -210,6 +209,12 @@ impl<'a> Stack<'a> {
     /// The IPv4 address in use.
     pub fn ipv4(&self) -> Option<Ipv4Interface> {
         self.ipv4.current()
+    }
+
+    /// Where broadcasts come from as long as there is no IPv4 address and DHCP is asked for one: the link-local address
+    /// that is being probed. Nothing that is sent to it arrives.
+    pub fn ipv4_candidate(&self) -> Option<Ipv4Addr> {
+        (self.dhcp.is_some() && self.ipv4().is_none()).then(|| self.link_local.candidate())
     }
 
     /// The IPv6 link-local address, there from the start.
@@ -283,8 +288,8 @@ impl<'a> Stack<'a> {
         self.link_local.stop();
         if let Some(dhcp) = self.dhcp {
             self.sockets.get_mut::<dhcpv4::Socket>(dhcp).reset();
-            self.link_local_at = now.saturating_add(LINK_LOCAL_AFTER);
         }
+        self.look_for_link_local(now);
         self.set_ipv4(self.ipv4().filter(|ipv4| ipv4.origin == Origin::Static), now);
     }
 

@@ -1,7 +1,7 @@
 //! Where a packet comes from and which way it goes: source addresses and next hops.
 
 use super::Stack;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use smoltcp::wire::{IpAddress, IpCidr, Ipv6Cidr};
 
 impl Stack<'_> {
@@ -22,10 +22,16 @@ impl Stack<'_> {
     /// The address to send from to `target`; `None` while there is none. It can change until the
     /// target's Ethernet address is [known](Resolution::Known), so ask before each
     /// [`resolve`](Self::resolve). For IPv6 the longest common prefix decides, and the link-local
-    /// address stands in where no router has advertised a prefix within [`ROUTER_WAIT`].
+    /// address stands in where no router has advertised a prefix within [`ROUTER_WAIT`]. What goes to all
+    /// stations of the link waits for no DHCP server: it comes from [`ipv4_candidate`](Self::ipv4_candidate)
+    /// until there is an address.
     pub fn source_for(&self, target: IpAddr, now: u64) -> Option<IpAddr> {
         let target = match target {
-            IpAddr::V4(_) => return self.ipv4().map(|ipv4| ipv4.address.into()),
+            IpAddr::V4(target) => {
+                let own = self.ipv4().map(|ipv4| ipv4.address);
+                let candidate = || self.ipv4_candidate().filter(|_| is_for_the_whole_link(target));
+                return own.or_else(candidate).map(IpAddr::V4);
+            }
             IpAddr::V6(target) => target,
         };
         if is_on_every_link(target) {
@@ -54,6 +60,12 @@ impl Stack<'_> {
             IpCidr::Ipv4(_) => None,
         })
     }
+}
+
+/// Whether all stations of the link hear what goes there, and no others: broadcast, and the groups that no router passes
+/// on (RFC 5771, section 4).
+fn is_for_the_whole_link(ip: Ipv4Addr) -> bool {
+    ip.is_broadcast() || matches!(ip.octets(), [224, 0, 0, _])
 }
 
 /// Whether each link has an address or group of this name of its own: link-local, unicast or not.

@@ -65,20 +65,22 @@ impl Stack<'_> {
                 };
                 self.dhcp_told = self.dhcp_heard;
                 self.link_local.stop();
-                self.link_local_at = u64::MAX;
                 if current != Some(ipv4) {
                     self.set_ipv4(Some(ipv4), now);
                 }
             }
             Some(dhcpv4::Event::Deconfigured) if current.is_some_and(|ipv4| ipv4.origin == Origin::Dhcp) => {
                 self.set_ipv4(None, now);
-                self.link_local_at = now.saturating_add(LINK_LOCAL_AFTER);
+                self.look_for_link_local(now);
             }
             _ => {}
         }
-        if self.link_local_at <= now {
-            self.link_local_at = u64::MAX;
-            self.link_local.start(now);
+    }
+
+    /// Begins to probe a link-local address where DHCP may give none. It is taken into use when DHCP has had its time.
+    pub(super) fn look_for_link_local(&mut self, now: u64) {
+        if self.dhcp.is_some() {
+            self.link_local.start(now, now.saturating_add(LINK_LOCAL_AFTER));
         }
     }
 
@@ -111,7 +113,7 @@ impl Stack<'_> {
         let smoltcp = self.interface.poll_at(instant(now), &self.sockets);
         let smoltcp = smoltcp.and_then(|at| u64::try_from(at.total_micros()).ok()).filter(|&at| at > now);
         let latest = now.saturating_add(SMOLTCP_INTERVAL);
-        [self.neighbors.due(), self.ipv4.due(), self.link_local.due(), self.link_local_at]
+        [self.neighbors.due(), self.ipv4.due(), self.link_local.due()]
             .into_iter()
             .map(|at| at.max(now.saturating_add(RETRY_INTERVAL)))
             .fold(smoltcp.map_or(latest, |at| at.min(latest)), u64::min)

@@ -1,8 +1,11 @@
 //! Where datagrams come from and go to: every way in which a target gets its addresses.
 
-use crate::harness::{Boot, Capture, Content, Nic, Peer, status};
-use smoltcp::wire::EthernetAddress;
+use crate::harness::{Boot, Capture, Content, Lease, Nic, Peer, Service, status};
+use smoltcp::wire::{ArpRepr, EthernetAddress};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+const EVERYBODY: &str = "255.255.255.255:6666";
 
 /// Source, destination and destination MAC of every datagram to `target`, which must not vary.
 fn route(capture: &Capture, target: &str) -> (SocketAddr, EthernetAddress) {
@@ -75,12 +78,77 @@ fn from_ip_parameter_through_the_gateway() {
 
 #[test]
 fn link_local_where_no_dhcp_server_answers() {
-    let capture = Boot::new("no-dhcp", "debug netconsole=+@/,@/ after=exit").start().end();
+    let peer = Peer::at("169.254.7.7");
+    let to = peer.mac;
+    let capture =
+        Boot::new("no-dhcp", "debug netconsole=+@/,@169.254.7.7/ after=exit").peer(peer).start().end();
 
     assert_eq!(capture.status, status::GOOD);
-    let (from, mac) = route(&capture, "255.255.255.255:6666");
+    let (from, mac) = route(&capture, "169.254.7.7:6666");
     assert!(matches!(from.ip(), IpAddr::V4(ip) if ip.is_link_local()), "{from}");
-    assert_eq!(mac, EthernetAddress::BROADCAST);
+    assert_eq!(mac, to);
+    assert!(capture.serial.contains(&format!("eth0: IPv4 address {}/16 link-local", from.ip())));
+}
+
+/// Whoever listens for broadcasts needs nobody's lease.
+#[test]
+fn a_broadcast_waits_for_no_address() {
+    let parameters = "debug netconsole=+@/,@/";
+    let machine = Boot::new("broadcast-at-once", parameters).start();
+    machine.wait_for_text(EVERYBODY, "network logging started");
+    machine.wait_for_text(EVERYBODY, "/16 link-local");
+    let capture = machine.stop();
+
+    let (from, mac) = route(&capture, EVERYBODY);
+    let IpAddr::V4(ip) = from.ip() else { panic!("{from}") };
+    assert!(ip.is_link_local() && mac == EthernetAddress::BROADCAST, "{from} {mac}");
+    let waiting = format!("eth0: no address yet: asking DHCP; broadcasts go out from {ip} meanwhile");
+    assert!(capture.text(EVERYBODY).contains(&waiting));
+    // It was taken into use behind all that: first three probes, then the announcement (RFC 3927, section 2.2.1).
+    let (mut probes, mut started) = (0, false);
+    for frame in capture.frames() {
+        match frame.content {
+            Content::Arp(ArpRepr::EthernetIpv4 { source_protocol_addr, target_protocol_addr, .. })
+                if target_protocol_addr == ip =>
+            {
+                if source_protocol_addr == ip {
+                    break;
+                }
+                probes += 1;
+            }
+            Content::Udp { to, ref payload, .. } if to.to_string() == EVERYBODY => {
+                started |= String::from_utf8_lossy(payload).contains("network logging started");
+            }
+            _ => {}
+        }
+    }
+    assert!(started && probes == 3, "{started} {probes}");
+}
+
+/// A lease that comes later gives the address from there on; nothing is lost, and nothing sent twice.
+#[test]
+fn a_broadcast_goes_on_from_the_lease_s_address() {
+    let lease = Lease { address: [10, 0, 0, 1].into(), router: None, duration: 3600 };
+    let server = Peer::at("10.0.0.3").serving(Service { lease, renewal: lease, time: 0 });
+    let server = server.silent_for(Duration::from_secs(3));
+    let mut machine = Boot::new("broadcast-then-lease", "debug netconsole=+@/,@/").peer(server).start();
+    machine.wait_for_text(EVERYBODY, "network logging started");
+    machine.wait_for_text(EVERYBODY, "eth0: IPv4 address 10.0.0.1/24 by DHCP");
+    machine.type_in("\rnetconsole=@/eth7,@10.0.0.9/\r");
+    machine.wait_for_text(EVERYBODY, "eth7 doesn't exist");
+    let capture = machine.stop();
+    let mut sources: Vec<_> = capture
+        .frames()
+        .filter_map(|frame| match frame.content {
+            Content::Udp { from, to, .. } if to.to_string() == EVERYBODY => Some(from.ip()),
+            _ => None,
+        })
+        .collect();
+    sources.dedup();
+    assert!(
+        matches!(sources[..], [IpAddr::V4(first), second] if first.is_link_local() && second == IpAddr::from([10, 0, 0, 1])),
+        "{sources:?}"
+    );
 }
 
 #[test]

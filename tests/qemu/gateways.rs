@@ -77,7 +77,7 @@ fn a_dhcp_renewal_names_another_router() {
 fn a_dhcp_renewal_gives_another_address() {
     let renewal =
         Lease { address: [10, 0, 0, 77].into(), router: Some([10, 0, 0, 253].into()), duration: 3600 };
-    let ([mac, _], routes) = renew("renewal-address", renewal, "eth0: IPv4 address 10.0.0.77/24 by Dhcp");
+    let ([mac, _], routes) = renew("renewal-address", renewal, "eth0: IPv4 address 10.0.0.77/24 by DHCP");
     assert_eq!(routes, [route("10.0.0.1:6665", mac), route("10.0.0.77:6665", mac)]);
 }
 

@@ -82,10 +82,58 @@ fn without_a_dhcp_server_an_address_is_probed_three_times_taken_and_announced_tw
     assert_eq!(senders, [unknown, unknown, unknown, address, address]);
     assert!(requests.iter().all(|request| request.2 == address));
     let times: Vec<_> = requests.iter().map(|request| request.0).collect();
-    assert!((LINK_LOCAL_AFTER..=LINK_LOCAL_AFTER + SECOND).contains(&times[0]), "{times:?}");
+    assert!((0..=SECOND).contains(&times[0]), "{times:?}");
     let gaps: Vec<_> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
     assert!(gaps[..2].iter().all(|gap| (SECOND..=2 * SECOND).contains(gap)), "{gaps:?}");
-    assert_eq!(gaps[2..], [2 * SECOND, 2 * SECOND]);
+    assert_eq!(times[3..], [LINK_LOCAL_AFTER, LINK_LOCAL_AFTER + 2 * SECOND], "DHCP has had its time");
+}
+
+#[test]
+fn a_broadcast_needs_no_address_of_its_own() {
+    const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+    let mut storage = Storage::new(None);
+    let mut bench = Bench::new(&mut storage, &DHCP);
+    let candidate = link_local_ipv4(MAC);
+    for target in [Ipv4Addr::BROADCAST, GROUP] {
+        assert_eq!(bench.stack.source_for(target.into(), 0), Some(candidate.into()));
+        assert!(matches!(bench.resolve(target.into()), Resolution::Known(_)));
+    }
+    for target in [PEER, [239, 1, 2, 3].into(), [10, 0, 0, 255].into()] {
+        assert_eq!(bench.stack.source_for(target.into(), 0), None, "{target} must be answered, or be routed");
+    }
+    assert!(!bench.stack.owns(candidate.into()), "it is not ours yet");
+    let question = arp(ArpOperation::Request, (PEER_MAC, PEER), (MacAddr([0; 6]), candidate));
+    assert!(bench.hear(question).iter().all(|frame| arp_in(frame).is_none()), "nobody learns it");
+    assert_eq!(link_local(&mut bench).1, candidate, "the same as broadcasts come from meanwhile");
+    assert_eq!(bench.stack.ipv4_candidate(), None);
+}
+
+#[test]
+fn a_broadcast_never_comes_from_an_address_that_a_neighbor_has() {
+    let mut storage = Storage::new(None);
+    let mut bench = Bench::new(&mut storage, &DHCP);
+    let candidate = link_local_ipv4(MAC);
+    bench.poll();
+    bench.hear(arp(ArpOperation::Request, (OTHER_MAC, candidate), (MacAddr([0; 6]), PEER)));
+    let source = bench.stack.source_for(Ipv4Addr::BROADCAST.into(), 0);
+    assert!(source.is_some_and(|source| source != candidate), "{source:?}");
+}
+
+#[test]
+fn with_addresses_off_nothing_is_sent_from_one() {
+    let mut storage = Storage::new(None);
+    let bench = Bench::new(&mut storage, &Addressing { ipv4: Ipv4Method::Off, ..STATIC });
+    assert_eq!(bench.stack.source_for(Ipv4Addr::BROADCAST.into(), 0), None);
+}
+
+#[test]
+fn link_local_addresses_keep_clear_of_the_reserved_ones_and_differ() {
+    let addresses: Vec<_> = (0..=255).map(|last| link_local_ipv4(MacAddr([2, 0, 0, 0, 0, last]))).collect();
+    assert!(addresses.iter().all(|ip| matches!(ip.octets(), [169, 254, 1..=254, _])));
+    let mut distinct = addresses.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert!(distinct.len() > 250, "{}", distinct.len());
 }
 
 #[test]
