@@ -86,7 +86,7 @@ impl Consoles {
             return;
         }
         let (number, name) = card;
-        if !targets.is_from_target(name, datagram.destination.mac, datagram) {
+        if !targets.may_command(name, datagram) {
             return self.remote.refuse();
         }
         let conversation = Conversation {

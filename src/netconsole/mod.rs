@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod asker;
 pub mod attribute;
 mod burst;
 mod config;

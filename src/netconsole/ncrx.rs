@@ -18,8 +18,7 @@ use super::format::{self, Piece, Style};
 use super::secure::Sealing;
 use crate::log::{Read, Record, Ring, Timebase};
 use crate::nic::{Nic, TransmitError};
-use crate::wire::udp::Received;
-use crate::wire::{Endpoint, Envelope};
+use crate::wire::Envelope;
 use answer::Answer;
 use core::fmt;
 use core::ops::Range;
@@ -39,13 +38,6 @@ const DATAGRAM_TIME: u64 = 1_000_000 / Ncrx::RATE;
 const SAVED_TIME: u64 = 8_000;
 /// How many records one turn looks at: the log must not wait.
 const STEPS_PER_TURN: usize = 16;
-
-/// Whether a datagram is an answer of the receiver at `destination` to the target's own `source`; both by
-/// address and port. Nobody answers for a group.
-pub fn is_from(received: &Received<'_>, source: &Endpoint, destination: &Endpoint) -> bool {
-    (received.source.ip, received.source.port) == (destination.ip, destination.port)
-        && (received.destination.ip, received.destination.port) == (source.ip, source.port)
-}
 
 /// Where records come from, how they look and where they go.
 pub struct Sender<'s> {

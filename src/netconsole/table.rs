@@ -3,7 +3,7 @@
 use super::target::{LogFilter, Target, TargetName};
 use super::user_data::UserData;
 use super::{DeviceName, Format, MAX_TARGETS, TargetConfig};
-use crate::wire::{MacAddr, udp};
+use crate::wire::udp;
 use core::fmt;
 
 /// All targets. Each keeps its number from when it is made to when it is removed: positions in the log
@@ -78,25 +78,17 @@ impl TargetTable {
         self.targets.get_mut(number)?.as_mut()
     }
 
-    /// Whether a datagram that arrived at the card of this name and address is from a running target's
-    /// address, and to that target's source port. A group's or broadcast's target is nobody's address.
-    pub fn is_from_target(&self, name: DeviceName, mac: MacAddr, datagram: &udp::Received<'_>) -> bool {
-        self.iter().any(|target| {
-            target.uses(name, mac)
-                && target.vlan() == datagram.vlan
-                && target.is_running()
-                && target.config.remote_ip == datagram.source.ip
-                && target.config.local_port == datagram.destination.port
-        })
+    /// Whether a datagram that arrived at the card of this name may be a command of a target that runs on it.
+    pub fn may_command(&self, name: DeviceName, datagram: &udp::Received<'_>) -> bool {
+        let mac = datagram.destination.mac;
+        self.iter().any(|target| target.uses(name, mac) && target.may_command(datagram))
     }
 
     /// Gives a datagram that arrived at `now` µs, at the card of this name, to the targets that use it:
     /// it may be a receiver's answer by the ncrx protocol.
     pub fn hear(&mut self, name: DeviceName, datagram: &udp::Received<'_>, filter: &LogFilter, now: u64) {
         let mac = datagram.destination.mac;
-        for target in
-            self.iter_mut().filter(|target| target.uses(name, mac) && target.vlan() == datagram.vlan)
-        {
+        for target in self.iter_mut().filter(|target| target.uses(name, mac)) {
             target.hear(datagram, filter, now);
         }
     }

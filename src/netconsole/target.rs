@@ -10,6 +10,7 @@ mod tests;
 
 pub use shipping::{Shipped, Turn};
 
+use super::asker;
 use super::config::{DeviceName, Format, TargetConfig};
 use super::format::SystemData;
 use super::ncrx::{self, Ncrx};
@@ -283,10 +284,19 @@ impl Target {
         if let State::Running(route) = &self.state
             && filter.ncrx
             && matches!(self.config.format, Format::Extended { .. })
-            && ncrx::is_from(received, &route.source, &route.destination)
+            && self.ends(route).may_answer(received)
         {
             self.ncrx.hear(received.payload, 0..self.sequence, now);
         }
+    }
+
+    /// Whether a datagram comes from the address that it sends to while it runs, and may be a command.
+    pub fn may_command(&self, received: &udp::Received<'_>) -> bool {
+        matches!(&self.state, State::Running(route) if self.ends(route).may_command(received))
+    }
+
+    fn ends(&self, route: &Route) -> asker::Route {
+        asker::Route { own: route.source, target: route.destination, vlan: self.vlan() }
     }
 
     /// Whether it ships or waits for what it needs to.

@@ -6,11 +6,11 @@ use super::ship::{self, Cards};
 use crate::machine::clock;
 use crate::memory;
 use netconsole::netconsole::MAX_TARGETS;
-use netconsole::netconsole::ncrx::{self, Ncrx, Sender};
+use netconsole::netconsole::ncrx::{Ncrx, Sender};
 use netconsole::netconsole::secure::Sealing;
 use netconsole::netconsole::snapshot::{Plan, TargetPlan};
 use netconsole::nic::{Nic, TransmitError};
-use netconsole::wire::{Endpoint, MacAddr, udp};
+use netconsole::wire::{MacAddr, udp};
 
 /// One with the receiver of each target, by the targets' numbers.
 pub struct Conversations(&'static mut [Ncrx; MAX_TARGETS]);
@@ -35,8 +35,7 @@ impl Conversations {
     /// Takes in a datagram that came to the card of number `nic` and address `mac`.
     pub fn hear(&mut self, plan: &Plan, nic: usize, mac: MacAddr, received: &udp::Received<'_>) {
         for (_, conversation, target) in self.with(plan, nic) {
-            let source = Endpoint { ip: ship::source_ip(target, mac), ..target.source };
-            if ncrx::is_from(received, &source, &target.destination) {
+            if ship::route(target, mac).may_answer(received) {
                 let first = if target.only_report { report_begins() } else { 0 };
                 conversation.hear(received.payload, first..memory::ring().end(), now());
             }

@@ -7,6 +7,7 @@ use crate::machine::pci::{ConfigurationPorts, IoPorts};
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::log::{Level, Read};
+use netconsole::netconsole::asker::Route;
 use netconsole::netconsole::format::{self, Style, SystemData};
 use netconsole::netconsole::secure::Sealing;
 use netconsole::netconsole::snapshot::{CardSet, Checked, MAX_NICS, Plan, TargetCards, TargetPlan};
@@ -179,6 +180,16 @@ pub fn source_ip(target: &TargetPlan, mac: MacAddr) -> IpAddr {
     }
 }
 
+/// The target as a card of the address `mac` sends to it.
+pub fn route(target: &TargetPlan, mac: MacAddr) -> Route {
+    let mut own = target.source;
+    if own.mac == MacAddr([0; 6]) {
+        own.mac = mac;
+    }
+    own.ip = source_ip(target, mac);
+    Route { own, target: target.destination, vlan: target.vlan }
+}
+
 /// What records look like on the way by `nic` to the target `number` of `plan`.
 pub fn style<'p>(plan: &'p Plan, nic: &PanicCard, number: usize, target: &TargetPlan) -> Style<'p> {
     Style {
@@ -193,12 +204,8 @@ pub fn style<'p>(plan: &'p Plan, nic: &PanicCard, number: usize, target: &Target
 
 /// The headers of frames to the target.
 pub fn envelope(nic: &PanicCard, target: &TargetPlan) -> Option<Envelope> {
-    let mut source = target.source;
-    if source.mac == MacAddr([0; 6]) {
-        source.mac = nic.mac();
-    }
-    source.ip = source_ip(target, nic.mac());
-    Envelope::new(source, target.destination, target.vlan)
+    let Route { own, target, vlan } = route(target, nic.mac());
+    Envelope::new(own, target, vlan)
 }
 
 /// The next datagram: a record, and where in it the datagram begins.

@@ -237,6 +237,16 @@ impl<'a> Stack<'a> {
         self.dhcp_told.host_name
     }
 
+    /// Whether one station can have this address (RFC 1122, section 3.2.1.3: what comes from another is dropped).
+    fn is_station(&self, address: IpAddr) -> bool {
+        let is_broadcast = matches!(address, IpAddr::V4(ip) if is_broadcast(ip, self.subnet()));
+        !is_broadcast && !address.is_multicast() && !address.is_unspecified() && !address.is_loopback()
+    }
+
+    fn subnet(&self) -> Option<(Ipv4Addr, u8)> {
+        self.ipv4().map(|ipv4| (ipv4.address, ipv4.prefix))
+    }
+
     /// The Ethernet address that a frame for `target` goes to; asks for it, from `source` of the same
     /// family, if it is not known. That of a group is mapped and that of all is broadcast. Ask again
     /// now and then, and at least once a minute: the address can change, and what nobody wants for
@@ -248,8 +258,7 @@ impl<'a> Stack<'a> {
         if let Some(mac) = multicast_mac(target) {
             return Resolution::Known(mac);
         }
-        let subnet = self.ipv4().map(|ipv4| (ipv4.address, ipv4.prefix));
-        if matches!(target, IpAddr::V4(ip) if is_broadcast(ip, subnet)) {
+        if matches!(target, IpAddr::V4(ip) if is_broadcast(ip, self.subnet())) {
             return Resolution::Known(MacAddr::BROADCAST);
         }
         let resolution = self.neighbors.resolve(source, self.next_hop(target), now);

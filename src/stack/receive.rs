@@ -26,7 +26,8 @@ impl Stack<'_> {
             if let Some(told) = dhcp::Told::by(datagram.payload, self.mac) {
                 self.dhcp_heard = told;
             }
-            if frame.destination == self.mac && self.interface.has_ip_addr(datagram.destination.ip) {
+            let is_own = self.interface.has_ip_addr(datagram.destination.ip);
+            if frame.destination == self.mac && is_own && self.is_station(datagram.source.ip) {
                 input(&datagram);
             }
         }

@@ -62,6 +62,30 @@ fn nobody_else_is_listened_to() {
     assert_eq!(machine.stop().payloads(ASKER).concat(), b"cmdline0/\nnetconsole# ");
 }
 
+/// The target's address alone does not do: the Ethernet address and the VLAN must be its own too.
+#[test]
+fn a_forged_address_is_not_listened_to() {
+    let machine = boot("udp-forged", "netconsole.input=1");
+    let kernel: SocketAddr = "10.0.0.1:6665".parse().expect("an address");
+    let mut forger = Peer::at("10.0.0.2");
+    forger.mac = Peer::at("10.0.0.3").mac;
+    machine.send(0, &forger.datagram(ASKER_PORT, Nic::mac(0), kernel, b"mkdir forged"));
+    let in_vlan = Peer::at("10.0.0.2").in_vlan(7);
+    machine.send(0, &in_vlan.datagram(ASKER_PORT, Nic::mac(0), kernel, b"mkdir tagged"));
+    ask(&machine, "10.0.0.2", ASKER_PORT, "ls");
+    machine.wait_for_text(ASKER, "cmdline0/\nnetconsole# ");
+    assert_eq!(machine.stop().payloads(ASKER).concat(), b"cmdline0/\nnetconsole# ");
+}
+
+/// As when somebody types into the `nc -u -l 6666` that shows the log: it answers to where the log comes from.
+#[test]
+fn what_is_typed_where_the_log_is_shown_is_answered_there() {
+    let machine = boot("udp-listener", "netconsole.input=1");
+    ask(&machine, "10.0.0.2", 6666, "cat cmdline0/remote_port\n");
+    machine.wait_for_text("10.0.0.2:6666", "6666\nnetconsole# ");
+    machine.stop();
+}
+
 #[test]
 fn input_is_off_unless_it_is_asked_for() {
     let machine = boot("udp-off", "");

@@ -115,6 +115,6 @@ fn in_a_ring_that_is_large_enough_nothing_is_lost() {
         let record = super::record(&ring, sequence);
         letters[record.level() as usize] += text(record).len() as u64;
     }
-    let written = (0..RECORDS).map(|n| n % 60 + 1 + if n % 16 == 0 { 300 } else { n % 7 }).sum();
+    let written: u64 = (0..RECORDS).map(|n| n % 60 + 1 + if n % 16 == 0 { 300 } else { n % 7 }).sum();
     assert_eq!(letters, [written; WRITERS as usize]);
 }

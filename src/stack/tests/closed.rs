@@ -86,6 +86,12 @@ fn udp_for_this_machine_is_handed_out_and_never_answered() {
     assert!(!for_us(&mut bench, MacAddr::BROADCAST, PEER.into(), ADDRESS.into()), "sent to all");
     assert!(!for_us(&mut bench, OTHER_MAC, PEER.into(), ADDRESS.into()), "another's card");
     assert!(!for_us(&mut bench, MAC, PEER.into(), [10, 0, 0, 255].into()), "a broadcast address");
+    for source in [[10, 0, 0, 255], [255; 4], [224, 0, 0, 1], [0; 4], [127, 0, 0, 1]] {
+        assert!(
+            !for_us(&mut bench, MAC, source.into(), ADDRESS.into()),
+            "{source:?} is no station's address"
+        );
+    }
 }
 
 #[test]
