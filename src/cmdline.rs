@@ -97,27 +97,43 @@ pub(crate) fn next_word(line: &[u8], from: usize) -> Option<(Parameter<'_>, usiz
 pub(crate) struct Piece<'a> {
     /// The piece.
     pub text: &'a str,
-    /// How many characters of the value stand before it.
+    /// How many bytes of the value come before it.
     pub before: usize,
 }
 
 impl<'a> Piece<'a> {
     /// The parts before and behind the first `delimiter`.
     pub fn split_once(self, delimiter: char) -> Option<(Self, Self)> {
-        let (head, tail) = self.text.split_once(delimiter)?;
-        let tail_before = self.before.saturating_add(head.chars().count()).saturating_add(1);
-        Some((Self { text: head, before: self.before }, Self { text: tail, before: tail_before }))
+        let at = self.text.find(delimiter)?;
+        Some((self.head(at), self.skip(at.saturating_add(delimiter.len_utf8()))))
+    }
+
+    /// The first `bytes` bytes; all where a character does not end there.
+    pub fn head(self, bytes: usize) -> Self {
+        Self { text: self.text.get(..bytes).unwrap_or(self.text), ..self }
     }
 
     /// What is left behind `bytes` bytes; empty where a character does not begin there.
     pub fn skip(self, bytes: usize) -> Self {
         let (head, tail) = self.text.split_at_checked(bytes).unwrap_or((self.text, ""));
-        Self { text: tail, before: self.before.saturating_add(head.chars().count()) }
+        Self { text: tail, before: self.before.saturating_add(head.len()) }
     }
 
     /// What is left behind `prefix`, where the piece begins with it.
     pub fn strip_prefix(self, prefix: char) -> Option<Self> {
         self.text.starts_with(prefix).then(|| self.skip(prefix.len_utf8()))
+    }
+
+    /// Without the white space at both ends.
+    pub fn trim(self) -> Self {
+        let tail = self.text.trim_start();
+        let start = self.skip(self.text.len().saturating_sub(tail.len()));
+        start.head(tail.trim_end().len())
+    }
+
+    /// The offset of its end in the value.
+    pub fn after(self) -> usize {
+        self.before.saturating_add(self.text.len())
     }
 
     /// The empty piece at this one's end.
@@ -127,8 +143,7 @@ impl<'a> Piece<'a> {
 
     /// Its first character alone; empty where there is none.
     pub fn first(self) -> Self {
-        let len = self.text.chars().next().map_or(0, char::len_utf8);
-        Self { text: self.text.get(..len).unwrap_or(""), ..self }
+        self.head(self.text.chars().next().map_or(0, char::len_utf8))
     }
 }
 

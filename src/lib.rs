@@ -13,6 +13,7 @@ pub mod console;
 pub mod firmware;
 pub mod host_name;
 pub mod log;
+pub mod marked;
 pub mod netconsole;
 pub mod nic;
 pub mod parameters;

@@ -22,7 +22,7 @@ pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
 /// Reads the command line's parameters; what is wrong with them is logged by [`introduce`]. Where there is a
 /// key, nothing goes out unsealed from here on.
 pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
-    let parameters = PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_| {}));
+    let parameters = PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_, _| {}));
     match &parameters.secrecy {
         Secrecy::Clear => {}
         Secrecy::Sealed(key) => memory::KEYS.set(key, entropy::boot_id()),
@@ -83,7 +83,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
             log::warn!("netconsole: this CPU has no random numbers: the boot id is from the clocks alone");
         }
     }
-    Parameters::parse(boot.command_line.as_bytes(), &mut |problem| log::error!("{problem}"));
+    Parameters::parse(boot.command_line.as_bytes(), &mut |level, problem| log::log!(level, "{problem}"));
 }
 
 /// Looks from inside at what protects the kernel from itself, and says what it found.

@@ -9,7 +9,7 @@ const KEY: &[u8] = b"netconsole.key=";
 /// What is accepted prints, and parses back to the same; a key is gone once it is wiped; each problem is one
 /// line.
 pub fn check(line: &[u8]) {
-    let parameters = Parameters::parse(line, &mut |problem| {
+    let parameters = Parameters::parse(line, &mut |_, problem| {
         let text = problem.to_string();
         assert!(!text.is_empty() && !text.contains('\n'), "{text:?}");
     });
@@ -18,7 +18,7 @@ pub fn check(line: &[u8]) {
         let mut again = parameter::targets(printed.as_bytes());
         let parsed = again.next().expect("a target");
         assert_eq!(parsed.target.as_ref(), Ok(target), "{printed}");
-        assert!(parsed.warning.is_none() && again.next().is_none(), "{printed}");
+        assert!(parsed.warnings.iter().next().is_none() && again.next().is_none(), "{printed}");
     }
     // A value without quotes around it can be given as a parameter again.
     for given in cmdline::parameters(line) {

@@ -459,8 +459,8 @@ fn add_step(
             }
         }
     }
-    if let Some(warning) = parsed.warning {
-        writeln!(problem, "netconsole: {warning}; it is resolved instead")?;
+    for warning in parsed.warnings.iter() {
+        writeln!(problem, "netconsole: {warning}")?;
     }
     Ok(Step::More)
 }

@@ -4,7 +4,7 @@
 use super::format::SystemData;
 use super::parameter::{self, Expected};
 use super::target::Target;
-use super::{CPU, DeviceSelector, Format, TargetConfig};
+use super::{CPU, DeviceSelector, Format};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -194,8 +194,8 @@ impl Attribute {
             Self::LocalIp => config.local_ip = self.local_ip(value)?,
             Self::RemoteIp => {
                 let ip: IpAddr = value.parse().map_err(|_| self.grammar(Expected::Address, value))?;
-                if ip.is_unspecified() {
-                    return Err(self.grammar(Expected::Destination, value));
+                if let Some(expected) = Expected::of_destination(ip) {
+                    return Err(self.grammar(expected, value));
                 }
                 config.remote_ip = ip;
             }
@@ -239,8 +239,8 @@ impl Attribute {
             return Ok(None);
         }
         let ip: IpAddr = value.parse().map_err(|_| self.grammar(Expected::Address, value))?;
-        if ip.is_multicast() || ip == TargetConfig::REMOTE_IP {
-            return Err(self.grammar(Expected::Station, value));
+        if let Some(expected) = Expected::of_source(ip) {
+            return Err(self.grammar(expected, value));
         }
         Ok(Some(ip).filter(|ip| !ip.is_unspecified()))
     }
@@ -411,12 +411,15 @@ fn wants_release(target: &Target) -> bool {
     }
 }
 
-/// What Linux's `kstrtobool` takes.
+/// The words that Linux's `kstrtobool` takes.
 pub(crate) fn switch(value: &str) -> Option<bool> {
-    match value {
-        "1" | "y" | "Y" | "on" => Some(true),
-        "0" | "n" | "N" | "off" => Some(false),
-        _ => None,
+    let is = |words: [&str; 5]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    if is(["1", "y", "yes", "on", "true"]) {
+        Some(true)
+    } else if is(["0", "n", "no", "off", "false"]) {
+        Some(false)
+    } else {
+        None
     }
 }
 

@@ -1,8 +1,6 @@
 //! `console=ttyS0[,speed[parity[bits]]]`, as Linux takes it (Documentation/admin-guide/serial-console.rst),
 //! and `console=null`.
 
-use core::str::FromStr;
-
 /// Where the log is shown besides the network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Console {
@@ -47,12 +45,11 @@ impl SerialConsole {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsoleError;
 
-impl FromStr for Console {
-    type Err = ConsoleError;
-
-    fn from_str(text: &str) -> Result<Self, ConsoleError> {
+impl Console {
+    /// Parses what stands behind `console=`. `None` for a console that only Linux has, as `tty0`.
+    pub fn parse(text: &str) -> Result<Option<Self>, ConsoleError> {
         if text == "null" {
-            return Ok(Self::Null);
+            return Ok(Some(Self::Null));
         }
         let (name, line) = match text.split_once(',') {
             None => (text, None),
@@ -63,7 +60,9 @@ impl FromStr for Console {
             "ttyS1" => 1,
             "ttyS2" => 2,
             "ttyS3" => 3,
-            _ => return Err(ConsoleError),
+            // Another serial port, and what is nearly one, is not left to anybody: the log would be on the wrong one.
+            _ if is_serial(name) => return Err(ConsoleError),
+            _ => return Ok(None),
         };
         let mut console = SerialConsole { port, ..SerialConsole::DEFAULT };
         if let Some(line) = line {
@@ -88,10 +87,21 @@ impl FromStr for Console {
                 Some('5') => 5,
                 Some(_) => return Err(ConsoleError),
             };
-            if mode.next().is_some() {
+            // Linux's flow control, of which there is none here.
+            if !matches!(mode.as_str(), "" | "r") {
                 return Err(ConsoleError);
             }
         }
-        Ok(Self::Serial(console))
+        Ok(Some(Self::Serial(console)))
+    }
+}
+
+/// Whether it is meant for one of a PC's serial ports: `ttyS4`, `ttys0`, `ttyS`.
+fn is_serial(name: &str) -> bool {
+    match name.split_at_checked(4) {
+        Some((tty, number)) => {
+            tty.eq_ignore_ascii_case("ttyS") && number.bytes().all(|byte| byte.is_ascii_digit())
+        }
+        None => name.is_empty(),
     }
 }

@@ -4,13 +4,18 @@
 
 mod console;
 mod crash;
+mod fallback;
 mod ip;
+mod key;
+mod unknown;
 mod value;
 mod virtio_mmio;
 
 pub use console::{Console, ConsoleError, Parity, SerialConsole};
 pub use crash::{Crash, CrashError, CrashKind, CrashPlace};
+pub use fallback::{Fallback, FallbackError};
 pub use ip::{Autoconf, IpError, IpParameter, Part as IpPart};
+pub use key::{may_hold_key, wipe_keys};
 pub use value::ValueError;
 pub use virtio_mmio::MmioDevices;
 
@@ -18,6 +23,9 @@ use crate::cmdline;
 use crate::netconsole::{MAX_TARGETS, TargetConfig, parameter};
 use core::fmt;
 use core::ops::RangeInclusive;
+use key::Likeness;
+use log::Level;
+use unknown::Meant;
 
 /// What the kernel does when the boot log has gone out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,6 +132,12 @@ pub struct Parameters {
     pub echo: bool,
     /// Whether targets ship in the clear (`netconsole.key=`).
     pub secrecy: Secrecy,
+    /// Whether a parameter of any name may hold a key.
+    pub may_hold_key: bool,
+    /// Whether the command line asks for a target, rightly or not.
+    pub asks_for_target: bool,
+    /// What is broadcast where it does and none could be taken.
+    pub fallback: Fallback,
     /// What follows the boot log.
     pub after: After,
     /// How many records to log as fast as possible.
@@ -169,6 +183,9 @@ impl Parameters {
         panic_repeat: 1,
         echo: true,
         secrecy: Secrecy::Clear,
+        may_hold_key: false,
+        asks_for_target: false,
+        fallback: Fallback::Errors,
         after: After::Serve,
         flood: 0,
         flood_length: Self::FLOOD_LENGTH,
@@ -177,37 +194,91 @@ impl Parameters {
 
     /// Reads a command line. Of a parameter that is given several times the last valid one counts, but
     /// `netconsole=` adds up, and with a key that is not valid nothing goes out. Names that are unknown
-    /// here are left alone. Each problem is one line for the log, without a line end; the parameter is
-    /// then as if it had not been given.
-    pub fn parse(command_line: &[u8], problem: &mut dyn FnMut(fmt::Arguments<'_>)) -> Self {
+    /// here are left alone, unless one of ours was probably meant. Each problem is one line for the log, without a line
+    /// end, and its level; the parameter is then as if it had not been given.
+    pub fn parse(command_line: &[u8], problem: &mut Problem<'_>) -> Self {
         let mut parameters = Self::DEFAULT;
+        let mut is_misspelt = false;
         for parameter in cmdline::parameters(command_line) {
-            if parameter.canonical_name(&mut [0; 32]) == KEY {
-                let key = value::key(parameter.value.unwrap_or_default());
-                parameters.secrecy = key.map_or(Secrecy::Silent, |key| Secrecy::Sealed(Key(key)));
-            } else if swallows_key(&parameter) {
-                parameters.secrecy = Secrecy::Silent;
-                break;
-            } else {
-                parameters.set(&parameter, problem);
+            let likeness = Likeness::of(&parameter);
+            parameters.may_hold_key |= likeness != Likeness::None;
+            match likeness {
+                Likeness::Key => {
+                    let key = key::parse(&parameter);
+                    parameters.secrecy = key.map_or(Secrecy::Silent, |key| Secrecy::Sealed(Key(key)));
+                }
+                Likeness::Swallowed => {
+                    parameters.secrecy = Secrecy::Silent;
+                    break;
+                }
+                Likeness::Misspelt => is_misspelt = true,
+                // Its value is not shown, whatever is wrong with it.
+                Likeness::Digits => parameters.set(&parameter, &mut |_, _| {}),
+                Likeness::None => parameters.set(&parameter, problem),
             }
         }
-        if parameters.secrecy == Secrecy::Silent {
-            // The value itself is not shown.
-            parameters.targets = Targets::NONE;
-            parameters.input = false;
-            problem(format_args!(
-                "{KEY}: expected 64 hexadecimal digits, and no open quotes before it; no target is started, \
-                 so that nothing goes out in the clear"
-            ));
+        if is_misspelt && parameters.secrecy == Secrecy::Clear {
+            problem(Level::Error, format_args!("{}: a parameter has nearly this name", key::NAME));
+            parameters.secrecy = Secrecy::Silent;
         }
+        if parameters.secrecy == Secrecy::Silent {
+            parameters.silence();
+            // The value itself is not shown.
+            problem(
+                Level::Error,
+                format_args!(
+                    "{}: expected 64 hexadecimal digits, and no open quotes before it; no target is started, \
+                     so that nothing goes out in the clear",
+                    key::NAME
+                ),
+            );
+        }
+        parameters.fall_back(problem);
         parameters
     }
 
-    fn set(&mut self, parameter: &cmdline::Parameter<'_>, problem: &mut dyn FnMut(fmt::Arguments<'_>)) {
+    /// Has nothing go out: there may be a key, and it can't be read.
+    pub fn silence(&mut self) {
+        self.secrecy = Secrecy::Silent;
+        self.targets = Targets::NONE;
+        self.input = false;
+    }
+
+    /// Whether what is wrong with the parameters is to be broadcast: no target could be taken though one was asked for,
+    /// and nothing looks like a key.
+    pub fn broadcasts_errors(&self) -> bool {
+        self.has_mistaken_targets() && self.fallback == Fallback::Errors
+    }
+
+    fn has_mistaken_targets(&self) -> bool {
+        self.asks_for_target && self.targets.len == 0 && self.secrecy == Secrecy::Clear && !self.may_hold_key
+    }
+
+    /// Says what is done where no target could be taken.
+    fn fall_back(&mut self, problem: &mut Problem<'_>) {
+        if !self.has_mistaken_targets() {
+            return;
+        }
+        let what = match self.fallback {
+            Fallback::Errors => "this and what is wrong is broadcast to port 6666, not the log",
+            Fallback::Log => {
+                self.targets.push(TargetConfig::DEFAULT);
+                "the log is broadcast to port 6666, by netconsole.fallback=log"
+            }
+            Fallback::Off => "nothing is sent, by netconsole.fallback=off",
+        };
+        problem(Level::Error, format_args!("netconsole: no target could be taken: {what}"));
+    }
+
+    fn set(&mut self, parameter: &cmdline::Parameter<'_>, problem: &mut Problem<'_>) {
         let mut buffer = [0; 32];
         let name = parameter.canonical_name(&mut buffer);
-        if name == "netconsole" {
+        // The second is what Linux calls it where netconsole is a module.
+        if matches!(name, "netconsole" | "netconsole.netconsole") {
+            if name != "netconsole" {
+                problem(Level::Warn, format_args!("netconsole: {name}= is taken for netconsole="));
+            }
+            self.asks_for_target = true;
             return self.add_targets(parameter.value.unwrap_or_default(), problem);
         }
         // No value of ours has other bytes than these in it, so U+FFFD stands for any other.
@@ -216,16 +287,25 @@ impl Parameters {
         if name == "ip" {
             match IpParameter::parse(text) {
                 Ok(ip) => self.ip = ip,
-                Err(error) => problem(format_args!("{parameter}: {error}; ignored")),
+                Err(error) => problem(Level::Error, format_args!("{parameter}: {error}; ignored")),
             }
             return;
         }
-        if let Err(error) = self.set_value(name, bare, text) {
-            problem(format_args!("{parameter}: expected {error}; ignored"));
+        match self.set_value(name, bare, text) {
+            Ok(true) => {}
+            Ok(false) => self.name_what_was_meant(parameter, problem),
+            Err(error) => problem(Level::Error, format_args!("{parameter}: expected {error}; ignored")),
         }
     }
 
-    fn set_value(&mut self, name: &str, bare: bool, text: &str) -> Result<(), ValueError> {
+    fn name_what_was_meant(&mut self, parameter: &cmdline::Parameter<'_>, problem: &mut Problem<'_>) {
+        let Some(meant) = Meant::of(parameter) else { return };
+        self.asks_for_target |= meant == Meant::Targets;
+        problem(Level::Error, format_args!("netconsole: '{parameter}' is not known and ignored: {meant}"));
+    }
+
+    /// False where there is no such parameter.
+    fn set_value(&mut self, name: &str, bare: bool, text: &str) -> Result<bool, ValueError> {
         let switch = || value::switch(bare, text);
         match name {
             "loglevel" => self.loglevel = value::number(text, 0, 8)?,
@@ -233,7 +313,8 @@ impl Parameters {
             "debug" if bare => self.loglevel = 8,
             "ignore_loglevel" => self.ignore_loglevel = switch()?,
             "printk.time" => self.printk_time = switch()?,
-            "console" => self.console = text.parse()?,
+            // What only Linux has is left to it.
+            "console" => self.console = Console::parse(text)?.unwrap_or(self.console),
             "log_buf_len" => {
                 self.log_buf_len = value::size(text, *Self::LOG_BUF_LEN.start(), *Self::LOG_BUF_LEN.end())?;
             }
@@ -252,36 +333,41 @@ impl Parameters {
                 self.panic_repeat = value::number(text, 0, Self::MAX_PANIC_REPEAT)?;
             }
             "netconsole.echo" => self.echo = switch()?,
+            "netconsole.fallback" => self.fallback = text.parse()?,
             "after" => self.after = parse_after(text)?,
             "flood" => self.flood = value::number(text, 0, u32::MAX)?,
             "flood.length" => {
                 self.flood_length = value::number(text, Self::MIN_FLOOD_LENGTH, Self::MAX_FLOOD_LENGTH)?;
             }
             "crash" => self.crash = Some(text.parse()?),
-            _ => {}
+            _ => return Ok(false),
         }
-        Ok(())
+        Ok(true)
     }
 
-    fn add_targets(&mut self, value: &[u8], problem: &mut dyn FnMut(fmt::Arguments<'_>)) {
+    fn add_targets(&mut self, value: &[u8], problem: &mut Problem<'_>) {
         for parsed in parameter::targets(value) {
             match parsed.target {
-                Err(error) => problem(format_args!("netconsole: {error}")),
+                Err(error) => problem(Level::Error, format_args!("netconsole: {error}")),
                 Ok(target) => {
                     if !self.targets.push(target) {
                         let max = Targets::MAX;
-                        problem(format_args!(
-                            "netconsole: '{target}' is one more than {max} targets, aborting"
-                        ));
+                        problem(
+                            Level::Error,
+                            format_args!("netconsole: '{target}' is one more than {max} targets, aborting"),
+                        );
                     }
                 }
             }
-            if let Some(warning) = parsed.warning {
-                problem(format_args!("netconsole: {warning}; it is resolved instead"));
+            for warning in parsed.warnings.iter() {
+                problem(warning.level(), format_args!("netconsole: {warning}"));
             }
         }
     }
 }
+
+/// Takes a line about a problem, and its level.
+pub type Problem<'p> = dyn FnMut(Level, fmt::Arguments<'_>) + 'p;
 
 fn parse_after(text: &str) -> Result<After, ValueError> {
     match text {
@@ -291,35 +377,6 @@ fn parse_after(text: &str) -> Result<After, ValueError> {
         "halt" => Ok(After::Halt),
         "exit" => Ok(After::Exit),
         _ => Err(ValueError::After),
-    }
-}
-
-/// The parameter whose value is a secret.
-const KEY: &str = "netconsole.key";
-
-/// Whether a key is part of another parameter, by a quote that is not closed before it.
-fn swallows_key(parameter: &cmdline::Parameter<'_>) -> bool {
-    parameter.name.ends_with(KEY.as_bytes()) || parameter.value.is_some_and(|value| find_key(value).is_some())
-}
-
-/// The offset of the first `netconsole.key=`.
-fn find_key(text: &[u8]) -> Option<usize> {
-    text.windows(KEY.len().saturating_add(1))
-        .position(|window| window.strip_prefix(KEY.as_bytes()) == Some(&b"="[..]))
-}
-
-/// Overwrites with `*` what follows each `netconsole.key=` in its word, so that the line can be logged;
-/// also behind a `--`, or where open quotes make it a part of another parameter.
-pub fn wipe_keys(command_line: &mut [u8]) {
-    let mut start = 0;
-    while let Some((_, end)) = cmdline::next_word(command_line, start) {
-        if let Some(word) = command_line.get_mut(start..end)
-            && let Some(key) = find_key(word)
-        {
-            let secret = word.iter_mut().skip(key.saturating_add(KEY.len()).saturating_add(1));
-            secret.filter(|byte| **byte != b'"').for_each(|byte| *byte = b'*');
-        }
-        start = end;
     }
 }
 

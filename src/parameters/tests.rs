@@ -9,7 +9,7 @@ use std::net::IpAddr;
 /// The parameters and the problems' lines.
 fn read(line: &str) -> (Parameters, Vec<String>) {
     let mut problems = Vec::new();
-    let parameters = Parameters::parse(line.as_bytes(), &mut |problem| problems.push(problem.to_string()));
+    let parameters = Parameters::parse(line.as_bytes(), &mut |_, problem| problems.push(problem.to_string()));
     (parameters, problems)
 }
 
@@ -38,6 +38,17 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("printk.time=0", Parameters { printk_time: false, ..D }),
         ("printk.time=N", Parameters { printk_time: false, ..D }),
         ("printk.time=0 printk.time=Y", D),
+        ("printk.time=no", Parameters { printk_time: false, ..D }),
+        ("netconsole.oops_only=on", Parameters { oops_only: true, ..D }),
+        ("console=tty0", D),
+        (
+            "console=ttyS1 console=tty0 console=hvc0 console=ttyUSB0,9600 console=uart8250,io,0x3f8",
+            serial(SerialConsole { port: 1, ..SerialConsole::DEFAULT }),
+        ),
+        ("console=ttyS1,115200n8r", serial(SerialConsole { port: 1, ..SerialConsole::DEFAULT })),
+        ("netconsole.fallback=errors", D),
+        ("netconsole.fallback=log", Parameters { fallback: Fallback::Log, ..D }),
+        ("netconsole.fallback=off", Parameters { fallback: Fallback::Off, ..D }),
         (
             "virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=4K@3489660928:5:0",
             Parameters { virtio_mmio: MmioDevices::of([0xfeb0_0e00, 0xd000_0000]), ..D },
@@ -111,16 +122,17 @@ fn a_bad_value_is_one_line_and_changes_nothing() {
         ("loglevel=99999999999999999999", "a number from 0 to 8"),
         ("ignore_loglevel=2", "0 or 1"),
         ("printk.time=", "0 or 1"),
-        ("printk.time=yes", "0 or 1"),
-        ("console=tty0", SERIAL),
+        ("printk.time=perhaps", "0 or 1"),
+        ("console=", SERIAL),
         ("console=ttyS4", SERIAL),
+        ("console=ttys0", SERIAL),
         ("console=ttyS0,", SERIAL),
         ("console=ttyS0,0", SERIAL),
         ("console=ttyS0,230400", SERIAL),
         ("console=ttyS0,7", SERIAL),
         ("console=ttyS0,9600x", SERIAL),
         ("console=ttyS0,9600n9", SERIAL),
-        ("console=ttyS0,9600n8r", SERIAL),
+        ("console=ttyS0,9600n8x", SERIAL),
         ("log_buf_len=32K", "a power of two from 64K to 16M"),
         ("log_buf_len=32M", "a power of two from 64K to 16M"),
         ("log_buf_len=100K", "a power of two from 64K to 16M"),
@@ -130,7 +142,8 @@ fn a_bad_value_is_one_line_and_changes_nothing() {
         ("panic=2147483648", "a number from -2147483648 to 2147483647"),
         ("watchdog=601", "a number from 0 to 600"),
         ("netconsole.carrier_timeout=3601", "a number from 0 to 3600"),
-        ("netconsole.oops_only=on", "0 or 1"),
+        ("netconsole.oops_only=always", "0 or 1"),
+        ("netconsole.fallback=on", "errors, log or off"),
         ("netconsole.input=2", "0 or 1"),
         ("netconsole.ncrx=x", "0 or 1"),
         ("netconsole.panic_repeat=11", "a number from 0 to 10"),
@@ -155,7 +168,7 @@ fn a_bad_value_is_one_line_and_changes_nothing() {
 #[test]
 fn bytes_that_are_no_text_are_shown_escaped() {
     let mut lines = Vec::new();
-    Parameters::parse(b"after=\xff\x01 ip=\xff", &mut |line| lines.push(line.to_string()));
+    Parameters::parse(b"after=\xff\x01 ip=\xff", &mut |_, line| lines.push(line.to_string()));
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[0], "after=\\xff\\x01: expected serve, poweroff, reboot, halt or exit; ignored");
 }
@@ -302,12 +315,115 @@ fn problems_of_targets_are_lines_that_begin_with_netconsole() {
     assert_eq!(
         problems,
         [
-            "netconsole: couldn't parse config at '10.0.0.256/'! target address: expected an IPv4 or IPv6 \
-             address, found '10.0.0.256' at character 5",
+            "netconsole: couldn't parse config at '10.0.0.256/'! target address: expected a number from 0 to 255, \
+             found '256': @/,@10.0.0.>>>256<<</",
             "netconsole: couldn't parse config at '00:13:32:20:r9:a5'! target ethernet address: expected a \
-             hexadecimal digit, found 'r' at character 70; it is resolved instead",
+             hexadecimal digit, found 'r'; it is resolved instead: \
+             6666@192.168.1.28/eth0,6666@192.168.1.19/00:13:32:20:>>>r<<<9:a5",
         ]
     );
+}
+
+/// What is wrong with the only target is to be told: by whom, and how, `netconsole.fallback=` says.
+#[test]
+fn where_no_target_could_be_taken_that_is_said() {
+    const NONE: &str = "netconsole: no target could be taken: ";
+    for (line, broadcasts) in [
+        ("netconsole=@/,@10.0.0.256/", true),
+        ("netconsole=", true),
+        ("netconsole=@/,@10.0.0.256/ netconsole=@/eth0", true),
+        ("NETCONSOLE=@/,@10.0.0.2/", true),
+        ("netconsole=@/,@10.0.0.256/ netconsole=@/,@10.0.0.2/", false),
+        ("", false),
+        ("netconsole.typo=1", false),
+        ("netconsole=@/,@10.0.0.256/ netconsole.fallback=off", false),
+        ("netconsole=@/,@10.0.0.256/ netconsole.fallback=log", false),
+    ] {
+        let (parameters, problems) = read(line);
+        assert_eq!(parameters.broadcasts_errors(), broadcasts, "{line}");
+        let is_said = problems.last().is_some_and(|last| last.starts_with(NONE));
+        assert_eq!(is_said, broadcasts || line.contains("fallback"), "{line}: {problems:?}");
+        let falls_back = line.contains("fallback=log") || line.contains("@10.0.0.2/ ");
+        let expected: &[TargetConfig] = if falls_back { &[TargetConfig::DEFAULT] } else { &[] };
+        if line.contains("fallback") {
+            assert_eq!(parameters.targets.as_slice(), expected, "{line}");
+        }
+    }
+}
+
+/// Whatever may be a key stops the broadcasts; a key whose name has a typing error stops everything.
+#[test]
+fn what_looks_like_a_key_stops_the_broadcasts() {
+    for fallback in ["errors", "log"] {
+        for (word, secrecy) in [
+            (format!("netconsole.key={KEY}"), None),
+            (format!("netconsole.key={}", &KEY[1..]), Some(Secrecy::Silent)),
+            (format!("netconsole.kye={KEY}"), Some(Secrecy::Silent)),
+            (format!("netconsole_key={KEY}"), Some(Secrecy::Silent)),
+            (format!("NETCONSOLE.KEY={KEY}"), Some(Secrecy::Silent)),
+            ("netconsole.k".into(), Some(Secrecy::Silent)),
+            (format!("netconsole.key{KEY}"), Some(Secrecy::Silent)),
+            (format!("\"init=x netconsole.key={KEY}"), Some(Secrecy::Silent)),
+            (format!("netcosole.key={KEY}"), Some(Secrecy::Clear)),
+            (format!("roothash={KEY}"), Some(Secrecy::Clear)),
+            (format!("\"roothash={KEY}\""), Some(Secrecy::Clear)),
+            (format!("roothash=sha256:{KEY}{KEY}"), Some(Secrecy::Clear)),
+        ] {
+            let line = format!("netconsole=@/,@10.0.0.256/ netconsole.fallback={fallback} {word}");
+            let (parameters, problems) = read(&line);
+            assert!(!parameters.broadcasts_errors() && parameters.targets.as_slice().is_empty(), "{line}");
+            assert!(parameters.may_hold_key, "{line}");
+            assert!(secrecy.is_none_or(|secrecy| parameters.secrecy == secrecy), "{line}");
+            assert!(!problems.iter().any(|problem| problem.contains(&KEY[1..])), "{problems:?}");
+        }
+    }
+}
+
+#[test]
+fn a_key_with_a_wrong_name_stops_all_targets() {
+    let (parameters, problems) = read(&format!("netconsole=@/,@10.0.0.2/ netconsole.kye={KEY}"));
+    assert!(parameters.targets.as_slice().is_empty());
+    assert_eq!(problems[0], "netconsole.key: a parameter has nearly this name");
+    // With a good one besides there is nothing to guess.
+    let both = format!("netconsole=@/,@10.0.0.2/ netconsole.kye={KEY} netconsole.key={KEY}");
+    assert!(matches!(read(&both).0.secrecy, Secrecy::Sealed(_)));
+}
+
+#[test]
+fn what_was_probably_meant_is_said() {
+    const ALL: &str =
+        "of netconsole. there are carrier_timeout echo fallback input key ncrx oops_only panic_repeat";
+    for (word, meant) in [
+        ("NETCONSOLE=@/,@10.0.0.2/", "netconsole= was probably meant"),
+        ("Netconsole=@/", "netconsole= was probably meant"),
+        ("netcosnole=@/", "netconsole= was probably meant"),
+        ("net-console=@/", "netconsole= was probably meant"),
+        ("netconsoles=@/", "netconsole= was probably meant"),
+        ("netconsole.inptu=1", "netconsole.input= was probably meant"),
+        ("netconsole.oopsonly=1", "netconsole.oops_only= was probably meant"),
+        ("netconsole.Echo=0", "netconsole.echo= was probably meant"),
+        ("netconsole_ncrx=0", "netconsole.ncrx= was probably meant"),
+        ("netconsole.typo=1", ALL),
+        ("netconsole.x", ALL),
+    ] {
+        let (_, problems) = read(word);
+        assert_eq!(problems[0], format!("netconsole: '{word}' is not known and ignored: {meant}"));
+    }
+    for word in ["console.x=1", "net=1", "net.ifnames=0", "printk.x=1", "netroot=dhcp", "nosuch"] {
+        assert_eq!(read(word).1, [""; 0], "{word}");
+    }
+    assert!(unknown::OF_NETCONSOLE.iter().all(|name| {
+        let (_, problems) = read(&format!("netconsole.{name}=-"));
+        problems.iter().all(|problem| !problem.contains("not known"))
+    }));
+}
+
+/// What Linux calls it where netconsole is a module.
+#[test]
+fn the_module_s_own_parameter_is_taken() {
+    let (parameters, problems) = read("netconsole.netconsole=@/,@10.0.0.2/");
+    assert_eq!(parameters.targets.as_slice()[0].remote_ip, IpAddr::from([10, 0, 0, 2]));
+    assert_eq!(problems, ["netconsole: netconsole.netconsole= is taken for netconsole="]);
 }
 
 #[test]
@@ -322,7 +438,13 @@ fn a_key_that_is_none_stops_all_targets_and_is_not_shown() {
     for key in ["", "00", &KEY[1..], &format!("{KEY}0"), &KEY.replace('f', "g")] {
         let (parameters, problems) =
             read(&format!("netconsole=@/ netconsole.input=1 netconsole.key={key} quiet"));
-        let silent = Parameters { loglevel: 4, secrecy: Secrecy::Silent, ..Parameters::DEFAULT };
+        let silent = Parameters {
+            loglevel: 4,
+            secrecy: Secrecy::Silent,
+            may_hold_key: true,
+            asks_for_target: true,
+            ..Parameters::DEFAULT
+        };
         assert_eq!(parameters, silent);
         assert_eq!(
             problems,
@@ -338,11 +460,16 @@ fn keys_are_wiped_wherever_they_stand() {
         ("netconsole.key=abc quiet", "netconsole.key=*** quiet"),
         ("a netconsole.key=\"a c\" netconsole.key=d", "a netconsole.key=\"***\" netconsole.key=*"),
         ("\"netconsole.key=a c\" x", "\"netconsole.key=***\" x"),
-        ("a -- netconsole-key=x netconsole.key=abc", "a -- netconsole-key=x netconsole.key=***"),
+        ("a -- netconsole-key=x netconsole.key=abc", "a -- netconsole-key=* netconsole.key=***"),
         ("netconsole.key netconsole.key=", "netconsole.key netconsole.key="),
+        ("netconsole.keyabc Netconsole.kye=abc x", "netconsole.key*** Netconsole.kye=*** x"),
         ("x=netconsole.key=a b", "x=netconsole.key=* b"),
         ("netconsole=\"@/ netconsole.key=abc quiet", "netconsole=\"@/ netconsole.key=*********"),
-        ("xnetconsole.keys=a", "xnetconsole.keys=a"),
+        ("xnetconsole.keys=a", "xnetconsole.keys=*"),
+        (
+            &format!("netcosole.key={KEY} roothash={KEY}0 {}", &KEY[1..]),
+            &format!("netcosole.key={} roothash={} {}", "*".repeat(64), "*".repeat(65), &KEY[1..]),
+        ),
     ] {
         let mut bytes = line.as_bytes().to_vec();
         wipe_keys(&mut bytes);
@@ -376,7 +503,7 @@ proptest! {
     #[test]
     fn no_digit_of_a_key_is_left(key in "[0-9a-f]{64}", before in "[a-z= \"]{0,9}") {
         let mut line = format!("{before} quiet netconsole.key={key} debug").into_bytes();
-        Parameters::parse(&line, &mut |problem| assert!(!problem.to_string().contains(&key)));
+        Parameters::parse(&line, &mut |_, problem| assert!(!problem.to_string().contains(&key)));
         let len = line.len();
         wipe_keys(&mut line);
         prop_assert_eq!(line.len(), len);
@@ -386,7 +513,7 @@ proptest! {
 
 /// What is accepted keeps its bounds.
 fn check_any(line: &[u8]) {
-    let parameters = Parameters::parse(line, &mut |problem| assert!(!problem.to_string().is_empty()));
+    let parameters = Parameters::parse(line, &mut |_, problem| assert!(!problem.to_string().is_empty()));
     assert!(parameters.loglevel <= 8);
     assert!(parameters.log_buf_len.is_power_of_two());
     assert!(Parameters::LOG_BUF_LEN.contains(&parameters.log_buf_len));

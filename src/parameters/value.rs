@@ -2,6 +2,8 @@
 
 use super::console::ConsoleError;
 use super::crash::CrashError;
+use super::fallback::FallbackError;
+use crate::netconsole::attribute;
 use core::fmt;
 
 /// What a parameter takes, where it got something else.
@@ -20,6 +22,8 @@ pub enum ValueError {
     Size,
     /// What the kernel does after the boot log.
     After,
+    /// What is broadcast where no target could be taken.
+    Fallback,
     /// A serial port.
     Console,
     /// A virtio device over MMIO.
@@ -35,6 +39,7 @@ impl fmt::Display for ValueError {
             Self::Switch => f.write_str("0 or 1"),
             Self::Size => f.write_str("a power of two from 64K to 16M"),
             Self::After => f.write_str("serve, poweroff, reboot, halt or exit"),
+            Self::Fallback => f.write_str("errors, log or off"),
             Self::Console => f.write_str(
                 "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
                  parity (n, o, e) and bits (5 to 8), or null",
@@ -53,6 +58,12 @@ impl core::error::Error for ValueError {}
 impl From<ConsoleError> for ValueError {
     fn from(_: ConsoleError) -> Self {
         Self::Console
+    }
+}
+
+impl From<FallbackError> for ValueError {
+    fn from(_: FallbackError) -> Self {
+        Self::Fallback
     }
 }
 
@@ -78,12 +89,7 @@ where
 
 /// A switch; a parameter without a value (`bare`) is on, as on Linux.
 pub(super) fn switch(bare: bool, text: &str) -> Result<bool, ValueError> {
-    match text {
-        "1" | "y" | "Y" => Ok(true),
-        "0" | "n" | "N" => Ok(false),
-        "" if bare => Ok(true),
-        _ => Err(ValueError::Switch),
-    }
+    if bare { Ok(true) } else { attribute::switch(text).ok_or(ValueError::Switch) }
 }
 
 /// A power of two with K, M or G behind it, from `min` to `max` bytes.

@@ -105,7 +105,7 @@ fn what_is_no_value_is_named_with_what_was_expected() {
     for (file, value, expected) in [
         ("enabled", "2", "0 or 1, found '2'"),
         ("enabled", "", "0 or 1, found nothing"),
-        ("extended", "yes", "0 or 1, found 'yes'"),
+        ("extended", "perhaps", "0 or 1, found 'perhaps'"),
         ("release", "x", "0 or 1, found 'x'"),
         ("syslog", "x", "0 or 1, found 'x'"),
         (
@@ -117,7 +117,7 @@ fn what_is_no_value_is_named_with_what_was_expected() {
         ("remote_port", "65536", "a number from 1 to 65535, found '65536'"),
         ("remote_port", "+1", "a number from 1 to 65535, found '+1'"),
         ("local_ip", "10.0.0.256", "an IPv4 or IPv6 address, found '10.0.0.256'"),
-        ("local_ip", "224.0.0.1", "the address of one interface, found '224.0.0.1'"),
+        ("local_ip", "224.0.0.1", "the address of one of this machine's interfaces, found '224.0.0.1'"),
         ("remote_ip", "", "an IPv4 or IPv6 address, found nothing"),
         ("remote_ip", "::", "an address that can be sent to, found '::'"),
         (
@@ -300,8 +300,8 @@ fn targets_of_the_parameter_are_named_and_can_be_changed() {
         ("modprobe netconsole netconsole=@/,@10.0.0.4/", "cmdline1: 6665@/,6666@10.0.0.4/\n"),
         (
             "netconsole=@/,@10.0.0.256/",
-            "netconsole: couldn't parse config at '10.0.0.256/'! target address: expected an IPv4 or IPv6 address, \
-             found '10.0.0.256' at character 5\n",
+            "netconsole: couldn't parse config at '10.0.0.256/'! target address: expected a number from 0 to 255, \
+             found '256': @/,@10.0.0.>>>256<<</\n",
         ),
     ]);
 }
