@@ -103,20 +103,22 @@ impl NetworkCard {
         model: Model,
         memory: &'static mut CardMemory,
     ) -> Result<Self, NicError> {
-        match model {
+        let mut card = match model {
             Model::Virtio => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                virtio::probe(config, ports, device, unsafe { &mut memory.virtio }).map(Self::Virtio)
+                return virtio::probe(config, ports, device, unsafe { &mut memory.virtio }).map(Self::Virtio);
             }
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                intel::IntelNic::start(config, device, chip, unsafe { &mut memory.intel }, 1).map(Self::Intel)
+                intel::IntelNic::open(config, device, chip, unsafe { &mut memory.intel }).map(Self::Intel)
             }
             Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                Rtl8139::start(config, ports, device, unsafe { &mut memory.rtl8139 }, 1).map(Self::Rtl8139)
+                Rtl8139::open(config, ports, device, unsafe { &mut memory.rtl8139 }).map(Self::Rtl8139)
             }
-        }
+        }?;
+        card.restart()?;
+        Ok(card)
     }
 
     /// Brings up the virtio card that was found at a fixed place.
@@ -127,14 +129,13 @@ impl NetworkCard {
 }
 
 impl PanicCard {
-    /// Resets the card at `place` and brings it up, with `tries` attempts, and returns the last one's
-    /// error. Its registers must be mapped, one to one. Panic-safe.
-    pub fn start<C: ConfigurationAccess>(
+    /// The card at `place`, of which nothing but the configuration space is touched before
+    /// [`restart`](Nic::restart) resets it and brings it up. Its registers must be mapped, one to one. Panic-safe.
+    pub fn open<C: ConfigurationAccess>(
         mut config: C,
         ports: &'static dyn Ports,
         place: BusAddress,
         memory: &'static mut PanicMemory,
-        tries: usize,
     ) -> Result<Self, NicError> {
         let function = match place {
             BusAddress::Pci(function) => function,
@@ -143,7 +144,7 @@ impl PanicCard {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
                 let transport = AnyTransport::Mmio(transport);
-                return virtio::PanicNic::start(transport, place, memory, tries).map(Self::Virtio);
+                return Ok(Self::Virtio(virtio::PanicNic::open(transport, place, memory)));
             }
         };
         let model = Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)?;
@@ -153,17 +154,17 @@ impl PanicCard {
                 let transport = AnyTransport::on_pci(&mut config, ports, &device)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                virtio::PanicNic::start(transport, place, memory, tries).map(Self::Virtio)
+                Ok(Self::Virtio(virtio::PanicNic::open(transport, place, memory)))
             }
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
-                intel::PanicNic::start(&mut config, &device, chip, memory, tries).map(Self::Intel)
+                intel::PanicNic::open(&mut config, &device, chip, memory).map(Self::Intel)
             }
             Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.rtl8139 };
-                Rtl8139::start(&mut config, ports, &device, memory, tries).map(Self::Rtl8139)
+                Rtl8139::open(&mut config, ports, &device, memory).map(Self::Rtl8139)
             }
         }
     }

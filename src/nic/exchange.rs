@@ -1,10 +1,17 @@
 //! What the tests of all drivers do with a card.
 
-use super::{Nic, TransmitError};
+use super::{Nic, NicError, TransmitError};
 
 /// A frame that tells its number, 14 bytes or more.
 pub fn frame(number: u32, length: usize) -> Vec<u8> {
     number.to_le_bytes().into_iter().cycle().take(length.max(14)).collect()
+}
+
+/// The card, running.
+pub fn started<N: Nic>(card: Result<N, NicError>) -> Result<N, NicError> {
+    let mut card = card?;
+    card.restart()?;
+    Ok(card)
 }
 
 /// Has the card send a frame.

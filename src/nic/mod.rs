@@ -80,18 +80,6 @@ pub trait Nic {
     fn restart(&mut self) -> Result<(), NicError>;
 }
 
-/// Restarts a card until that works, `tries` times at most, and returns the last error. Panic-safe.
-fn restart(nic: &mut impl Nic, tries: usize) -> Result<(), NicError> {
-    let mut result = Err(NicError::ResetTimeout);
-    for _ in 0..tries {
-        result = nic.restart();
-        if result.is_ok() {
-            break;
-        }
-    }
-    result
-}
-
 /// Why a frame could not be queued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransmitError {

@@ -8,7 +8,7 @@
 //! is read once and checked; where it can't be, the place of the next frame is lost, and only a restart helps.
 
 use super::pci::{Bar, ConfigurationAccess, PciDevice};
-use super::{BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Width, restart};
+use super::{BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Width};
 use crate::wire::MacAddr;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use registers::*;
@@ -107,14 +107,13 @@ enum State {
 }
 
 impl Rtl8139 {
-    /// Resets the card `device` and brings it up, with up to `tries` attempts, and returns the last one's error. A
-    /// card without an address of its own gets one that is made from its place on the PCI bus. Panic-safe.
-    pub fn start<C: ConfigurationAccess>(
+    /// The card `device`, whose ports are enabled; [`restart`](Nic::restart) resets it and brings it up. A card
+    /// without an address of its own gets one that is made from its place on the PCI bus. Panic-safe.
+    pub fn open<C: ConfigurationAccess>(
         config: &mut C,
         ports: &'static dyn Ports,
         device: &PciDevice,
         memory: &'static mut CardMemory,
-        tries: usize,
     ) -> Result<Self, NicError> {
         const MISSING: NicError = NicError::NoRegisters("I/O");
         let [Some(Bar::Io { port, length: register::LENGTH.. }), ..] = device.bars else {
@@ -125,7 +124,7 @@ impl Rtl8139 {
         device.enable_io(config);
         let own_mac = BusAddress::Pci(device.function).own_address();
         let CardMemory { ring, transmit, received } = memory;
-        let mut nic = Self {
+        Ok(Self {
             ports,
             first,
             ring,
@@ -137,8 +136,7 @@ impl Rtl8139 {
             outstanding: 0,
             place: 0,
             state: State::Broken,
-        };
-        restart(&mut nic, tries).map(|()| nic)
+        })
     }
 
     fn get(&self, register: u16, width: Width) -> u32 {

@@ -21,7 +21,7 @@ pub use ring::CardMemory;
 
 use super::mmio::Window;
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{NicError, restart};
+use super::{BusAddress, NicError};
 use chips::Chip;
 
 /// How many frames a card may be given to send at once, and one more.
@@ -60,21 +60,19 @@ impl Registers for MemoryBar {
 }
 
 impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
-    /// Resets the card `device`, which has this `chip`, and brings it up, with up to `tries` attempts,
-    /// and returns the last one's error. Its memory BARs must be mapped, one to one. A card without an
-    /// address of its own gets one that is made from its place on the PCI bus. Panic-safe.
-    pub fn start<C: ConfigurationAccess>(
+    /// The card `device`, which has this `chip`, with its memory enabled; [`restart`](super::Nic::restart) resets
+    /// it and brings it up. Its memory BARs must be mapped, one to one. A card without an address of its own
+    /// gets one that is made from its place on the PCI bus. Panic-safe.
+    pub fn open<C: ConfigurationAccess>(
         config: &mut C,
         device: &PciDevice,
         chip: Chip,
         memory: &'static mut CardMemory<TX, RX>,
-        tries: usize,
     ) -> Result<Self, NicError> {
         let [bar0, ..] = device.bars;
         let window = Window::new(bar0, 0, REGISTERS_LENGTH).ok_or(NicError::NoRegisters("memory"))?;
         device.enable(config);
-        let mut nic =
-            Self::new(MemoryBar(window), chip, super::BusAddress::Pci(device.function).own_address(), memory);
-        restart(&mut nic, tries).map(|()| nic)
+        let own_mac = BusAddress::Pci(device.function).own_address();
+        Ok(Self::new(MemoryBar(window), chip, own_mac, memory))
     }
 }

@@ -5,7 +5,7 @@ use super::gigabit::{Gigabit, wait_for};
 use super::model::{Device, Kind, Model, RX, TX};
 use super::ring::CardMemory;
 use super::{IntelNic, PanicMemory, PanicNic};
-use crate::nic::exchange::{frame, receive, transmit};
+use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
@@ -408,7 +408,7 @@ fn registers_that_are_missing_are_an_error() {
         let device = PciDevice::read(&mut machine, PLACE).expect("a device");
         let chip = chip((device.vendor_id, device.device_id)).expect("a chip");
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        let result = PanicNic::start(&mut machine, &device, chip, memory, 3);
+        let result = started(PanicNic::open(&mut machine, &device, chip, memory));
         assert_eq!(result.err(), Some(NicError::NoRegisters("memory")));
     }
 }

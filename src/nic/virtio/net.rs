@@ -22,12 +22,12 @@ mod feature {
     pub const SPEED_DUPLEX: u64 = 1 << 63;
 }
 
-/// What a card that offers nothing else can send with.
+/// What is taken in a panic: what sending can't do without, and the link's state, since a card without link takes
+/// frames and drops them.
 pub(super) const PANIC_FEATURES: u64 =
-    feature::VERSION_1 | feature::MAC | feature::ACCESS_PLATFORM | feature::ORDER_PLATFORM;
+    feature::VERSION_1 | feature::MAC | feature::STATUS | feature::ACCESS_PLATFORM | feature::ORDER_PLATFORM;
 /// What is taken where it is offered.
-pub(super) const FEATURES: u64 =
-    PANIC_FEATURES | feature::MTU | feature::STATUS | feature::EVENT_IDX | feature::SPEED_DUPLEX;
+pub(super) const FEATURES: u64 = PANIC_FEATURES | feature::MTU | feature::EVENT_IDX | feature::SPEED_DUPLEX;
 
 /// Section 5.1.4, offsets in `struct virtio_net_config`.
 mod config {

@@ -4,13 +4,14 @@
 //!   caller knows; the rest comes from configuration space.
 //! - The card is reset first, so that it forgets the old queues; only then does it get new ones, in
 //!   [`PanicMemory`], which nothing else uses. A card that does not come out of reset gets none.
-//! - Only the features are taken that sending cannot do without, so the least of the card's code runs.
+//! - Only the features are taken that sending cannot do without, and the link's state, so the least of the card's
+//!   code runs.
 //! - There is no lock, every wait is a bounded number of register reads, and nothing that is linked here
 //!   can panic: what may be missing is an `Option`, numbers wrap or saturate, and no array is indexed.
 
 use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
 use super::{AnyTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
-use crate::nic::{BusAddress, NicError, restart};
+use crate::nic::BusAddress;
 
 /// The queues and buffers of one card in a panic.
 pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
@@ -18,15 +19,9 @@ pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>
 pub type PanicNic = VirtioNet<AnyTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
 
 impl PanicNic {
-    /// Resets the card at `place`, which `transport` reaches, and brings it up, with `tries` attempts, and returns the
-    /// last one's error. Panic-safe.
-    pub fn start(
-        transport: AnyTransport,
-        place: BusAddress,
-        memory: &'static mut PanicMemory,
-        tries: usize,
-    ) -> Result<Self, NicError> {
-        let mut nic = VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), memory);
-        restart(&mut nic, tries).map(|()| nic)
+    /// The card at `place`, which `transport` reaches. It is still as the crash left it:
+    /// [`restart`](crate::nic::Nic::restart) resets it and brings it up. Panic-safe.
+    pub fn open(transport: AnyTransport, place: BusAddress, memory: &'static mut PanicMemory) -> Self {
+        VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), memory)
     }
 }

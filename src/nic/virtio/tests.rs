@@ -71,8 +71,18 @@ fn comes_up_with_what_the_card_offers() {
 fn a_card_in_a_panic_takes_the_least() {
     let (mut nic, device) = card(PANIC_FEATURES);
     assert_eq!(nic.restart(), Ok(()));
-    assert_eq!(device.borrow().driver_features, 1 << 5 | 1 << 32);
-    // It has no status field then: the link counts as up.
+    // MAC, STATUS, VERSION_1.
+    assert_eq!(device.borrow().driver_features, 1 << 5 | 1 << 16 | 1 << 32);
+    assert_works(&mut nic, &device);
+    device.borrow_mut().config[6] = 0;
+    assert!(!nic.link_is_up());
+}
+
+#[test]
+fn a_card_in_a_panic_without_a_status_field_has_link() {
+    let (mut nic, device) = card(PANIC_FEATURES);
+    device.borrow_mut().features &= !(1 << 16);
+    assert_eq!(nic.restart(), Ok(()));
     device.borrow_mut().config[6] = 0;
     assert!(nic.link_is_up());
     assert_works(&mut nic, &device);

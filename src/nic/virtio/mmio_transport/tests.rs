@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::nic::Nic;
+use crate::nic::exchange::started;
 use crate::nic::pci::fake::Machine;
 use crate::nic::ports::fake::NO_PORTS;
 use crate::nic::{PanicCard, PanicMemory};
@@ -44,7 +45,7 @@ impl Registers {
 
     fn start(&self) -> Result<PanicCard, NicError> {
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        PanicCard::start(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory, 1)
+        started(PanicCard::open(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory))
     }
 }
 

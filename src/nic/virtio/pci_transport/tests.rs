@@ -2,6 +2,7 @@
 //! start of a card asks of it.
 
 use super::*;
+use crate::nic::exchange::started;
 use crate::nic::pci::fake::{Function, Machine, Noise};
 use crate::nic::pci::{self, DeviceFunction};
 use crate::nic::ports::fake::NO_PORTS;
@@ -104,7 +105,7 @@ fn the_panic_card_starts_from_the_place_alone() {
     // Whatever the driver before has left.
     registers.set(0x14, &[1 | 2 | 8 | 64]);
     let mut nic =
-        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).expect("a card");
+        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
     for _ in 0..16 {
         assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     }
@@ -117,7 +118,7 @@ fn the_panic_card_starts_from_the_place_alone() {
 fn says_what_is_missing() {
     let start = |capabilities: &[_]| {
         let config = machine(registers(), capabilities);
-        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 3).err()
+        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).err()
     };
     let [common, notify, specific] = CAPABILITIES;
     let no_common = Some(NicError::NoRegisters("common configuration"));
@@ -141,7 +142,7 @@ fn says_what_is_missing() {
     let elsewhere = DeviceFunction { bus: 1, ..FUNCTION };
     let config = machine(registers(), &CAPABILITIES);
     assert_eq!(
-        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory(), 3).err(),
+        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory())).err(),
         Some(NicError::Configuration)
     );
 }
@@ -151,7 +152,7 @@ fn a_notification_beyond_the_registers_is_not_made() {
     let registers = registers();
     let config = machine(registers, &[CAPABILITIES[0], (2, 4, 0x3000, 0x1000, u32::MAX)]);
     let mut nic =
-        PanicCard::start(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory(), 1).expect("a card");
+        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
     assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     nic.kick();
     assert!(registers.0[0x3000..].iter().all(|register| register.load(SeqCst) == 0));
