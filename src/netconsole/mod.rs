@@ -8,6 +8,7 @@ pub mod attribute;
 mod burst;
 mod config;
 pub mod format;
+pub mod leg;
 pub mod ncrx;
 pub mod parameter;
 pub mod secure;

@@ -39,6 +39,18 @@ pub struct Frame<'f> {
     pub payload: &'f [u8],
 }
 
+impl Frame<'_> {
+    /// Whether it came through the port of a switch that forwards: a port that does not forward yet brings what the
+    /// switch itself sends, to the addresses that no bridge forwards (IEEE 802.1Q, table 8-1: spanning tree, LACP,
+    /// LLDP) and to Cisco's (CDP, and the spanning tree of each VLAN). Panic-safe.
+    pub const fn was_forwarded(&self) -> bool {
+        !matches!(
+            self.destination.0,
+            [0x01, 0x80, 0xc2, 0x00, 0x00, 0x00..=0x0f] | [0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcc | 0xcd]
+        )
+    }
+}
+
 /// Takes a frame apart; `None` where it ends within its header, its source is no station's address,
 /// or its VLAN is the reserved one.
 pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
@@ -91,4 +103,31 @@ pub fn pad(frame: &mut [u8], len: usize) -> Option<usize> {
     }
     frame.get_mut(len..MIN_FRAME)?.fill(0);
     Some(MIN_FRAME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_blocked_port_brings_was_not_forwarded() {
+        for (destination, expected) in [
+            ("01:80:c2:00:00:00", false),
+            ("01:80:c2:00:00:0e", false),
+            ("01:80:c2:00:00:0f", false),
+            ("01:00:0c:cc:cc:cc", false),
+            ("01:00:0c:cc:cc:cd", false),
+            ("01:80:c2:00:00:10", true),
+            ("01:00:5e:00:00:fb", true),
+            ("ff:ff:ff:ff:ff:ff", true),
+            ("52:54:00:12:34:56", true),
+        ] {
+            let to: MacAddr = destination.parse().expect("an address");
+            let mut bytes = [0; MIN_FRAME];
+            write_header(&mut bytes, to, MacAddr([2, 0, 0, 0, 0, 1]), None, ether_type::ARP)
+                .expect("a header");
+            let frame = parse(&bytes).expect("a frame");
+            assert_eq!(frame.was_forwarded(), expected, "{destination}");
+        }
+    }
 }
