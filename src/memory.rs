@@ -5,18 +5,20 @@ use crate::consoles::Consoles;
 use crate::kernel::Kernel;
 use crate::machine::clock::{self, Clock};
 use crate::machine::{paging, stacks};
+use crate::panic::Card as PanicCard;
 use crate::vlan::{MAX_VLANS, VlanMemory};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::bootinfo::MemoryMap;
 use netconsole::log::{Logger, Machine, Recovery, Ring, RingHeader};
 use netconsole::netconsole::MAX_TARGETS;
+use netconsole::netconsole::leg::Leg;
 use netconsole::netconsole::ncrx::Ncrx;
 use netconsole::netconsole::secure::KeyStore;
 use netconsole::netconsole::snapshot::{Checked, MAX_NICS, Snapshot};
 use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::pci::Sizing;
-use netconsole::nic::{CardMemory, PanicCard, PanicMemory};
+use netconsole::nic::{CardMemory, PanicMemory};
 use netconsole::parameters::{MmioDevices, Parameters};
 use netconsole::stack::Storage;
 
@@ -188,6 +190,13 @@ pub fn panic_cards() -> core::slice::IterMut<'static, PanicMemory> {
 }
 
 static mut PANIC_DRIVERS: MaybeUninit<[Option<PanicCard>; MAX_NICS]> = MaybeUninit::uninit();
+static mut PANIC_LEGS: [[Leg; MAX_TARGETS]; MAX_NICS] = [const { [const { Leg::NONE }; _] }; _];
+
+/// How far the panic path has come with each target, by each card. Panic-safe; to be called as [`panic_cards`] is.
+pub fn panic_legs() -> &'static mut [[Leg; MAX_TARGETS]; MAX_NICS] {
+    // SAFETY: the only caller is the panic path, which has left every earlier borrower for good.
+    unsafe { (&raw mut PANIC_LEGS).as_mut_unchecked() }
+}
 
 /// Room for the panic path's drivers, which its stack has none for; empty. Panic-safe; to be called as
 /// [`panic_cards`] is.

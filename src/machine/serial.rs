@@ -255,40 +255,62 @@ fn try_send(base: u16, byte: u8) -> bool {
     }
 }
 
-/// Shows what the log still holds on the port that was in use, with a deadline for each byte. Panic-safe.
-pub fn last_words() {
-    let [a, b, _, _, c, d, ..] = IN_USE.load(Ordering::Relaxed).to_le_bytes();
-    let base = u16::from_le_bytes([a, b]);
-    if [!a, !b] != [c, d] || !PORTS.contains(&base) {
-        return;
+/// What the log still holds, on its way to the port that was in use. It has a deadline for each byte and never waits.
+pub struct LastWords {
+    /// `None` where there is no port, it takes nothing, or all has been shown.
+    base: Option<u16>,
+    shown: Shown,
+    /// Until when the port may take no byte.
+    deadline: Deadline,
+}
+
+impl LastWords {
+    /// Goes on where the log was shown up to. Panic-safe.
+    pub fn begin() -> Self {
+        let [a, b, _, _, c, d, ..] = IN_USE.load(Ordering::Relaxed).to_le_bytes();
+        let base = u16::from_le_bytes([a, b]);
+        let is_known = [!a, !b] == [c, d] && PORTS.contains(&base);
+        let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
+        if is_known && IS_AMID_LINE.load(Ordering::Relaxed) {
+            // The record is shown once more, on a line of its own.
+            let _ = try_send(base, b'\r') && try_send(base, b'\n');
+        }
+        Self {
+            base: is_known.then_some(base),
+            shown: Shown::from(position.unwrap_or(0), true),
+            deadline: Deadline::after(PATIENCE),
+        }
     }
-    let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
-    let mut shown = Shown::from(position.unwrap_or(0), true);
-    let filter = LogFilter {
-        limit: 8,
-        ignore_limits: true,
-        oops_only: false,
-        time: true,
-        host_name: None,
-        epoch: None,
-        ncrx: false,
-    };
-    let timebase = clock::published();
-    let mut is_stuck = false;
-    if IS_AMID_LINE.load(Ordering::Relaxed) {
-        // The record is shown once more, on a line of its own.
-        let _ = try_send(base, b'\r') && try_send(base, b'\n');
+
+    /// Whether nothing more will be shown.
+    pub fn are_over(&self) -> bool {
+        self.base.is_none()
     }
-    while !is_stuck
-        && shown.show(memory::ring(), &timebase, filter, &mut LogAlone, &mut |byte| {
-            let deadline = Deadline::after(PATIENCE);
-            while !try_send(base, byte) {
-                if deadline.has_come() {
-                    is_stuck = true;
-                    return false;
-                }
-            }
-            true
-        })
-    {}
+
+    /// Shows what the port takes now. Panic-safe.
+    pub fn poll(&mut self) {
+        let Some(base) = self.base else { return };
+        let filter = LogFilter {
+            limit: 8,
+            ignore_limits: true,
+            oops_only: false,
+            time: true,
+            host_name: None,
+            epoch: None,
+            ncrx: false,
+        };
+        let timebase = clock::published();
+        let mut has_sent = false;
+        let goes_on = self.shown.show(memory::ring(), &timebase, filter, &mut LogAlone, &mut |byte| {
+            let sent = try_send(base, byte);
+            has_sent |= sent;
+            sent
+        });
+        if has_sent {
+            self.deadline = Deadline::after(PATIENCE);
+        }
+        if !goes_on || self.deadline.has_come() {
+            self.base = None;
+        }
+    }
 }

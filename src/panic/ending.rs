@@ -1,24 +1,27 @@
-//! After the last words: the report once more, then what `panic=` and `after=` say. While the machine
-//! stays it still answers ARP and NDP, sends again what a receiver misses, and at a `dmesg` from a
-//! target's address the whole ring.
+//! The last words go out, then what `panic=` and `after=` say. While the machine stays it still answers ARP and NDP,
+//! sends again what a receiver misses, and at a `dmesg` from a target the whole ring; and a link that comes up gets
+//! its log.
 
-use super::ncrx::Conversations;
-use super::ship::{self, Cards};
+use super::line::Line;
+use super::load::Load;
+use super::ship::{Progress, Shipment};
 use crate::machine::clock::Deadline;
-use crate::machine::{power, serial, watchdog};
-use crate::memory;
-use core::net::IpAddr;
+use crate::machine::serial::LastWords;
+use crate::machine::{power, watchdog};
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
-use netconsole::netconsole::snapshot::{Plan, TargetPlan};
-use netconsole::nic::{Nic, PanicCard, TransmitError};
 use netconsole::parameters::{After, Parameters};
-use netconsole::wire::{MacAddr, arp, ndp, udp};
+
+/// How long serial goes before the network, in µs: time for a report at 115,200 baud.
+const SERIAL_FIRST: u64 = 300_000;
+/// How long a machine that ends by itself waits for a link, in µs.
+const LINK_PATIENCE: u64 = 10_000_000;
+/// When the seconds of `panic=` begin at the latest, in µs; less than the watchdog's time.
+const LOG_PATIENCE: u64 = 60_000_000;
 
 /// What to do after a panic, from the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// `panic=`: 0 stay, below 0 reboot at once, above 0 reboot after so many seconds.
+    /// `panic=`: 0 stay, below 0 reboot at once, above 0 reboot so many seconds after the log has gone out.
     pub seconds: i16,
     /// `netconsole.panic_repeat=`: how often the report is sent again.
     pub repeat: u8,
@@ -57,30 +60,70 @@ impl Policy {
         }
         Self { seconds: i16::from_le_bytes([low, high]), repeat, exit: exit != 0 }
     }
+
+    fn repeats(self) -> u8 {
+        if self.exit { 0 } else { self.repeat.min(10) }
+    }
+
+    /// How long it waits for a link.
+    fn link_patience(self) -> u64 {
+        if self.exit || self.seconds < 0 { LINK_PATIENCE } else { LOG_PATIENCE }
+    }
 }
 
-/// Shows the log on serial, repeats the report, and ends or stays.
-pub fn after_the_last_words(mut cards: Cards) -> ! {
-    serial::last_words();
+/// Sends the log to whom it is for, shows it on serial, and ends or stays.
+pub fn last_words() -> ! {
+    let mut serial = LastWords::begin();
+    // Serial first, for it is there even where a card makes trouble; but it may be slow.
+    let head_start = Deadline::after(SERIAL_FIRST);
+    while !serial.are_over() && !head_start.has_come() {
+        serial.poll();
+        core::hint::spin_loop();
+    }
     let policy = Policy::get();
-    if !policy.exit {
-        let mut conversations = Conversations::begin(cards.plan());
-        for _ in 0..policy.repeat.min(10) {
-            serve(&mut cards, &mut conversations, Some(&Deadline::after(1_000_000)));
-            cards.repeat_report();
+    let mut shipment = Shipment::begin(Load::Log, policy.repeats());
+    loop {
+        serial.poll();
+        shipment.poll();
+        if serial.are_over() && has_ended(&shipment, policy) {
+            break;
         }
+        core::hint::spin_loop();
+    }
+    if !policy.exit {
         // What is left may take as long as it likes.
         watchdog::stop();
-        match u64::try_from(policy.seconds) {
-            Ok(0) => serve(&mut cards, &mut conversations, None),
-            Ok(seconds) => {
-                let deadline = Deadline::after(seconds.saturating_mul(1_000_000));
-                serve(&mut cards, &mut conversations, Some(&deadline));
+        if let Ok(seconds) = u64::try_from(policy.seconds) {
+            let deadline = Deadline::after(seconds.saturating_mul(1_000_000));
+            while seconds == 0 || !deadline.has_come() {
+                shipment.poll();
+                core::hint::spin_loop();
             }
-            Err(_) => {}
         }
     }
     end()
+}
+
+/// Sends a fixed text alone, and ends.
+pub fn fixed_text(text: &Line) {
+    let mut shipment = Shipment::begin(Load::Fixed(text), 0);
+    loop {
+        shipment.poll();
+        if has_ended(&shipment, Policy::get()) {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+}
+
+/// Whether all has gone out that is waited for.
+fn has_ended(shipment: &Shipment<'_>, policy: Policy) -> bool {
+    let patience = match shipment.progress() {
+        Progress::Out => 0,
+        Progress::AwaitsLink => policy.link_patience(),
+        Progress::Sending => LOG_PATIENCE,
+    };
+    shipment.age() >= patience
 }
 
 /// Ends the machine as the command line says.
@@ -94,86 +137,4 @@ pub fn end() -> ! {
     }
     watchdog::stop();
     power::halt()
-}
-
-/// Answers on all cards until the deadline.
-fn serve(cards: &mut Cards, conversations: &mut Conversations, deadline: Option<&Deadline>) {
-    let mut inputs = Inputs::new();
-    let protection = memory::KEYS.protection();
-    while !deadline.is_some_and(Deadline::has_come) {
-        let mut dmesg_to = None;
-        let plan = *cards.plan();
-        for (place, nic) in cards.nics() {
-            let mac = nic.mac();
-            let (mut question, mut asks_for_log) = (None, None);
-            nic.receive(&mut |frame| {
-                let mut buffer = [0; MAX_INPUT];
-                if let Some(received) = udp::parse(frame)
-                    && let Some(payload) = protection.input(received.payload, &mut inputs, &mut buffer)
-                {
-                    let received = udp::Received { payload, ..received };
-                    conversations.hear(&plan, place, mac, &received);
-                    asks_for_log = (payload.trim_ascii() == b"dmesg")
-                        .then_some((received.source.ip, received.destination.port));
-                }
-                // A longer frame is no other question that is answered here.
-                let mut copy = [0; 256];
-                let len = frame.len().min(copy.len());
-                for (to, from) in copy.iter_mut().zip(frame) {
-                    *to = *from;
-                }
-                question = Some((copy, len));
-            });
-            let Some((frame, len)) = question else { continue };
-            answer(nic, &plan, place, frame.get(..len).unwrap_or_default());
-            if let Some(asking) = asks_for_log {
-                dmesg_to = dmesg_to.or_else(|| {
-                    targets_on(&plan, place)
-                        .find(|(_, target)| (target.destination.ip, target.source.port) == asking)
-                        .map(|(number, _)| number)
-                });
-            }
-        }
-        if let Some(wanted) = dmesg_to {
-            let end = memory::ring().end();
-            cards.send(|number, _| if number == wanted { 0 } else { end });
-        }
-        conversations.ship(cards);
-        core::hint::spin_loop();
-    }
-}
-
-/// The targets on the card of number `place`, with their own numbers.
-fn targets_on(plan: &Plan, place: usize) -> impl Iterator<Item = (usize, &TargetPlan)> {
-    let targets = plan.targets.iter().enumerate();
-    let targets = targets.filter_map(|(number, target)| Some((number, target.as_ref()?)));
-    targets.filter(move |(_, target)| target.uses(place))
-}
-
-/// Answers a frame that asks for the address of a target's source on this card, of number `place`.
-fn answer(nic: &mut PanicCard, plan: &Plan, place: usize, frame: &[u8]) {
-    let mac = nic.mac();
-    let own_ips = targets_on(plan, place).map(|(_, target)| ship::source_ip(target, mac));
-    // The first one that is asked for: several targets may have the same source.
-    let mut own_ips = own_ips.filter(|ip| !ip.is_unspecified());
-    let sent = nic.transmit(&mut |to| own_ips.find_map(|ip| reply(frame, mac, ip, to)).unwrap_or(0));
-    match sent {
-        Ok(()) => nic.kick(),
-        // What asked will ask again.
-        Err(TransmitError::Full) => {}
-        Err(TransmitError::Broken) => _ = nic.restart(),
-    }
-}
-
-/// The answer to an ARP request or a neighbour solicitation for `ip`, if `frame` is one.
-fn reply(frame: &[u8], mac: MacAddr, ip: IpAddr, to: &mut [u8]) -> Option<usize> {
-    match ip {
-        IpAddr::V4(ip) => {
-            arp::parse(frame).filter(|packet| packet.target_ip == ip)?.answer(mac)?.write(None, to)
-        }
-        IpAddr::V6(ip) => match ndp::parse(frame)? {
-            ndp::Message::Solicitation(question) if question.target == ip => question.answer(mac, None, to),
-            _ => None,
-        },
-    }
 }

@@ -11,12 +11,17 @@
 //! Nothing here can panic (tests/panic_path.rs shows it by the machine code) but the message of a
 //! `panic!`, which is formatted by whoever wrote it.
 
+mod card;
 mod ending;
+mod hear;
 mod line;
+mod load;
 mod ncrx;
+mod plan;
 mod report;
 mod ship;
 
+pub use card::Card;
 pub use ending::Policy;
 
 use crate::crash::{self, Armed};
@@ -128,13 +133,15 @@ extern "C" fn last_words(cause: u64) -> ! {
         REPORT.store(memory::ring().end().wrapping_add(1), Ordering::Relaxed);
     }
     if depth == Depth::Fourth {
-        ship::fixed_frame(cause);
+        // First to the network, put together from constants; then to the log, under the number that it was sent with.
+        let text = report::fixed(cause);
+        ending::fixed_text(&text);
+        report::emergency(&text);
         ending::end()
     }
     report::write(cause, depth);
     crash::here(Armed::Panic);
-    let cards = ship::everything();
-    ending::after_the_last_words(cards)
+    ending::last_words()
 }
 
 /// The sequence number of the report's first record.

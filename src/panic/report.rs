@@ -45,11 +45,23 @@ pub fn write(cause: &Cause<'_>, depth: Depth) {
     emergency(&end);
 }
 
+/// What happened, in one line: for when writing the report failed time and again.
+pub fn fixed(cause: &Cause<'_>) -> Line {
+    let mut text = Line::new("Kernel panic - not syncing: panic in panic: ");
+    text.text(cause.name()).text(" at ");
+    match cause.location() {
+        Some(location) => text.text(location.file()).text(":").decimal(location.line().into()),
+        None => text.text("0x").hex(cause.frame().rip, 16),
+    };
+    text
+}
+
 fn alert(line: &Line) {
     memory::ring().append_str(Level::Alert, MODULE, clock::ticks(), line.as_str());
 }
 
-fn emergency(line: &Line) {
+/// A record of level 0.
+pub fn emergency(line: &Line) {
     memory::ring().append_str(Level::Emergency, MODULE, clock::ticks(), line.as_str());
 }
 

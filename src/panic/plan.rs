@@ -1,0 +1,104 @@
+//! What is known of the cards and targets, or what to do where nothing is.
+
+use crate::machine::pci::ConfigurationPorts;
+use crate::memory;
+use core::net::{IpAddr, Ipv4Addr};
+use netconsole::netconsole::asker::Route;
+use netconsole::netconsole::format::SystemData;
+use netconsole::netconsole::leg::Leg;
+use netconsole::netconsole::snapshot::{CardSet, Checked, MAX_NICS, Plan, TargetCards, TargetPlan};
+use netconsole::netconsole::{Format, TargetConfig};
+use netconsole::nic::virtio::MmioTransport;
+use netconsole::nic::{BusAddress, Model, pci};
+use netconsole::stack::{link_local_ipv4, link_local_ipv6};
+use netconsole::wire::{Endpoint, MacAddr};
+
+/// What the boot published, and true; where that is damaged, a plan to broadcast by every card there is.
+pub fn find() -> (Plan, bool) {
+    let known = memory::SNAPSHOT.read();
+    let is_known = known.is_some();
+    let mut plan = known.unwrap_or_else(broadcast);
+    if plan.nics.iter().all(Option::is_none) {
+        plan.nics = find_cards();
+    }
+    (plan, is_known)
+}
+
+/// The target as the card at `place` of the plan, of the address `mac`, sends to it.
+pub fn route(plan: &Plan, place: usize, mac: MacAddr, target: &TargetPlan, leg: &Leg) -> Route {
+    let has_own_mac = target.cards == TargetCards::EveryWithLink
+        || target.source.mac == MacAddr([0; 6])
+        || !target.uses(place);
+    let own = Endpoint {
+        mac: if has_own_mac { mac } else { target.source.mac },
+        ip: source_ip(plan, place, mac, target),
+        port: target.source.port,
+    };
+    Route { own, target: Endpoint { mac: leg.mac(), ..target.destination }, vlan: target.vlan }
+}
+
+/// The target's source address, else the card's own, else what a host without one may use on the link. It is never
+/// 0.0.0.0, which receivers drop.
+fn source_ip(plan: &Plan, place: usize, mac: MacAddr, target: &TargetPlan) -> IpAddr {
+    match target.source.ip {
+        IpAddr::V6(ip) if ip.is_unspecified() => link_local_ipv6(mac).into(),
+        IpAddr::V4(ip) if ip.is_unspecified() => {
+            let own = plan.addresses.get(place).copied().flatten().filter(|_| target.vlan.is_none());
+            own.unwrap_or_else(|| link_local_ipv4(mac)).into()
+        }
+        ip => ip,
+    }
+}
+
+/// Where nothing is known of the targets: to everybody who listens on the default port.
+fn broadcast() -> Plan {
+    let mut plan = Plan { nics: find_cards(), ..Plan::default() };
+    if let Some(target) = plan.targets.first_mut() {
+        *target = Some(TargetPlan {
+            cards: TargetCards::EveryWithLink,
+            next_hop: None,
+            unheard: CardSet::ALL,
+            first_sent: None,
+            mtu: 1500,
+            source: Endpoint {
+                mac: MacAddr([0; 6]),
+                ip: Ipv4Addr::UNSPECIFIED.into(),
+                port: TargetConfig::LOCAL_PORT,
+            },
+            destination: Endpoint {
+                mac: MacAddr::BROADCAST,
+                ip: TargetConfig::REMOTE_IP,
+                port: TargetConfig::REMOTE_PORT,
+            },
+            vlan: None,
+            format: Format::Basic,
+            limit: 8,
+            time: true,
+            only_report: false,
+            may_ask: false,
+            has_answered: false,
+            system_data: SystemData::NONE,
+        });
+    }
+    plan
+}
+
+/// The first network cards on the PCI buses, and at the places of others that are undamaged.
+fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
+    let mut found = [None; MAX_NICS];
+    let mut free = found.iter_mut();
+    pci::for_each_function(&ConfigurationPorts, |function| {
+        if Model::of(pci::ids(&ConfigurationPorts, function)).is_some()
+            && let Some(slot) = free.next()
+        {
+            *slot = Some(BusAddress::Pci(function));
+        }
+    });
+    let addresses = memory::MMIO_CARDS.iter().filter_map(Checked::get).filter(|&address| address != 0);
+    for address in addresses.filter(|&address| matches!(MmioTransport::find(address), Ok(Some(_)))) {
+        if let Some(slot) = free.next() {
+            *slot = Some(BusAddress::Mmio(address));
+        }
+    }
+    found
+}
