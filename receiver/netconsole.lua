@@ -20,6 +20,7 @@ local f = {
     sequence = ProtoField.uint64("netconsole.sequence", "Sequence"),
     timestamp = ProtoField.uint64("netconsole.timestamp", "Timestamp (µs)"),
     flag = ProtoField.string("netconsole.flag", "Flag"),
+    held = ProtoField.uint64("netconsole.held", "Held back before it"),
     emergency = ProtoField.bool("netconsole.emergency", "Emergency transmission"),
     offset = ProtoField.uint32("netconsole.fragment.offset", "Fragment offset"),
     total = ProtoField.uint32("netconsole.fragment.total", "Record bytes"),
@@ -158,6 +159,8 @@ local function dissect_extended(buffer, pinfo, tree, header)
             offset, total = tonumber(offset), tonumber(total)
             tree:add(f.offset, range, offset)
             tree:add(f.total, range, total)
+        elseif key == "held" and value:match("^%d+$") then
+            tree:add(f.held, range, uint64(value))
         elseif key == "ncemg" then
             tree:add(f.emergency, range, value ~= "0")
         else

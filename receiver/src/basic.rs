@@ -61,6 +61,7 @@ fn record(line: &[u8]) -> Record {
         release: None,
         text,
         fields: Vec::new(),
+        held: 0,
         incomplete: false,
     }
 }

@@ -50,6 +50,8 @@ pub struct Record {
     pub text: String,
     /// User and system data, syslog's structured data.
     pub fields: Vec<(String, String)>,
+    /// So many records directly before it were held back by the sender's level.
+    pub held: u64,
     /// Fragments are missing; `…` stands in the text where.
     pub incomplete: bool,
 }

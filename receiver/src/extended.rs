@@ -21,6 +21,8 @@ pub struct Header {
     pub sequence: u64,
     /// Microseconds since boot.
     pub timestamp: u64,
+    /// So many records directly before this one the sender held back by its level (`held=N`): they will not come.
+    pub held: u64,
     /// An emergency transmission (`ncemg=1`).
     pub emergency: bool,
     /// This datagram carries a part of the record.
@@ -56,12 +58,14 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         level: u8::try_from(priority & 7).ok()?,
         sequence,
         timestamp,
+        held: 0,
         emergency: false,
         fragment: None,
         fields: Vec::new(),
     };
     for (key, value) in extras.split(',').filter_map(|extra| extra.split_once('=')) {
         match key {
+            "held" if digits(value).is_some() => header.held = digits(value).unwrap_or_default(),
             "ncemg" => header.emergency = value != "0",
             "ncfrag" if header.fragment.is_none() => header.fragment = Some(place(value, body.len())?),
             "ncfrag" => return None,
@@ -123,6 +127,7 @@ pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
         release: header.release.clone(),
         text: escape::text(&escape::unescape(text)),
         fields,
+        held: header.held,
         incomplete,
     }
 }
@@ -162,6 +167,16 @@ mod tests {
         let (header, _) = parse(b"6,416,1758426,-,ncemg=1,ncfrag=16/31; the 2nd chunk.").expect("a fragment");
         assert!(header.emergency);
         assert_eq!(header.fragment, Some(Place { offset: 16, total: 31 }));
+    }
+
+    #[test]
+    fn records_held_back_by_the_level() {
+        let held = whole(b"6,416,1,-,held=18446744073709551615,ncemg=1;text\n");
+        assert_eq!((held.held, held.fields.len()), (u64::MAX, 0));
+        // Somebody else's field of this name is a field.
+        let other = whole(b"6,416,1,-,held=yes;text\n");
+        assert_eq!((other.held, other.field("held")), (0, Some("yes")));
+        assert_eq!(whole(b"6,416,1,-;text\n held=3\n").held, 0);
     }
 
     #[test]

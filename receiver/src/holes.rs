@@ -26,7 +26,7 @@ pub struct Hole {
     pub last: u64,
     /// How often it was asked for.
     pub asked: u32,
-    /// The message ids on both sides show that nothing was sent here.
+    /// Nothing was sent here: the message ids on both sides show it, or the sender says that its level held it back.
     pub unsent: bool,
     noticed: Duration,
     asked_at: Duration,
@@ -86,6 +86,23 @@ impl Holes {
         }
     }
 
+    /// The sender says that it held these numbers back. Those of them that had come stay as they are.
+    pub fn hold_back(&mut self, first: u64, last: u64) {
+        let all = self.0.range(..=last).rev().take_while(|(_, hole)| hole.last >= first);
+        let all: Vec<(u64, Hole)> = all.map(|(&start, &hole)| (start, hole)).collect();
+        for (start, hole) in all {
+            self.0.remove(&start);
+            let (from, to) = (start.max(first), hole.last.min(last));
+            if start < from {
+                self.0.insert(start, Hole { last: from - 1, ..hole });
+            }
+            if to < hole.last {
+                self.0.insert(to + 1, hole);
+            }
+            self.0.insert(from, Hole { last: to, unsent: true, ..hole });
+        }
+    }
+
     /// The numbers that it is time to ask for, lowest first, at most `most`; those that were asked for, `again`
     /// later.
     pub fn ask(&mut self, now: Duration, most: usize, again: Duration) -> Vec<u64> {
@@ -138,6 +155,16 @@ mod tests {
         holes.fill(11);
         holes.fill(13);
         assert!(holes.first().is_none());
+    }
+
+    #[test]
+    fn what_was_held_back_is_not_asked_for() {
+        let mut holes = Holes::default();
+        holes.open(10, 14, false, Duration::ZERO);
+        holes.fill(12);
+        holes.hold_back(11, 13);
+        assert_eq!(numbers(&holes), [(10, 10), (11, 11), (13, 13), (14, 14)]);
+        assert_eq!(holes.ask(ASK_AFTER, 10, ASK_AGAIN), [10, 14]);
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub const SECTIONS: [Section; 7] = [
              and basic, which is everything else.",
             "Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is \
              missing; one that does not react to a few requests is left alone. What does not come is named: \
-             “… 12 records missing (416–427)”.",
+             “… 12 records missing (416–427)”. Records that the sender says its level held back are no gap.",
         ],
         terms: &[],
     },
@@ -98,6 +98,10 @@ pub const SECTIONS: [Section; 7] = [
             ("release", "the kernel's"),
             ("text", "the message"),
             ("fields", "an object of user and system data"),
+            (
+                "held",
+                "how many records directly before it the sender's level held back: they are not missing",
+            ),
             ("crash", "true: part of a crash report"),
             ("late", "true: it came after it had been reported missing"),
             ("incomplete", "true: fragments are missing"),

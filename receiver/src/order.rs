@@ -64,8 +64,8 @@ pub struct Stream {
     /// The message id of the record with the highest number, and of the one given out last.
     newest_id: Option<u32>,
     given_id: Option<u32>,
-    /// Given up, not yet told.
-    lost: Option<(u64, u64)>,
+    /// Given up, not yet told: the first number, the last, and how many of them.
+    lost: Option<(u64, u64, u64)>,
     suspect: Option<Received<'static>>,
     /// The sender repeats records on request, so an old record is no sign of a reboot.
     pub repeats: bool,
@@ -119,7 +119,7 @@ impl Stream {
         let Some(record) = self.whole(header, body) else {
             if is_next {
                 // The number is known of now, and missing until its other fragments come.
-                self.extend(header.sequence, None, now);
+                self.extend(header, None, now);
                 self.holes.open(header.sequence, header.sequence, false, now);
                 self.end = header.sequence.saturating_add(1);
             }
@@ -127,10 +127,11 @@ impl Stream {
         };
         if is_next {
             let id = message_id(&record);
-            self.extend(header.sequence, id, now);
+            self.extend(header, id, now);
             self.end = header.sequence.saturating_add(1);
         } else {
             self.holes.fill(header.sequence);
+            self.hold_back(header);
         }
         self.held = self.held.saturating_add(record.size());
         self.waiting.insert(header.sequence, (record, now));
@@ -180,8 +181,9 @@ impl Stream {
     /// First contact, or first after a reboot.
     fn start(&mut self, header: &Header, now: Duration, out: &mut Vec<(Duration, Event)>) {
         self.started = true;
-        if header.sequence > limits::FIRST_REACH {
-            self.next = header.sequence;
+        let first = header.sequence.saturating_sub(header.held);
+        if first > limits::FIRST_REACH {
+            self.next = first;
             // Those just before may have been overtaken; they come late, not as a new boot.
             self.history.lost(limits::FIRST_REACH, 0);
             out.push((now, Event::Joined { sequence: header.sequence }));
@@ -264,12 +266,20 @@ impl Stream {
     }
 
     /// Opens the gap between the highest number so far and this one.
-    fn extend(&mut self, sequence: u64, id: Option<u32>, now: Duration) {
-        if sequence > self.end {
+    fn extend(&mut self, header: &Header, id: Option<u32>, now: Duration) {
+        if header.sequence > self.end {
             let unsent = self.newest_id.zip(id).is_some_and(|(newest, id)| newest.wrapping_add(1) == id);
-            self.holes.open(self.end, sequence - 1, unsent, now);
+            self.holes.open(self.end, header.sequence - 1, unsent, now);
+            self.hold_back(header);
         }
         self.newest_id = id;
+    }
+
+    /// What the sender's level held back before this record is no longer waited for.
+    fn hold_back(&mut self, header: &Header) {
+        if let Some(last) = header.sequence.checked_sub(1).filter(|_| header.held > 0) {
+            self.holes.hold_back(header.sequence.saturating_sub(header.held), last);
+        }
     }
 
     /// Gives out the records up to the next gap.
@@ -298,7 +308,7 @@ impl Stream {
     /// Gives up the first gap, which starts at `next`; of a record in part, the part is given out.
     fn give_up(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
         let Some((_, hole)) = self.holes.pop_first() else { return };
-        if hole.asked > 0 {
+        if hole.asked > 0 && !hole.unsent {
             self.asked_in_vain = self.asked_in_vain.saturating_add(1);
         }
         while let Some((sequence, partial)) = self.first_partial(hole.last) {
@@ -321,8 +331,8 @@ impl Stream {
             return;
         }
         if !unsent {
-            let first = self.lost.map_or(self.next, |(first, _)| first);
-            self.lost = Some((first, end - 1));
+            let (first, _, count) = self.lost.unwrap_or((self.next, self.next, 0));
+            self.lost = Some((first, end - 1, count.saturating_add(end - self.next)));
         }
         self.history.lost(end - self.next, self.timestamp);
         self.next = end;
@@ -330,13 +340,12 @@ impl Stream {
 
     /// Names what was given up, before something else is said. `id` is the message id of the record after it.
     fn tell_lost(&mut self, id: Option<u32>, at: Duration, out: &mut Vec<(Duration, Event)>) {
-        let Some((first, last)) = self.lost.take() else { return };
-        let width = (last - first).saturating_add(1);
+        let Some((first, last, lost)) = self.lost.take() else { return };
         let sent = self
             .given_id
             .zip(id)
             .map(|(before, after)| u64::from(after.wrapping_sub(before).wrapping_sub(1)));
-        let count = sent.map_or(width, |sent| sent.min(width));
+        let count = sent.map_or(lost, |sent| sent.min(lost));
         if count > 0 {
             out.push((at, Event::Missing { first, last, count }));
         }

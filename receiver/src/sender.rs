@@ -117,6 +117,7 @@ impl Sender {
             match &mut event {
                 Event::Record { record, crash, .. } => {
                     self.stats.records += 1;
+                    self.stats.held = self.stats.held.saturating_add(record.held);
                     self.stats.incomplete += u64::from(record.incomplete);
                     let part = self.crash.judge(record, at);
                     *crash = part != Part::None;

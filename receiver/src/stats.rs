@@ -13,6 +13,8 @@ pub struct Stats {
     pub gaps: u64,
     /// Records in them.
     pub missing: u64,
+    /// Records that the senders' levels held back, as they said.
+    pub held: u64,
     /// Records given out with fragments missing.
     pub incomplete: u64,
     /// Records that came after they had been asked for.
@@ -34,6 +36,7 @@ impl fmt::Display for Stats {
             records,
             gaps,
             missing,
+            held,
             incomplete,
             recovered,
             late,
@@ -43,8 +46,8 @@ impl fmt::Display for Stats {
         } = self;
         write!(
             f,
-            "{records} records, {missing} missing in {gaps} gaps, {incomplete} incomplete, {recovered} recovered, \
-             {late} late, {duplicates} duplicates, {reboots} reboots; {datagrams} datagrams, {answers} answers"
+            "{records} records, {missing} missing in {gaps} gaps, {held} held back, {incomplete} incomplete, \
+             {recovered} recovered, {late} late, {duplicates} duplicates, {reboots} reboots; {datagrams} datagrams, {answers} answers"
         )
     }
 }

@@ -28,6 +28,7 @@ pub fn parse(datagram: &[u8]) -> Option<Record> {
         release: None,
         text: String::new(),
         fields: Vec::new(),
+        held: 0,
         incomplete: false,
     };
     let message = structured_data(rest, &mut record.fields)?;
@@ -35,8 +36,16 @@ pub fn parse(datagram: &[u8]) -> Option<Record> {
     // RFC 5424 section 6.4: UTF-8 is marked by a byte order mark.
     let message = message.strip_prefix(b"\xef\xbb\xbf").unwrap_or(message);
     record.text = escape::text(message).trim_end_matches('\n').to_owned();
+    record.held = held(&record);
     record.sequence = record.field("sequenceId").and_then(|number| number.parse().ok());
     Some(record)
+}
+
+/// The records that the netconsole kernel held back before this one. A record in several messages says so in each.
+fn held(record: &Record) -> u64 {
+    let is_first = record.field("frag").is_none_or(|place| place.starts_with("0/"));
+    let held = record.field("held").filter(|_| is_first);
+    held.and_then(|held| held.parse().ok()).unwrap_or_default()
 }
 
 /// Takes a word and the space after it; `Some(None)` for the nil value `-`, `None` at the end.
@@ -106,6 +115,16 @@ mod tests {
         let origin = record.origin.expect("syslog has an origin");
         assert_eq!(origin.time.as_deref(), Some("2026-11-24T21:22:23.000123Z"));
         assert_eq!((origin.host.as_deref(), origin.application.as_deref()), (Some("board7"), Some("kernel")));
+    }
+
+    #[test]
+    fn records_held_back_by_the_level() {
+        let held = |more: &str| {
+            let message = format!("<6>1 - - kernel - m [netconsole@32473 seq=\"9\" held=\"3\"{more}] text");
+            parse(message.as_bytes()).map(|record| record.held)
+        };
+        assert_eq!(held(""), Some(3));
+        assert_eq!([held(" frag=\"0/9\""), held(" frag=\"4/9\"")], [Some(3), Some(0)]);
     }
 
     #[test]

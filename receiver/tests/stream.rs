@@ -267,6 +267,50 @@ fn message_ids_tell_a_loss_from_a_level() {
     assert_eq!(missing, [&Event::Missing { first: 7, last: 8, count: 1 }]);
 }
 
+/// What the sender's level holds back is no gap: nobody waits for it, asks for it, or counts it as missing.
+#[test]
+fn records_held_back_are_not_missing() {
+    let mut senders = Senders::new(HashMap::new(), true);
+    let mut heard = Vec::new();
+    let mut numbers = Vec::new();
+    // 3 and 4 are lost, and 5 says that it had one held back before it.
+    for datagram in
+        ["6,2,1,-,held=2;two\n", "6,5,9,-,held=1;five\n", "6,9000,9,-,held=8994,ncfrag=0/5;last\n"]
+    {
+        senders.datagram(address(), 0, datagram.as_bytes(), at(0), &mut heard);
+    }
+    for now in 0..30 {
+        if now == 20 {
+            // It shows that it knows the protocol.
+            senders.datagram(address(), 0, b"6,5,9,-,held=1,ncemg=1;five\n", at(now * 100), &mut heard);
+        }
+        senders.tick(at(now * 100), &mut heard);
+        for answer in senders.answers(at(now * 100)) {
+            numbers.extend(answer.text.split(' ').map(str::to_owned));
+        }
+    }
+    let events = events(heard);
+    assert_eq!(texts(&events), ["two", "five", "last"]);
+    assert!(numbers.iter().any(|number| number == "3") && !numbers.iter().any(|number| number == "4"));
+    assert_eq!(numbers.last().map(String::as_str), Some("ncrx9000"), "acknowledged across them");
+    let missing: Vec<_> = events.iter().filter(|event| text(event).is_none()).collect();
+    assert_eq!(missing, [&Event::Missing { first: 3, last: 3, count: 1 }]);
+    let stats = senders.stats()[0].1;
+    assert_eq!((stats.held, stats.missing, stats.gaps), (2 + 1 + 8994, 1, 1));
+}
+
+/// The record that tells of those held back before it comes later: they are asked for no longer.
+#[test]
+fn a_gap_closes_when_its_record_tells_what_was_held_back() {
+    let (events, stats) = feed(vec![
+        (0, b"6,0,1,-;first\n".to_vec()),
+        (1, b"6,9,9,-,held=2;last\n".to_vec()),
+        (30, b"6,6,6,-,held=5;middle\n".to_vec()),
+    ]);
+    assert_eq!(texts(&events), ["first", "middle", "last"]);
+    assert_eq!((stats.held, stats.missing), (7, 0));
+}
+
 /// The kernel does not keep a record's message id: one that goes out again has none.
 #[test]
 fn a_record_that_comes_again_without_its_id_is_no_loss() {

@@ -58,6 +58,8 @@ struct Record<'a> {
     text: &'a str,
     #[serde(skip_serializing_if = "Map::is_empty")]
     fields: Map<String, Value>,
+    #[serde(skip_serializing_if = "is_zero")]
+    held: u64,
     #[serde(skip_serializing_if = "is_false")]
     crash: bool,
     #[serde(skip_serializing_if = "is_false")]
@@ -68,6 +70,10 @@ struct Record<'a> {
 
 fn is_false(flag: &bool) -> bool {
     !flag
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Writes an event.
@@ -89,6 +95,7 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
                 release: record.release.as_deref(),
                 text: &record.text,
                 fields,
+                held: record.held,
                 crash: *crash,
                 late: *late,
                 incomplete: record.incomplete,

@@ -1,0 +1,157 @@
+//! The log of Linux before 5.10: records of different lengths one behind the other, with a head each
+//! (`struct printk_log`, kernel/printk/printk.c).
+
+use super::record::{Dictionary, Head, Span};
+use super::{LogError, Read, Record};
+use crate::memory::{Memory, field};
+use crate::translation::Translation;
+use crate::vmcoreinfo::VmCoreInfo;
+use core::cell::Cell;
+
+/// Of the dictionary's length, to the facility and to flags and level; not exported, the same in all kernels.
+const FACILITY: usize = 2;
+const FLAGS_AND_LEVEL: usize = 3;
+/// The largest head that is read, and log that is believed, in bytes.
+const MAX_HEAD: usize = 64;
+const MAX_LOG: u32 = 1 << 31;
+
+/// Where all is.
+pub(super) struct Legacy {
+    buffer: u64,
+    len: u32,
+    first: u32,
+    count: u64,
+    head_size: usize,
+    fields: Fields,
+    /// A record's number and offset, from which to walk on.
+    known: Cell<(u64, u32)>,
+}
+
+/// Offsets in a record's head.
+struct Fields {
+    nanoseconds: usize,
+    len: usize,
+    text_len: usize,
+    dictionary_len: usize,
+}
+
+/// A record's head.
+struct Entry {
+    bytes: [u8; MAX_HEAD],
+    /// The whole record's length in bytes.
+    len: u32,
+}
+
+impl Legacy {
+    pub fn find<M: Memory>(translation: &Translation<'_, M>, info: &VmCoreInfo) -> Result<Self, LogError> {
+        let number = |symbol: Option<u64>| -> Result<u32, LogError> {
+            Ok(translation.number(symbol.ok_or(LogError::NotExported)?)?)
+        };
+        let offset = |number: Option<u64>| {
+            number.and_then(|number| usize::try_from(number).ok()).ok_or(LogError::NotExported)
+        };
+        let head_size = offset(info.printk_log_size)?;
+        let first = number(info.log_first_idx)?;
+        let next = number(info.log_next_idx)?;
+        let mut log = Self {
+            buffer: translation.word(info.log_buf.ok_or(LogError::NotExported)?)?,
+            len: number(info.log_buf_len)?,
+            first,
+            count: 0,
+            head_size,
+            fields: Fields {
+                nanoseconds: offset(info.printk_log_ts_nsec)?,
+                len: offset(info.printk_log_len)?,
+                text_len: offset(info.printk_log_text_len)?,
+                dictionary_len: offset(info.printk_log_dict_len)?,
+            },
+            known: Cell::new((0, first)),
+        };
+        if log.len > MAX_LOG || first >= log.len || next > log.len || !(16..=MAX_HEAD).contains(&head_size) {
+            return Err(LogError::Damaged);
+        }
+        log.count = log.count(translation, next);
+        Ok(log)
+    }
+
+    /// How many records there are up to the offset `next`. A walk that comes to nowhere ends where it does.
+    fn count<M: Memory>(&self, translation: &Translation<'_, M>, next: u32) -> u64 {
+        let (mut count, mut at, mut walked) = (0_u64, self.first, 0_u32);
+        while at != next && walked < self.len {
+            let Some((place, entry)) = self.entry(translation, at) else { break };
+            walked = walked.saturating_add(entry.len);
+            at = place.saturating_add(entry.len);
+            count = count.saturating_add(1);
+        }
+        count
+    }
+
+    pub const fn end(&self) -> u64 {
+        self.count
+    }
+
+    /// The record at an offset, and its offset: where a head of length 0 says so it is at the log's start.
+    fn entry<M: Memory>(&self, translation: &Translation<'_, M>, at: u32) -> Option<(u32, Entry)> {
+        let entry = self.head(translation, at)?;
+        let (at, entry) = if entry.len == 0 { (0, self.head(translation, 0)?) } else { (at, entry) };
+        let is_whole = u64::from(at).saturating_add(u64::from(entry.len)) <= u64::from(self.len);
+        (is_whole && entry.len as usize >= self.head_size).then_some((at, entry))
+    }
+
+    fn head<M: Memory>(&self, translation: &Translation<'_, M>, at: u32) -> Option<Entry> {
+        let mut bytes = [0; MAX_HEAD];
+        let address = self.buffer.checked_add(u64::from(at))?;
+        translation.read(address, bytes.get_mut(..self.head_size)?).ok()?;
+        let len = u32::try_from(field(&bytes, self.fields.len, 2)?).ok()?;
+        Some(Entry { bytes, len })
+    }
+
+    pub fn read<'l, M: Memory>(&'l self, translation: &'l Translation<'l, M>, sequence: u64) -> Read<'l, M> {
+        self.walk_to(translation, sequence).unwrap_or(Read::Lost)
+    }
+
+    fn walk_to<'l, M: Memory>(
+        &'l self,
+        translation: &'l Translation<'l, M>,
+        sequence: u64,
+    ) -> Option<Read<'l, M>> {
+        let known = self.known.get();
+        let (mut number, mut at) = if known.0 <= sequence { known } else { (0, self.first) };
+        // Bounded, since `sequence` is below `count`, to which one walk came.
+        loop {
+            let (place, entry) = self.entry(translation, at)?;
+            if number == sequence {
+                self.known.set((number, at));
+                return Some(Read::Record(self.record(translation, sequence, place, &entry)?));
+            }
+            at = place.checked_add(entry.len)?;
+            number = number.checked_add(1)?;
+        }
+    }
+
+    fn record<'l, M: Memory>(
+        &self,
+        translation: &'l Translation<'l, M>,
+        sequence: u64,
+        at: u32,
+        entry: &Entry,
+    ) -> Option<Record<'l, M>> {
+        let Self { fields, head_size, .. } = self;
+        let byte = |offset: usize| entry.bytes.get(fields.dictionary_len.checked_add(offset)?).copied();
+        let length = |offset: usize| usize::try_from(field(&entry.bytes, offset, 2)?).ok();
+        let head = Head {
+            sequence,
+            nanoseconds: field(&entry.bytes, fields.nanoseconds, 8)?,
+            facility: byte(FACILITY)?,
+            flags_and_level: byte(FLAGS_AND_LEVEL)?,
+            caller: None,
+        };
+        let room = usize::try_from(entry.len).ok()?.checked_sub(*head_size)?;
+        let text_len = length(fields.text_len)?.min(room);
+        let dictionary_len = length(fields.dictionary_len)?.min(room.saturating_sub(text_len));
+        let text_at = self.buffer.checked_add(u64::from(at))?.checked_add(*head_size as u64)?;
+        let text = Span { at: text_at, len: text_len };
+        let dictionary = Span { at: text_at.checked_add(text_len as u64)?, len: dictionary_len };
+        Some(Record::new(translation, &head, text, Dictionary::Items(dictionary)))
+    }
+}

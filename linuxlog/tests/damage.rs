@@ -1,0 +1,93 @@
+//! Damaged memory: whatever stands in it, reading ends, gives what is whole, and does not panic.
+
+mod image;
+
+use image::{Image, extended};
+use linuxlog::{Crash, Memory, Unreadable, scan};
+use proptest::prelude::*;
+use std::cell::Cell;
+use std::sync::LazyLock;
+
+/// Reads that a log of some hundred records may take, however it is damaged.
+const READS: u64 = 3_000_000;
+
+/// Memory that counts what is read of it.
+struct Counted<'i> {
+    image: &'i Image,
+    reads: Cell<u64>,
+}
+
+impl Memory for Counted<'_> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        self.reads.set(self.reads.get() + 1);
+        assert!(self.reads.get() < READS, "reading does not end");
+        self.image.read(address, to)
+    }
+}
+
+/// An image, and where its core header is.
+struct Sample {
+    image: Image,
+    core_header: u64,
+}
+
+impl Sample {
+    fn new(name: &str) -> Self {
+        Self { image: Image::load(name), core_header: Image::core_header(name) }
+    }
+}
+
+static NEW: LazyLock<Sample> = LazyLock::new(|| Sample::new("6.12"));
+static OLD: LazyLock<Sample> = LazyLock::new(|| Sample::new("5.4-log_buf_len-4M"));
+
+/// A word at a place of an image becomes another one.
+type Change = (prop::sample::Index, u16, u64);
+
+fn changes() -> impl Strategy<Value = Vec<Change>> {
+    let word = prop_oneof![
+        any::<u64>(),
+        0_u64..64,
+        (0_u64..64).prop_map(|bit| 1 << bit),
+        Just(u64::MAX),
+        Just(0xffff_ffff_8000_0000)
+    ];
+    prop::collection::vec((any::<prop::sample::Index>(), 0_u16..4089, word), 1..40)
+}
+
+fn read_damaged(sample: &Sample, changes: &[Change]) {
+    let mut image = sample.image.clone();
+    let mut addresses = image.addresses();
+    // The texts are many pages, and the structures few: these are hit as often.
+    addresses.truncate(64);
+    addresses.extend(image.addresses().into_iter().rev().take(8));
+    addresses.push(sample.core_header);
+    for (page, offset, word) in changes {
+        let page = image.page_mut(*page.get(&addresses));
+        let offset = usize::from(*offset);
+        page[offset..offset + 8].copy_from_slice(&word.to_le_bytes());
+    }
+    let memory = Counted { image: &image, reads: Cell::new(0) };
+    if let Ok(crash) = Crash::open(&memory, sample.core_header) {
+        let _ = crash.cpus().count();
+        if let Ok(log) = crash.log() {
+            // How much is whole depends on what was hit; that reading ends is what counts.
+            let _ = extended(&log);
+        }
+    }
+    let first = image.addresses()[0];
+    let _ = scan(&memory, first..first + (64 << 20)).count();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_damaged_lockless_ring_is_read_to_an_end(changes in changes()) {
+        read_damaged(&NEW, &changes);
+    }
+
+    #[test]
+    fn a_damaged_old_log_is_read_to_an_end(changes in changes()) {
+        read_damaged(&OLD, &changes);
+    }
+}

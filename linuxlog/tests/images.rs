@@ -1,0 +1,112 @@
+//! The logs of five real crashes, against what the serial console and /dev/kmsg of the dead kernels said.
+
+mod image;
+
+use image::{Image, NAMES, basic, extended, text};
+use linuxlog::{Crash, LogError, Memory, OpenError, Read, scan};
+
+fn assert_same_lines(name: &str, found: &str, expected: &str) {
+    for (number, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(found, expected, "{name}, line {}", number + 1);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count(), "{name}: lines");
+}
+
+#[test]
+fn every_record_of_each_crash_is_read_as_linux_would_have_printed_it() {
+    for name in NAMES {
+        let image = Image::load(name);
+        let crash = Crash::open(&image, Image::core_header(name)).expect(name);
+        let log = crash.log().expect(name);
+        assert_same_lines(name, &basic(&log), &text(&format!("{name}.basic.txt")));
+        assert_same_lines(name, &extended(&log), &text(&format!("{name}.extended.txt")));
+        assert!(matches!(log.read(log.end()), Read::End));
+    }
+}
+
+#[test]
+fn the_kernel_names_itself() {
+    let releases = [
+        "5.4.0-150-generic",
+        "6.1.",
+        "6.12.117+deb13-cloud-amd64",
+        "7.2.13+deb14-cloud-amd64",
+        "7.2.13+deb14-cloud-amd64",
+    ];
+    for (name, release) in NAMES.into_iter().zip(releases) {
+        let image = Image::load(name);
+        let crash = Crash::open(&image, Image::core_header(name)).expect(name);
+        assert!(crash.info().release.as_str().starts_with(release), "{name}: {}", crash.info().release);
+        assert!(crash.info().crash_time.is_some_and(|time| time > 1_700_000_000), "{name}");
+    }
+}
+
+#[test]
+fn a_scan_finds_the_note_and_the_page_tables_lead_to_the_same_log() {
+    for name in NAMES {
+        let image = Image::load(name);
+        let addresses = image.addresses();
+        let (first, last) = (addresses[0], addresses[addresses.len() - 1]);
+        let crashes: Vec<_> = scan(&image, first..last + 4096).collect();
+        assert_eq!(crashes.len(), 1, "{name}");
+        let log = crashes[0].log().expect(name);
+        assert_same_lines(name, &basic(&log), &text(&format!("{name}.basic.txt")));
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said() {
+    let name = "6.12";
+    let image = Image::load(name);
+    let at = Image::core_header(name);
+    assert_eq!(
+        Crash::open(&image, at + 4096).err().map(|error| error.to_string()),
+        Some(format!("memory at {:#x} can't be read", at + 4096))
+    );
+    let elsewhere = image.addresses()[0];
+    assert_eq!(Crash::open(&image, elsewhere).err(), Some(OpenError::NoCoreHeader(elsewhere)));
+
+    let mut damaged = image.clone();
+    // The type of the first program header, and so of the notes.
+    let page = damaged.page_mut(at);
+    for number in 0..64 {
+        page[64 + number * 56] = 9;
+    }
+    assert_eq!(Crash::open(&damaged, at).err(), Some(OpenError::NoVmCoreInfo));
+
+    // Without the ring's own head there is no log.
+    let crash = Crash::open(&image, at).expect("it is whole");
+    let mut pointer = [0; 8];
+    crash.read(crash.info().prb.expect("it is exported"), &mut pointer).expect("it is there");
+    let prb = crash.info().prb.expect("it is exported") - 0xffff_ffff_8000_0000;
+    let physical = prb.wrapping_add(crash.info().phys_base.expect("it is exported"));
+    let mut torn = image.clone();
+    torn.remove(physical & !4095);
+    let crash = Crash::open(&torn, at).expect("the note is whole");
+    assert!(matches!(crash.log().err(), Some(LogError::Unreadable(_))));
+}
+
+#[test]
+fn a_lost_page_costs_only_its_records() {
+    let name = "6.12";
+    let expected = text("6.12.basic.txt");
+    let image = Image::load(name);
+    let at = Image::core_header(name);
+    let whole = extended_lines(&image, at);
+    // The texts are the largest part of the image.
+    for address in image.addresses().into_iter().skip(40).step_by(7) {
+        let mut torn = image.clone();
+        torn.remove(address);
+        let Ok(crash) = Crash::open(&torn, at) else { continue };
+        let Ok(log) = crash.log() else { continue };
+        let found = basic(&log);
+        let lines: Vec<&str> = found.lines().collect();
+        assert!(lines.iter().all(|line| expected.lines().any(|whole| whole == *line)), "{address:#x}");
+        assert!(lines.len() + 120 > whole, "{address:#x}: {} of {whole}", lines.len());
+    }
+}
+
+fn extended_lines<M: Memory>(memory: &M, at: u64) -> usize {
+    let crash = Crash::open(memory, at).expect("it is whole");
+    basic(&crash.log().expect("it is whole")).lines().count()
+}
