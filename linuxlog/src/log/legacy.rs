@@ -1,8 +1,8 @@
 //! The log of Linux before 5.10: records of different lengths one behind the other, with a head each
 //! (`struct printk_log`, kernel/printk/printk.c).
 
-use super::record::{Dictionary, Head, Span};
-use super::{LogError, Read, Record};
+use super::read::{LogError, Read};
+use super::record::{Dictionary, Head, Record, Span};
 use crate::memory::{Memory, field};
 use crate::translation::Translation;
 use crate::vmcoreinfo::VmCoreInfo;

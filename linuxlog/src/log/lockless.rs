@@ -4,8 +4,8 @@
 //! sequence numbers both grow by one from record to record, so that a sequence number leads to its descriptor; the
 //! record's data must then say the same number.
 
-use super::record::{Dictionary, Head, Span};
-use super::{LogError, Read, Record};
+use super::read::{LogError, Read};
+use super::record::{Dictionary, Head, Record, Span};
 use crate::memory::{Memory, Unreadable, field};
 use crate::translation::Translation;
 use crate::vmcoreinfo::VmCoreInfo;
