@@ -129,7 +129,7 @@ fn a_broadcast_waits_for_no_address() {
 #[test]
 fn a_broadcast_goes_on_from_the_lease_s_address() {
     let lease = Lease { address: [10, 0, 0, 1].into(), router: None, duration: 3600 };
-    let server = Peer::at("10.0.0.3").serving(Service { lease, renewal: lease, time: 0 });
+    let server = Peer::at("10.0.0.3").serving(Service::new(lease));
     let server = server.silent_for(Duration::from_secs(3));
     let mut machine = Boot::new("broadcast-then-lease", "debug netconsole=+@/,@/").peer(server).start();
     machine.wait_for_text(EVERYBODY, "network logging started");

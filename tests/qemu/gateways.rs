@@ -55,7 +55,7 @@ fn renew(name: &'static str, renewal: Lease, news: &str) -> ([EthernetAddress; 2
     let routers = [Peer::at("10.0.0.253"), Peer::at("10.0.0.254")];
     let macs = [routers[0].mac, routers[1].mac];
     let lease = Lease { address: OWN, router: Some([10, 0, 0, 253].into()), duration: 10 };
-    let server = Peer::at("10.0.0.3").serving(Service { lease, renewal, time: 0 });
+    let server = Peer::at("10.0.0.3").serving(Service::new(lease).renewal(renewal));
     let boot = Boot::new(name, "debug netconsole=+@/,@192.0.2.7/");
     let mut machine = routers.into_iter().fold(boot.peer(server), Boot::peer).start();
     machine.wait_for_text(FAR, "network logging started");

@@ -126,7 +126,7 @@ fn drift(capture: &[(Duration, Vec<u8>)]) -> f64 {
 fn a_long_time_with_flaps_leases_and_changes_loses_nothing() {
     let seconds = env::var("SOAK_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(1800u64);
     let lease = Lease { address: OWN, router: None, duration: LEASE };
-    let server = Peer::at("10.0.0.3").serving(Service { lease, renewal: lease, time: 0 });
+    let server = Peer::at("10.0.0.3").serving(Service::new(lease));
     let station = Peer::at("10.0.0.2");
     let boot = Boot::new("soak", "debug log_buf_len=1M netconsole=+@/,@10.0.0.2/");
     let boot = boot.peer(station.clone()).peer(server).peer(Peer::at("10.0.0.17")).repeats();

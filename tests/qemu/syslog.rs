@@ -43,7 +43,7 @@ fn without_a_name_the_address_is_the_host() {
 fn time_and_name_come_by_dhcp() {
     // 2031-05-06 07:08:09
     let lease = Lease { address: [10, 0, 0, 1].into(), router: None, duration: 3600 };
-    let service = Service { lease, renewal: lease, time: 1_935_817_689 };
+    let service = Service::new(lease).time(1_935_817_689);
     let boot = Boot::new("syslog-ntp", "debug netconsole=s@/,514@10.0.0.3/");
     let boot = boot.arguments(["-rtc", "base=2026-02-28T23:58:30"]);
     let mut machine = boot.peer(Peer::at("10.0.0.3").serving(service)).start();

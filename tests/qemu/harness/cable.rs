@@ -53,13 +53,26 @@ impl Cable {
                 let frame = Frame::parse(bytes);
                 let mut answers = Vec::new();
                 if let Ok(frame) = &frame {
-                    answers.extend(peers.iter_mut().filter_map(|peer| peer.answer(frame)));
+                    answers.extend(
+                        peers.iter_mut().filter_map(|peer| Some((peer.answer(frame)?, peer.delay()))),
+                    );
                 }
                 record.add(|events| events.sent.push(Sent { at, nic, frame }));
-                for answer in answers {
-                    // QEMU may have ended meanwhile.
-                    if reading.send(&answer).is_ok() {
-                        write(&capture, start.elapsed(), &answer);
+                for (answer, delay) in answers {
+                    let (wire, capture) = (Arc::clone(&reading), Arc::clone(&capture));
+                    let send = move || {
+                        // QEMU may have ended meanwhile.
+                        if wire.send(&answer).is_ok() {
+                            write(&capture, start.elapsed(), &answer);
+                        }
+                    };
+                    if delay.is_zero() {
+                        send();
+                    } else {
+                        thread::spawn(move || {
+                            thread::sleep(delay);
+                            send();
+                        });
                     }
                 }
             }

@@ -17,6 +17,8 @@ pub struct Peer {
     pub mac: EthernetAddress,
     address: IpAddr,
     vlan: Option<u16>,
+    /// Whether what it sends is tagged with a priority and no VLAN.
+    priority_tag: bool,
     service: Option<Service>,
     silent_for: Duration,
     first_asked: Option<Instant>,
@@ -31,7 +33,15 @@ impl Peer {
             IpAddr::V6(address) => *address.octets().last_chunk().expect("16 bytes"),
         };
         let mac = EthernetAddress([2, 0, last[0], last[1], last[2], last[3]]);
-        Self { mac, address, vlan: None, service: None, silent_for: Duration::ZERO, first_asked: None }
+        Self {
+            mac,
+            address,
+            vlan: None,
+            priority_tag: false,
+            service: None,
+            silent_for: Duration::ZERO,
+            first_asked: None,
+        }
     }
 
     /// Is in this VLAN, and hears nothing else.
@@ -39,9 +49,19 @@ impl Peer {
         Self { vlan: Some(vlan), ..self }
     }
 
+    /// Tags what it sends with a priority alone: VLAN 0, which is none.
+    pub fn tagging_priority(self) -> Self {
+        Self { priority_tag: true, ..self }
+    }
+
     /// Serves DHCP and NTP.
     pub fn serving(self, service: Service) -> Self {
         Self { service: Some(service), ..self }
+    }
+
+    /// How long its answers take.
+    pub fn delay(&self) -> Duration {
+        self.service.as_ref().map_or(Duration::ZERO, |service| service.delay)
     }
 
     /// Leaves questions unanswered until this long after the first.
@@ -57,7 +77,7 @@ impl Peer {
         let reply = match (&frame.content, self.address) {
             (Content::Udp { from, to, payload }, IpAddr::V4(own)) => {
                 let port = to.port();
-                let answer = self.service?.answer(own, port, payload)?;
+                let answer = self.service.as_mut()?.answer(own, port, payload)?;
                 // Who has no address yet is answered by broadcast.
                 let client = match from.ip() {
                     IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::BROADCAST.into(),
@@ -100,6 +120,21 @@ impl Peer {
         let mut packet = vec![0; reply.buffer_len()];
         reply.emit(&mut ArpPacket::new_unchecked(&mut packet));
         Some(self.ethernet(source_hardware_addr, EthernetProtocol::Arp, &packet))
+    }
+
+    /// The question by ARP who has `wanted`. Where that is this station's own address it is an announcement.
+    pub fn arp_question(&self, wanted: Ipv4Addr) -> Vec<u8> {
+        let IpAddr::V4(own) = self.address else { panic!("an ARP packet from an IPv6 station") };
+        let question = ArpRepr::EthernetIpv4 {
+            operation: ArpOperation::Request,
+            source_hardware_addr: self.mac,
+            source_protocol_addr: own,
+            target_hardware_addr: EthernetAddress([0; 6]),
+            target_protocol_addr: wanted,
+        };
+        let mut packet = vec![0; question.buffer_len()];
+        question.emit(&mut ArpPacket::new_unchecked(&mut packet));
+        self.ethernet(EthernetAddress::BROADCAST, EthernetProtocol::Arp, &packet)
     }
 
     fn advertisement(
@@ -233,8 +268,9 @@ impl Peer {
         let mut frame = vec![0; header.buffer_len() + payload.len()];
         header.emit(&mut EthernetFrame::new_unchecked(&mut frame));
         frame[header.buffer_len()..].copy_from_slice(payload);
-        if let Some(vlan) = self.vlan {
-            let [high, low] = vlan.to_be_bytes();
+        // A priority of 5 (IEEE 802.1Q, section 9.6).
+        if let Some(tag) = self.vlan.or(self.priority_tag.then_some(5 << 13)) {
+            let [high, low] = tag.to_be_bytes();
             frame.splice(12..12, [0x81, 0, high, low]);
         }
         frame

@@ -2,6 +2,7 @@
 
 use smoltcp::wire::{DHCP_SERVER_PORT, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress};
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 const NTP_PORT: u16 = 123;
 const HOST_NAME_OPTION: u8 = 12;
@@ -21,27 +22,65 @@ pub struct Lease {
 }
 
 /// What is served.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Service {
-    /// What a client gets that has no address.
-    pub lease: Lease,
-    /// What it gets when it renews that.
-    pub renewal: Lease,
-    /// The time, in seconds since 1970.
-    pub time: u64,
+    lease: Lease,
+    renewal: Lease,
+    time: u64,
+    options: Vec<(u8, Vec<u8>)>,
+    pub(super) delay: Duration,
+    leases: usize,
 }
 
 impl Service {
+    /// A lease, the same when that is renewed, and 1970 as the time.
+    pub fn new(lease: Lease) -> Self {
+        Self {
+            lease,
+            renewal: lease,
+            time: 0,
+            options: Vec::new(),
+            delay: Duration::ZERO,
+            leases: usize::MAX,
+        }
+    }
+
+    /// Gives this to who renews.
+    pub fn renewal(self, renewal: Lease) -> Self {
+        Self { renewal, ..self }
+    }
+
+    /// Serves this time, in seconds since 1970.
+    pub fn time(self, time: u64) -> Self {
+        Self { time, ..self }
+    }
+
+    /// Adds a DHCP option to each offer and lease.
+    pub fn option(mut self, kind: u8, data: impl AsRef<[u8]>) -> Self {
+        self.options.push((kind, data.as_ref().to_vec()));
+        self
+    }
+
+    /// Answers only after this time.
+    pub fn delayed(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+
+    /// Gives or renews so many leases, and is silent then.
+    pub fn leases(self, leases: usize) -> Self {
+        Self { leases, ..self }
+    }
+
     /// The answer to a datagram to `port`, and where it goes, if it is a question.
-    pub fn answer(&self, own: Ipv4Addr, port: u16, payload: &[u8]) -> Option<Vec<u8>> {
+    pub fn answer(&mut self, own: Ipv4Addr, port: u16, payload: &[u8]) -> Option<Vec<u8>> {
         match port {
             DHCP_SERVER_PORT => self.lease(own, payload),
-            NTP_PORT => Some(self.time(payload)),
+            NTP_PORT => Some(self.time_answer(payload)),
             _ => None,
         }
     }
 
-    fn lease(&self, own: Ipv4Addr, payload: &[u8]) -> Option<Vec<u8>> {
+    fn lease(&mut self, own: Ipv4Addr, payload: &[u8]) -> Option<Vec<u8>> {
         let question = DhcpPacket::new_checked(payload).ok()?;
         let question = DhcpRepr::parse(&question).ok()?;
         let message_type = match question.message_type {
@@ -49,14 +88,20 @@ impl Service {
             DhcpMessageType::Request => DhcpMessageType::Ack,
             _ => return None,
         };
+        if message_type == DhcpMessageType::Ack {
+            self.leases = self.leases.checked_sub(1)?;
+        } else if self.leases == 0 {
+            return None;
+        }
         // RFC 2131, section 4.3.2: a client that renews names the address that it has.
         let renews = question.client_ip != Ipv4Addr::UNSPECIFIED;
         let lease = if renews { self.renewal } else { self.lease };
         let ntp = own.octets();
-        let options = [
+        let mut options = vec![
             DhcpOption { kind: HOST_NAME_OPTION, data: HOST_NAME.as_bytes() },
             DhcpOption { kind: NTP_SERVERS, data: &ntp },
         ];
+        options.extend(self.options.iter().map(|(kind, data)| DhcpOption { kind: *kind, data }));
         let answer = DhcpRepr {
             message_type,
             transaction_id: question.transaction_id,
@@ -86,7 +131,7 @@ impl Service {
     }
 
     /// RFC 4330, section 5: the question's transmit timestamp comes back as the originate timestamp.
-    fn time(&self, question: &[u8]) -> Vec<u8> {
+    fn time_answer(&self, question: &[u8]) -> Vec<u8> {
         let mut answer = vec![0; 48];
         answer[0] = 0b00_100_100;
         answer[1] = 1;
