@@ -13,7 +13,7 @@ use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
 use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
-use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack, Storage};
+use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack};
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
@@ -83,13 +83,12 @@ impl Card {
         name: DeviceName,
         place: BusAddress,
         mut nic: NetworkCard,
-        storage: &'static mut Storage<'static>,
-        parameters: &Parameters,
+        parameters: &'static Parameters,
         now: u64,
     ) -> Self {
         let addressing = addressing(parameters, name, nic.mac());
         let seed = clock::ticks() ^ u64::from(nic.mac().0[5]);
-        let mut stack = Stack::new(storage, nic.mac(), nic.mtu(), None, &addressing, seed, now);
+        let mut stack = Stack::new(hostname(parameters), nic.mac(), nic.mtu(), None, &addressing, seed, now);
         let link_is_up = nic.link_is_up();
         stack.link_changed(link_is_up, now);
         stack.set_probe(|| crash::here(Armed::Smoltcp));
@@ -174,11 +173,9 @@ impl Card {
         {
             addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway: None };
         }
-        let hostname = parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
-        let storage = memory.storage.write(Storage::new(hostname));
         let seed = clock::ticks() ^ u64::from(id);
         let (mac, mtu) = (self.nic.mac(), self.nic.mtu());
-        let mut stack = Stack::new(storage, mac, mtu, Some(id), &addressing, seed, now);
+        let mut stack = Stack::new(hostname(parameters), mac, mtu, Some(id), &addressing, seed, now);
         stack.link_changed(self.link_is_up, now);
         let ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
         log::info!("{name}: VLAN {id} on {}", self.name);
@@ -218,6 +215,9 @@ impl Card {
             {
                 log::info!("{name}: IPv4 address {}/{} {}", ipv4.address, ipv4.prefix, ipv4.origin);
             }
+            while let Some(news) = stack.take_news() {
+                log::log!(news.level(), "{name}: {news}");
+            }
         }
     }
 
@@ -248,7 +248,8 @@ impl Card {
 
     /// Sends an echo request, or asks for the address that it goes to.
     pub fn ping(&mut self, address: IpAddr, sequence: u16, now: u64) -> Result<Sent, NetworkError> {
-        let source = self.stack.source_for(address, now).ok_or(NetworkError::NoSource)?;
+        let source = self.stack.source_for(address, now).filter(|&source| self.stack.owns(source));
+        let source = source.ok_or(NetworkError::NoSource)?;
         match self.stack.ping(&mut self.nic, source, address, sequence, now) {
             (Resolution::Unanswered, _) => Err(NetworkError::Unreachable),
             (_, true) => Ok(Sent::Now),
@@ -258,7 +259,7 @@ impl Card {
 
     /// The NTP server that DHCP named, if the link is up.
     pub fn ntp_server(&self) -> Option<Ipv4Addr> {
-        self.stack.ntp_server().filter(|_| self.link_is_up)
+        self.stack.ntp_server().filter(|_| self.link_is_up && self.stack.ipv4().is_some())
     }
 
     /// The host name that DHCP gave.
@@ -379,6 +380,11 @@ impl Card {
     }
 }
 
+/// The name that DHCP servers are told.
+fn hostname(parameters: &'static Parameters) -> Option<&'static str> {
+    parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str())
+}
+
 /// How the card gets its addresses: by `ip=` where that is for it, else by a target's own source
 /// address, else as `ip=` says for all.
 fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addressing {
@@ -430,6 +436,13 @@ fn show_addresses(stack: &Stack<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
         match ipv4.gateway {
             Some(gateway) => writeln!(out, ", gateway {gateway}")?,
             None => writeln!(out)?,
+        }
+        for route in ipv4.routes.iter() {
+            let (network, prefix) = route.subnet();
+            match route.router() {
+                Some(router) => writeln!(out, "    to {network}/{prefix} by {router}")?,
+                None => writeln!(out, "    to {network}/{prefix} on this link")?,
+            }
         }
     }
     writeln!(out, "    {}/64 link-local", stack.ipv6_link_local())?;

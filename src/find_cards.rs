@@ -7,7 +7,6 @@ use crate::machine::paging::AddressSpace;
 use crate::machine::pci::{ConfigurationPorts, IoPorts};
 use crate::{crash, describe, memory};
 use core::fmt::Display;
-use core::mem::MaybeUninit;
 use core::slice::IterMut;
 use netconsole::bootinfo::BootInfo;
 use netconsole::netconsole::DeviceName;
@@ -16,7 +15,6 @@ use netconsole::nic::pci::{self, Class, PciDevice};
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
 use netconsole::parameters::Parameters;
-use netconsole::stack::Storage;
 
 /// Brings up the network cards: those on the PCI buses, those of `virtio_mmio.device=`, and
 /// where there are none of these, what ACPI says is virtio over MMIO.
@@ -28,14 +26,7 @@ pub fn find_cards(
     boot: &BootInfo,
     address_space: AddressSpace,
 ) {
-    let mut bays = Bays {
-        cards: cards.iter_mut(),
-        memory: memory::cards(),
-        storages: memory::dhcp_storage(),
-        taken: 0,
-        clock,
-        parameters,
-    };
+    let mut bays = Bays { cards: cards.iter_mut(), memory: memory::cards(), taken: 0, clock, parameters };
     on_pci(&mut bays, consoles, address_space);
     for address in parameters.virtio_mmio.as_slice() {
         at(&mut bays, *address);
@@ -62,7 +53,6 @@ pub fn silence() {
 struct Bays<'k> {
     cards: IterMut<'k, Option<Card>>,
     memory: IterMut<'static, CardMemory>,
-    storages: IterMut<'static, MaybeUninit<Storage<'static>>>,
     taken: u8,
     clock: &'k mut Clock,
     parameters: &'static Parameters,
@@ -76,8 +66,7 @@ impl Bays<'_> {
         model: impl Display,
         probe: impl FnOnce(&'static mut CardMemory) -> Result<NetworkCard, NicError>,
     ) -> bool {
-        let free = (self.cards.next(), self.memory.next(), self.storages.next());
-        let (Some(card), Some(memory), Some(storage)) = free else {
+        let (Some(card), Some(memory)) = (self.cards.next(), self.memory.next()) else {
             log::warn!("{place}: more than {MAX_NICS} network cards, not used");
             return false;
         };
@@ -86,9 +75,7 @@ impl Bays<'_> {
         log::info!("{name}: {model} at {place}");
         match probe(memory) {
             Ok(nic) => {
-                let hostname = self.parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str());
-                let storage = storage.write(Storage::new(hostname));
-                *card = Some(Card::new(name, place, nic, storage, self.parameters, self.clock.now()));
+                *card = Some(Card::new(name, place, nic, self.parameters, self.clock.now()));
                 true
             }
             Err(error) => {

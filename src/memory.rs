@@ -20,7 +20,6 @@ use netconsole::netconsole::user_data::UserData;
 use netconsole::nic::pci::Sizing;
 use netconsole::nic::{CardMemory, PanicMemory};
 use netconsole::parameters::{MmioDevices, Parameters};
-use netconsole::stack::Storage;
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
 pub const RING_SIZE: usize = 256 << 10;
@@ -164,15 +163,6 @@ static mut CONSOLES: MaybeUninit<Consoles> = MaybeUninit::uninit();
 pub fn consoles(input: bool) -> &'static mut Consoles {
     // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
     unsafe { (&raw mut CONSOLES).as_mut_unchecked() }.write(Consoles::new(input))
-}
-
-static mut DHCP_STORAGE: [MaybeUninit<Storage<'static>>; MAX_NICS] =
-    [const { MaybeUninit::uninit() }; MAX_NICS];
-
-/// What each card's DHCP client borrows. To be called once.
-pub fn dhcp_storage() -> core::slice::IterMut<'static, MaybeUninit<Storage<'static>>> {
-    // SAFETY: called once, by the boot; nothing else names the static, so the reference is exclusive.
-    unsafe { (&raw mut DHCP_STORAGE).as_mut_unchecked() }.iter_mut()
 }
 
 /// Overwrites the queues and buffers of all cards, for provoking that crash.

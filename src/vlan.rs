@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 use netconsole::netconsole::DeviceName;
-use netconsole::stack::{Stack, Storage};
+use netconsole::stack::Stack;
 
 /// How many VLANs there can be, on all cards together.
 pub const MAX_VLANS: usize = 8;
@@ -21,8 +21,6 @@ pub struct Vlan {
 
 /// The memory of one.
 pub struct VlanMemory {
-    /// What its DHCP client borrows.
-    pub storage: MaybeUninit<Storage<'static>>,
     /// The interface.
     pub vlan: MaybeUninit<Vlan>,
 }
@@ -30,6 +28,6 @@ pub struct VlanMemory {
 impl VlanMemory {
     /// Not in use.
     pub const fn new() -> Self {
-        Self { storage: MaybeUninit::uninit(), vlan: MaybeUninit::uninit() }
+        Self { vlan: MaybeUninit::uninit() }
     }
 }

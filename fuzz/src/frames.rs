@@ -2,7 +2,7 @@
 
 use crate::nic::{Card, MAC};
 use crate::pieces::pieces;
-use netconsole::stack::{Addressing, Ipv4Method, Stack, Storage};
+use netconsole::stack::{Addressing, Ipv4Method, Stack};
 use std::net::Ipv4Addr;
 
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 5);
@@ -16,10 +16,9 @@ pub fn check(bytes: &[u8]) {
         _ => Ipv4Method::Dhcp,
     };
     let addressing = Addressing { ipv4, ipv6: None, echo: mode & 2 == 0 };
-    let mut storage = Storage::new(Some("host"));
     let mut card = Card::default();
     let mut now = 0;
-    let mut stack = Stack::new(&mut storage, MAC, 1500, None, &addressing, 7, now);
+    let mut stack = Stack::new(Some("host"), MAC, 1500, None, &addressing, 7, now);
     for (wait, frame) in pieces(frames).take(32) {
         now += u64::from(wait) * 20_000;
         // What is due by itself comes first, so that what follows is the answer.

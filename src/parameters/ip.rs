@@ -6,6 +6,7 @@
 use crate::cmdline::Piece;
 use crate::host_name::HostName;
 use crate::netconsole::DeviceName;
+use crate::wire::ipv4::class_prefix;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
@@ -138,11 +139,7 @@ fn parse_address<'a>(
 fn parse_prefix<'a>(client: Option<IpAddr>, piece: Option<Piece<'a>>) -> Result<u8, IpError<'a>> {
     let (most, default) = match client {
         None => (32, 0),
-        Some(IpAddr::V4(address)) => match address.octets() {
-            [..128, _, _, _] => (32, 8),
-            [128..192, _, _, _] => (32, 16),
-            _ => (32, 24),
-        },
+        Some(IpAddr::V4(address)) => (32, class_prefix(address)),
         Some(IpAddr::V6(_)) => (128, 64),
     };
     let Some(piece) = piece.filter(|piece| !piece.text.is_empty()) else { return Ok(default) };

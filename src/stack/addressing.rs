@@ -42,8 +42,62 @@ pub struct Ipv4Interface {
     pub prefix: u8,
     /// The router to other subnets.
     pub gateway: Option<Ipv4Addr>,
+    /// Subnets that have a router of their own.
+    pub routes: Routes,
     /// Where it came from.
     pub origin: Origin,
+}
+
+/// The way to a subnet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    network: Ipv4Addr,
+    prefix: u8,
+    router: Option<Ipv4Addr>,
+}
+
+impl Route {
+    /// The way to the stations that have the first `prefix` bits, 1 to 32, in common with `network`, whatever its other
+    /// bits say. Without a `router` they are on this link.
+    pub fn new(network: Ipv4Addr, prefix: u8, router: Option<Ipv4Addr>) -> Self {
+        Self { network: (network.to_bits() & network_mask(prefix)).into(), prefix, router }
+    }
+
+    /// The subnet, and its prefix length in bits.
+    pub fn subnet(&self) -> (Ipv4Addr, u8) {
+        (self.network, self.prefix)
+    }
+
+    /// The router; `None` where the subnet is on this link.
+    pub fn router(&self) -> Option<Ipv4Addr> {
+        self.router
+    }
+
+    fn contains(&self, address: Ipv4Addr) -> bool {
+        address.to_bits() & network_mask(self.prefix) == self.network.to_bits()
+    }
+}
+
+/// Some routes, in no order: the one to the smallest subnet counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routes([Option<Route>; Self::MAX]);
+
+impl Routes {
+    /// How many there can be.
+    pub const MAX: usize = 8;
+    /// There are none.
+    pub const NONE: Self = Self([None; Self::MAX]);
+
+    /// Adds one; false where there is no room for it.
+    pub fn add(&mut self, route: Route) -> bool {
+        let free = self.0.iter_mut().find(|slot| slot.is_none());
+        free.map(|slot| *slot = Some(route)).is_some()
+    }
+
+    /// The routes.
+    pub fn iter(&self) -> impl Iterator<Item = &Route> {
+        self.0.iter().flatten()
+    }
 }
 
 /// Where an address came from.
@@ -70,17 +124,29 @@ impl fmt::Display for Origin {
 
 impl Ipv4Interface {
     /// The router that a packet for `target` goes to; `None` where the target is on this link, or
-    /// is said to be because no router is known. Link-local addresses, groups and broadcast never
-    /// pass a router (RFC 3927, section 2.7).
+    /// is said to be because no router is known. Groups and broadcast never pass a router, and link-local
+    /// addresses only one that is named for them (RFC 3927, section 2.7).
     pub fn router_to(&self, target: Ipv4Addr) -> Option<Ipv4Addr> {
-        let stays =
-            self.contains(target) || target.is_link_local() || target.is_multicast() || target.is_broadcast();
-        if stays { None } else { self.gateway }
+        if target.is_multicast() || target.is_broadcast() {
+            return None;
+        }
+        let is_near = self.contains(target);
+        let route =
+            self.routes.iter().filter(|route| route.contains(target)).max_by_key(|route| route.prefix);
+        match route {
+            Some(route) if !is_near || route.prefix > self.prefix => route.router,
+            _ if is_near || target.is_link_local() => None,
+            _ => self.gateway,
+        }
     }
 
     /// Whether `address` is on the interface's own subnet.
     pub fn contains(&self, address: Ipv4Addr) -> bool {
-        let host_bits = u32::MAX.checked_shr(self.prefix.into()).unwrap_or(0);
-        (self.address.to_bits() ^ address.to_bits()) & !host_bits == 0
+        (self.address.to_bits() ^ address.to_bits()) & network_mask(self.prefix) == 0
     }
+}
+
+/// The bits that the stations of a subnet have in common.
+fn network_mask(prefix: u8) -> u32 {
+    !u32::MAX.checked_shr(prefix.into()).unwrap_or(0)
 }

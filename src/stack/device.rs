@@ -107,7 +107,8 @@ impl Device for Port<'_> {
 
     fn transmit(&mut self, _now: Instant) -> Option<Outgoing<'_>> {
         let probe = self.probe;
-        self.outbox.is_empty().then_some(Outgoing { outbox: self.outbox, probe })
+        let longest = self.mtu.saturating_add(ethernet::HEADER_LEN);
+        self.outbox.is_empty().then_some(Outgoing { outbox: self.outbox, longest, probe })
     }
 
     fn capabilities(&self) -> DeviceCapabilities {
@@ -132,15 +133,17 @@ impl RxToken for Incoming<'_> {
 
 pub(super) struct Outgoing<'t> {
     outbox: &'t mut Outbox,
+    /// The longest frame that may be sent now, whatever smoltcp was told when it began.
+    longest: usize,
     probe: fn(),
 }
 
 impl TxToken for Outgoing<'_> {
-    /// smoltcp never asks for more than the MTU and the Ethernet header, which is [`FRAME`] at most.
+    /// smoltcp never asks for more than the card's MTU and the Ethernet header, which is [`FRAME`] at most.
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         (self.probe)();
         let Outbox { frame, len: waiting } = self.outbox;
-        *waiting = len.min(FRAME);
+        *waiting = if len <= self.longest.min(FRAME) { len } else { 0 };
         f(frame.get_mut(..len).unwrap_or_default())
     }
 }

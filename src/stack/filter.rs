@@ -5,9 +5,8 @@
 //! than the question. Nothing that would lead there passes.
 
 use crate::wire::ethernet::{Frame, ether_type};
-use crate::wire::{ipv4, ipv6, udp};
+use crate::wire::{ipv4, ipv6};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use smoltcp::wire::{DHCP_CLIENT_PORT, DHCP_SERVER_PORT};
 
 const ICMP: u8 = 1;
 const ICMP_ECHO_REQUEST: u8 = 8;
@@ -25,13 +24,12 @@ const NEIGHBOR_ADVERTISEMENT: u8 = 136;
 const ROUTER_ALERT: [u8; 8] = [ICMPV6, 0, 5, 2, 0, 0, 1, 0];
 
 /// Whether smoltcp may see the frame. `answers_echo_at` says at which of the addresses pings are
-/// answered: never at a group's or broadcast, where one question would get many answers. Without a
-/// DHCP client (`dhcp`), a DHCP server's datagram would be one for a closed port.
-pub(super) fn admits(frame: &Frame<'_>, dhcp: bool, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
+/// answered: never at a group's or broadcast, where one question would get many answers.
+pub(super) fn admits(frame: &Frame<'_>, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
     match frame.ether_type {
         ether_type::ARP => true,
         ether_type::IPV4 => {
-            ipv4::parse(frame.payload).is_some_and(|packet| admits_ipv4(&packet, dhcp, answers_echo_at))
+            ipv4::parse(frame.payload).is_some_and(|packet| admits_ipv4(&packet, answers_echo_at))
         }
         ether_type::IPV6 => {
             ipv6::parse(frame.payload).is_some_and(|packet| admits_ipv6(&packet, answers_echo_at))
@@ -40,19 +38,12 @@ pub(super) fn admits(frame: &Frame<'_>, dhcp: bool, answers_echo_at: impl Fn(IpA
     }
 }
 
-fn admits_ipv4(packet: &ipv4::Packet<'_>, dhcp: bool, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
-    if !is_unicast(packet.source) {
-        // A DHCP server without an address of its own would make smoltcp renew with 0.0.0.0, which it
-        // takes for a broken invariant.
-        return false;
-    }
-    match packet.protocol {
-        ICMP => {
-            packet.payload.first() == Some(&ICMP_ECHO_REQUEST) && answers_echo_at(packet.destination.into())
-        }
-        udp::PROTOCOL => dhcp && is_from_dhcp_server(packet.payload),
-        _ => false,
-    }
+/// Pings alone: what comes by UDP never gets here.
+fn admits_ipv4(packet: &ipv4::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
+    packet.protocol == ICMP
+        && is_unicast(packet.source)
+        && packet.payload.first() == Some(&ICMP_ECHO_REQUEST)
+        && answers_echo_at(packet.destination.into())
 }
 
 fn admits_ipv6(packet: &ipv6::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bool) -> bool {
@@ -71,12 +62,6 @@ fn admits_ipv6(packet: &ipv6::Packet<'_>, answers_echo_at: impl Fn(IpAddr) -> bo
 /// Whether an IPv4 address can be one station's: not a group's, not broadcast, not unspecified.
 pub(super) fn is_unicast(address: Ipv4Addr) -> bool {
     !address.is_multicast() && !address.is_broadcast() && !address.is_unspecified()
-}
-
-/// Whether a UDP datagram is between DHCP's ports (RFC 2131, section 4.1).
-fn is_from_dhcp_server(datagram: &[u8]) -> bool {
-    let ports = [DHCP_SERVER_PORT.to_be_bytes(), DHCP_CLIENT_PORT.to_be_bytes()];
-    datagram.starts_with(ports.as_flattened())
 }
 
 /// Whether a router advertisement's prefixes (RFC 4861, section 4.6.2) are such that an address can

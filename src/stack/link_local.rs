@@ -1,6 +1,7 @@
 //! IPv4 link-local addresses (RFC 3927): choosing one that no neighbour has. Announcing and
 //! defending it is the same for every address and done in [`ipv4`](super::ipv4).
 
+use super::random::Random;
 use crate::wire::{MacAddr, arp};
 use core::net::Ipv4Addr;
 
@@ -36,7 +37,7 @@ pub(super) struct LinkLocal {
     not_before: u64,
     /// Seeded from the Ethernet address, so that a machine tries the same addresses in the same
     /// order each time, and others try others (section 2.1).
-    random: u64,
+    random: Random,
     candidate: Ipv4Addr,
     conflicts: u32,
     state: State,
@@ -45,7 +46,7 @@ pub(super) struct LinkLocal {
 impl LinkLocal {
     pub(super) fn new(mac: MacAddr) -> Self {
         let [a, b, c, d, e, f] = mac.0;
-        let random = u64::from_be_bytes([0, 0, a, b, c, d, e, f]);
+        let random = Random(u64::from_be_bytes([0, 0, a, b, c, d, e, f]));
         let candidate = Ipv4Addr::UNSPECIFIED;
         let mut new = Self { mac, not_before: 0, random, candidate, conflicts: 0, state: State::Off };
         new.choose();
@@ -61,7 +62,7 @@ impl LinkLocal {
     pub(super) fn start(&mut self, now: u64, not_before: u64) {
         if matches!(self.state, State::Off) {
             self.not_before = not_before;
-            self.state = State::Probing { sent: 0, next: now.saturating_add(self.random_below(PROBE_WAIT)) };
+            self.state = State::Probing { sent: 0, next: now.saturating_add(self.random.below(PROBE_WAIT)) };
         }
     }
 
@@ -85,7 +86,7 @@ impl LinkLocal {
             let next = match sent {
                 PROBE_NUM => now.saturating_add(ANNOUNCE_WAIT).max(self.not_before),
                 _ => {
-                    let more = self.random_below(PROBE_MAX.saturating_sub(PROBE_MIN));
+                    let more = self.random.below(PROBE_MAX.saturating_sub(PROBE_MIN));
                     now.saturating_add(PROBE_MIN).saturating_add(more)
                 }
             };
@@ -108,7 +109,7 @@ impl LinkLocal {
         self.conflicts = self.conflicts.saturating_add(1);
         self.choose();
         let wait =
-            if self.conflicts > MAX_CONFLICTS { RATE_LIMIT_INTERVAL } else { self.random_below(PROBE_WAIT) };
+            if self.conflicts > MAX_CONFLICTS { RATE_LIMIT_INTERVAL } else { self.random.below(PROBE_WAIT) };
         self.state = State::Probing { sent: 0, next: now.saturating_add(wait) };
     }
 
@@ -124,17 +125,8 @@ impl LinkLocal {
     fn choose(&mut self) {
         const FIRST: u32 = Ipv4Addr::new(169, 254, 1, 0).to_bits();
         const COUNT: u64 = 254 * 256;
-        let offset = u32::try_from(self.random_below(COUNT)).unwrap_or(0);
+        let offset = u32::try_from(self.random.below(COUNT)).unwrap_or(0);
         self.candidate = Ipv4Addr::from_bits(FIRST.saturating_add(offset));
-    }
-
-    /// SplitMix64 (Steele, Lea and Flood, 2014): evenly spread even for seeds that differ in one bit.
-    fn random_below(&mut self, limit: u64) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ z >> 31).checked_rem(limit).unwrap_or(0)
     }
 }
 

@@ -15,18 +15,21 @@ mod device;
 mod dhcp;
 mod filter;
 mod ipv4;
+mod lease;
 mod link_local;
 mod neighbors;
+mod news;
 mod ping;
+mod random;
 mod receive;
 mod routing;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 
-pub use addressing::{Addressing, Ipv4Interface, Ipv4Method, Origin};
-pub use dhcp::Storage;
+pub use addressing::{Addressing, Ipv4Interface, Ipv4Method, Origin, Route, Routes};
 pub use link_local::link_local_ipv4;
+pub use news::News;
 
 use crate::host_name::HostName;
 use crate::nic::Nic;
@@ -34,12 +37,13 @@ use crate::wire::multicast::{is_broadcast, multicast_mac};
 use crate::wire::{MacAddr, ethernet, udp};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use device::{Outbox, Port};
+use dhcp::{Client, Told};
 use ipv4::Ipv4;
 use link_local::LinkLocal;
 use neighbors::{Asker, Neighbors};
+use news::Unread;
 use ping::Pong;
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
-use smoltcp::socket::dhcpv4;
+use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv6Cidr};
 
@@ -77,22 +81,23 @@ pub enum Resolution {
 /// An interface's addresses and neighbours.
 pub struct Stack<'a> {
     mac: MacAddr,
-    mtu: usize,
+    card_mtu: usize,
     vlan: Option<u16>,
     seed: u64,
     echo: bool,
     static_ipv6: Option<Ipv6Cidr>,
     interface: Interface,
-    sockets: SocketSet<'a>,
-    dhcp: Option<SocketHandle>,
+    /// smoltcp wants a set, which is empty.
+    sockets: SocketSet<'static>,
+    dhcp: Option<Client<'a>>,
+    /// What came with the last lease.
+    told: Told,
     outbox: Outbox,
     untagged: [u8; FRAME],
     ipv4: Ipv4,
     link_local: LinkLocal,
-    /// What the last acknowledgement heard tells, and the one that counted.
-    dhcp_heard: dhcp::Told,
-    dhcp_told: dhcp::Told,
     neighbors: Neighbors,
+    news: Unread,
     pong: Option<Pong>,
     link_is_up: bool,
     router_wait_ends: u64,
@@ -102,14 +107,15 @@ pub struct Stack<'a> {
 
 impl<'a> Stack<'a> {
     /// A stack for the card with the address `mac` and the IP MTU `mtu`, on the VLAN `vlan` (1…4094)
-    /// or on untagged frames. `seed` makes DHCP's transaction ids differ from boot to boot. The cable
-    /// counts as connected until [`link_changed`](Self::link_changed) says otherwise.
+    /// or on untagged frames. `hostname` is told to the DHCP server (option 12) unless it is empty or longer than 64
+    /// bytes. `seed` makes DHCP's transaction ids differ from boot to boot. The cable counts as connected until
+    /// [`link_changed`](Self::link_changed) says otherwise.
     ///
     /// An address that can't be a station's is not used. The IPv6 link-local address is used at once,
     /// without looking for duplicates (RFC 4862 with DupAddrDetectTransmits 0): it comes from the
     /// Ethernet address, and where that is there twice nothing works anyway.
     pub fn new(
-        storage: &'a mut Storage<'a>,
+        hostname: Option<&'a str>,
         mac: MacAddr,
         mtu: usize,
         vlan: Option<u16>,
@@ -117,41 +123,45 @@ impl<'a> Stack<'a> {
         seed: u64,
         now: u64,
     ) -> Self {
-        let mtu = mtu.clamp(*MTU.start(), *MTU.end());
+        let card_mtu = mtu.clamp(*MTU.start(), *MTU.end());
         let static_ipv6 = addressing.ipv6.filter(|(ip, _)| !ip.is_multicast() && !ip.is_unspecified());
         let static_ipv6 = static_ipv6.map(|(address, prefix)| Ipv6Cidr::new(address, prefix.min(128)));
-        let (sockets, dhcp) = storage.sockets(addressing.ipv4 == Ipv4Method::Dhcp);
+        let asks = addressing.ipv4 == Ipv4Method::Dhcp;
         let mut outbox = Outbox::new();
         let mut stack = Self {
             mac,
-            mtu,
+            card_mtu,
             vlan,
             seed,
             echo: addressing.echo,
             static_ipv6,
-            interface: interface(mac, mtu, static_ipv6, seed, &mut outbox, now),
-            sockets,
-            dhcp,
+            interface: interface(mac, card_mtu, static_ipv6, seed, &mut outbox, now),
+            sockets: SocketSet::new(&mut [][..]),
+            dhcp: asks.then(|| Client::new(mac, hostname, seed, now)),
+            told: Told::NOTHING,
             outbox,
             untagged: [0; FRAME],
             ipv4: Ipv4::new(mac),
             link_local: LinkLocal::new(mac),
-            dhcp_heard: dhcp::Told::NOTHING,
-            dhcp_told: dhcp::Told::NOTHING,
             neighbors: Neighbors::new(),
+            news: Unread::new(),
             pong: None,
             link_is_up: true,
             router_wait_ends: now.saturating_add(ROUTER_WAIT),
             due: now,
             probe: || {},
         };
+        if mtu < card_mtu {
+            stack.news.add(News::MtuTooSmall(u16::try_from(mtu).unwrap_or(0)));
+        }
         stack.look_for_link_local(now);
         if let Ipv4Method::Static { address, prefix, gateway } = addressing.ipv4
             && filter::is_unicast(address)
         {
             let gateway = gateway.filter(|&gateway| filter::is_unicast(gateway));
             let prefix = prefix.min(32);
-            stack.set_ipv4(Some(Ipv4Interface { address, prefix, gateway, origin: Origin::Static }), now);
+            let (routes, origin) = (Routes::NONE, Origin::Static);
+            stack.set_ipv4(Some(Ipv4Interface { address, prefix, gateway, routes, origin }), now);
         }
         stack
     }
@@ -190,6 +200,7 @@ impl<'a> Stack<'a> {
         for stack in stacks.iter_mut().flatten() {
             if stack.link_is_up && (received > 0 || stack.due <= now) {
                 sent |= stack.run(nic, now);
+                sent |= stack.keep_lease(nic, now);
                 sent |= stack.keep_ipv4(nic, now);
                 sent |= stack.neighbors.ask(nic, Asker { mac: stack.mac, vlan: stack.vlan }, now);
                 stack.due = if received == FRAMES_PER_POLL { now } else { stack.next(now) };
@@ -206,15 +217,28 @@ impl<'a> Stack<'a> {
         self.probe = probe;
     }
 
-    /// The IPv4 address in use.
+    /// What happened since the last call that a person should know: to be asked for until there is no more.
+    pub fn take_news(&mut self) -> Option<News> {
+        self.news.take()
+    }
+
+    /// The longest IP packet that may be sent, in bytes: the least of what the card says and what came with the lease.
+    /// It is 576 to 1500.
+    pub fn mtu(&self) -> usize {
+        let is_leased = self.ipv4.log_source().is_some_and(|ipv4| ipv4.origin == Origin::Dhcp);
+        let leased = self.told.mtu.map(usize::from).filter(|mtu| is_leased && mtu >= MTU.start());
+        leased.map_or(self.card_mtu, |mtu| mtu.min(self.card_mtu))
+    }
+
+    /// The IPv4 address in use. One whose lease is over is not, though [`source_for`](Self::source_for) may name it.
     pub fn ipv4(&self) -> Option<Ipv4Interface> {
-        self.ipv4.current()
+        self.ipv4.owned()
     }
 
     /// Where broadcasts come from as long as there is no IPv4 address and DHCP is asked for one: the link-local address
     /// that is being probed. Nothing that is sent to it arrives.
     pub fn ipv4_candidate(&self) -> Option<Ipv4Addr> {
-        (self.dhcp.is_some() && self.ipv4().is_none()).then(|| self.link_local.candidate())
+        (self.dhcp.is_some() && self.ipv4.log_source().is_none()).then(|| self.link_local.candidate())
     }
 
     /// The IPv6 link-local address, there from the start.
@@ -229,12 +253,12 @@ impl<'a> Stack<'a> {
 
     /// The NTP server that DHCP named (option 42).
     pub fn ntp_server(&self) -> Option<Ipv4Addr> {
-        self.dhcp_told.ntp_server
+        self.told.ntp_server
     }
 
     /// The host name that DHCP gave (option 12).
     pub fn host_name(&self) -> Option<HostName> {
-        self.dhcp_told.host_name
+        self.told.host_name
     }
 
     /// Whether one station can have this address (RFC 1122, section 3.2.1.3: what comes from another is dropped).
@@ -244,7 +268,7 @@ impl<'a> Stack<'a> {
     }
 
     fn subnet(&self) -> Option<(Ipv4Addr, u8)> {
-        self.ipv4().map(|ipv4| (ipv4.address, ipv4.prefix))
+        self.ipv4.log_source().map(|ipv4| (ipv4.address, ipv4.prefix))
     }
 
     /// The Ethernet address that a frame for `target` goes to; asks for it, from `source` of the same
@@ -261,6 +285,10 @@ impl<'a> Stack<'a> {
         if matches!(target, IpAddr::V4(ip) if is_broadcast(ip, self.subnet())) {
             return Resolution::Known(MacAddr::BROADCAST);
         }
+        // Who asks from an address claims it.
+        let held = self.ipv4.log_source().filter(|_| self.ipv4().is_none());
+        let is_disowned = held.is_some_and(|ipv4| source == ipv4.address);
+        let source = if is_disowned { Ipv4Addr::UNSPECIFIED.into() } else { source };
         let resolution = self.neighbors.resolve(source, self.next_hop(target), now);
         if !matches!(resolution, Resolution::Known(_)) {
             if self.neighbors.ask(nic, Asker { mac: self.mac, vlan: self.vlan }, now) {
@@ -291,12 +319,12 @@ impl<'a> Stack<'a> {
         }
         // smoltcp would repeat its random numbers with the same seed, and DHCP its transaction ids.
         let seed = self.seed.wrapping_add(now);
-        self.interface = interface(self.mac, self.mtu, self.static_ipv6, seed, &mut self.outbox, now);
+        self.interface = interface(self.mac, self.card_mtu, self.static_ipv6, seed, &mut self.outbox, now);
         self.router_wait_ends = now.saturating_add(ROUTER_WAIT);
         self.neighbors.restart(now);
         self.link_local.stop();
-        if let Some(dhcp) = self.dhcp {
-            self.sockets.get_mut::<dhcpv4::Socket>(dhcp).reset();
+        if let Some(client) = &mut self.dhcp {
+            client.restart(now);
         }
         self.look_for_link_local(now);
         self.set_ipv4(self.ipv4().filter(|ipv4| ipv4.origin == Origin::Static), now);

@@ -4,7 +4,7 @@
 use super::Resolution;
 use crate::nic::Nic;
 use crate::wire::{MacAddr, arp, ndp};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 
 /// How many addresses can be asked for at a time. Beyond that the one that was wanted longest ago is
 /// forgotten.
@@ -31,7 +31,7 @@ pub(super) struct Asker {
 #[derive(Clone, Copy)]
 struct Neighbor {
     address: IpAddr,
-    /// The address that the question is sent from, of the same family.
+    /// The address that the question is sent from, of the same family; 0.0.0.0 where there is none (RFC 5227's probes).
     source: IpAddr,
     mac: Option<MacAddr>,
     /// When the first question was due.
@@ -154,6 +154,13 @@ impl Neighbors {
     pub(super) fn forget(&mut self, address: IpAddr, now: u64) {
         if let Some(neighbor) = self.find(address) {
             neighbor.restart(now);
+        }
+    }
+
+    /// Asks no more from an address that is no longer ours: who asks from it claims it.
+    pub(super) fn disown(&mut self, address: IpAddr) {
+        for neighbor in self.entries.iter_mut().flatten().filter(|neighbor| neighbor.source == address) {
+            neighbor.source = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         }
     }
 

@@ -1,7 +1,8 @@
 //! What arrives, and the ways it goes.
 
 use super::device::{self, Port};
-use super::{Stack, dhcp, filter, instant};
+use super::ipv4::Conflict;
+use super::{News, Origin, Stack, filter, instant};
 use crate::wire::ethernet::{self, ether_type};
 use crate::wire::{arp, ndp, udp};
 use core::net::IpAddr;
@@ -23,34 +24,40 @@ impl Stack<'_> {
             self.hear_pong(bytes, now);
         }
         if let Some(datagram) = udp::parse(bytes) {
-            if let Some(told) = dhcp::Told::by(datagram.payload, self.mac) {
-                self.dhcp_heard = told;
-            }
-            let is_own = self.interface.has_ip_addr(datagram.destination.ip);
-            if frame.destination == self.mac && is_own && self.is_station(datagram.source.ip) {
+            let is_dhcp = self.hear_dhcp(&datagram, now);
+            let is_own = frame.destination == self.mac && self.interface.has_ip_addr(datagram.destination.ip);
+            if is_own && !is_dhcp && self.is_station(datagram.source.ip) {
                 input(&datagram);
             }
         }
         let is_own = |ip: IpAddr| self.interface.has_ip_addr(ip);
-        let dhcp = self.dhcp.is_some();
-        if !filter::admits(&frame, dhcp, |ip| self.echo && frame.destination == self.mac && is_own(ip)) {
+        if !filter::admits(&frame, |ip| self.echo && frame.destination == self.mac && is_own(ip)) {
             return;
         }
-        let untagged = match frame.vlan {
-            Some(_) => device::untag(bytes, &mut self.untagged),
-            None => Some(bytes),
-        };
-        let mut port =
-            Port { incoming: untagged, outbox: &mut self.outbox, mtu: self.mtu, probe: self.probe };
+        let mtu = self.mtu();
+        let untagged = if frame.is_tagged { device::untag(bytes, &mut self.untagged) } else { Some(bytes) };
+        let mut port = Port { incoming: untagged, outbox: &mut self.outbox, mtu, probe: self.probe };
         self.interface.poll_ingress_single(instant(now), &mut port, &mut self.sockets);
     }
 
     fn hear_arp(&mut self, bytes: &[u8], now: u64) {
         let Some(packet) = arp::parse(bytes) else { return };
         self.link_local.hear(&packet, now);
-        if self.ipv4.hear(&packet, now) {
-            self.set_ipv4(None, now);
-            self.link_local.conflict(now);
+        let conflict = self.ipv4.hear(&packet, now);
+        match (conflict, self.ipv4.log_source()) {
+            (Conflict::Shared, Some(ipv4)) => {
+                self.news.add(News::Shared(ipv4.address, packet.sender_mac));
+            }
+            (Conflict::Lost, Some(ipv4)) => {
+                self.set_ipv4(None, now);
+                if ipv4.origin == Origin::LinkLocal {
+                    self.link_local.conflict(now);
+                } else {
+                    self.news.add(News::Taken(ipv4.address, packet.sender_mac));
+                    self.look_for_link_local(now);
+                }
+            }
+            _ => {}
         }
         if !packet.sender_ip.is_unspecified() {
             self.neighbors.learn(packet.sender_ip.into(), packet.sender_mac, true, now);

@@ -24,11 +24,11 @@ impl Stack<'_> {
     /// [`resolve`](Self::resolve). For IPv6 the longest common prefix decides, and the link-local
     /// address stands in where no router has advertised a prefix within [`ROUTER_WAIT`]. What goes to all
     /// stations of the link waits for no DHCP server: it comes from [`ipv4_candidate`](Self::ipv4_candidate)
-    /// until there is an address.
+    /// until there is an address. An address whose lease is over remains the source, and nothing else.
     pub fn source_for(&self, target: IpAddr, now: u64) -> Option<IpAddr> {
         let target = match target {
             IpAddr::V4(target) => {
-                let own = self.ipv4().map(|ipv4| ipv4.address);
+                let own = self.ipv4.log_source().map(|ipv4| ipv4.address);
                 let candidate = || self.ipv4_candidate().filter(|_| is_for_the_whole_link(target));
                 return own.or_else(candidate).map(IpAddr::V4);
             }
@@ -46,7 +46,7 @@ impl Stack<'_> {
     /// target is not on this link, else its own (for which a router may still answer: RFC 1027).
     pub fn next_hop(&self, target: IpAddr) -> IpAddr {
         let router = match target {
-            IpAddr::V4(ip) => self.ipv4().and_then(|ipv4| ipv4.router_to(ip)).map(IpAddr::V4),
+            IpAddr::V4(ip) => self.ipv4.log_source().and_then(|ipv4| ipv4.router_to(ip)).map(IpAddr::V4),
             IpAddr::V6(ip) if is_on_every_link(ip) || ip.is_multicast() => None,
             IpAddr::V6(ip) if self.ipv6_cidrs().any(|cidr| cidr.contains_addr(&ip)) => None,
             IpAddr::V6(_) => self.ipv6_gateway().map(IpAddr::V6),

@@ -33,6 +33,8 @@ pub struct Frame<'f> {
     pub source: MacAddr,
     /// The VLAN that its tag names; `None` without a tag, or with one that only sets a priority.
     pub vlan: Option<u16>,
+    /// Whether it has a tag, be it one that only sets a priority.
+    pub is_tagged: bool,
     /// The payload's [`ether_type`].
     pub ether_type: u16,
     /// What follows the header, padding included.
@@ -66,8 +68,8 @@ pub fn parse(frame: &[u8]) -> Option<Frame<'_>> {
     if !source.is_unicast() || vlan.is_some_and(|vlan| vlan > MAX_VLAN) {
         return None;
     }
-    let vlan = vlan.filter(|&vlan| vlan != 0);
-    Some(Frame { destination, source, vlan, ether_type, payload: frame.get(header_len..)? })
+    let (vlan, is_tagged) = (vlan.filter(|&vlan| vlan != 0), vlan.is_some());
+    Some(Frame { destination, source, vlan, is_tagged, ether_type, payload: frame.get(header_len..)? })
 }
 
 /// Writes a header at the start of `frame` and returns its length: 14 bytes, or 18 with a VLAN.

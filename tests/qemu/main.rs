@@ -12,6 +12,7 @@ mod console_udp;
 mod crash;
 mod crash_after;
 mod crash_reset;
+mod dhcp;
 mod efi;
 mod flood;
 mod fragments;

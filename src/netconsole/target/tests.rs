@@ -5,7 +5,7 @@ use crate::log::{Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
 use crate::netconsole::secure::{Numbers, Sealing};
 use crate::nic::fake::{Card, MAC};
-use crate::stack::{Addressing, Ipv4Method, Storage};
+use crate::stack::{Addressing, Ipv4Method};
 use crate::wire::udp;
 use core::sync::atomic::AtomicU64;
 use proptest::prelude::*;
@@ -55,14 +55,13 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     let (header, index, data) = (RingHeader::new(), words(1 << 13), words(1 << 16));
     let ring = Ring::new(&header, &index, &data);
     ring.recover(0);
-    let mut storage = Storage::new(None);
     let address = core::net::Ipv4Addr::new(10, 0, 0, 1);
     let addressing = Addressing {
         ipv4: Ipv4Method::Static { address, prefix: 24, gateway: None },
         ipv6: None,
         echo: false,
     };
-    let mut stack = Stack::new(&mut storage, MAC, 1500, None, &addressing, 7, 0);
+    let mut stack = Stack::new(None, MAC, 1500, None, &addressing, 7, 0);
     let mut config = TargetConfig::DEFAULT;
     config.format = Format::Extended { release: false };
     config.remote_mac = Some(MacAddr::BROADCAST);

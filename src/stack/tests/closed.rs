@@ -24,8 +24,8 @@ pub(super) fn ping(source: IpAddr, destination: IpAddr) -> Vec<u8> {
 }
 
 /// A stack that has sent all it sends by itself, and knows the peer's Ethernet addresses.
-fn settled<'a>(storage: &'a mut Storage<'a>, addressing: &Addressing) -> Bench<'a> {
-    let mut bench = Bench::new(storage, addressing);
+fn settled(addressing: &Addressing) -> Bench {
+    let mut bench = Bench::new(addressing);
     bench.run(30 * SECOND, silent);
     bench.hear(arp(ArpOperation::Request, (PEER_MAC, PEER), (MacAddr([0; 6]), ADDRESS)));
     let target_addr = bench.stack.ipv6_link_local();
@@ -38,8 +38,7 @@ fn settled<'a>(storage: &'a mut Storage<'a>, addressing: &Addressing) -> Bench<'
 #[test]
 fn a_ping_is_answered_unless_that_is_turned_off() {
     for echo in [true, false] {
-        let mut storage = Storage::new(None);
-        let mut bench = settled(&mut storage, &Addressing { echo, ..STATIC });
+        let mut bench = settled(&Addressing { echo, ..STATIC });
         let own = bench.stack.ipv6_link_local();
         for (source, destination) in [(PEER.into(), ADDRESS.into()), (IpAddr::from(PEER6), IpAddr::from(own))]
         {
@@ -57,8 +56,7 @@ fn a_ping_is_answered_unless_that_is_turned_off() {
 
 #[test]
 fn pings_to_groups_broadcast_and_others_are_not_answered() {
-    let mut storage = Storage::new(None);
-    let mut bench = settled(&mut storage, &STATIC);
+    let mut bench = settled(&STATIC);
     for destination in [[10, 0, 0, 255], [255; 4], [224, 0, 0, 1], [10, 0, 0, 6]] {
         let mut frame = ping(PEER.into(), IpAddr::from(destination));
         assert!(bench.hear(frame.clone()).is_empty(), "{destination:?}");
@@ -71,10 +69,9 @@ fn pings_to_groups_broadcast_and_others_are_not_answered() {
 
 #[test]
 fn udp_for_this_machine_is_handed_out_and_never_answered() {
-    let mut storage = Storage::new(None);
-    let mut bench = settled(&mut storage, &STATIC);
+    let mut bench = settled(&STATIC);
     let own: IpAddr = bench.stack.ipv6_link_local().into();
-    let for_us = |bench: &mut Bench<'_>, mac, source, destination| {
+    let for_us = |bench: &mut Bench, mac, source, destination| {
         bench.inputs.clear();
         let frame = udp_frame((PEER_MAC, source, 6666), (mac, destination, 6665), b"dmesg\n");
         assert!(bench.hear(frame).is_empty(), "no answer");
@@ -96,8 +93,7 @@ fn udp_for_this_machine_is_handed_out_and_never_answered() {
 
 #[test]
 fn other_protocols_are_not_answered() {
-    let mut storage = Storage::new(None);
-    let mut bench = settled(&mut storage, &STATIC);
+    let mut bench = settled(&STATIC);
     let own: IpAddr = bench.stack.ipv6_link_local().into();
     for protocol in [IpProtocol::Tcp, IpProtocol::Igmp, IpProtocol::HopByHop, IpProtocol::Unknown(132)] {
         for (source, destination) in [(PEER.into(), ADDRESS.into()), (PEER6.into(), own)] {
@@ -110,29 +106,25 @@ fn other_protocols_are_not_answered() {
 
 #[test]
 fn frames_that_come_back_are_not_taken_for_a_neighbors() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &DHCP);
+    let mut bench = Bench::new(&DHCP);
     bench.run(15 * SECOND, |frame| vec![frame.to_vec()]);
     let address = bench.stack.ipv4().map(|ipv4| ipv4.address);
-    let mut other = Storage::new(None);
-    let mut quiet = Bench::new(&mut other, &DHCP);
+    let mut quiet = Bench::new(&DHCP);
     quiet.run(15 * SECOND, silent);
     assert_eq!(address, quiet.stack.ipv4().map(|ipv4| ipv4.address), "no conflict with itself");
 }
 
-/// Found by fuzz/: without a DHCP client smoltcp takes it for a datagram to a closed port, and says so.
+/// Found by fuzz/: smoltcp took it for a datagram to a closed port, and said so.
 #[test]
 fn a_dhcp_server_s_datagram_is_not_answered_where_the_address_is_given() {
-    let mut storage = Storage::new(None);
-    let mut bench = settled(&mut storage, &STATIC);
+    let mut bench = settled(&STATIC);
     let offer = udp_frame((PEER_MAC, PEER.into(), 67), (MAC, ADDRESS.into(), 68), &[2, 1, 6, 0]);
     assert!(bench.hear(offer).is_empty());
 }
 
 #[test]
 fn a_flood_is_handled_in_bounded_pieces() {
-    let mut storage = Storage::new(None);
-    let mut bench = settled(&mut storage, &STATIC);
+    let mut bench = settled(&STATIC);
     let frames = 10 * FRAMES_PER_POLL;
     bench.card.arriving.extend(std::iter::repeat_n(ping(PEER.into(), ADDRESS.into()), frames));
     assert!(bench.poll().len() <= FRAMES_PER_POLL);
@@ -219,8 +211,7 @@ proptest! {
         frames in proptest::collection::vec((hostile(), 0..5 * SECOND), 1..40),
         dhcp in any::<bool>(),
     ) {
-        let mut storage = Storage::new(Some("host"));
-        let mut bench = Bench::new(&mut storage, if dhcp { &DHCP } else { &STATIC });
+        let mut bench = Bench::new(if dhcp { &DHCP } else { &STATIC });
         for (frame, wait) in frames {
             bench.now += wait;
             let sent = bench.hear(frame);

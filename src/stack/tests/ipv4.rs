@@ -10,10 +10,9 @@ fn requests(frames: &[(u64, Vec<u8>)]) -> Vec<(u64, Ipv4Addr, Ipv4Addr)> {
 
 #[test]
 fn a_given_address_is_there_at_once_and_announced() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
-    let expected =
-        Ipv4Interface { address: ADDRESS, prefix: 24, gateway: Some(GATEWAY), origin: Origin::Static };
+    let mut bench = Bench::new(&STATIC);
+    let (gateway, routes, origin) = (Some(GATEWAY), Routes::NONE, Origin::Static);
+    let expected = Ipv4Interface { address: ADDRESS, prefix: 24, gateway, routes, origin };
     assert_eq!(bench.stack.ipv4(), Some(expected));
     assert_eq!(bench.stack.source_for(PEER.into(), 0), Some(ADDRESS.into()));
     let frames = bench.run(20 * SECOND, silent);
@@ -23,17 +22,15 @@ fn a_given_address_is_there_at_once_and_announced() {
 #[test]
 fn an_address_that_no_station_can_have_is_not_used() {
     for address in [[0; 4], [255; 4], [224, 0, 0, 1]].map(Ipv4Addr::from) {
-        let mut storage = Storage::new(None);
         let ipv4 = Ipv4Method::Static { address, prefix: 99, gateway: None };
-        let bench = Bench::new(&mut storage, &Addressing { ipv4, ..STATIC });
+        let bench = Bench::new(&Addressing { ipv4, ..STATIC });
         assert_eq!(bench.stack.ipv4(), None);
     }
 }
 
 #[test]
 fn requests_and_probes_for_the_address_are_answered_for_ever() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.run(3600 * SECOND, silent);
     for asker in [PEER, Ipv4Addr::UNSPECIFIED] {
         let answers = bench.hear(arp(ArpOperation::Request, (PEER_MAC, asker), (MacAddr([0; 6]), ADDRESS)));
@@ -47,8 +44,7 @@ fn requests_and_probes_for_the_address_are_answered_for_ever() {
 
 #[test]
 fn a_given_address_is_defended_but_not_every_time_and_never_given_up() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.run(10 * SECOND, silent);
     let conflict = || arp(ArpOperation::Request, (OTHER_MAC, ADDRESS), (MacAddr([0; 6]), PEER));
     let defences = |frames: Vec<Vec<u8>>| frames.iter().filter(|frame| arp_in(frame).is_some()).count();
@@ -63,7 +59,7 @@ fn a_given_address_is_defended_but_not_every_time_and_never_given_up() {
 }
 
 /// Runs a stack without a DHCP server until it has a link-local address.
-fn link_local(bench: &mut Bench<'_>) -> (Vec<(u64, Ipv4Addr, Ipv4Addr)>, Ipv4Addr) {
+fn link_local(bench: &mut Bench) -> (Vec<(u64, Ipv4Addr, Ipv4Addr)>, Ipv4Addr) {
     let frames = bench.run(15 * SECOND, silent);
     let ipv4 = bench.stack.ipv4().expect("an address");
     assert_eq!((ipv4.origin, ipv4.prefix, ipv4.gateway), (Origin::LinkLocal, 16, None));
@@ -72,8 +68,7 @@ fn link_local(bench: &mut Bench<'_>) -> (Vec<(u64, Ipv4Addr, Ipv4Addr)>, Ipv4Add
 
 #[test]
 fn without_a_dhcp_server_an_address_is_probed_three_times_taken_and_announced_twice() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &DHCP);
+    let mut bench = Bench::new(&DHCP);
     let (requests, address) = link_local(&mut bench);
     let [169, 254, third, _] = address.octets() else { panic!("{address}") };
     assert!((1..=254).contains(&third));
@@ -91,8 +86,7 @@ fn without_a_dhcp_server_an_address_is_probed_three_times_taken_and_announced_tw
 #[test]
 fn a_broadcast_needs_no_address_of_its_own() {
     const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &DHCP);
+    let mut bench = Bench::new(&DHCP);
     let candidate = link_local_ipv4(MAC);
     for target in [Ipv4Addr::BROADCAST, GROUP] {
         assert_eq!(bench.stack.source_for(target.into(), 0), Some(candidate.into()));
@@ -110,8 +104,7 @@ fn a_broadcast_needs_no_address_of_its_own() {
 
 #[test]
 fn a_broadcast_never_comes_from_an_address_that_a_neighbor_has() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &DHCP);
+    let mut bench = Bench::new(&DHCP);
     let candidate = link_local_ipv4(MAC);
     bench.poll();
     bench.hear(arp(ArpOperation::Request, (OTHER_MAC, candidate), (MacAddr([0; 6]), PEER)));
@@ -121,8 +114,7 @@ fn a_broadcast_never_comes_from_an_address_that_a_neighbor_has() {
 
 #[test]
 fn with_addresses_off_nothing_is_sent_from_one() {
-    let mut storage = Storage::new(None);
-    let bench = Bench::new(&mut storage, &Addressing { ipv4: Ipv4Method::Off, ..STATIC });
+    let bench = Bench::new(&Addressing { ipv4: Ipv4Method::Off, ..STATIC });
     assert_eq!(bench.stack.source_for(Ipv4Addr::BROADCAST.into(), 0), None);
 }
 
@@ -138,16 +130,14 @@ fn link_local_addresses_keep_clear_of_the_reserved_ones_and_differ() {
 
 #[test]
 fn the_address_is_the_same_at_each_boot() {
-    let (mut first, mut second) = (Storage::new(None), Storage::new(None));
-    let one = link_local(&mut Bench::new(&mut first, &DHCP)).1;
-    assert_eq!(link_local(&mut Bench::new(&mut second, &DHCP)).1, one);
+    let one = link_local(&mut Bench::new(&DHCP)).1;
+    assert_eq!(link_local(&mut Bench::new(&DHCP)).1, one);
 }
 
 #[test]
 fn an_address_that_a_neighbor_has_or_probes_too_is_not_taken() {
     for answer in [true, false] {
-        let mut storage = Storage::new(None);
-        let mut bench = Bench::new(&mut storage, &DHCP);
+        let mut bench = Bench::new(&DHCP);
         let mut refused = None;
         bench.run(30 * SECOND, |frame| match arp_in(frame) {
             Some((_, _, Ipv4Addr::UNSPECIFIED, probed)) if refused.is_none() => {
@@ -167,8 +157,7 @@ fn an_address_that_a_neighbor_has_or_probes_too_is_not_taken() {
 
 #[test]
 fn many_conflicts_slow_the_search_down() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &DHCP);
+    let mut bench = Bench::new(&DHCP);
     let mut probes = 0;
     bench.run(130 * SECOND, |frame| match arp_in(frame) {
         Some((_, _, Ipv4Addr::UNSPECIFIED, probed)) => {
@@ -182,8 +171,7 @@ fn many_conflicts_slow_the_search_down() {
 
 #[test]
 fn a_link_local_address_is_defended_once_and_then_given_up() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &DHCP);
+    let mut bench = Bench::new(&DHCP);
     let (_, address) = link_local(&mut bench);
     let conflict = || arp(ArpOperation::Request, (OTHER_MAC, address), (MacAddr([0; 6]), PEER));
     let defence = bench.hear(conflict());

@@ -52,8 +52,7 @@ fn ndisc_in(frame: &[u8]) -> Option<(Ipv6Addr, Ipv6Addr, NdiscRepr<'_>)> {
 
 #[test]
 fn the_link_local_address_is_there_from_the_start() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &OFF);
+    let mut bench = Bench::new(&OFF);
     assert_eq!(bench.stack.ipv6_link_local(), LINK_LOCAL);
     assert_eq!(bench.stack.source_for(ROUTER.into(), 0), Some(LINK_LOCAL.into()));
     assert_eq!(bench.stack.source_for(ALL_NODES.into(), 0), Some(LINK_LOCAL.into()));
@@ -68,8 +67,7 @@ fn the_link_local_address_is_there_from_the_start() {
 
 #[test]
 fn a_router_gives_an_address_and_is_the_gateway_until_it_expires() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &OFF);
+    let mut bench = Bench::new(&OFF);
     bench.hear(advertisement(PREFIX, 64, 1800));
     assert_eq!(bench.stack.ipv6().collect::<Vec<_>>(), [(SLAAC, 64)]);
     assert_eq!(bench.stack.ipv6_gateway(), Some(ROUTER));
@@ -83,10 +81,18 @@ fn a_router_gives_an_address_and_is_the_gateway_until_it_expires() {
     assert_eq!((bench.stack.ipv6().count(), bench.stack.ipv6_gateway()), (0, None));
 }
 
+/// IEEE 802.1Q: VLAN 0 is none, the tag sets a priority alone.
+#[test]
+fn a_router_that_tags_with_a_priority_alone_is_heard() {
+    let mut bench = Bench::new(&OFF);
+    bench.hear(tagged(&advertisement(PREFIX, 64, 1800), 0));
+    assert_eq!(bench.stack.ipv6().collect::<Vec<_>>(), [(SLAAC, 64)]);
+    assert_eq!(bench.stack.ipv6_gateway(), Some(ROUTER));
+}
+
 #[test]
 fn without_a_router_the_link_local_address_stands_in_after_a_second() {
-    let mut storage = Storage::new(None);
-    let bench = Bench::new(&mut storage, &OFF);
+    let bench = Bench::new(&OFF);
     assert_eq!(bench.stack.source_for(PEER6.into(), ROUTER_WAIT - 1), None);
     assert_eq!(bench.stack.source_for(PEER6.into(), ROUTER_WAIT), Some(LINK_LOCAL.into()));
     assert_eq!(bench.stack.next_hop(PEER6.into()), IpAddr::from(PEER6));
@@ -94,9 +100,8 @@ fn without_a_router_the_link_local_address_stands_in_after_a_second() {
 
 #[test]
 fn a_given_address_serves_its_own_prefix() {
-    let mut storage = Storage::new(None);
     let own = Ipv6Addr::new(0xfd00, 1, 2, 3, 0, 0, 0, 5);
-    let mut bench = Bench::new(&mut storage, &Addressing { ipv6: Some((own, 64)), ..OFF });
+    let mut bench = Bench::new(&Addressing { ipv6: Some((own, 64)), ..OFF });
     assert_eq!(bench.stack.source_for(PEER6.into(), 0), Some(own.into()));
     bench.hear(advertisement(PREFIX, 64, 1800));
     assert_eq!(bench.stack.source_for(PEER6.into(), 0), Some(own.into()));
@@ -108,8 +113,7 @@ fn a_given_address_serves_its_own_prefix() {
 #[test]
 fn a_target_is_found_by_neighbor_discovery() {
     let target = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x77);
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &OFF);
+    let mut bench = Bench::new(&OFF);
     assert_eq!(bench.resolve(target.into()), Resolution::Waiting);
     let asked = std::mem::take(&mut bench.card.sent);
     let (source, _, repr) = asked.iter().find_map(|frame| ndisc_in(frame)).expect("a solicitation");
@@ -126,8 +130,7 @@ fn a_target_is_found_by_neighbor_discovery() {
 
 #[test]
 fn questions_for_the_own_address_are_answered_for_ever() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &OFF);
+    let mut bench = Bench::new(&OFF);
     bench.run(3600 * SECOND, silent);
     let asker = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x77);
     let group =
@@ -150,8 +153,7 @@ fn questions_for_the_own_address_are_answered_for_ever() {
 fn prefixes_that_no_address_can_be_made_of_are_ignored() {
     let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0);
     for (prefix, prefix_len) in [(group, 64), (PREFIX, 129), (PREFIX, 255)] {
-        let mut storage = Storage::new(None);
-        let mut bench = Bench::new(&mut storage, &OFF);
+        let mut bench = Bench::new(&OFF);
         bench.hear(advertisement(prefix, prefix_len, 1800));
         assert_eq!(bench.stack.ipv6().count(), 0);
     }
@@ -159,8 +161,7 @@ fn prefixes_that_no_address_can_be_made_of_are_ignored() {
 
 #[test]
 fn a_flood_of_routers_and_prefixes_leaves_room_for_the_ipv4_gateway() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &DHCP);
+    let mut bench = Bench::new(&DHCP);
     for n in 0..50 {
         let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, n);
         bench.hear(advertisement_from(router, Ipv6Addr::new(0x2001, 0xdb8, n, 0, 0, 0, 0, 0), 64, 1800));

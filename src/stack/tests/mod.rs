@@ -10,6 +10,7 @@ use super::*;
 use crate::nic::fake::{Card, MAC};
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::*;
+use std::collections::VecDeque;
 
 const PEER_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0x99]);
 const OTHER_MAC: MacAddr = MacAddr([0x02, 0, 0, 0, 0, 0xaa]);
@@ -27,20 +28,24 @@ const STATIC: Addressing = Addressing {
 };
 
 /// A stack, its card, the time, and what it handed out.
-struct Bench<'a> {
-    stack: Stack<'a>,
+struct Bench {
+    stack: Stack<'static>,
     card: Card,
     now: u64,
     inputs: Vec<(IpAddr, Vec<u8>)>,
 }
 
-impl<'a> Bench<'a> {
-    fn new(storage: &'a mut Storage<'a>, addressing: &Addressing) -> Self {
-        Self::on_vlan(storage, addressing, None)
+impl Bench {
+    fn new(addressing: &Addressing) -> Self {
+        Self::on_vlan(addressing, None)
     }
 
-    fn on_vlan(storage: &'a mut Storage<'a>, addressing: &Addressing, vlan: Option<u16>) -> Self {
-        let stack = Stack::new(storage, MAC, 1500, vlan, addressing, 7, 0);
+    fn on_vlan(addressing: &Addressing, vlan: Option<u16>) -> Self {
+        Self::with(None, 1500, addressing, vlan)
+    }
+
+    fn with(hostname: Option<&'static str>, mtu: usize, addressing: &Addressing, vlan: Option<u16>) -> Self {
+        let stack = Stack::new(hostname, MAC, mtu, vlan, addressing, 7, 0);
         Self { stack, card: Card::default(), now: 0, inputs: Vec::new() }
     }
 
@@ -62,15 +67,31 @@ impl<'a> Bench<'a> {
 
     /// Runs to `end`, polling only when the stack says it is due or a frame arrives. `peer` sees each
     /// frame and gives its answers. All frames are returned, with the time at which they were sent.
-    fn run(&mut self, end: u64, mut peer: impl FnMut(&[u8]) -> Vec<Vec<u8>>) -> Vec<(u64, Vec<u8>)> {
-        let mut seen = Vec::new();
+    fn run(&mut self, end: u64, peer: impl FnMut(&[u8]) -> Vec<Vec<u8>>) -> Vec<(u64, Vec<u8>)> {
+        self.run_with(0, end, peer)
+    }
+
+    /// As [`run`](Self::run), where each answer comes only after `delay`.
+    fn run_with(
+        &mut self,
+        delay: u64,
+        end: u64,
+        mut peer: impl FnMut(&[u8]) -> Vec<Vec<u8>>,
+    ) -> Vec<(u64, Vec<u8>)> {
+        let (mut seen, mut under_way) = (Vec::new(), VecDeque::new());
         for _ in 0..100_000 {
+            while let Some((at, _)) = under_way.front()
+                && *at <= self.now
+            {
+                self.card.arriving.extend(under_way.pop_front().map(|(_, frame)| frame));
+            }
             for frame in self.poll() {
-                self.card.arriving.extend(peer(&frame));
+                under_way.extend(peer(&frame).into_iter().map(|answer| (self.now + delay, answer)));
                 seen.push((self.now, frame));
             }
-            if self.card.arriving.is_empty() {
-                let due = self.now.saturating_add(self.stack.next_due(self.now));
+            let arrives_at = under_way.front().map_or(u64::MAX, |(at, _)| *at);
+            if self.card.arriving.is_empty() && arrives_at > self.now {
+                let due = self.now.saturating_add(self.stack.next_due(self.now)).min(arrives_at);
                 if due > end {
                     self.now = end;
                     return seen;
@@ -81,10 +102,20 @@ impl<'a> Bench<'a> {
         panic!("the stack is due all the time");
     }
 
+    /// All that it has to tell.
+    fn news(&mut self) -> Vec<News> {
+        std::iter::from_fn(|| self.stack.take_news()).collect()
+    }
+
     fn resolve(&mut self, target: IpAddr) -> Resolution {
         let source = self.stack.source_for(target, self.now).expect("a source address");
         self.stack.resolve(&mut self.card, source, target, self.now)
     }
+}
+
+/// The frame with an 802.1Q tag.
+fn tagged(frame: &[u8], control: u16) -> Vec<u8> {
+    [&frame[..12], &[0x81, 0], &control.to_be_bytes(), &frame[12..]].concat()
 }
 
 fn silent(_: &[u8]) -> Vec<Vec<u8>> {

@@ -14,8 +14,7 @@ fn questions(frames: &[(u64, Vec<u8>)], target: Ipv4Addr) -> Vec<u64> {
 
 #[test]
 fn a_target_is_asked_for_at_once_and_known_once_it_answers() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     assert_eq!(bench.resolve(PEER.into()), Resolution::Waiting);
     let asked = std::mem::take(&mut bench.card.sent);
     assert_eq!(asked.len(), 1);
@@ -28,8 +27,7 @@ fn a_target_is_asked_for_at_once_and_known_once_it_answers() {
 
 #[test]
 fn without_an_answer_broadcast_is_used_after_a_second_and_the_asking_goes_on() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
     bench.run(SECOND - 1, silent);
     assert_eq!(bench.resolve(PEER.into()), Resolution::Waiting);
@@ -47,8 +45,7 @@ fn without_an_answer_broadcast_is_used_after_a_second_and_the_asking_goes_on() {
 
 #[test]
 fn in_the_first_second_a_target_is_asked_for_every_200_ms() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
     bench.card.sent.clear();
     let times = questions(&bench.run(SECOND, silent), PEER);
@@ -57,8 +54,7 @@ fn in_the_first_second_a_target_is_asked_for_every_200_ms() {
 
 #[test]
 fn a_neighbor_that_says_it_has_another_card_is_believed() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
     bench.hear(reply(PEER_MAC));
     bench.hear(arp(ArpOperation::Request, (OTHER_MAC, PEER), (MacAddr([0; 6]), PEER)));
@@ -67,8 +63,7 @@ fn a_neighbor_that_says_it_has_another_card_is_believed() {
 
 #[test]
 fn a_known_neighbor_is_asked_for_again_after_a_minute() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
     bench.hear(reply(PEER_MAC));
     bench.card.sent.clear();
@@ -79,8 +74,7 @@ fn a_known_neighbor_is_asked_for_again_after_a_minute() {
 
 #[test]
 fn what_nobody_wants_is_forgotten() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
     bench.run(119 * SECOND, silent);
     let late = bench.run(200 * SECOND, silent);
@@ -89,8 +83,7 @@ fn what_nobody_wants_is_forgotten() {
 
 #[test]
 fn groups_are_mapped_and_broadcast_is_broadcast() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     let known = |mac| Resolution::Known(MacAddr(mac));
     assert_eq!(bench.resolve([239, 1, 2, 3].into()), known([0x01, 0, 0x5e, 1, 2, 3]));
     assert_eq!(bench.resolve([255; 4].into()), known([0xff; 6]));
@@ -101,8 +94,7 @@ fn groups_are_mapped_and_broadcast_is_broadcast() {
 
 #[test]
 fn another_subnet_is_reached_by_the_gateway() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.resolve([192, 0, 2, 1].into());
     assert_eq!(bench.card.sent.iter().find_map(|frame| arp_in(frame)).map(|arp| arp.3), Some(GATEWAY));
     bench.hear(arp(ArpOperation::Reply, (PEER_MAC, GATEWAY), (MAC, ADDRESS)));
@@ -112,16 +104,14 @@ fn another_subnet_is_reached_by_the_gateway() {
 
 #[test]
 fn without_a_gateway_every_target_counts_as_near() {
-    let mut storage = Storage::new(None);
     let ipv4 = Ipv4Method::Static { address: ADDRESS, prefix: 24, gateway: None };
-    let bench = Bench::new(&mut storage, &Addressing { ipv4, ..STATIC });
+    let bench = Bench::new(&Addressing { ipv4, ..STATIC });
     assert_eq!(bench.stack.next_hop([192, 0, 2, 1].into()), IpAddr::from([192, 0, 2, 1]));
 }
 
 #[test]
 fn sixteen_targets_are_waited_for_at_once() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     let target = |n: u8| Ipv4Addr::new(10, 0, 0, 100 + n);
     for n in 0..16 {
         assert_eq!(bench.resolve(target(n).into()), Resolution::Waiting);
@@ -138,8 +128,7 @@ fn sixteen_targets_are_waited_for_at_once() {
 
 #[test]
 fn a_full_table_forgets_who_was_wanted_longest_ago() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     for n in 0..=u8::try_from(super::super::neighbors::CAPACITY).unwrap() {
         bench.now += 1;
         bench.resolve([10, 0, 0, 100 + n].into());
@@ -156,8 +145,7 @@ fn a_full_table_forgets_who_was_wanted_longest_ago() {
 
 #[test]
 fn what_a_full_card_refuses_is_sent_once_there_is_room() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.card.room = 0;
     bench.resolve(PEER.into());
     bench.run(50_000, silent);
@@ -173,8 +161,7 @@ fn what_a_full_card_refuses_is_sent_once_there_is_room() {
 
 #[test]
 fn a_link_that_comes_back_is_asked_afresh() {
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::new(&mut storage, &STATIC);
+    let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
     bench.hear(reply(PEER_MAC));
     bench.stack.link_changed(false, bench.now);
@@ -188,9 +175,8 @@ fn a_link_that_comes_back_is_asked_afresh() {
 
 #[test]
 fn on_a_vlan_every_frame_is_tagged_and_untagged_ones_are_strangers() {
-    let tag = |frame: &[u8]| [&frame[..12], &[0x81, 0, 0, 100], &frame[12..]].concat();
-    let mut storage = Storage::new(None);
-    let mut bench = Bench::on_vlan(&mut storage, &STATIC, Some(100));
+    let tag = |frame: &[u8]| tagged(frame, 100);
+    let mut bench = Bench::on_vlan(&STATIC, Some(100));
     bench.resolve(PEER.into());
     let frames = bench.poll();
     assert!(frames.len() > 2, "ARP, and smoltcp's own");

@@ -1,0 +1,160 @@
+//! DHCP servers as real networks have them.
+
+use crate::harness::{Boot, Capture, Content, Lease, Machine, Nic, Peer, Service, status};
+use smoltcp::wire::{ArpOperation, ArpRepr, EthernetAddress};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+/// Beyond the subnet of the lease.
+const FAR: &str = "192.0.2.7:6666";
+const ROUTER: u8 = 3;
+const CLASSLESS_ROUTES: u8 = 121;
+
+fn lease(router: Option<Ipv4Addr>, duration: u32) -> Lease {
+    Lease { address: OWN, router, duration }
+}
+
+fn routers() -> [Peer; 2] {
+    [Peer::at("10.0.0.253"), Peer::at("10.0.0.254")]
+}
+
+/// A boot with that service, and two routers.
+fn boot(name: &'static str, parameters: &str, service: Service) -> Boot {
+    let boot = Boot::new(name, parameters).peer(Peer::at("10.0.0.3").serving(service));
+    routers().into_iter().fold(boot, Boot::peer)
+}
+
+/// Where the datagrams to `target` came from, and to which MAC they went, each as often as that changed.
+fn routes(capture: &Capture, target: &str) -> Vec<(IpAddr, EthernetAddress)> {
+    let target: SocketAddr = target.parse().expect("an address and port");
+    let route = |content: &Content| match content {
+        Content::Udp { from, to, .. } if *to == target => Some(from.ip()),
+        _ => None,
+    };
+    let mut routes: Vec<_> =
+        capture.frames().filter_map(|frame| Some((route(&frame.content)?, frame.to_mac))).collect();
+    routes.dedup();
+    routes
+}
+
+/// Has something logged, and waits for it at `target`.
+fn log(machine: &mut Machine, name: &str, target: &str) {
+    machine.type_in(&format!("\rnetconsole=@/{name},@10.0.0.9/\r"));
+    machine.wait_for_text(target, &format!("{name} doesn't exist"));
+}
+
+#[test]
+fn of_two_routers_the_first_is_the_gateway() {
+    let service = Service::new(lease(None, 3600)).option(ROUTER, [10, 0, 0, 253, 10, 0, 0, 254]);
+    let capture = boot("dhcp-routers", "debug netconsole=+@/,@192.0.2.7/ after=exit", service).start().end();
+    assert_eq!(capture.status, status::GOOD);
+    assert_eq!(routes(&capture, FAR), [(OWN.into(), routers()[0].mac)]);
+}
+
+/// RFC 3442: to 192.0.2.0/24 by the second router; the router option does not count.
+#[test]
+fn classless_routes_lead_to_the_target() {
+    let service = Service::new(lease(Some([10, 0, 0, 253].into()), 3600));
+    let service = service.option(CLASSLESS_ROUTES, [24, 192, 0, 2, 10, 0, 0, 254]);
+    let mut machine = boot("dhcp-classless", "debug netconsole=+@/,@192.0.2.7/", service).start();
+    machine.wait_for_text(FAR, "network logging started");
+    let shown = machine.command("ip");
+    assert!(shown.contains("10.0.0.1/24 by DHCP\n    to 192.0.2.0/24 by 10.0.0.254\n"), "{shown}");
+    let capture = machine.stop();
+    assert_eq!(routes(&capture, FAR), [(OWN.into(), routers()[1].mac)]);
+}
+
+/// An offer after 6 s, and the lease after 6 more.
+#[test]
+fn a_slow_server_s_lease_is_taken() {
+    let service = Service::new(lease(None, 3600)).delayed(Duration::from_secs(6));
+    let boot = boot("dhcp-slow", "debug netconsole=+@/,@10.0.0.2/", service).peer(Peer::at("10.0.0.2"));
+    let mut machine = boot.start();
+    machine.wait_for_serial("eth0: IPv4 address 10.0.0.1/24 by DHCP");
+    log(&mut machine, "leased", "10.0.0.2:6666");
+    let capture = machine.stop();
+    assert_eq!(routes(&capture, "10.0.0.2:6666").last().map(|route| route.0), Some(OWN.into()));
+}
+
+#[test]
+fn a_renewal_without_a_router_leaves_the_one_there_was() {
+    let service = Service::new(lease(Some([10, 0, 0, 253].into()), 10)).renewal(lease(None, 3600));
+    let mut machine = boot("dhcp-bare-renewal", "debug netconsole=+@/,@192.0.2.7/", service).start();
+    machine.wait_for_text(FAR, "network logging started");
+    machine.wait_for("the renewal", |events| {
+        let renews = |content: &Content| {
+            matches!(content, Content::Udp { from, to, .. } if from.ip() == OWN && to.port() == 67)
+        };
+        events.sent.iter().filter_map(|sent| sent.good()).any(|frame| renews(&frame.content)).then_some(())
+    });
+    // Its answer is there before the ping's.
+    machine.send(0, &Peer::at("10.0.0.253").ping(Nic::mac(0), OWN.into(), b"renewed?"));
+    machine.wait_for("the answer to a ping", |events| {
+        let is_answer = |content: &Content| matches!(content, Content::Icmp { from, .. } if *from == OWN);
+        events.sent.iter().filter_map(|sent| sent.good()).any(|frame| is_answer(&frame.content)).then_some(())
+    });
+    log(&mut machine, "renewed", FAR);
+    let shown = machine.command("ip");
+    assert!(shown.contains("10.0.0.1/24 by DHCP, gateway 10.0.0.253\n"), "{shown}");
+    assert_eq!(routes(&machine.stop(), FAR), [(OWN.into(), routers()[0].mac)]);
+}
+
+/// The log goes on from the address and by the router that the lease named, and says so; nobody else may take the
+/// address for ours, and whoever answers for it has it.
+#[test]
+fn a_lease_that_is_over_leaves_the_log_its_source() {
+    let service = Service::new(lease(Some([10, 0, 0, 253].into()), 10)).leases(1);
+    let boot = boot("dhcp-over", "debug netconsole=+@/,@192.0.2.7/", service);
+    let mut machine = boot.timeout(Duration::from_secs(90)).start();
+    machine.wait_for_text(FAR, "network logging started");
+    machine.wait_for_text(FAR, "eth0: no DHCP server renewed the lease of 10.0.0.1, which is over");
+    let before = machine.sent().len();
+    let asker = Peer::at("10.0.0.2");
+    machine.send(0, &asker.arp_question(OWN));
+    machine.send(0, &asker.ping(Nic::mac(0), OWN.into(), b"still there?"));
+    log(&mut machine, "expired", FAR);
+    let answers = |sent: &[crate::harness::Sent]| {
+        let is_answer = |content: &Content| match content {
+            Content::Arp(ArpRepr::EthernetIpv4 { operation, source_protocol_addr, .. }) => {
+                *operation == ArpOperation::Reply || *source_protocol_addr == OWN
+            }
+            Content::Icmp { .. } => true,
+            _ => false,
+        };
+        sent.iter().filter_map(|sent| sent.good()).filter(|frame| is_answer(&frame.content)).count()
+    };
+    assert_eq!(answers(&machine.sent()[before..]), 0);
+
+    let other = Peer::at("10.0.0.1");
+    machine.send(0, &other.arp_question(OWN));
+    machine.wait_for_serial("eth0: 10.0.0.1 is used by 02:00:0a:00:00:01 now: it is given up");
+    machine.wait_for_serial("/16 link-local");
+    let capture = machine.stop();
+    assert_eq!(routes(&capture, FAR).first(), Some(&(OWN.into(), routers()[0].mac)));
+    let lines = capture.text(FAR);
+    assert!(lines.contains("expired doesn't exist"), "{lines}");
+}
+
+/// IEEE 802.1Q: VLAN 0 is none, the tag sets a priority alone.
+#[test]
+fn a_server_and_a_router_that_tag_with_a_priority_alone_are_heard() {
+    let prefix = "2001:db8:7::".parse().expect("an address");
+    let server = Peer::at("10.0.0.3").serving(Service::new(lease(None, 3600))).tagging_priority();
+    let receiver = Peer::at("10.0.0.2").tagging_priority();
+    let (mac, router) = (receiver.mac, Peer::at("fe80::1:1").tagging_priority());
+    let boot = Boot::new("dhcp-priority-tag", "debug netconsole=+@/,@10.0.0.2/");
+    let mut machine = boot.peer(server).peer(receiver).start();
+    machine.wait_for_text("10.0.0.2:6666", "network logging started");
+    machine.send(0, &router.router_advertisement(prefix, 1800));
+    machine.send(0, &Peer::at("10.0.0.2").tagging_priority().ping(Nic::mac(0), OWN.into(), b"tagged"));
+    machine.wait_for("the answer to a ping", |events| {
+        let is_answer = |content: &Content| matches!(content, Content::Icmp { from, .. } if *from == OWN);
+        events.sent.iter().filter_map(|sent| sent.good()).any(|frame| is_answer(&frame.content)).then_some(())
+    });
+    let shown = machine.command("ip");
+    assert!(shown.contains("2001:db8:7:0:5054:ff:fe12:3456/64\n    gateway fe80::1:1\n"), "{shown}");
+    let capture = machine.stop();
+    assert_eq!(routes(&capture, "10.0.0.2:6666"), [(OWN.into(), mac)]);
+    assert!(capture.frames().all(|frame| frame.vlan.is_none()));
+}
