@@ -308,7 +308,7 @@ impl Parameters {
     fn set_value(&mut self, name: &str, bare: bool, text: &str) -> Result<bool, ValueError> {
         let switch = || value::switch(bare, text);
         match name {
-            "loglevel" => self.loglevel = value::number(text, 0, 8)?,
+            "loglevel" => self.loglevel = value::log_level(text)?,
             "quiet" if bare => self.loglevel = 4,
             "debug" if bare => self.loglevel = 8,
             "ignore_loglevel" => self.ignore_loglevel = switch()?,

@@ -87,6 +87,14 @@ where
     T::try_from(number).ok().filter(|number| (min..=max).contains(number)).ok_or(error)
 }
 
+/// A limit of levels. As on Linux a number above 8 is no error: it too lets all levels pass.
+pub(super) fn log_level(text: &str) -> Result<u8, ValueError> {
+    number(text, 0, 8).or_else(|error| {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if is_number { Ok(8) } else { Err(error) }
+    })
+}
+
 /// A switch; a parameter without a value (`bare`) is on, as on Linux.
 pub(super) fn switch(bare: bool, text: &str) -> Result<bool, ValueError> {
     if bare { Ok(true) } else { attribute::switch(text).ok_or(ValueError::Switch) }
