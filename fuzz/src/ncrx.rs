@@ -3,7 +3,7 @@
 use crate::nic::Card;
 use crate::pieces::pieces;
 use netconsole::log::{Level, Ring, RingHeader, Timebase};
-use netconsole::netconsole::Format;
+use netconsole::netconsole::{Format, Threshold};
 use netconsole::netconsole::format::Style;
 use netconsole::netconsole::ncrx::{Ncrx, Sender};
 use netconsole::netconsole::secure::{KeyStore, Numbers, Protection, Sealing};
@@ -34,7 +34,7 @@ pub fn check(bytes: &[u8]) {
         ring: &ring,
         timebase: &timebase,
         style: Style::new(Format::Extended { release: false }, true),
-        limit: 8,
+        threshold: Threshold::level(8),
         envelope: &envelope,
         sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) },
     };

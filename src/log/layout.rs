@@ -94,6 +94,7 @@ impl Place {
 /// | 57–60 | number of the boot, modulo 16 |
 /// | 61 | continues the text of a record before |
 /// | 62 | done: nothing will change any more |
+/// | 63 | goes to every target, whatever its level |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header(pub(super) u64);
 
@@ -105,6 +106,7 @@ impl Header {
     const BOOT: u32 = 57;
     const CONTINUATION: u64 = 1 << 61;
     const DONE: u64 = 1 << 62;
+    const ALWAYS: u64 = 1 << 63;
 
     /// The header of a record that has no text yet. `module` is at most [`MAX_MODULE`], and `sequence` one of a
     /// [`Place`].
@@ -114,14 +116,17 @@ impl Header {
         module: usize,
         boot: u64,
         continuation: bool,
+        always: bool,
     ) -> Self {
         let continuation = if continuation { Self::CONTINUATION } else { 0 };
+        let always = if always { Self::ALWAYS } else { 0 };
         Self(
             sequence
                 | (module as u64 & 31) << Self::MODULE
                 | (level as u64) << Self::LEVEL
                 | (boot & 15) << Self::BOOT
-                | continuation,
+                | continuation
+                | always,
         )
     }
 
@@ -169,6 +174,10 @@ impl Header {
         self.0 & Self::CONTINUATION != 0
     }
 
+    pub(super) const fn goes_always(self) -> bool {
+        self.0 & Self::ALWAYS != 0
+    }
+
     pub(super) const fn is_done(self) -> bool {
         self.0 & Self::DONE != 0
     }
@@ -192,7 +201,7 @@ pub(super) struct Checksum(pub(super) u64);
 impl Checksum {
     /// Name and version of the layout: a ring of another version has no valid record. To be changed with
     /// anything in this file.
-    const LAYOUT: u64 = u64::from_le_bytes(*b"nclog\0\0\x03");
+    const LAYOUT: u64 = u64::from_le_bytes(*b"nclog\0\0\x04");
 
     /// Odd, and its bits look random (the fractional part of the golden ratio).
     const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -31,7 +31,7 @@ impl<'r> Record<'r> {
     /// A record that is reserved and has no header yet.
     pub(super) fn unwritten(ring: &'r Ring<'r>, sequence: u64) -> Self {
         let boot = ring.header.boot.load(Ordering::Relaxed);
-        let header = Header::new(sequence, Level::Emergency, 0, boot, false);
+        let header = Header::new(sequence, Level::Emergency, 0, boot, false, false);
         Self { ring, sequence, position: None, words: &[], header, ticks: 0 }
     }
 
@@ -48,6 +48,11 @@ impl<'r> Record<'r> {
     /// How urgent it is; [`Level::Emergency`] where that is not written yet.
     pub fn level(&self) -> Level {
         self.header.level()
+    }
+
+    /// Whether it goes to every target, whatever its level: it was logged with the target [`ALWAYS`](super::ALWAYS).
+    pub fn goes_always(&self) -> bool {
+        self.header.goes_always()
     }
 
     /// Whether its text goes on with that of a record before.

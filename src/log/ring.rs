@@ -180,6 +180,21 @@ impl<'m> Ring<'m> {
         self.record(place).filter(|record| !record.is_cut())
     }
 
+    /// How many records directly before `sequence` are there and are as `is_one` says, at most `most` of them: it looks
+    /// at each.
+    pub fn count_before(&self, sequence: u64, most: u64, is_one: impl Fn(&Record<'_>) -> bool) -> u64 {
+        let mut count = 0;
+        for number in (0..sequence).rev().take(usize::try_from(most).unwrap_or(usize::MAX)) {
+            let place = self.entry(number).filter(|place| place.sequence == number);
+            let record = place.and_then(|place| self.record(place));
+            if !record.is_some_and(|record| is_one(&record) && record.is_intact()) {
+                break;
+            }
+            count += 1;
+        }
+        count
+    }
+
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
     /// were overwritten since the cold start.
     pub fn first(&self) -> u64 {

@@ -27,6 +27,15 @@ pub struct Place {
     pub sequence: u64,
     /// The offset in its text, in bytes.
     pub offset: usize,
+    /// How many records directly before it were held back; `None` where that is not known, so that the ring must say.
+    pub held: Option<u64>,
+}
+
+impl Place {
+    /// The beginning of a record, wherever what was sent before it is.
+    pub const fn at(sequence: u64) -> Self {
+        Self { sequence, offset: 0, held: None }
+    }
 }
 
 /// What a [`Leg`] begins with.
@@ -71,7 +80,7 @@ pub struct Leg {
 impl Leg {
     /// Without a target: nothing is sent. All zero, so that a static one takes no place in an image.
     pub const NONE: Self = Self {
-        place: Place { sequence: 0, offset: 0 },
+        place: Place::at(0),
         left: 0,
         is_out: false,
         repeats: 0,
@@ -91,7 +100,7 @@ impl Leg {
     pub const fn new(start: Start) -> Self {
         let Start { from, unheard_from, first_sent, mac, asks, repeats } = start;
         Self {
-            place: Place { sequence: from, offset: 0 },
+            place: Place::at(from),
             left: from,
             repeats,
             unheard_from: Some(unheard_from),
@@ -185,7 +194,7 @@ impl Leg {
 
     /// What was queued may not have left.
     pub fn frames_lost(&mut self) {
-        self.place = Place { sequence: self.left, offset: 0 };
+        self.place = Place::at(self.left);
     }
 
     /// The card has received a frame of another station that a switch has forwarded. What was sent long before then
@@ -230,7 +239,7 @@ impl Leg {
 
     fn go_back(&mut self, sequence: u64) {
         if sequence < self.place.sequence {
-            self.place = Place { sequence, offset: 0 };
+            self.place = Place::at(sequence);
         }
         self.left = self.left.min(sequence);
     }
@@ -260,7 +269,7 @@ mod tests {
         let from = leg.place().sequence;
         leg.wants_to_send(REPORT, END, now).then(|| {
             let from = from.min(leg.place().sequence);
-            leg.queued(Place { sequence: END, offset: 0 }, now);
+            leg.queued(Place::at(END), now);
             leg.frames_left(END, now);
             from
         })
@@ -279,12 +288,12 @@ mod tests {
     fn what_was_lost_goes_again() {
         let mut leg = leg(START);
         assert!(leg.wants_to_send(REPORT, END, 0));
-        leg.queued(Place { sequence: 60, offset: 0 }, 0);
+        leg.queued(Place::at(60), 0);
         assert!(!leg.frames_left(END, 0));
-        leg.queued(Place { sequence: 80, offset: 7 }, 0);
+        leg.queued(Place { offset: 7, ..Place::at(80) }, 0);
         leg.frames_lost();
-        assert_eq!((leg.left(), leg.place()), (60, Place { sequence: 60, offset: 0 }));
-        leg.queued(Place { sequence: END, offset: 0 }, 0);
+        assert_eq!((leg.left(), leg.place()), (60, Place::at(60)));
+        leg.queued(Place::at(END), 0);
         assert!(!leg.is_out());
         assert!(leg.frames_left(END, 0));
         assert!(!leg.frames_left(END, 0), "only the first time");

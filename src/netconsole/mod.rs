@@ -15,9 +15,11 @@ pub mod secure;
 pub mod snapshot;
 pub mod table;
 pub mod target;
+mod threshold;
 pub mod user_data;
 
 pub use config::{DeviceName, DeviceSelector, Format, TargetConfig};
+pub use threshold::Threshold;
 
 /// The most targets that there can be.
 pub const MAX_TARGETS: usize = 16;

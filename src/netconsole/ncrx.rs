@@ -12,8 +12,10 @@
 mod answer;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod told;
 mod wanted;
 
+use super::Threshold;
 use super::format::{self, Piece, Style};
 use super::secure::Sealing;
 use crate::log::{Read, Record, Ring, Timebase};
@@ -22,6 +24,7 @@ use crate::wire::Envelope;
 use answer::Answer;
 use core::fmt;
 use core::ops::Range;
+use told::Told;
 use wanted::Wanted;
 
 /// How long a record may be unacknowledged before the emergency transmission begins.
@@ -38,6 +41,8 @@ const DATAGRAM_TIME: u64 = 1_000_000 / Ncrx::RATE;
 const SAVED_TIME: u64 = 8_000;
 /// How many records one turn looks at: the log must not wait.
 const STEPS_PER_TURN: usize = 16;
+/// How many records one turn looks at to find how many were held back before another, where that is not remembered.
+const HELD_LOOKED_AT: u64 = 4096;
 
 /// Where records come from, how they look and where they go.
 pub struct Sender<'s> {
@@ -47,8 +52,8 @@ pub struct Sender<'s> {
     pub timebase: &'s Timebase,
     /// The format, an extended one.
     pub style: Style<'s>,
-    /// Only records with a lower level number go out.
-    pub limit: u8,
+    /// Which records go out.
+    pub threshold: Threshold,
     /// The headers.
     pub envelope: &'s Envelope,
     /// Whether and how datagrams are sealed.
@@ -135,6 +140,8 @@ enum Reason {
 struct Again {
     sequence: u64,
     offset: usize,
+    /// How many records were held back before it, once its first datagram has gone out.
+    held: u64,
     reason: Reason,
 }
 
@@ -150,6 +157,7 @@ struct Emergency {
 #[derive(Clone, Debug)]
 pub struct Ncrx {
     wanted: Wanted,
+    told: Told,
     under_way: Option<Again>,
     /// It has ever answered.
     answered: bool,
@@ -184,6 +192,7 @@ impl Ncrx {
     pub const fn new() -> Self {
         Self {
             wanted: Wanted::new(),
+            told: Told::new(),
             under_way: None,
             answered: false,
             newest: None,
@@ -229,6 +238,12 @@ impl Ncrx {
         }
         self.newest = Some(sequence);
         (self.newest_at, self.announced, self.announces_late) = (now, 0, false);
+    }
+
+    /// Record `sequence` was sent for the first time, and with it that `held` records directly before it were held back:
+    /// it says so too when it goes out again.
+    pub fn told(&mut self, sequence: u64, held: u64) {
+        self.told.remember(sequence, held);
     }
 
     /// Begins a record that is under way anew: what its messages look like changes.
@@ -284,9 +299,7 @@ impl Ncrx {
             let Some(again) = self.due(now) else { return Ok(false) };
             let record = match sender.ring.read(again.sequence) {
                 // One that is not finished was sent so in a panic.
-                Read::Record(record) | Read::Unfinished(record) if record.level().passes(sender.limit) => {
-                    record
-                }
+                Read::Record(record) | Read::Unfinished(record) if sender.threshold.passes(&record) => record,
                 Read::Lost { resume } => {
                     self.leave(again, resume, now);
                     continue;
@@ -304,7 +317,13 @@ impl Ncrx {
                 Reason::Emergency => true,
                 Reason::Announcement => self.announces_late,
             };
-            let sender = Sender { style: Style { emergency, ..sender.style }, ..*sender };
+            let held = match again.offset {
+                0 => self.told.held_before(again.sequence).unwrap_or_else(|| {
+                    sender.threshold.held_before(sender.ring, again.sequence, HELD_LOOKED_AT)
+                }),
+                _ => again.held,
+            };
+            let sender = Sender { style: Style { emergency, held, ..sender.style }, ..*sender };
             let Some(piece) = sender.transmit(nic, &record, again.offset, identification)? else {
                 self.leave(again, again.sequence.saturating_add(1), now);
                 continue;
@@ -313,7 +332,7 @@ impl Ncrx {
                 self.used_until.max(now.saturating_sub(SAVED_TIME)).saturating_add(DATAGRAM_TIME);
             self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
             match piece.next {
-                Some(offset) => self.under_way = Some(Again { offset, ..again }),
+                Some(offset) => self.under_way = Some(Again { offset, held, ..again }),
                 None => {
                     self.counters.resent = self.counters.resent.wrapping_add(1);
                     self.done(again, now);
@@ -325,7 +344,7 @@ impl Ncrx {
 
     /// What is to be sent again now: first what was asked for.
     fn due(&mut self, now: u64) -> Option<Again> {
-        let begin = |sequence, reason| Again { sequence, offset: 0, reason };
+        let begin = |sequence, reason| Again { sequence, offset: 0, held: 0, reason };
         if self.under_way.is_some() {
             return self.under_way;
         }

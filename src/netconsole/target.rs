@@ -17,7 +17,7 @@ use super::ncrx::{self, Ncrx};
 use super::secure::{KeyStore, Protection};
 use super::snapshot::{CardSet, TargetCards, TargetPlan};
 use crate::host_name::HostName;
-use crate::log::Level;
+use crate::log::{ALWAYS, Level};
 use crate::nic::Nic;
 use crate::stack::{Resolution, Stack};
 use crate::wire::multicast::{is_broadcast, multicast_mac};
@@ -159,6 +159,9 @@ pub struct Target {
     /// The next record, and where in it the next datagram begins.
     sequence: u64,
     offset: usize,
+    /// How many records directly before the next one were held back; `None` where it has stepped elsewhere, so that the
+    /// ring must say.
+    held: Option<u64>,
     /// All before this one was taken by the card …
     taken: u64,
     /// … and all before this one while the link was up for sure.
@@ -227,6 +230,7 @@ impl Target {
             turns: 0,
             sequence: 0,
             offset: 0,
+            held: None,
             taken: 0,
             confirmed: 0,
             lost: 0,
@@ -376,7 +380,7 @@ impl Target {
     /// Stops it and says so.
     pub fn disable(&mut self) {
         if self.is_running() {
-            log::info!("netconsole: network logging stopped");
+            log::info!(target: ALWAYS, "netconsole: network logging stopped");
         }
         self.state = State::Disabled;
         self.step_to(self.sequence);
@@ -489,12 +493,12 @@ impl Target {
         if route.unanswered {
             log::warn!("netconsole: nobody answers for {}: broadcast until somebody does", destination.ip);
         }
-        log::info!("netconsole: network logging started");
+        log::info!(target: ALWAYS, "netconsole: network logging started");
         self.state = State::Running(route);
     }
 
     fn step_to(&mut self, sequence: u64) {
-        (self.sequence, self.offset) = (sequence, 0);
+        (self.sequence, self.offset, self.held) = (sequence, 0, None);
     }
 
     /// The card has finished with every frame.

@@ -54,7 +54,7 @@ impl Heard {
             let Some(leg) = legs.get_mut(number) else { continue };
             let route = plan::route(plan, place, mac, target, leg);
             if target.may_ask && route.may_answer(&received) {
-                conversations.hear(number, target, payload);
+                conversations.hear(number, payload);
             }
             // One log for one question; several targets may have the same address.
             if asks_for_log && route.may_command(&received) {

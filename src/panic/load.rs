@@ -10,7 +10,7 @@ use netconsole::netconsole::format::{self, Style};
 use netconsole::netconsole::leg::Place;
 use netconsole::netconsole::secure::Sealing;
 use netconsole::netconsole::snapshot::TargetPlan;
-use netconsole::netconsole::{Format, RELEASE};
+use netconsole::netconsole::{Format, RELEASE, Threshold};
 use netconsole::nic::TransmitError;
 use netconsole::wire::Envelope;
 
@@ -51,20 +51,27 @@ impl Load<'_> {
         now: u64,
     ) -> Result<Place, TransmitError> {
         match self {
-            Self::Log => queue_records(card, style, target.limit, envelope, place, now),
+            Self::Log => queue_records(card, style, &threshold(target, place.sequence), envelope, place, now),
             Self::Fixed(text) => {
                 queue_text(card, target.format, envelope, text, now)?;
-                Ok(Place { sequence: 1, offset: 0 })
+                Ok(Place::at(1))
             }
         }
     }
+}
+
+/// Which records go to the target where it is to have those from `begin` on: before the report only where they were asked
+/// for, if it is to have that alone.
+pub fn threshold(target: &TargetPlan, begin: u64) -> Threshold {
+    let since = if target.only_report { report_begins().min(begin) } else { 0 };
+    Threshold { limit: target.limit, since }
 }
 
 #[inline(never)]
 fn queue_records(
     card: &mut Card,
     style: &Style<'_>,
-    limit: u8,
+    threshold: &Threshold,
     envelope: &Envelope,
     mut place: Place,
     now: u64,
@@ -74,29 +81,31 @@ fn queue_records(
     let protection = memory::KEYS.protection();
     let sealing = Sealing { protection: &protection, numbers: numbers() };
     loop {
-        let next_record = Place { sequence: place.sequence.saturating_add(1), offset: 0 };
+        let held = place.held.unwrap_or_else(|| threshold.held_before(ring, place.sequence, u64::MAX));
+        let next_record = Place { held: Some(0), ..Place::at(place.sequence.saturating_add(1)) };
         let record = match ring.read(place.sequence) {
             // A record that was being written is sent with what it has, marked as cut.
             Read::Record(record) | Read::Unfinished(record) => record,
             Read::Lost { resume } => {
-                place = Place { sequence: resume.max(next_record.sequence), offset: 0 };
+                place = Place { sequence: resume.max(next_record.sequence), ..next_record };
                 continue;
             }
             Read::End => return Ok(place),
         };
-        if !record.level().passes(limit) {
-            place = next_record;
+        if !threshold.passes(&record) {
+            place = Place { held: Some(held.saturating_add(1)), ..next_record };
             continue;
         }
+        let style = Style { held, ..*style };
         let micros = ring.micros(&record, &timebase);
         let mut next = next_record;
         let [low, high, ..] = place.sequence.to_le_bytes();
         let queued = card.transmit(now, &mut |frame| {
             let len = envelope.write(frame, u16::from_le_bytes([low, high]), |payload| {
                 sealing.fill(payload, |message| {
-                    let piece = format::write_datagram(style, &record, micros, place.offset, message);
+                    let piece = format::write_datagram(&style, &record, micros, place.offset, message);
                     if let Some(offset) = piece.next {
-                        next = Place { offset, ..place };
+                        next = Place { offset, held: Some(held), ..place };
                     }
                     Some(piece.len)
                 })

@@ -2,6 +2,7 @@
 //! conversations before the crash only the snapshot tells: whether a receiver had answered.
 
 use super::card::Card;
+use super::load::threshold;
 use super::ship::now;
 use super::{numbers, report_begins};
 use crate::machine::clock;
@@ -37,10 +38,9 @@ impl Conversations {
     }
 
     /// Takes in what the target's receiver has sent.
-    pub fn hear(&mut self, number: usize, target: &TargetPlan, payload: &[u8]) {
+    pub fn hear(&mut self, number: usize, payload: &[u8]) {
         if let Some(conversation) = self.0.get_mut(number) {
-            let first = if target.only_report { report_begins() } else { 0 };
-            conversation.hear(payload, first..memory::ring().end(), now());
+            conversation.hear(payload, 0..memory::ring().end(), now());
         }
     }
 
@@ -62,7 +62,7 @@ impl Conversations {
             ring: memory::ring(),
             timebase: &timebase,
             style,
-            limit: target.limit,
+            threshold: threshold(target, report_begins()),
             envelope,
             sealing: Sealing { protection: &protection, numbers: numbers() },
         };

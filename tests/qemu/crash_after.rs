@@ -1,7 +1,7 @@
 //! What crashes damage, and what follows the last words.
 
 use crate::crash::distinct;
-use crate::harness::{Boot, Content, Machine, Message, Nic, Peer, Sent, status};
+use crate::harness::{Boot, Content, Machine, Message, Nic, Peer, Sent, messages, status};
 use smoltcp::wire::{
     ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr,
 };
@@ -264,13 +264,53 @@ fn without_targets_nothing_is_broadcast() {
 #[test]
 fn only_the_report() {
     let parameters = "netconsole.oops_only=1 after=exit crash=EXCEPTION";
-    let capture = boot("crash-oops-only", parameters).loses().start().end();
+    let capture = boot("crash-oops-only", parameters).start().end();
     assert_eq!(capture.status, status::PANIC);
     let messages = capture.messages(TARGET);
-    assert!(messages.iter().all(|message| message.level <= 1), "{messages:?}");
-    assert!(messages[0].text.starts_with("BUG: page fault"));
+    let [started, report @ ..] = &messages[..] else { panic!("nothing came") };
+    assert_eq!(started.text, "netconsole: network logging started");
+    assert!(report.iter().all(|message| message.level <= 1), "{messages:?}");
+    assert!(report[0].text.starts_with("BUG: page fault") && report[0].held > 0);
     assert_eq!(end_of(&messages), "---[ end Kernel panic - not syncing: page fault ]---");
     assert!(capture.serial.contains("network logging started"));
+}
+
+/// What was held back directly before the report is told with it, when it goes out, when it is repeated, and when it is
+/// asked for.
+#[test]
+fn the_report_tells_what_was_held_back() {
+    let parameters =
+        "loglevel=3 panic=0 netconsole.panic_repeat=1 netconsole=+@10.0.0.1/,@10.0.0.2/ crash=PANIC";
+    let peer = Peer::at("10.0.0.2");
+    let machine = Boot::new("crash-held", parameters).peer(peer.clone()).repeats().start();
+    wait_for_reports(&machine, 2);
+    let reports = |machine: &Machine| {
+        let sent = machine.sent();
+        let payloads = sent.iter().filter_map(Sent::datagram).map(|(_, payload)| payload);
+        messages(payloads)
+            .expect("extended messages")
+            .into_iter()
+            .filter(|message| message.level < 3)
+            .collect::<Vec<_>>()
+    };
+    let before = reports(&machine);
+    let first = &before[0];
+    assert!(first.held > 0, "{first:?}");
+    let own = "10.0.0.1:6665".parse().unwrap();
+    let question = format!("ncrx{} {}", u64::MAX, first.sequence);
+    machine.send(0, &peer.datagram(6666, Nic::mac(0), own, question.as_bytes()));
+    machine.wait_for("the report's first record again", |events| {
+        let is_there = |sent: &&Sent| {
+            sent.datagram().is_some_and(|(_, payload)| {
+                String::from_utf8_lossy(payload).starts_with(&format!("{},{},", first.level, first.sequence))
+            })
+        };
+        (events.sent.iter().filter(is_there).count() == 3).then_some(())
+    });
+    let after = reports(&machine);
+    let same: Vec<_> = after.iter().filter(|message| message.sequence == first.sequence).collect();
+    assert_eq!(same, [first; 3], "byte by byte the same");
+    machine.stop();
 }
 
 /// Waits until the report's end has come `times`.

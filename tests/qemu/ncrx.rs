@@ -199,7 +199,7 @@ fn times<const N: usize>(sent: &[Sent], sequences: [u64; N]) -> [usize; N] {
 
 #[test]
 fn only_the_target_itself_is_answered_and_only_what_its_level_lets_through() {
-    let machine = boot("ncrx-who", "loglevel=7").start();
+    let mut machine = boot("ncrx-who", "loglevel=7").start();
     machine.wait_for_text(TARGET, "network logging started");
     machine.wait_until_idle();
     let numbers: Vec<u64> = sent(&machine).iter().map(|(_, datagram)| sequence(datagram)).collect();
@@ -208,23 +208,41 @@ fn only_the_target_itself_is_answered_and_only_what_its_level_lets_through() {
     let before = numbers.len();
 
     let kernel: SocketAddr = "10.0.0.1:6665".parse().expect("an address and port");
-    let ask = |peer: Peer, from: u16, to: SocketAddr, payload: &str| {
+    let ask = |machine: &Machine, peer: Peer, from: u16, to: SocketAddr, payload: &str| {
         machine.send(0, &peer.datagram(from, Nic::mac(0), to, payload.as_bytes()));
     };
     let other_port: SocketAddr = "10.0.0.1:6667".parse().expect("an address and port");
-    ask(Peer::at("10.0.0.3"), 6666, kernel, "ncrx0 1 2");
-    ask(Peer::at(ADDRESS), 6667, kernel, "ncrx0 1 2");
-    ask(Peer::at(ADDRESS), 6666, other_port, "ncrx0 1 2");
+    ask(&machine, Peer::at("10.0.0.3"), 6666, kernel, "ncrx0 1 2");
+    ask(&machine, Peer::at(ADDRESS), 6667, kernel, "ncrx0 1 2");
+    ask(&machine, Peer::at(ADDRESS), 6666, other_port, "ncrx0 1 2");
     for nonsense in ["ncr", "ncrx", "ncrx ", "ncrxx 1", "ncrx-1 1", "ncrx99999999999999999999 1", "nc 1 2"] {
-        ask(Peer::at(ADDRESS), 6666, kernel, nonsense);
+        ask(&machine, Peer::at(ADDRESS), 6666, kernel, nonsense);
     }
-    ask(Peer::at(ADDRESS), 6666, kernel, &format!("ncrx0 {}", "1 ".repeat(600)));
+    ask(&machine, Peer::at(ADDRESS), 6666, kernel, &format!("ncrx0 {}", "1 ".repeat(600)));
     machine.nothing_new(before, Duration::from_millis(500));
 
-    ask(Peer::at(ADDRESS), 6666, kernel, &format!("ncrx18446744073709551615 {hidden} 1 2 999999 x 0"));
+    ask(
+        &machine,
+        Peer::at(ADDRESS),
+        6666,
+        kernel,
+        &format!("ncrx18446744073709551615 {hidden} 1 2 999999 x 0"),
+    );
     machine.wait_for("records 1 and 2 again", |events| (times(&events.sent, [1, 2]) == [2, 2]).then_some(()));
     let all = machine.sent_after(0, Duration::ZERO);
     assert_eq!(times(&all, [0, 1, 2, hidden, 999_999]), [1, 2, 2, 0, 0]);
+
+    // The one after it says each time that it was held back, even when the level no longer hides it.
+    let shown = (hidden..).find(|number| numbers.contains(number)).expect("one after it");
+    machine.type_in("\r");
+    machine.wait_for_serial("netconsole# ");
+    machine.command("dmesg -n 8");
+    ask(&machine, Peer::at(ADDRESS), 6666, kernel, &format!("ncrx18446744073709551615 {shown}"));
+    machine.wait_for("that one again", |events| (times(&events.sent, [shown]) == [2]).then_some(()));
+    let copies: Vec<_> =
+        sent(&machine).into_iter().filter(|(_, datagram)| sequence(datagram) == shown).collect();
+    assert_eq!(copies[0].1, copies[1].1);
+    assert!(copies[0].1.contains(&format!(",-,held={};", shown - hidden)), "{}", copies[0].1);
     machine.stop();
 }
 

@@ -101,7 +101,7 @@ fn a_removed_target_gets_nothing_more() {
 
 #[test]
 fn a_target_has_a_level_of_its_own() {
-    let mut machine = start(Boot::new("own-level", "debug netconsole=+@10.0.0.1/,@10.0.0.2/").loses());
+    let mut machine = boot("own-level");
     commands(&mut machine, &["netconsole=+@10.0.0.1/,7777@10.0.0.3/"]);
     machine.wait_for_text(SECOND, "network logging started");
     commands(&mut machine, &["echo 4 > cmdline1/loglevel", "netconsole=@/eth7,@10.0.0.4/", "rmdir cmdline2"]);
@@ -117,9 +117,11 @@ fn a_target_has_a_level_of_its_own() {
 fn oops_only_keeps_the_log_for_the_last_words() {
     let parameters = "netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.oops_only=1";
     let machine = Boot::new("oops-only", parameters).peer(Peer::at("10.0.0.2")).start();
-    machine.wait_for_serial("network logging started");
-    machine.nothing_comes_to(FIRST, Duration::from_millis(500));
-    machine.stop();
+    machine.wait_for_text(FIRST, "network logging started");
+    machine.nothing_new(machine.count(FIRST), Duration::from_millis(500));
+    let messages = machine.stop().messages(FIRST);
+    let [started] = &messages[..] else { panic!("more than that it has started: {messages:?}") };
+    assert!(started.held == started.sequence && started.text == "netconsole: network logging started");
 }
 
 #[test]
@@ -128,6 +130,7 @@ fn what_goes_out_is_switched_for_all_targets() {
     commands(&mut machine, &["dmesg -n 4"]);
     // Information, a target that starts, and an error, a device that does not exist.
     let information = "netconsole=@10.0.0.1/,7777@10.0.0.3/";
+    let said = "netconsole: remote port 7777";
     let error = "netconsole=@/eth7,@10.0.0.4/";
     let start_and_stop = [information, "rmdir cmdline1"];
     let fail = [error, "rmdir cmdline1"];
@@ -136,7 +139,7 @@ fn what_goes_out_is_switched_for_all_targets() {
     machine.wait_for_text(FIRST, "eth7 doesn't exist, aborting");
     commands(&mut machine, &["echo 1 > /sys/module/printk/parameters/ignore_loglevel"]);
     commands(&mut machine, &start_and_stop);
-    machine.wait_for_text(FIRST, "network logging stopped");
+    machine.wait_for_text(FIRST, said);
     commands(&mut machine, &["echo 1 > /sys/module/netconsole/parameters/oops_only"]);
     commands(&mut machine, &fail);
     // The kernel has passed the error over when the next turn comes.
@@ -153,7 +156,9 @@ fn what_goes_out_is_switched_for_all_targets() {
     });
     let text = machine.stop().text(FIRST);
     assert_eq!(text.matches("eth7 doesn't exist, aborting").count(), 2, "{text}");
-    assert_eq!(text.matches("network logging stopped").count(), 1, "{text}");
+    assert_eq!(text.matches(said).count(), 1, "{text}");
+    // A target that starts or stops is told to the others under any level.
+    assert_eq!(text.matches("network logging stopped").count(), 3, "{text}");
 }
 
 /// Once a minute where something changed, and not where nothing did.
@@ -193,8 +198,7 @@ fn the_counters_are_logged() {
 
 #[test]
 fn the_last_words_follow_what_was_changed() {
-    let boot =
-        Boot::new("changed-then-crashed", "netconsole=+@10.0.0.1/,@10.0.0.2/ panic=-1").loses().repeats();
+    let boot = Boot::new("changed-then-crashed", "netconsole=+@10.0.0.1/,@10.0.0.2/ panic=-1").repeats();
     let mut machine = start(boot.arguments(["-no-reboot"]));
     commands(&mut machine, &["netconsole=+@10.0.0.1/,7777@10.0.0.3/"]);
     machine.wait_for_text(SECOND, "network logging started");
@@ -212,9 +216,15 @@ fn the_last_words_follow_what_was_changed() {
 #[test]
 fn with_oops_only_the_last_words_go_out_alone() {
     let parameters = "netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.oops_only=1 crash=PANIC panic=-1";
-    let boot = Boot::new("oops-only-crash", parameters).loses().repeats().arguments(["-no-reboot"]);
+    let boot = Boot::new("oops-only-crash", parameters).repeats().arguments(["-no-reboot"]);
     let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
     let messages = capture.messages(FIRST);
     assert!(messages.iter().any(|message| message.text.contains("provoked by crash=PANIC")));
-    assert!(!messages.iter().any(|message| message.text.contains("network logging started")));
+    let others: Vec<_> = messages.iter().filter(|message| message.level > 1).collect();
+    let [started] = others[..] else { panic!("more than the report and that it has started: {others:?}") };
+    assert!(started.text.contains("network logging started"));
+    // What was held back between the two and before is told.
+    assert!(
+        started.held == started.sequence && messages[1].held == messages[1].sequence - started.sequence - 1
+    );
 }

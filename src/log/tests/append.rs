@@ -1,7 +1,7 @@
 //! Single records: their parts, their growth, and logging from within logging.
 
 use super::{Memory, append, record, text, texts};
-use crate::log::{Level, Read, Ring};
+use crate::log::{ALWAYS, Level, Read, Ring};
 use std::cell::RefCell;
 use std::fmt;
 
@@ -33,6 +33,36 @@ fn a_record_has_all_its_parts() {
     assert_eq!(text(record), "link up, 1000 Mb/s");
     assert_eq!((record.boot(), record.is_cut(), record.is_continuation()), (0, false, false));
     assert_eq!((ring.first(), ring.end(), ring.dropped()), (0, 1, 0));
+}
+
+#[test]
+fn what_every_target_is_to_have_says_so() {
+    let memory = Memory::new(16, 256);
+    let ring = memory.ring();
+    ring.append_str(Level::Info, ALWAYS, 0, "started");
+    ring.append(Level::Debug, ALWAYS, 0, format_args!("number {}", 1));
+    append(&ring, "another");
+    let always = [0, 1, 2].map(|sequence| record(&ring, sequence).goes_always());
+    assert_eq!(always, [true, true, false]);
+    assert_eq!((record(&ring, 1).level(), text(record(&ring, 0)).as_str()), (Level::Debug, "started"));
+}
+
+#[test]
+fn records_before_one_are_counted_as_far_as_they_are_there() {
+    let memory = Memory::new(16, 256);
+    let ring = memory.ring();
+    for level in [Level::Debug, Level::Info, Level::Debug, Level::Debug, Level::Error] {
+        ring.append_str(level, "tests", 0, "text");
+    }
+    let debugs = |sequence, most| ring.count_before(sequence, most, |record| record.level() == Level::Debug);
+    assert_eq!([0, 1, 2, 3, 4, 5].map(|sequence| debugs(sequence, 9)), [0, 1, 0, 1, 2, 0]);
+    assert_eq!([0, 1, 2, 3].map(|most| debugs(4, most)), [0, 1, 2, 2]);
+    // Of those that are overwritten none counts.
+    for _ in 0..100 {
+        ring.append_str(Level::Debug, "tests", 0, "text");
+    }
+    assert_eq!(debugs(ring.end(), u64::MAX), ring.end() - ring.first());
+    assert_eq!(debugs(ring.first(), u64::MAX), 0);
 }
 
 #[test]

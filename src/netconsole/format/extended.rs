@@ -1,6 +1,9 @@
 //! The extended format, Linux's `/dev/kmsg` with items after the text:
 //! `level,sequence,microseconds,flag;text\n`, then lines of ` KEY=VALUE\n`.
 //!
+//! After the flag come fields of the header: `,held=<N>` where the N records directly before this one were held back by
+//! the target's level, so that nobody takes them for lost; `,ncemg=1` in an emergency transmission.
+//!
 //! The lines come in this order: ` boot=-N` for a record of the N-th boot before, ` cut=1` for one whose
 //! writer never finished, the target's own, the kernel's. What follows the `;` is the body; where
 //! it does not fit, every datagram has the whole header, `,ncfrag=<offset>/<length>` of the body before
@@ -75,6 +78,10 @@ fn write_header(style: &Style<'_>, release: bool, record: &Record<'_>, micros: u
     output.byte(b',');
     output.decimal(micros);
     output.bytes(if record.is_continuation() { b",c" } else { b",-" });
+    if style.held > 0 {
+        output.bytes(b",held=");
+        output.decimal(style.held);
+    }
     if style.emergency {
         output.bytes(b",ncemg=1");
     }

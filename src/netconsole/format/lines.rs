@@ -28,8 +28,21 @@ impl<'l, 'r> Lines<'l, 'r> {
         limit: u8,
         recent: Option<&'l mut RecentLines<'r>>,
     ) -> Option<Self> {
-        let lines = Self { ring, timebase, limit, has_time: style.time, time: LineTime::NONE, recent };
-        (style.format == Format::Basic).then_some(lines)
+        // The other fields are for the other formats: a new one that the basic format shows must come in here.
+        let Style {
+            format,
+            time: has_time,
+            release: _,
+            user_data: _,
+            system_data: _,
+            emergency: _,
+            held: _,
+            host_name: _,
+            address: _,
+            epoch: _,
+        } = *style;
+        let lines = Self { ring, timebase, limit, has_time, time: LineTime::NONE, recent };
+        (format == Format::Basic).then_some(lines)
     }
 
     /// Writes a record to the start of `to`, in one pass over its text that proves it to be intact; returns the

@@ -38,6 +38,8 @@ pub struct Style<'t> {
     pub system_data: SystemData,
     /// Whether this is one of ncrx's emergency transmissions, for extended messages.
     pub emergency: bool,
+    /// How many records directly before this one the target's level holds back, for extended and syslog messages.
+    pub held: u64,
     /// The sender's name, for syslog messages.
     pub host_name: Option<&'t HostName>,
     /// The sender's address, which syslog messages have in place of a name.
@@ -57,6 +59,7 @@ impl Style<'_> {
             user_data: &[],
             system_data: SystemData::NONE,
             emergency: false,
+            held: 0,
             host_name: None,
             address: None,
             epoch: None,

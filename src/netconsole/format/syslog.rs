@@ -2,7 +2,8 @@
 //! `<6>1 2026-11-14T12:00:00.000123Z host kernel - module [netconsole@32473 seq="416"] text`.
 //!
 //! The facility is 0, the kernel. The identifier of the structured data is RFC 5612's number for examples,
-//! because there is no number of ours; its parameters are `seq`, `boot="-N"` for a record of the N-th
+//! because there is no number of ours; its parameters are `seq`, `held="N"` where the N records directly before
+//! this one were held back by the target's level, `boot="-N"` for a record of the N-th
 //! boot before (whose time is not known), `cut="1"` for one whose writer never finished, and
 //! `frag="<offset>/<length>"` in bytes of the text, where a record takes several messages. The text is
 //! UTF-8; control characters and the backslash are written `\x0a` style, a newline among them.
@@ -67,6 +68,11 @@ fn write_header(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
     output.bytes(b" [netconsole@32473 seq=\"");
     output.decimal(record.sequence());
     output.byte(b'"');
+    if style.held > 0 {
+        output.bytes(b" held=\"");
+        output.decimal(style.held);
+        output.byte(b'"');
+    }
     if boot != 0 {
         output.bytes(b" boot=\"-");
         output.decimal(boot.into());

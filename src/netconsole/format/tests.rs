@@ -300,6 +300,29 @@ fn extended_lines_come_in_linuxs_order() {
     });
 }
 
+/// After the flag and before ncrx's own fields, in each fragment; in no basic message.
+#[test]
+fn what_was_held_back_is_in_the_header() {
+    let held = |style| Style { held: 12, ..style };
+    with_record(Level::Info, "text", |record| {
+        assert_eq!(only(datagrams(&held(EXTENDED), record, 5)), "6,0,5,-,held=12;text\n");
+        let emergency = Style { emergency: true, ..held(EXTENDED) };
+        assert_eq!(only(datagrams(&emergency, record, 5)), "6,0,5,-,held=12,ncemg=1;text\n");
+        assert_eq!(only(datagrams(&held(BASIC), record, 5)), only(datagrams(&BASIC, record, 5)));
+        let data = "[netconsole@32473 seq=\"0\" held=\"12\"] text";
+        assert!(only(datagrams(&held(SYSLOG), record, 5)).ends_with(data));
+    });
+    with_record(Level::Info, &"x".repeat(1000), |record| {
+        let starts = ["6,0,0,-,held=12,ncfrag=0/1001;x", "6,0,0,-,held=12,ncfrag=970/1001;x"];
+        let fragments = datagrams(&held(EXTENDED), record, 0);
+        assert!(fragments.iter().zip(starts).all(|(fragment, start)| fragment.starts_with(start.as_bytes())));
+        assert_eq!(fragments.len(), 2);
+        for fragment in datagrams(&held(SYSLOG), record, 0) {
+            assert!(String::from_utf8_lossy(&fragment).contains("seq=\"0\" held=\"12\" frag=\""));
+        }
+    });
+}
+
 #[test]
 fn an_extended_record_is_fragmented_only_where_it_must_be() {
     // "6,0,0,-;" and the newline are nine bytes.

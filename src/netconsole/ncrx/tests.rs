@@ -60,16 +60,20 @@ impl Bench<'_> {
 
     /// What goes out in one turn; true where more is due at once.
     fn turn(&mut self, card: &mut Card) -> bool {
+        self.try_turn(card).expect("the card works")
+    }
+
+    fn try_turn(&mut self, card: &mut Card) -> Result<bool, TransmitError> {
         let (source, destination) = endpoints();
         let sender = Sender {
             ring: self.ring,
             timebase: &Timebase::new(0),
             style: Style::new(Format::Extended { release: false }, true),
-            limit: self.limit,
+            threshold: Threshold::level(self.limit),
             envelope: &Envelope::new(source, destination, None).expect("both are IPv4"),
             sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&KeyStore::new()) },
         };
-        self.ncrx.ship(&sender, card, self.now).expect("the card works")
+        self.ncrx.ship(&sender, card, self.now)
     }
 
     /// What goes out until `end`, looked at every 10 ms, and when.
@@ -133,13 +137,61 @@ fn what_the_level_hides_or_was_not_sent_does_not_go_out() {
         bench.log(Level::Debug, "hidden");
         bench.log(Level::Info, "shown");
         assert!(bench.hear("ncrx0 2 3 4 5"));
-        assert_eq!(bench.ship(), ["6,3,0,-;shown\n"]);
+        assert_eq!(bench.ship(), ["6,3,0,-,held=1;shown\n"]);
         assert_eq!(bench.ncrx.counters().refused, 2);
         // A hidden one at the end does not count as unacknowledged either.
         bench.log(Level::Debug, "hidden");
         assert!(bench.hear("ncrx3"));
         assert!(!bench.ncrx.is_unacknowledged());
-        assert!(bench.ship_until(30 * SECOND).iter().all(|(_, datagram)| datagram == "6,3,0,-;shown\n"));
+        assert!(
+            bench.ship_until(30 * SECOND).iter().all(|(_, datagram)| datagram == "6,3,0,-,held=1;shown\n")
+        );
+    });
+}
+
+/// Whoever asks again is told again, whatever the reason, and whatever has become of the level meanwhile.
+#[test]
+fn what_was_held_back_is_told_again() {
+    Bench::with(1, |mut bench| {
+        for text in ["one", "two", "three"] {
+            bench.log(Level::Debug, "hidden");
+            bench.log(Level::Info, text);
+        }
+        // What nobody has noted, the ring says.
+        bench.now = SECOND;
+        let sent = ["6,2,0,-,held=1;one\n", "6,4,0,-,held=1;two\n"];
+        assert!(bench.hear("ncrx0 1 2 3 4"));
+        assert_eq!(bench.ship(), sent);
+        for (sequence, held) in [(0, 0), (2, 1), (4, 1), (6, 1)] {
+            bench.ncrx.told(sequence, held);
+        }
+        bench.limit = 8;
+        assert!(bench.hear("ncrx0 2 4"));
+        assert_eq!(bench.ship(), sent);
+        let newest = bench.ship_until(30 * SECOND);
+        assert!(newest.iter().any(|(_, datagram)| datagram == "6,6,0,-,held=1;three\n"));
+        assert!(newest.iter().any(|(_, datagram)| datagram == "6,6,0,-,held=1,ncemg=1;three\n"));
+    });
+}
+
+/// In all its fragments, even where the level changes amid them.
+#[test]
+fn all_fragments_say_the_same() {
+    Bench::with(1, |mut bench| {
+        bench.log(Level::Debug, "hidden");
+        bench.log(Level::Info, &"x".repeat(2500));
+        bench.now = SECOND;
+        assert!(bench.hear("ncrx0 2"));
+        let mut headers = Vec::new();
+        for limit in [7, 8, 8] {
+            bench.limit = limit;
+            let mut card = Card { room: 1, ..Card::default() };
+            _ = bench.try_turn(&mut card);
+            let datagram = udp::parse(&card.sent[0]).expect("a datagram").payload;
+            headers.push(String::from_utf8_lossy(datagram).split(';').next().expect("one").to_string());
+        }
+        let places = ["0/2501", "971/2501", "1940/2501"];
+        assert_eq!(headers, places.map(|place| format!("6,2,0,-,held=1,ncfrag={place}")));
     });
 }
 

@@ -2,6 +2,7 @@
 
 use super::{LogFilter, State, Target};
 use crate::log::{Read, Record, Ring, Timebase};
+use crate::netconsole::Threshold;
 use crate::netconsole::burst::Burst;
 use crate::netconsole::format::{Lines, RecentLines, Style, SystemData};
 use crate::netconsole::ncrx::Sender;
@@ -50,7 +51,7 @@ impl Target {
     pub fn ship<N: Nic>(&mut self, turn: &mut Turn<'_, '_>, user_data: &[u8], nic: &mut N) -> Shipped {
         let State::Running(route) = self.state else { return Shipped::Everything };
         let filter = turn.filter;
-        let limit = if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) };
+        let threshold = Threshold::level(if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) });
         let mut style = Style::new(self.config.format, filter.time);
         style.user_data = user_data;
         style.system_data = self.system_data;
@@ -58,7 +59,10 @@ impl Target {
         style.host_name = filter.host_name.as_ref();
         style.address = Some(route.source.ip);
         let Turn { ring, timebase, sealing, .. } = *turn;
-        let mut sender = Sender { ring, timebase, style, limit, envelope: &route.envelope, sealing };
+        let mut sender = Sender { ring, timebase, style, threshold, envelope: &route.envelope, sealing };
+        if self.held.is_none() {
+            self.held = Some(threshold.held_before(ring, self.sequence, u64::MAX));
+        }
         self.turns = self.turns.wrapping_add(1);
         let (log, again) = if self.turns.is_multiple_of(Self::AGAIN_FIRST) {
             let again = self.ship_again(&sender, nic, turn.now);
@@ -133,7 +137,7 @@ impl Target {
             return Ok(());
         }
         let recent = turn.recent.as_deref_mut();
-        let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.limit, recent);
+        let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.threshold.limit, recent);
         // A card without room must not hide that there is nothing to queue.
         let Some(lines) = lines.filter(|_| self.seems_next(sender).is_some()) else { return Ok(()) };
         let (sequence, identification, left) = (self.sequence, self.identification, turn.frames);
@@ -164,16 +168,19 @@ impl Target {
         }
         // It was not what it seemed to be, or is not to go out.
         match sender.ring.read(self.sequence) {
-            Read::Record(record) if self.wants(&record, sender.limit) => {
+            Read::Record(record) if self.wants(&record, &sender.threshold) => {
                 self.queue_piece(sender, &record, nic, now)?;
             }
             Read::Record(_) => {
                 self.counters.filtered += 1;
+                let held = self.held.map(|held| held + 1);
                 self.step_to(self.sequence + 1);
+                self.held = held;
             }
             Read::Lost { resume } => {
                 self.lost += resume.saturating_sub(self.sequence);
                 self.step_to(resume);
+                self.held = Some(0);
             }
             Read::Unfinished(_) | Read::End => {
                 self.tell_loss();
@@ -191,6 +198,7 @@ impl Target {
         nic: &mut N,
         now: u64,
     ) -> Result<bool, TransmitError> {
+        sender.style.held = self.held.unwrap_or(0);
         let Some(piece) = sender.transmit(nic, record, self.offset, self.identification)? else {
             return Ok(false);
         };
@@ -207,7 +215,9 @@ impl Target {
     /// Steps behind so many records, which were sent as a whole.
     fn was_sent(&mut self, sender: &mut Sender<'_>, records: u64, now: u64) {
         self.counters.records += records;
+        self.ncrx.told(self.sequence, self.held.unwrap_or(0));
         self.step_to(self.sequence + records);
+        self.held = Some(0);
         self.ncrx.sent(self.sequence - 1, now);
         if let Some(message_id) = &mut self.system_data.message_id {
             *message_id = message_id.wrapping_add(records as u32);
@@ -217,12 +227,12 @@ impl Target {
 
     /// The next record, where it seems to be whole and is to go out.
     fn seems_next<'s>(&self, sender: &Sender<'s>) -> Option<Record<'s>> {
-        sender.ring.peek(self.sequence).filter(|record| self.wants(record, sender.limit))
+        sender.ring.peek(self.sequence).filter(|record| self.wants(record, &sender.threshold))
     }
 
     /// Whether a record is for this target. A limit that changes under way does not cut one.
-    fn wants(&self, record: &Record<'_>, limit: u8) -> bool {
-        self.offset != 0 || record.level().passes(limit)
+    fn wants(&self, record: &Record<'_>, threshold: &Threshold) -> bool {
+        self.offset != 0 || threshold.passes(record)
     }
 
     /// One line about what was lost, once nothing is left to send, so that it does not feed itself.

@@ -1,7 +1,7 @@
 //! A target on a card with little room: what is changed while records are under way.
 
 use super::*;
-use crate::log::{Ring, RingHeader, Timebase};
+use crate::log::{ALWAYS, Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
 use crate::netconsole::secure::{Numbers, Sealing};
 use crate::nic::fake::{Card, MAC};
@@ -77,13 +77,23 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
 
 /// One turn of 32 frames.
 fn ship(target: &mut Target, ring: &Ring<'_>, user_data: &[u8], card: &mut Card) -> Shipped {
+    ship_under(&FILTER, target, ring, user_data, card)
+}
+
+fn ship_under(
+    filter: &LogFilter,
+    target: &mut Target,
+    ring: &Ring<'_>,
+    user_data: &[u8],
+    card: &mut Card,
+) -> Shipped {
     let keys = KeyStore::new();
     let mut turn = Turn {
         ring,
         timebase: &Timebase::new(0),
-        filter: &FILTER,
+        filter,
         sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) },
-        now: 0,
+        now: 1_000_000,
         frames: 32,
         recent: None,
     };
@@ -156,6 +166,125 @@ fn the_order_is_the_logs_whatever_the_records_are() {
         assert_eq!((records, filtered, datagrams), (8, 8, 9));
         assert_eq!(bytes as usize, expected.concat().len());
     });
+}
+
+/// A datagram's text.
+fn payload(frame: &[u8]) -> String {
+    String::from_utf8_lossy(udp::parse(frame).expect("a datagram").payload).into_owned()
+}
+
+/// The sequence number of an extended datagram, and how many records it says were held back before it.
+fn told(datagram: &str) -> (u64, u64) {
+    let header = datagram.split(';').next().expect("one");
+    let mut fields = header.split(',').skip(1);
+    let sequence = fields.next().and_then(|number| number.parse().ok()).expect("a number");
+    let held = fields
+        .find_map(|field| field.strip_prefix("held="))
+        .map_or(0, |held| held.parse().expect("a number"));
+    (sequence, held)
+}
+
+/// What goes out of these records, in a format under a filter.
+fn sent(format: Format, filter: &LogFilter, records: &[(Level, &str, &str)]) -> Vec<String> {
+    with_target(|target, ring| {
+        target.config.format = format;
+        records.iter().for_each(|&(level, module, text)| ring.append_str(level, module, 0, text));
+        let mut card = Card::default();
+        assert_eq!(ship_under(filter, target, ring, b"", &mut card), Shipped::Everything);
+        card.sent.iter().map(|frame| payload(frame)).collect()
+    })
+}
+
+/// Silence is never healthy: a receiver sees that logging has started, whatever is held back.
+#[test]
+fn what_every_target_is_to_have_goes_out_under_any_limit() {
+    let records = [
+        (Level::Emergency, "test", "hidden"),
+        (Level::Info, ALWAYS, "started"),
+        (Level::Emergency, "test", "hidden"),
+    ];
+    for filter in [LogFilter { limit: 0, ..FILTER }, LogFilter { oops_only: true, ..FILTER }] {
+        let sent = |format| sent(format, &filter, &records);
+        assert_eq!(sent(Format::Basic), ["[    0.000000] started\n"]);
+        assert_eq!(sent(Format::Extended { release: false }), ["6,1,0,-,held=1;started\n"]);
+        let syslog = sent(Format::Syslog);
+        assert!(
+            syslog.len() == 1 && syslog[0].ends_with("[netconsole@32473 seq=\"1\" held=\"1\"] started"),
+            "{syslog:?}"
+        );
+    }
+}
+
+/// Once the sender has stepped elsewhere the ring says how many there are.
+#[test]
+fn a_jump_loses_nothing_of_what_was_held_back() {
+    with_target(|target, ring| {
+        target.loglevel = Some(7);
+        let mut card = Card::default();
+        let mut log_and_ship = |target: &mut Target, level: Level, records: usize| {
+            (0..records).for_each(|_| ring.append_str(level, "test", 0, "text"));
+            while ship(target, ring, b"", &mut card) != Shipped::Everything {}
+            card.sent.drain(..).map(|frame| told(&payload(&frame))).collect::<Vec<_>>()
+        };
+        assert_eq!(log_and_ship(target, Level::Info, 2), [(0, 0), (1, 0)]);
+        assert_eq!(log_and_ship(target, Level::Debug, 3), []);
+        target.was_taken();
+        target.confirm();
+        target.rewind();
+        assert_eq!(log_and_ship(target, Level::Debug, 1), []);
+        assert_eq!(log_and_ship(target, Level::Info, 1), [(6, 4)]);
+        target.rewind();
+        assert_eq!(log_and_ship(target, Level::Info, 1), [(6, 4), (7, 0)]);
+        // What the ring lost is lost, not held back.
+        assert_eq!(log_and_ship(target, Level::Debug, 5), []);
+        let sent = log_and_ship(target, Level::Info, 20_000);
+        assert_eq!(sent[0], (ring.first(), 0));
+        assert!(ring.first() > 13 && target.counters().filtered >= 9);
+    });
+}
+
+proptest! {
+    /// Every record is sent or held back, and the receiver is told which, exactly; what it asks for again is the same,
+    /// byte by byte, whatever the limit is by then.
+    #[test]
+    fn a_receiver_knows_what_was_held_back(
+        steps in proptest::collection::vec((proptest::collection::vec((0u8..8, 0usize..1500), 0..4), 0usize..4, 0u8..=8), 1..20),
+    ) {
+        with_target(|target, ring| {
+            let mut card = Card { room: 0, ..Card::default() };
+            for (records, room, limit) in steps {
+                for (level, length) in records {
+                    let module = if length % 50 == 0 { ALWAYS } else { "test" };
+                    ring.append_str(Level::from_low_bits(level), module, 0, &"x".repeat(length));
+                }
+                target.loglevel = Some(limit);
+                card.room = room;
+                ship(target, ring, b"", &mut card);
+            }
+            card.room = 1000;
+            while ship(target, ring, b"", &mut card) != Shipped::Everything {}
+            let sent: Vec<String> = card.sent.drain(..).map(|frame| payload(&frame)).collect();
+            let mut next = 0;
+            for datagram in &sent {
+                let (sequence, held) = told(datagram);
+                // All fragments say the same.
+                prop_assert!(sequence - held == next || sequence + 1 == next, "{datagram}");
+                next = sequence + 1;
+            }
+            let wanted: std::collections::BTreeSet<u64> = sent.iter().map(|datagram| told(datagram).0).collect();
+            let wanted: String = wanted.iter().map(|sequence| format!(" {sequence}")).collect();
+            let answer = format!("ncrx{}{wanted}", u64::MAX);
+            prop_assert!(target.ncrx.hear(answer.as_bytes(), 0..ring.end(), 1_000_000));
+            target.loglevel = Some(8);
+            // At most 40 datagrams may go out at once; after that time has to pass.
+            let mut again = Vec::new();
+            while ship(target, ring, b"", &mut card) != Shipped::Everything {}
+            again.extend(card.sent.drain(..).map(|frame| payload(&frame)));
+            prop_assert_eq!(&again[..], &sent[..again.len()]);
+            prop_assert!(again.len() >= sent.len().min(40));
+            Ok(())
+        })?;
+    }
 }
 
 proptest! {

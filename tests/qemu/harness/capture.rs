@@ -20,9 +20,9 @@ pub struct Capture {
 }
 
 /// What a boot's extended messages may look like.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Delivery {
-    /// All levels are sent, so every sequence number must come.
+    /// Every record must come, or the next one says that it was held back by the target's level.
     pub complete: bool,
     /// After a crash or the loss of the link, what may not have left comes again.
     pub repeats: bool,
@@ -78,14 +78,20 @@ impl Capture {
 }
 
 impl Delivery {
-    /// The first record that is missing, out of order or there twice.
+    /// The first record that is missing, out of order or there twice, or tells of others that they were held back which
+    /// came or were lost.
     fn fault(self, messages: &[Message]) -> Option<String> {
         let mut next = 0;
         for message in messages {
             let sequence = message.sequence;
-            let (gap, back) = (sequence > next, sequence < next);
-            if (back && !self.repeats) || (gap && self.complete) {
-                return Some(format!("record {sequence} came where {next} was due: {}", message.text));
+            let (gap, held) = (sequence.saturating_sub(next), message.held);
+            // What comes again may tell again of what was told already.
+            let (lost, told_more) = (held < gap, held > gap);
+            if (sequence < next || told_more) && !self.repeats || lost && self.complete {
+                let text = &message.text;
+                return Some(format!(
+                    "record {sequence} after {held} held back came where {next} was due: {text}"
+                ));
             }
             next = next.max(sequence + 1);
         }
@@ -95,25 +101,33 @@ impl Delivery {
 
 #[test]
 fn delivery_finds_gaps_and_repetitions() {
-    let stream = |sequences: &[u64]| -> Vec<Message> {
-        let message = |&sequence: &u64| Message {
+    let stream = |sequences: &[(u64, u64)]| -> Vec<Message> {
+        let message = |&(sequence, held): &(u64, u64)| Message {
             release: None,
             level: 6,
             sequence,
             micros: 0,
+            held,
             text: String::new(),
             fragments: 1,
         };
         sequences.iter().map(message).collect()
     };
-    let (complete, filtered) = (Delivery { complete: true, repeats: false }, Delivery::default());
+    let complete = Delivery { complete: true, repeats: false };
+    let lossy = Delivery { complete: false, repeats: false };
     let crashed = Delivery { complete: true, repeats: true };
-    assert!(complete.fault(&stream(&[0, 1, 2])).is_none());
-    assert!(complete.fault(&stream(&[0, 2])).is_some());
-    assert!(complete.fault(&stream(&[1])).is_some());
-    assert!(complete.fault(&stream(&[0, 0])).is_some());
-    assert!(filtered.fault(&stream(&[0, 2])).is_none());
-    assert!(filtered.fault(&stream(&[2, 0])).is_some());
-    assert!(crashed.fault(&stream(&[0, 1, 0, 1, 2])).is_none());
-    assert!(crashed.fault(&stream(&[0, 1, 0, 3])).is_some());
+    let is_fine = |delivery: Delivery, sequences: &[(u64, u64)]| delivery.fault(&stream(sequences)).is_none();
+    assert!(is_fine(complete, &[(0, 0), (1, 0), (2, 0)]));
+    assert!(!is_fine(complete, &[(0, 0), (2, 0)]));
+    assert!(!is_fine(complete, &[(1, 0)]));
+    assert!(!is_fine(complete, &[(0, 0), (0, 0)]));
+    assert!(is_fine(complete, &[(1, 1), (2, 0), (5, 2)]));
+    assert!(!is_fine(complete, &[(0, 0), (3, 1)]));
+    assert!(!is_fine(complete, &[(0, 0), (1, 1)]));
+    assert!(is_fine(lossy, &[(0, 0), (2, 0), (5, 1)]));
+    assert!(!is_fine(lossy, &[(2, 0), (0, 0)]));
+    assert!(!is_fine(lossy, &[(0, 0), (3, 3)]));
+    assert!(is_fine(crashed, &[(0, 0), (1, 0), (0, 0), (1, 0), (2, 0)]));
+    assert!(is_fine(crashed, &[(1, 1), (1, 1), (4, 2), (4, 2), (5, 0)]));
+    assert!(!is_fine(crashed, &[(0, 0), (1, 0), (0, 0), (3, 0)]));
 }

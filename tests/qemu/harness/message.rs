@@ -8,6 +8,8 @@ pub struct Message {
     pub level: u8,
     pub sequence: u64,
     pub micros: u64,
+    /// How many records directly before it were held back by the target's level, as it says.
+    pub held: u64,
     /// The text, still escaped.
     pub text: String,
     /// How many datagrams it took.
@@ -31,6 +33,7 @@ pub fn messages<'a>(datagrams: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec
     while let Some(bytes) = datagrams.next() {
         let first = datagram(bytes)?;
         let mut message = first.message;
+        let first_message = message.clone();
         let mut body = first.body.to_vec();
         if let Some((offset, total)) = first.fragment {
             let misplaced = || format!("a fragment is misplaced at {}", String::from_utf8_lossy(bytes));
@@ -39,7 +42,7 @@ pub fn messages<'a>(datagrams: impl IntoIterator<Item = &'a [u8]>) -> Result<Vec
             }
             while body.len() < total {
                 let next = datagram(datagrams.next().ok_or_else(misplaced)?)?;
-                if next.fragment != Some((body.len(), total)) || next.message.sequence != message.sequence {
+                if next.fragment != Some((body.len(), total)) || next.message != first_message {
                     return Err(misplaced());
                 }
                 body.extend_from_slice(next.body);
@@ -80,7 +83,11 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
         return Err(refuse("too few fields"));
     };
     let number = |text: &str| text.parse::<u64>().map_err(|_| refuse("a field that is no number"));
-    // The header's own fields: ncrx's emergency mark, then the fragment's place.
+    // The header's own fields: what was held back, ncrx's emergency mark, then the fragment's place.
+    let (held, more) = match more {
+        [first, rest @ ..] if let Some(held) = first.strip_prefix("held=") => (number(held)?, rest),
+        more => (0, more),
+    };
     let more = more.strip_prefix(&["ncemg=1"]).unwrap_or(more);
     let fragment = match more {
         [] => None,
@@ -102,7 +109,7 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
     let level =
         u8::try_from(number(level)?).ok().filter(|&level| level < 8).ok_or_else(|| refuse("a bad level"))?;
     let (sequence, micros) = (number(sequence)?, number(micros)?);
-    let message = Message { release, level, sequence, micros, text: String::new(), fragments: 1 };
+    let message = Message { release, level, sequence, micros, held, text: String::new(), fragments: 1 };
     Ok(Datagram { message, fragment, body })
 }
 
@@ -110,15 +117,15 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
 fn reads_plain_and_fragmented_messages() {
     let datagrams: [&[u8]; 3] = [
         b"0.1.0,6,0,12,-;one\n",
-        b"6,416,1758426,-,ncfrag=0/31;the first chunk,",
-        b"6,416,1758426,-,ncfrag=16/31; the 2nd chunk.",
+        b"6,416,1758426,-,held=12,ncemg=1,ncfrag=0/31;the first chunk,",
+        b"6,416,1758426,-,held=12,ncemg=1,ncfrag=16/31; the 2nd chunk.",
     ];
     let messages = messages(datagrams).expect("well-formed");
     assert_eq!(messages[0].release.as_deref(), Some("0.1.0"));
     assert_eq!((messages[0].level, messages[0].sequence, messages[0].micros), (6, 0, 12));
     assert_eq!(messages[0].text, "one");
     assert_eq!(messages[1].text, "the first chunk, the 2nd chunk.");
-    assert_eq!(messages[1].fragments, 2);
+    assert_eq!((messages[1].fragments, messages[0].held, messages[1].held), (2, 0, 12));
 }
 
 #[test]
