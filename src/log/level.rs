@@ -23,6 +23,32 @@ pub enum Level {
 }
 
 impl Level {
+    /// All of them, the most urgent first.
+    pub const ALL: [Self; 8] = [
+        Self::Emergency,
+        Self::Alert,
+        Self::Critical,
+        Self::Error,
+        Self::Warning,
+        Self::Notice,
+        Self::Info,
+        Self::Debug,
+    ];
+
+    /// The name that `dmesg` has for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Emergency => "emerg",
+            Self::Alert => "alert",
+            Self::Critical => "crit",
+            Self::Error => "err",
+            Self::Warning => "warn",
+            Self::Notice => "notice",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+
     /// The level of a number, taken modulo 8, so that no number is refused.
     pub const fn from_low_bits(number: u8) -> Self {
         match number & 7 {

@@ -5,6 +5,7 @@
 //! longer than a datagram goes on in the next one, at a character's border, without another prefix.
 
 use super::Style;
+use super::calendar::Moment;
 use super::output::{Output, ZEROS, eight_digits};
 use crate::log::Record;
 
@@ -75,6 +76,12 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
         output.decimal(boot.into());
         output.bytes(b"] ");
     }
+    if style.calendar
+        && boot == 0
+        && let Some(moment) = style.epoch.and_then(|epoch| Moment::of(epoch.saturating_add(micros)))
+    {
+        return write_moment(&moment, output);
+    }
     if !style.time {
         return;
     }
@@ -87,6 +94,26 @@ fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mu
     }
     let time = time(micros).map(u64::to_le_bytes);
     output.bytes(time.as_flattened().get(..TIME_LEN).unwrap_or_default());
+}
+
+/// `[Thu Jan  1 00:00:00 1970] `, as `dmesg -T` of util-linux.
+fn write_moment(moment: &Moment, output: &mut Output<'_>) {
+    output.byte(b'[');
+    output.bytes(moment.weekday());
+    output.byte(b' ');
+    output.bytes(moment.month_name());
+    output.byte(b' ');
+    if moment.day < 10 {
+        output.byte(b' ');
+    }
+    output.decimal(moment.day.into());
+    for (before, number) in [(b' ', moment.hour), (b':', moment.minute), (b':', moment.second)] {
+        output.byte(before);
+        output.digits::<2>(number);
+    }
+    output.byte(b' ');
+    output.decimal(moment.year.into());
+    output.bytes(b"] ");
 }
 
 /// From here on, in microseconds, the seconds have more than five digits.

@@ -40,9 +40,10 @@ impl<'l, 'r> Lines<'l, 'r> {
             host_name: _,
             address: _,
             epoch: _,
+            calendar,
         } = *style;
         let lines = Self { ring, timebase, limit, has_time, time: LineTime::NONE, recent };
-        (format == Format::Basic).then_some(lines)
+        (format == Format::Basic && !calendar).then_some(lines)
     }
 
     /// Writes a record to the start of `to`, in one pass over its text that proves it to be intact; returns the

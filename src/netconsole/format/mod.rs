@@ -5,6 +5,7 @@
 //! state, so the panic path writes what normal running writes.
 
 mod basic;
+mod calendar;
 mod escape;
 mod extended;
 mod lines;
@@ -47,6 +48,9 @@ pub struct Style<'t> {
     /// The time at which this boot's clock was 0, in microseconds since 1970 (UTC), for syslog
     /// messages. `None`: they carry no time.
     pub epoch: Option<u64>,
+    /// Whether basic messages show the date and the time of day (UTC) in place of the time since the boot, where
+    /// `epoch` tells it (`dmesg -T`).
+    pub calendar: bool,
 }
 
 impl Style<'_> {
@@ -63,6 +67,7 @@ impl Style<'_> {
             host_name: None,
             address: None,
             epoch: None,
+            calendar: false,
         }
     }
 }

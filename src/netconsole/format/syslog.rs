@@ -9,6 +9,7 @@
 //! UTF-8; control characters and the backslash are written `\x0a` style, a newline among them.
 
 use super::Style;
+use super::calendar::Moment;
 use super::escape::{ESCAPED_LEN, Escaping, escape};
 use super::output::Output;
 use crate::log::Record;
@@ -97,37 +98,20 @@ fn write_module(name: &str, output: &mut Output<'_>) {
 /// Writes a time in microseconds since 1970 as RFC 3339 has it. After the year 9999, which it can't
 /// tell, there is none.
 fn write_time(micros: u64, output: &mut Output<'_>) {
-    const DAY: u64 = 24 * 60 * 60;
-    let seconds = micros / 1_000_000;
-    // Days are counted from 1 March of year 0, so that the leap day is a year's last. In 400 years, an
-    // era, are 146,097 days.
-    let days = seconds / DAY + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Counted from March the months' lengths repeat every five, which are 153 days.
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let (month, next_year) =
-        if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
-    let year = era * 400 + year_of_era + next_year;
-    if year > 9999 {
-        return output.byte(b'-');
-    }
-    // Each of them is a few digits.
-    output.digits::<4>(year as u32);
+    let Some(moment) = Moment::of(micros) else { return output.byte(b'-') };
+    output.digits::<4>(moment.year);
     for (before, number) in [
-        (b'-', month),
-        (b'-', day),
-        (b'T', seconds % DAY / 3600),
-        (b':', seconds % 3600 / 60),
-        (b':', seconds % 60),
+        (b'-', moment.month),
+        (b'-', moment.day),
+        (b'T', moment.hour),
+        (b':', moment.minute),
+        (b':', moment.second),
     ] {
         output.byte(before);
-        output.digits::<2>(number as u32);
+        output.digits::<2>(number);
     }
     output.byte(b'.');
-    output.digits::<6>((micros % 1_000_000) as u32);
+    output.digits::<6>(moment.micros);
     output.byte(b'Z');
 }
 
