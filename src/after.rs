@@ -44,6 +44,7 @@ fn ending(after: After) -> &'static str {
 fn serve(kernel: &mut Kernel) -> ! {
     kernel.clock.settle();
     timer::start();
+    kernel.greet();
     loop {
         if !kernel.poll() {
             timer::sleep();

@@ -2,12 +2,13 @@
 
 use crate::card::Card;
 use crate::crash::{self, Armed};
-use crate::machine::clock::Clock;
-use crate::memory;
+use crate::machine::build;
+use crate::machine::clock::{self, Clock};
+use crate::{memory, start};
 use core::fmt;
 use core::net::IpAddr;
 use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Terminal};
-use netconsole::log::{Ring, Timebase};
+use netconsole::log::{Level, Ring, Timebase};
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::LogFilter;
@@ -57,7 +58,9 @@ impl Consoles {
     /// Says whether targets may send commands.
     pub fn announce(&self) {
         if self.input {
-            log::info!("netconsole: input: commands are taken from the targets' addresses");
+            log::info!(
+                "netconsole: input: commands are taken from the targets' addresses; 'help' lists them"
+            );
         }
     }
 
@@ -209,6 +212,18 @@ impl Host for KernelHost<'_, '_> {
             None => false,
             Some(function) => writeln!(out, "{function}").is_ok(),
         }
+    }
+
+    fn log(&mut self, level: Level, text: &str) {
+        memory::ring().append_str(level, "console", clock::ticks(), text);
+    }
+
+    fn command_line(&self) -> &dyn fmt::Display {
+        start::command_line()
+    }
+
+    fn show_build_id(&mut self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(build::id().as_str())
     }
 
     fn end(&mut self, ending: Ending) {

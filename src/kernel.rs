@@ -287,6 +287,11 @@ impl Kernel {
         })
     }
 
+    /// Has the prompt shown on serial: the boot log is over.
+    pub fn greet(&mut self) {
+        self.consoles.terminal.greet();
+    }
+
     /// How the machine is to end, if somebody asked for it.
     pub fn take_ending(&mut self) -> Option<Ending> {
         self.consoles.take_ending()

@@ -3,7 +3,8 @@
 use crate::find_cards::silence;
 use crate::machine::{build, entropy, features, paging, physical::Physical};
 use crate::memory;
-use netconsole::bootinfo::BootInfo;
+use core::fmt;
+use netconsole::bootinfo::{BootInfo, CommandLine};
 use netconsole::log::Recovery;
 use netconsole::netconsole::RELEASE;
 use netconsole::netconsole::secure::Protection;
@@ -12,6 +13,7 @@ use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();
 static PARAMETERS: Once<Parameters> = Once::new();
+static COMMAND_LINE: Once<CommandLine> = Once::new();
 
 /// Takes a copy of what the loader left, before anything else: its structures may lie in page 0, and
 /// where the log will be.
@@ -55,8 +57,11 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
     if log.recovery.records > 0 {
         log::warn!("{}", log.recovery);
     }
-    let mut command_line = boot.command_line.clone();
-    parameters::wipe_keys(command_line.as_bytes_mut());
+    let command_line = COMMAND_LINE.call_once(|| {
+        let mut wiped = boot.command_line.clone();
+        parameters::wipe_keys(wiped.as_bytes_mut());
+        wiped
+    });
     log::info!("Command line: {command_line}");
     match boot.loader.as_bytes() {
         [] => log::info!("boot: by an unnamed loader, {}", boot.protocol),
@@ -84,6 +89,11 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
         }
     }
     Parameters::parse(boot.command_line.as_bytes(), &mut |level, problem| log::log!(level, "{problem}"));
+}
+
+/// The command line, keys wiped; nothing before [`introduce`].
+pub fn command_line() -> &'static dyn fmt::Display {
+    COMMAND_LINE.get().map_or(&"", |line| line)
 }
 
 /// Looks from inside at what protects the kernel from itself, and says what it found.

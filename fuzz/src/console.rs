@@ -81,7 +81,7 @@ fn finish(terminal: &mut Terminal, host: &mut FakeHost) -> usize {
     loop {
         let is_busy = terminal.poll(host);
         let mut screen = [0; 256];
-        while terminal.next(false) == Show::Output {
+        while terminal.next(None) == Show::Output {
             shown += terminal.take_output(&mut screen);
         }
         match (is_busy, terminal.is_idle()) {

@@ -59,6 +59,11 @@ impl LineEditor {
         }
     }
 
+    /// Whether this byte is the rest of the Enter before it, and begins nothing.
+    pub(super) const fn has_taken(&self, byte: u8) -> bool {
+        self.returned && byte == b'\n'
+    }
+
     /// The line as it stands.
     pub(super) fn line(&self) -> &str {
         self.line.as_str()

@@ -1,6 +1,6 @@
 //! What the console is there to show and change.
 
-use crate::log::{Ring, Timebase};
+use crate::log::{Level, Ring, Timebase};
 use crate::netconsole::DeviceName;
 use crate::netconsole::table::TargetTable;
 use crate::netconsole::target::LogFilter;
@@ -36,6 +36,12 @@ pub trait Host {
     fn show_interface(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool;
     /// Writes the lines about the PCI function `number`; false where there is none.
     fn show_pci_function(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool;
+    /// Logs a record, which somebody wrote.
+    fn log(&mut self, level: Level, text: &str);
+    /// The kernel's command line, keys wiped.
+    fn command_line(&self) -> &dyn fmt::Display;
+    /// Writes the kernel's build id.
+    fn show_build_id(&mut self, out: &mut dyn fmt::Write) -> fmt::Result;
     /// Has this happen once the log and the answers have gone out.
     fn end(&mut self, ending: Ending);
 }

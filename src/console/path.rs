@@ -1,5 +1,6 @@
 //! Places in the tree of targets.
 
+use super::kernel_file::KernelFile;
 use super::module_parameter::ModuleParameter;
 use crate::netconsole::attribute::{Attribute, SystemSwitch};
 use crate::netconsole::table::TargetTable;
@@ -16,8 +17,12 @@ pub(super) struct Path(Text<MAX>);
 const TOP: &str = "/sys/kernel/config/netconsole";
 
 /// The directories around it, and what is in each.
-const AROUND: [(&str, &[&str]); 9] = [
-    ("", &["sys/"]),
+const AROUND: [(&str, &[&str]); 13] = [
+    ("", &["dev/", "proc/", "sys/"]),
+    ("/dev", &["kmsg"]),
+    ("/proc", &["cmdline", "sys/"]),
+    ("/proc/sys", &["kernel/"]),
+    ("/proc/sys/kernel", &["printk"]),
     ("/sys", &["kernel/", "module/"]),
     ("/sys/kernel", &["config/"]),
     ("/sys/kernel/config", &["netconsole/"]),
@@ -35,6 +40,13 @@ const MODULE_PARAMETERS: [(&str, ModuleParameter); 3] = [
     ("/sys/module/printk/parameters/time", ModuleParameter::Time),
 ];
 
+/// The kernel's own files.
+const KERNEL_FILES: [(&str, KernelFile); 3] = [
+    ("/proc/cmdline", KernelFile::CommandLine),
+    ("/proc/sys/kernel/printk", KernelFile::Printk),
+    ("/dev/kmsg", KernelFile::Kmsg),
+];
+
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Node<'p> {
@@ -42,6 +54,8 @@ pub(super) enum Node<'p> {
     Around(&'static [&'static str]),
     /// A file there.
     ModuleParameter(ModuleParameter),
+    /// Another.
+    Kernel(KernelFile),
     /// Where the targets are.
     Top,
     /// A target, by its number in the table.
@@ -60,7 +74,14 @@ pub(super) enum Node<'p> {
 
 impl Node<'_> {
     pub(super) const fn is_directory(&self) -> bool {
-        !matches!(self, Self::ModuleParameter(_) | Self::Attribute(..) | Self::Switch(..) | Self::Value(..))
+        !matches!(
+            self,
+            Self::ModuleParameter(_)
+                | Self::Kernel(_)
+                | Self::Attribute(..)
+                | Self::Switch(..)
+                | Self::Value(..)
+        )
     }
 }
 
@@ -113,6 +134,9 @@ impl Path {
         }
         if let Some((_, parameter)) = MODULE_PARAMETERS.iter().find(|(file, _)| *file == path) {
             return Some(Node::ModuleParameter(*parameter));
+        }
+        if let Some((_, kernel_file)) = KERNEL_FILES.iter().find(|(file, _)| *file == path) {
+            return Some(Node::Kernel(*kernel_file));
         }
         let below = path.strip_prefix(TOP)?;
         if below.is_empty() {

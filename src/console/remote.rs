@@ -1,6 +1,7 @@
 //! Lines that targets send, and the answers, in datagrams.
 //!
-//! Whoever asks last gets the answers; while a command is under way, nobody else is listened to. Who
+//! Whoever asks last gets the answers; while a command is under way, nobody else is listened to, unless it shows the
+//! log as it comes, which the next line ends, whoever sends it. Who
 //! may ask at all is the caller's to say: [`Remote`] only counts those that may not. An address can be
 //! forged by anybody on the link, so this is off unless it is asked for (`netconsole.input`).
 
@@ -59,6 +60,8 @@ pub struct Remote {
     output: Text<OUTPUT>,
     /// A line has been answered, but for the prompt.
     owes_prompt: bool,
+    /// What the log that is being followed has shown is to go out, however little it is.
+    is_due: bool,
     counters: Counters,
     /// How many datagrams may still come, and since when another would have been allowed.
     allowance: u32,
@@ -80,6 +83,7 @@ impl Remote {
             lines: Text::new(),
             output: Text::new(),
             owes_prompt: false,
+            is_due: false,
             counters: Counters::default(),
             allowance: BURST,
             refilled_at: 0,
@@ -100,12 +104,15 @@ impl Remote {
     pub fn take(&mut self, from: Conversation, payload: &[u8], now: u64) {
         let is_another = self.conversation.is_some_and(|conversation| conversation.remote != from.remote);
         let length = payload.len().saturating_add(1);
-        if !self.is_allowed(now) || is_another && !self.is_quiet() || self.lines.room() < length {
+        let is_busy = !self.is_quiet() && (self.session.followed().is_none() || !self.lines.is_empty());
+        if !self.is_allowed(now) || is_another && is_busy || self.lines.room() < length {
             self.counters.limited = self.counters.limited.saturating_add(1);
             return;
         }
         if is_another {
             self.session = Session::new();
+            // What is left of a log that was followed.
+            self.output.clear();
         }
         self.counters.accepted = self.counters.accepted.saturating_add(1);
         self.conversation = Some(from);
@@ -132,8 +139,14 @@ impl Remote {
 
     /// Goes on with what was asked; true where there is more to do at once.
     pub fn poll(&mut self, host: &mut dyn Host) -> bool {
+        self.is_due = false;
+        if self.session.followed().is_some() && !self.lines.is_empty() {
+            self.session.cancel();
+        }
         if !self.session.is_idle() {
-            return matches!(self.session.poll(host, &mut self.output), Progress::Working | Progress::Done);
+            let progress = self.session.poll(host, &mut self.output);
+            self.is_due = progress == Progress::Waiting && self.session.followed().is_some();
+            return matches!(progress, Progress::Working | Progress::Done);
         }
         if self.output.room() < STEP_OUTPUT {
             return true;
@@ -166,7 +179,7 @@ impl Remote {
                 Some(end) => full.get(..=end)?,
                 None => full,
             },
-            None if is_complete && !output.is_empty() => output,
+            None if (is_complete || self.is_due) && !output.is_empty() => output,
             None => return None,
         };
         Some((self.conversation.as_ref()?, datagram))

@@ -1,18 +1,21 @@
 //! One line after the other: backquotes, commands, filters and files, step by step.
 
+use super::error::CommandError;
 use super::filter::{Filter, FilterError};
+use super::glob;
 use super::host::Host;
-use super::job::{CHUNK, Chunk, CommandError, Job, Step};
+use super::job::{CHUNK, Chunk, Job, Step};
 use super::path::Path;
 use super::tree::{self, Done, TreeError};
-use super::words::{MAX_LINE, Words};
+use super::words::{MAX_LINE, Words, without_comment};
+use crate::netconsole::table::TargetTable;
 use crate::text::Text;
 use core::fmt::{self, Write};
 
 /// How many filters a line may have.
 const MAX_FILTERS: usize = 4;
-/// What `>` and backquotes take at most, in bytes: an item's value and more.
-const CAPTURE: usize = 256;
+/// What `>` and backquotes take at most, in bytes: whatever a line can say.
+const CAPTURE: usize = MAX_LINE;
 /// How many steps are taken in one turn while they give no output.
 const SILENT_STEPS: usize = 32;
 /// What a step and its problem write at most; an output with less room is to be emptied first.
@@ -100,17 +103,22 @@ impl Session {
         self.job.is_none() && !matches!(self.goal, Goal::Stored(_))
     }
 
+    /// The record that comes next, where the command under way shows the log as it comes: it ends with the next line.
+    pub fn followed(&self) -> Option<u64> {
+        self.job.as_ref()?.followed()
+    }
+
     /// Stops the command under way.
     pub fn cancel(&mut self) {
         self.job = None;
         self.goal = Goal::Output;
     }
 
-    /// Begins a line; problems go to `out`. An empty line does nothing.
+    /// Begins a line; problems go to `out`. An empty line does nothing, nor does a comment.
     pub fn begin(&mut self, line: &str, host: &mut dyn Host, out: &mut dyn Write) {
         self.cancel();
         self.line.clear();
-        self.line.extend(line.trim().as_bytes());
+        self.line.extend(without_comment(line).trim().as_bytes());
         self.expanded = 0;
         self.go_on(host, out);
     }
@@ -124,7 +132,16 @@ impl Session {
             }
             None => (Some(line), Goal::Output),
         };
-        if let Err(error) = self.words.read(text.unwrap_or("")) {
+        let directory = &self.directory;
+        let table: &TargetTable = host.targets();
+        let read = self.words.read(text.unwrap_or("")).and_then(|()| {
+            // What is echoed is a value, in which a `*` has a meaning of its own.
+            if !matches!(self.words.command(0).next(), Some("cat" | "ls" | "rmdir")) {
+                return Ok(());
+            }
+            self.words.expand(|word, found| glob::expand(word, directory, table, found))
+        });
+        if let Err(error) = read {
             return tell(out, error);
         }
         if self.words.is_empty() {
@@ -153,7 +170,12 @@ impl Session {
     fn start(&mut self, host: &mut dyn Host, out: &mut dyn Write) {
         self.counts = [0; MAX_FILTERS];
         let is_brief = matches!(self.goal, Goal::File(_)) && self.words.commands() == 1;
-        self.job = match Job::begin(&self.words, &self.directory, is_brief, host) {
+        let ends_elsewhere = !matches!(self.goal, Goal::Output) || matches!(self.pass, Pass::Count { .. });
+        self.job = match Job::begin(&self.words, is_brief, host) {
+            Ok(job) if job.followed().is_some() && ends_elsewhere => {
+                tell(out, "dmesg: -w does not end, so expected neither tail nor '>' nor backquotes");
+                None
+            }
             Ok(job) if self.words.commands() > 1 && !job.has_output() => {
                 let name = self.words.command(0).next().unwrap_or("");
                 tell(out, format_args!("{name}: it shows nothing that could go through '|'"));
@@ -247,8 +269,8 @@ impl Session {
             self.pass = Pass::Show { skip: lines.saturating_sub(shown.unwrap_or(lines)) };
             self.start(host, out);
             // Both passes are to end at the same record.
-            if let (Job::Dmesg { end, .. }, Some(Job::Dmesg { end: new, .. })) = (&job, &mut self.job) {
-                *new = *end;
+            if let (Job::Dmesg(before), Some(Job::Dmesg(now))) = (&job, &mut self.job) {
+                now.end_with(before);
             }
             return if self.job.is_some() { Progress::Working } else { Progress::Done };
         }

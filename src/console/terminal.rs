@@ -2,8 +2,8 @@
 //! the screen.
 //!
 //! The line being typed gives way to the log: it is erased, the log is shown, and the line is drawn
-//! again below. Nothing of this is shown before the first key, so that a terminal that only listens
-//! sees the log and nothing else.
+//! again below. Nothing of this is shown before the first key or [`Terminal::greet`], so that the boot log
+//! is alone on the screen.
 
 use super::editor::{Action, LineEditor};
 use super::host::Host;
@@ -20,6 +20,9 @@ const CTRL_C: u8 = 0x03;
 /// To the line's start, and erase to its end (ECMA-48, 8.3.41).
 const ERASE_LINE: &str = "\r\x1b[K";
 
+/// What is shown before the first prompt.
+const HINT: &str = "Type 'help' and Enter for a list of commands.\n";
+
 /// A terminal's state.
 pub struct Terminal {
     session: Session,
@@ -29,6 +32,7 @@ pub struct Terminal {
     is_awake: bool,
     /// The prompt and the line are on the screen.
     line_is_shown: bool,
+    owes_hint: bool,
 }
 
 /// What is to be shown next.
@@ -38,6 +42,8 @@ pub enum Show {
     Output,
     /// A piece of the log.
     Log,
+    /// Nothing of the record that waits: a command has shown it.
+    Skip,
     /// Nothing.
     Nothing,
 }
@@ -58,7 +64,13 @@ impl Terminal {
             output: Text::new(),
             is_awake: false,
             line_is_shown: false,
+            owes_hint: false,
         }
+    }
+
+    /// From here on the prompt is shown where nothing else is, with a hint before the first.
+    pub fn greet(&mut self) {
+        (self.is_awake, self.owes_hint) = (true, true);
     }
 
     /// Whether a byte from the terminal can be taken now.
@@ -84,6 +96,9 @@ impl Terminal {
 
     /// Goes on with what was typed; true where there is more to do at once.
     pub fn poll(&mut self, host: &mut dyn Host) -> bool {
+        if self.session.followed().is_some() && self.line_waits() {
+            self.session.cancel();
+        }
         if !self.session.is_idle() {
             return matches!(self.session.poll(host, &mut self.output), Progress::Working | Progress::Done);
         }
@@ -118,16 +133,23 @@ impl Terminal {
         true
     }
 
-    /// What comes next on the screen, `log_waits` saying whether there is a record to show.
-    pub fn next(&mut self, log_waits: bool) -> Show {
+    /// Whether all of a line waits among the keys.
+    fn line_waits(&self) -> bool {
+        let keys = self.keys.as_bytes();
+        let skipped = keys.first().is_some_and(|&key| self.editor.has_taken(key));
+        keys.iter().skip(usize::from(skipped)).any(|key| matches!(key, b'\r' | b'\n'))
+    }
+
+    /// What comes next on the screen, `record` being the number of the next one of the log, if there is one to show.
+    pub fn next(&mut self, record: Option<u64>) -> Show {
         if self.output.is_empty() {
-            if log_waits && !self.line_is_shown {
-                return Show::Log;
-            }
-            if log_waits {
-                self.hide_line();
-            } else if self.is_awake && self.is_idle() {
-                self.show_line();
+            match (record, self.session.followed()) {
+                (Some(record), Some(followed)) if record < followed => return Show::Skip,
+                (_, Some(_)) => {}
+                (Some(_), None) if !self.line_is_shown => return Show::Log,
+                (Some(_), None) => self.hide_line(),
+                (None, None) if self.is_awake && self.is_idle() => self.show_line(),
+                (None, None) => {}
             }
         }
         if self.output.is_empty() { Show::Nothing } else { Show::Output }
@@ -148,6 +170,10 @@ impl Terminal {
     }
 
     fn show_line(&mut self) {
+        if core::mem::take(&mut self.owes_hint) {
+            self.hide_line();
+            let _ = self.output.write_str(HINT);
+        }
         if !core::mem::replace(&mut self.line_is_shown, true) {
             let prompt = Text::<64>::of(format_args!("{}# ", self.session.directory()));
             // There is room: the output was nearly empty.

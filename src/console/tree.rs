@@ -18,6 +18,10 @@ pub(super) enum TreeError<'a> {
     NotPermitted,
     /// The target has items.
     NotEmpty,
+    ReadOnly,
+    WriteOnly,
+    /// What is written to `printk` is not what it takes.
+    Printk,
     Target(TableError),
     Item(UserDataError),
     Attribute(AttributeError<'a>),
@@ -33,6 +37,13 @@ impl fmt::Display for TreeError<'_> {
                 "Operation not permitted: directories are targets in /sys/kernel/config/netconsole and items in their userdata",
             ),
             Self::NotEmpty => f.write_str("Directory not empty: remove the items in its userdata first"),
+            Self::ReadOnly => f.write_str("Permission denied: it can only be read"),
+            Self::WriteOnly => {
+                f.write_str("Permission denied: it can only be written to; 'dmesg -w' shows the log")
+            }
+            Self::Printk => {
+                f.write_str("Invalid argument: expected a number from 0 to 8, records of lower levels being shown")
+            }
             Self::Target(error) => error.fmt(f),
             Self::Item(error) => error.fmt(f),
             Self::Attribute(error) => error.fmt(f),
@@ -80,6 +91,7 @@ pub(super) fn list(
         },
         Node::Item(..)
         | Node::ModuleParameter(_)
+        | Node::Kernel(_)
         | Node::Attribute(..)
         | Node::Switch(..)
         | Node::Value(..) => Ok(false),
@@ -92,9 +104,12 @@ pub(super) fn show(
     host: &mut dyn Host,
     out: &mut dyn fmt::Write,
 ) -> Result<(), TreeError<'static>> {
+    if let Node::Kernel(file) = *node {
+        return file.show(host, out);
+    }
     let filter = *host.filter();
     let table = host.targets();
-    // What is cut because `out` is full, is; every file is shorter than what the callers offer.
+    // What is cut because `out` is full, is.
     let _ = match *node {
         Node::ModuleParameter(parameter) => Some(writeln!(out, "{}", parameter.as_str(filter))),
         Node::Attribute(target, file) => table.get(target).map(|target| file.show(target, out)),
@@ -116,6 +131,9 @@ pub(super) fn store<'a>(
     if let Node::ModuleParameter(parameter) = *node {
         parameter.store(host.filter(), value).map_err(TreeError::Attribute)?;
         return Ok(Done::Yes);
+    }
+    if let Node::Kernel(file) = *node {
+        return file.store(host, value).map(|()| Done::Yes);
     }
     let now = host.now();
     let table = host.targets();
@@ -183,6 +201,16 @@ pub(super) fn remove(path: &Path, table: &mut TargetTable) -> Result<Done, TreeE
         Some(node) if node.is_directory() => Err(TreeError::NotPermitted),
         Some(_) => Err(TreeError::NotDirectory),
     }
+}
+
+/// Removes the first target, which stops, and its items; `None` where there is none.
+pub(super) fn remove_first(table: &mut TargetTable) -> Option<Done> {
+    let (number, _) = table.numbered().next()?;
+    if !settle(table, number) {
+        return Some(Done::NotYet);
+    }
+    table.remove(number);
+    Some(Done::Yes)
 }
 
 /// Whether the target stands between two records.

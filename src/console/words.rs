@@ -21,6 +21,12 @@ struct Token {
     kind: Kind,
     /// Where its text ends; it begins where that of the token before ends.
     end: usize,
+    /// It has a `*` outside of quotes.
+    has_star: bool,
+}
+
+impl Token {
+    const NONE: Self = Self { kind: Kind::Word, end: 0, has_star: false };
 }
 
 /// A line's words, their quotes taken away.
@@ -58,7 +64,7 @@ impl fmt::Display for LineError {
 
 impl Words {
     pub(super) const fn new() -> Self {
-        Self { text: Text::new(), tokens: [Token { kind: Kind::Word, end: 0 }; MAX_TOKENS], count: 0 }
+        Self { text: Text::new(), tokens: [Token::NONE; MAX_TOKENS], count: 0 }
     }
 
     /// Takes a line apart.
@@ -70,19 +76,20 @@ impl Words {
             match char {
                 '|' | '>' => {
                     chars.next();
-                    self.end_token(if char == '|' { Kind::Pipe } else { Kind::Into })?;
+                    self.end_token(if char == '|' { Kind::Pipe } else { Kind::Into }, false)?;
                 }
                 _ if char.is_whitespace() => {
                     chars.next();
                 }
                 _ => {
-                    let mut quote = None;
+                    let (mut quote, mut has_star) = (None, false);
                     while let Some(&(at, char)) = chars.peek() {
                         if quote.is_none() && (char.is_whitespace() || matches!(char, '|' | '>')) {
                             break;
                         }
                         chars.next();
                         let end = at.saturating_add(char.len_utf8());
+                        has_star |= char == '*' && quote.is_none();
                         match quote {
                             Some(open) if open == char => quote = None,
                             None if matches!(char, '"' | '\'') => quote = Some(char),
@@ -92,18 +99,49 @@ impl Words {
                     if let Some(quote) = quote {
                         return Err(LineError::Quote(quote));
                     }
-                    self.end_token(Kind::Word)?;
+                    self.end_token(Kind::Word, has_star)?;
                 }
             }
         }
         self.check()
     }
 
-    fn end_token(&mut self, kind: Kind) -> Result<(), LineError> {
+    fn end_token(&mut self, kind: Kind, has_star: bool) -> Result<(), LineError> {
         let slot =
             self.tokens.get_mut(self.count).filter(|_| !self.text.is_cut()).ok_or(LineError::TooLong)?;
-        *slot = Token { kind, end: self.text.len() };
+        *slot = Token { kind, end: self.text.len(), has_star };
         self.count = self.count.saturating_add(1);
+        Ok(())
+    }
+
+    /// Puts what `names` gives for a word of the first command with a `*` in its place; where that is nothing, the
+    /// word stays.
+    pub(super) fn expand(&mut self, names: impl Fn(&str, &mut dyn FnMut(&str))) -> Result<(), LineError> {
+        let stars = self.tokens.map(|token| token.has_star);
+        if !stars.iter().take(self.count).any(|&has_star| has_star) {
+            return Ok(());
+        }
+        let mut expanded = Self::new();
+        let mut is_first = true;
+        for ((kind, text), has_star) in self.tokens().zip(stars) {
+            is_first &= kind == Kind::Word;
+            let count = expanded.count;
+            let mut result = Ok(());
+            if has_star && is_first {
+                names(text, &mut |name| {
+                    if result.is_ok() {
+                        expanded.text.extend(name.as_bytes());
+                        result = expanded.end_token(Kind::Word, false);
+                    }
+                });
+            }
+            result?;
+            if expanded.count == count {
+                expanded.text.extend(text.as_bytes());
+                expanded.end_token(kind, false)?;
+            }
+        }
+        *self = expanded;
         Ok(())
     }
 
@@ -163,10 +201,57 @@ impl Words {
     }
 }
 
+/// The line without its comment: a `#` that begins a word outside of quotes, and what follows it.
+pub(super) fn without_comment(line: &str) -> &str {
+    let mut quote = None;
+    let mut begins_word = true;
+    for (at, char) in line.char_indices() {
+        match quote {
+            None if char == '#' && begins_word => return line.get(..at).unwrap_or(line),
+            None if matches!(char, '"' | '\'' | '`') => quote = Some(char),
+            Some(open) if open == char => quote = None,
+            _ => {}
+        }
+        begins_word = char.is_whitespace() || matches!(char, '|' | '>');
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_comment_begins_where_a_word_does() {
+        for (line, rest) in [
+            ("# all of it", ""),
+            ("  # all of it", "  "),
+            ("ls # the `targets`", "ls "),
+            ("echo a#b", "echo a#b"),
+            ("echo '# no' \"# comment\" `echo # none`", "echo '# no' \"# comment\" `echo # none`"),
+            ("dmesg |# x", "dmesg |"),
+        ] {
+            assert_eq!(without_comment(line), rest, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_star_gives_way_to_names() {
+        let expanded = |line: &str| {
+            let mut words = Box::new(Words::new());
+            words.read(line).expect("a line");
+            words.expand(|word, found| {
+                if word == "*" {
+                    ["a", "b"].into_iter().for_each(found);
+                }
+            })?;
+            Ok(words.command(0).map(String::from).collect::<Vec<_>>())
+        };
+        assert_eq!(expanded("cat * c"), Ok(vec!["cat".into(), "a".into(), "b".into(), "c".into()]));
+        assert_eq!(expanded("cat x* '*'"), Ok(vec!["cat".into(), "x*".into(), "*".into()]));
+        assert_eq!(expanded(&"* ".repeat(33)), Err(LineError::TooLong));
+    }
 
     fn read(line: &str) -> Result<(Vec<Vec<String>>, Option<String>), LineError> {
         let mut words = Box::new(Words::new());

@@ -105,16 +105,16 @@ impl SerialConsole {
 
 /// What shares the port with the log.
 trait Screen {
-    /// What comes next, `log_waits` saying whether there is a record to show.
-    fn next(&mut self, log_waits: bool) -> Show;
+    /// What comes next, `record` being the number of the next one of the log, if there is one to show.
+    fn next(&mut self, record: Option<u64>) -> Show;
 
     /// Moves what it has to show, as much as fits, to `to`; how many bytes.
     fn take_output(&mut self, to: &mut [u8]) -> usize;
 }
 
 impl Screen for Terminal {
-    fn next(&mut self, log_waits: bool) -> Show {
-        Terminal::next(self, log_waits)
+    fn next(&mut self, record: Option<u64>) -> Show {
+        Terminal::next(self, record)
     }
 
     fn take_output(&mut self, to: &mut [u8]) -> usize {
@@ -126,8 +126,8 @@ impl Screen for Terminal {
 struct LogAlone;
 
 impl Screen for LogAlone {
-    fn next(&mut self, log_waits: bool) -> Show {
-        if log_waits { Show::Log } else { Show::Nothing }
+    fn next(&mut self, record: Option<u64>) -> Show {
+        if record.is_some() { Show::Log } else { Show::Nothing }
     }
 
     fn take_output(&mut self, _: &mut [u8]) -> usize {
@@ -191,18 +191,22 @@ impl Shown {
         filter: LogFilter,
         screen: &mut impl Screen,
     ) -> bool {
-        let record = self.next_record(ring, filter);
-        // A record's pieces stay together.
-        if self.offset == 0 {
-            match screen.next(record.is_some()) {
+        let record = loop {
+            let record = self.next_record(ring, filter);
+            // A record's pieces stay together.
+            if self.offset != 0 {
+                break record;
+            }
+            match screen.next(record.as_ref().map(Record::sequence)) {
                 Show::Output => {
                     (self.sent, self.length) = (0, screen.take_output(&mut self.piece));
                     return true;
                 }
-                Show::Log => {}
+                Show::Log => break record,
+                Show::Skip => self.step_to(self.sequence.saturating_add(1)),
                 Show::Nothing => return false,
             }
-        }
+        };
         let Some(record) = record else { return false };
         let style = Style::new(Format::Basic, filter.time);
         let micros = ring.micros(&record, timebase);

@@ -95,7 +95,10 @@ fn a_wrong_line_gets_one_that_says_what_was_expected() {
     let mut machine = boot("wrong-lines");
     for (line, answer) in [
         ("rm", "rm: command not found; 'help' lists all\n"),
-        ("dmesg -n 9", "expected dmesg, dmesg -n LEVEL with a LEVEL from 0 to 8, or dmesg -h\n"),
+        (
+            "dmesg -n 9",
+            "expected dmesg [-T] [-w], dmesg -n LEVEL with a LEVEL from 0 to 8 or its name, or dmesg -h\n",
+        ),
         ("rmdir x", "rmdir: x: No such file or directory\n"),
         (
             "echo 1 > cmdline0/extended",
@@ -121,12 +124,104 @@ fn a_long_answer_does_not_hold_up_the_log() {
 }
 
 #[test]
-fn the_prompt_waits_for_the_first_key() {
-    let boot = Boot::new("no-prompt", "netconsole=+@10.0.0.1/,@10.0.0.2/");
-    let machine = boot.peer(Peer::at("10.0.0.2")).start();
-    machine.wait_for_serial("network logging started");
-    machine.nothing_comes_to("10.0.0.9:6666", Duration::from_millis(500));
-    assert!(!machine.serial().contains("# "));
+fn the_prompt_shows_itself_after_the_boot_log_and_says_help() {
+    let boot = Boot::new("prompt", "netconsole=+@10.0.0.1/,@10.0.0.2/");
+    let mut machine = boot.peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_serial("\r\nType 'help' and Enter for a list of commands.\r\nnetconsole# ");
+    let serial = machine.serial();
+    let (log, _) = serial.split_once("Type 'help'").expect("as just seen");
+    assert!(log.contains("network logging started"), "{log}");
+    assert!(log.lines().all(|line| line.starts_with('[') || line.is_empty()), "the log is alone: {log}");
+    assert!(machine.command("help").contains("arping"));
+    machine.stop();
+}
+
+#[test]
+fn what_is_known_from_linux_works() {
+    let mut machine = boot("linux-words");
+    let help = machine.command("dmesg -h");
+    assert!(help.contains("\n crit    2 ") && help.contains("\n debug   7 "), "{help}");
+    for (line, answer) in [
+        ("# nothing", ""),
+        ("dmesg -n debug", ""),
+        ("cat /proc/sys/kernel/printk", "8\t4\t1\t7\n"),
+        ("echo 6 > /proc/sys/kernel/printk", ""),
+        ("cat /proc/sys/kernel/printk # what is left", "6\t4\t1\t7\n"),
+        ("dmesg -n info", ""),
+        ("cat */remote_ip", "10.0.0.2\n"),
+    ] {
+        assert_eq!(machine.command(line), answer, "{line}");
+    }
+    assert!(machine.command("cat /proc/cmdline").trim_end().ends_with("netconsole=+@10.0.0.1/,@10.0.0.2/"));
+    let names = machine.command("uname -a");
+    assert!(names.starts_with("netconsole (none) 0.") && names.ends_with(" x86_64\n"), "{names}");
+    machine.type_in("echo '<3>typed on serial' > /dev/kmsg\r");
+    machine.wait_for_text(TARGET, "typed on serial");
+    machine.type_in("modprobe -r netconsole\r");
+    machine.wait_for_serial("netconsole: network logging stopped");
+    assert_eq!(machine.command("ls"), "");
+    machine.type_in("modprobe netconsole netconsole=@10.0.0.1/,@10.0.0.17/\r");
+    machine.wait_for_text("10.0.0.17:6666", "typed on serial");
+
+    let capture = machine.stop();
+    let record = capture.messages(TARGET).into_iter().find(|message| message.text == "typed on serial");
+    assert_eq!(record.map(|message| message.level), Some(3));
+}
+
+#[test]
+fn the_command_line_is_shown_without_its_key() {
+    let key = "0123456789abcdef".repeat(4);
+    let append = format!("netconsole.key={key} netconsole=@10.0.0.1/,@10.0.0.2/ after=serve");
+    let mut machine = Boot::new("no-key-in-cmdline", append).peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_serial("netconsole# ");
+    let shown = machine.command("cat /proc/cmdline");
+    let wiped = format!("netconsole.key={} netconsole=@10.0.0.1/,@10.0.0.2/ after=serve\n", "*".repeat(64));
+    assert!(shown.ends_with(&wiped), "{shown}");
+    assert!(!machine.serial().contains(&key));
+    machine.stop();
+}
+
+#[test]
+fn the_log_is_followed_until_a_line_is_typed() {
+    let mut machine = boot("follow");
+    machine.type_in("dmesg -w\r");
+    // Once as it came, and once again.
+    machine.wait_for("the log", |events| {
+        let serial = String::from_utf8_lossy(&events.serial);
+        (serial.matches("network logging started").count() == 2).then_some(())
+    });
+    machine.monitor("set_link n0 off");
+    machine.wait_for_serial("eth0: link is down\r\n");
+    machine.monitor("set_link n0 on");
+    machine.wait_for_serial("eth0: link is up\r\n");
+    machine.type_in("echo next\r");
+    machine.wait_for_serial("netconsole# echo next\r\nnext\r\n");
+    machine.type_in("dmesg -w | grep nothing\r");
+    machine.wait_for_serial("netconsole# dmesg -w | grep nothing\r\n");
+    machine.type_in("\x03");
+    machine.wait_for_serial("^C\r\nnetconsole# ");
+    machine.monitor("set_link n0 off");
+    machine.wait_for("the second time", |events| {
+        let serial = String::from_utf8_lossy(&events.serial);
+        let count = serial.matches("eth0: link is down\r\n").count();
+        assert!(count <= 2, "each record once: {serial}");
+        (count == 2).then_some(())
+    });
+    assert_eq!(machine.serial().matches("eth0: link is up\r\n").count(), 1, "shown once, by the command");
+    machine.stop();
+}
+
+#[test]
+fn dates_are_shown_by_the_real_time_clock() {
+    let boot = Boot::new("dmesg-dates", "netconsole=@10.0.0.1/,@10.0.0.2/").peer(Peer::at("10.0.0.2"));
+    let mut machine = boot.arguments(["-rtc", "base=2024-02-29T12:00:00"]).start();
+    machine.wait_for_serial("netconsole# ");
+    let shown = machine.command("dmesg -T | grep 'logging started'");
+    assert!(
+        shown.starts_with("[Thu Feb 29 12:00:")
+            && shown.ends_with(" 2024] netconsole: network logging started\n"),
+        "{shown}"
+    );
     machine.stop();
 }
 

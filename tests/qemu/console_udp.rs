@@ -1,6 +1,6 @@
 //! The console for targets: lines in datagrams, answers in datagrams.
 
-use crate::harness::{Boot, Ends, Machine, Nic, Peer, Way};
+use crate::harness::{Boot, Ends, Machine, Nic, Peer, Sent, Way};
 use crate::receiver::Receiver;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -48,6 +48,71 @@ fn a_target_gets_answers_where_it_asked() {
     let dmesg = dmesg.strip_suffix("target1# ").expect("the prompt at its end");
     assert!(dmesg.contains("network logging started"));
     assert!(log.starts_with(dmesg), "the answer is the log up to there and nothing else");
+}
+
+/// All of this that went to the asker.
+fn answers(sent: &[Sent]) -> String {
+    let asker: SocketAddr = ASKER.parse().expect("an address");
+    let payloads = sent.iter().filter_map(Sent::datagram).filter(|(address, _)| *address == asker);
+    payloads.map(|(_, payload)| String::from_utf8_lossy(payload).into_owned()).collect()
+}
+
+#[test]
+fn what_is_known_from_linux_works() {
+    let machine = boot("udp-linux-words", "netconsole.input=1");
+    let answer = |line: &str, expected: &str| {
+        let before = answers(&machine.sent()).len();
+        ask(&machine, "10.0.0.2", ASKER_PORT, line);
+        machine.wait_for(&format!("{expected:?} for '{line}'"), |events| {
+            let text = answers(&events.sent);
+            let new = &text[before..];
+            (new.contains(expected) && new.ends_with("netconsole# ")).then_some(())
+        });
+    };
+    for (line, expected) in [
+        ("# nothing", "netconsole# "),
+        ("dmesg -h", " debug   7  for debugging; -n debug, or -n 8, shows all\n"),
+        ("dmesg -n debug", "netconsole# "),
+        ("cat /proc/sys/kernel/printk", "8\t4\t1\t7\nnetconsole# "),
+        ("uname -a", " x86_64\nnetconsole# "),
+        ("cat /proc/cmdline", "netconsole.input=1 netconsole=@10.0.0.1/,@10.0.0.2/\nnetconsole# "),
+        ("cat */remote_ip", "10.0.0.2\nnetconsole# "),
+        ("echo '<2>sent by UDP' > /dev/kmsg", "netconsole# "),
+    ] {
+        answer(line, expected);
+    }
+    machine.wait_for_text("10.0.0.2:6666", "] sent by UDP\n");
+    // Who asked is answered, though it is nobody's target any more.
+    answer("modprobe -r netconsole", "netconsole# ");
+    machine.wait_for_serial("netconsole: network logging stopped");
+    assert!(machine.stop().payloads(ASKER).iter().all(|answer| answer.len() <= 1000));
+}
+
+#[test]
+fn a_followed_log_comes_record_by_record_until_the_next_line() {
+    let mut machine = boot("udp-follow", "netconsole.input=1");
+    ask(&machine, "10.0.0.2", ASKER_PORT, "dmesg -w");
+    machine.wait_for_text(ASKER, "network logging started\n");
+    assert!(!answers(&machine.sent()).contains("# "), "it goes on");
+    machine.type_in("echo while it is followed > /dev/kmsg\r");
+    machine.wait_for_text(ASKER, "] while it is followed\n");
+    ask(&machine, "10.0.0.2", ASKER_PORT, "\n");
+    machine.wait_for_text(ASKER, "netconsole# ");
+    machine.type_in("echo nobody follows > /dev/kmsg\r");
+    machine.wait_for_text("10.0.0.2:6666", "] nobody follows\n");
+    ask(&machine, "10.0.0.2", ASKER_PORT, "echo the end");
+    machine.wait_for_text(ASKER, "the end\n");
+    let answers = machine.stop().payloads(ASKER).concat();
+    assert!(!String::from_utf8_lossy(&answers).contains("nobody follows"));
+}
+
+/// `nc -u -l 6666` sends what is typed from the port at which it listens, to the port that the log comes from.
+#[test]
+fn what_is_typed_into_the_nc_that_listens_is_taken() {
+    let machine = boot("udp-listener", "netconsole.input=1");
+    ask(&machine, "10.0.0.2", 6666, "cat cmdline0/local_port\n");
+    machine.wait_for_text("10.0.0.2:6666", "6665\nnetconsole# ");
+    machine.stop();
 }
 
 #[test]

@@ -4,6 +4,9 @@ use super::*;
 use crate::parameters::CrashKind;
 use proptest::prelude::*;
 
+const DMESG: &str =
+    "expected dmesg [-T] [-w], dmesg -n LEVEL with a LEVEL from 0 to 8 or its name, or dmesg -h\n";
+
 const STATION: MacAddr = MacAddr([0, 0x13, 0x32, 0x20, 0xa9, 0xa5]);
 
 #[test]
@@ -161,8 +164,8 @@ fn a_wrong_line_gets_one_that_says_what_was_expected() {
     console.check(&[
         ("", ""),
         ("rm -rf /", "rm: command not found; 'help' lists all\n"),
-        ("dmesg -n 9", "expected dmesg, dmesg -n LEVEL with a LEVEL from 0 to 8, or dmesg -h\n"),
-        ("dmesg -x", "expected dmesg, dmesg -n LEVEL with a LEVEL from 0 to 8, or dmesg -h\n"),
+        ("dmesg -n 9", DMESG),
+        ("dmesg -x", DMESG),
         ("arping", "expected arping [-f] [-I DEVICE] ADDRESS\n"),
         ("arping 10.0.0", "expected arping [-f] [-I DEVICE] ADDRESS\n"),
         ("ping 10.0.0.1 10.0.0.2", "expected ping [-c NUMBER] ADDRESS\n"),
@@ -214,7 +217,7 @@ proptest! {
 
     #[test]
     fn any_line_ends(
-        line in "(echo|cat|ls|cd|mkdir|rmdir|dmesg|arping|ping|help|grep|tail|head|`|\\||>|'|\"|t|/|\\.\\.|1|-n|enabled| ){0,12}",
+        line in "(#|echo|cat|ls|cd|mkdir|rmdir|modprobe|netconsole|-r|/dev/kmsg|/proc/|\\*|dmesg|arping|ping|help|grep|tail|head|`|\\||>|'|\"|t|/|\\.\\.|1|-n|enabled| ){0,12}",
         other: String,
     ) {
         let mut console = Console::new();

@@ -11,6 +11,7 @@ pub struct FakeHost {
     pub neighbor: Option<(IpAddr, MacAddr)>,
     pinged: Option<u16>,
     pub ending: Option<Ending>,
+    pub command_line: String,
 }
 
 impl FakeHost {
@@ -41,6 +42,7 @@ impl FakeHost {
             neighbor: None,
             pinged: None,
             ending: None,
+            command_line: "debug netconsole=@/".into(),
         }
     }
 
@@ -107,6 +109,18 @@ impl Host for FakeHost {
 
     fn show_pci_function(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool {
         number < 3 && writeln!(out, "00:0{number}.0: function").is_ok()
+    }
+
+    fn log(&mut self, level: Level, text: &str) {
+        self.ring.append_str(level, "console", 0, text);
+    }
+
+    fn command_line(&self) -> &dyn fmt::Display {
+        &self.command_line
+    }
+
+    fn show_build_id(&mut self, out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str("b01d")
     }
 
     fn end(&mut self, ending: Ending) {

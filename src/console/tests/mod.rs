@@ -2,6 +2,7 @@
 
 mod commands;
 mod fake_host;
+mod linux;
 mod remote;
 mod tree;
 

@@ -59,6 +59,51 @@ fn what_waits_is_bounded() {
     assert!(takes(&mut remote, 2, b"uptime", 0));
 }
 
+/// What goes out in this many turns.
+fn turns(remote: &mut Remote, host: &mut FakeHost) -> Vec<(Endpoint, String)> {
+    let mut sent = Vec::new();
+    for _ in 0..1000 {
+        remote.poll(host);
+        if let Some((conversation, datagram)) = remote.datagram() {
+            sent.push((conversation.remote, String::from_utf8_lossy(datagram).into_owned()));
+            let length = datagram.len();
+            remote.sent(length);
+        }
+    }
+    sent
+}
+
+#[test]
+fn a_followed_log_comes_as_it_is_logged_and_ends_with_the_next_line() {
+    let mut remote = Box::new(Remote::new());
+    let mut host = Box::new(FakeHost::new(LOG_WORDS));
+    let asker = from(2).remote;
+    host.log("first");
+    assert!(takes(&mut remote, 2, b"dmesg -w\n", 0));
+    assert_eq!(turns(&mut remote, &mut host), [(asker, "first\n".into())]);
+    host.log("second");
+    assert_eq!(turns(&mut remote, &mut host), [(asker, "second\n".into())]);
+    (0..300).for_each(|_| host.log("ten bytes"));
+    let many = turns(&mut remote, &mut host);
+    assert!(many.len() < 10 && many.iter().all(|(_, text)| text.len() <= 1000), "{}", many.len());
+    assert_eq!(many.iter().map(|(_, text)| text.lines().count()).sum::<usize>(), 300);
+    assert!(takes(&mut remote, 2, b"echo next", 0));
+    assert_eq!(turns(&mut remote, &mut host), [(asker, "next\nnetconsole# ".into())]);
+    host.log("later");
+    assert_eq!(turns(&mut remote, &mut host), []);
+}
+
+#[test]
+fn a_followed_log_keeps_nobody_else_out() {
+    let mut remote = Box::new(Remote::new());
+    let mut host = Box::new(FakeHost::new(LOG_WORDS));
+    assert!(takes(&mut remote, 2, b"dmesg -w", 0));
+    assert_eq!(turns(&mut remote, &mut host), []);
+    host.log("first");
+    assert!(takes(&mut remote, 3, b"echo mine", 0));
+    assert_eq!(turns(&mut remote, &mut host), [(from(3).remote, "mine\nnetconsole# ".into())]);
+}
+
 #[test]
 fn one_is_answered_before_another_is_listened_to() {
     let mut remote = Box::new(Remote::new());

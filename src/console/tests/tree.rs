@@ -35,7 +35,7 @@ fn a_new_target_has_linux_defaults() {
 fn what_holds_for_all_targets_is_with_the_modules() {
     let mut console = Console::new();
     console.check(&[
-        ("ls /", "sys/\n"),
+        ("ls /", "dev/\nproc/\nsys/\n"),
         ("ls /sys", "kernel/\nmodule/\n"),
         ("ls /sys/module", "netconsole/\nprintk/\n"),
         ("ls /sys/module/printk", "parameters/\n"),
