@@ -38,11 +38,6 @@ impl Watch {
         }
         if was_in_report { Part::Further } else { Part::None }
     }
-
-    /// A new boot is no part of the report.
-    pub fn rebooted(&mut self) {
-        self.until = None;
-    }
 }
 
 fn is_sign(record: &Record) -> bool {

@@ -92,6 +92,8 @@ pub enum Event {
         crash: bool,
         /// It came after it had been reported missing, out of its place.
         late: bool,
+        /// It does not continue the sender's log, and is shown at once: another boot, or a stray.
+        beside: bool,
     },
     /// Records that were lost on the way.
     Missing {
@@ -108,8 +110,13 @@ pub enum Event {
         /// The first number heard.
         sequence: u64,
     },
-    /// The sender started anew.
+    /// The sender started again.
     Rebooted,
+    /// The record that did not continue the sender's log is continued by nothing.
+    Stray {
+        /// Its number.
+        sequence: u64,
+    },
     /// What follows is a crash report.
     Crash,
 }

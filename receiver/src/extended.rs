@@ -31,6 +31,13 @@ pub struct Header {
     pub fields: Vec<(String, String)>,
 }
 
+impl Header {
+    /// Facility and level as one number.
+    pub fn priority(&self) -> u8 {
+        self.facility << 3 | self.level
+    }
+}
+
 /// Where a fragment belongs: `ncfrag=<offset>/<total>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::boot;
 use crate::event::Record;
 use crate::extended::{self, Header, Place};
 use crate::limits;
@@ -34,6 +35,16 @@ impl Reassembly {
         let replaced = self.pieces.insert(place.offset, bytes.to_vec()).map_or(0, |piece| piece.len());
         self.held = self.held.saturating_sub(replaced).saturating_add(bytes.len());
         true
+    }
+
+    /// The record's time.
+    pub fn timestamp(&self) -> u64 {
+        self.header.timestamp
+    }
+
+    /// Its digest, as of each of its fragments.
+    pub fn digest(&self) -> u16 {
+        boot::digest(self.header.timestamp, self.header.priority(), b"")
     }
 
     /// Whether every byte has come.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::limits;
+
 /// A gap younger than this may be mere reordering: it is not asked for yet.
 const ASK_AFTER: Duration = Duration::from_millis(20);
 /// The time between two requests for the same record, at least.
@@ -17,6 +19,13 @@ pub struct Patience {
     pub asks: u32,
     /// The time between two requests.
     pub again: Duration,
+}
+
+impl Patience {
+    /// Where nothing is asked for: mere reordering is waited for.
+    pub fn without_asking(again: Duration) -> Self {
+        Patience { wait: limits::REORDER_WAIT, asks: 0, again }
+    }
 }
 
 /// A gap.

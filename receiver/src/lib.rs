@@ -1,11 +1,14 @@
 //! The receiving end of netconsole: datagrams in, ordered records out.
 //!
 //! A datagram's way is one line: [`input`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
-//! [`order`] and [`fragments`] (whole and in sequence) → [`event`] → [`output`], [`watch`] and [`stats`].
+//! [`boots`] and [`boot`] (of which boot?) → [`order`] and
+//! [`fragments`] (whole and in sequence) → [`event`] → [`output`], [`watch`] and [`stats`].
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
 //! the way in and out where there is a key. What may be held at most is in [`limits`].
 
 pub mod basic;
+pub mod boot;
+pub mod boots;
 pub mod clock;
 pub mod console;
 pub mod crash;
@@ -14,7 +17,6 @@ pub mod escape;
 pub mod event;
 pub mod extended;
 pub mod fragments;
-pub mod history;
 pub mod holes;
 pub mod input;
 pub mod limits;

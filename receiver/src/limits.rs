@@ -22,8 +22,19 @@ pub const FRAGMENTS: usize = 1024;
 pub const FIELDS: usize = 512;
 /// Bytes of a basic line of which the end has not come.
 pub const LINE_BYTES: usize = 64 << 10;
-/// Sequence numbers behind the newest of which the fate is remembered, to tell a duplicate from a reboot.
-pub const HISTORY: usize = 1024;
+/// What is remembered of a boot, to tell a duplicate, a latecomer and another boot apart: so many of the newest
+/// numbers have their fate, so many a digest.
+pub const FATES: usize = 512;
+/// See [`FATES`].
+pub const DIGESTS: usize = 32;
+/// So many of a boot's first numbers have a digest for good.
+pub const OPENING: usize = 16;
+/// So many numbers in between have their time.
+pub const ANCHORS: usize = 16;
+/// So many gaps are remembered beyond [`FATES`].
+pub const LOST: usize = 3;
+/// A number may be so far above the highest one to be of the same boot. A sender's ring holds fewer records.
+pub const LEAP: u64 = 1 << 20;
 /// A sender first heard at a number up to this is taken to have lost the ones before; above it, we came later.
 pub const FIRST_REACH: u64 = 64;
 /// Bytes of received datagrams between the socket and the ordering.
@@ -39,7 +50,10 @@ pub const FILES: usize = 4096;
 
 /// How long a gap may wait for reordered datagrams, where nothing can be asked for again.
 pub const REORDER_WAIT: Duration = Duration::from_millis(100);
-/// How long a piece of a line, or a record that may be the first of a new boot, waits for what follows.
+/// How long a piece of a line waits for what follows.
 pub const PIECE_WAIT: Duration = Duration::from_millis(100);
+/// How long a record that does not continue the boot waits for one that continues it, or for the boot to go on.
+/// So long is the boot before a new one remembered, too.
+pub const BOOT_WAIT: Duration = Duration::from_secs(2);
 /// Records with this much time since the last sign of a crash are no longer part of its report.
 pub const CRASH_REPORT: Duration = Duration::from_secs(2);

@@ -23,10 +23,11 @@ pub struct Section {
 /// The heading of the fields that each JSON object has.
 pub const JSON: &str = "JSON, one object a line";
 /// The headings of the fields that some have besides.
-pub const JSON_OF_EVENTS: [&str; 3] = ["JSON of a record", "JSON of missing", "JSON of joined"];
+pub const JSON_OF_EVENTS: [&str; 4] =
+    ["JSON of a record", "JSON of missing", "JSON of joined", "JSON of stray"];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 7] = [
+pub const SECTIONS: [Section; 9] = [
     Section {
         title: "Formats",
         text: &[
@@ -35,6 +36,15 @@ pub const SECTIONS: [Section; 7] = [
             "Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is \
              missing; one that does not react to a few requests is left alone. What does not come is named: \
              “… 12 records missing (416–427)”. Records that the sender says its level held back are no gap.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "Reboots",
+        text: &[
+            "A record that does not continue a sender's log is shown at once, marked so. “… rebooted” follows when a \
+             second record continues it, or the log before it stays quiet for 2 s. If the log goes on instead, the \
+             record is named as a stray: a datagram from long ago, or one in the sender's name.",
         ],
         terms: &[],
     },
@@ -75,7 +85,8 @@ pub const SECTIONS: [Section; 7] = [
         terms: &[
             (
                 "event",
-                "record, missing, joined (first heard in the middle of its log), rebooted, crash (a report follows)",
+                "record, missing, joined (first heard in the middle of its log), rebooted, stray (a record continues \
+                 nothing), crash (a report follows)",
             ),
             ("received", "when, RFC 3339, UTC"),
             ("sender", "the name or address"),
@@ -104,6 +115,7 @@ pub const SECTIONS: [Section; 7] = [
             ),
             ("crash", "true: part of a crash report"),
             ("late", "true: it came after it had been reported missing"),
+            ("beside", "true: it does not continue the log: of another boot, or a stray"),
             ("incomplete", "true: fragments are missing"),
             ("symbols", "with --elf, a list of objects with address, function, file, line"),
             ("warning", "why there are none, or may be wrong; once per sender"),
@@ -119,6 +131,7 @@ pub const SECTIONS: [Section; 7] = [
         ],
     },
     Section { title: JSON_OF_EVENTS[2], text: &[], terms: &[("sequence", "the first number heard")] },
+    Section { title: JSON_OF_EVENTS[3], text: &[], terms: &[("sequence", "the record's number")] },
 ];
 
 /// What `--help` says.

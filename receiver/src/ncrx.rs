@@ -8,7 +8,6 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::holes::{ASK_AGAIN, Patience};
-use crate::limits;
 use crate::order::{Arrival, Stream};
 
 /// Bytes of an answer.
@@ -109,12 +108,12 @@ impl Ncrx {
 
     /// How long to wait for a gap to close.
     pub fn patience(&self) -> Patience {
-        let (wait, asks) = match self.known {
-            Known::Unknown => (Duration::ZERO, ASKS_UNKNOWN),
-            Known::Speaks => (Duration::ZERO, self.asks),
-            Known::Silent | Known::Off => (limits::REORDER_WAIT, 0),
+        let asks = match self.known {
+            Known::Unknown => ASKS_UNKNOWN,
+            Known::Speaks => self.asks,
+            Known::Silent | Known::Off => return Patience::without_asking(self.again),
         };
-        Patience { wait, asks, again: self.again }
+        Patience { wait: Duration::ZERO, asks, again: self.again }
     }
 
     /// Learns from what came.

@@ -1,19 +1,28 @@
-//! Puts one sender's extended records in order: waits a little for what is missing, drops what came before,
-//! notices a reboot, and names what did not come.
+//! Puts the extended records of one boot in order: waits a little for what is missing, drops what came before,
+//! names what did not come, and tells what is not of this boot.
 //!
 //! Invariant: each number from `next` up to `end` is either in `waiting` or in one of `holes`. So a record is
 //! given out exactly when every number before it was given out or given up.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::boot::{self, Boot, Old};
 use crate::event::{Event, Record};
 use crate::extended::{self, Header};
 use crate::fragments::Reassembly;
-use crate::history::{CLOCK_SLACK, Candidate, History, Old};
 use crate::holes::{Holes, Patience};
 use crate::limits;
+
+/// A record that comes again within this time after a new one may have been doubled by the network.
+const DOUBLE: Duration = Duration::from_secs(1);
+/// So long after a request an answer may come, and come twice.
+const ANSWER: Duration = Duration::from_secs(2);
+/// A sender that repeats so many of the boot's first records exactly sends its whole log again.
+const REPEATED: u8 = 4;
+/// How far the time must go back from one number to the next, in µs, for a reset in between.
+const RESET: u64 = 1_000_000;
 
 /// What a datagram turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,13 +38,46 @@ pub enum Arrival {
     },
     /// Had before.
     Duplicate {
-        /// How long ago.
+        /// How long ago, where that is known.
         age: Duration,
     },
     /// It had been given up already.
     Late,
-    /// It may be the first of a new boot: what follows tells.
-    Suspected,
+    /// It may be the first of another boot: what follows tells.
+    Opened,
+}
+
+/// What a datagram is to a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It continues the boot.
+    Next,
+    /// It is missing.
+    Hole,
+    /// It was had before, as its digest shows; so long ago, where that is known.
+    Same(Duration),
+    /// It may have been had before, and something may have repeated it.
+    Alike,
+    /// It was given up.
+    Late,
+    /// It would leave a wide gap, or a reset must have come before it.
+    Ahead,
+    /// It was had before, but nothing is known that would repeat it now: another boot may have begun with the same.
+    Again,
+    /// It is not of this boot.
+    Foreign,
+}
+
+impl Place {
+    /// Whether the boot waits for it.
+    pub fn is_awaited(self) -> bool {
+        matches!(self, Place::Next | Place::Hole)
+    }
+
+    /// Whether the boot has room for it, if no other has a better claim.
+    pub fn is_possible(self) -> bool {
+        !matches!(self, Place::Again | Place::Foreign)
+    }
 }
 
 /// A datagram of the extended format, and when it came.
@@ -49,24 +91,75 @@ pub struct Received<'b> {
     pub at: Duration,
 }
 
-/// The stream of one sender's extended records.
+impl Received<'_> {
+    /// What tells this record from one of another boot with the same number. A fragment has no text for it.
+    fn digest(&self) -> u16 {
+        let text = self.body.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        let text = if self.header.fragment.is_some() { b"" } else { text };
+        boot::digest(self.header.timestamp, self.header.priority(), text)
+    }
+
+    /// Whether the sender says that it is of the boot before, which its ring survived.
+    fn is_of_boot_before(&self) -> bool {
+        self.body.split(|&byte| byte == b'\n').skip(1).any(|line| line.starts_with(b" boot="))
+    }
+}
+
+/// A record that waits for those before it.
+#[derive(Debug)]
+struct Waiting {
+    /// None: it was shown at once.
+    record: Option<Record>,
+    timestamp: u64,
+    id: Option<u32>,
+    digest: u16,
+    at: Duration,
+}
+
+impl Waiting {
+    fn size(&self) -> usize {
+        self.record.as_ref().map_or(0, Record::size)
+    }
+}
+
+/// The stream of one boot's extended records.
 #[derive(Debug, Default)]
 pub struct Stream {
     started: bool,
+    /// The number that it was first heard at, where that was in the middle of the log.
+    joined: Option<u64>,
+    /// Each whole record is shown at once: the stream is not known yet for a boot.
+    at_once: bool,
+    /// Another boot has taken its place: nothing is repeated any more but by the network.
+    retired: bool,
     next: u64,
     end: u64,
-    waiting: BTreeMap<u64, (Record, Duration)>,
+    waiting: BTreeMap<u64, Waiting>,
     partial: BTreeMap<u64, Reassembly>,
     holes: Holes,
     held: usize,
-    history: History,
+    boot: Boot,
+    /// The time of the record given out last; of the one with the highest number, and when that came.
     timestamp: u64,
+    newest: u64,
+    newest_at: Duration,
     /// The message id of the record with the highest number, and of the one given out last.
     newest_id: Option<u32>,
     given_id: Option<u32>,
     /// Given up, not yet told: the first number, the last, and how many of them.
     lost: Option<(u64, u64, u64)>,
-    suspect: Option<Received<'static>>,
+    /// When a record came last that was not had before, and when one was asked for.
+    heard_at: Duration,
+    asked_at: Duration,
+    /// What was asked for lately.
+    asked: BTreeSet<u64>,
+    /// Numbers from here on came at this time or later; and the same, one step before.
+    recent: (Duration, u64),
+    recent_before: u64,
+    /// How many of the first records came again since.
+    repeated: u8,
+    /// The number that last came again as one of the boot before the sender's present one.
+    survived: Option<u64>,
     /// The sender repeats records on request, so an old record is no sign of a reboot.
     pub repeats: bool,
     /// Gaps given up although they were asked for.
@@ -74,6 +167,26 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// A stream of which each whole record is shown at once, until it is [settled](Stream::settle).
+    pub fn at_once() -> Self {
+        Stream { at_once: true, ..Stream::default() }
+    }
+
+    /// Whether each whole record is shown at once.
+    pub fn is_at_once(&self) -> bool {
+        self.at_once
+    }
+
+    /// From now on records are shown in their order.
+    pub fn settle(&mut self) {
+        self.at_once = false;
+    }
+
+    /// Another boot takes its place.
+    pub fn retire(&mut self) {
+        (self.retired, self.repeats) = (true, false);
+    }
+
     /// The last number up to which everything was given out or given up.
     pub fn acknowledged(&self) -> Option<u64> {
         self.next.checked_sub(1)
@@ -89,33 +202,142 @@ impl Stream {
         self.held
     }
 
-    /// Whether time alone changes something: a gap, an untold loss or a possible reboot waits.
-    pub fn is_waiting(&self) -> bool {
-        self.next < self.end || self.suspect.is_some() || self.lost.is_some()
+    /// The number after the highest that came.
+    pub fn end(&self) -> u64 {
+        self.end
     }
 
-    /// Takes a datagram. What can be given out by now is appended to `out`.
-    pub fn accept(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
-        let Received { header, body, at: now } = &received;
-        let now = *now;
+    /// The time of the record with the highest number.
+    pub fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    /// When a record came last that was not had before.
+    pub fn heard_at(&self) -> Duration {
+        self.heard_at
+    }
+
+    /// The number that it was first heard at, where that was in the middle of the log.
+    pub fn joined(&self) -> Option<u64> {
+        self.joined
+    }
+
+    /// How much the sender's clock and ours differ in what has passed since the record with the highest number.
+    pub fn contradiction(&self, received: &Received<'_>) -> Duration {
+        let theirs = Duration::from_micros(received.header.timestamp.abs_diff(self.newest));
+        let ours = received.at.saturating_sub(self.newest_at);
+        if received.header.timestamp >= self.newest {
+            ours.abs_diff(theirs)
+        } else {
+            ours.saturating_add(theirs)
+        }
+    }
+
+    /// Whether time alone changes something: a gap, an untold loss, or what was asked for lately.
+    pub fn is_waiting(&self) -> bool {
+        self.next < self.end || self.lost.is_some() || !self.asked.is_empty()
+    }
+
+    /// What a datagram is to this boot.
+    pub fn judge(&self, received: &Received<'_>) -> Place {
+        let Received { header, at, .. } = received;
         if !self.started {
-            self.start(header, now, out);
+            return Place::Next;
         }
         if header.sequence < self.next {
-            return self.old(received, out);
+            return self.judge_old(received);
         }
-        self.suspect = None;
-        let hole = self.holes.of(header.sequence);
-        let is_next = header.sequence >= self.end;
-        if !is_next && hole.is_none() {
-            return match self.waiting.get(&header.sequence) {
-                Some((record, _)) if record.timestamp != Some(header.timestamp) => {
-                    self.suspect(received, out)
-                }
-                Some((_, at)) => Arrival::Duplicate { age: now.saturating_sub(*at) },
-                None => Arrival::Duplicate { age: Duration::ZERO },
+        if header.sequence >= self.end {
+            let gap = header.sequence.saturating_sub(header.held).saturating_sub(self.end);
+            let is_in_time = boot::is_between(Some(self.newest), header.timestamp, None);
+            return match (gap <= limits::FIRST_REACH, is_in_time) {
+                (true, true) => Place::Next,
+                (true, false) => Place::Ahead,
+                (false, true) if gap <= limits::LEAP => Place::Ahead,
+                (false, _) => Place::Foreign,
             };
         }
+        if let Some(waiting) = self.waiting.get(&header.sequence) {
+            let is_same = waiting.digest == received.digest();
+            return if is_same { Place::Same(at.saturating_sub(waiting.at)) } else { Place::Foreign };
+        }
+        let before = self.waiting.range(..header.sequence).next_back().map(|(_, waiting)| waiting.timestamp);
+        let after = self.waiting.range(header.sequence..).next().map(|(_, waiting)| waiting.timestamp);
+        let fits = match self.partial.get(&header.sequence) {
+            Some(partial) => partial.timestamp() == header.timestamp,
+            None => boot::is_between(before.or(self.given()), header.timestamp, after),
+        };
+        if fits { Place::Hole } else { Place::Foreign }
+    }
+
+    /// A number that is behind: a duplicate, too late, or of another boot.
+    fn judge_old(&self, received: &Received<'_>) -> Place {
+        let Received { header, at, .. } = received;
+        // The newest record may be announced at any time.
+        let is_newest =
+            self.acknowledged() == Some(header.sequence) && self.waiting.is_empty() && !self.retired;
+        let is_within = |since: Duration, time| *at < since.saturating_add(time);
+        let survived = received.is_of_boot_before()
+            || header.fragment.is_some()
+                && self.survived.is_some_and(|last| header.sequence.wrapping_sub(last) <= 1);
+        let is_recent = is_within(self.heard_at, DOUBLE);
+        let is_sent_again = header.emergency || survived || self.asked.contains(&header.sequence);
+        let is_repeated = is_sent_again || is_newest || is_recent && header.sequence >= self.recent_from(*at);
+        match self.boot.judge(header.sequence, header.timestamp, received.digest()) {
+            Old::Same if is_repeated || self.repeats => {
+                Place::Same(if is_newest { at.saturating_sub(self.heard_at) } else { Duration::ZERO })
+            }
+            Old::Same => Place::Again,
+            Old::Alike if is_repeated || self.repeats && self.repeated >= REPEATED => Place::Alike,
+            Old::Late if is_sent_again || is_recent => Place::Late,
+            // From before it was first heard.
+            Old::Foreign if survived && self.joined.is_some_and(|joined| header.sequence < joined) => {
+                Place::Late
+            }
+            Old::Late | Old::Alike | Old::Foreign => Place::Foreign,
+        }
+    }
+
+    /// Takes a datagram for what it was judged to be. What can be given out by now is appended to `out`.
+    pub fn accept(
+        &mut self,
+        received: Received<'_>,
+        place: Place,
+        out: &mut Vec<(Duration, Event)>,
+    ) -> Arrival {
+        let now = received.at;
+        if !self.started {
+            self.start(&received.header);
+            if let Some(sequence) = self.joined.filter(|_| !self.at_once) {
+                out.push((now, Event::Joined { sequence }));
+            }
+        }
+        match place {
+            Place::Next | Place::Ahead | Place::Hole => self.take(received, out),
+            Place::Late => self.late(received, out),
+            Place::Same(age) => {
+                self.came_again(&received);
+                Arrival::Duplicate { age }
+            }
+            Place::Alike | Place::Again | Place::Foreign => {
+                self.came_again(&received);
+                Arrival::Duplicate { age: Duration::ZERO }
+            }
+        }
+    }
+
+    /// Takes a record that was not had before, or a fragment of one.
+    fn take(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        let digest = received.digest();
+        let Received { header, body, at: now } = &received;
+        let now = *now;
+        (self.heard_at, self.repeated) = (now, 0);
+        if now >= self.recent.0.saturating_add(DOUBLE) {
+            self.recent_before = self.recent.1;
+            self.recent = (now, self.next);
+        }
+        let hole = self.holes.of(header.sequence);
+        let is_next = header.sequence >= self.end;
         let Some(record) = self.whole(header, body) else {
             if is_next {
                 // The number is known of now, and missing until its other fragments come.
@@ -125,16 +347,22 @@ impl Stream {
             }
             return Arrival::New;
         };
+        let id = message_id(&record);
         if is_next {
-            let id = message_id(&record);
             self.extend(header, id, now);
             self.end = header.sequence.saturating_add(1);
         } else {
             self.holes.fill(header.sequence);
             self.hold_back(header);
         }
-        self.held = self.held.saturating_add(record.size());
-        self.waiting.insert(header.sequence, (record, now));
+        let mut waiting = Waiting { record: Some(record), timestamp: header.timestamp, id, digest, at: now };
+        if self.at_once
+            && let Some(record) = waiting.record.take()
+        {
+            out.push((now, Event::Record { record, crash: false, late: false, beside: true }));
+        }
+        self.held = self.held.saturating_add(waiting.size());
+        self.waiting.insert(header.sequence, waiting);
         match hole {
             Some(hole) if header.fragment.is_none() || hole.asked > 0 => {
                 Arrival::Filled { asked: hole.asked, after: now.saturating_sub(hole.first_asked_at) }
@@ -143,10 +371,32 @@ impl Stream {
         }
     }
 
+    /// Takes a record that was given up.
+    fn late(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        // Fragments can't be collected any more: the record was given out as it was.
+        if received.header.fragment.is_none() {
+            self.boot.late(received.header.sequence, received.digest());
+            self.tell_lost(None, received.at, out);
+            let record = extended::record(&received.header, &received.body, false);
+            out.push((received.at, Event::Record { record, crash: false, late: true, beside: false }));
+        }
+        Arrival::Late
+    }
+
+    /// Notes what tells whether more will come again.
+    fn came_again(&mut self, received: &Received<'_>) {
+        if self.boot.is_opening(received.header.sequence) {
+            self.repeated = self.repeated.saturating_add(1);
+        }
+        if received.is_of_boot_before() {
+            self.survived = Some(received.header.sequence);
+        }
+    }
+
     /// Gives out what is in order, gives up what nobody waits for any longer.
     pub fn release(&mut self, now: Duration, patience: Patience, out: &mut Vec<(Duration, Event)>) {
-        if let Some(suspect) = self.suspect.take_if(|suspect| now >= suspect.at + limits::PIECE_WAIT) {
-            self.reboot(suspect, now, out);
+        if now >= self.asked_at.saturating_add(ANSWER) {
+            self.asked = BTreeSet::new();
         }
         loop {
             self.give(out);
@@ -162,9 +412,6 @@ impl Stream {
 
     /// Gives out everything that is held, and names every gap.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
-        if let Some(suspect) = self.suspect.take() {
-            self.reboot(suspect, now, out);
-        }
         self.give(out);
         while self.holes.first().is_some() {
             self.give_up(now, out);
@@ -173,72 +420,47 @@ impl Stream {
         self.tell_lost(None, now, out);
     }
 
-    /// The missing numbers that it is time to ask for, oldest first, at most `most`; `again`: see [`Holes::ask`].
-    pub fn ask(&mut self, now: Duration, most: usize, again: Duration) -> Vec<u64> {
-        self.holes.ask(now, most, again)
+    /// The records that are there, whole or in part, of a stream that turned out to be no boot.
+    pub fn remains(self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        let waiting = self.waiting.into_values().filter_map(|waiting| waiting.record);
+        for record in waiting.chain(self.partial.values().map(Reassembly::record)) {
+            out.push((now, Event::Record { record, crash: false, late: false, beside: true }));
+        }
     }
 
-    /// First contact, or first after a reboot.
-    fn start(&mut self, header: &Header, now: Duration, out: &mut Vec<(Duration, Event)>) {
+    /// The missing numbers that it is time to ask for, oldest first, at most `most`; `again`: see [`Holes::ask`].
+    pub fn ask(&mut self, now: Duration, most: usize, again: Duration) -> Vec<u64> {
+        let numbers = self.holes.ask(now, most, again);
+        if !numbers.is_empty() {
+            self.asked_at = now;
+        }
+        if self.asked.len() < limits::WINDOW_RECORDS {
+            self.asked.extend(&numbers);
+        }
+        numbers
+    }
+
+    /// First contact.
+    fn start(&mut self, header: &Header) {
         self.started = true;
         let first = header.sequence.saturating_sub(header.held);
         if first > limits::FIRST_REACH {
             self.next = first;
-            // Those just before may have been overtaken; they come late, not as a new boot.
-            self.history.lost(limits::FIRST_REACH, 0);
-            out.push((now, Event::Joined { sequence: header.sequence }));
+            self.boot = Boot::new(first);
+            self.joined = Some(header.sequence);
         }
         self.end = self.next;
-        self.timestamp = 0;
     }
 
-    /// A number that is behind: a duplicate, too late, or a new boot.
-    fn old(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
-        let Received { header, body, at: now } = &received;
-        let now = *now;
-        let record = extended::record(header, body, header.fragment.is_some());
-        let behind = self.next.saturating_sub(header.sequence);
-        let is_newest = behind == 1 && self.waiting.is_empty();
-        let says_so = header.emergency || record.field("boot").is_some();
-        let repeats = says_so || is_newest || self.repeats;
-        match self.history.judge(Candidate { behind, timestamp: header.timestamp, repeats }, now) {
-            Old::Duplicate(age) => Arrival::Duplicate { age },
-            Old::Late => {
-                // Fragments can't be collected any more: the record was given out as it was.
-                if header.fragment.is_none() {
-                    self.tell_lost(None, now, out);
-                    out.push((now, Event::Record { record, crash: false, late: true }));
-                }
-                Arrival::Late
-            }
-            Old::Foreign if says_so => Arrival::Duplicate { age: Duration::MAX },
-            Old::Foreign => self.suspect(received, out),
-        }
+    /// From here on the network may still double what came.
+    fn recent_from(&self, now: Duration) -> u64 {
+        let (at, from) = self.recent;
+        if now >= at.saturating_add(DOUBLE) { from } else { self.recent_before }
     }
 
-    /// One record from long ago may be a stray duplicate; the second one proves a new boot.
-    fn suspect(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
-        match self.suspect.take_if(|first| first.header.sequence != received.header.sequence) {
-            Some(first) => {
-                self.reboot(first, received.at, out);
-                self.accept(received, out);
-                Arrival::New
-            }
-            None => {
-                let Received { header, body, at } = received;
-                self.suspect.get_or_insert(Received { header, body: Cow::Owned(body.into_owned()), at });
-                Arrival::Suspected
-            }
-        }
-    }
-
-    /// Ends this stream and begins the next one with its first record.
-    fn reboot(&mut self, first: Received<'_>, now: Duration, out: &mut Vec<(Duration, Event)>) {
-        self.suspect = None;
-        self.finish(now, out);
-        out.push((now, Event::Rebooted));
-        *self = Stream { asked_in_vain: self.asked_in_vain, ..Stream::default() };
-        self.accept(first, out);
+    /// The time of the record given out last.
+    fn given(&self) -> Option<u64> {
+        (self.next > self.joined.unwrap_or(0)).then_some(self.timestamp)
     }
 
     /// The whole record, if this datagram is one or completes one.
@@ -272,7 +494,7 @@ impl Stream {
             self.holes.open(self.end, header.sequence - 1, unsent, now);
             self.hold_back(header);
         }
-        self.newest_id = id;
+        (self.newest, self.newest_at, self.newest_id) = (header.timestamp, now, id);
     }
 
     /// What the sender's level held back before this record is no longer waited for.
@@ -284,25 +506,29 @@ impl Stream {
 
     /// Gives out the records up to the next gap.
     fn give(&mut self, out: &mut Vec<(Duration, Event)>) {
-        while let Some((record, at)) = self.waiting.remove(&self.next) {
-            self.held = self.held.saturating_sub(record.size());
-            self.give_record(record, at, out);
+        while let Some(waiting) = self.waiting.remove(&self.next) {
+            self.held = self.held.saturating_sub(waiting.size());
+            self.give_record(waiting, out);
         }
     }
 
-    fn give_record(&mut self, record: Record, at: Duration, out: &mut Vec<(Duration, Event)>) {
-        let id = message_id(&record);
+    fn give_record(&mut self, waiting: Waiting, out: &mut Vec<(Duration, Event)>) {
+        let Waiting { record, timestamp, id, digest, at } = waiting;
         self.tell_lost(id, at, out);
-        let timestamp = record.timestamp.unwrap_or_default();
-        if record.field("boot").is_none() && timestamp.saturating_add(CLOCK_SLACK) < self.timestamp {
+        let is_of_boot_before = record.as_ref().is_some_and(|record| record.field("boot").is_some());
+        let slack = if self.survived.is_some() { 0 } else { RESET };
+        if !is_of_boot_before && timestamp.saturating_add(slack) < self.timestamp {
             // The log survived a reset and its numbers go on.
             out.push((at, Event::Rebooted));
         }
+        self.survived = is_of_boot_before.then_some(self.next);
         self.timestamp = timestamp;
         self.given_id = id;
-        self.history.had(timestamp, at);
+        self.boot.had(timestamp, digest);
         self.next = self.next.saturating_add(1);
-        out.push((at, Event::Record { record, crash: false, late: false }));
+        out.extend(
+            record.map(|record| (at, Event::Record { record, crash: false, late: false, beside: false })),
+        );
     }
 
     /// Gives up the first gap, which starts at `next`; of a record in part, the part is given out.
@@ -313,7 +539,10 @@ impl Stream {
         }
         while let Some((sequence, partial)) = self.first_partial(hole.last) {
             self.lose(sequence, hole.unsent);
-            self.give_record(partial.record(), now, out);
+            let record = partial.record();
+            let (timestamp, id) = (partial.timestamp(), message_id(&record));
+            let digest = partial.digest();
+            self.give_record(Waiting { record: Some(record), timestamp, id, digest, at: now }, out);
         }
         self.lose(hole.last.saturating_add(1), hole.unsent);
     }
@@ -334,7 +563,7 @@ impl Stream {
             let (first, _, count) = self.lost.unwrap_or((self.next, self.next, 0));
             self.lost = Some((first, end - 1, count.saturating_add(end - self.next)));
         }
-        self.history.lost(end - self.next, self.timestamp);
+        self.boot.lost(end);
         self.next = end;
     }
 

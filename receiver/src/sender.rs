@@ -4,11 +4,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::basic::Lines;
+use crate::boots::Boots;
 use crate::crash::{self, Part};
 use crate::datagram::{self, Datagram};
 use crate::event::{Event, Heard, Identity, Record};
 use crate::ncrx::Ncrx;
-use crate::order::{Arrival, Received, Stream};
+use crate::order::{Arrival, Received};
 use crate::stats::Stats;
 
 /// What is known of a sender.
@@ -23,9 +24,11 @@ pub struct Sender {
     /// The socket that last heard it.
     pub via: usize,
     lines: Lines,
-    stream: Stream,
+    boots: Boots,
     ncrx: Ncrx,
     crash: crash::Watch,
+    /// Of the record that was shown at once, beside the boot.
+    crash_beside: crash::Watch,
 }
 
 impl Sender {
@@ -37,9 +40,10 @@ impl Sender {
             heard_at: Duration::ZERO,
             via: 0,
             lines: Lines::default(),
-            stream: Stream::default(),
+            boots: Boots::default(),
             ncrx: if answers { Ncrx::default() } else { Ncrx::off() },
             crash: crash::Watch::default(),
+            crash_beside: crash::Watch::default(),
         }
     }
 
@@ -52,7 +56,7 @@ impl Sender {
                 let mut events = Vec::new();
                 let emergency = header.emergency;
                 let received = Received { header, body: body.into(), at: now };
-                let arrival = self.stream.accept(received, &mut events);
+                let arrival = self.boots.accept(received, &mut events);
                 match arrival {
                     Arrival::Filled { asked, .. } if asked > 0 => self.stats.recovered += 1,
                     Arrival::Duplicate { .. } => self.stats.duplicates += 1,
@@ -60,8 +64,8 @@ impl Sender {
                     _ => {}
                 }
                 self.ncrx.heard(arrival, emergency);
-                self.stream.repeats = self.ncrx.speaks();
-                self.stream.release(now, self.ncrx.patience(), &mut events);
+                self.boots.present_mut().repeats = self.ncrx.speaks();
+                self.boots.release(now, self.ncrx.patience(), &mut events);
                 self.tell(events, out);
             }
             Datagram::Syslog(record) => self.tell(plain(record, now), out),
@@ -76,50 +80,51 @@ impl Sender {
     /// Does what is due.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut events = Vec::new();
-        self.stream.release(now, self.ncrx.patience(), &mut events);
+        self.boots.release(now, self.ncrx.patience(), &mut events);
         events.extend(self.lines.tick(now).map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
     }
 
     /// The answers that are due.
     pub fn answers(&mut self, now: Duration) -> Vec<String> {
-        let answers = self.ncrx.answers(&mut self.stream, now);
+        let answers = self.ncrx.answers(self.boots.present_mut(), now);
         self.stats.answers += u64::try_from(answers.len()).unwrap_or_default();
         answers
     }
 
     /// What a sender is told at the end.
     pub fn last_answer(&self) -> Option<String> {
-        self.ncrx.last_answer(&self.stream)
+        self.ncrx.last_answer(self.boots.present())
     }
 
     /// Gives out all that is held.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut events = Vec::new();
-        self.stream.finish(now, &mut events);
+        self.boots.finish(now, &mut events);
         events.extend(self.lines.end().map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
     }
 
     /// Whether time alone may change something.
     pub fn is_waiting(&self) -> bool {
-        self.stream.is_waiting() || self.lines.is_waiting() || self.ncrx.is_waiting(&self.stream)
+        self.boots.is_waiting() || self.lines.is_waiting() || self.ncrx.is_waiting(self.boots.present())
     }
 
     /// Bytes held.
     pub fn held(&self) -> usize {
-        self.stream.held()
+        self.boots.held()
     }
 
     /// Counts the events, marks crash reports, and passes them on.
     fn tell(&mut self, events: impl IntoIterator<Item = (Duration, Event)>, out: &mut Vec<Heard>) {
         for (at, mut event) in events {
             match &mut event {
-                Event::Record { record, crash, .. } => {
+                Event::Record { record, crash, beside, .. } => {
                     self.stats.records += 1;
                     self.stats.held = self.stats.held.saturating_add(record.held);
                     self.stats.incomplete += u64::from(record.incomplete);
-                    let part = self.crash.judge(record, at);
+                    let watch = if *beside { &mut self.crash_beside } else { &mut self.crash };
+                    let part = watch.judge(record, at);
                     *crash = part != Part::None;
                     if part == Part::First {
                         out.push(Heard { sender: Rc::clone(&self.identity), at, event: Event::Crash });
@@ -131,8 +136,12 @@ impl Sender {
                 }
                 Event::Rebooted => {
                     self.stats.reboots += 1;
-                    self.crash.rebooted();
+                    self.crash = std::mem::take(&mut self.crash_beside);
                     self.ncrx.rebooted();
+                }
+                Event::Stray { .. } => {
+                    self.stats.strays += 1;
+                    self.crash_beside = crash::Watch::default();
                 }
                 Event::Joined { .. } | Event::Crash => {}
             }
@@ -142,5 +151,5 @@ impl Sender {
 }
 
 fn plain(record: Record, at: Duration) -> [(Duration, Event); 1] {
-    [(at, Event::Record { record, crash: false, late: false })]
+    [(at, Event::Record { record, crash: false, late: false, beside: false })]
 }

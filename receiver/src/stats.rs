@@ -23,6 +23,8 @@ pub struct Stats {
     pub late: u64,
     /// Datagrams had before.
     pub duplicates: u64,
+    /// Records that continue nothing, and that nothing continues.
+    pub strays: u64,
     /// Reboots noticed.
     pub reboots: u64,
     /// Requests and acknowledgements sent.
@@ -41,13 +43,14 @@ impl fmt::Display for Stats {
             recovered,
             late,
             duplicates,
+            strays,
             reboots,
             answers,
         } = self;
         write!(
             f,
             "{records} records, {missing} missing in {gaps} gaps, {held} held back, {incomplete} incomplete, \
-             {recovered} recovered, {late} late, {duplicates} duplicates, {reboots} reboots; {datagrams} datagrams, {answers} answers"
+             {recovered} recovered, {late} late, {duplicates} duplicates, {strays} strays, {reboots} reboots; {datagrams} datagrams, {answers} answers"
         )
     }
 }

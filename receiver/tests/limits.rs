@@ -101,15 +101,6 @@ fn a_line_without_an_end_has_64_kib() {
     assert_eq!(records(&piece((1 << 16) + 1)).len(), 1);
 }
 
-/// One that comes again with the number and time that it had is no new boot, 1024 records later.
-#[test]
-fn the_last_1024_records_are_known_again() {
-    let repeated = |sequence| in_the_end((0..=1024).chain([sequence]).map(datagram));
-    let rebooted = |events: &[Event]| events.iter().any(|event| matches!(event, Event::Rebooted));
-    assert!(!rebooted(&repeated(1)));
-    assert!(rebooted(&repeated(0)));
-}
-
 #[test]
 fn five_hundred_and_twelve_senders_are_known_at_once() {
     let (mut senders, mut heard) = (Senders::new(HashMap::new(), false), Vec::new());

@@ -32,7 +32,7 @@ struct Line<'a> {
 enum Content<'a> {
     Record(Record<'a>),
     Missing { first: u64, last: u64, count: u64 },
-    Joined { sequence: u64 },
+    Numbered { sequence: u64 },
     Nothing {},
 }
 
@@ -65,6 +65,8 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "is_false")]
     late: bool,
     #[serde(skip_serializing_if = "is_false")]
+    beside: bool,
+    #[serde(skip_serializing_if = "is_false")]
     incomplete: bool,
 }
 
@@ -79,7 +81,7 @@ fn is_zero(number: &u64) -> bool {
 /// Writes an event.
 pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> io::Result<()> {
     let (event, content) = match &heard.event {
-        Event::Record { record, crash, late } => {
+        Event::Record { record, crash, late, beside } => {
             let origin = record.origin.as_ref();
             let fields =
                 record.fields.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
@@ -98,12 +100,14 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
                 held: record.held,
                 crash: *crash,
                 late: *late,
+                beside: *beside,
                 incomplete: record.incomplete,
             };
             ("record", Content::Record(record))
         }
         &Event::Missing { first, last, count } => ("missing", Content::Missing { first, last, count }),
-        &Event::Joined { sequence } => ("joined", Content::Joined { sequence }),
+        &Event::Joined { sequence } => ("joined", Content::Numbered { sequence }),
+        &Event::Stray { sequence } => ("stray", Content::Numbered { sequence }),
         Event::Rebooted => ("rebooted", Content::Nothing {}),
         Event::Crash => ("crash", Content::Nothing {}),
     };

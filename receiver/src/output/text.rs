@@ -30,9 +30,16 @@ const DIM: Ansi = Ansi::new().effects(Effects::DIMMED);
 pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Translation) -> io::Result<()> {
     let mut lines = Lines { to, style, name: &heard.sender.name };
     match &heard.event {
-        Event::Record { record, crash, late } => {
+        Event::Record { record, crash, late, beside } => {
             if *late {
                 lines.line(NOTICE, "", "… this record came late")?;
+            }
+            if *beside {
+                lines.line(
+                    NOTICE,
+                    "",
+                    "… this record does not continue the log: another boot, or a stray",
+                )?;
             }
             lines.record(record, *crash)?;
         }
@@ -45,6 +52,9 @@ pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Tra
             )?;
         }
         Event::Rebooted => lines.line(NOTICE, "", "… rebooted")?,
+        Event::Stray { sequence } => {
+            lines.line(NOTICE, "", &format!("… record {sequence} was a stray: nothing continues it"))?;
+        }
         Event::Crash => lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name))?,
     }
     if let Some(warning) = &translation.warning {

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
-use std::time::Duration;
 
 use netconsole_receiver::limits;
 use netconsole_receiver::manual::{self, Section};
@@ -53,6 +52,8 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     let (socket, other, syslog) = (receiver.socket(), receiver.socket(), receiver.socket());
     let send = |datagram: &str| socket.send(datagram.as_bytes()).expect("loopback");
     send("1.2.3,6,0,1,-;first\n KEY=value\n");
+    // Nothing continues it, and the log goes on.
+    send("6,4611686018427387904,1,-;stray\n");
     // Longer than a gap may wait.
     send("6,2,3,-;after a gap\n");
     send("6,3,4,-,ncfrag=0/11;hello ");
@@ -65,7 +66,7 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     send("0,4,5,-;Kernel panic - not syncing: test\n");
     send(&format!("0,5,6,-; [<{:016x}>]\n", code + 1));
     // Two records from the beginning: a new boot.
-    thread::sleep(Duration::from_secs(1));
+    thread::sleep(limits::BOOT_WAIT * 2);
     send("6,0,1,-;again\n");
     send("6,1,2,-;the last\n");
     let output = receiver.end();
@@ -78,12 +79,13 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
         fields.entry(object["event"].as_str().expect("an event").to_owned()).or_default().extend(keys);
     }
     let of_all = documented(manual::JSON);
-    let [of_record, of_missing, of_joined] = manual::JSON_OF_EVENTS.map(documented);
+    let [of_record, of_missing, of_joined, of_stray] = manual::JSON_OF_EVENTS.map(documented);
     let nothing = BTreeSet::new();
     for (event, own) in [
         ("record", &of_record),
         ("missing", &of_missing),
         ("joined", &of_joined),
+        ("stray", &of_stray),
         ("rebooted", &nothing),
         ("crash", &nothing),
     ] {

@@ -1,6 +1,8 @@
 //! The receiver without sockets: order, loss, recovery, reboots, hostile input. Time is the test's own.
 
+#[path = "../model/mod.rs"]
 mod model;
+mod reboots;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -227,7 +229,7 @@ fn a_cold_reboot_is_noticed_although_its_first_records_are_the_same() {
 fn one_stray_duplicate_from_long_ago_is_no_reboot() {
     let mut datagrams: Vec<_> = (0..40).map(|sequence| (0, model::datagram(sequence, "text"))).collect();
     datagrams.push((5000, model::datagram(3, "text")));
-    datagrams.push((5001, model::datagram(40, "text")));
+    datagrams.push((5001, b"6,40,5001000,-;text\n".to_vec()));
     let (_, stats) = feed(datagrams);
     assert_eq!((stats.records, stats.reboots, stats.missing), (41, 0, 0));
 }
@@ -489,7 +491,7 @@ fn nobody_is_flooded_with_answers() {
     let mut senders = Senders::new(HashMap::new(), true);
     let mut heard = Vec::new();
     let mut bytes = 0;
-    for sequence in [0, 1 << 60] {
+    for sequence in [0, 1 << 20] {
         senders.datagram(address(), 0, &model::datagram(sequence, "text"), at(0), &mut heard);
     }
     for now in 0..10_000 {

@@ -1,0 +1,195 @@
+//! The boots of one sender: the present one, and beside it what may be another.
+//!
+//! A record that does not fit to the present boot is shown at once and opens another beside it. A second record
+//! that continues that one, or 2 s of silence of the present boot, make it the present one: the sender rebooted. If
+//! the present boot goes on instead, it was a stray. The boot before is remembered for a while: its last records may
+//! come late, and two machines behind one address take turns.
+
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::holes::Patience;
+use crate::limits;
+use crate::order::{Arrival, Place, Received, Stream};
+
+/// What is beside the present boot.
+#[derive(Debug)]
+enum Beside {
+    /// It began with this number at this time; nothing has continued it yet.
+    Opened { stream: Stream, sequence: u64, timestamp: u64, at: Duration },
+    /// The boot before, replaced at this time.
+    Before { stream: Stream, at: Duration },
+}
+
+impl Beside {
+    fn stream(&self) -> &Stream {
+        match self {
+            Beside::Opened { stream, .. } | Beside::Before { stream, .. } => stream,
+        }
+    }
+}
+
+/// Whose a datagram is.
+enum Choice {
+    Present(Place),
+    Beside(Place),
+    Neither(Place),
+}
+
+/// The boots of one sender.
+#[derive(Debug, Default)]
+pub struct Boots {
+    present: Stream,
+    beside: Option<Box<Beside>>,
+}
+
+impl Boots {
+    /// The present boot.
+    pub fn present(&self) -> &Stream {
+        &self.present
+    }
+
+    /// The present boot, to ask for what it misses.
+    pub fn present_mut(&mut self) -> &mut Stream {
+        &mut self.present
+    }
+
+    /// Bytes held.
+    pub fn held(&self) -> usize {
+        let beside = self.beside.as_ref().map_or(0, |beside| beside.stream().held());
+        self.present.held().saturating_add(beside)
+    }
+
+    /// Whether time alone changes something.
+    pub fn is_waiting(&self) -> bool {
+        self.beside.is_some() || self.present.is_waiting()
+    }
+
+    /// Takes a datagram. What can be given out by now is appended to `out`.
+    pub fn accept(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        let now = received.at;
+        match self.choose(&received) {
+            Choice::Present(place) => self.present.accept(received, place, out),
+            Choice::Neither(place) => {
+                self.close(now, out);
+                self.open(received, place, out)
+            }
+            Choice::Beside(place) => match self.beside.as_deref_mut() {
+                Some(Beside::Before { stream, .. }) => stream.accept(received, place, out),
+                Some(Beside::Opened { stream, sequence, .. }) if *sequence == received.header.sequence => {
+                    stream.accept(received, place, out)
+                }
+                _ => {
+                    self.replace(now, out);
+                    self.present.accept(received, place, out)
+                }
+            },
+        }
+    }
+
+    /// Gives out what is in order, gives up what nobody waits for any longer, and decides what is beside.
+    pub fn release(&mut self, now: Duration, patience: Patience, out: &mut Vec<(Duration, Event)>) {
+        let heard_at = self.present.heard_at();
+        match self.beside.as_deref_mut() {
+            Some(Beside::Opened { at, .. }) if now >= at.saturating_add(limits::BOOT_WAIT) => {
+                if heard_at > *at { self.close(now, out) } else { self.replace(now, out) }
+            }
+            Some(Beside::Before { stream, at }) => {
+                let until = stream.heard_at().max(*at).saturating_add(limits::BOOT_WAIT);
+                stream.release(now, Patience::without_asking(patience.again), out);
+                if now >= until {
+                    self.close(now, out);
+                } else if stream.heard_at() >= heard_at.saturating_add(limits::BOOT_WAIT) {
+                    // It goes on after all, and what had replaced it does not.
+                    std::mem::swap(&mut self.present, stream);
+                    stream.retire();
+                    *at = now;
+                }
+            }
+            _ => {}
+        }
+        self.present.release(now, patience, out);
+    }
+
+    /// Gives out everything that is held, and names every gap.
+    pub fn finish(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        match self.beside.as_deref() {
+            Some(Beside::Opened { at, .. }) if self.present.heard_at() <= *at => self.replace(now, out),
+            _ => {}
+        }
+        self.close(now, out);
+        self.present.finish(now, out);
+    }
+
+    /// First goes the boot that surely had the record, then the one that waits for it. Where both do, their clocks
+    /// decide. Of an old number that merely looks alike, neither is sure.
+    fn choose(&self, received: &Received<'_>) -> Choice {
+        let present = self.present.judge(received);
+        let Some(stream) = self.beside.as_deref().map(Beside::stream) else {
+            return if present.is_possible() { Choice::Present(present) } else { Choice::Neither(present) };
+        };
+        let beside = stream.judge(received);
+        match (present, beside) {
+            (Place::Same(_), _) => Choice::Present(present),
+            (_, Place::Same(_)) => Choice::Beside(beside),
+            _ if present.is_awaited() && beside.is_awaited() => {
+                if stream.contradiction(received) < self.present.contradiction(received) {
+                    Choice::Beside(beside)
+                } else {
+                    Choice::Present(present)
+                }
+            }
+            _ if present.is_awaited() => Choice::Present(present),
+            _ if beside.is_awaited() => Choice::Beside(beside),
+            _ if present.is_possible() => Choice::Present(present),
+            _ if beside.is_possible() => Choice::Beside(beside),
+            _ => Choice::Neither(present),
+        }
+    }
+
+    /// Begins another boot beside the present one. Its record is shown at once, but where it was shown already.
+    fn open(&mut self, received: Received<'_>, place: Place, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        let (sequence, timestamp, at) = (received.header.sequence, received.header.timestamp, received.at);
+        let mut stream = if place == Place::Again { Stream::default() } else { Stream::at_once() };
+        stream.accept(received, Place::Next, out);
+        self.beside = Some(Box::new(Beside::Opened { stream, sequence, timestamp, at }));
+        Arrival::Opened
+    }
+
+    /// Ends what is beside: the boot before, or a stray.
+    fn close(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        match self.beside.take().map(|beside| *beside) {
+            Some(Beside::Before { mut stream, .. }) => stream.finish(now, out),
+            Some(Beside::Opened { stream, sequence, at, .. }) if stream.is_at_once() => {
+                stream.remains(at, out);
+                out.push((now, Event::Stray { sequence }));
+            }
+            // It was a duplicate.
+            Some(Beside::Opened { .. }) | None => {}
+        }
+    }
+
+    /// What was opened beside becomes the present boot, and the present one the boot before.
+    fn replace(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        let Some(Beside::Opened { mut stream, sequence, timestamp, .. }) =
+            self.beside.take().map(|beside| *beside)
+        else {
+            return;
+        };
+        self.present.finish(now, out);
+        let (end, newest) = (self.present.end(), self.present.newest());
+        if sequence > end && timestamp >= newest {
+            // The same boot, after a gap too wide to be waited for.
+            let (first, last) = (end, sequence - 1);
+            out.push((now, Event::Missing { first, last, count: last - first + 1 }));
+            (stream.repeats, stream.asked_in_vain) = (self.present.repeats, self.present.asked_in_vain);
+        } else {
+            out.push((now, Event::Rebooted));
+            out.extend(stream.joined().map(|sequence| (now, Event::Joined { sequence })));
+        }
+        stream.settle();
+        let mut before = std::mem::replace(&mut self.present, stream);
+        before.retire();
+        self.beside = Some(Box::new(Beside::Before { stream: before, at: now }));
+    }
+}
