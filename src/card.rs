@@ -41,6 +41,8 @@ pub struct Card {
     pub share_used: u64,
     stack: Stack<'static>,
     ipv4_may_come: bool,
+    /// The time server that `ip=` names.
+    ntp: Option<Ipv4Addr>,
     vlans: [Option<&'static mut Vlan>; MAX_VLANS],
     link_is_up: bool,
     link_seen_at: u64,
@@ -86,19 +88,15 @@ impl Card {
         parameters: &'static Parameters,
         now: u64,
     ) -> Self {
-        let addressing = addressing(parameters, name, nic.mac());
-        let seed = clock::ticks() ^ u64::from(nic.mac().0[5]);
-        let mut stack = Stack::new(hostname(parameters), nic.mac(), nic.mtu(), None, &addressing, seed, now);
+        let addressing = addressing(parameters, name, nic.mac(), is_meant(parameters, name));
         let link_is_up = nic.link_is_up();
-        stack.link_changed(link_is_up, now);
-        stack.set_probe(|| crash::here(Armed::Smoltcp));
+        let stack = stack(&nic, link_is_up, &addressing, parameters, now);
         log::info!(
             "{name}: ethernet address {}, MTU {}, link {}",
             nic.mac(),
             nic.mtu(),
             Link { is_up: link_is_up, mode: nic.link_mode() }
         );
-        tell_of_waiting(name, &stack, link_is_up);
         Self {
             name,
             place,
@@ -107,6 +105,7 @@ impl Card {
             share_used: 0,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,
+            ntp: ntp(parameters).filter(|_| is_meant(parameters, name)),
             vlans: [const { None }; MAX_VLANS],
             link_is_up,
             link_seen_at: now,
@@ -115,6 +114,19 @@ impl Card {
             retry_interval: RETRY_INTERVAL,
             identification: 0,
         }
+    }
+
+    /// Takes what `ip=` says in place of what it was told, though `ip=` is not for this card.
+    pub fn stand_in(&mut self, parameters: &'static Parameters, now: u64) {
+        let addressing = addressing(parameters, self.name, self.mac(), true);
+        self.ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
+        self.ntp = ntp(parameters);
+        self.stack = stack(&self.nic, self.link_is_up, &addressing, parameters, now);
+    }
+
+    /// Says whether it waits for an address.
+    pub fn tell_of_waiting(&self) {
+        say_what_is_waited_for(self.name, &self.stack, self.link_is_up);
     }
 
     /// Its own Ethernet address.
@@ -167,7 +179,7 @@ impl Card {
     ) {
         let DeviceSelector::Name(name) = target.device else { return };
         let Some(slot) = self.vlans.iter_mut().find(|slot| slot.is_none()) else { return };
-        let mut addressing = addressing(parameters, name, self.nic.mac());
+        let mut addressing = addressing(parameters, name, self.nic.mac(), is_meant(parameters, name));
         if let Some(IpAddr::V4(address)) = target.local_ip
             && !matches!(addressing.ipv4, Ipv4Method::Static { .. })
         {
@@ -179,7 +191,7 @@ impl Card {
         stack.link_changed(self.link_is_up, now);
         let ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
         log::info!("{name}: VLAN {id} on {}", self.name);
-        tell_of_waiting(name, &stack, self.link_is_up);
+        say_what_is_waited_for(name, &stack, self.link_is_up);
         *slot = Some(memory.vlan.write(Vlan { name, id, stack, ipv4_may_come }));
     }
 
@@ -257,9 +269,10 @@ impl Card {
         }
     }
 
-    /// The NTP server that DHCP named, if the link is up.
+    /// The NTP server that `ip=` or DHCP named, if it can be asked.
     pub fn ntp_server(&self) -> Option<Ipv4Addr> {
-        self.stack.ntp_server().filter(|_| self.link_is_up && self.stack.ipv4().is_some())
+        let server = self.ntp.or_else(|| self.stack.ntp_server());
+        server.filter(|_| self.link_is_up && self.stack.ipv4().is_some())
     }
 
     /// The host name that DHCP gave.
@@ -347,7 +360,7 @@ impl Card {
         }
         let (name, link) = (self.name, self.link());
         log::info!("{name}: link is {link}");
-        self.stacks_mut().for_each(|(name, stack)| tell_of_waiting(name, stack, true));
+        self.stacks_mut().for_each(|(name, stack)| say_what_is_waited_for(name, stack, true));
         LinkLook::OfNoMatter
     }
 
@@ -385,14 +398,38 @@ fn hostname(parameters: &'static Parameters) -> Option<&'static str> {
     parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str())
 }
 
+/// The addresses and neighbours of a card itself.
+fn stack(
+    nic: &NetworkCard,
+    link_is_up: bool,
+    addressing: &Addressing,
+    parameters: &'static Parameters,
+    now: u64,
+) -> Stack<'static> {
+    let seed = clock::ticks() ^ u64::from(nic.mac().0[5]);
+    let mut stack = Stack::new(hostname(parameters), nic.mac(), nic.mtu(), None, addressing, seed, now);
+    stack.link_changed(link_is_up, now);
+    stack.set_probe(|| crash::here(Armed::Smoltcp));
+    stack
+}
+
+/// The time server that `ip=` names.
+fn ntp(parameters: &Parameters) -> Option<Ipv4Addr> {
+    match parameters.ip.ntp {
+        Some(IpAddr::V4(server)) => Some(server),
+        _ => None,
+    }
+}
+
+/// Whether `ip=` is for the card or VLAN of this name.
+fn is_meant(parameters: &Parameters, name: DeviceName) -> bool {
+    name == parameters.ip.device.unwrap_or(DeviceName::ETH0)
+}
+
 /// How the card gets its addresses: by `ip=` where that is for it, else by a target's own source
 /// address, else as `ip=` says for all.
-fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addressing {
+fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr, is_meant: bool) -> Addressing {
     let ip = &parameters.ip;
-    let is_for_this = match ip.device {
-        Some(device) => device == name,
-        None => name == DeviceName::ETH0,
-    };
     let mut addressing = Addressing {
         ipv4: if ip.autoconf == Autoconf::Off { Ipv4Method::Off } else { Ipv4Method::Dhcp },
         ipv6: None,
@@ -409,7 +446,7 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addres
             IpAddr::V6(address) => addressing.ipv6 = Some((address, 64)),
         }
     }
-    if is_for_this && *ip != IpParameter::DEFAULT {
+    if is_meant && *ip != IpParameter::DEFAULT {
         match ip.client {
             Some(IpAddr::V4(address)) => {
                 addressing.ipv4 = Ipv4Method::Static { address, prefix: ip.prefix, gateway };
@@ -422,7 +459,7 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr) -> Addres
 }
 
 /// Says what an interface without an address waits for.
-fn tell_of_waiting(name: DeviceName, stack: &Stack<'_>, link_is_up: bool) {
+fn say_what_is_waited_for(name: DeviceName, stack: &Stack<'_>, link_is_up: bool) {
     if let Some(candidate) = stack.ipv4_candidate()
         && link_is_up
     {

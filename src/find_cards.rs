@@ -9,8 +9,8 @@ use crate::{crash, describe, memory};
 use core::fmt::Display;
 use core::slice::IterMut;
 use netconsole::bootinfo::BootInfo;
-use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::snapshot::MAX_NICS;
+use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::pci::{self, Class, PciDevice};
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
@@ -36,6 +36,21 @@ pub fn find_cards(
     }
     if cards.iter().all(Option::is_none) {
         log::error!("netconsole: no network card found");
+    }
+    stand_in(cards, parameters, clock.now());
+    cards.iter().flatten().for_each(Card::tell_of_waiting);
+}
+
+/// Where `ip=` is for a device that is not here, the first card has what it says.
+fn stand_in(cards: &mut [Option<Card>; MAX_NICS], parameters: &'static Parameters, now: u64) {
+    let Some(device) = parameters.ip.device else { return };
+    let base = DeviceSelector::Name(device).vlan().map_or(device, |(base, _)| base);
+    if cards.iter().flatten().any(|card| card.name == base) {
+        return;
+    }
+    if let Some(card) = cards.iter_mut().flatten().next() {
+        log::warn!("ip: {device} doesn't exist: using {}", card.name);
+        card.stand_in(parameters, now);
     }
 }
 

@@ -1,7 +1,7 @@
 //! `ip=`: the machine's own address, in Linux's syntax (Documentation/admin-guide/nfs/nfsroot.rst):
-//! `ip=<client>:<server>:<gateway>:<netmask>:<hostname>:<device>:<autoconf>`, every part optional, or
-//! one word for `<autoconf>`. An IPv6 address stands in brackets and has a prefix length in place of
-//! the netmask, as in dracut.cmdline(7).
+//! `ip=<client>:<server>:<gateway>:<netmask>:<hostname>:<device>:<autoconf>:<dns0>:<dns1>:<ntp0>`, every
+//! part optional, or one word for `<autoconf>`. As in dracut.cmdline(7) an IPv6 address stands in brackets
+//! and has a prefix length in place of the netmask, and `<device>:<autoconf>` may be all.
 
 use crate::cmdline::Piece;
 use crate::host_name::HostName;
@@ -29,6 +29,8 @@ pub struct IpParameter {
     pub device: Option<DeviceName>,
     /// What to do without a client address.
     pub autoconf: Autoconf,
+    /// The time server.
+    pub ntp: Option<IpAddr>,
 }
 
 /// How a machine without an address gets one.
@@ -50,6 +52,7 @@ impl IpParameter {
         hostname: None,
         device: None,
         autoconf: Autoconf::Dhcp,
+        ntp: None,
     };
 
     /// Parses what stands behind `ip=`.
@@ -59,6 +62,12 @@ impl IpParameter {
         if parts.0.is_none() && first.text.parse::<IpAddr>().is_err() && !first.text.starts_with('[') {
             let autoconf = parse_autoconf(first)?;
             return Ok(Self { autoconf, ..Self::DEFAULT });
+        }
+        if let Some(device) = DeviceName::new(first.text)
+            && let Some(word) = Parts(parts.0).next().filter(|word| !word.text.is_empty())
+            && let Ok(autoconf) = parse_autoconf(word)
+        {
+            return Ok(Self { device: Some(device), autoconf, ..Self::DEFAULT });
         }
         let client = parse_address(Part::Client, first, None)?;
         let mut address = |part| match parts.next() {
@@ -84,10 +93,9 @@ impl IpParameter {
             Some(word) => parse_autoconf(word)?,
             None => Autoconf::Dhcp,
         };
-        match parts.next() {
-            None => Ok(Self { client, prefix, server, gateway, hostname, device, autoconf }),
-            Some(more) => Err(IpError::new(Part::End, more)),
-        }
+        // Name servers are not used, and what dracut has in their place neither (an MTU, an Ethernet address).
+        let ntp = parts.nth(2).and_then(|piece| parse_address(Part::Client, piece, None).ok().flatten());
+        Ok(Self { client, prefix, server, gateway, hostname, device, autoconf, ntp })
     }
 }
 
@@ -181,10 +189,8 @@ pub enum Part {
     Hostname,
     /// The device.
     Device,
-    /// The last word, or the only one.
+    /// The word for how, or the only one.
     Autoconf,
-    /// What is too much.
-    End,
 }
 
 /// Why an `ip=` is refused.
@@ -215,7 +221,6 @@ impl fmt::Display for IpError<'_> {
             Part::Hostname => ("hostname", "at most 63 letters, digits, hyphens and dots"),
             Part::Device => ("device", "an interface's name (at most 15 characters)"),
             Part::Autoconf => ("autoconf", "dhcp, on, any, off or none"),
-            Part::End => ("after autoconf", "nothing more"),
         };
         let found = self.found.escape_default();
         write!(f, "{part}: expected {expected}, found '{found}' at character {}", self.character)

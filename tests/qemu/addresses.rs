@@ -76,6 +76,21 @@ fn from_ip_parameter_through_the_gateway() {
     assert_eq!(route(&capture, "192.0.2.7:6666"), (address("10.0.0.1:6665"), mac));
 }
 
+/// Linux's whole syntax, for a card that is called otherwise here.
+#[test]
+fn from_ip_parameter_for_a_device_that_is_not_here() {
+    let gateway = Peer::at("10.0.0.254");
+    let mac = gateway.mac;
+    let ip = "ip=10.0.0.1::10.0.0.254:255.255.255.0:board:enp3s0:none:8.8.8.8:8.8.4.4:10.0.0.254";
+    let boot = Boot::new("ip-device", format!("debug {ip} netconsole=+@/,@192.0.2.7/ after=exit"));
+    let capture = boot.peer(gateway).start().end();
+
+    assert_eq!(capture.status, status::GOOD);
+    assert_eq!(route(&capture, "192.0.2.7:6666"), (address("10.0.0.1:6665"), mac));
+    let text = capture.text("192.0.2.7:6666");
+    assert!(text.contains("4,") && text.contains("ip: enp3s0 doesn't exist: using eth0"), "{text}");
+}
+
 #[test]
 fn link_local_where_no_dhcp_server_answers() {
     let peer = Peer::at("169.254.7.7");

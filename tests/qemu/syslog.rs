@@ -62,6 +62,17 @@ fn time_and_name_come_by_dhcp() {
     }
 }
 
+/// Linux's tenth field.
+#[test]
+fn the_time_server_of_the_ip_parameter_is_asked() {
+    let lease = Lease { address: [10, 0, 0, 9].into(), router: None, duration: 3600 };
+    let server = Peer::at("10.0.0.3").serving(Service::new(lease).time(1_935_817_689));
+    let parameters = "debug ip=10.0.0.1:::255.255.255.0::eth0:none:::10.0.0.3 netconsole=s@/,514@10.0.0.3/";
+    let machine = Boot::new("syslog-ip-ntp", parameters).peer(server).start();
+    machine.wait_for_text("10.0.0.3:514", "1935817689 seconds since 1970 by NTP server 10.0.0.3");
+    machine.stop();
+}
+
 /// Without a name the panic path too gives the address.
 #[test]
 fn a_crash_report_has_time_and_address() {
