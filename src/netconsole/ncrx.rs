@@ -6,6 +6,11 @@
 //! ever answered gets the newest record again, so that it notices the loss of the last one; one that answers that
 //! it has heard nothing yet gets it at once.
 //!
+//! What the level holds back has numbers, too: a record tells how many of them are directly before it, each time that it
+//! goes out. Those behind the newest record that went out are told by the next one, and nothing waits for them. An
+//! announcement, which is that newest record, can't tell them: under a number of their own they would be a message to
+//! Meta's receivers, and nobody who has not heard of a later record takes them for lost.
+//!
 //! What goes out again is limited to [`Ncrx::RATE`] datagrams a second, whatever is asked for. Nothing here
 //! panics, allocates or waits: the panic path uses it too. All times are microseconds of one clock.
 

@@ -78,6 +78,23 @@ fn a_flood_arrives_complete_in_spite_of_loss() {
     machine.stop();
 }
 
+/// A level that holds records back costs nothing of this: they are told, not missed, and neither asked for nor waited for.
+#[test]
+fn what_the_level_holds_back_is_not_missing() {
+    let mut receiver = receiver(Way::LOSSY, &["--complete", "--stats"]);
+    let machine = boot("ncrx-held", "console=null log_buf_len=2M flood=500").start();
+    assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.has("flood message 00000499")));
+    let mut shown: Vec<u64> = sent(&machine).iter().map(|(_, datagram)| sequence(datagram)).collect();
+    shown.sort_unstable();
+    shown.dedup();
+    assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.sequences() == shown), "not all came");
+    let (status, stats) = receiver.end();
+    assert_eq!(status, Some(0), "{stats}");
+    let held = shown[shown.len() - 1] + 1 - shown.len() as u64;
+    assert!(held > 0 && stats.contains(&format!(" 0 missing in 0 gaps, {held} held back, ")), "{stats}");
+    machine.stop();
+}
+
 #[test]
 fn the_same_over_ipv6() {
     let mut receiver = Receiver::start(Ends::IPV6, Way::LOSSY, &["--complete"]);
