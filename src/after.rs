@@ -2,8 +2,10 @@
 
 use crate::crash;
 use crate::kernel::Kernel;
+use crate::machine::interrupts::Strays;
 use crate::machine::power::{self, ExitCode};
-use crate::machine::{timer, watchdog};
+use crate::machine::timer::Timer;
+use crate::machine::watchdog;
 use crate::memory;
 use netconsole::console::Ending;
 use netconsole::parameters::After;
@@ -43,12 +45,18 @@ fn ending(after: After) -> &'static str {
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
 fn serve(kernel: &mut Kernel) -> ! {
     kernel.clock.settle();
-    timer::start();
+    let timer = Timer::start();
+    match timer {
+        Timer::None => log::warn!("timer: {timer}"),
+        _ => log::debug!("timer: {timer}"),
+    }
+    let mut strays = Strays::new();
     kernel.greet();
     loop {
         if !kernel.poll() {
-            timer::sleep();
+            timer.sleep();
         }
+        strays.report(kernel.clock.now());
         if let Some(ending) = kernel.take_ending() {
             on_command(kernel, ending);
         }

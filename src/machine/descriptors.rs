@@ -1,7 +1,7 @@
 //! GDT, TSS and IDT: every vector has an entry and runs on a stack of its own kind, because Rust's
 //! precompiled code uses the red zone below the stack pointer.
 
-use super::{exceptions, stacks, timer};
+use super::{exceptions, interrupts, stacks};
 use x86_64::instructions::segmentation::{CS, Segment};
 use x86_64::instructions::tables::{lidt, load_tss};
 use x86_64::structures::DescriptorTablePointer;
@@ -60,7 +60,7 @@ pub fn load() {
     }
     for (vector, (entry, in_panic)) in idt.iter_mut().zip(panic_idt).enumerate() {
         let (address, stack) = match vector {
-            timer::VECTOR => (timer::entry_address(), INTERRUPT),
+            interrupts::FIRST.. => (interrupts::entry_address(vector), INTERRUPT),
             VECTOR_NMI | VECTOR_MACHINE_CHECK => (exceptions::entry_address(vector), NMI),
             VECTOR_DOUBLE_FAULT => (exceptions::entry_address(vector), DOUBLE_FAULT),
             _ => (exceptions::entry_address(vector), EXCEPTION),
@@ -70,7 +70,7 @@ pub fn load() {
         for (entry, address, stack) in
             [(entry, address, stack), (in_panic, exceptions::panic_entry_address(vector), panic_stack)]
         {
-            // SAFETY: the address is an entry of boot/exceptions.s or timer.s, which keeps to the
+            // SAFETY: the address is an entry of boot/exceptions.s or interrupts.s, which keeps to the
             // CPU's convention for interrupts, and the index is one of the stacks set above.
             unsafe {
                 entry

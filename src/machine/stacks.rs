@@ -43,7 +43,7 @@ pub static EXCEPTION: Stack<4096> = Stack::new();
 pub static DOUBLE_FAULT: Stack<4096> = Stack::new();
 /// For the non-maskable interrupt and the machine check, which come at any instruction.
 pub static NMI: Stack<4096> = Stack::new();
-/// For interrupts from devices (the timer's few instructions), and the NMI while the panic path runs.
+/// For interrupts, which only the timer is to send, and the NMI while the panic path runs.
 pub static INTERRUPT: Stack<4096> = Stack::new();
 /// For every exception while the panic path runs.
 pub static PANIC_EXCEPTION: Stack<4096> = Stack::new();

@@ -1,67 +1,115 @@
-//! A timer that wakes the CPU from `hlt`, and nothing else: the i8254's channel 0 on IRQ 0 through
-//! the i8259. No driver uses interrupts; while the kernel serves, it looks at its devices after each
-//! tick and sleeps in between.
+//! What wakes the CPU from `hlt`: a tick, proven before it is relied on. While the kernel serves, it looks at its devices
+//! after each tick and sleeps in between.
+//!
+//! The local APIC's timer is tried first, since nothing of it lies outside of the CPU; then the i8254 on IRQ 0 through the
+//! i8259s, which boards may gate or route elsewhere. Where neither ticks, the kernel never sleeps.
 
-use super::clock::{PIT_HZ, Ports};
-use core::arch::global_asm;
-use x86_64::instructions::interrupts;
+use super::clock::{Deadline, PIT_HZ, Ports};
+use super::interrupts::{self, PIC_BASE};
+use super::local_apic::LocalApic;
+use super::pic;
+use core::fmt;
+use x86_64::instructions::interrupts as cpu;
 
-/// The timer's vector: IRQ 0, with the i8259s moved behind the CPU's exceptions.
-pub const VECTOR: usize = 0x20;
 /// Ticks per second.
 const HZ: u32 = 250;
+/// How long the local APIC's timer is compared with the time stamp counter, in µs.
+const COMPARISON: u64 = 1_000;
+/// How long ticks are waited for when they are proven, in µs: for ten.
+const PATIENCE: u64 = 10 * 1_000_000 / HZ as u64;
+/// How many ticks prove a source.
+const PROOF: u32 = 2;
+/// How long the kernel pauses where nothing ticks, in µs.
+const PAUSE: u64 = 100;
 
-const PIC1_COMMAND: u16 = 0x20;
-const PIC1_DATA: u16 = 0x21;
-const PIC2_COMMAND: u16 = 0xa0;
-const PIC2_DATA: u16 = 0xa1;
-/// i8259A datasheet, OCW2: non-specific end of interrupt.
-const END_OF_INTERRUPT: u8 = 0x20;
 /// i8254 datasheet, control word: channel 0, both bytes, mode 2 (rate generator).
 const CHANNEL_0_RATE: u8 = 0x34;
 
-global_asm!(
-    include_str!("../../boot/timer.s"),
-    END_OF_INTERRUPT = const END_OF_INTERRUPT,
-    PIC_COMMAND = const PIC1_COMMAND,
-);
-
-unsafe extern "C" {
-    fn timer_entry();
+/// Where the ticks come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// The local APIC's timer.
+    LocalApic,
+    /// The i8254.
+    Pit,
+    /// Nothing ticks.
+    None,
 }
 
-/// Where the timer's vector goes.
-pub fn entry_address() -> u64 {
-    timer_entry as *const () as u64
-}
-
-/// Starts the ticks. Interrupts stay off but for the moments in [`sleep`].
-pub fn start() {
-    let divisor = (PIT_HZ / HZ) as u16;
-    let [low, high] = divisor.to_le_bytes();
-    // i8259A datasheet, initialisation: ICW1 (edge, cascade, ICW4 follows), ICW2 (vectors), ICW3
-    // (cascade on IRQ 2), ICW4 (8086 mode); then all masked but IRQ 0.
-    for (port, value) in [
-        (PIC1_COMMAND, 0x11),
-        (PIC2_COMMAND, 0x11),
-        (PIC1_DATA, VECTOR as u8),
-        (PIC2_DATA, VECTOR as u8 + 8),
-        (PIC1_DATA, 1 << 2),
-        (PIC2_DATA, 2),
-        (PIC1_DATA, 1),
-        (PIC2_DATA, 1),
-        (PIC1_DATA, !1),
-        (PIC2_DATA, !0),
-        (Ports::PIT_CONTROL, CHANNEL_0_RATE),
-        (Ports::PIT_CHANNEL_0, low),
-        (Ports::PIT_CHANNEL_0, high),
-    ] {
-        Ports::write(port, value);
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LocalApic => "the local APIC ticks",
+            Self::Pit => "the i8254 ticks",
+            Self::None => "nothing ticks on this machine: the CPU never sleeps",
+        })
     }
 }
 
-/// Sleeps until the next tick at the latest.
-pub fn sleep() {
-    interrupts::enable_and_hlt();
-    interrupts::disable();
+impl Timer {
+    /// Starts the ticks. Interrupts stay off but for the moments in which a source is proven, and in
+    /// [`sleep`](Self::sleep). The clock must have settled: this uses the i8254.
+    pub fn start() -> Self {
+        // The i8259s' lines all are masked; where one comes all the same, it must not look like an exception.
+        pic::start(PIC_BASE, 0);
+        let local = LocalApic::find();
+        if let Some(apic) = local {
+            apic.reset();
+            start_local(apic);
+            if is_proven() {
+                return Self::LocalApic;
+            }
+            apic.stop();
+            apic.let_pic_through();
+        }
+        start_pit();
+        if is_proven() { Self::Pit } else { Self::None }
+    }
+
+    /// Sleeps until the next tick at the latest.
+    pub fn sleep(self) {
+        if self == Self::None {
+            let deadline = Deadline::after(PAUSE);
+            while !deadline.has_come() {
+                core::hint::spin_loop();
+            }
+            return;
+        }
+        cpu::enable_and_hlt();
+        cpu::disable();
+    }
+}
+
+fn start_local(apic: LocalApic) {
+    apic.begin_count();
+    let deadline = Deadline::after(COMPARISON);
+    while !deadline.has_come() {
+        core::hint::spin_loop();
+    }
+    let per_tick = u64::from(apic.counted()) * (1_000_000 / u64::from(HZ)) / COMPARISON;
+    // A timer that did not count is not proven either.
+    apic.tick(u32::try_from(per_tick).unwrap_or(u32::MAX).max(1));
+}
+
+fn start_pit() {
+    let divisor = (PIT_HZ / HZ) as u16;
+    let [low, high] = divisor.to_le_bytes();
+    Ports::write(Ports::PIT_CONTROL, CHANNEL_0_RATE);
+    Ports::write(Ports::PIT_CHANNEL_0, low);
+    Ports::write(Ports::PIT_CHANNEL_0, high);
+    pic::start(PIC_BASE, 1);
+}
+
+/// Whether ticks come.
+fn is_proven() -> bool {
+    let before = interrupts::ticks();
+    let deadline = Deadline::after(PATIENCE);
+    cpu::enable();
+    let mut has_ticked = false;
+    while !has_ticked && !deadline.has_come() {
+        core::hint::spin_loop();
+        has_ticked = interrupts::ticks().wrapping_sub(before) >= PROOF;
+    }
+    cpu::disable();
+    has_ticked
 }

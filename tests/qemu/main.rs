@@ -38,6 +38,7 @@ mod protocols;
 mod receiver;
 mod runtime_targets;
 mod secure;
+mod serve;
 mod soak;
 mod stacks;
 mod syslog;

@@ -20,7 +20,7 @@ fn directory() -> PathBuf {
 }
 
 /// The kernel without its multiboot header, which QEMU looks for first.
-fn kernel_for_pvh(name: &str) -> String {
+pub fn kernel_for_pvh(name: &str) -> String {
     let mut elf = fs::read(kernel()).expect("the kernel");
     let magic = 0x1bad_b002_u32.to_le_bytes();
     let at = elf.windows(4).position(|word| word == magic).expect("a multiboot header");

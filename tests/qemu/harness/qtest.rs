@@ -1,4 +1,4 @@
-//! QEMU's test protocol: the machine's ports from outside, while its kernel runs.
+//! QEMU's test protocol: the machine's ports and memory from outside, while its kernel runs.
 
 use std::env;
 use std::fs;
@@ -65,5 +65,10 @@ impl Ports {
     pub fn write_configuration(&mut self, device: u8, register: u8, value: u32) {
         self.select(device, register);
         self.ask(&format!("outl {DATA_PORT:#x} {value:#x}"));
+    }
+
+    /// Sends the first CPU an interrupt as a device does by a message (Intel SDM volume 3, section 11.11).
+    pub fn message_interrupt(&mut self, vector: u8) {
+        self.ask(&format!("writel 0xfee00000 {vector:#x}"));
     }
 }

@@ -1,0 +1,48 @@
+# The entries of the vectors from 32 on, 16 bytes apart: interrupts of devices, of which the timer's is the only one that is
+# wanted. Each saves what a call may change, SSE state included, calls the Rust function with the vector, and returns.
+#
+# They run on a stack of the interrupt stack table, which the CPU has aligned to 16 bytes before it pushed 5 quadwords.
+
+.section .text.interrupts, "ax"
+.balign 16
+.global interrupt_entries
+interrupt_entries:
+    .set vector, 32
+    .rept 224
+        .balign 16
+        push vector
+        jmp interrupt_common
+        .set vector, vector + 1
+    .endr
+
+.balign 16
+interrupt_common:
+    push rax
+    push rcx
+    push rdx
+    push rsi
+    push rdi
+    push r8
+    push r9
+    push r10
+    push r11
+    # 15 quadwords so far; with FXSAVE's 512 bytes and one quadword more RSP is a multiple of 16.
+    sub rsp, {FXSAVE_SIZE} + 8
+    fxsave64 [rsp]
+    cld
+    mov rdi, [rsp + {FXSAVE_SIZE} + 8 + 9 * 8]
+    call {interrupt}
+    fxrstor64 [rsp]
+    add rsp, {FXSAVE_SIZE} + 8
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rdi
+    pop rsi
+    pop rdx
+    pop rcx
+    pop rax
+    # The vector.
+    add rsp, 8
+    iretq
