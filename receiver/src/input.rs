@@ -36,7 +36,22 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Error::Listen(address, error) => write!(f, "can't listen on {address}: {error}"),
+            Error::Listen(address, error) => {
+                write!(f, "can't listen on {address}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => {
+                        write!(
+                            f,
+                            "; another program listens there, see: ss -ulpn; end it, or choose another --port"
+                        )
+                    }
+                    io::ErrorKind::PermissionDenied => write!(f, "; ports below 1024 are for root"),
+                    io::ErrorKind::AddrNotAvailable => {
+                        write!(f, "; --bind takes an address of this host, see: ip address")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Error::Join(group, error) => write!(f, "can't join the multicast group {group}: {error}"),
             Error::Receive(error) => write!(f, "can't receive: {error}"),
             Error::Signals(error) => write!(f, "can't await signals: {error}"),
@@ -98,6 +113,11 @@ impl Inputs {
         thread::spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))));
         thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
         Ok(Inputs { sockets, messages, queued, line_wanted })
+    }
+
+    /// The addresses listened on.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sockets.iter().filter_map(|socket| socket.local_addr().ok())
     }
 
     /// Waits for something to happen.

@@ -10,6 +10,7 @@ pub mod basic;
 pub mod boot;
 pub mod boots;
 pub mod clock;
+pub mod complain;
 pub mod console;
 pub mod crash;
 pub mod datagram;

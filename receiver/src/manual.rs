@@ -68,7 +68,11 @@ pub const SECTIONS: [Section; 9] = [
                 "0",
                 "--until matched; or, without --until, a normal end: the capture's end, --timeout, Ctrl-C, SIGTERM",
             ),
-            ("1", "wrong usage, or a file or socket failed"),
+            (
+                "1",
+                "wrong usage, or a file or socket failed; where nothing else is wrong, also: an output could not be \
+                 written for some time, and lost records (the others went on)",
+            ),
             (
                 "2",
                 "--fail-on matched, or a crash report came while --until, --fail-on or --timeout was given (not with \

@@ -95,6 +95,9 @@ pub struct Options {
     pub man: bool,
 }
 
+/// Of a file's 255, what `.jsonl.999999` leaves and more.
+const NAME_BYTES: usize = 200;
+
 /// Whether to do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum When {
@@ -111,6 +114,9 @@ fn parse_name(text: &str) -> Result<(IpAddr, String), String> {
     let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
     if name.is_empty() || name.chars().any(|character| character.is_control() || character == '/') {
         return Err("a name has at least one character, no control characters and no /".to_owned());
+    }
+    if name.len() > NAME_BYTES {
+        return Err(format!("a name has at most {NAME_BYTES} bytes: a file in --dir has it"));
     }
     Ok((address, name.to_owned()))
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, Read, Seek};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use pcap_file::{DataLink, PcapError};
 const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 const HOP_LIMIT: u8 = 64;
 
-/// Why a capture can't be read or written.
+/// Why a capture can't be read.
 #[derive(Debug)]
 pub enum Error {
     /// The file.
@@ -167,64 +167,47 @@ fn datagram(at: Duration, link: DataLink, packet: &[u8]) -> Option<Captured> {
     })
 }
 
-/// Writes datagrams as IP packets without a link layer: what that was, a socket does not say.
-pub struct Writer {
-    file: BufWriter<File>,
-    packet: Vec<u8>,
+/// What a capture of [`write`]'s packets begins with.
+pub fn header() -> Vec<u8> {
+    /// Of a file with nanoseconds, in the byte order of the rest.
+    const MAGIC: u32 = 0xa1b2_3c4d;
+    /// 2.4, the major version in the low half.
+    const VERSION: u32 = 4 << 16 | 2;
+    const TIME_ZONE: u32 = 0;
+    const TIME_ACCURACY: u32 = 0;
+    const LONGEST: u32 = 0xffff;
+    let link = u32::from(DataLink::RAW);
+    [MAGIC, VERSION, TIME_ZONE, TIME_ACCURACY, LONGEST, link]
+        .iter()
+        .flat_map(|word| word.to_le_bytes())
+        .collect()
 }
 
-impl Writer {
-    /// Makes the file, empties an existing one.
-    pub fn create(path: &Path) -> Result<Self, Error> {
-        /// Of a file with nanoseconds, in the byte order of the rest.
-        const MAGIC: u32 = 0xa1b2_3c4d;
-        /// 2.4, the major version in the low half.
-        const VERSION: u32 = 4 << 16 | 2;
-        const TIME_ZONE: u32 = 0;
-        const TIME_ACCURACY: u32 = 0;
-        const LONGEST: u32 = 0xffff;
-        let link = u32::from(DataLink::RAW);
-        let mut file = BufWriter::new(File::create(path)?);
-        for word in [MAGIC, VERSION, TIME_ZONE, TIME_ACCURACY, LONGEST, link] {
-            file.write_all(&word.to_le_bytes())?;
+/// Writes a datagram that came to this local address, as an IP packet without a link layer: what that was, a socket
+/// does not say.
+pub fn write(capture: &mut Vec<u8>, at: Duration, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    let builder = match (from.ip(), to.ip()) {
+        (IpAddr::V4(from), to) => {
+            let to = if let IpAddr::V4(to) = to { to } else { Ipv4Addr::UNSPECIFIED };
+            PacketBuilder::ipv4(from.octets(), to.octets(), HOP_LIMIT)
         }
-        Ok(Writer { file, packet: Vec::new() })
-    }
-
-    /// Writes a datagram that came to this local address.
-    pub fn write(
-        &mut self,
-        at: Duration,
-        from: SocketAddr,
-        to: SocketAddr,
-        bytes: &[u8],
-    ) -> Result<(), Error> {
-        let builder = match (from.ip(), to.ip()) {
-            (IpAddr::V4(from), to) => {
-                let to = if let IpAddr::V4(to) = to { to } else { Ipv4Addr::UNSPECIFIED };
-                PacketBuilder::ipv4(from.octets(), to.octets(), HOP_LIMIT)
-            }
-            (IpAddr::V6(from), to) => {
-                let to = if let IpAddr::V6(to) = to { to } else { Ipv6Addr::UNSPECIFIED };
-                PacketBuilder::ipv6(from.octets(), to.octets(), HOP_LIMIT)
-            }
-        };
-        self.packet.clear();
-        // Fails only where the packet would be longer than IP allows.
-        builder.udp(from.port(), to.port()).write(&mut self.packet, bytes).map_err(io::Error::other)?;
-        // pcap's seconds have 32 bits: it ends in 2106.
-        let seconds = u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
-        let length = u32::try_from(self.packet.len()).unwrap_or(u32::MAX);
-        for word in [seconds, at.subsec_nanos(), length, length] {
-            self.file.write_all(&word.to_le_bytes())?;
+        (IpAddr::V6(from), to) => {
+            let to = if let IpAddr::V6(to) = to { to } else { Ipv6Addr::UNSPECIFIED };
+            PacketBuilder::ipv6(from.octets(), to.octets(), HOP_LIMIT)
         }
-        Ok(self.file.write_all(&self.packet)?)
+    };
+    let mut packet = Vec::new();
+    // Fails only where the packet would be longer than IP allows, which no datagram received is.
+    if builder.udp(from.port(), to.port()).write(&mut packet, bytes).is_err() {
+        return;
     }
-
-    /// Hands everything to the system.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.file.flush()?)
+    // pcap's seconds have 32 bits: it ends in 2106.
+    let seconds = u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
+    let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
+    for word in [seconds, at.subsec_nanos(), length, length] {
+        capture.extend_from_slice(&word.to_le_bytes());
     }
+    capture.extend_from_slice(&packet);
 }
 
 #[cfg(test)]

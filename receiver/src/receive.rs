@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::complain::complain;
 use crate::console::{self, Console};
 use crate::event::Heard;
 use crate::input::{self, Input, Inputs};
@@ -18,7 +19,7 @@ use crate::pcap::{self, Capture};
 use crate::protection::Protection;
 use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
-use crate::watch::Watch;
+use crate::watch::{self, Watch};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
 const TICK: Duration = Duration::from_millis(10);
@@ -84,8 +85,10 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         heard: Vec::new(),
         dropped: BTreeMap::new(),
     };
+    let ports: Vec<String> = options.port.iter().map(u16::to_string).collect();
+    let ports = format!("port {}", ports.join(" or "));
     let ended = match &options.read {
-        Some(path) => receiver.read(path, &options.port),
+        Some(path) => receiver.read(path, &options.port, &ports),
         None => receiver.listen(options, clock),
     };
     match ended {
@@ -98,7 +101,26 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     }
     let stats = receiver.senders.stats();
     let unanswered = receiver.console.as_ref().map_or(0, Console::unanswered);
-    Ok(receiver.watch.status(stats.iter().map(|(_, stats)| stats), unanswered))
+    let losses = receiver.outputs.losses();
+    let status = match receiver.watch.status(stats.iter().map(|(_, stats)| stats), unanswered) {
+        0 if !losses.is_empty() => watch::ERROR,
+        status => status,
+    };
+    losses.iter().for_each(|loss| complain(format_args!("{loss}")));
+    let within = receiver.watch.within(if live { clock.now() } else { Duration::ZERO });
+    let refused = receiver.protection.refused().values().sum::<u64>();
+    if let Some(reason) = receiver.watch.reason(status, &stats, &within) {
+        complain(format_args!("{reason}"));
+    }
+    if live && stats.is_empty() && refused == 0 {
+        complain(format_args!(
+            "no datagram came to {ports}{within}: is this host's address the sender's target, and does a firewall let \
+             UDP in?"
+        ));
+    } else if stats.is_empty() && refused > 0 {
+        complain(format_args!("all {refused} datagrams were refused: none was sealed with this key"));
+    }
+    Ok(status.into())
 }
 
 struct Receiver {
@@ -113,14 +135,18 @@ struct Receiver {
 }
 
 impl Receiver {
-    fn read(&mut self, path: &Path, ports: &[u16]) -> Result<(), Error> {
+    fn read(&mut self, path: &Path, ports: &[u16], names: &str) -> Result<(), Error> {
         let failed = |error| Error::Capture(path.to_owned(), error);
         let mut capture = Capture::open(path).map_err(failed)?;
         let mut now = Duration::ZERO;
+        let mut others: BTreeMap<u16, u64> = BTreeMap::new();
+        let mut is_empty = true;
         while let Some(datagram) = capture.next_datagram().map_err(failed)? {
             if !ports.contains(&datagram.port) {
+                *others.entry(datagram.port).or_default() += 1;
                 continue;
             }
+            is_empty = false;
             now = now.max(datagram.at.min(LATEST));
             self.tick(now)?;
             if self.watch.is_over(now) {
@@ -128,6 +154,13 @@ impl Receiver {
             }
             let to = SocketAddr::from((Ipv6Addr::UNSPECIFIED, datagram.port));
             self.datagram(datagram.from, 0, to, &datagram.bytes, now)?;
+        }
+        if is_empty {
+            let most = others.iter().max_by_key(|(_, count)| **count);
+            let hint = most.map_or("no UDP at all".to_owned(), |(port, count)| {
+                format!("most went to port {port}, {count} datagrams: --port {port} reads them")
+            });
+            complain(format_args!("{}: no datagram to {names}; {hint}", path.display()));
         }
         self.finish(now)
     }
@@ -137,6 +170,9 @@ impl Receiver {
             options.bind.iter().flat_map(|&ip| options.port.iter().map(move |&port| (ip, port).into()));
         let addresses: Vec<SocketAddr> = addresses.collect();
         let inputs = Inputs::listen(&addresses, &options.join, clock)?;
+        for address in inputs.addresses() {
+            complain(format_args!("listening on {address}"));
+        }
         let mut ticked = Duration::ZERO;
         let mut end = Duration::MAX;
         while !self.is_over(clock.now()) && clock.now() < end {
@@ -221,7 +257,7 @@ impl Receiver {
         bytes: &[u8],
         now: Duration,
     ) -> Result<(), Error> {
-        self.outputs.datagram(now, from, to, bytes)?;
+        self.outputs.datagram(now, from, to, bytes);
         let message = match self.protection.open(from, bytes) {
             Ok(message) => message,
             Err(refusal) => {
@@ -256,7 +292,7 @@ impl Receiver {
             if self.watch.is_matched() {
                 break;
             }
-            self.watch.event(&heard.event, heard.at);
+            self.watch.event(&heard);
             self.outputs.event(&heard)?;
         }
         Ok(())
@@ -288,9 +324,4 @@ impl Receiver {
         // Without standard error there is nobody to tell.
         let _ = io::stderr().write_all(lines.as_bytes());
     }
-}
-
-/// Says something on standard error; without one there is nobody to tell.
-fn complain(what: fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{what}");
 }

@@ -1,11 +1,11 @@
 //! What ends a run, and with which exit status: `--until`, `--fail-on`, crash reports, `--timeout`, `--complete`.
 
-use std::process::ExitCode;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use regex::Regex;
 
-use crate::event::Event;
+use crate::event::{Event, Heard};
 use crate::options::Options;
 use crate::stats::Stats;
 
@@ -15,6 +15,9 @@ const FAILED: u8 = 2;
 const NOT_MATCHED: u8 = 3;
 const INCOMPLETE: u8 = 4;
 const UNANSWERED: u8 = 5;
+
+/// Senders that are named at the end.
+const NAMED: usize = 5;
 
 /// After a failure the rest of the report is awaited: until nothing has come for the first time, at most for
 /// the second.
@@ -28,11 +31,15 @@ pub struct Watch {
     fail_on: Option<Regex>,
     crash_fails: bool,
     complete: bool,
+    timeout: Option<Duration>,
     deadline: Option<Duration>,
     matched: bool,
     failed_at: Option<Duration>,
+    /// Why.
+    failure: String,
     last_at: Duration,
-    joined: bool,
+    /// The sender first heard in the middle of its log.
+    joined: Option<String>,
 }
 
 impl Watch {
@@ -44,35 +51,44 @@ impl Watch {
             fail_on: options.fail_on.clone(),
             crash_fails: decides && !options.crash_ok,
             complete: options.complete,
+            timeout: options.timeout,
             deadline: options.timeout.and_then(|timeout| now.checked_add(timeout)),
             matched: false,
             failed_at: None,
+            failure: String::new(),
             last_at: now,
-            joined: false,
+            joined: None,
         }
     }
 
     /// Looks at an event; what comes after the end is decided counts no more.
-    pub fn event(&mut self, event: &Event, at: Duration) {
+    pub fn event(&mut self, heard: &Heard) {
         if self.matched {
             return;
         }
-        match event {
+        let name = &heard.sender.name;
+        match &heard.event {
             Event::Record { record, .. } => {
-                self.last_at = at;
+                self.last_at = heard.at;
                 let matches =
                     |regex: &Option<Regex>| regex.as_ref().is_some_and(|regex| regex.is_match(&record.text));
                 if matches(&self.fail_on) {
-                    self.failed_at.get_or_insert(at);
+                    self.fail(heard.at, format!("--fail-on matched a record of {name}"));
                 } else if self.failed_at.is_none() {
                     self.matched = matches(&self.until);
                 }
             }
             Event::Crash if self.crash_fails => {
-                self.failed_at.get_or_insert(at);
+                self.fail(heard.at, format!("a crash report came from {name}"))
             }
-            Event::Joined { .. } => self.joined = true,
+            Event::Joined { .. } => self.joined = Some(name.clone()),
             _ => {}
+        }
+    }
+
+    fn fail(&mut self, at: Duration, why: String) {
+        if self.failed_at.is_none() {
+            (self.failed_at, self.failure) = (Some(at), why);
         }
     }
 
@@ -103,18 +119,54 @@ impl Watch {
     }
 
     /// The exit status; `unanswered` lines of `--console` got no answer.
-    pub fn status<'a>(&self, stats: impl IntoIterator<Item = &'a Stats>, unanswered: u64) -> ExitCode {
-        let is_incomplete = |stats: &Stats| stats.missing > stats.late || stats.incomplete > 0;
-        ExitCode::from(if self.failed_at.is_some() {
+    pub fn status<'a>(&self, stats: impl IntoIterator<Item = &'a Stats>, unanswered: u64) -> u8 {
+        if self.failed_at.is_some() {
             FAILED
         } else if self.until.is_some() && !self.matched {
             NOT_MATCHED
-        } else if self.complete && (self.joined || stats.into_iter().any(is_incomplete)) {
+        } else if self.complete && (self.joined.is_some() || stats.into_iter().any(is_incomplete)) {
             INCOMPLETE
         } else if unanswered > 0 {
             UNANSWERED
         } else {
             0
-        })
+        }
     }
+
+    /// How long was waited, to be put behind a sentence; nothing where `--timeout` was not what ended the run.
+    pub fn within(&self, now: Duration) -> String {
+        let timeout = self.timeout.filter(|_| self.deadline.is_some_and(|deadline| now >= deadline));
+        timeout.map_or(String::new(), |timeout| format!(" within {} s", timeout.as_secs_f64()))
+    }
+
+    /// Why it is this status, in words; nothing where the status says it, or somebody else has.
+    pub fn reason(&self, status: u8, senders: &[(String, Stats)], within: &str) -> Option<String> {
+        match status {
+            FAILED => Some(self.failure.clone()),
+            NOT_MATCHED => {
+                let until = self.until.as_ref().map_or("", Regex::as_str);
+                let mut reason = format!("nothing matched '{until}'{within}");
+                for (index, (name, stats)) in senders.iter().take(NAMED).enumerate() {
+                    let separator = if index == 0 { ";" } else { "," };
+                    // Writing to a String does not fail.
+                    let _ = write!(reason, "{separator} {} records came from {name}", stats.records);
+                }
+                Some(reason)
+            }
+            INCOMPLETE => match senders.iter().find(|(_, stats)| is_incomplete(stats)) {
+                Some((name, Stats { missing, incomplete, .. })) => Some(format!(
+                    "not complete: of {name} {missing} records are missing, {incomplete} are incomplete"
+                )),
+                None => {
+                    let name = self.joined.as_deref().unwrap_or_default();
+                    Some(format!("not complete: {name} was first heard in the middle of its log"))
+                }
+            },
+            _ => None,
+        }
+    }
+}
+
+fn is_incomplete(stats: &Stats) -> bool {
+    stats.missing > stats.late || stats.incomplete > 0
 }

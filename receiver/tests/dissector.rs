@@ -1,12 +1,13 @@
 //! The Wireshark dissector, by tshark, on Linux's captures and on one made here. tshark is needed: the scripts
 //! install it (`apt-get install tshark`).
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use netconsole_receiver::pcap::Writer;
+use netconsole_receiver::pcap::{self, header};
 use serde_json::Value;
 
 const SEPARATOR: char = '\u{1f}';
@@ -126,9 +127,9 @@ fn write(path: &Path) {
         (receiver, sender, b"ncrx18446744073709551615 0"),
         (sender, receiver, b"6,417,1758427,-,ncfrag=9/10;too long"),
     ];
-    let mut writer = Writer::create(path).expect("a file");
+    let mut capture = header();
     for (from, to, datagram) in datagrams {
-        writer.write(Duration::from_secs(1_700_000_000), from, to, datagram).expect("a file");
+        pcap::write(&mut capture, Duration::from_secs(1_700_000_000), from, to, datagram);
     }
-    writer.flush().expect("a file");
+    fs::write(path, capture).expect("a file");
 }

@@ -1,10 +1,13 @@
-//! Where records go: the screen, files, a capture.
+//! Where records go: the screen, files, a capture. One that fails does not hold up the others.
 
+mod appended;
+mod buffered;
 mod files;
 mod json;
 mod text;
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,20 +17,18 @@ use crate::event::Heard;
 use crate::options::{Options, When};
 use crate::symbols::{self, Symbols, Translation};
 use crate::{event::Identity, pcap};
+use appended::Appended;
+use buffered::Buffered;
 use files::Files;
 use text::Style;
 
-/// Why an output failed.
+/// Why the outputs can't be opened, or no longer be used.
 #[derive(Debug)]
 pub enum Error {
-    /// Standard output was closed by its reader: an end, no failure.
+    /// Standard output was closed by its reader, and nothing else is written: an end, no failure.
     Closed,
-    /// Standard output.
-    Screen(io::Error),
     /// A file or directory.
     File(PathBuf, io::Error),
-    /// The capture.
-    Capture(PathBuf, pcap::Error),
     /// The ELF file.
     Elf(PathBuf, symbols::Error),
 }
@@ -36,9 +37,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Error::Closed => write!(f, "standard output was closed"),
-            Error::Screen(error) => write!(f, "can't write to standard output: {error}"),
             Error::File(path, error) => write!(f, "{}: {error}", path.display()),
-            Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Elf(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
@@ -62,12 +61,12 @@ impl Form {
 
 /// All outputs of a run.
 pub struct Outputs {
-    screen: Option<(io::BufWriter<io::Stdout>, Form)>,
+    screen: Option<(Buffered, Form)>,
     prefix: When,
     first: Option<SocketAddr>,
     several: bool,
     files: Option<(Files, Form)>,
-    capture: Option<(PathBuf, pcap::Writer)>,
+    capture: Option<(Buffered, Appended)>,
     symbols: Option<Symbols>,
 }
 
@@ -91,15 +90,18 @@ impl Outputs {
             Ok((files, form(plain)))
         });
         let capture = options.pcap.as_ref().map(|path| {
-            let writer = pcap::Writer::create(path).map_err(|error| Error::Capture(path.clone(), error))?;
-            Ok((path.clone(), writer))
+            let file = File::create(path).and_then(Appended::new);
+            Ok((
+                Buffered::new(path.display(), "datagrams"),
+                file.map_err(|error| Error::File(path.clone(), error))?,
+            ))
         });
         let symbols = options
             .elf
             .as_ref()
             .map(|path| Symbols::open(path).map_err(|error| Error::Elf(path.clone(), error)));
         Ok(Outputs {
-            screen: (!options.quiet).then(|| (io::BufWriter::new(io::stdout()), screen)),
+            screen: (!options.quiet).then(|| (Buffered::new("standard output", "records"), screen)),
             prefix: options.prefix,
             first: None,
             several: false,
@@ -118,41 +120,72 @@ impl Outputs {
                 Form::Text(style) => Form::Text(Style { prefix, ..style }),
                 Form::Json => Form::Json,
             };
-            form.write(screen, heard, &translation).map_err(screen_error)?;
+            // Writing to memory does not fail.
+            let _ = form.write(screen.next_record(), heard, &translation);
+            if screen.is_full() {
+                self.flush_screen()?;
+            }
         }
         if let Some((files, form)) = &mut self.files {
             let mut bytes = Vec::new();
-            let path = files.path(&heard.sender.name);
-            form.write(&mut bytes, heard, &translation).map_err(|error| Error::File(path, error))?;
-            files.append(&heard.sender.name, &bytes)?;
+            let _ = form.write(&mut bytes, heard, &translation);
+            files.append(&heard.sender.name, &bytes);
         }
         Ok(())
     }
 
     /// Writes a datagram into the capture.
-    pub fn datagram(
-        &mut self,
-        at: Duration,
-        from: SocketAddr,
-        to: SocketAddr,
-        bytes: &[u8],
-    ) -> Result<(), Error> {
-        let Some((path, capture)) = &mut self.capture else { return Ok(()) };
-        capture.write(at, from, to, bytes).map_err(|error| Error::Capture(path.clone(), error))
+    pub fn datagram(&mut self, at: Duration, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+        let Some((capture, _)) = &mut self.capture else { return };
+        pcap::write(capture.next_record(), at, from, to, bytes);
+        if capture.is_full() {
+            self.flush_capture();
+        }
     }
 
     /// Hands everything to the system: after it, an end of the process loses nothing.
     pub fn flush(&mut self) -> Result<(), Error> {
         if let Some((files, _)) = &mut self.files {
-            files.flush()?;
+            files.flush();
         }
-        if let Some((path, capture)) = &mut self.capture {
-            capture.flush().map_err(|error| Error::Capture(path.clone(), error))?;
+        self.flush_capture();
+        self.flush_screen()
+    }
+
+    /// What was lost where an output failed.
+    pub fn losses(&self) -> Vec<String> {
+        let screen = self.screen.as_ref().and_then(|(screen, _)| screen.loss());
+        let capture = self.capture.as_ref().and_then(|(capture, _)| capture.loss());
+        let files = self.files.iter().flat_map(|(files, _)| files.losses());
+        screen.into_iter().chain(capture).chain(files).collect()
+    }
+
+    fn flush_capture(&mut self) {
+        let Some((capture, file)) = &mut self.capture else { return };
+        capture.write(|packets| {
+            if file.length() == 0 {
+                file.write(&[&pcap::header(), packets].concat())
+            } else {
+                file.write(packets)
+            }
+        });
+    }
+
+    /// Without a reader there is no screen any more.
+    fn flush_screen(&mut self) -> Result<(), Error> {
+        let Some((screen, _)) = &mut self.screen else { return Ok(()) };
+        let mut is_closed = false;
+        screen.write(|bytes| {
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+            is_closed = written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
+            if is_closed { Ok(()) } else { written }
+        });
+        if !is_closed {
+            return Ok(());
         }
-        match &mut self.screen {
-            Some((screen, _)) => screen.flush().map_err(screen_error),
-            None => Ok(()),
-        }
+        self.screen = None;
+        if self.files.is_none() && self.capture.is_none() { Err(Error::Closed) } else { Ok(()) }
     }
 
     fn has_prefix(&mut self, sender: &Identity) -> bool {
@@ -162,12 +195,5 @@ impl Outputs {
             When::Never => false,
             When::Auto => sender.named || self.several,
         }
-    }
-}
-
-fn screen_error(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Error::Closed,
-        _ => Error::Screen(error),
     }
 }

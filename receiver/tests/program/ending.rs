@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::model;
-use crate::run::{Listening, PATIENCE, PROGRAM, capture, status, stdout};
+use crate::run::{Listening, PATIENCE, PROGRAM, capture, run, status, stdout};
 
 #[test]
 fn exit_statuses_are_as_documented() {
@@ -67,6 +67,60 @@ fn complete_is_about_missing_records() {
     }
 }
 
+/// Whatever a run was to wait for, it says what it listens on, and in the end what did not come.
+#[test]
+fn silence_is_explained() {
+    let errors = |arguments: &[&str]| String::from_utf8_lossy(&run(arguments).stderr).into_owned();
+    let nothing = errors(&["--bind", "127.0.0.1", "--port", "0", "--timeout", "0.1", "--until", "never"]);
+    let lines: Vec<_> = nothing.lines().collect();
+    assert!(lines[0].starts_with("listening on 127.0.0.1:"), "{nothing}");
+    assert_eq!(lines[1], "nothing matched 'never' within 0.1 s");
+    assert!(lines[2].starts_with("no datagram came to port 0 within 0.1 s: "), "{nothing}");
+
+    let receiver = Listening::start(&["--until", "never", "--timeout", "1"]);
+    receiver.socket().send(&model::datagram(0, "text")).expect("loopback");
+    let output = receiver.end();
+    let errors_there = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors_there.ends_with("nothing matched 'never' within 1 s; 1 records came from 127.0.0.1\n"));
+
+    let extended = capture("linux-6.12-extended.pcap");
+    let other_port = errors(&["--read", &extended, "--port", "7"]);
+    assert!(
+        other_port.contains("no datagram to port 7; most went to port 6666, 393 datagrams"),
+        "{other_port}"
+    );
+
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let port = taken.local_addr().expect("a bound socket").port().to_string();
+    let in_use = errors(&["--bind", "127.0.0.1", "--port", &port]);
+    assert!(in_use.contains("another program listens there"), "{in_use}");
+    let foreign = errors(&["--bind", "192.0.2.1", "--port", &port]);
+    assert!(foreign.contains("--bind takes an address of this host"), "{foreign}");
+}
+
+/// Each status but 0 has its words.
+#[test]
+fn a_failure_is_explained() {
+    let extended = capture("linux-6.12-extended.pcap");
+    let errors = |arguments: &[&str]| {
+        let output = run(&[&["--read", &extended], arguments].concat());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert_eq!(errors(&["--fail-on", "Trigger a crash"]), "--fail-on matched a record of 10.0.2.15\n");
+    assert_eq!(errors(&["--until", "never"]), "a crash report came from 10.0.2.15\n");
+    assert_eq!(errors(&[]), "");
+    let receiver = Listening::start(&["--complete", "--no-ncrx", "--timeout", PATIENCE, "--until", "last"]);
+    let socket = receiver.socket();
+    socket.send(&model::datagram(0, "first")).expect("loopback");
+    socket.send(&model::datagram(2, "last")).expect("loopback");
+    let output = receiver.end();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        errors.ends_with("not complete: of 127.0.0.1 1 records are missing, 0 are incomplete\n"),
+        "{errors}"
+    );
+}
+
 #[test]
 fn a_report_is_taken_to_its_end_before_the_program_fails() {
     let receiver = Listening::start(&["--timeout", PATIENCE]);
@@ -97,7 +151,11 @@ fn a_signal_ends_with_everything_written_and_another_shows_the_counts() {
         receiver.signal(Signal::SIGUSR1);
         let mut stats = String::new();
         let errors = receiver.child.stderr.as_mut().expect("a pipe");
-        BufReader::new(errors).read_line(&mut stats).expect("counts");
+        let mut errors = BufReader::new(errors);
+        errors.read_line(&mut stats).expect("what it listens on");
+        assert_eq!(stats, format!("listening on 127.0.0.1:{}\n", receiver.port));
+        stats.clear();
+        errors.read_line(&mut stats).expect("counts");
         assert!(stats.contains(" records, ") || stats == "nothing received\n", "{stats}");
         receiver.signal(signal);
         assert_eq!(receiver.end().status.code(), Some(0));
