@@ -1,13 +1,26 @@
 # shellcheck shell=bash
 # The receiver on loopback, for scripts/run and scripts/smoke, which source this file.
 
-# Builds it where that was not done yet. Without optimisation: that is fast enough here, and built sooner.
-build_receiver() {
-    receiver_program=${CARGO_TARGET_DIR:-target}/debug/netconsole-receiver
-    if [ ! -e "$receiver_program" ]; then
-        echo "receiver: building netconsole-receiver, which takes a minute the first time" >&2
+# Builds a program for this machine, package $1. Without optimisation: that is fast enough here, and built sooner.
+build_program() {
+    local quiet=--quiet
+    if [ ! -e "${CARGO_TARGET_DIR:-target}/debug/$1" ]; then
+        echo "$1: building it, which takes a minute the first time" >&2
+        quiet=
     fi
-    cargo build --quiet -p netconsole-receiver || { echo "receiver: it does not compile" >&2 && exit 1; }
+    cargo build ${quiet:+"$quiet"} -p "$1" ||
+        { echo "$1: cargo could not build it; above is why" >&2 && exit 1; }
+}
+
+build_receiver() {
+    build_program netconsole-receiver
+    receiver_program=${CARGO_TARGET_DIR:-target}/debug/netconsole-receiver
+}
+
+build_screen() {
+    build_program netconsole-screen
+    # shellcheck disable=SC2034 # for scripts/run
+    screen_program=${CARGO_TARGET_DIR:-target}/debug/netconsole-screen
 }
 
 # Whether a program listens on UDP port $1.
@@ -22,12 +35,11 @@ choose_port() {
     [ "$port" -eq 6666 ] || echo "UDP port 6666 is taken; using $port" >&2
 }
 
-# Starts receiving on UDP port $1, to standard output, with the receiver's further arguments; it ends
-# with the script.
+# Starts receiving on UDP port $1, to standard output, with the receiver's further arguments. Its process is `receiver`,
+# for the script to end.
 start_receiver() {
     "$receiver_program" --bind 127.0.0.1 --port "$@" &
     receiver=$!
-    trap 'kill "$receiver" 2>/dev/null' EXIT
     until listening "$1"; do
         kill -0 "$receiver" 2>/dev/null || { echo "the receiver can't listen on UDP port $1" >&2 && exit 3; }
     done
@@ -36,6 +48,5 @@ start_receiver() {
 # Ends the receiver once it has taken what came before; its exit status is this function's.
 finish_receiver() {
     kill "$receiver" 2>/dev/null || true
-    trap - EXIT
     wait "$receiver"
 }

@@ -1,7 +1,6 @@
 //! The console on serial, driven as a person does.
 
 use crate::harness::{Boot, Machine, Peer};
-use std::time::Duration;
 
 const TARGET: &str = "10.0.0.2:6666";
 const TREE: &str = "/sys/kernel/config/netconsole";
