@@ -429,9 +429,12 @@ impl Kernel {
 /// The place among the cards of the one that `device` means. Before they were looked for, what its name
 /// says; 255 where that is not known, or there is none.
 fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
+    let means = |name: DeviceName, mac: MacAddr| {
+        device.is(name, mac) || device.vlan().is_some_and(|(card, _)| card == name)
+    };
     let is_here = |(place, card): &(u8, &Option<Card>)| match card {
-        Some(card) => device.is(card.name, card.mac()),
-        None => DeviceName::ethernet(*place).is_some_and(|name| device.is(name, MacAddr([0; 6]))),
+        Some(card) => means(card.name, card.mac()),
+        None => DeviceName::ethernet(*place).is_some_and(|name| means(name, MacAddr([0; 6]))),
     };
     (0..).zip(cards).find(is_here).map_or(u8::MAX, |(place, _)| place)
 }

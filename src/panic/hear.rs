@@ -21,8 +21,6 @@ pub struct Heard {
     vlan: Option<u16>,
     arp: Option<arp::Packet>,
     ndp: Option<ndp::Message>,
-    /// Whose Ethernet address a datagram tells.
-    sender: Option<(IpAddr, MacAddr)>,
 }
 
 impl Heard {
@@ -44,7 +42,6 @@ impl Heard {
         self.arp = arp::parse(bytes);
         self.ndp = ndp::parse(bytes);
         let Some(received) = udp::parse(bytes) else { return };
-        self.sender = Some((received.source.ip, received.source.mac));
         let mut buffer = [0; MAX_INPUT];
         let protection = memory::KEYS.protection();
         let Some(payload) = protection.input(received.payload, inputs, &mut buffer) else { return };
@@ -116,7 +113,7 @@ impl Heard {
             }
             ndp::Message::Advertisement(answer) => Some((IpAddr::V6(answer.target), answer.mac?)),
         });
-        let (ip, mac) = by_arp.or(by_ndp).or(self.sender)?;
+        let (ip, mac) = by_arp.or(by_ndp)?;
         (target.next_hop == Some(ip)).then_some(mac)
     }
 }
