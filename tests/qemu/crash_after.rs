@@ -8,7 +8,7 @@ use smoltcp::wire::{
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const TARGET: &str = "10.0.0.2:6666";
 const EVERYBODY: &str = "255.255.255.255:6666";
@@ -81,7 +81,7 @@ fn the_other_cards_stand_in() {
     let mut machine = Boot::new("crash-other-card", parameters).nics(nics).start();
     machine.wait_for_text(TARGET, "network logging started");
     // Until the kernel hangs: it does so when all has gone out.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(500));
     machine.monitor("set_link n0 off");
     machine.monitor("nmi");
     let capture = machine.end();
@@ -323,16 +323,8 @@ fn wait_for_reports(machine: &Machine, times: usize) {
     });
 }
 
-/// The report comes again with the same numbers; then ARP and `dmesg` are answered.
-#[test]
-fn while_the_machine_stays_it_answers() {
-    let peer = Peer::at("10.0.0.2");
-    let machine = boot("crash-stays", "panic=0 netconsole.panic_repeat=2 crash=PANIC").repeats().start();
-    wait_for_reports(&machine, 3);
-
-    let own = "10.0.0.1:6665".parse().unwrap();
-    // Not from a target's address: it would be answered before the one that is.
-    machine.send(0, &Peer::at("10.0.0.9").datagram(6666, Nic::mac(0), own, b"dmesg\n"));
+/// Asks for the kernel's IPv4 address, and waits until that is answered for the `times`th time.
+fn ask(machine: &Machine, peer: &Peer, times: usize) {
     let question = ArpRepr::EthernetIpv4 {
         operation: ArpOperation::Request,
         source_hardware_addr: peer.mac,
@@ -350,7 +342,7 @@ fn while_the_machine_stays_it_answers() {
     question.emit(&mut ArpPacket::new_unchecked(&mut frame[14..]));
     machine.send(0, &frame);
     machine.wait_for("an ARP reply", |events| {
-        let is_reply = |sent: &Sent| match sent.good().map(|frame| &frame.content) {
+        let is_reply = |sent: &&Sent| match sent.good().map(|frame| &frame.content) {
             Some(Content::Arp(ArpRepr::EthernetIpv4 {
                 operation,
                 source_hardware_addr,
@@ -363,8 +355,21 @@ fn while_the_machine_stays_it_answers() {
             }
             _ => false,
         };
-        events.sent.iter().any(is_reply).then_some(())
+        (events.sent.iter().filter(is_reply).count() >= times).then_some(())
     });
+}
+
+/// The report comes again with the same numbers; then ARP and `dmesg` are answered.
+#[test]
+fn while_the_machine_stays_it_answers() {
+    let peer = Peer::at("10.0.0.2");
+    let machine = boot("crash-stays", "panic=0 netconsole.panic_repeat=2 crash=PANIC").repeats().start();
+    wait_for_reports(&machine, 3);
+
+    let own = "10.0.0.1:6665".parse().unwrap();
+    // Not from a target's address: it would be answered before the one that is.
+    machine.send(0, &Peer::at("10.0.0.9").datagram(6666, Nic::mac(0), own, b"dmesg\n"));
+    ask(&machine, &peer, 1);
 
     machine.send(0, &peer.datagram(4321, Nic::mac(0), own, b"dmesg\n"));
     wait_for_reports(&machine, 4);
@@ -377,6 +382,70 @@ fn while_the_machine_stays_it_answers() {
     let again = count - report..count;
     let expected: Vec<_> = again.clone().chain(again).chain(0..count).collect();
     assert_eq!(rest, expected, "the report twice, then the whole log once");
+}
+
+/// The whole log goes to the target alone, whoever asks in its name, and not twice within ten seconds.
+#[test]
+fn only_a_target_gets_the_log_again() {
+    const IN_VLAN: &str = "10.0.7.2:6666";
+    let (peer, tagged) = (Peer::at("10.0.0.2"), Peer::at("10.0.7.2").in_vlan(7));
+    let forged = |peer: &Peer| {
+        let mut forged = peer.clone();
+        forged.mac = EthernetAddress([2, 0, 0, 0, 0, 0x66]);
+        forged
+    };
+    let parameters = "panic=0 netconsole.panic_repeat=0 netconsole=+@10.0.7.1/eth0.7,@10.0.7.2/";
+    let boot = boot("crash-asked", parameters).peer(tagged.clone()).repeats();
+    let mut machine = boot.timeout(Duration::from_secs(200)).start();
+    for target in [TARGET, IN_VLAN] {
+        machine.wait_for_text(target, "network logging started");
+    }
+    machine.type_in("\rcrash PANIC\r");
+    for target in [TARGET, IN_VLAN] {
+        machine.wait_for_text(target, PANIC_END);
+    }
+    let own = ["10.0.0.1:6665", "10.0.7.1:6665"].map(|own| own.parse().unwrap());
+    let question = |from: &Peer, port: u16, own| from.datagram(port, Nic::mac(0), own, b"dmesg\n");
+    let mut asked = 0;
+    let mut datagrams = |machine: &Machine| {
+        // Each answer is a turn of the card's, and so are sixteen datagrams of what the frames before set off: more than
+        // the logs of both targets have.
+        for _ in 0..20 {
+            asked += 1;
+            ask(machine, &peer, asked);
+        }
+        [TARGET, IN_VLAN].map(|target| machine.count(target))
+    };
+    let before = datagrams(&machine);
+    for frame in [
+        question(&forged(&peer), 6666, own[0]),
+        question(&peer.clone().in_vlan(7), 6666, own[0]),
+        question(&Peer::at("10.0.0.9"), 6666, own[0]),
+        question(&forged(&tagged), 6666, own[1]),
+        question(&Peer::at("10.0.7.2"), 6666, own[1]),
+        question(&tagged.clone().in_vlan(8), 6666, own[1]),
+    ] {
+        machine.send(0, &frame);
+    }
+    assert_eq!(datagrams(&machine), before, "others got an answer");
+
+    // From any port, as the wiki's second `nc -u` has its own.
+    machine.send(0, &question(&peer, 4321, own[0]));
+    let once = datagrams(&machine);
+    assert!(once[0] > before[0] && once[1] == before[1], "{before:?} became {once:?}");
+    machine.send(0, &question(&peer, 6666, own[0]));
+    machine.send(0, &question(&peer, 4321, own[0]));
+    assert_eq!(datagrams(&machine), once, "twice within ten seconds");
+    machine.send(0, &question(&tagged, 4321, own[1]));
+    let both = datagrams(&machine);
+    assert!(both[0] == once[0] && both[1] > once[1], "{once:?} became {both:?}");
+    std::thread::sleep(Duration::from_secs(11));
+    machine.send(0, &question(&peer, 4321, own[0]));
+    let again = datagrams(&machine);
+    assert_eq!(again, [2 * once[0] - before[0], both[1]]);
+    let all = machine.stop().sent;
+    let asker = all.iter().filter_map(Sent::datagram).filter(|(to, _)| to.port() == 4321);
+    assert_eq!(asker.count(), 0, "the log goes where it always goes");
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod console_serial;
 mod console_udp;
 mod crash;
 mod crash_after;
+mod crash_link;
 mod crash_reset;
 mod dhcp;
 mod efi;

@@ -8,6 +8,7 @@ use super::vhost_user::Lie;
 use super::wire::{Carrier, Wire};
 use smoltcp::wire::EthernetAddress;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
@@ -17,6 +18,7 @@ pub struct Cable {
     pcap: Arc<Mutex<PcapWriter>>,
     pub pcap_path: PathBuf,
     start: Instant,
+    is_blocked: Arc<AtomicBool>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -36,6 +38,8 @@ impl Cable {
         let writer = PcapWriter::create(&pcap_path).expect("a capture file");
         let pcap = Arc::new(Mutex::new(writer));
         let (start, capture) = (Instant::now(), Arc::clone(&pcap));
+        let is_blocked = Arc::new(AtomicBool::new(false));
+        let blocked = Arc::clone(&is_blocked);
         let reader = thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
             loop {
@@ -52,7 +56,9 @@ impl Cable {
                 }
                 let frame = Frame::parse(bytes);
                 let mut answers = Vec::new();
-                if let Ok(frame) = &frame {
+                if let Ok(frame) = &frame
+                    && !blocked.load(Ordering::Relaxed)
+                {
                     answers.extend(
                         peers.iter_mut().filter_map(|peer| Some((peer.answer(frame)?, peer.delay()))),
                     );
@@ -77,7 +83,7 @@ impl Cable {
                 }
             }
         });
-        Self { wire, pcap, pcap_path, start, reader: Some(reader) }
+        Self { wire, pcap, pcap_path, start, is_blocked, reader: Some(reader) }
     }
 
     /// QEMU's arguments for the netdev `id` at the other end.
@@ -89,6 +95,11 @@ impl Cable {
     pub fn send(&self, frame: &[u8]) {
         self.wire.send(frame).expect("QEMU takes a frame");
         write(&self.pcap, self.start.elapsed(), frame);
+    }
+
+    /// Has the stations hear nothing, as behind a switch's port that does not forward, or hear again.
+    pub fn block(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 
     /// Sends a frame to the NIC that is not in the capture; false where QEMU has ended.

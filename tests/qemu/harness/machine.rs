@@ -208,6 +208,16 @@ impl Machine {
         self.cables[nic].send(frame);
     }
 
+    /// Has a switch's port not forward what a NIC sends: the capture has it, and no station hears it.
+    pub fn block(&self, nic: usize) {
+        self.cables[nic].block(true);
+    }
+
+    /// Has the port forward from now on.
+    pub fn unblock(&self, nic: usize) {
+        self.cables[nic].block(false);
+    }
+
     /// Sends a frame to a NIC that the capture is not to have, as Wireshark would find it malformed. False where
     /// the machine has ended.
     pub fn throw(&self, nic: usize, frame: &[u8]) -> bool {
