@@ -24,7 +24,13 @@ pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
 /// Reads the command line's parameters; what is wrong with them is logged by [`introduce`]. Where there is a
 /// key, nothing goes out unsealed from here on.
 pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
-    let parameters = PARAMETERS.call_once(|| Parameters::parse(boot.command_line.as_bytes(), &mut |_, _| {}));
+    let parameters = PARAMETERS.call_once(|| {
+        let mut parameters = Parameters::parse(boot.command_line.as_bytes(), &mut |_, _| {});
+        if boot.may_hide_key() {
+            parameters.silence();
+        }
+        parameters
+    });
     match &parameters.secrecy {
         Secrecy::Clear => {}
         Secrecy::Sealed(key) => memory::KEYS.set(key, entropy::boot_id()),
@@ -68,7 +74,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
         _ => log::info!("boot: by {}, {}", boot.loader, boot.protocol),
     }
     for problem in boot.problems.iter() {
-        log::warn!("boot: {problem}");
+        log::log!(problem.level(), "boot: {problem}");
     }
     for region in boot.memory.regions() {
         log::debug!("boot: usable memory {:#012x}-{:#012x}", region.start, region.end() - 1);

@@ -15,7 +15,7 @@
 .set E820_ENTRY_SIZE, 20
 .set E820_MAX_ENTRIES, 128
 .set E820_SIGNATURE, 0x534d4150     # "SMAP"
-.set COMMAND_LINE_SIZE, 4095        # what bootinfo keeps, without the zero at the end
+.set COMMAND_LINE_SIZE, 65535       # as far as bootinfo looks for the zero at the end
 
 .section .setup, "ax"
 .code16

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod command_line;
 mod linux;
 mod memory_map;
 mod multiboot1;
@@ -15,6 +16,7 @@ mod pvh;
 mod text;
 mod uefi;
 
+pub use command_line::{CommandLine, MAX_COMMAND_LINE};
 pub use memory_map::{MemoryMap, MemoryRegion};
 pub(crate) use physical_memory::Fields;
 pub use physical_memory::PhysicalMemory;
@@ -22,7 +24,6 @@ pub use problem::{Problem, Problems};
 pub use text::Text;
 pub use uefi::UefiInfo;
 
-use crate::cmdline;
 use crate::firmware::acpi;
 use core::fmt;
 use memory_map::MapError;
@@ -36,9 +37,6 @@ pub mod magic {
     /// For UEFI.
     pub const UEFI: u32 = super::uefi::MAGIC;
 }
-
-/// The kernel's command line, as the loader gave it.
-pub type CommandLine = Text<4096>;
 
 /// How the kernel was started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +73,7 @@ impl fmt::Display for Protocol {
 pub struct BootInfo {
     /// How it says it.
     pub protocol: Protocol,
-    /// The command line; where its end could not be read or kept, up to its last whole parameter.
+    /// The command line; where its end could not be read or kept, up to its last whole parameter, and a key's.
     pub command_line: CommandLine,
     /// Usable memory. The image itself and the loader's structures may lie in it.
     pub memory: MemoryMap,
@@ -169,39 +167,6 @@ impl BootInfo {
             self.add_memory(0, u64::from(lower.min(640)).saturating_mul(1024));
             self.add_memory(MIB, u64::from(upper).saturating_mul(1024));
         }
-    }
-
-    /// Copies the zero-terminated command line at `address`.
-    fn copy_command_line(&mut self, memory: &dyn PhysicalMemory, address: u64) {
-        if self.command_line.copy(memory, address).is_err() {
-            self.problems.add(Problem::CommandLineUnreadable);
-            self.drop_cut_parameter();
-        } else {
-            self.check_command_line();
-        }
-    }
-
-    fn check_command_line(&mut self) {
-        if self.command_line.is_truncated() {
-            self.problems.add(Problem::CommandLineTruncated);
-            self.drop_cut_parameter();
-        }
-    }
-
-    /// Half a parameter might mean something else than the whole: an address with a digit less.
-    fn drop_cut_parameter(&mut self) {
-        let line = self.command_line.as_bytes();
-        let mut whole = 0;
-        let mut end = 0;
-        while let Some((_, next)) = cmdline::next_word(line, end) {
-            whole = end;
-            end = next;
-        }
-        // Where white space follows the last word it was whole.
-        if end < line.len() {
-            whole = end;
-        }
-        self.command_line.shorten(whole);
     }
 
     /// Copies the loader's zero-terminated name at `address`.

@@ -42,10 +42,7 @@ pub(super) fn read(boot: &mut BootInfo, info: u64, memory: &dyn PhysicalMemory) 
         let len = usize::try_from(size.saturating_sub(TAG_HEADER)).ok()?;
         let Some(fields) = Fields::read(memory, body, len) else { break };
         match kind {
-            tag::COMMAND_LINE => {
-                boot.command_line.set(fields.0);
-                boot.check_command_line();
-            }
+            tag::COMMAND_LINE => boot.take_command_line(fields.0.iter().copied().map(Some)),
             tag::LOADER_NAME => boot.loader.set(fields.0),
             tag::BASIC_MEMORY => sizes = fields.u32(0).zip(fields.u32(4)),
             tag::MEMORY_MAP => read_map(boot, fields),

@@ -9,10 +9,12 @@ pub enum Problem {
     UnknownMagic,
     /// The information structure is not in readable memory, or its magic or size is wrong.
     NoInformation,
-    /// The command line ends where no memory is.
+    /// The command line has no end where it is looked for, or ends where no memory is.
     CommandLineUnreadable,
-    /// The command line is longer than [`CommandLine`](super::CommandLine) is.
+    /// The command line is longer than what is kept of it.
     CommandLineTruncated,
+    /// Behind what is kept of the command line there is a key, or what may be one, and it could not be kept.
+    KeyUnreadable,
     /// The loader's name ends where no memory is.
     LoaderNameUnreadable,
     /// The loader gives no memory map.
@@ -28,11 +30,12 @@ pub enum Problem {
 }
 
 impl Problem {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::UnknownMagic,
         Self::NoInformation,
         Self::CommandLineUnreadable,
         Self::CommandLineTruncated,
+        Self::KeyUnreadable,
         Self::LoaderNameUnreadable,
         Self::NoMemoryMap,
         Self::MemoryMapDamaged,
@@ -40,6 +43,14 @@ impl Problem {
         Self::MemoryUnknown,
         Self::TagDamaged,
     ];
+
+    /// The level to log it with: where it has nothing sent, it is an error.
+    pub const fn level(self) -> log::Level {
+        match self {
+            Self::CommandLineUnreadable | Self::KeyUnreadable => log::Level::Error,
+            _ => log::Level::Warn,
+        }
+    }
 
     const fn bit(self) -> u16 {
         1 << self as u8
@@ -51,9 +62,13 @@ impl fmt::Display for Problem {
         f.write_str(match self {
             Self::UnknownMagic => "the loader follows no boot protocol known here: no command line",
             Self::NoInformation => "the loader's information can't be read: no command line",
-            Self::CommandLineUnreadable => "the command line has no end: its last parameter is ignored",
+            Self::CommandLineUnreadable => "the command line has no end: nothing is sent, as a key may be in what can't be read",
             Self::CommandLineTruncated => {
-                "the command line is longer than 4096 bytes: ignored from the parameter on that is cut there"
+                "the command line is longer than 4096 bytes: ignored from the parameter on that is cut there, but for a \
+                 key"
+            }
+            Self::KeyUnreadable => {
+                "the command line has a key, or what may be one, too far behind its beginning: nothing is sent"
             }
             Self::LoaderNameUnreadable => "the loader's name has no end",
             Self::NoMemoryMap => "the loader gives no memory map: its memory size is used",

@@ -8,7 +8,6 @@ use core::fmt::{self, Write};
 pub struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
-    truncated: bool,
 }
 
 /// A string's end, the terminating zero, could not be reached: the memory ended before it. What could
@@ -18,7 +17,7 @@ pub(super) struct Unterminated;
 
 impl<const N: usize> Text<N> {
     /// The empty string.
-    pub(super) const EMPTY: Self = Self { bytes: [0; N], len: 0, truncated: false };
+    pub(super) const EMPTY: Self = Self { bytes: [0; N], len: 0 };
 
     /// The bytes.
     pub fn as_bytes(&self) -> &[u8] {
@@ -30,12 +29,7 @@ impl<const N: usize> Text<N> {
         self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 
-    /// Whether the loader's string was longer.
-    pub const fn is_truncated(&self) -> bool {
-        self.truncated
-    }
-
-    /// Copies the string at `address`, up to its zero.
+    /// Copies the string at `address`, up to its zero; what does not fit is left away.
     pub(super) fn copy(&mut self, memory: &dyn PhysicalMemory, address: u64) -> Result<(), Unterminated> {
         *self = Self::EMPTY;
         // One by one: how long the string is shows only at its end, and behind that may be nothing.
@@ -46,7 +40,6 @@ impl<const N: usize> Text<N> {
                 Some(0) => break,
                 Some(&byte) => {
                     if !self.push(byte) {
-                        self.truncated = true;
                         break;
                     }
                 }
@@ -55,10 +48,10 @@ impl<const N: usize> Text<N> {
         Ok(())
     }
 
-    /// Replaces the string by a part of `bytes`: up to the first zero.
+    /// Replaces the string by a part of `bytes`: up to the first zero, and as much as fits.
     pub(super) fn set(&mut self, bytes: &[u8]) {
         *self = Self::EMPTY;
-        self.truncated = !bytes.iter().take_while(|&&byte| byte != 0).all(|&byte| self.push(byte));
+        _ = bytes.iter().take_while(|&&byte| byte != 0).all(|&byte| self.push(byte));
     }
 
     /// Takes out each backslash that stands before a quotation mark, an apostrophe or a backslash.
@@ -75,7 +68,8 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    fn push(&mut self, byte: u8) -> bool {
+    /// Adds a byte; false where there is no room.
+    pub(super) fn push(&mut self, byte: u8) -> bool {
         match self.bytes.get_mut(self.len) {
             None => false,
             Some(slot) => {
@@ -84,6 +78,17 @@ impl<const N: usize> Text<N> {
                 true
             }
         }
+    }
+
+    /// Makes it empty.
+    pub(super) fn clear(&mut self) {
+        *self = Self::EMPTY;
+    }
+
+    /// Adds `bytes`, all or none; false where there is no room.
+    pub(super) fn append(&mut self, bytes: &[u8]) -> bool {
+        let room = N.saturating_sub(self.len);
+        bytes.len() <= room && bytes.iter().all(|&byte| self.push(byte))
     }
 
     /// Keeps the first `len` bytes.

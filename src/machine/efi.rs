@@ -11,7 +11,7 @@
 use core::arch::asm;
 use core::ffi::c_void;
 use core::ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut};
-use netconsole::bootinfo::{UefiInfo, magic};
+use netconsole::bootinfo::{MAX_COMMAND_LINE, UefiInfo, magic};
 
 /// Appendix D.
 type Status = usize;
@@ -50,9 +50,11 @@ const LOAD_OPTIONS_SIZE: usize = 0x30;
 const LOAD_OPTIONS: usize = 0x38;
 
 /// What is taken along lies in pages below 4 GiB: first an [`UefiInfo`], then the command line and the memory map.
-const PAGES: usize = 8;
+const PAGES: usize = 24;
 const COMMAND_LINE: usize = 0x100;
-const MAP: usize = 0x1100;
+/// The longest command line and its zero.
+const COMMAND_LINE_ROOM: usize = MAX_COMMAND_LINE + 1;
+const MAP: usize = (COMMAND_LINE + COMMAND_LINE_ROOM).next_multiple_of(8);
 const MAP_LENGTH: usize = PAGES * 4096 - MAP;
 
 /// Called by boot/entry.s, interrupts off, with the handle that the firmware has for this program, and its system
@@ -114,20 +116,21 @@ fn copy_options(services: Structure, image: *mut c_void, to: usize) {
     let units = size as usize / size_of::<u16>();
     let units = (0..units).map(|unit| Structure(options).field(unit.wrapping_mul(size_of::<u16>())));
     let units = units.take_while(|&unit: &u16| unit != 0);
-    const ROOM: usize = MAP - COMMAND_LINE;
     // SAFETY: the block was allocated for this, and nothing else refers to it yet.
-    let line = unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(to), ROOM) };
+    let line =
+        unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(to), COMMAND_LINE_ROOM) };
     line.fill(0);
-    // The last zero stays.
-    let Some((_, line)) = line.split_last_mut() else { return };
     let mut end = 0usize;
     for character in char::decode_utf16(units) {
         let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
         let mut bytes = [0; 4];
         let bytes = character.encode_utf8(&mut bytes).as_bytes();
         let next = end.wrapping_add(bytes.len());
-        let Some(place) = line.get_mut(end..next) else { break };
-        place.copy_from_slice(bytes);
+        match line.get_mut(end..next) {
+            Some(place) if next < COMMAND_LINE_ROOM => place.copy_from_slice(bytes),
+            // A line that has no end here is one without an end to who reads it.
+            _ => return line.get_mut(end..).into_iter().for_each(|rest| rest.fill(b' ')),
+        }
         end = next;
     }
 }

@@ -48,9 +48,9 @@ impl Likeness {
     }
 }
 
-/// Whether a key is in the parameter, or may be.
-pub fn may_hold_key(parameter: &Parameter<'_>) -> bool {
-    Likeness::of(parameter) != Likeness::None
+/// Whether a key is in a part of a command line, or may be.
+pub fn may_hold_key(text: &[u8]) -> bool {
+    find(text).or(digits(text).map(|digits| digits.start)).is_some()
 }
 
 /// The offset of the first thing that begins as the key's name.

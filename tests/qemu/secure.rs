@@ -2,6 +2,8 @@
 //! kernel's, by the layout in doc/secure.md.
 
 use crate::harness::{Boot, Capture, Ends, Machine, Message, Nic, Peer, Way, messages, status, target};
+use crate::images::{UEFI, UEFI_TIME};
+use crate::protocols::{bzimage, kernel_for_pvh};
 use crate::receiver::Receiver;
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
 use std::collections::BTreeSet;
@@ -105,6 +107,52 @@ fn with_a_key_that_can_t_be_read_nothing_goes_out() {
     let capture = machine.stop();
     let mut datagrams = capture.frames().filter_map(|frame| frame.datagram());
     assert!(datagrams.all(|(to, _)| to.port() == 67), "nothing but DHCP's questions");
+}
+
+/// A command line with a target and `key`, as far behind its beginning as few lines are long.
+fn long_line(key: &str) -> String {
+    format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ {}{key} after=exit", "filler=123456789 ".repeat(300))
+}
+
+/// Behind the 4,096 bytes that are kept of the command line, by each way to hand it over that QEMU has.
+#[test]
+fn a_key_far_behind_in_the_command_line_seals() {
+    let line = long_line(&format!("netconsole.key={KEY}"));
+    let (elf, bzimage) = (kernel_for_pvh("long-line.elf"), bzimage());
+    let uefi = UEFI.into_iter().chain(["-kernel", &bzimage, "-append", &line]).collect();
+    for (name, loader) in [
+        ("long-multiboot", vec![]),
+        ("long-pvh", vec!["-kernel", &elf, "-append", &line]),
+        ("long-linux", vec!["-kernel", &bzimage, "-append", &line]),
+        ("long-uefi", uefi),
+    ] {
+        let boot = Boot::new(name, &line).peer(Peer::at("10.0.0.2")).repeats().timeout(UEFI_TIME);
+        let mut machine = if loader.is_empty() { boot } else { boot.loader(loader) }.start();
+        // Its end is one of the parameters that are cut.
+        machine.wait_for_serial("boot: the command line is longer than 4096 bytes");
+        machine.wait_for_serial("messages are sealed with the key");
+        machine.wait_for("the log", |events| {
+            (events.sent.iter().filter(|sent| sent.datagram().is_some()).count() > 20).then_some(())
+        });
+        machine.wait_until_quiet(Duration::from_secs(1));
+        machine.type_in("\r");
+        let messages = opened(&machine.stop());
+        assert!(has(&messages, "network logging started"), "{name}");
+        assert!(!has(&messages, "after=exit"), "{name}");
+    }
+}
+
+/// The same with half a key: nothing goes out, and serial says why.
+#[test]
+fn half_a_key_far_behind_in_the_command_line_stops_everything() {
+    let line = long_line(&format!("netconsole.key={}", &KEY[..40]));
+    let machine = Boot::new("long-half", &line).peer(Peer::at("10.0.0.2")).start();
+    machine.wait_for_serial("no target is started, so that nothing goes out in the clear");
+    machine.wait_until_idle();
+    let capture = machine.stop();
+    let mut datagrams = capture.frames().filter_map(|frame| frame.datagram());
+    assert!(datagrams.all(|(to, _)| to.port() == 67), "nothing but DHCP's questions");
+    assert!(!capture.serial.contains(&KEY[..40]));
 }
 
 #[test]
