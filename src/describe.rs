@@ -10,18 +10,22 @@ use netconsole::firmware::{smbios::EntryPoint, uefi::SystemTable};
 pub fn machine(boot: &BootInfo) {
     let memory = Physical::now();
     let uefi = boot.uefi.and_then(|address| SystemTable::read(&memory, address));
+    let entry = uefi.as_ref().and_then(|table| table.smbios(&memory)).or_else(|| EntryPoint::find(&memory));
+    let acpi = root(boot, &memory);
     match &uefi {
         Some(table) => log::info!("firmware: UEFI {}.{}", table.revision.0, table.revision.1 / 10),
-        None => log::info!("firmware: {}", if boot.uefi.is_some() { "UEFI" } else { "BIOS, or none" }),
+        None if boot.uefi.is_some() => log::info!("firmware: UEFI"),
+        // A BIOS leaves its tables where they are looked for.
+        None if entry.is_some() || acpi.is_some() => log::info!("firmware: BIOS"),
+        None => log::info!("firmware: none found"),
     }
-    let entry = uefi.and_then(|table| table.smbios(&memory)).or_else(|| EntryPoint::find(&memory));
     for structure in entry.iter().flat_map(|entry| entry.structures(&memory)) {
         if let Some(description) = structure.description() {
             log::info!("{description}");
         }
     }
     cpu::describe();
-    match root(boot, &memory) {
+    match acpi {
         Some(root) => describe_acpi(root, &memory),
         None => log::info!("acpi: no tables found"),
     }
@@ -38,7 +42,9 @@ fn describe_acpi(root: Root, memory: &Physical) {
             Ok(table) => {
                 log::info!("acpi: {table}");
                 if table.signature.0 == *b"APIC" {
-                    log::info!("cpu: {} processors, says ACPI", acpi::processors(&table));
+                    let count = acpi::processors(&table);
+                    let plural = if count == 1 { "" } else { "s" };
+                    log::info!("cpu: {count} processor{plural}, says ACPI");
                 }
             }
             Err(error) => log::warn!("acpi: {error}"),

@@ -25,12 +25,12 @@ impl fmt::Display for Mapped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} pages: {} KiB code, {} KiB constants, {} KiB data; none both writable and executable, no alias, \
-             page 0 and {} guards absent",
+            "{} pages: {} KiB code, {} KiB constants, else {} GiB of addresses for memory and devices; none both \
+             writable and executable, no alias, page 0 and {} guards absent",
             self.pages,
             self.executable / 1024,
             self.read_only / 1024,
-            self.writable / 1024,
+            self.writable.div_ceil(1 << 30),
             stacks::places().len()
         )
     }
