@@ -18,7 +18,12 @@ pub fn boot(kernel: &mut Kernel) -> ! {
     }
     let code = if kernel.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
     if code == ExitCode::NoTarget {
-        log::error!("netconsole: no target could be started");
+        kernel.await_fallback();
+        if kernel.parameters.asks_for_target {
+            log::error!("netconsole: no target could be started");
+        } else {
+            log::error!("netconsole: no target was given: netconsole=@/,@ADDRESS/ names one");
+        }
     }
     log::info!("boot: done, {}", ending(after));
     kernel.drain();

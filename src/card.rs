@@ -201,6 +201,12 @@ impl Card {
         core::iter::once((self.name, &mut self.stack)).chain(vlans)
     }
 
+    /// The card in one line: its name, place and Ethernet address, and the link.
+    pub fn summary(&mut self) -> impl fmt::Display + use<> {
+        let (name, place, mac, link) = (self.name, self.place, self.mac(), self.link());
+        fmt::from_fn(move |f| write!(f, "{name} at {place}, {mac}, link {link}"))
+    }
+
     /// Whether the cable was connected when last looked at.
     pub fn link_is_up(&self) -> bool {
         self.link_is_up

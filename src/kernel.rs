@@ -4,6 +4,7 @@
 use crate::card::{Card, LinkLook};
 use crate::consoles::{Consoles, KernelView};
 use crate::crash::{self, Armed};
+use crate::fallback::Fallback;
 use crate::find_cards::find_cards;
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
@@ -59,6 +60,8 @@ pub struct Kernel {
     look_at: u64,
     receive_at: u64,
     consoles: &'static mut Consoles,
+    /// What is broadcast while there is no target, if anything.
+    fallback: Option<Fallback>,
     statistics: Statistics,
     wall_clock: WallClock,
     /// What was taken of sealed input.
@@ -100,6 +103,7 @@ impl Kernel {
             look_at: 0,
             receive_at: 0,
             consoles,
+            fallback: None,
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
             inputs: Inputs::new(),
@@ -109,9 +113,10 @@ impl Kernel {
         }
     }
 
-    /// Makes the targets of the command line. They wait for their cards, but the panic path knows of
+    /// Makes the targets of the command line, which is `boot`'s. They wait for their cards, but the panic path knows of
     /// them from here on.
-    pub fn add_targets(&mut self) {
+    pub fn add_targets(&mut self, boot: &'static BootInfo) {
+        self.fallback = Fallback::of(self.parameters, boot);
         let now = self.clock.now();
         self.filter.epoch = WallClock::by_rtc(now);
         self.consoles.announce();
@@ -176,6 +181,19 @@ impl Kernel {
         }
     }
 
+    /// Runs until what is wrong with the parameters was broadcast, where it is to be, or for as long as the link is waited
+    /// for and a second for the first broadcast.
+    pub fn await_fallback(&mut self) {
+        let patience = u64::from(self.parameters.carrier_timeout) * 1_000_000;
+        let deadline = Deadline::after(patience + 2_000_000);
+        let waits = |kernel: &Self| {
+            kernel.fallback.as_ref().is_some_and(|fallback| !fallback.was_sent(&kernel.cards))
+        };
+        while waits(self) && !deadline.has_come() {
+            self.poll();
+        }
+    }
+
     /// Runs until the receivers that answer have acknowledged everything, or for [`DRAIN_PATIENCE`].
     pub fn await_acknowledgements(&mut self) {
         let deadline = Deadline::after(DRAIN_PATIENCE);
@@ -200,6 +218,7 @@ impl Kernel {
         self.advance_targets(now);
         self.take_host_name();
         self.publish();
+        self.fall_back(now);
         // The log first: what the cards' own stacks have to say can wait.
         let shipping = self.ship(now);
         self.receive(now);
@@ -250,6 +269,16 @@ impl Kernel {
                 card.interface(&target.config.device)
             });
             target.advance(interface.as_mut(), &memory::KEYS, now, carrier_timeout);
+        }
+    }
+
+    /// Broadcasts what is wrong with the parameters, until somebody makes a target.
+    fn fall_back(&mut self, now: u64) {
+        if self.targets.iter().next().is_some() {
+            self.fallback = None;
+        }
+        if let Some(fallback) = &mut self.fallback {
+            fallback.poll(&mut self.cards, now);
         }
     }
 
@@ -421,6 +450,7 @@ impl Kernel {
         }
         if self.published != Some(plan) {
             memory::SNAPSHOT.publish(&plan);
+            memory::HAS_TARGETS.set(plan.targets.iter().any(Option::is_some).into());
             self.published = Some(plan);
         }
     }

@@ -9,6 +9,7 @@ mod card;
 mod consoles;
 mod crash;
 mod describe;
+mod fallback;
 mod find_cards;
 mod flood;
 mod kernel;
@@ -35,7 +36,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
 
     let kernel = memory::kernel(Clock::new(entered), parameters, memory::consoles(parameters.input));
     start::introduce(boot, parameters, &log);
-    kernel.add_targets();
+    kernel.add_targets(boot);
     kernel.start_watchdog();
     crash::early(parameters, &log.recovery);
     kernel.find_cards(boot, address_space);

@@ -208,6 +208,8 @@ pub fn panic_conversations() -> &'static mut [Ncrx; MAX_TARGETS] {
 
 /// What the panic path knows of the targets.
 pub static SNAPSHOT: Snapshot = Snapshot::new();
+/// 1 where the log is meant for anybody; without a target the panic path sends it to nobody, whatever is damaged.
+pub static HAS_TARGETS: Checked = Checked::new();
 /// Up to where each target's card has taken the log.
 pub static POSITIONS: [Checked; MAX_TARGETS] = [const { Checked::new() }; MAX_TARGETS];
 /// Where the network cards that are not on the PCI bus may be, physical addresses; 0 is no place.

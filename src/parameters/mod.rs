@@ -132,7 +132,7 @@ pub struct Parameters {
     pub echo: bool,
     /// Whether targets ship in the clear (`netconsole.key=`).
     pub secrecy: Secrecy,
-    /// Whether a parameter of any name may hold a key.
+    /// Whether a key may be anywhere in the command line.
     pub may_hold_key: bool,
     /// Whether the command line asks for a target, rightly or not.
     pub asks_for_target: bool,
@@ -197,12 +197,10 @@ impl Parameters {
     /// here are left alone, unless one of ours was probably meant. Each problem is one line for the log, without a line
     /// end, and its level; the parameter is then as if it had not been given.
     pub fn parse(command_line: &[u8], problem: &mut Problem<'_>) -> Self {
-        let mut parameters = Self::DEFAULT;
+        let mut parameters = Self { may_hold_key: may_hold_key(command_line), ..Self::DEFAULT };
         let mut is_misspelt = false;
         for parameter in cmdline::parameters(command_line) {
-            let likeness = Likeness::of(&parameter);
-            parameters.may_hold_key |= likeness != Likeness::None;
-            match likeness {
+            match Likeness::of(&parameter) {
                 Likeness::Key => {
                     let key = key::parse(&parameter);
                     parameters.secrecy = key.map_or(Secrecy::Silent, |key| Secrecy::Sealed(Key(key)));

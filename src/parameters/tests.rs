@@ -387,6 +387,7 @@ fn what_looks_like_a_key_stops_the_broadcasts() {
             (format!("roothash={KEY}"), Some(Secrecy::Clear)),
             (format!("\"roothash={KEY}\""), Some(Secrecy::Clear)),
             (format!("roothash=sha256:{KEY}{KEY}"), Some(Secrecy::Clear)),
+            (format!("-- netconsole.key={KEY}"), Some(Secrecy::Clear)),
         ] {
             let line = format!("netconsole=@/,@10.0.0.256/ netconsole.fallback={fallback} {word}");
             let (parameters, problems) = read(&line);
