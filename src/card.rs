@@ -8,7 +8,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::host_name::HostName;
-use netconsole::netconsole::secure::{Numbers, Sealing};
+use netconsole::netconsole::secure::{Numbers, OVERHEAD, Protection, Sealing};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
 use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError};
@@ -291,12 +291,26 @@ impl Card {
         self.stack.pong(address, sequence)
     }
 
-    /// Sends a datagram of the console's; false where the card has no room now.
-    pub fn send(&mut self, conversation: &Conversation, payload: &[u8]) -> bool {
+    /// The longest message of the console's that a datagram can carry.
+    pub fn longest_message(&self, conversation: &Conversation) -> usize {
+        let longest = self.envelope(conversation).map_or(0, |envelope| envelope.longest_payload());
+        match memory::KEYS.protection() {
+            Protection::Clear => longest,
+            _ => longest.saturating_sub(OVERHEAD),
+        }
+    }
+
+    fn envelope(&self, conversation: &Conversation) -> Option<Envelope> {
         let local = Endpoint { mac: self.nic.mac(), ..conversation.local };
-        let Some(envelope) = Envelope::new(local, conversation.remote, conversation.vlan) else {
-            return true;
-        };
+        let envelope = Envelope::new(local, conversation.remote, conversation.vlan)?;
+        let vlan = self.vlans.iter().flatten().find(|vlan| Some(vlan.id) == conversation.vlan);
+        Some(envelope.with_mtu(vlan.map_or(&self.stack, |vlan| &vlan.stack).mtu()))
+    }
+
+    /// Sends a datagram of the console's, of at most [`longest_message`](Self::longest_message) bytes; false where the
+    /// card has no room now.
+    pub fn send(&mut self, conversation: &Conversation, payload: &[u8]) -> bool {
+        let Some(envelope) = self.envelope(conversation) else { return true };
         self.identification = self.identification.wrapping_add(1);
         let protection = memory::KEYS.protection();
         let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
@@ -325,7 +339,7 @@ impl Card {
             writeln!(out, "{}: VLAN {} on {}", vlan.name, vlan.id, self.name)?;
             return show_addresses(&vlan.stack, out);
         }
-        let (name, link, mtu, mac) = (self.name, self.link(), self.nic.mtu(), self.mac());
+        let (name, link, mtu, mac) = (self.name, self.link(), self.stack.mtu(), self.mac());
         writeln!(out, "{name}: link {link}, mtu {mtu}, ethernet address {mac}")?;
         show_addresses(&self.stack, out)
     }

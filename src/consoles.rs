@@ -106,8 +106,10 @@ impl Consoles {
         let mut host = KernelHost { view: &mut view, ending: &mut self.ending, functions: &self.functions };
         let typed = self.terminal.poll(&mut host);
         let mut busy = self.remote.poll(&mut host) | typed;
-        if let Some((conversation, payload)) = self.remote.datagram()
-            && let Some(card) = view.cards.get_mut(conversation.card).and_then(Option::as_mut)
+        if let Some(card) = self.remote.conversation().map(|conversation| conversation.card)
+            && let Some(card) = view.cards.get_mut(card).and_then(Option::as_mut)
+            && let Some(longest) = self.remote.conversation().map(|with| card.longest_message(with))
+            && let Some((conversation, payload)) = self.remote.datagram(longest)
         {
             let length = payload.len();
             if card.send(conversation, payload) {

@@ -115,7 +115,7 @@ fn send(remote: &mut Remote, lines: &[u8], host: &mut FakeHost) -> bool {
     let (mut shown, mut waited) = (0, 0);
     for _ in 0..TURNS * count {
         let is_busy = remote.poll(host);
-        if let Some((to, datagram)) = remote.datagram() {
+        if let Some((to, datagram)) = remote.datagram(MAX_DATAGRAM) {
             assert!(!datagram.is_empty() && datagram.len() <= MAX_DATAGRAM);
             assert_eq!(*to, conversation, "who asks is answered");
             let length = datagram.len();

@@ -169,11 +169,16 @@ impl Remote {
         true
     }
 
-    /// The next datagram to be sent, once it is full or the answer complete.
-    pub fn datagram(&self) -> Option<(&Conversation, &[u8])> {
+    /// With whom it talks, if anybody asked anything.
+    pub fn conversation(&self) -> Option<&Conversation> {
+        self.conversation.as_ref()
+    }
+
+    /// The next datagram to be sent, of at most `longest` bytes, once it is full or the answer complete.
+    pub fn datagram(&self, longest: usize) -> Option<(&Conversation, &[u8])> {
         let output = self.output.as_bytes();
         let is_complete = self.session.is_idle() && self.lines.is_empty() && !self.owes_prompt;
-        let datagram = match output.get(..MAX_DATAGRAM) {
+        let datagram = match output.get(..longest.min(MAX_DATAGRAM)) {
             // Where a line ends, if one does.
             Some(full) => match full.iter().rposition(|&byte| byte == b'\n') {
                 Some(end) => full.get(..=end)?,

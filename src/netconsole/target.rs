@@ -21,7 +21,7 @@ use crate::log::{ALWAYS, Level};
 use crate::nic::Nic;
 use crate::stack::{Resolution, Stack};
 use crate::wire::multicast::{is_broadcast, multicast_mac};
-use crate::wire::{Endpoint, Envelope, MacAddr, udp};
+use crate::wire::{Endpoint, Envelope, MacAddr, ethernet, udp};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -432,7 +432,7 @@ impl Target {
             State::Running(route) => {
                 let Some(interface) = interface.filter(|interface| interface.link_is_up) else { return };
                 if let Ok(next) = self.route(interface, now)
-                    && (next.source, next.destination) != (route.source, route.destination)
+                    && next.envelope != route.envelope
                 {
                     if next.destination.mac != route.destination.mac {
                         log::info!("netconsole: remote ethernet address {}", next.destination.mac);
@@ -472,6 +472,7 @@ impl Target {
         let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
         let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
         let envelope = Envelope::new(source, destination, self.vlan()).ok_or(Need::SourceAddress)?;
+        let envelope = envelope.with_mtu(interface.stack.mtu());
         let is_asked = config.remote_mac.is_none()
             && !matches!(resolution, Resolution::Known(mac) if mac.is_multicast());
         let next_hop = is_asked.then(|| interface.stack.next_hop(config.remote_ip));
@@ -551,6 +552,11 @@ impl Target {
                 )
             }
         };
+        let mtu = match self.state {
+            State::Running(route) => route.envelope.mtu(),
+            _ => ethernet::MTU,
+        };
+        let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
         Some(TargetPlan {
             cards,
             source,
@@ -558,7 +564,7 @@ impl Target {
             next_hop,
             unheard,
             first_sent: None,
-            mtu: 1500,
+            mtu,
             vlan: self.vlan(),
             format: config.format,
             limit: filter.limit_for(self.loglevel),

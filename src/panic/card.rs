@@ -139,6 +139,11 @@ impl Card {
         self.nic.mac()
     }
 
+    /// The longest IP packet that it carries, in bytes.
+    pub fn mtu(&self) -> usize {
+        self.nic.mtu()
+    }
+
     /// Has it send what `build` writes, as [`Nic::transmit`] does, once it is [kicked](Self::kick).
     pub fn transmit(
         &mut self,

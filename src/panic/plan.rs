@@ -63,7 +63,7 @@ fn broadcast() -> Plan {
             next_hop: None,
             unheard: CardSet::ALL,
             first_sent: None,
-            mtu: 1500,
+            mtu: u16::MAX,
             source: Endpoint {
                 mac: MacAddr([0; 6]),
                 ip: Ipv4Addr::UNSPECIFIED.into(),

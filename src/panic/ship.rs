@@ -16,6 +16,7 @@ use netconsole::netconsole::leg::{Leg, Start};
 use netconsole::netconsole::secure::Inputs;
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetCards, TargetPlan};
 use netconsole::nic::{PanicCard, PanicMemory};
+use netconsole::wire::ipv4::MIN_MTU;
 use netconsole::wire::{Envelope, MacAddr};
 
 /// How long a target's own card may be without link before the others send to all in its stead, in µs: a switch's
@@ -225,6 +226,7 @@ impl<'l> Shipment<'l> {
             }
             let route = plan::route(plan, place, card.mac(), target, leg);
             let Some(envelope) = Envelope::new(route.own, route.target, route.vlan) else { continue };
+            let envelope = envelope.with_mtu(usize::from(target.mtu).min(card.mtu()).max(MIN_MTU));
             if is_own
                 && let Some(hop) = target.next_hop
                 && leg.asks_now(now)

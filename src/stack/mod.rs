@@ -34,7 +34,7 @@ pub use news::News;
 use crate::host_name::HostName;
 use crate::nic::Nic;
 use crate::wire::multicast::{is_broadcast, multicast_mac};
-use crate::wire::{MacAddr, ethernet, udp};
+use crate::wire::{MacAddr, ethernet, ipv4 as ipv4_header, udp};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use device::{Outbox, Port};
 use dhcp::{Client, Told};
@@ -51,7 +51,7 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv6Cidr};
 const FRAME: usize = *MTU.end() + ethernet::HEADER_LEN;
 /// The smallest and the largest IP MTU that is used, whatever the card says: what every IPv4 host
 /// takes (RFC 791), and Ethernet's.
-const MTU: core::ops::RangeInclusive<usize> = 576..=1500;
+const MTU: core::ops::RangeInclusive<usize> = ipv4_header::MIN_MTU..=ethernet::MTU;
 /// How many received frames one [`Stack::poll`] handles, so that a flood can't hold up the log.
 pub const FRAMES_PER_POLL: usize = 16;
 /// How many frames of its own smoltcp sends in one [`Stack::poll`].

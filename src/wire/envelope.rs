@@ -23,6 +23,8 @@ pub struct Envelope {
     /// The headers, with zeros for lengths, identification and checksums.
     header: [u8; Self::MAX_HEADER],
     header_len: u8,
+    /// The longest payload in bytes.
+    longest: usize,
     /// The IPv4 header's sum; `None` for IPv6, which has no checksum of its own.
     ipv4_sum: Option<Sum>,
     /// The sum of UDP's pseudo header and ports.
@@ -69,7 +71,26 @@ impl Envelope {
         field::write(&mut header, udp_at.checked_add(2)?, destination.port.to_be_bytes())?;
         let header_len = u8::try_from(udp_at.checked_add(udp::HEADER_LEN)?).ok()?;
         let udp_sum = pseudo_header.add_u16(source.port).add_u16(destination.port);
-        Some(Self { header, header_len, ipv4_sum, udp_sum })
+        Some(Self { header, header_len, longest: usize::MAX, ipv4_sum, udp_sum })
+    }
+
+    /// The same for IP packets of at most `mtu` bytes: whoever fills a payload gets no more room than that leaves.
+    pub fn with_mtu(self, mtu: usize) -> Self {
+        Self { longest: mtu.saturating_sub(self.ip_header_len()), ..self }
+    }
+
+    /// How many bytes an IP packet may have.
+    pub fn mtu(&self) -> usize {
+        self.longest.saturating_add(self.ip_header_len())
+    }
+
+    /// How many bytes a payload may have.
+    pub fn longest_payload(&self) -> usize {
+        self.longest
+    }
+
+    fn ip_header_len(&self) -> usize {
+        if self.ipv4_sum.is_some() { IPV4_LEN } else { IPV6_LEN }
     }
 
     /// Where the payload begins in the frame: 42 bytes for IPv4, 62 for IPv6, 4 more in a VLAN.
@@ -83,7 +104,7 @@ impl Envelope {
     /// to datagram (RFC 791; RFC 6864 does not ask it of unfragmented ones). Up to [`MAX_HEADER`](Self::MAX_HEADER)
     /// bytes of `frame` are written in any case.
     ///
-    /// `None` where `fill` says so, the payload is longer than `frame` or than a UDP datagram can be, or `frame` is
+    /// `None` where `fill` says so, the payload is longer than `frame`, the MTU or a UDP datagram allow, or `frame` is
     /// shorter than [`MAX_HEADER`](Self::MAX_HEADER).
     #[inline]
     pub fn write(
@@ -113,7 +134,11 @@ impl Envelope {
         *start = *from_start;
         *rest.first_chunk_mut::<{ Self::MAX_HEADER - HEADER_START }>()? = *from_rest.first_chunk()?;
         let (headers, payload) = frame.split_at_mut_checked(self.header_len())?;
-        let (payload_len, payload_sum) = fill(payload)?;
+        let room = payload.len().min(self.longest);
+        let (payload_len, payload_sum) = fill(payload.get_mut(..room)?)?;
+        if payload_len > room {
+            return None;
+        }
         let udp_len = u16::try_from(payload_len.checked_add(udp::HEADER_LEN)?).ok()?;
         match self.ipv4_sum {
             Some(sum) => {

@@ -4,6 +4,8 @@ use super::{MacAddr, field};
 
 /// Destination, source and type.
 pub const HEADER_LEN: usize = 14;
+/// The longest IP packet in bytes (RFC 894, RFC 2464).
+pub const MTU: usize = 1500;
 /// What an 802.1Q tag adds to the header.
 pub const TAG_LEN: usize = 4;
 /// The shortest frame without its check sequence; what is shorter is padded.

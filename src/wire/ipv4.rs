@@ -6,6 +6,8 @@ use core::net::Ipv4Addr;
 
 /// A header without options.
 pub const HEADER_LEN: usize = 20;
+/// The smallest MTU in bytes that counts: every host takes a packet as long (RFC 791, section 3.1).
+pub const MIN_MTU: usize = 576;
 /// The time to live that is sent (RFC 1700's default).
 pub const TIME_TO_LIVE: u8 = 64;
 

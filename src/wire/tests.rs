@@ -503,3 +503,23 @@ fn ndp_that_breaks_the_rules_is_refused() {
     assert!(!is_read("fe80::1", false, &|frame| frame[22..38].fill(0)), "a probe with an Ethernet address");
     assert!(!is_read("::", false, &|frame| frame[53] ^= 1), "a probe to another group");
 }
+
+proptest! {
+    /// However much there is to say.
+    #[test]
+    fn no_packet_is_longer_than_its_mtu((source, destination) in ends(), vlan in vlans(), mtu in 0usize..1600) {
+        let headers = if source.ip.is_ipv4() { 28 } else { 48 };
+        let envelope = Envelope::new(source, destination, vlan).expect("one family").with_mtu(mtu);
+        prop_assert_eq!(envelope.longest_payload(), mtu.saturating_sub(headers));
+        let mut frame = [0; BUFFER];
+        let mut room = 0;
+        let written = envelope.write(&mut frame, 7, |payload| {
+            room = payload.len();
+            Some(room)
+        });
+        prop_assert_eq!(room, envelope.longest_payload().min(BUFFER - envelope.header_len()));
+        let expected = envelope.header_len() + room;
+        prop_assert_eq!(written, Some(expected.max(MIN_FRAME)));
+        prop_assert_eq!(envelope.write(&mut frame, 7, |payload| Some(payload.len() + 1)), None);
+    }
+}

@@ -1,6 +1,7 @@
 //! Lines in datagrams: how many are taken.
 
 use super::*;
+use crate::netconsole::format::MAX_DATAGRAM;
 use crate::wire::Endpoint;
 
 fn from(host: u8) -> Conversation {
@@ -23,7 +24,7 @@ fn answers(remote: &mut Remote, host: &mut FakeHost) -> (Vec<u8>, Vec<Endpoint>)
     let (mut text, mut to) = (Vec::new(), Vec::new());
     while !remote.is_quiet() {
         remote.poll(host);
-        if let Some((conversation, datagram)) = remote.datagram() {
+        if let Some((conversation, datagram)) = remote.datagram(MAX_DATAGRAM) {
             text.extend_from_slice(datagram);
             to.push(conversation.remote);
             let length = datagram.len();
@@ -64,7 +65,7 @@ fn turns(remote: &mut Remote, host: &mut FakeHost) -> Vec<(Endpoint, String)> {
     let mut sent = Vec::new();
     for _ in 0..1000 {
         remote.poll(host);
-        if let Some((conversation, datagram)) = remote.datagram() {
+        if let Some((conversation, datagram)) = remote.datagram(MAX_DATAGRAM) {
             sent.push((conversation.remote, String::from_utf8_lossy(datagram).into_owned()));
             let length = datagram.len();
             remote.sent(length);
