@@ -2,7 +2,7 @@
 
 use super::error::CommandError;
 use super::host::Host;
-use super::job::{CHUNK, Chunk, Job, Step};
+use super::step::{CHUNK, Chunk, Step};
 use crate::log::{Level, Read};
 use crate::netconsole::Format;
 use crate::netconsole::format::{self, Style};
@@ -19,6 +19,15 @@ pub(super) struct Dmesg {
     calendar: bool,
     /// It was said that the time of day is not known.
     told: bool,
+}
+
+/// What `dmesg` is asked for.
+pub(super) enum Asked {
+    /// The log.
+    Log(Dmesg),
+    /// That from now on records below this level are shown.
+    Limit(u8),
+    Help(&'static [&'static str]),
 }
 
 const USAGE: &str = "dmesg [-T] [-w], dmesg -n LEVEL with a LEVEL from 0 to 8 or its name, or dmesg -h";
@@ -52,11 +61,11 @@ fn limit(text: &str) -> Option<u8> {
     Some((level as u8).saturating_add(1))
 }
 
-/// Begins what the arguments ask for.
-pub(super) fn begin<'w>(
+/// Reads the arguments.
+pub(super) fn read<'w>(
     mut arguments: impl Iterator<Item = &'w str>,
     host: &mut dyn Host,
-) -> Result<Job, CommandError<'w>> {
+) -> Result<Asked, CommandError<'w>> {
     let ring = host.ring();
     let mut shown =
         Dmesg { sequence: ring.first(), offset: 0, end: Some(ring.end()), calendar: false, told: false };
@@ -66,7 +75,7 @@ pub(super) fn begin<'w>(
     while let Some(word) = arguments.next() {
         match word {
             "-h" | "--help" if !has_options && level.is_none() && arguments.next().is_none() => {
-                return Ok(Job::Lines { lines: HELP, next: 0 });
+                return Ok(Asked::Help(HELP));
             }
             "-T" | "--ctime" => shown.calendar = true,
             "-w" | "--follow" => shown.end = None,
@@ -86,8 +95,8 @@ pub(super) fn begin<'w>(
         has_options = true;
     }
     match level {
-        None => Ok(Job::Dmesg(shown)),
-        Some(level) if !has_options => Ok(Job::SetLevel(level)),
+        None => Ok(Asked::Log(shown)),
+        Some(level) if !has_options => Ok(Asked::Limit(level)),
         Some(_) => Err(usage),
     }
 }

@@ -1,6 +1,8 @@
-//! Why a command was refused.
+//! Why a command was refused, or could not be carried out.
 
-use super::tree::TreeError;
+use crate::netconsole::attribute::AttributeError;
+use crate::netconsole::table::TableError;
+use crate::netconsole::user_data::UserDataError;
 use crate::parameters::CrashError;
 use core::fmt;
 
@@ -37,6 +39,50 @@ impl fmt::Display for CommandError<'_> {
                 write!(f, "modprobe: FATAL: Module {} is builtin: only netconsole can be removed", name)
             }
             Self::Crash(error) => write!(f, "crash: expected {error}"),
+        }
+    }
+}
+
+/// Why something can't be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TreeError<'a> {
+    /// Nothing is there.
+    Missing,
+    NotDirectory,
+    IsDirectory,
+    /// Directories are made and removed only for targets and items.
+    NotPermitted,
+    /// The target has items.
+    NotEmpty,
+    ReadOnly,
+    WriteOnly,
+    /// What is written to `printk` is not what it takes.
+    Printk,
+    Target(TableError),
+    Item(UserDataError),
+    Attribute(AttributeError<'a>),
+}
+
+impl fmt::Display for TreeError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("No such file or directory"),
+            Self::NotDirectory => f.write_str("Not a directory"),
+            Self::IsDirectory => f.write_str("Is a directory"),
+            Self::NotPermitted => f.write_str(
+                "Operation not permitted: directories are targets in /sys/kernel/config/netconsole and items in their userdata",
+            ),
+            Self::NotEmpty => f.write_str("Directory not empty: remove the items in its userdata first"),
+            Self::ReadOnly => f.write_str("Permission denied: it can only be read"),
+            Self::WriteOnly => {
+                f.write_str("Permission denied: it can only be written to; 'dmesg -w' shows the log")
+            }
+            Self::Printk => {
+                f.write_str("Invalid argument: expected a number from 0 to 8, records of lower levels being shown")
+            }
+            Self::Target(error) => error.fmt(f),
+            Self::Item(error) => error.fmt(f),
+            Self::Attribute(error) => error.fmt(f),
         }
     }
 }

@@ -1,26 +1,20 @@
 //! The commands. Each is a job that goes on step by step, so that none holds up the log: a step writes
 //! at most one chunk and never waits.
 
-use super::dmesg::{self, Dmesg};
+use super::dmesg::{self, Asked, Dmesg};
 use super::error::CommandError;
 use super::files::{self, Paths};
 use super::help::HELP;
 use super::host::{Ending, Host};
-use super::modules::{self, Adding};
+use super::modules::{self, Adding, Change};
 use super::path::Path;
 use super::probe::{Arping, Ping};
+use super::step::{Chunk, Step, next_of, step_if};
 use super::system;
 use super::tree::{self, Done};
 use super::words::Words;
-use crate::netconsole::format;
 use crate::parameters::{Crash, CrashError};
-use crate::text::Text;
-use core::fmt::{self, Write};
-
-/// What a step may write at most, in bytes: a datagram of the log.
-pub(super) const CHUNK: usize = format::MAX_DATAGRAM;
-/// What one step writes.
-pub(super) type Chunk = Text<CHUNK>;
+use core::fmt::Write;
 
 /// A command under way.
 pub(super) enum Job {
@@ -56,18 +50,6 @@ pub(super) enum Job {
     Nothing,
 }
 
-/// How far a step came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    /// There is more to do at once.
-    More,
-    /// There is more to do later.
-    Waits,
-    Done,
-    /// It failed and said so.
-    Failed,
-}
-
 const ARPING: &str = "arping [-f] [-I DEVICE] ADDRESS";
 const PING: &str = "ping [-c NUMBER] ADDRESS";
 
@@ -86,7 +68,11 @@ impl Job {
         }
         let has_arguments = arguments.clone().next().is_some();
         match name {
-            "dmesg" => dmesg::begin(arguments, host),
+            "dmesg" => Ok(match dmesg::read(arguments, host)? {
+                Asked::Log(dmesg) => Self::Dmesg(dmesg),
+                Asked::Limit(limit) => Self::SetLevel(limit),
+                Asked::Help(lines) => Self::Lines { lines, next: 0 },
+            }),
             "help" | "?" if !has_arguments => Ok(Self::Lines { lines: HELP, next: 0 }),
             "echo" => Ok(Self::Echo),
             "cd" if arguments.clone().count() <= 1 => Ok(Self::ChangeDirectory),
@@ -98,8 +84,8 @@ impl Job {
             "mkdir" => usage("mkdir DIRECTORY"),
             "rmdir" if has_arguments => Ok(Self::Remove(Paths::new())),
             "rmdir" => usage("rmdir DIRECTORY"),
-            "modprobe" => modules::modprobe(arguments),
-            "rmmod" => modules::remove(arguments),
+            "modprobe" => modules::modprobe(arguments).map(Self::of),
+            "rmmod" => modules::remove(arguments).map(Self::of),
             "mount" if arguments.any(|word| word == "configfs") => Ok(Self::Nothing),
             "mount" => usage("mount none -t configfs /sys/kernel/config, which is there already"),
             "arping" => {
@@ -108,7 +94,7 @@ impl Job {
             "ping" => Ping::read(arguments).map(Self::Ping).ok_or(CommandError::Usage(PING)),
             "ip" => Ok(Self::Interfaces { next: 0 }),
             "lspci" => Ok(Self::PciFunctions { next: 0 }),
-            "uname" => system::uname(arguments),
+            "uname" => system::check_names(arguments).map(|()| Self::Uname),
             "uptime" if !has_arguments => Ok(Self::Uptime),
             "crash" => match arguments.next().unwrap_or("").parse() {
                 Ok(Crash { kind, place: None }) => Ok(Self::End(Ending::Crash(kind))),
@@ -119,6 +105,14 @@ impl Job {
             "poweroff" if !has_arguments => Ok(Self::End(Ending::Poweroff)),
             "help" | "?" | "uptime" | "reboot" | "poweroff" => usage("no arguments"),
             _ => Err(CommandError::Unknown(name)),
+        }
+    }
+
+    const fn of(change: Change) -> Self {
+        match change {
+            Change::Nothing => Self::Nothing,
+            Change::Add(adding) => Self::Add(adding),
+            Change::RemoveTargets => Self::RemoveTargets,
         }
     }
 
@@ -194,19 +188,4 @@ impl Job {
         // A chunk that is full lost the end of a line, which is there to see. Whoever writes has stepped on.
         result.unwrap_or(Step::More)
     }
-}
-
-/// Says why a command failed. It has, whether or not all of that fits.
-pub(super) fn failed(problem: &mut dyn Write, error: impl fmt::Display) -> Result<Step, fmt::Error> {
-    let _ = writeln!(problem, "{error}");
-    Ok(Step::Failed)
-}
-
-/// Counts to the next, and gives the one before.
-pub(super) fn next_of(next: &mut usize) -> usize {
-    core::mem::replace(next, next.saturating_add(1))
-}
-
-pub(super) const fn step_if(more: bool) -> Step {
-    if more { Step::More } else { Step::Done }
 }

@@ -1,7 +1,7 @@
 //! Files of the kernel's own, where Linux has them: in `/proc` and `/dev`.
 
+use super::error::TreeError;
 use super::host::Host;
-use super::tree::TreeError;
 use crate::log::Level;
 use core::fmt;
 

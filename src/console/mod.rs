@@ -24,6 +24,7 @@ mod path;
 mod probe;
 mod remote;
 mod session;
+mod step;
 mod system;
 mod terminal;
 mod tree;

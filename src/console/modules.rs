@@ -2,8 +2,8 @@
 
 use super::error::CommandError;
 use super::host::Host;
-use super::job::{Chunk, Job, Step, failed};
 use super::module_parameter::ModuleParameter;
+use super::step::{Chunk, Step, failed};
 use super::tree::{self, Done};
 use super::words::Words;
 use crate::netconsole::parameter;
@@ -15,13 +15,22 @@ pub(super) struct Adding {
     target: usize,
 }
 
-/// Begins what `modprobe` is to do.
-pub(super) fn modprobe<'w>(mut arguments: impl Iterator<Item = &'w str>) -> Result<Job, CommandError<'w>> {
+/// What is asked for.
+pub(super) enum Change {
+    /// It is there already.
+    Nothing,
+    Add(Adding),
+    /// All targets go.
+    RemoveTargets,
+}
+
+/// Reads what `modprobe` is to do.
+pub(super) fn modprobe<'w>(mut arguments: impl Iterator<Item = &'w str>) -> Result<Change, CommandError<'w>> {
     match arguments.next() {
         Some("-r" | "--remove") => remove(arguments),
-        Some("configfs") => Ok(Job::Nothing),
+        Some("configfs") => Ok(Change::Nothing),
         // Its parameters may follow.
-        Some("netconsole") => Ok(Job::Add(Adding { word: 2, target: 0 })),
+        Some("netconsole") => Ok(Change::Add(Adding { word: 2, target: 0 })),
         Some(module) if !module.starts_with('-') => Err(CommandError::NoModule(module)),
         _ => {
             Err(CommandError::Usage("modprobe netconsole [netconsole=PARAMETER], or modprobe -r netconsole"))
@@ -29,10 +38,10 @@ pub(super) fn modprobe<'w>(mut arguments: impl Iterator<Item = &'w str>) -> Resu
     }
 }
 
-/// Begins to take a module away.
-pub(super) fn remove<'w>(mut arguments: impl Iterator<Item = &'w str>) -> Result<Job, CommandError<'w>> {
+/// Reads which module is to go.
+pub(super) fn remove<'w>(mut arguments: impl Iterator<Item = &'w str>) -> Result<Change, CommandError<'w>> {
     match (arguments.next(), arguments.next()) {
-        (Some("netconsole"), None) => Ok(Job::RemoveTargets),
+        (Some("netconsole"), None) => Ok(Change::RemoveTargets),
         (Some("configfs"), None) => Err(CommandError::BuiltIn("configfs")),
         (Some(module), None) => Err(CommandError::NoModule(module)),
         _ => Err(CommandError::Usage("modprobe -r netconsole, or rmmod netconsole")),

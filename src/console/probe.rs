@@ -1,7 +1,7 @@
 //! `arping` and `ping`: questions to other stations.
 
 use super::host::{Host, Sent};
-use super::job::{Chunk, Step, failed};
+use super::step::{Chunk, Step, failed};
 use crate::netconsole::DeviceName;
 use core::fmt::{self, Write};
 use core::net::IpAddr;

@@ -1,12 +1,13 @@
 //! One line after the other: backquotes, commands, filters and files, step by step.
 
-use super::error::CommandError;
+use super::error::{CommandError, TreeError};
 use super::filter::{Filter, FilterError};
 use super::glob;
 use super::host::Host;
-use super::job::{CHUNK, Chunk, Job, Step};
+use super::job::Job;
 use super::path::Path;
-use super::tree::{self, Done, TreeError};
+use super::step::{CHUNK, Chunk, Step};
+use super::tree::{self, Done};
 use super::words::{MAX_LINE, Words, without_comment};
 use crate::netconsole::table::TargetTable;
 use crate::text::Text;

@@ -2,7 +2,7 @@
 
 use super::error::CommandError;
 use super::host::Host;
-use super::job::{Chunk, Job, Step};
+use super::step::{Chunk, Step};
 use super::words::Words;
 use crate::netconsole::RELEASE;
 use core::fmt::{self, Write};
@@ -21,23 +21,22 @@ enum Part {
 }
 
 /// Looks at the options of `uname`.
-pub(super) fn uname<'w>(mut arguments: impl Iterator<Item = &'w str>) -> Result<Job, CommandError<'w>> {
+pub(super) fn check_names<'w>(mut arguments: impl Iterator<Item = &'w str>) -> Result<(), CommandError<'w>> {
     let is_known = |option: char| option == 'a' || PARTS.iter().any(|(known, _)| *known == option);
     let is_valid = |word: &str| {
         let options = word.strip_prefix('-').unwrap_or("");
         word == "--all" || !options.is_empty() && options.chars().all(is_known)
     };
-    if arguments.all(is_valid) { Ok(Job::Uname) } else { Err(CommandError::Usage("uname [-asnrvm]")) }
+    if arguments.all(is_valid) { Ok(()) } else { Err(CommandError::Usage("uname [-asnrvm]")) }
 }
 
 /// Shows what the options ask for.
 pub(super) fn show_names(words: &Words, host: &mut dyn Host, out: &mut Chunk) -> Result<Step, fmt::Error> {
-    let mut options = words.command(0).skip(1);
     let wants = |option: char| {
         let mut given = words.command(0).skip(1);
         given.any(|word| word == "--all" || word.contains('a') || word.contains(option))
     };
-    let is_bare = options.next().is_none();
+    let is_bare = words.command(0).nth(1).is_none();
     let mut is_first = true;
     for (_, part) in PARTS.into_iter().filter(|&(option, _)| wants(option) || is_bare && option == 's') {
         if !core::mem::take(&mut is_first) {

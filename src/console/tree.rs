@@ -1,55 +1,12 @@
 //! What `ls`, `cat`, `echo VALUE >`, `mkdir` and `rmdir` do in the tree of targets.
 
+use super::error::TreeError;
 use super::host::Host;
 use super::path::{Node, Path};
-use crate::netconsole::attribute::{Attribute, AttributeError, SystemSwitch};
-use crate::netconsole::table::{TableError, TargetTable};
+use crate::netconsole::attribute::{Attribute, SystemSwitch};
+use crate::netconsole::table::TargetTable;
 use crate::netconsole::user_data::UserDataError;
 use core::fmt;
-
-/// Why something can't be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TreeError<'a> {
-    /// Nothing is there.
-    Missing,
-    NotDirectory,
-    IsDirectory,
-    /// Directories are made and removed only for targets and items.
-    NotPermitted,
-    /// The target has items.
-    NotEmpty,
-    ReadOnly,
-    WriteOnly,
-    /// What is written to `printk` is not what it takes.
-    Printk,
-    Target(TableError),
-    Item(UserDataError),
-    Attribute(AttributeError<'a>),
-}
-
-impl fmt::Display for TreeError<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing => f.write_str("No such file or directory"),
-            Self::NotDirectory => f.write_str("Not a directory"),
-            Self::IsDirectory => f.write_str("Is a directory"),
-            Self::NotPermitted => f.write_str(
-                "Operation not permitted: directories are targets in /sys/kernel/config/netconsole and items in their userdata",
-            ),
-            Self::NotEmpty => f.write_str("Directory not empty: remove the items in its userdata first"),
-            Self::ReadOnly => f.write_str("Permission denied: it can only be read"),
-            Self::WriteOnly => {
-                f.write_str("Permission denied: it can only be written to; 'dmesg -w' shows the log")
-            }
-            Self::Printk => {
-                f.write_str("Invalid argument: expected a number from 0 to 8, records of lower levels being shown")
-            }
-            Self::Target(error) => error.fmt(f),
-            Self::Item(error) => error.fmt(f),
-            Self::Attribute(error) => error.fmt(f),
-        }
-    }
-}
 
 /// Whether something was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
