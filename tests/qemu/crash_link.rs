@@ -1,6 +1,9 @@
 //! After a panic: links that come late, ports that carry nothing yet, and how long the machine waits for them.
 
-use crate::harness::{Boot, Content, Machine, Message, Nic, Peer, Sent, messages, side_by_side, status};
+use crate::harness::{
+    Boot, Content, Lie, Machine, Message, Nic, Peer, Sent, TRANSMIT, messages, side_by_side, status,
+};
+use crate::protocols::kernel_for_pvh;
 use smoltcp::wire::{ArpOperation, ArpRepr, EthernetAddress};
 use std::net::SocketAddr;
 use std::thread::sleep;
@@ -99,6 +102,104 @@ fn a_link_that_comes_up_gets_the_log() {
 fn a_link_that_comes_up_after_half_a_minute_gets_the_log() {
     let cases = ["virtio-net-pci", "e1000"].map(|device| Late { device, seconds: 35 });
     side_by_side(&cases, |case| case.device.into(), a_link_comes_late);
+}
+
+/// The same for a card that is not on the PCI bus.
+#[test]
+fn a_link_that_comes_up_on_a_microvm_gets_the_log() {
+    let kernel = kernel_for_pvh("microvm-crash-link.elf");
+    for (name, arguments) in [
+        ("crash-link-microvm-legacy", &["-M", "microvm"][..]),
+        ("crash-link-microvm-modern", &["-M", "microvm", "-global", "virtio-mmio.force-legacy=false"]),
+    ] {
+        let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.panic_repeat=0";
+        let boot = Boot::new(name, parameters).loader(["-kernel", &kernel, "-append", parameters]);
+        let nic = Nic::device("virtio-net-device").peer(Peer::at("10.0.0.2"));
+        let boot = boot.nics([nic]).first_arguments(arguments.iter().copied()).repeats();
+        let mut machine = boot.timeout(Duration::from_secs(200)).start();
+        machine.wait_for_text(TARGET, STARTED);
+        machine.monitor("set_link n0 off");
+        machine.wait_for_serial("eth0: link is down");
+        crash(&mut machine);
+        machine.nothing_more_comes(Duration::from_secs(5));
+        machine.monitor("set_link n0 on");
+        wait_for_end(&machine, TARGET, 0, 1);
+        machine.stop();
+    }
+}
+
+/// Where nothing is known of the targets any more, a late link gets the broadcast.
+#[test]
+fn a_late_link_gets_what_is_broadcast() {
+    const EVERYBODY: &str = "255.255.255.255:6666";
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.panic_repeat=0";
+    let nics = [Nic::device("e1000").peer(Peer::at("10.0.0.2")), Nic::virtio()];
+    let boot = Boot::new("crash-link-broadcast", parameters).nics(nics).repeats().loses();
+    let mut machine = boot.timeout(Duration::from_secs(200)).start();
+    machine.wait_for_text(TARGET, STARTED);
+    machine.monitor("set_link n0 off");
+    machine.wait_for_serial("eth0: link is down");
+    machine.type_in("\rcrash OVERWRITE_TARGETS\r");
+    // Serial and the card with link wait for nobody.
+    machine.wait_for_serial(PANIC_END);
+    wait_for_end(&machine, EVERYBODY, 0, 1);
+    machine.nothing_more_comes(Duration::from_secs(5));
+    machine.monitor("set_link n0 on");
+    wait_for_end(&machine, EVERYBODY, 0, 2);
+    let sent = machine.stop().sent;
+    let everybody: SocketAddr = EVERYBODY.parse().expect("an address and port");
+    for nic in [0, 1] {
+        let to_all = sent.iter().filter(|sent| sent.nic == nic).filter_map(Sent::datagram);
+        let text: String = to_all
+            .filter(|(to, _)| *to == everybody)
+            .map(|(_, payload)| String::from_utf8_lossy(payload).into_owned())
+            .collect();
+        for part in ["Command line:", STARTED, PANIC_END] {
+            assert_eq!(text.matches(part).count(), 1, "'{part}' on NIC {nic} in:\n{text}");
+        }
+    }
+}
+
+/// A card that hangs each time that it is started is given up: another one helps. Once it does what it should it gets
+/// the log.
+#[test]
+fn a_card_that_hangs_keeps_no_one_waiting() {
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+@10.0.1.1/eth1,@10.0.1.2/ \
+                      netconsole.panic_repeat=0";
+    let nics =
+        [Nic::virtio().on_vhost_user().peer(Peer::at("10.0.0.2")), Nic::virtio().peer(Peer::at("10.0.1.2"))];
+    let boot = Boot::new("crash-link-hangs", parameters).nics(nics).repeats().loses();
+    let mut machine = boot.timeout(Duration::from_secs(200)).start();
+    let other = "10.0.1.2:6666";
+    machine.wait_for_text(TARGET, STARTED);
+    machine.wait_for_text(other, STARTED);
+    let before = machine.sent().len();
+    machine.tell(Lie::Hangs, TRANSMIT);
+    crash(&mut machine);
+    wait_for_end(&machine, TARGET, before, 1);
+    let is_end_for = |sent: &Sent, target: &str| {
+        let target: SocketAddr = target.parse().expect("an address and port");
+        sent.datagram()
+            .is_some_and(|(to, payload)| to == target && String::from_utf8_lossy(payload).contains(PANIC_END))
+    };
+    let sent = machine.sent();
+    let ends = [other, TARGET].map(|target| {
+        sent.iter()
+            .position(|sent| sent.nic == 1 && is_end_for(sent, target))
+            .expect("a report by the other card")
+    });
+    assert!(ends.is_sorted(), "the other card's own target came first");
+    // Until the next reset.
+    machine.tell(Lie::NeverCompletes, TRANSMIT);
+    let seen = machine.sent().len();
+    machine.wait_for("the report from the card itself", |events| {
+        let mut new = events.sent.get(seen..)?.iter().filter(|sent| sent.nic == 0);
+        new.any(|sent| {
+            sent.datagram().is_some_and(|(_, payload)| String::from_utf8_lossy(payload).contains(PANIC_END))
+        })
+        .then_some(())
+    });
+    machine.stop();
 }
 
 /// Cards with link come first, and the others have one deadline together. What the guest's clock says meanwhile is

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 /// How long a card scribbles.
 const SCRIBBLING: Duration = Duration::from_millis(300);
 
-/// Each lasts until the driver resets the card: after a wrong word about a buffer nothing more happens in the queue.
+/// Each but one lasts until the driver resets the card: after a wrong word about a buffer nothing more happens in the
+/// queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lie {
     /// A buffer is given back that the card does not have.
@@ -23,6 +24,8 @@ pub enum Lie {
     IndexRunsBack,
     /// Buffers are taken and not given back.
     NeverCompletes,
+    /// The same after each reset, until another lie is told.
+    Hangs,
     /// The used ring changes all the time, flags and index too.
     ScribblesUsed,
     /// And what only the driver may write: the descriptors, the available ring.
@@ -48,7 +51,7 @@ impl Liar {
     pub fn was_reset(&mut self, number: usize) {
         let still_scribbles = self.since.is_some_and(|since| since.elapsed() < SCRIBBLING);
         if !still_scribbles {
-            self.lie = self.lie.filter(|(_, about)| *about != number);
+            self.lie = self.lie.filter(|(lie, about)| *about != number || *lie == Lie::Hangs);
         }
     }
 
@@ -56,7 +59,7 @@ impl Liar {
     pub fn lies(&mut self, number: usize, queue: &mut Queue, memory: &Memory) -> bool {
         let Some((lie, _)) = self.lie.filter(|(_, about)| *about == number) else { return false };
         match lie {
-            Lie::NeverCompletes => while queue.take(memory).is_some() {},
+            Lie::NeverCompletes | Lie::Hangs => while queue.take(memory).is_some() {},
             Lie::ScribblesUsed => self.scribble(memory, &[queue.used_ring()]),
             Lie::ScribblesAll => {
                 let [descriptors, available] = queue.driver_area();
