@@ -502,6 +502,9 @@ fn show_addresses(stack: &Stack<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
             }
         }
     }
+    if let (None, Some(ipv4)) = (stack.ipv4(), stack.ipv4_log_source()) {
+        writeln!(out, "    {}/{} the log's source alone: its lease is over", ipv4.address, ipv4.prefix)?;
+    }
     writeln!(out, "    {}/64 link-local", stack.ipv6_link_local())?;
     for (address, prefix) in stack.ipv6() {
         writeln!(out, "    {address}/{prefix}")?;

@@ -80,23 +80,33 @@ impl Route {
 
 /// Some routes, in no order: the one to the smallest subnet counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Routes([Option<Route>; Self::MAX]);
+pub struct Routes {
+    list: [Option<Route>; Self::MAX],
+    is_cut: bool,
+}
 
 impl Routes {
     /// How many there can be.
     pub const MAX: usize = 8;
     /// There are none.
-    pub const NONE: Self = Self([None; Self::MAX]);
+    pub const NONE: Self = Self { list: [None; Self::MAX], is_cut: false };
 
-    /// Adds one; false where there is no room for it.
-    pub fn add(&mut self, route: Route) -> bool {
-        let free = self.0.iter_mut().find(|slot| slot.is_none());
-        free.map(|slot| *slot = Some(route)).is_some()
+    /// Adds one, if there is room for it.
+    pub fn add(&mut self, route: Route) {
+        match self.list.iter_mut().find(|slot| slot.is_none()) {
+            Some(free) => *free = Some(route),
+            None => self.is_cut = true,
+        }
     }
 
     /// The routes.
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
-        self.0.iter().flatten()
+        self.list.iter().flatten()
+    }
+
+    /// Whether there was no room for one.
+    pub fn is_cut(&self) -> bool {
+        self.is_cut
     }
 }
 

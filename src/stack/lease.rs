@@ -84,6 +84,9 @@ impl Stack<'_> {
                 _ => {}
             }
         }
+        if routes.is_cut() && self.told.routes().1 != routes {
+            self.news.add(News::TooManyRoutes);
+        }
         self.told = lease.told;
         self.link_local.stop();
         if self.ipv4() != Some(ipv4) {

@@ -100,6 +100,8 @@ pub struct Stack<'a> {
     news: Unread,
     pong: Option<Pong>,
     link_is_up: bool,
+    /// Whether another station was heard since then.
+    has_heard: bool,
     router_wait_ends: u64,
     due: u64,
     probe: fn(),
@@ -147,6 +149,7 @@ impl<'a> Stack<'a> {
             news: Unread::new(),
             pong: None,
             link_is_up: true,
+            has_heard: false,
             router_wait_ends: now.saturating_add(ROUTER_WAIT),
             due: now,
             probe: || {},
@@ -241,6 +244,11 @@ impl<'a> Stack<'a> {
         (self.dhcp.is_some() && self.ipv4.log_source().is_none()).then(|| self.link_local.candidate())
     }
 
+    /// The address that the log comes from: [`ipv4`](Self::ipv4), or the last one where its lease is over.
+    pub fn ipv4_log_source(&self) -> Option<Ipv4Interface> {
+        self.ipv4.log_source()
+    }
+
     /// The IPv6 link-local address, there from the start.
     pub fn ipv6_link_local(&self) -> Ipv6Addr {
         link_local_ipv6(self.mac)
@@ -313,6 +321,7 @@ impl<'a> Stack<'a> {
             return;
         }
         self.link_is_up = up;
+        self.has_heard = false;
         self.due = if up { now } else { u64::MAX };
         if !up {
             return;

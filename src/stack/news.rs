@@ -1,5 +1,6 @@
 //! What happened to an interface's addresses that a person should know.
 
+use super::Routes;
 use crate::wire::MacAddr;
 use core::fmt;
 use core::net::Ipv4Addr;
@@ -20,6 +21,8 @@ pub enum News {
     Taken(Ipv4Addr, MacAddr),
     /// The DHCP server says that this is the longest IP packet in bytes, and it is less than the card's.
     Mtu(u16),
+    /// The DHCP server names more routes than there is room for; that to everywhere else counts in any case.
+    TooManyRoutes,
     /// The card or the DHCP server says so, which is less than IPv4 allows.
     MtuTooSmall(u16),
 }
@@ -42,6 +45,9 @@ impl fmt::Display for News {
             ),
             Self::LeaseRefused(address) => write!(f, "the DHCP server refuses {address}: it is given up"),
             Self::Taken(address, mac) => write!(f, "{address} is used by {mac} now: it is given up"),
+            Self::TooManyRoutes => {
+                write!(f, "the DHCP server names more than {} routes: the others are ignored", Routes::MAX)
+            }
             Self::Mtu(mtu) => write!(f, "MTU {mtu} by DHCP"),
             Self::MtuTooSmall(mtu) => write!(f, "an MTU of {mtu} is ignored: IPv4 needs at least 576"),
         }

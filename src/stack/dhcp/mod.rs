@@ -89,8 +89,9 @@ pub(super) struct Client<'a> {
     secs: u16,
     /// Whether servers are asked to answer by broadcast.
     broadcast: bool,
-    /// How often the question was sent, and when it is due again.
+    /// How often the question was sent, when last, and when it is due again.
     sent: u32,
+    asked_at: u64,
     ask_at: u64,
     /// Refusals in a row.
     refusals: u32,
@@ -114,6 +115,7 @@ impl<'a> Client<'a> {
             secs: 0,
             broadcast: false,
             sent: 0,
+            asked_at: now,
             ask_at: now,
             refusals: 0,
             renew_at: u64::MAX,
@@ -206,7 +208,17 @@ impl<'a> Client<'a> {
         };
         self.sent = self.sent.saturating_add(1);
         self.broadcast |= self.state == State::Selecting && self.sent >= BROADCAST_AFTER;
+        self.asked_at = now;
         self.ask_at = now.saturating_add(wait);
+    }
+
+    /// The network shows that it is there: a switch that kept its port shut at first does not any more. What was asked
+    /// some time ago did not get through then, and is asked at once.
+    pub(super) fn network_is_there(&mut self, now: u64) {
+        if self.state == State::Selecting && self.sent > 0 && now.saturating_sub(self.asked_at) >= FIRST_WAIT
+        {
+            (self.sent, self.ask_at) = (0, now);
+        }
     }
 
     /// How long an answer is waited for after so many attempts before: 4 s, 8 s, … 64 s, each more or less by up to a

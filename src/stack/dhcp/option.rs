@@ -81,7 +81,7 @@ impl<'m> Options<'m> {
                 if router.is_unspecified() { None } else { Some(router).filter(|&ip| is_unicast(ip)) };
             match prefix {
                 0 => default = default.or(router),
-                1..=32 => _ = routes.add(Route::new(network.into(), prefix, router)),
+                1..=32 => routes.add(Route::new(network.into(), prefix, router)),
                 _ => return None,
             }
         }

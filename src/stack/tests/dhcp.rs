@@ -1,6 +1,7 @@
 //! Addresses by DHCP.
 
 use super::*;
+use proptest::prelude::*;
 use smoltcp::wire::{DhcpMessageType as Type, DhcpPacket, DhcpRepr};
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 3);
@@ -216,6 +217,28 @@ fn a_silent_server_is_asked_less_and_less_often_with_the_same_xid() {
     assert_eq!(bench.stack.ipv4().map(|ipv4| (ipv4.address, ipv4.origin)), Some((ADDRESS, Origin::Dhcp)));
     bench.run(480 * SECOND, silent);
     assert_eq!(bench.stack.ipv4().map(|ipv4| ipv4.address), Some(ADDRESS), "it stays");
+}
+
+/// A switch's port forwards nothing for the first 30 s, as its spanning tree wants.
+#[test]
+fn when_the_network_shows_itself_the_server_is_asked_at_once() {
+    let mut bench = Bench::new(&DHCP);
+    let bpdu = [&[1, 0x80, 0xc2, 0, 0, 0, 2, 0, 0, 0, 0, 0x99, 0, 38, 0x42, 0x42, 3][..], &[0; 43]].concat();
+    bench.run(38 * SECOND, silent);
+    bench.hear(bpdu);
+    assert!(all_said(&bench.run(40 * SECOND, silent)).is_empty(), "the switch alone");
+    let question = || arp(ArpOperation::Request, (PEER_MAC, PEER), (MacAddr([0; 6]), GATEWAY));
+    bench.card.arriving.push_back(question());
+    let said = all_said(&bench.run(45 * SECOND, silent));
+    assert_eq!(said[0].0, 40 * SECOND);
+    assert!(is_about(said[1].0 - said[0].0, 4), "and as if it were the first time");
+    bench.card.arriving.push_back(question());
+    assert!(all_said(&bench.run(46 * SECOND, silent)).is_empty(), "once");
+    // Nor right behind the first question.
+    let mut bench = Bench::new(&DHCP);
+    bench.run(SECOND, silent);
+    bench.card.arriving.push_back(question());
+    assert!(all_said(&bench.run(2 * SECOND, silent)).is_empty());
 }
 
 #[test]
@@ -467,6 +490,8 @@ fn malformed_classless_routes_leave_the_router() {
     }
     let many: Vec<u8> = (0..30).flat_map(|n| [24, 192, 0, n, 10, 0, 0, 11]).chain([0, 10, 0, 0, 9]).collect();
     let bench = leased(600, |message| message.with(121, &many[..240]).and(121, &many[240..]));
+    let mut bench = bench;
+    assert_eq!(bench.news(), [News::TooManyRoutes]);
     let ipv4 = bench.stack.ipv4().expect("an address");
     assert_eq!((ipv4.routes.iter().count(), ipv4.gateway), (Routes::MAX, Some([10, 0, 0, 9].into())));
 }
@@ -733,4 +758,42 @@ fn an_address_that_is_shared_is_news() {
     bench.hear(arp(ArpOperation::Request, (OTHER_MAC, ADDRESS), (MacAddr([0; 6]), PEER)));
     assert_eq!(bench.news(), [News::Shared(ADDRESS, OTHER_MAC)]);
     assert_eq!(bench.stack.ipv4().map(|ipv4| ipv4.address), Some(ADDRESS));
+}
+
+/// Options that are likely to be looked at, and others.
+fn options() -> impl Strategy<Value = Vec<(u8, Vec<u8>)>> {
+    let kind = prop_oneof![
+        prop::sample::select(vec![1u8, 3, 12, 26, 42, 51, 52, 53, 54, 58, 59, 121]),
+        any::<u8>().prop_map(|kind| kind.clamp(1, 254)),
+    ];
+    proptest::collection::vec((kind, proptest::collection::vec(any::<u8>(), 0..40)), 0..12)
+}
+
+proptest! {
+    /// Whatever a server says: it is asked at a bounded rate, and the address stays one that a station can have.
+    #[test]
+    fn any_server_is_survived(
+        answers in proptest::collection::vec((any::<bool>(), options(), any::<[u8; 4]>(), 0usize..700), 1..20),
+    ) {
+        let mut bench = Bench::new(&DHCP);
+        let mut answers = answers.into_iter();
+        let frames = bench.run(300 * SECOND, |frame| {
+            let (Some(said), Some((refuses, options, address, cut))) = (said(frame), answers.next()) else {
+                return vec![];
+            };
+            let kind = match said.kind {
+                Type::Discover => Type::Offer,
+                _ if refuses => Type::Nak,
+                _ => Type::Ack,
+            };
+            let message = Message { options, ..Message::bare(kind, said.xid, address.into()) };
+            let mut payload = message.payload();
+            payload.truncate(payload.len().saturating_sub(cut % 8));
+            vec![udp_frame((PEER_MAC, SERVER.into(), 67), (MAC, ADDRESS.into(), 68), &payload)]
+        });
+        prop_assert!(all_said(&frames).len() < 80, "{}", all_said(&frames).len());
+        let own = bench.stack.ipv4();
+        prop_assert!(own.is_none_or(|own| super::super::filter::is_unicast(own.address) && own.prefix <= 32));
+        prop_assert!((576..=1500).contains(&bench.stack.mtu()));
+    }
 }
