@@ -139,6 +139,15 @@ impl Card {
         self.stack.ipv4().map(|ipv4| ipv4.address)
     }
 
+    /// Whose Ethernet address frames for `target` go to, in a VLAN or not, as far as it is known before the link is up.
+    pub fn next_hop(&self, vlan: Option<u16>, target: IpAddr) -> Option<IpAddr> {
+        let stack = match vlan {
+            None => &self.stack,
+            Some(id) => &self.vlans.iter().flatten().find(|vlan| vlan.id == id)?.stack,
+        };
+        Some(stack.next_hop(target))
+    }
+
     /// The card, or its VLAN, as a target with this device sees it.
     pub fn interface(&mut self, device: &DeviceSelector) -> Option<Interface<'_, 'static>> {
         let link_is_up = self.link_is_up;

@@ -447,6 +447,14 @@ impl Kernel {
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };
             *slot = target.plan(TargetCards::One(place_of(&target.config.device, &self.cards)), &self.filter);
+            // A target that waits for its link may be behind a gateway that is known.
+            if let Some(target) = slot
+                && target.next_hop.is_some()
+                && let TargetCards::One(place) = target.cards
+                && let Some(Some(card)) = self.cards.get(usize::from(place))
+            {
+                target.next_hop = card.next_hop(target.vlan, target.destination.ip).or(target.next_hop);
+            }
         }
         if self.published != Some(plan) {
             memory::SNAPSHOT.publish(&plan);

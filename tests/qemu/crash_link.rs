@@ -128,6 +128,28 @@ fn a_link_that_comes_up_on_a_microvm_gets_the_log() {
     }
 }
 
+/// A link that was never up before the panic: what is for another subnet goes to the gateway that was given.
+#[test]
+fn a_first_link_after_the_panic_leads_to_the_gateway() {
+    const BEYOND: &str = "10.9.9.9:6666";
+    let parameters = "debug ip=10.0.0.1::10.0.0.254:255.255.255.0::eth0:off netconsole=+@/eth0,@10.9.9.9/ \
+                      netconsole.panic_repeat=0 netconsole.carrier_timeout=1";
+    let gateway = Peer::at("10.0.0.254");
+    let boot = Boot::new("crash-link-gateway", parameters).peer(gateway.clone()).paused();
+    let mut machine = boot.timeout(Duration::from_secs(200)).start();
+    machine.monitor("set_link n0 off");
+    machine.monitor("cont");
+    machine.wait_for_serial("timeout waiting for carrier");
+    crash(&mut machine);
+    machine.monitor("set_link n0 on");
+    wait_for_end(&machine, BEYOND, 0, 1);
+    let capture = machine.stop();
+    assert_eq!(capture.messages(BEYOND)[0].sequence, 0);
+    for frame in capture.frames().filter(|frame| frame.datagram().is_some()) {
+        assert_eq!(frame.to_mac, gateway.mac);
+    }
+}
+
 /// Where nothing is known of the targets any more, a late link gets the broadcast.
 #[test]
 fn a_late_link_gets_what_is_broadcast() {
