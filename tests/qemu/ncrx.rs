@@ -134,6 +134,47 @@ fn the_log_s_end_arrives_before_the_machine_ends() {
     machine.end();
 }
 
+/// A power cut: the numbers begin again at 0, far below those that the receiver has acknowledged. Each record of the
+/// next boot is shown, and its crash decides the status.
+#[test]
+fn a_boot_after_a_power_cut_is_no_repetition() {
+    let mut receiver = receiver(
+        Way { loses: 0, ..Way::LOSSY },
+        &["--fail-on", "end Kernel panic", "--stats", "--timeout", "100"],
+    );
+    let first = boot("ncrx-power-cut", "console=null log_buf_len=2M flood=5000").start();
+    everything_passes(&mut receiver, &first, "flood message 00004999");
+    // Acknowledged, it announces its newest record.
+    receiver.relay(&first, Duration::from_millis(1500), |_| false);
+    first.stop();
+    let shown = receiver.said.len();
+    receiver.way = Relay::new(Ends::IPV4, Way { loses: 0, ..Way::LOSSY });
+    let second = boot("ncrx-power-back", "console=null crash=EXCEPTION").start();
+    assert!(receiver.ends(&second, PATIENCE), "{:?}", receiver.said.last());
+    let (status, stats) = receiver.end();
+    assert_eq!(status, Some(2), "{stats}");
+    let after = &receiver.said[shown..];
+    let sent: Vec<_> = sent(&second).into_iter().map(|(_, datagram)| sequence(&datagram)).collect();
+    let sequences: Vec<u64> = after
+        .iter()
+        .filter(|line| line.contains("\"event\":\"record\""))
+        .filter_map(|line| number(line, "sequence"))
+        .collect();
+    assert!(sequences.iter().all(|sequence| sent.contains(sequence)), "{sequences:?} of {sent:?}");
+    assert_eq!(sequences.first(), sent.iter().min(), "from its first record on");
+    assert!(sequences.is_sorted_by(|one, next| one < next), "{sequences:?}");
+    let is =
+        |event: &str| after.iter().filter(|line| line.contains(&format!("\"event\":\"{event}\""))).count();
+    assert_eq!((is("rebooted"), is("crash"), is("missing"), is("stray")), (1, 1, 0, 0), "{stats}");
+    second.stop();
+}
+
+/// Carries datagrams until a record with this text has come.
+fn everything_passes(receiver: &mut Receiver, machine: &Machine, last_text: &str) {
+    let came = receiver.relay(machine, PATIENCE, |receiver| receiver.has(last_text));
+    assert!(came, "'{last_text}' did not come; the last was {:?}", receiver.said.last());
+}
+
 #[test]
 fn what_the_ring_no_longer_has_is_named() {
     let mut receiver = receiver(Way::LOSSY, &["--complete"]);
