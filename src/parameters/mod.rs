@@ -20,6 +20,7 @@ pub use value::ValueError;
 pub use virtio_mmio::MmioDevices;
 
 use crate::cmdline;
+use crate::marked::Head;
 use crate::netconsole::{MAX_TARGETS, TargetConfig, parameter};
 use core::fmt;
 use core::ops::RangeInclusive;
@@ -297,6 +298,13 @@ impl Parameters {
     }
 
     fn name_what_was_meant(&mut self, parameter: &cmdline::Parameter<'_>, problem: &mut Problem<'_>) {
+        if self.asks_for_target && is_rest_of_target(parameter) {
+            let hint = "a blank ends netconsole=; leave it out, or put quotes around the whole";
+            return problem(
+                Level::Error,
+                format_args!("netconsole: '{}' is ignored: {hint}", Head::<64>(parameter.name)),
+            );
+        }
         let Some(meant) = Meant::of(parameter) else { return };
         self.asks_for_target |= meant == Meant::Targets;
         problem(Level::Error, format_args!("netconsole: '{parameter}' is not known and ignored: {meant}"));
@@ -366,6 +374,15 @@ impl Parameters {
 
 /// Takes a line about a problem, and its level.
 pub type Problem<'p> = dyn FnMut(Level, fmt::Arguments<'_>) + 'p;
+
+/// Whether it looks like the end of a `netconsole=` that has a blank in it: `@10.0.0.2/`.
+fn is_rest_of_target(parameter: &cmdline::Parameter<'_>) -> bool {
+    let mut parts = parameter.name.splitn(2, |&byte| byte == b'@');
+    let (port, rest) = (parts.next().unwrap_or_default(), parts.next());
+    parameter.value.is_none()
+        && port.iter().all(u8::is_ascii_digit)
+        && rest.is_some_and(|rest| rest.contains(&b'/'))
+}
 
 fn parse_after(text: &str) -> Result<After, ValueError> {
     match text {

@@ -438,6 +438,17 @@ fn what_was_probably_meant_is_said() {
     }));
 }
 
+#[test]
+fn a_blank_in_a_target_is_told() {
+    let (parameters, problems) = read("netconsole=@/, 6666@10.0.0.2/ quiet");
+    assert!(parameters.broadcasts_errors());
+    assert_eq!(
+        problems[1],
+        "netconsole: '6666@10.0.0.2/' is ignored: a blank ends netconsole=; leave it out, or put quotes around the whole"
+    );
+    assert_eq!(read("6666@10.0.0.2/ netconsole=@/ a@b/ user@10.0.0.2").1, [""; 0]);
+}
+
 /// What Linux calls it where netconsole is a module.
 #[test]
 fn the_module_s_own_parameter_is_taken() {
