@@ -9,6 +9,7 @@ mod burst;
 mod config;
 pub mod format;
 pub mod leg;
+pub mod life;
 pub mod ncrx;
 pub mod parameter;
 pub mod secure;

@@ -13,11 +13,13 @@ pub mod pci;
 mod ports;
 pub mod rtl8139;
 pub mod virtio;
+mod watched;
 
 pub use bus_address::BusAddress;
 pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang};
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
+pub use watched::Watched;
 
 use crate::wire::MacAddr;
 use core::fmt;

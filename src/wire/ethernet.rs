@@ -46,12 +46,22 @@ pub struct Frame<'f> {
 impl Frame<'_> {
     /// Whether it came through the port of a switch that forwards: a port that does not forward yet brings what the
     /// switch itself sends, to the addresses that no bridge forwards (IEEE 802.1Q, table 8-1: spanning tree, LACP,
-    /// LLDP) and to Cisco's (CDP, and the spanning tree of each VLAN). Panic-safe.
+    /// LLDP) or that bridges answer (MRP), to those of Cisco's protocols (CDP, DTP, UDLD, the spanning tree of each
+    /// VLAN), Nortel's, Extreme's and Foundry's; and what tests each port for loops, whatever it is sent to.
+    /// Panic-safe.
     pub const fn was_forwarded(&self) -> bool {
-        !matches!(
+        let is_for_switches = matches!(
             self.destination.0,
-            [0x01, 0x80, 0xc2, 0x00, 0x00, 0x00..=0x0f] | [0x01, 0x00, 0x0c, 0xcc, 0xcc, 0xcc | 0xcd]
-        )
+            [0x01, 0x80, 0xc2, 0x00, 0x00, 0x00..=0x0f | 0x20..=0x2f]
+                | [0x01, 0x00, 0x0c, ..]
+                | [0x01, 0x00, 0x81, ..]
+                | [0x01, 0xe0, 0x2b, ..]
+                | [0x00, 0xe0, 0x2b, 0x00, 0x00, _]
+                | [0x01, 0xe0, 0x52, ..]
+        );
+        // MAC control, slow protocols, Realtek's loop detection, 802.1X, LLDP, and the loopback test of Cisco and others.
+        let is_of_a_switch = matches!(self.ether_type, 0x8808 | 0x8809 | 0x8899 | 0x888e | 0x88cc | 0x9000);
+        !is_for_switches && !is_of_a_switch
     }
 }
 
