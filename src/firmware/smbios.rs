@@ -98,6 +98,29 @@ impl<'m> Structure<'m> {
         Text(text.unwrap_or_default().trim_ascii())
     }
 
+    /// What the structure calls a place, where it does.
+    pub fn label(&self) -> Option<Label> {
+        const ETHERNET: u8 = 5;
+        let fields = &self.formatted;
+        let place = |segment: usize, bus: usize, function: usize| {
+            let (bus, function) = (fields.u8(bus)?, fields.u8(function)?);
+            // All ones: it is no PCI slot.
+            let is_known = fields.u16(segment)? == 0 && (bus, function) != (0xff, 0xff);
+            is_known.then_some((bus, function >> 3, function & 7))
+        };
+        match self.kind {
+            9 => {
+                let (bus, device, _) = place(0x0d, 0x0f, 0x10)?;
+                Some(Label::Slot { number: fields.u16(0x09)?, bus, device })
+            }
+            41 if fields.u8(0x05)? & 0x7f == ETHERNET => {
+                let (bus, device, function) = place(0x07, 0x09, 0x0a)?;
+                Some(Label::Ethernet { number: fields.u8(0x06)?.into(), bus, device, function })
+            }
+            _ => None,
+        }
+    }
+
     /// What the structure says, where it is one of those that are shown.
     pub fn description(&self) -> Option<Description<'m>> {
         let string = |offset| self.string(offset);
@@ -108,6 +131,31 @@ impl<'m> Structure<'m> {
             _ => None,
         }
     }
+}
+
+/// What the firmware calls a place on the PCI buses of segment 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// A slot (section 7.10).
+    Slot {
+        /// Its number, as it is printed on the board.
+        number: u16,
+        /// The bus of what is in it.
+        bus: u8,
+        /// The device number there.
+        device: u8,
+    },
+    /// An Ethernet device on the board (section 7.42).
+    Ethernet {
+        /// Its number among them, mostly from 1 on.
+        number: u16,
+        /// Its bus.
+        bus: u8,
+        /// Its device number.
+        device: u8,
+        /// Its function.
+        function: u8,
+    },
 }
 
 /// A string of the firmware's, shown with what is not printable ASCII escaped.

@@ -1,7 +1,7 @@
 //! Tables of the firmware, well made and not.
 
 use super::acpi::{self, Fixed, PowerOff, Register, Root, Table, TableError};
-use super::smbios::EntryPoint;
+use super::smbios::{EntryPoint, Label};
 use super::uefi::SystemTable;
 use crate::bootinfo::PhysicalMemory;
 use proptest::prelude::*;
@@ -292,6 +292,52 @@ fn smbios_tells_the_names_up_to_its_end() {
     assert!(descriptions(&memory, found).len() <= 1);
     memory.0[0xe_0010 + 6] ^= 1;
     assert_eq!(EntryPoint::find(&memory), None);
+}
+
+#[test]
+fn smbios_tells_slots_and_what_is_on_the_board() {
+    let slot = |number: u16, place: [u8; 4]| {
+        let mut bytes = vec![9, 0x13, 0, 9, 1, 0xa5, 13, 4, 3];
+        bytes.extend(number.to_le_bytes());
+        bytes.extend([0; 2]);
+        bytes.extend(place);
+        bytes.resize(0x13, 0);
+        [bytes, b"PCIe\0\0".to_vec()].concat()
+    };
+    let onboard = |kind, number, place: [u8; 4]| {
+        let [a, b, c, d] = place;
+        [vec![41, 11, 0, 41, 1, kind, number, a, b, c, d], b"LAN\0\0".to_vec()].concat()
+    };
+    let structures = [
+        slot(5, [0, 0, 3, 0]),
+        // Of another segment, and without a place.
+        slot(6, [1, 0, 3, 0]),
+        slot(7, [0, 0, 0xff, 0xff]),
+        // Ethernet, enabled and not; sound; cut.
+        onboard(0x85, 1, [0, 0, 0, 31 << 3 | 6]),
+        onboard(0x05, 2, [0, 0, 2, 0]),
+        onboard(0x87, 3, [0, 0, 2, 0]),
+        b"\x29\x08\0\x29\x01\x85\x04\0\0\0".to_vec(),
+        b"\x7f\x04\0\x7f\0\0".to_vec(),
+    ];
+    let mut memory = machine();
+    memory.put(0x6_0000, &structures.concat());
+    let length = u16::try_from(structures.concat().len()).expect("short").to_le_bytes();
+    memory.put(0xf_5910 + 22, &length);
+    let mut entry = memory.0[0xf_5910..][..31].to_vec();
+    fix(&mut entry[16..], 5);
+    fix(&mut entry, 4);
+    memory.put(0xf_5910, &entry);
+    let entry = EntryPoint::find(&memory).expect("an entry point");
+    let labels: Vec<_> = entry.structures(&memory).filter_map(|structure| structure.label()).collect();
+    assert_eq!(
+        labels,
+        [
+            Label::Slot { number: 5, bus: 3, device: 0 },
+            Label::Ethernet { number: 1, bus: 0, device: 31, function: 6 },
+            Label::Ethernet { number: 2, bus: 2, device: 0, function: 0 },
+        ]
+    );
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod leg;
 pub mod life;
 pub mod ncrx;
 pub mod parameter;
+pub mod path_name;
 pub mod secure;
 pub mod snapshot;
 pub mod table;
