@@ -5,13 +5,16 @@ use crate::machine::clock;
 use crate::memory;
 use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::host_name::HostName;
+use netconsole::netconsole::choice::{Candidate, Reach};
+use netconsole::netconsole::life::Life;
+use netconsole::netconsole::path_name::Labels;
 use netconsole::netconsole::secure::{Numbers, OVERHEAD, Protection, Sealing};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
-use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError};
+use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
 use netconsole::parameters::{Autoconf, IpParameter, Parameters};
 use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack};
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
@@ -39,6 +42,10 @@ pub struct Card {
     pub next_target: usize,
     /// What that target has had of its share, in frames.
     pub share_used: u64,
+    /// What the firmware calls its place, where a target's device is named so.
+    pub labels: Labels,
+    /// What it has heard since its link came up.
+    pub life: Life,
     stack: Stack<'static>,
     ipv4_may_come: bool,
     /// The time server that `ip=` names.
@@ -91,6 +98,7 @@ impl Card {
         let addressing = addressing(parameters, name, nic.mac(), is_meant(parameters, name));
         let link_is_up = nic.link_is_up();
         let stack = stack(&nic, link_is_up, &addressing, parameters, now);
+        let life = Life::new(nic.mac());
         log::info!(
             "{name}: ethernet address {}, MTU {}, link {}",
             nic.mac(),
@@ -103,6 +111,8 @@ impl Card {
             nic,
             next_target: 0,
             share_used: 0,
+            labels: Labels::default(),
+            life,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,
             ntp: ntp(parameters).filter(|_| is_meant(parameters, name)),
@@ -148,28 +158,67 @@ impl Card {
         Some(stack.next_hop(target))
     }
 
-    /// The card, or its VLAN, as a target with this device sees it.
-    pub fn interface(&mut self, device: &DeviceSelector) -> Option<Interface<'_, 'static>> {
-        let link_is_up = self.link_is_up;
-        if device.is(self.name, self.nic.mac()) {
-            return Some(Interface {
-                name: self.name.as_str(),
-                nic: &mut self.nic,
-                stack: &mut self.stack,
-                link_is_up,
-                ipv4_may_come: self.ipv4_may_come,
-            });
+    /// The card, or its interface in a VLAN, as a target sees it.
+    pub fn interface(&mut self, vlan: Option<u16>) -> Option<Interface<'_, 'static>> {
+        let (name, stack, ipv4_may_come) = match vlan {
+            None => (self.name.as_str(), &mut self.stack, self.ipv4_may_come),
+            Some(id) => {
+                let vlan = self.vlans.iter_mut().flatten().find(|vlan| vlan.id == id)?;
+                let Vlan { name, stack, ipv4_may_come, .. } = &mut **vlan;
+                (name.as_str(), stack, *ipv4_may_come)
+            }
+        };
+        let (nic, life, link_is_up) = (&mut self.nic, &mut self.life, self.link_is_up);
+        Some(Interface { name, nic, stack, life, link_is_up, ipv4_may_come })
+    }
+
+    /// The card as one that could serve a target with this configuration, at `now` µs.
+    pub fn candidate(&self, config: &TargetConfig, now: u64) -> Candidate {
+        // With a source address that was given there is nothing to wait for.
+        let is_settled = config.local_ip.is_some() || self.stack.source_for(config.remote_ip, now).is_some();
+        Candidate {
+            name: self.name,
+            mac: self.mac(),
+            place: self.place,
+            labels: self.labels,
+            link_is_up: self.link_is_up,
+            reach: self.reach(config.remote_ip),
+            may_come_nearer: !is_settled && (config.remote_ip.is_ipv6() || self.ipv4_may_come),
         }
-        let (_, id) = device.vlan()?;
-        let vlan = self.vlans.iter_mut().flatten().find(|vlan| vlan.id == id)?;
-        let Vlan { name, stack, ipv4_may_come, .. } = &mut **vlan;
-        Some(Interface {
-            name: name.as_str(),
-            nic: &mut self.nic,
-            stack,
-            link_is_up,
-            ipv4_may_come: *ipv4_may_come,
-        })
+    }
+
+    fn reach(&self, address: IpAddr) -> Reach {
+        let (is_on_link, has_gateway) = match address {
+            IpAddr::V4(address) => {
+                let ipv4 = self.stack.ipv4();
+                let is_on_link = address.is_broadcast() || ipv4.is_some_and(|ipv4| ipv4.contains(address));
+                (is_on_link, ipv4.is_some_and(|ipv4| ipv4.router_to(address).is_some()))
+            }
+            IpAddr::V6(address) => {
+                let is_near = |(own, prefix): (Ipv6Addr, u8)| {
+                    (own.to_bits() ^ address.to_bits()).leading_zeros() >= prefix.into()
+                };
+                let is_on_link = address.is_unicast_link_local() || self.stack.ipv6().any(is_near);
+                (is_on_link, self.stack.ipv6_gateway().is_some())
+            }
+        };
+        match (is_on_link || address.is_multicast(), has_gateway) {
+            (true, _) => Reach::OnLink,
+            (false, true) => Reach::ByGateway,
+            (false, false) => Reach::Unknown,
+        }
+    }
+
+    /// Gives the card a source address that a target names, unless it has one that was given.
+    pub fn give(&mut self, address: IpAddr, parameters: &Parameters, now: u64) {
+        self.stack.give(address, ipv4_gateway(parameters), now);
+    }
+
+    /// Takes back an address that was given, where it is this one.
+    pub fn take_back(&mut self, address: IpAddr, now: u64) {
+        if self.stack.owns(address) {
+            self.stack.take_back_ipv4(now);
+        }
     }
 
     /// Whether there is an interface in the VLAN.
@@ -232,7 +281,9 @@ impl Card {
         for (slot, stack) in stacks.iter_mut().zip(core::iter::once(&mut self.stack).chain(vlans)) {
             *slot = Some(stack);
         }
-        Stack::poll_shared(&mut stacks, &mut self.nic, now, &mut |received| {
+        let life = &mut self.life;
+        let mut watched = Watched { nic: &mut self.nic, see: |frame: &[u8]| life.see(frame, now) };
+        Stack::poll_shared(&mut stacks, &mut watched, now, &mut |received| {
             crash::here(Armed::Receive);
             input(received);
         });
@@ -376,6 +427,7 @@ impl Card {
                     LinkLook::StillUp
                 }
                 (true, true) => {
+                    self.life.forget();
                     log::warn!("{}: link was down for a moment", self.name);
                     LinkLook::Lost
                 }
@@ -384,6 +436,7 @@ impl Card {
         let link_is_up = self.link_is_up;
         self.stacks_mut().for_each(|(_, stack)| stack.link_changed(link_is_up, now));
         if was_up {
+            self.life.forget();
             log::warn!("{}: link is down", self.name);
             return LinkLook::Lost;
         }
@@ -464,11 +517,12 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr, is_meant:
         ipv6: None,
         echo: parameters.echo,
     };
-    let gateway = match ip.gateway {
-        Some(IpAddr::V4(gateway)) => Some(gateway),
-        _ => None,
+    let gateway = ipv4_gateway(parameters);
+    // Where no device is named it is the first one's, until another one is chosen.
+    let is_its = |target: &&TargetConfig| {
+        target.device.is(name, mac) || target.device == DeviceSelector::Any && name == DeviceName::ETH0
     };
-    let sources = parameters.targets.as_slice().iter().filter(|target| target.device.is(name, mac));
+    let sources = parameters.targets.as_slice().iter().filter(is_its);
     for source in sources.filter_map(|target| target.local_ip) {
         match source {
             IpAddr::V4(address) => addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway },
@@ -485,6 +539,14 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr, is_meant:
         }
     }
     addressing
+}
+
+/// The router of `ip=`.
+fn ipv4_gateway(parameters: &Parameters) -> Option<Ipv4Addr> {
+    match parameters.ip.gateway {
+        Some(IpAddr::V4(gateway)) => Some(gateway),
+        _ => None,
+    }
 }
 
 /// Says what an interface without an address waits for.

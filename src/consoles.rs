@@ -77,27 +77,16 @@ impl Consoles {
     }
 
     /// Takes a datagram that arrived at `card`, its number among the cards, at `now` µs.
-    pub fn take(
-        &mut self,
-        targets: &TargetTable,
-        card: (usize, DeviceName),
-        datagram: &udp::Received<'_>,
-        now: u64,
-    ) {
+    pub fn take(&mut self, targets: &TargetTable, card: usize, datagram: &udp::Received<'_>, now: u64) {
         // What ncrx's receivers send is no command.
         if !self.input || datagram.payload.starts_with(b"ncrx") {
             return;
         }
-        let (number, name) = card;
-        if !targets.may_command(name, datagram) {
+        if !targets.may_command(card, datagram) {
             return self.remote.refuse();
         }
-        let conversation = Conversation {
-            local: datagram.destination,
-            remote: datagram.source,
-            vlan: datagram.vlan,
-            card: number,
-        };
+        let conversation =
+            Conversation { local: datagram.destination, remote: datagram.source, vlan: datagram.vlan, card };
         self.remote.take(conversation, datagram.payload, now);
     }
 

@@ -4,13 +4,16 @@
 use crate::machine::{cpu, physical::Physical, power};
 use netconsole::bootinfo::BootInfo;
 use netconsole::firmware::acpi::{self, Fixed, Root};
-use netconsole::firmware::{smbios::EntryPoint, uefi::SystemTable};
+use netconsole::firmware::smbios::{EntryPoint, Label};
+use netconsole::firmware::uefi::SystemTable;
+use netconsole::netconsole::path_name::Labels;
+use netconsole::nic::BusAddress;
 
 /// Logs what firmware, SMBIOS, CPU and ACPI say, and tells [`power`] of ACPI's ways to end the machine.
 pub fn machine(boot: &BootInfo) {
     let memory = Physical::now();
-    let uefi = boot.uefi.and_then(|address| SystemTable::read(&memory, address));
-    let entry = uefi.as_ref().and_then(|table| table.smbios(&memory)).or_else(|| EntryPoint::find(&memory));
+    let uefi = uefi(boot, &memory);
+    let entry = smbios(boot, &memory);
     let acpi = root(boot, &memory);
     match &uefi {
         Some(table) => log::info!("firmware: UEFI {}.{}", table.revision.0, table.revision.1 / 10),
@@ -29,6 +32,38 @@ pub fn machine(boot: &BootInfo) {
         Some(root) => describe_acpi(root, &memory),
         None => log::info!("acpi: no tables found"),
     }
+}
+
+fn uefi(boot: &BootInfo, memory: &Physical) -> Option<SystemTable> {
+    boot.uefi.and_then(|address| SystemTable::read(memory, address))
+}
+
+fn smbios(boot: &BootInfo, memory: &Physical) -> Option<EntryPoint> {
+    uefi(boot, memory).and_then(|table| table.smbios(memory)).or_else(|| EntryPoint::find(memory))
+}
+
+/// What SMBIOS calls the place of a card.
+pub fn labels(boot: &BootInfo, place: BusAddress) -> Labels {
+    let memory = Physical::now();
+    let mut labels = Labels::default();
+    let BusAddress::Pci(card) = place else { return labels };
+    let entry = smbios(boot, &memory);
+    for label in
+        entry.iter().flat_map(|entry| entry.structures(&memory)).filter_map(|structure| structure.label())
+    {
+        match label {
+            Label::Slot { number, bus, device } if (bus, device) == (card.bus, card.device) => {
+                labels.slot = Some(number);
+            }
+            Label::Ethernet { number, bus, device, function }
+                if (bus, device, function) == (card.bus, card.device, card.function) =>
+            {
+                labels.onboard = Some(number);
+            }
+            _ => {}
+        }
+    }
+    labels
 }
 
 /// ACPI's table of tables, as the loader or the BIOS gives it.

@@ -14,14 +14,14 @@ use crate::machine::watchdog::Watchdog;
 use crate::statistics::Statistics;
 use crate::vlan::VlanMemory;
 use crate::wall_clock::WallClock;
-use crate::{memory, panic};
+use crate::{choose, describe, memory, panic};
 use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
 use netconsole::netconsole::format::RecentLines;
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT, Numbers, Sealing};
 use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetCards};
 use netconsole::netconsole::table::TargetTable;
-use netconsole::netconsole::target::{LogFilter, Shipped, Target, Turn};
+use netconsole::netconsole::target::{LogFilter, Moment, Shipped, Target, Turn};
 use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
 use netconsole::nic::{self, Nic};
 use netconsole::parameters::{Console, Parameters};
@@ -123,7 +123,7 @@ impl Kernel {
         for config in self.parameters.targets.as_slice() {
             // The parameters hold no more than the table does.
             if let Ok(target) = self.targets.add(*config) {
-                target.enable(now);
+                target.enable_at_boot(now);
             }
         }
         self.parameters.virtio_mmio.as_slice().iter().copied().for_each(memory::remember_mmio_card);
@@ -147,6 +147,14 @@ impl Kernel {
     pub fn find_cards(&mut self, boot: &BootInfo, address_space: AddressSpace) {
         let Self { cards, clock, consoles, parameters, .. } = self;
         find_cards(cards, clock, consoles, parameters, boot, address_space);
+        let macs = core::array::from_fn(|place| cards.get(place)?.as_ref().map(Card::mac));
+        let needs_labels = choose::needs_labels(parameters.targets.as_slice());
+        for card in cards.iter_mut().flatten() {
+            card.life.know_siblings(macs);
+            if needs_labels {
+                card.labels = describe::labels(boot, card.place);
+            }
+        }
         self.publish();
     }
 
@@ -168,13 +176,10 @@ impl Kernel {
         while !deadline.has_come() {
             let busy = self.poll();
             let end = memory::ring().end();
-            let waits = |target: &Target| target.is_running() && target.taken() < end;
-            let log_waits = self
-                .cards
-                .iter()
-                .flatten()
-                .filter(|card| card.link_is_up())
-                .any(|card| targets_of(&mut self.targets, card).any(|target| waits(target)));
+            let mut cards = (0..).zip(&self.cards).filter_map(|(place, card)| Some((place, card.as_ref()?)));
+            let log_waits = cards.any(|(place, card)| {
+                card.link_is_up() && self.targets.iter().any(|target| target.is_sending(place, end))
+            });
             if !busy && !log_waits {
                 return;
             }
@@ -240,35 +245,51 @@ impl Kernel {
 
     /// Tells the targets what their cards' links have done.
     fn look_at_links(&mut self, now: u64) {
-        for card in self.cards.iter_mut().flatten() {
+        for place in 0..MAX_NICS {
+            let Some(card) = self.cards.get_mut(place).and_then(Option::as_mut) else { continue };
             let look = card.look_at_link(now);
-            for target in targets_of(&mut self.targets, card) {
+            for target in self.targets.iter_mut() {
                 match look {
-                    LinkLook::StillUp => target.confirm(),
-                    LinkLook::Lost => target.rewind(),
+                    LinkLook::StillUp => target.confirm(place),
+                    LinkLook::Lost => target.lose_link(place),
                     LinkLook::OfNoMatter => {}
                 }
+            }
+            if look == LinkLook::Lost {
+                self.cards.iter_mut().flatten().for_each(|card| card.life.forget_sibling(place));
             }
         }
     }
 
     /// Brings each target a step nearer to its start, on a VLAN that is made where it wants one.
     fn advance_targets(&mut self, now: u64) {
-        let carrier_timeout = u64::from(self.parameters.carrier_timeout) * 1_000_000;
-        for target in self.targets.iter_mut() {
-            let card = self.cards.iter_mut().flatten().find(|card| target.uses(card.name, card.mac()));
-            let is_starting = target.is_enabled() && !target.is_running();
-            let vlan = if is_starting { target.config.device.vlan() } else { None };
-            let mut interface = card.and_then(|card| {
-                if let Some((_, id)) = vlan
+        let moment = Moment {
+            keys: &memory::KEYS,
+            ring: memory::ring(),
+            now,
+            carrier_timeout: u64::from(self.parameters.carrier_timeout) * 1_000_000,
+        };
+        choose::cards(&mut self.targets, &mut self.cards, self.parameters, &moment);
+        for target in self.targets.iter_mut().filter(|target| target.is_enabled()) {
+            for (place, card) in self.cards.iter_mut().enumerate() {
+                let Some(card) = card.as_mut().filter(|_| target.uses(place)) else { continue };
+                let vlan = target.vlan();
+                if let Some(id) = vlan
+                    && !target.is_running()
                     && !card.has_vlan(id)
                     && let Some(memory) = self.vlans.next()
                 {
                     card.add_vlan(id, &target.config, memory, self.parameters, now);
                 }
-                card.interface(&target.config.device)
-            });
-            target.advance(interface.as_mut(), &memory::KEYS, now, carrier_timeout);
+                target.advance(place, card.interface(vlan).as_mut(), &moment);
+            }
+        }
+        let cards = &self.cards;
+        if cards.iter().flatten().nth(1).is_some() {
+            let hears = |listener: usize, speaker| cards.get(listener)?.as_ref()?.life.hears(speaker);
+            let hearing =
+                core::array::from_fn(|listener| core::array::from_fn(|speaker| hears(listener, speaker)));
+            self.targets.iter_mut().for_each(|target| target.settle_voices(&hearing, now));
         }
     }
 
@@ -287,7 +308,7 @@ impl Kernel {
         self.receive_at = now + LOOK_INTERVAL;
         for (number, card) in self.cards.iter_mut().enumerate() {
             let Some(card) = card else { continue };
-            let (name, consoles, targets) = (card.name, &mut *self.consoles, &mut self.targets);
+            let (consoles, targets) = (&mut *self.consoles, &mut self.targets);
             card.poll(now, &mut |datagram| {
                 if let Some(epoch) = self.wall_clock.take(datagram, now) {
                     self.filter.epoch = Some(epoch);
@@ -297,8 +318,8 @@ impl Kernel {
                 let input = memory::KEYS.protection().input(datagram.payload, &mut self.inputs, &mut buffer);
                 let Some(payload) = input else { return consoles.refuse() };
                 let datagram = &udp::Received { payload, ..*datagram };
-                targets.hear(name, datagram, &self.filter, now);
-                consoles.take(targets, (number, name), datagram, now);
+                targets.hear(number, datagram, &self.filter, now);
+                consoles.take(targets, number, datagram, now);
             });
         }
     }
@@ -341,24 +362,24 @@ impl Kernel {
             sealing,
             now,
             frames: 0,
-            recent: (running > 1).then_some(&mut self.recent),
+            recent: (self.targets.iter().map(Target::ways).sum::<usize>() > 1).then_some(&mut self.recent),
         };
         let mut busy = false;
-        for card in self.cards.iter_mut().flatten().filter(|card| card.link_is_up()) {
+        for (place, card) in self.cards.iter_mut().enumerate() {
+            let Some(card) = card.as_mut().filter(|card| card.link_is_up()) else { continue };
             let (mut broken, mut progress) = (false, false);
-            let (name, mac) = (card.name, card.mac());
             let mut left = FRAMES_PER_TURN;
             let first = card.next_target;
             let mut used = core::mem::take(&mut card.share_used);
             for number in (first..MAX_TARGETS).chain(0..first) {
                 let Some((target, user_data)) = self.targets.with_user_data(number) else { continue };
-                if !target.uses(name, mac) {
+                if !target.uses(place) {
                     continue;
                 }
                 let before = target.datagrams();
                 let most = share.saturating_sub(used).min(left);
                 turn.frames = most;
-                let shipped = target.ship(&mut turn, user_data, &mut card.nic);
+                let shipped = target.ship(place, &mut turn, user_data, &mut card.nic);
                 let queued = most - turn.frames;
                 (left, used) = (left - queued, used + queued);
                 progress |= target.datagrams() != before;
@@ -383,9 +404,9 @@ impl Kernel {
                 if let Err(error) = card.restart(now) {
                     log::error!("{}: can't be restarted: {error}", card.name);
                 }
-                targets_of(&mut self.targets, card).for_each(Target::rewind);
+                self.targets.iter_mut().for_each(|target| target.rewind(place));
             } else if card.nic.is_drained() {
-                targets_of(&mut self.targets, card).for_each(Target::was_taken);
+                self.targets.iter_mut().for_each(|target| target.was_taken(place));
             }
         }
         for (number, target) in self.targets.numbered() {
@@ -406,7 +427,7 @@ impl Kernel {
     /// Whether a target that could ship has more to ship.
     pub fn is_behind(&self) -> bool {
         let end = memory::ring().end();
-        self.targets.iter().any(|target| target.is_running() && target.queued() < end)
+        self.targets.iter().any(|target| target.is_behind(end))
     }
 
     /// Stops every card behind its driver's back, for provoking that crash.
@@ -446,7 +467,7 @@ impl Kernel {
         }
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };
-            *slot = target.plan(TargetCards::One(place_of(&target.config.device, &self.cards)), &self.filter);
+            *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
             // A target that waits for its link may be behind a gateway that is known.
             if let Some(target) = slot
                 && target.next_hop.is_some()
@@ -475,15 +496,6 @@ fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
         None => DeviceName::ethernet(*place).is_some_and(|name| means(name, MacAddr([0; 6]))),
     };
     (0..).zip(cards).find(is_here).map_or(u8::MAX, |(place, _)| place)
-}
-
-/// The targets that use a card.
-fn targets_of<'t>(
-    targets: &'t mut TargetTable,
-    card: &Card,
-) -> impl Iterator<Item = &'t mut Target> + use<'t> {
-    let (name, mac) = (card.name, card.mac());
-    targets.iter_mut().filter(move |target| target.uses(name, mac))
 }
 
 /// Fills a value with a pattern, as a stray pointer would.

@@ -6,6 +6,7 @@
 
 mod after;
 mod card;
+mod choose;
 mod consoles;
 mod crash;
 mod describe;

@@ -101,7 +101,7 @@ impl Attribute {
             Self::Extended => show_switch(matches!(config.format, Format::Extended { .. }), out),
             Self::Release => show_switch(wants_release(target), out),
             Self::Syslog => show_switch(config.format == Format::Syslog, out),
-            Self::DevName => writeln!(out, "{}", config.device),
+            Self::DevName => writeln!(out, "{}", target.device()),
             Self::LocalPort => writeln!(out, "{}", config.local_port),
             Self::RemotePort => writeln!(out, "{}", config.remote_port),
             Self::LocalIp => {
@@ -182,7 +182,10 @@ impl Attribute {
                     config.format = if wanted { Format::Syslog } else { Format::Basic };
                 }
             }
-            Self::DevName => config.device = device(value).ok_or(self.grammar(Expected::Device, value))?,
+            Self::DevName => {
+                config.device = device(value).ok_or(self.grammar(Expected::Device, value))?;
+                target.serving = None;
+            }
             Self::LocalPort => {
                 config.local_port =
                     parameter::port_number(value).ok_or(self.grammar(Expected::Port, value))?;
@@ -305,7 +308,10 @@ impl SystemSwitch {
                 Self::Cpu => data.cpu = on.then_some(CPU),
                 Self::TaskName => data.task_name = on,
                 Self::Release => data.release = on,
-                Self::MessageId => data.message_id = on.then_some(Self::FIRST_MESSAGE_ID),
+                Self::MessageId => {
+                    data.message_id = on.then_some(Self::FIRST_MESSAGE_ID);
+                    target.restart_message_ids();
+                }
             }
         }
         Ok(())

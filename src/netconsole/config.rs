@@ -110,7 +110,7 @@ impl DeviceSelector {
     /// Whether it names the device of this name and Ethernet address.
     pub fn is(&self, name: DeviceName, mac: MacAddr) -> bool {
         match self {
-            Self::Any => name == DeviceName::ETH0,
+            Self::Any => false,
             Self::Name(wanted) => *wanted == name,
             Self::Mac(wanted) => *wanted == mac,
         }
@@ -169,6 +169,14 @@ impl TargetConfig {
         remote_ip: Self::REMOTE_IP,
         remote_mac: None,
     };
+}
+
+impl TargetConfig {
+    /// Whether it goes out by every card: no device is named, and all stations of a network hear it, or a group.
+    pub fn goes_everywhere(&self) -> bool {
+        self.device == DeviceSelector::Any
+            && (self.remote_ip == Self::REMOTE_IP || self.remote_ip.is_multicast())
+    }
 }
 
 /// In the parameter's own syntax, nothing left out that has a value: parsing it gives the same.

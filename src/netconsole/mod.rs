@@ -6,6 +6,7 @@
 pub mod asker;
 pub mod attribute;
 mod burst;
+pub mod choice;
 mod config;
 pub mod format;
 pub mod leg;

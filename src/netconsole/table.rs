@@ -2,7 +2,7 @@
 
 use super::target::{LogFilter, Target, TargetName};
 use super::user_data::UserData;
-use super::{DeviceName, Format, MAX_TARGETS, TargetConfig};
+use super::{Format, MAX_TARGETS, TargetConfig};
 use crate::wire::udp;
 use core::fmt;
 
@@ -78,18 +78,16 @@ impl TargetTable {
         self.targets.get_mut(number)?.as_mut()
     }
 
-    /// Whether a datagram that arrived at the card of this name may be a command of a target that runs on it.
-    pub fn may_command(&self, name: DeviceName, datagram: &udp::Received<'_>) -> bool {
-        let mac = datagram.destination.mac;
-        self.iter().any(|target| target.uses(name, mac) && target.may_command(datagram))
+    /// Whether a datagram that arrived at the card of this place may be a command of a target that runs on it.
+    pub fn may_command(&self, card: usize, datagram: &udp::Received<'_>) -> bool {
+        self.iter().any(|target| target.may_command(card, datagram))
     }
 
-    /// Gives a datagram that arrived at `now` µs, at the card of this name, to the targets that use it:
+    /// Gives a datagram that arrived at `now` µs, at the card of this place, to the targets that use it:
     /// it may be a receiver's answer by the ncrx protocol.
-    pub fn hear(&mut self, name: DeviceName, datagram: &udp::Received<'_>, filter: &LogFilter, now: u64) {
-        let mac = datagram.destination.mac;
-        for target in self.iter_mut().filter(|target| target.uses(name, mac)) {
-            target.hear(datagram, filter, now);
+    pub fn hear(&mut self, card: usize, datagram: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+        for target in self.iter_mut() {
+            target.hear(card, datagram, filter, now);
         }
     }
 

@@ -1,29 +1,38 @@
 //! A target: from its configuration to frames on its interface.
 //!
-//! A target goes through the same stations each time that it starts: its interface, the link, a source
+//! A target goes through the same stations each time that it starts: its card, the link, a source
 //! address, the Ethernet address of the receiver. Then it ships every record of the ring from its own
-//! position on, in order, whatever other targets do.
+//! position on, in order, whatever other targets do. One for which no device was named, and which all
+//! stations hear, does so by every card; each card has its own position in the same log.
+//!
+//! What went out while nothing showed that anybody could hear it goes out again, once, when something does.
 
+mod lane;
 mod shipping;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod voice;
 
 pub use shipping::{Shipped, Turn};
+pub use voice::Hearing;
 
 use super::asker;
-use super::config::{DeviceName, Format, TargetConfig};
+use super::config::{DeviceName, DeviceSelector, Format, TargetConfig};
 use super::format::SystemData;
+use super::life::Life;
 use super::ncrx::{self, Ncrx};
 use super::secure::{KeyStore, Protection};
-use super::snapshot::{CardSet, TargetCards, TargetPlan};
+use super::snapshot::{CardSet, MAX_NICS, TargetCards, TargetPlan};
 use crate::host_name::HostName;
-use crate::log::{ALWAYS, Level};
+use crate::log::{ALWAYS, Level, Ring};
 use crate::nic::Nic;
-use crate::stack::{Resolution, Stack};
+use crate::stack::Stack;
 use crate::wire::multicast::{is_broadcast, multicast_mac};
-use crate::wire::{Endpoint, Envelope, MacAddr, ethernet, udp};
+use crate::wire::{Endpoint, MacAddr, ethernet, udp};
 use core::fmt;
 use core::net::IpAddr;
+use lane::{Lane, Need, Route, State, find_route, tell_start};
+use voice::Voice;
 
 /// The interface that a target uses, lent for one step.
 pub struct Interface<'i, 's> {
@@ -33,45 +42,24 @@ pub struct Interface<'i, 's> {
     pub nic: &'i mut dyn Nic,
     /// Its addresses and neighbours.
     pub stack: &'i mut Stack<'s>,
+    /// What the card has heard.
+    pub life: &'i mut Life,
     /// Whether the cable is connected.
     pub link_is_up: bool,
     /// Whether an IPv4 address may still come (`ip=off` and nothing static: it never does).
     pub ipv4_may_come: bool,
 }
 
-/// What a target waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Need {
-    Link,
-    SourceAddress,
-    EthernetAddress,
-}
-
-#[derive(Clone, Copy)]
-enum State {
-    /// Not to run.
-    Disabled,
-    /// Given up, until it is enabled again.
-    Failed,
-    /// Waiting since a time in µs; `told` once it took long enough to log it.
-    Waiting {
-        need: Need,
-        since: u64,
-        told: bool,
-    },
-    Running(Route),
-}
-
-/// Where the frames go.
-#[derive(Clone, Copy)]
-struct Route {
-    envelope: Envelope,
-    source: Endpoint,
-    destination: Endpoint,
-    /// Whose Ethernet address the frames go to, where that had to be asked for.
-    next_hop: Option<IpAddr>,
-    /// Nobody answered for the receiver: its frames are broadcast until somebody does.
-    unanswered: bool,
+/// The circumstances of one step. Times are in µs.
+pub struct Moment<'m> {
+    /// Whether targets may ship.
+    pub keys: &'m KeyStore,
+    /// The log.
+    pub ring: &'m Ring<'m>,
+    /// The time.
+    pub now: u64,
+    /// How long the boot waits for a target.
+    pub carrier_timeout: u64,
 }
 
 /// What decides whether a record goes out, and how.
@@ -149,26 +137,15 @@ pub struct Target {
     pub(super) release_alone: bool,
     /// Its own limit of levels, in place of [`LogFilter::limit`].
     pub(super) loglevel: Option<u8>,
-    /// What the kernel adds to its messages; the message id is the next message's.
+    /// What the kernel adds to its messages; the message id is the first one's.
     pub(super) system_data: SystemData,
-    state: State,
-    /// To pause for one turn behind the record under way: see [`settle`](Self::settle).
-    settling: bool,
-    /// Counts the calls of [`ship`](Self::ship), and wraps.
-    turns: u8,
-    /// The next record, and where in it the next datagram begins.
-    sequence: u64,
-    offset: usize,
-    /// How many records directly before the next one were held back; `None` where it has stepped elsewhere, so that the
-    /// ring must say.
-    held: Option<u64>,
-    /// All before this one was taken by the card …
-    taken: u64,
-    /// … and all before this one while the link was up for sure.
-    confirmed: u64,
-    /// Lost since the last time that everything had been shipped.
-    lost: u64,
-    identification: u16,
+    /// Another card may serve where there is none as it was named.
+    takes_another: bool,
+    /// It goes by every card, each on the lane of its place; else by one on the first lane.
+    is_everywhere: bool,
+    /// The card that serves in place of what was named, if any.
+    pub(super) serving: Option<DeviceName>,
+    lanes: [Lane; MAX_NICS],
     counters: Counters,
     ncrx: Ncrx,
 }
@@ -225,16 +202,10 @@ impl Target {
             release_alone: false,
             loglevel: None,
             system_data: SystemData::NONE,
-            state: State::Disabled,
-            settling: false,
-            turns: 0,
-            sequence: 0,
-            offset: 0,
-            held: None,
-            taken: 0,
-            confirmed: 0,
-            lost: 0,
-            identification: 0,
+            takes_another: false,
+            is_everywhere: false,
+            serving: None,
+            lanes: [const { Lane::new() }; MAX_NICS],
             counters: Counters {
                 records: 0,
                 datagrams: 0,
@@ -253,14 +224,19 @@ impl Target {
         self.name.as_str()
     }
 
-    /// Whether it sends by the card of this name and address, in a VLAN or not.
-    pub fn uses(&self, name: DeviceName, mac: MacAddr) -> bool {
-        self.config.device.is(name, mac) || self.config.device.vlan().is_some_and(|(card, _)| card == name)
+    /// Whether it sends by the card of this place, in a VLAN or not.
+    pub fn uses(&self, card: usize) -> bool {
+        self.lane(card).is_some()
     }
 
     /// The VLAN that it sends in, if any.
     pub fn vlan(&self) -> Option<u16> {
         self.config.device.vlan().map(|(_, vlan)| vlan)
+    }
+
+    /// The device that serves, as far as that is known, or as it was named.
+    pub fn device(&self) -> DeviceSelector {
+        self.serving.map_or(self.config.device, DeviceSelector::Name)
     }
 
     /// What it has sent and lost.
@@ -283,20 +259,25 @@ impl Target {
         self.is_running() && self.ncrx.is_unacknowledged()
     }
 
-    /// Takes in a datagram that arrived at `now` µs, where it is the receiver's answer by the ncrx protocol.
-    pub fn hear(&mut self, received: &udp::Received<'_>, filter: &LogFilter, now: u64) {
-        if let State::Running(route) = &self.state
+    /// Takes in a datagram that arrived at `card` at `now` µs, where it is the receiver's answer by the ncrx protocol.
+    pub fn hear(&mut self, card: usize, received: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+        if let Some(Lane { state: State::Running(route), sequence, .. }) = self.lane(card)
             && filter.ncrx
             && matches!(self.config.format, Format::Extended { .. })
             && self.ends(route).may_answer(received)
         {
-            self.ncrx.hear(received.payload, 0..self.sequence, now);
+            let sent = 0..*sequence;
+            self.ncrx.hear(received.payload, sent, now);
         }
     }
 
-    /// Whether a datagram comes from the address that it sends to while it runs, and may be a command.
-    pub fn may_command(&self, received: &udp::Received<'_>) -> bool {
-        matches!(&self.state, State::Running(route) if self.ends(route).may_command(received))
+    /// Whether a datagram that arrived at `card` comes from the address that it sends to by that one while it runs, and
+    /// may be a command.
+    pub fn may_command(&self, card: usize, received: &udp::Received<'_>) -> bool {
+        self.lane(card).is_some_and(|lane| match &lane.state {
+            State::Running(route) => self.ends(route).may_command(received),
+            _ => false,
+        })
     }
 
     fn ends(&self, route: &Route) -> asker::Route {
@@ -305,27 +286,31 @@ impl Target {
 
     /// Whether it ships or waits for what it needs to.
     pub fn is_enabled(&self) -> bool {
-        matches!(self.state, State::Waiting { .. } | State::Running(_))
+        self.lanes.iter().any(Lane::is_enabled)
     }
 
-    /// What it is doing, in a word.
+    /// What it is doing, in a word; of several cards, on the one that came farthest.
     pub fn state(&self) -> &'static str {
-        match self.state {
-            State::Disabled => "disabled",
-            State::Failed => "failed",
-            State::Waiting { need: Need::Link, .. } => "waiting for the link",
-            State::Waiting { need: Need::SourceAddress, .. } => "waiting for an address",
-            State::Waiting { need: Need::EthernetAddress, .. } => "waiting for the remote ethernet address",
-            State::Running(_) => "started",
-        }
+        let word = |state: &State| match state {
+            State::Disabled => (0, "disabled"),
+            State::Failed => (1, "failed"),
+            State::Waiting { need: Need::Card, .. } => (2, "waiting for a card that reaches the target"),
+            State::Waiting { need: Need::Link, .. } => (3, "waiting for the link"),
+            State::Waiting { need: Need::SourceAddress, .. } => (4, "waiting for an address"),
+            State::Waiting { need: Need::EthernetAddress, .. } => {
+                (5, "waiting for the remote ethernet address")
+            }
+            State::Running(_) => (6, "started"),
+        };
+        self.lanes.iter().map(|lane| word(&lane.state)).max().map_or("disabled", |(_, word)| word)
     }
 
-    /// Where it sends from and to, while it runs.
+    /// Where it sends from and to, while it runs; of several cards, by the first.
     pub fn endpoints(&self) -> Option<(Endpoint, Endpoint)> {
-        match self.state {
+        self.lanes.iter().find_map(|lane| match lane.state {
             State::Running(route) => Some((route.source, route.destination)),
             _ => None,
-        }
+        })
     }
 
     /// Asks for a moment between two records, in which what its messages look like may change; true
@@ -333,47 +318,138 @@ impl Target {
     /// is to be asked again after it.
     pub fn settle(&mut self) -> bool {
         self.ncrx.interrupt();
-        self.settling = self.offset != 0;
-        !self.settling
+        self.lanes.iter_mut().for_each(|lane| lane.settling = lane.offset != 0);
+        !self.is_settling()
     }
 
     /// Whether it was asked to [`settle`](Self::settle) and has not come to that moment yet: to be asked after each
     /// turn.
     pub fn is_settling(&self) -> bool {
-        self.settling
+        self.lanes.iter().any(|lane| lane.settling)
     }
 
     /// Begins with the log's oldest record again: its receiver is another one.
     pub(super) fn begin_anew(&mut self) {
-        (self.taken, self.confirmed) = (0, 0);
-        self.step_to(0);
+        self.lanes.iter_mut().for_each(|lane| lane.go_to(0));
         self.ncrx = Ncrx::new();
+    }
+
+    /// Its messages are counted from the first id on again.
+    pub(super) fn restart_message_ids(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.messages = 0);
     }
 
     /// Whether it ships.
     pub fn is_running(&self) -> bool {
-        matches!(self.state, State::Running(_))
+        self.lanes.iter().any(Lane::is_running)
+    }
+
+    /// On how many cards it ships.
+    pub fn ways(&self) -> usize {
+        self.lanes.iter().filter(|lane| lane.is_running()).count()
     }
 
     /// Whether it will not start soon: it failed, or waits longer than the boot waits with it.
     pub fn is_given_up(&self) -> bool {
-        matches!(self.state, State::Disabled | State::Failed | State::Waiting { told: true, .. })
+        let is_hopeful =
+            |lane: &Lane| lane.is_running() || matches!(lane.state, State::Waiting { told: false, .. });
+        !self.lanes.iter().any(is_hopeful)
     }
 
-    /// Everything before this sequence number has been queued.
-    pub fn queued(&self) -> u64 {
-        self.sequence
+    /// Whether a card of it ships and has not queued everything before the sequence number `end`.
+    pub fn is_behind(&self, end: u64) -> bool {
+        self.lanes.iter().any(|lane| lane.has_a_say() && lane.sequence < end)
     }
 
-    /// Everything before this sequence number has been handed over and taken by the card.
+    /// Whether `card` ships and has not taken everything before the sequence number `end`.
+    pub fn is_sending(&self, card: usize, end: u64) -> bool {
+        self.lane(card).is_some_and(|lane| lane.is_waiting_to_send(end))
+    }
+
+    /// Everything before this sequence number has been handed over and taken by the cards that send.
     pub fn taken(&self) -> u64 {
-        self.taken
+        let least = |is_one: fn(&Lane) -> bool| {
+            let lanes = self.lanes.iter().filter(|lane| lane.card.is_some() && is_one(lane));
+            lanes.map(|lane| lane.taken).min()
+        };
+        match &self.lanes {
+            [first, ..] if !self.is_everywhere => first.taken,
+            _ => least(Lane::is_speaking).or_else(|| least(Lane::is_running)).unwrap_or(0),
+        }
     }
 
-    /// Starts it at `now` µs; the steps follow in [`advance`](Self::advance).
+    /// Starts it at `now` µs, by the device that is named and no other; the steps follow in
+    /// [`advance`](Self::advance).
     pub fn enable(&mut self, now: u64) {
-        if matches!(self.state, State::Disabled | State::Failed) {
-            self.state = State::Waiting { need: Need::Link, since: now, told: false };
+        if self.is_enabled() {
+            return;
+        }
+        (self.takes_another, self.is_everywhere, self.serving) = (false, false, None);
+        for lane in &mut self.lanes {
+            (lane.card, lane.state) = (None, State::Disabled);
+        }
+        if let Some(first) = self.lanes.first_mut() {
+            first.wait(None, Need::Card, now);
+        }
+    }
+
+    /// As [`enable`](Self::enable), at boot, when nobody can put right what was named wrongly: another card may serve.
+    pub fn enable_at_boot(&mut self, now: u64) {
+        self.enable(now);
+        self.takes_another = true;
+    }
+
+    /// Whether another card may serve where there is none as it was named.
+    pub fn takes_another(&self) -> bool {
+        self.takes_another
+    }
+
+    /// Whether it waits to be told by which cards it goes.
+    pub fn wants_cards(&self) -> bool {
+        self.lanes.first().is_some_and(|lane| lane.card.is_none() && lane.is_enabled())
+    }
+
+    /// Whether it has waited for its cards as long as the boot waits with it.
+    pub fn has_waited(&self, moment: &Moment<'_>) -> bool {
+        self.lanes.first().is_some_and(|lane| match lane.state {
+            State::Waiting { since, .. } => moment.now.saturating_sub(since) >= moment.carrier_timeout,
+            _ => false,
+        })
+    }
+
+    /// It will wait longer than the boot waits with it.
+    pub fn give_up_waiting(&mut self) {
+        if let Some(Lane { state: State::Waiting { told, .. }, .. }) = self.lanes.first_mut()
+            && !core::mem::replace(told, true)
+        {
+            log::warn!("netconsole: timeout waiting for carrier");
+        }
+    }
+
+    /// It goes by the card of this place, which has the name `serving` where another or none was named.
+    pub fn go_by(&mut self, card: usize, serving: Option<DeviceName>) {
+        self.serving = serving;
+        if let Some(first) = self.lanes.first_mut() {
+            first.card = Some(card);
+        }
+    }
+
+    /// It goes by all these cards, given by their places.
+    pub fn go_everywhere(&mut self, cards: CardSet, now: u64) {
+        self.is_everywhere = true;
+        for (place, lane) in self.lanes.iter_mut().enumerate() {
+            if cards.contains(place) {
+                lane.wait(Some(place), Need::Link, now);
+            } else {
+                lane.stop(State::Disabled);
+            }
+        }
+    }
+
+    /// Gives it up, and logs why.
+    pub fn fail(&mut self, why: fmt::Arguments<'_>) {
+        if let Some(first) = self.lanes.first_mut() {
+            first.fail(why);
         }
     }
 
@@ -382,155 +458,158 @@ impl Target {
         if self.is_running() {
             log::info!(target: ALWAYS, "netconsole: network logging stopped");
         }
-        self.state = State::Disabled;
-        self.step_to(self.sequence);
+        self.lanes.iter_mut().for_each(|lane| lane.stop(State::Disabled));
     }
 
-    /// Takes the next step towards running, and keeps up with changes of address while it runs.
-    /// `interface` is the one that the configuration names, if it exists; times are in µs.
-    pub fn advance(
-        &mut self,
-        interface: Option<&mut Interface<'_, '_>>,
-        keys: &KeyStore,
-        now: u64,
-        carrier_timeout: u64,
-    ) {
-        match self.state {
+    /// Takes the next step towards running on the card of this place, and keeps up with changes of address while it
+    /// runs. `interface` is that card's, or that of the VLAN on it, if it exists.
+    pub fn advance(&mut self, card: usize, interface: Option<&mut Interface<'_, '_>>, moment: &Moment<'_>) {
+        let (now, is_first) = (moment.now, !self.is_running());
+        let has_company = self.lanes.iter().any(|lane| lane.card != Some(card) && lane.is_speaking());
+        let Self { config, lanes, counters, .. } = self;
+        let Some(lane) = lanes.iter_mut().find(|lane| lane.card == Some(card)) else { return };
+        match lane.state {
             State::Disabled | State::Failed => {}
-            State::Waiting { .. } if keys.protection() == Protection::Lost => {
-                self.fail(format_args!("netconsole.key can't be read: nothing goes out"));
+            State::Waiting { .. } if moment.keys.protection() == Protection::Lost => {
+                lane.fail(format_args!("netconsole.key can't be read: nothing goes out"));
             }
             State::Waiting { need, since, told } => {
                 let Some(interface) = interface else {
-                    let device = self.config.device;
-                    return self.fail(format_args!("{device} doesn't exist"));
+                    return lane.fail(format_args!("{} doesn't exist", config.device));
                 };
-                match self.route(interface, now) {
+                match find_route(config, interface, now) {
                     Ok(route) => {
-                        if self.config.local_ip.is_some() && !interface.stack.owns(route.source.ip) {
+                        if config.local_ip.is_some() && !interface.stack.owns(route.source.ip) {
                             // As on Linux it sends all the same.
                             let (ip, name) = (route.source.ip, interface.name);
                             log::warn!(
                                 "netconsole: {ip} is no address of {name}: no answer to it will arrive"
                             );
                         }
-                        self.start(interface.name, route);
+                        if is_first {
+                            tell_start(interface.name, &route);
+                        } else {
+                            let (ip, from) = (route.destination.ip, route.source.ip);
+                            log::info!("netconsole: to {ip} by {} too, from {from}", interface.name);
+                        }
+                        lane.start(route, interface, has_company, now);
                     }
-                    Err(Need::SourceAddress) if !self.source_may_come(interface) => {
-                        self.fail(format_args!("no IP address for {}", interface.name));
+                    Err(Need::SourceAddress) if config.remote_ip.is_ipv4() && !interface.ipv4_may_come => {
+                        lane.fail(format_args!("no IP address for {}", interface.name));
                     }
                     Err(next) if next != need => {
-                        self.state = State::Waiting { need: next, since: now, told };
+                        lane.state = State::Waiting { need: next, since: now, told };
                     }
-                    Err(Need::Link) if !told && now.saturating_sub(since) >= carrier_timeout => {
-                        log::warn!("netconsole: {}: timeout waiting for carrier", interface.name);
-                        self.state = State::Waiting { need, since, told: true };
+                    Err(Need::Link) if !told && now.saturating_sub(since) >= moment.carrier_timeout => {
+                        if is_first {
+                            log::warn!("netconsole: {}: timeout waiting for carrier", interface.name);
+                        }
+                        lane.state = State::Waiting { need, since, told: true };
                     }
                     Err(_) => {}
                 }
             }
-            State::Running(route) => {
-                let Some(interface) = interface.filter(|interface| interface.link_is_up) else { return };
-                if let Ok(next) = self.route(interface, now)
-                    && next.envelope != route.envelope
-                {
-                    if next.destination.mac != route.destination.mac {
-                        log::info!("netconsole: remote ethernet address {}", next.destination.mac);
-                    }
-                    self.state = State::Running(next);
+            State::Running(_) => {
+                if let Some(interface) = interface.filter(|interface| interface.link_is_up) {
+                    counters.repeated += lane.keep_up(config, interface, has_company, moment);
                 }
             }
         }
     }
 
-    fn source_may_come(&self, interface: &Interface<'_, '_>) -> bool {
-        self.config.remote_ip.is_ipv6() || interface.ipv4_may_come
-    }
-
-    fn fail(&mut self, why: fmt::Arguments<'_>) {
-        log::error!("netconsole: {why}, aborting");
-        self.state = State::Failed;
-    }
-
-    /// Where the frames go as things stand, or what is missing.
-    fn route(&self, interface: &mut Interface<'_, '_>, now: u64) -> Result<Route, Need> {
-        if !interface.link_is_up {
-            return Err(Need::Link);
+    /// Has one card alone speak where several of this machine are on the same network; `hearing` says which hear
+    /// one another. To be called behind [`advance`](Self::advance).
+    pub fn settle_voices(&mut self, hearing: &Hearing, now: u64) {
+        if !self.is_everywhere || self.ways() < 2 {
+            return;
         }
-        let config = &self.config;
-        let local_ip = config.local_ip.or_else(|| interface.stack.source_for(config.remote_ip, now));
-        let local_ip = local_ip.ok_or(Need::SourceAddress)?;
-        let resolution = match config.remote_mac {
-            Some(mac) => Resolution::Known(mac),
-            None => interface.stack.resolve(interface.nic, local_ip, config.remote_ip, now),
-        };
-        let mac = match resolution {
-            Resolution::Known(mac) => mac,
-            Resolution::Unanswered => MacAddr::BROADCAST,
-            Resolution::Waiting => return Err(Need::EthernetAddress),
-        };
-        let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
-        let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
-        let envelope = Envelope::new(source, destination, self.vlan()).ok_or(Need::SourceAddress)?;
-        let envelope = envelope.with_mtu(interface.stack.mtu());
-        let is_asked = config.remote_mac.is_none()
-            && !matches!(resolution, Resolution::Known(mac) if mac.is_multicast());
-        let next_hop = is_asked.then(|| interface.stack.next_hop(config.remote_ip));
-        let unanswered = resolution == Resolution::Unanswered;
-        Ok(Route { envelope, source, destination, next_hop, unanswered })
-    }
-
-    /// Says as Linux does what was found out, and lets the log go out.
-    fn start(&mut self, interface: &str, route: Route) {
-        let Route { source, destination, .. } = route;
-        let version = |ip: IpAddr| if ip.is_ipv6() { "IPv6" } else { "IPv4" };
-        log::info!("netconsole: local port {}", source.port);
-        log::info!("netconsole: local {} address {}", version(source.ip), source.ip);
-        log::info!("netconsole: interface name '{interface}'");
-        log::info!("netconsole: local ethernet address '{}'", source.mac);
-        log::info!("netconsole: remote port {}", destination.port);
-        log::info!("netconsole: remote {} address {}", version(destination.ip), destination.ip);
-        log::info!("netconsole: remote ethernet address {}", destination.mac);
-        if route.unanswered {
-            log::warn!("netconsole: nobody answers for {}: broadcast until somebody does", destination.ip);
+        for own in 0..MAX_NICS {
+            // Each sees what the ones before have become.
+            let voices = core::array::from_fn(|place| {
+                self.lanes.get(place).filter(|lane| lane.is_alive()).map(|lane| lane.voice)
+            });
+            let Some(lane) = self.lanes.get(own).filter(|lane| lane.is_alive()) else { continue };
+            let before = lane.voice;
+            let hears = |place: usize| hearing.get(own).and_then(|heard| *heard.get(place)?).is_some();
+            // What a card has sent for certain where this one hears it need not be sent again.
+            let heard = self.lanes.iter().enumerate().filter(|(place, lane)| {
+                *place != own
+                    && (before == Voice::Quiet { behind: *place } || lane.is_speaking() && hears(*place))
+            });
+            let sent = heard.map(|(_, lane)| (lane.confirmed, lane.sequence)).max();
+            let Some(lane) = self.lanes.get_mut(own) else { continue };
+            lane.settle_voice(own, &voices, hearing, now);
+            if let Some((confirmed, queued)) = sent.filter(|_| before != Voice::Speaking) {
+                let is_relieving = lane.voice == Voice::Speaking;
+                lane.go_to(lane.sequence.max(if is_relieving { queued } else { confirmed }));
+            }
         }
-        log::info!(target: ALWAYS, "netconsole: network logging started");
-        self.state = State::Running(route);
-    }
-
-    fn step_to(&mut self, sequence: u64) {
-        (self.sequence, self.offset, self.held) = (sequence, 0, None);
     }
 
     /// The card has finished with every frame.
-    pub fn was_taken(&mut self) {
-        self.taken = self.sequence;
+    pub fn was_taken(&mut self, card: usize) {
+        if let Some(lane) = self.lane_mut(card) {
+            lane.taken = lane.sequence;
+        }
     }
 
     /// The link is up, and was so while the card took what it has taken until now.
-    pub fn confirm(&mut self) {
-        self.confirmed = self.taken;
+    pub fn confirm(&mut self, card: usize) {
+        if let Some(lane) = self.lane_mut(card) {
+            lane.confirmed = lane.taken;
+        }
     }
 
-    /// The card or the link failed: goes back to the last record that is known to have left, better
-    /// twice than never.
-    pub fn rewind(&mut self) {
-        self.counters.repeated += self.sequence.saturating_sub(self.confirmed);
-        self.taken = self.confirmed;
-        self.step_to(self.confirmed);
+    /// The card failed: goes back to the last record that is known to have left, better twice than never.
+    pub fn rewind(&mut self, card: usize) {
+        self.counters.repeated += self.lane_mut(card).map_or(0, Lane::rewind);
     }
 
-    /// What the panic path must know to send to this target by these `cards`. Before the addresses are known, as
-    /// much as the configuration says.
-    pub fn plan(&self, cards: TargetCards, filter: &LogFilter) -> Option<TargetPlan> {
-        let config = &self.config;
-        let (source, destination, next_hop, unheard) = match self.state {
-            State::Disabled | State::Failed => return None,
-            State::Running(route) => {
-                let unheard = if route.unanswered { CardSet::ALL } else { CardSet::NONE };
-                (route.source, route.destination, route.next_hop, unheard)
+    /// The link failed: goes back likewise, and on the next one nobody has shown yet that anything is heard.
+    pub fn lose_link(&mut self, card: usize) {
+        self.counters.repeated += self.lane_mut(card).map_or(0, Lane::lose_link);
+    }
+
+    fn lane(&self, card: usize) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.card == Some(card))
+    }
+
+    fn lane_mut(&mut self, card: usize) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.card == Some(card))
+    }
+
+    /// By which cards the panic path sends to it; `named` is the place of the card that it names, 255 where there is
+    /// none or it is not known yet.
+    fn planned_cards(&self, named: u8) -> TargetCards {
+        let place = |lane: &Lane| lane.card.and_then(|card| u8::try_from(card).ok());
+        let is_quiet = |lane: &Lane| matches!(lane.voice, Voice::Quiet { .. });
+        let mut speaking = self.lanes.iter().filter(|lane| lane.is_speaking());
+        match (speaking.next(), speaking.next()) {
+            // The others are on the same network.
+            (Some(one), None) if self.lanes.iter().any(is_quiet) => {
+                place(one).map_or(TargetCards::EveryWithLink, TargetCards::One)
             }
-            State::Waiting { .. } => {
+            _ if self.is_everywhere => TargetCards::EveryWithLink,
+            _ if self.wants_cards() && self.config.goes_everywhere() => TargetCards::EveryWithLink,
+            _ => TargetCards::One(self.lanes.first().and_then(place).unwrap_or(named)),
+        }
+    }
+
+    /// What the panic path must know to send to this target; `named` is the place of the card that it names, 255
+    /// where there is none or it is not known yet. Before the addresses are known, as much as the configuration says.
+    pub fn plan(&self, named: u8, filter: &LogFilter) -> Option<TargetPlan> {
+        if !self.is_enabled() {
+            return None;
+        }
+        let config = &self.config;
+        let cards = self.planned_cards(named);
+        let one = self.lanes.iter().find_map(|lane| match (lane.state, cards) {
+            (State::Running(route), TargetCards::One(card)) if lane.card == Some(card.into()) => Some(route),
+            _ => None,
+        });
+        let (source, destination, next_hop) = match one {
+            Some(route) => (route.source, route.destination, route.next_hop),
+            None => {
                 let unspecified = match config.remote_ip {
                     IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
                     IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
@@ -548,14 +627,17 @@ impl Target {
                     Endpoint { mac: MacAddr([0; 6]), ip, port: config.local_port },
                     Endpoint { mac, ip: config.remote_ip, port: config.remote_port },
                     next_hop,
-                    CardSet::ALL,
                 )
             }
         };
-        let mtu = match self.state {
-            State::Running(route) => route.envelope.mtu(),
-            _ => ethernet::MTU,
-        };
+        let running = || self.lanes.iter().filter(|lane| lane.is_running());
+        let mut heard = running().filter(|lane| lane.unheard.is_none()).peekable();
+        let mut unheard = CardSet::ALL;
+        if !self.is_everywhere && heard.peek().is_some() {
+            unheard = CardSet::NONE;
+        }
+        heard.filter_map(|lane| lane.card).for_each(|card| unheard.remove(card));
+        let mtu = one.map_or(ethernet::MTU, |route| route.envelope.mtu());
         let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
         Some(TargetPlan {
             cards,
@@ -563,7 +645,7 @@ impl Target {
             destination,
             next_hop,
             unheard,
-            first_sent: None,
+            first_sent: running().filter_map(Lane::first_unheard).min(),
             mtu,
             vlan: self.vlan(),
             format: config.format,

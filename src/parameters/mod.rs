@@ -119,6 +119,9 @@ pub struct Parameters {
     pub virtio_mmio: MmioDevices,
     /// The targets.
     pub targets: Targets,
+    /// Whether this is the crash kernel of a Linux: kexec says where that one's memory is described
+    /// (`elfcorehdr=`).
+    pub is_crash_kernel: bool,
     /// How many seconds the boot waits for a link.
     pub carrier_timeout: u16,
     /// Whether only what is logged in a panic goes to the targets.
@@ -177,6 +180,7 @@ impl Parameters {
         ip: IpParameter::DEFAULT,
         virtio_mmio: MmioDevices::NONE,
         targets: Targets::NONE,
+        is_crash_kernel: false,
         carrier_timeout: 4,
         oops_only: false,
         input: false,
@@ -345,6 +349,7 @@ impl Parameters {
             "flood.length" => {
                 self.flood_length = value::number(text, Self::MIN_FLOOD_LENGTH, Self::MAX_FLOOD_LENGTH)?;
             }
+            "elfcorehdr" => self.is_crash_kernel = true,
             "crash" => self.crash = Some(text.parse()?),
             _ => return Ok(false),
         }

@@ -14,6 +14,7 @@ mod addressing;
 mod device;
 mod dhcp;
 mod filter;
+mod given;
 mod ipv4;
 mod lease;
 mod link_local;

@@ -39,7 +39,8 @@ fn answered_late_is_picked_up() {
     const SILENCE: Duration = Duration::from_millis(2500);
     let peer = Peer::at("10.0.0.2").silent_for(SILENCE);
     let mac = peer.mac;
-    let machine = Boot::new("arp-late", "debug netconsole=+@10.0.0.1/,@10.0.0.2/").peer(peer).start();
+    let boot = Boot::new("arp-late", "debug netconsole=+@10.0.0.1/,@10.0.0.2/").peer(peer).repeats();
+    let machine = boot.start();
 
     machine.wait_for_text(TARGET, "network logging started");
     // It goes on asking, and logs the answer, which goes there.

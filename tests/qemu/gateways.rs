@@ -84,7 +84,8 @@ fn a_dhcp_renewal_gives_another_address() {
 #[test]
 fn routers_advertise_themselves_and_withdraw() {
     let (first, second) = (Peer::at("fe80::1:1"), Peer::at("fe80::1:2"));
-    let boot = Boot::new("routers", "debug netconsole=+@/,@2001:db8:6::2/");
+    // What was broadcast before a router answered comes again.
+    let boot = Boot::new("routers", "debug netconsole=+@/,@2001:db8:6::2/").repeats();
     let mut machine = boot.peer(first.clone()).peer(second.clone()).start();
 
     // No router answers: the target starts with what there is.

@@ -7,8 +7,8 @@ const STARTED: &str = "netconsole: network logging started";
 
 #[test]
 fn the_level_decides_what_is_sent() {
-    // The device that doesn't exist gives an error, level 3; the address that nobody answers a warning, 4.
-    let targets = "netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+@10.0.0.1/eth7,@10.0.0.3/";
+    // The port that is none gives an error, level 3; the address that nobody answers a warning, 4.
+    let targets = "netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+@10.0.0.1/,0@10.0.0.3/";
     let cases = [
         ("level-debug", "debug", 8),
         ("level-default", "", 7),

@@ -1,11 +1,13 @@
-//! How a running target ships: the log from its position on, and what its receiver asks for again.
+//! How a running target ships by one card: the log from its position on, and what its receiver asks for again.
 
-use super::{LogFilter, State, Target};
+use super::lane::{Lane, State};
+use super::voice::Voice;
+use super::{Counters, LogFilter, Target};
 use crate::log::{Read, Record, Ring, Timebase};
 use crate::netconsole::Threshold;
 use crate::netconsole::burst::Burst;
 use crate::netconsole::format::{Lines, RecentLines, Style, SystemData};
-use crate::netconsole::ncrx::Sender;
+use crate::netconsole::ncrx::{Ncrx, Sender};
 use crate::netconsole::secure::Sealing;
 use crate::nic::{Nic, TransmitError};
 
@@ -41,35 +43,73 @@ pub enum Shipped {
 }
 
 impl Target {
-    /// In one of so many turns what goes out again comes before the log.
-    const AGAIN_FIRST: u8 = 4;
-
-    /// Queues records from its position on, in order, each straight into the card's buffer. Nothing is
+    /// Queues records from its position on this card on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
-    /// one turn of [`AGAIN_FIRST`](Self::AGAIN_FIRST) that comes first, so that it has a share of a card that
+    /// one turn of [`AGAIN_FIRST`](Shipping::AGAIN_FIRST) that comes first, so that it has a share of a card that
     /// the log keeps busy. The card is to be kicked afterwards.
-    pub fn ship<N: Nic>(&mut self, turn: &mut Turn<'_, '_>, user_data: &[u8], nic: &mut N) -> Shipped {
-        let State::Running(route) = self.state else { return Shipped::Everything };
+    pub fn ship<N: Nic>(
+        &mut self,
+        card: usize,
+        turn: &mut Turn<'_, '_>,
+        user_data: &[u8],
+        nic: &mut N,
+    ) -> Shipped {
+        let Self { name, config, loglevel, system_data, lanes, counters, ncrx, .. } = self;
+        let Some(lane) = lanes.iter_mut().find(|lane| lane.card == Some(card)) else {
+            return Shipped::Everything;
+        };
+        let State::Running(route) = lane.state else { return Shipped::Everything };
+        if lane.voice != Voice::Speaking {
+            return Shipped::Everything;
+        }
         let filter = turn.filter;
-        let threshold = Threshold::level(if filter.oops_only { 0 } else { filter.limit_for(self.loglevel) });
-        let mut style = Style::new(self.config.format, filter.time);
+        let threshold = Threshold::level(if filter.oops_only { 0 } else { filter.limit_for(*loglevel) });
+        let mut style = Style::new(config.format, filter.time);
         style.user_data = user_data;
-        style.system_data = self.system_data;
+        style.system_data = *system_data;
+        style.system_data.message_id = system_data.message_id.map(|first| first.wrapping_add(lane.messages));
         style.epoch = filter.epoch;
         style.host_name = filter.host_name.as_ref();
         style.address = Some(route.source.ip);
-        let Turn { ring, timebase, sealing, .. } = *turn;
+        let Turn { ring, timebase, sealing, now, .. } = *turn;
         let mut sender = Sender { ring, timebase, style, threshold, envelope: &route.envelope, sealing };
-        if self.held.is_none() {
-            self.held = Some(threshold.held_before(ring, self.sequence, u64::MAX));
+        if lane.held.is_none() {
+            lane.held = Some(threshold.held_before(ring, lane.sequence, u64::MAX));
         }
-        self.turns = self.turns.wrapping_add(1);
-        let (log, again) = if self.turns.is_multiple_of(Self::AGAIN_FIRST) {
-            let again = self.ship_again(&sender, nic, turn.now);
-            (self.ship_log(&mut sender, turn, nic), again)
+        let before = counters.datagrams;
+        let shipped = Shipping { lane, counters, ncrx }.ship(&mut sender, turn, nic);
+        if counters.datagrams != before {
+            lane.has_sent(now);
+        }
+        // Once nothing is left to send, so that the line does not feed itself.
+        if shipped == Shipped::Everything && lane.lost > 0 {
+            let lost = core::mem::take(&mut lane.lost);
+            counters.lost += lost;
+            log::warn!("netconsole: {name}: {lost} records were overwritten before they could be sent");
+        }
+        shipped
+    }
+}
+
+/// A lane that ships, and what it shares with its target's others.
+struct Shipping<'l> {
+    lane: &'l mut Lane,
+    counters: &'l mut Counters,
+    ncrx: &'l mut Ncrx,
+}
+
+impl Shipping<'_> {
+    /// In one of so many turns what goes out again comes before the log.
+    const AGAIN_FIRST: u8 = 4;
+
+    fn ship<N: Nic>(&mut self, sender: &mut Sender<'_>, turn: &mut Turn<'_, '_>, nic: &mut N) -> Shipped {
+        self.lane.turns = self.lane.turns.wrapping_add(1);
+        let (log, again) = if self.lane.turns.is_multiple_of(Self::AGAIN_FIRST) {
+            let again = self.ship_again(sender, nic, turn.now);
+            (self.ship_log(sender, turn, nic), again)
         } else {
-            let log = self.ship_log(&mut sender, turn, nic);
-            (log, self.ship_again(&sender, nic, turn.now))
+            let log = self.ship_log(sender, turn, nic);
+            (log, self.ship_again(sender, nic, turn.now))
         };
         match again {
             Ok(true) if log == Shipped::Everything => Shipped::More,
@@ -110,8 +150,8 @@ impl Target {
         nic: &mut N,
     ) -> Result<bool, TransmitError> {
         loop {
-            if self.settling && self.offset == 0 {
-                self.settling = false;
+            if self.lane.settling && self.lane.offset == 0 {
+                self.lane.settling = false;
                 return Ok(false);
             }
             self.queue_lines(sender, turn, nic)?;
@@ -133,17 +173,17 @@ impl Target {
         turn: &mut Turn<'_, '_>,
         nic: &mut N,
     ) -> Result<(), TransmitError> {
-        if self.offset != 0 || sender.sealing.seals() {
+        if self.lane.offset != 0 || sender.sealing.seals() {
             return Ok(());
         }
         let recent = turn.recent.as_deref_mut();
         let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.threshold.limit, recent);
         // A card without room must not hide that there is nothing to queue.
         let Some(lines) = lines.filter(|_| self.seems_next(sender).is_some()) else { return Ok(()) };
-        let (sequence, identification, left) = (self.sequence, self.identification, turn.frames);
+        let (sequence, identification, left) = (self.lane.sequence, self.lane.identification, turn.frames);
         let mut burst = Burst { sequence, identification, left, bytes: 0 };
         let result = burst.queue(nic, lines, sender.envelope);
-        self.identification = burst.identification;
+        self.lane.identification = burst.identification;
         self.counters.bytes += burst.bytes;
         let records = turn.frames - burst.left;
         turn.frames = burst.left;
@@ -167,25 +207,22 @@ impl Target {
             return Ok(false);
         }
         // It was not what it seemed to be, or is not to go out.
-        match sender.ring.read(self.sequence) {
+        match sender.ring.read(self.lane.sequence) {
             Read::Record(record) if self.wants(&record, &sender.threshold) => {
                 self.queue_piece(sender, &record, nic, now)?;
             }
             Read::Record(_) => {
                 self.counters.filtered += 1;
-                let held = self.held.map(|held| held + 1);
-                self.step_to(self.sequence + 1);
-                self.held = held;
+                let held = self.lane.held.map(|held| held + 1);
+                self.lane.step_to(self.lane.sequence + 1);
+                self.lane.held = held;
             }
             Read::Lost { resume } => {
-                self.lost += resume.saturating_sub(self.sequence);
-                self.step_to(resume);
-                self.held = Some(0);
+                self.lane.lost += resume.saturating_sub(self.lane.sequence);
+                self.lane.step_to(resume);
+                self.lane.held = Some(0);
             }
-            Read::Unfinished(_) | Read::End => {
-                self.tell_loss();
-                return Ok(true);
-            }
+            Read::Unfinished(_) | Read::End => return Ok(true),
         }
         Ok(false)
     }
@@ -198,15 +235,15 @@ impl Target {
         nic: &mut N,
         now: u64,
     ) -> Result<bool, TransmitError> {
-        sender.style.held = self.held.unwrap_or(0);
-        let Some(piece) = sender.transmit(nic, record, self.offset, self.identification)? else {
+        sender.style.held = self.lane.held.unwrap_or(0);
+        let Some(piece) = sender.transmit(nic, record, self.lane.offset, self.lane.identification)? else {
             return Ok(false);
         };
-        self.identification = self.identification.wrapping_add(1);
+        self.lane.identification = self.lane.identification.wrapping_add(1);
         self.counters.datagrams += 1;
         self.counters.bytes += piece.len as u64;
         match piece.next {
-            Some(offset) => self.offset = offset,
+            Some(offset) => self.lane.offset = offset,
             None => self.was_sent(sender, 1, now),
         }
         Ok(true)
@@ -215,36 +252,23 @@ impl Target {
     /// Steps behind so many records, which were sent as a whole.
     fn was_sent(&mut self, sender: &mut Sender<'_>, records: u64, now: u64) {
         self.counters.records += records;
-        self.ncrx.told(self.sequence, self.held.unwrap_or(0));
-        self.step_to(self.sequence + records);
-        self.held = Some(0);
-        self.ncrx.sent(self.sequence - 1, now);
-        if let Some(message_id) = &mut self.system_data.message_id {
+        self.ncrx.told(self.lane.sequence, self.lane.held.unwrap_or(0));
+        self.lane.step_to(self.lane.sequence + records);
+        self.lane.held = Some(0);
+        self.ncrx.sent(self.lane.sequence - 1, now);
+        if let Some(message_id) = &mut sender.style.system_data.message_id {
             *message_id = message_id.wrapping_add(records as u32);
-            sender.style.system_data = self.system_data;
+            self.lane.messages = self.lane.messages.wrapping_add(records as u32);
         }
     }
 
     /// The next record, where it seems to be whole and is to go out.
     fn seems_next<'s>(&self, sender: &Sender<'s>) -> Option<Record<'s>> {
-        sender.ring.peek(self.sequence).filter(|record| self.wants(record, &sender.threshold))
+        sender.ring.peek(self.lane.sequence).filter(|record| self.wants(record, &sender.threshold))
     }
 
     /// Whether a record is for this target. A limit that changes under way does not cut one.
     fn wants(&self, record: &Record<'_>, threshold: &Threshold) -> bool {
-        self.offset != 0 || threshold.passes(record)
-    }
-
-    /// One line about what was lost, once nothing is left to send, so that it does not feed itself.
-    fn tell_loss(&mut self) {
-        if self.lost > 0 {
-            self.counters.lost += self.lost;
-            log::warn!(
-                "netconsole: {}: {} records were overwritten before they could be sent",
-                self.name,
-                self.lost
-            );
-            self.lost = 0;
-        }
+        self.lane.offset != 0 || threshold.passes(record)
     }
 }

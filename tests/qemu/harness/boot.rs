@@ -5,6 +5,7 @@ use super::capture::Delivery;
 use super::machine::Machine;
 use super::peer::Peer;
 use super::record::Record;
+use super::switch::Switch;
 use super::wire::Carrier;
 use smoltcp::wire::EthernetAddress;
 use std::env;
@@ -72,6 +73,7 @@ pub struct Boot {
     arguments: Vec<String>,
     loader: Option<Vec<String>>,
     paused: bool,
+    is_switched: bool,
     delivery: Delivery,
     timeout: Duration,
 }
@@ -88,6 +90,7 @@ impl Boot {
             arguments: Vec::new(),
             loader: None,
             paused: false,
+            is_switched: false,
             delivery: Delivery { complete: true, repeats: false },
             timeout: Duration::from_secs(60),
         }
@@ -102,6 +105,11 @@ impl Boot {
     /// Has these NICs in place of the one.
     pub fn nics(self, nics: impl IntoIterator<Item = Nic>) -> Self {
         Self { nics: nics.into_iter().collect(), ..self }
+    }
+
+    /// Joins all NICs by a switch.
+    pub fn on_one_switch(self) -> Self {
+        Self { is_switched: true, ..self }
     }
 
     /// Adds arguments for QEMU.
@@ -175,9 +183,11 @@ impl Boot {
         }
         qemu.args(&self.first_arguments);
         let mut cables = Vec::new();
+        let switch = self.is_switched.then(Arc::<Switch>::default);
         for (index, nic) in self.nics.into_iter().enumerate() {
             let (mac, pcap) = (Nic::mac(index), files.join(format!("nic{index}.pcap")));
-            let cable = Cable::new(nic.carrier, index, mac, nic.peers, &sockets, pcap, Arc::clone(&record));
+            let (record, switch) = (Arc::clone(&record), switch.clone());
+            let cable = Cable::new(nic.carrier, index, mac, nic.peers, &sockets, pcap, record, switch);
             if nic.user_network {
                 // A hub between the two, so that the test sees every frame.
                 qemu.args(cable.netdev("wire")).args(["-netdev", "user,id=user"]);

@@ -4,6 +4,7 @@ use super::frame::Frame;
 use super::pcap::PcapWriter;
 use super::peer::Peer;
 use super::record::{Record, Sent};
+use super::switch::Switch;
 use super::vhost_user::Lie;
 use super::wire::{Carrier, Wire};
 use smoltcp::wire::EthernetAddress;
@@ -23,7 +24,9 @@ pub struct Cable {
 }
 
 impl Cable {
-    /// Binds the sockets, which go into `directory`, and starts to read.
+    /// Binds the sockets, which go into `directory`, and starts to read. What the NIC sends goes to all others that
+    /// are on its `switch`, too.
+    #[expect(clippy::too_many_arguments, reason = "a NIC's parts and a boot's, put together once")]
     pub fn new(
         carrier: Carrier,
         nic: usize,
@@ -32,6 +35,7 @@ impl Cable {
         directory: &Path,
         pcap_path: PathBuf,
         record: Arc<Record>,
+        switch: Option<Arc<Switch>>,
     ) -> Self {
         let wire = Arc::new(Wire::bind(carrier, nic, directory).expect("a socket for the cable"));
         let reading = Arc::clone(&wire);
@@ -40,6 +44,9 @@ impl Cable {
         let (start, capture) = (Instant::now(), Arc::clone(&pcap));
         let is_blocked = Arc::new(AtomicBool::new(false));
         let blocked = Arc::clone(&is_blocked);
+        if let Some(switch) = &switch {
+            switch.join(nic, Arc::clone(&wire));
+        }
         let reader = thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];
             loop {
@@ -64,6 +71,9 @@ impl Cable {
                     );
                 }
                 record.add(|events| events.sent.push(Sent { at, nic, frame }));
+                if let Some(switch) = &switch {
+                    switch.forward(nic, bytes);
+                }
                 for (answer, delay) in answers {
                     let (wire, capture) = (Arc::clone(&reading), Arc::clone(&capture));
                     let send = move || {

@@ -16,6 +16,7 @@ mod record;
 mod rsyslog;
 mod server;
 mod side_by_side;
+mod switch;
 mod tshark;
 mod vhost_user;
 mod way;
