@@ -134,6 +134,34 @@ fn the_log_s_end_arrives_before_the_machine_ends() {
     machine.end();
 }
 
+/// At the default level, which holds records back: these are not missing.
+#[test]
+fn the_readme_s_line_for_ci_passes_on_a_healthy_boot() {
+    let readme = include_str!("../../README.md");
+    let line = readme.lines().find_map(|line| line.strip_suffix("# in CI")?.split_once(" -- "));
+    let (_, arguments) = line.expect("the line in the README");
+    // Every second part stands in quotes.
+    let parts = arguments.split('\'').enumerate();
+    let words = parts.flat_map(|(index, part)| match index % 2 {
+        0 => part.split_whitespace().collect(),
+        _ => vec![part],
+    });
+    let logs = target().join("tests").join("ncrx-ci-logs");
+    let logs = logs.to_str().expect("a plain path");
+    // The machine that runs this may be slow, and not to blame.
+    let words: Vec<_> = words.map(|word| if word == "30" { "100" } else { word }).collect();
+    let words: Vec<_> = words.iter().map(|word| if *word == "logs" { logs } else { word }).collect();
+    assert!(["--complete", "--until", logs, "100"].iter().all(|word| words.contains(word)), "{words:?}");
+    let mut receiver = receiver(Way { loses: 0, ..Way::LOSSY }, &words);
+    let machine = boot("ncrx-ci", "").start();
+    assert!(receiver.ends(&machine, PATIENCE), "{:?}", receiver.said.last());
+    let (status, errors) = receiver.end();
+    assert_eq!(status, Some(0), "{errors}");
+    assert!(receiver.has("\"held\":"), "the level holds something back");
+    assert!(!receiver.has("\"event\":\"missing\""));
+    machine.stop();
+}
+
 /// A power cut: the numbers begin again at 0, far below those that the receiver has acknowledged. Each record of the
 /// next boot is shown, and its crash decides the status.
 #[test]
