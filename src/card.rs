@@ -11,7 +11,7 @@ use netconsole::host_name::HostName;
 use netconsole::netconsole::choice::{Candidate, Reach};
 use netconsole::netconsole::life::Life;
 use netconsole::netconsole::path_name::Labels;
-use netconsole::netconsole::secure::{Numbers, OVERHEAD, Protection, Sealing};
+use netconsole::netconsole::secure::{OVERHEAD, Protection, Sealing};
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
 use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
@@ -367,19 +367,24 @@ impl Card {
         Some(envelope.with_mtu(vlan.map_or(&self.stack, |vlan| &vlan.stack).mtu()))
     }
 
-    /// Sends a datagram of the console's, of at most [`longest_message`](Self::longest_message) bytes; false where the
-    /// card has no room now.
-    pub fn send(&mut self, conversation: &Conversation, payload: &[u8]) -> bool {
+    /// Sends a datagram that is no target's, of at most [`longest_message`](Self::longest_message) bytes, protected as
+    /// `sealing` says, or as it is where there is none; false where the card has no room now.
+    pub fn send(
+        &mut self,
+        conversation: &Conversation,
+        payload: &[u8],
+        sealing: Option<Sealing<'_>>,
+    ) -> bool {
         let Some(envelope) = self.envelope(conversation) else { return true };
         self.identification = self.identification.wrapping_add(1);
-        let protection = memory::KEYS.protection();
-        let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
+        let copy = |to: &mut [u8]| {
+            to.get_mut(..payload.len())?.copy_from_slice(payload);
+            Some(payload.len())
+        };
         let sent = self.nic.transmit(&mut |frame| {
-            let len = envelope.write(frame, self.identification, |to| {
-                sealing.fill(to, |message| {
-                    message.get_mut(..payload.len())?.copy_from_slice(payload);
-                    Some(payload.len())
-                })
+            let len = envelope.write(frame, self.identification, |to| match &sealing {
+                Some(sealing) => sealing.fill(to, copy),
+                None => copy(to),
             });
             len.unwrap_or(0)
         });
@@ -518,12 +523,7 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr, is_meant:
         echo: parameters.echo,
     };
     let gateway = ipv4_gateway(parameters);
-    // Where no device is named it is the first one's, until another one is chosen.
-    let is_its = |target: &&TargetConfig| {
-        target.device.is(name, mac) || target.device == DeviceSelector::Any && name == DeviceName::ETH0
-    };
-    let sources = parameters.targets.as_slice().iter().filter(is_its);
-    for source in sources.filter_map(|target| target.local_ip) {
+    for source in parameters.source_addresses(name, mac) {
         match source {
             IpAddr::V4(address) => addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway },
             IpAddr::V6(address) => addressing.ipv6 = Some((address, 64)),

@@ -10,6 +10,7 @@ use core::net::IpAddr;
 use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Terminal};
 use netconsole::log::{Level, Ring, Timebase};
 use netconsole::netconsole::DeviceName;
+use netconsole::netconsole::secure::{Numbers, Sealing};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::LogFilter;
 use netconsole::nic::pci::PciDevice;
@@ -101,7 +102,9 @@ impl Consoles {
             && let Some((conversation, payload)) = self.remote.datagram(longest)
         {
             let length = payload.len();
-            if card.send(conversation, payload) {
+            let protection = memory::KEYS.protection();
+            let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
+            if card.send(conversation, payload, Some(sealing)) {
                 self.remote.sent(length);
             }
             busy = true;

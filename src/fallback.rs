@@ -2,12 +2,14 @@
 //! the network cards. Who waits with `nc` sees why no log comes. Of the log itself nothing goes out.
 
 use crate::card::Card;
+use crate::memory;
 use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::bootinfo::BootInfo;
 use netconsole::console::Conversation;
 use netconsole::netconsole::TargetConfig;
 use netconsole::netconsole::format::MAX_DATAGRAM;
+use netconsole::netconsole::secure::{Numbers, Sealing};
 use netconsole::netconsole::snapshot::MAX_NICS;
 use netconsole::parameters::Parameters;
 use netconsole::stack::link_local_ipv4;
@@ -115,5 +117,8 @@ fn broadcast(card: &mut Card, text: &dyn Display) -> bool {
         vlan: None,
         card: 0,
     };
-    card.send(&conversation, message.as_bytes())
+    // With a key nothing comes here; if it did, it would go out sealed or not at all.
+    let protection = memory::KEYS.protection();
+    let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
+    card.send(&conversation, message.as_bytes(), Some(sealing))
 }

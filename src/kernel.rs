@@ -120,7 +120,11 @@ impl Kernel {
         let now = self.clock.now();
         self.filter.epoch = WallClock::by_rtc(now);
         self.consoles.announce();
-        for config in self.parameters.targets.as_slice() {
+        let targets = self.parameters.targets(&memory::KEYS).unwrap_or_else(|undecided| {
+            log::error!("netconsole: {undecided}");
+            &[]
+        });
+        for config in targets {
             // The parameters hold no more than the table does.
             if let Ok(target) = self.targets.add(*config) {
                 target.enable_at_boot(now);
@@ -148,7 +152,7 @@ impl Kernel {
         let Self { cards, clock, consoles, parameters, .. } = self;
         find_cards(cards, clock, consoles, parameters, boot, address_space);
         let macs = core::array::from_fn(|place| cards.get(place)?.as_ref().map(Card::mac));
-        let needs_labels = choose::needs_labels(parameters.targets.as_slice());
+        let needs_labels = choose::needs_labels(parameters.targets(&memory::KEYS).unwrap_or_default());
         for card in cards.iter_mut().flatten() {
             card.life.know_siblings(macs);
             if needs_labels {

@@ -75,7 +75,7 @@ static LOGGER: Logger<ThisMachine> = Logger::new();
 /// once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`].
 pub fn start_log(size: usize, map: &MemoryMap, start: u64) -> (Recovery, Option<usize>) {
     let chosen = if size == RING_SIZE { Some(RING_SIZE) } else { large_ring(size, map) };
-    let recovery = ring().recover(start);
+    let recovery = ring().recover(start, KEYS.audience());
     // It fails where a logger was set before, which only this function does.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(log::LevelFilter::Trace);

@@ -8,7 +8,7 @@ use netconsole::bootinfo::{BootInfo, CommandLine};
 use netconsole::log::Recovery;
 use netconsole::netconsole::RELEASE;
 use netconsole::netconsole::secure::Protection;
-use netconsole::parameters::{self, Parameters, Secrecy};
+use netconsole::parameters::{self, Parameters};
 use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();
@@ -21,8 +21,8 @@ pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
     BOOT.call_once(|| BootInfo::read(magic, info, &Physical::at_entry()))
 }
 
-/// Reads the command line's parameters; what is wrong with them is logged by [`introduce`]. Where there is a
-/// key, nothing goes out unsealed from here on.
+/// Reads the command line's parameters; what is wrong with them is logged by [`introduce`]. Until it is known whether
+/// there is a key, which is from here on, nothing goes out.
 pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
     let parameters = PARAMETERS.call_once(|| {
         let mut parameters = Parameters::parse(boot.command_line.as_bytes(), &mut |_, _| {});
@@ -31,11 +31,7 @@ pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
         }
         parameters
     });
-    match &parameters.secrecy {
-        Secrecy::Clear => {}
-        Secrecy::Sealed(key) => memory::KEYS.set(key, entropy::boot_id()),
-        Secrecy::Silent => memory::KEYS.set_unreadable(),
-    }
+    memory::KEYS.decide(&parameters.secrecy, entropy::boot_id);
     parameters
 }
 

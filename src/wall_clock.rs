@@ -53,7 +53,8 @@ impl WallClock {
             let local = Endpoint { mac: card.mac(), ip: neighbor.source, port: LOCAL_PORT };
             let cookie = clock::ticks();
             let conversation = Conversation { local, remote: server, vlan: None, card: number };
-            if card.send(&conversation, &sntp::request(cookie)) {
+            // A server could not open what is sealed.
+            if card.send(&conversation, &sntp::request(cookie), None) {
                 self.question = Some(Question { cookie, server, asked_at: now });
                 self.ask_at = now.saturating_add(RETRY_INTERVAL);
             }

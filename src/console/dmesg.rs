@@ -19,6 +19,8 @@ pub(super) struct Dmesg {
     calendar: bool,
     /// It was said that the time of day is not known.
     told: bool,
+    /// How many records were withheld since the last one that was shown.
+    withheld: u64,
 }
 
 /// What `dmesg` is asked for.
@@ -67,8 +69,14 @@ pub(super) fn read<'w>(
     host: &mut dyn Host,
 ) -> Result<Asked, CommandError<'w>> {
     let ring = host.ring();
-    let mut shown =
-        Dmesg { sequence: ring.first(), offset: 0, end: Some(ring.end()), calendar: false, told: false };
+    let mut shown = Dmesg {
+        sequence: ring.first(),
+        offset: 0,
+        end: Some(ring.end()),
+        calendar: false,
+        told: false,
+        withheld: 0,
+    };
     let mut level = None;
     let mut has_options = false;
     let usage = CommandError::Usage(USAGE);
@@ -114,8 +122,16 @@ impl Dmesg {
 
     /// One datagram's worth of the log, as the basic format has it.
     pub(super) fn step(&mut self, host: &mut dyn Host, out: &mut Chunk, problem: &mut dyn Write) -> Step {
-        if self.end.is_some_and(|end| self.sequence >= end) {
-            return Step::Done;
+        let ring = host.ring();
+        let is_at_end = self.end.is_some_and(|end| self.sequence >= end);
+        let found = if is_at_end { Read::End } else { ring.read(self.sequence) };
+        if !matches!(found, Read::Withheld) && self.withheld > 0 {
+            let count = core::mem::take(&mut self.withheld);
+            let _ = writeln!(
+                out,
+                "[{count} records withheld: they leave only sealed with the key of their boot]"
+            );
+            return Step::More;
         }
         let timebase = host.timebase();
         let filter = *host.filter();
@@ -131,11 +147,15 @@ impl Dmesg {
             calendar: self.calendar,
             ..Style::new(Format::Basic, filter.time || self.calendar)
         };
-        let ring = host.ring();
-        let record = match ring.read(self.sequence) {
+        let record = match found {
             // It is being written: where the log is followed, it is complete soon.
             Read::Unfinished(_) if self.end.is_none() => return Step::Waits,
             Read::Record(record) | Read::Unfinished(record) => record,
+            Read::Withheld => {
+                (self.sequence, self.offset) = (self.sequence.saturating_add(1), 0);
+                self.withheld = self.withheld.saturating_add(1);
+                return Step::More;
+            }
             Read::Lost { resume } => {
                 (self.sequence, self.offset) = (resume.max(self.sequence.saturating_add(1)), 0);
                 return Step::More;

@@ -5,7 +5,7 @@ use super::record::add_words;
 use super::sync::{AtomicU64, Ordering};
 use super::{Level, Ring};
 
-/// A record of this boot that seems to be whole: nothing of it may be believed before [`Ring::copy`] has proven it.
+/// A record of this boot, which has no key, that seems to be whole: nothing of it may be believed before [`Ring::copy`] has proven it.
 #[derive(Clone, Copy)]
 pub(crate) struct Found<'r> {
     header: Header,
@@ -31,15 +31,15 @@ impl Found<'_> {
 }
 
 impl<'m> Ring<'m> {
-    /// The record of this boot and sequence number, where it seems to be whole; [`read`](Self::read) says of others
-    /// what became of them.
+    /// The record of this boot and sequence number, where it seems to be whole and may leave unsealed;
+    /// [`read`](Self::read) says of others what became of them.
     #[inline(always)]
     pub(crate) fn find(&self, sequence: u64) -> Option<Found<'m>> {
         // Whatever this is, the header there says whether it is the record's place.
         let position = self.entry(sequence)?.position;
         let (head, rest) = self.words_from(position).split_first_chunk::<HEADER_WORDS>()?;
         let header = Header(head[0].load(Ordering::Acquire));
-        if !header.is_done_record(sequence, self.header.boot.load(Ordering::Relaxed)) {
+        if !header.is_open_done_record(sequence, self.header.boot.load(Ordering::Relaxed)) {
             return None;
         }
         let ticks = head[TICKS].load(Ordering::Relaxed);

@@ -94,7 +94,7 @@ impl Place {
 /// | 57–60 | number of the boot, modulo 16 |
 /// | 61 | continues the text of a record before |
 /// | 62 | done: nothing will change any more |
-/// | 63 | goes to every target, whatever its level |
+/// | 63 | the boot has a key: the record is not for everybody |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header(pub(super) u64);
 
@@ -106,28 +106,32 @@ impl Header {
     const BOOT: u32 = 57;
     const CONTINUATION: u64 = 1 << 61;
     const DONE: u64 = 1 << 62;
-    const ALWAYS: u64 = 1 << 63;
+    const LIMITED: u64 = 1 << 63;
+    /// The bits that all headers of a boot have in common.
+    const OF_BOOT: u64 = 15 << Self::BOOT | Self::LIMITED;
 
-    /// The header of a record that has no text yet. `module` is at most [`MAX_MODULE`], and `sequence` one of a
-    /// [`Place`].
+    /// The header of a record that has no text yet. `module` is at most [`MAX_MODULE`], `sequence` one of a
+    /// [`Place`], and `boot` what [`boot_word`](Self::boot_word) makes.
     pub(super) const fn new(
         sequence: u64,
         level: Level,
         module: usize,
         boot: u64,
         continuation: bool,
-        always: bool,
     ) -> Self {
         let continuation = if continuation { Self::CONTINUATION } else { 0 };
-        let always = if always { Self::ALWAYS } else { 0 };
         Self(
             sequence
                 | (module as u64 & 31) << Self::MODULE
                 | (level as u64) << Self::LEVEL
-                | (boot & 15) << Self::BOOT
-                | continuation
-                | always,
+                | boot << Self::BOOT & Self::OF_BOOT
+                | continuation,
         )
+    }
+
+    /// What the headers of a boot have in common: its number, and whether its records are not for everybody.
+    pub(super) const fn boot_word(number: u64, is_limited: bool) -> u64 {
+        number & 15 | if is_limited { Self::LIMITED >> Self::BOOT } else { 0 }
     }
 
     /// This header with the text longer by `bytes`; it stays at [`MAX_TEXT`] or below.
@@ -164,18 +168,19 @@ impl Header {
         self.0 >> Self::BOOT & 15
     }
 
-    /// Whether it is that of a record of this sequence number and boot that is done.
-    pub(super) const fn is_done_record(self, sequence: u64, boot: u64) -> bool {
-        const FIXED: u64 = Header::SEQUENCE_MASK | 15 << Header::BOOT | Header::DONE;
+    /// Whether its boot has a key.
+    pub(super) const fn is_limited(self) -> bool {
+        self.0 & Self::LIMITED != 0
+    }
+
+    /// Whether it is that of a record of this sequence number and boot that is done and for everybody.
+    pub(super) const fn is_open_done_record(self, sequence: u64, boot: u64) -> bool {
+        const FIXED: u64 = Header::SEQUENCE_MASK | Header::OF_BOOT | Header::DONE;
         self.0 & FIXED == (sequence | (boot & 15) << Self::BOOT | Self::DONE)
     }
 
     pub(super) const fn is_continuation(self) -> bool {
         self.0 & Self::CONTINUATION != 0
-    }
-
-    pub(super) const fn goes_always(self) -> bool {
-        self.0 & Self::ALWAYS != 0
     }
 
     pub(super) const fn is_done(self) -> bool {

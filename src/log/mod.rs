@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod audience;
 mod copy;
 mod layout;
 mod level;
@@ -20,6 +21,7 @@ mod tests;
 mod timebase;
 mod writer;
 
+pub use audience::{Audience, KeyId};
 pub(crate) use copy::Found;
 pub use level::Level;
 pub use logger::{Logger, Machine};

@@ -2,7 +2,7 @@
 
 use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS};
 use super::sync::{AtomicU64, Ordering};
-use super::{Level, Ring};
+use super::{ALWAYS, Level, Ring};
 use core::fmt;
 
 /// A view of a record in the ring. Copying from it is safe at any time; [`is_intact`](Self::is_intact)
@@ -31,7 +31,7 @@ impl<'r> Record<'r> {
     /// A record that is reserved and has no header yet.
     pub(super) fn unwritten(ring: &'r Ring<'r>, sequence: u64) -> Self {
         let boot = ring.header.boot.load(Ordering::Relaxed);
-        let header = Header::new(sequence, Level::Emergency, 0, boot, false, false);
+        let header = Header::new(sequence, Level::Emergency, 0, boot, false);
         Self { ring, sequence, position: None, words: &[], header, ticks: 0 }
     }
 
@@ -52,7 +52,8 @@ impl<'r> Record<'r> {
 
     /// Whether it goes to every target, whatever its level: it was logged with the target [`ALWAYS`](super::ALWAYS).
     pub fn goes_always(&self) -> bool {
-        self.header.goes_always()
+        // Few have a module path of this length.
+        self.header.module_len() == ALWAYS.len() && self.module().as_bytes() == ALWAYS.as_bytes()
     }
 
     /// Whether its text goes on with that of a record before.
@@ -142,6 +143,11 @@ impl<'r> Record<'r> {
         self.header.words()
     }
 
+    /// Whether it may leave the machine: its boot had no key, or this one has the same.
+    pub fn may_leave(&self) -> bool {
+        self.ring.access.admits(self.boot_number(), self.header.is_limited())
+    }
+
     /// The number of its boot modulo 16.
     pub(super) fn boot_number(&self) -> u64 {
         self.header.boot()
@@ -202,9 +208,13 @@ pub struct Module {
 }
 
 impl Module {
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+
     /// The path's text; empty where the record was overwritten meanwhile and no text is there.
     pub fn as_str(&self) -> &str {
-        self.bytes.get(..self.len).and_then(|bytes| str::from_utf8(bytes).ok()).unwrap_or("")
+        str::from_utf8(self.as_bytes()).unwrap_or("")
     }
 }
 

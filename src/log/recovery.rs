@@ -4,10 +4,10 @@
 //! the layout's version and the ring's size, must agree. So nothing in [`RingHeader`](super::RingHeader)
 //! is needed to find the records, and no single damaged word loses more than one.
 
-use super::layout::{Checksum, Place};
+use super::layout::{Checksum, Header, Place};
 use super::ring::BOOTS;
 use super::sync::{AtomicU64, Ordering};
-use super::{Record, Ring, Timebase};
+use super::{Audience, Record, Ring, Timebase};
 use core::fmt;
 
 /// What [`Ring::recover`] found.
@@ -17,6 +17,8 @@ pub struct Recovery {
     pub records: u64,
     /// Records missing between the oldest and the newest.
     pub damaged: u64,
+    /// How many of them do not leave the machine: their boot had a key, and this one has not the same.
+    pub withheld: u64,
     /// From how many boots the records are.
     pub boots: u32,
     /// Whether the boot before ended in order, with [`Ring::say_goodbye`].
@@ -34,6 +36,9 @@ impl fmt::Display for Recovery {
         if self.damaged > 0 {
             write!(f, ", {} damaged", self.damaged)?;
         }
+        if self.withheld > 0 {
+            write!(f, ", {} withheld: they leave only sealed with the key of their boot", self.withheld)?;
+        }
         Ok(())
     }
 }
@@ -46,33 +51,36 @@ impl Ring<'_> {
     /// Whole records stay where they are, keep their sequence numbers and become those of earlier boots;
     /// this boot's follow on. Where there is no whole record, the ring is empty and begins at 0: a cold
     /// start. Any content of the memory is taken. To be called by one context, before the first record.
-    pub fn recover(&self, start: u64) -> Recovery {
+    ///
+    /// The records of this boot are for `audience`. Those of earlier boots that had a key leave the machine
+    /// only where this boot has the same one ([`Read::Withheld`](super::Read::Withheld)).
+    pub fn recover(&self, start: u64, audience: Audience) -> Recovery {
         let newest = self.newest();
         let next = newest.map_or(Place { sequence: 0, position: 0 }, |newest| self.place_after(newest));
         let boot = newest.map_or(0, |newest| newest.boot_number() + 1) % BOOTS as u64;
         let farewell = self.header.goodbye.load(Ordering::Relaxed);
         let goodbye = newest.is_some_and(|newest| farewell == Self::GOODBYE ^ newest.boot_number());
+        self.admit(boot, audience);
         let recovery = self.take_stock(next, boot, goodbye);
 
-        self.header.boot.store(boot, Ordering::Relaxed);
+        self.header.boot.store(Header::boot_word(boot, audience.is_limited()), Ordering::Relaxed);
         self.header.boot_sequence.store(next.sequence, Ordering::Relaxed);
         self.header.dropped.store(0, Ordering::Relaxed);
         self.header.goodbye.store(0, Ordering::Relaxed);
-        self.set_boot(start, 0);
+        self.set_boot(start, 0, audience);
         self.header.head.store(next.pack(), Ordering::Release);
         recovery
     }
 
     /// Notes that this boot ends in order, as the next one will say.
     pub fn say_goodbye(&self) {
-        let boot = self.header.boot.load(Ordering::Relaxed);
-        self.header.goodbye.store(Self::GOODBYE ^ boot, Ordering::Relaxed);
+        self.header.goodbye.store(Self::GOODBYE ^ self.this_boot(), Ordering::Relaxed);
     }
 
     /// Notes the frequency of this boot's counter, for the next ones.
     pub fn set_frequency(&self, hz: u64) {
-        if let Some([start, ..]) = self.boot_words(self.header.boot.load(Ordering::Relaxed)) {
-            self.set_boot(start.load(Ordering::Relaxed), hz);
+        if let Some(Boot { start, audience, .. }) = self.boot(self.this_boot()) {
+            self.set_boot(start, hz, audience);
         }
     }
 
@@ -94,11 +102,8 @@ impl Ring<'_> {
     /// What converts the ticks of a record of `boots_ago` boots ago; `None` where that boot's entry is
     /// damaged or the counter's frequency was not known before its end.
     pub fn timebase(&self, boots_ago: u8) -> Option<Timebase> {
-        let boot = self.header.boot.load(Ordering::Relaxed).wrapping_sub(boots_ago.into()) % BOOTS as u64;
-        let [start, hz, check] = self.boot_words(boot)?.each_ref().map(|word| word.load(Ordering::Relaxed));
-        if check != Self::boot_check(boot, start, hz) || hz == 0 {
-            return None;
-        }
+        let boot = self.this_boot().wrapping_sub(boots_ago.into()) % BOOTS as u64;
+        let Boot { start, hz, .. } = self.boot(boot).filter(|boot| boot.hz != 0)?;
         let mut timebase = Timebase::new(start);
         timebase.calibrate(start, hz);
         Some(timebase)
@@ -130,13 +135,14 @@ impl Ring<'_> {
     /// Counts the whole records and clears all other entries of the index, so that none stands in a new
     /// one's way. Of records so old that their boot has this one's number again, none is kept.
     fn take_stock(&self, next: Place, boot: u64, goodbye: bool) -> Recovery {
-        let (mut records, mut boots, mut first) = (0, 0_u16, next.sequence);
+        let (mut records, mut withheld, mut boots, mut first) = (0, 0, 0_u16, next.sequence);
         for (number, slot) in self.index.iter().enumerate() {
             match self.proven(number) {
                 Some(record)
                     if self.is_within(record.place().position, next) && record.boot_number() != boot =>
                 {
                     records += 1;
+                    withheld += u64::from(!record.may_leave());
                     boots |= 1 << record.boot_number();
                     first = first.min(record.sequence());
                 }
@@ -144,23 +150,65 @@ impl Ring<'_> {
             }
         }
         let damaged = next.sequence.saturating_sub(first).saturating_sub(records);
-        Recovery { records, damaged, boots: boots.count_ones(), goodbye }
+        Recovery { records, damaged, withheld, boots: boots.count_ones(), goodbye }
     }
 
-    fn set_boot(&self, start: u64, hz: u64) {
-        let boot = self.header.boot.load(Ordering::Relaxed);
-        if let Some(words) = self.boot_words(boot) {
-            for (word, value) in words.iter().zip([start, hz, Self::boot_check(boot, start, hz)]) {
+    /// Lets the records of earlier boots with this boot's key leave the machine, and no others of boots with a key.
+    fn admit(&self, boot: u64, audience: Audience) {
+        let (mut open, mut closed) = (0, 0);
+        for number in 0..BOOTS as u64 {
+            let is_limited = |whom: &Audience| whom.is_limited();
+            let whom =
+                if number == boot { Some(audience) } else { self.boot(number).map(|boot| boot.audience) };
+            match whom.filter(is_limited) {
+                Some(Audience::Holders(key)) if audience == Audience::Holders(key) => open |= 1 << number,
+                Some(_) => closed |= 1 << number,
+                None => {}
+            }
+        }
+        self.access.set(open, closed);
+    }
+
+    /// This boot's number modulo [`BOOTS`].
+    fn this_boot(&self) -> u64 {
+        self.header.boot.load(Ordering::Relaxed) % BOOTS as u64
+    }
+
+    /// What is noted of a boot; `None` where that is damaged.
+    fn boot(&self, number: u64) -> Option<Boot> {
+        let words = self.boot_words(number)?.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let [start, hz, audience, check] = words;
+        let boot = Boot { start, hz, audience: Audience::from_word(audience) };
+        (check == boot.check(number)).then_some(boot)
+    }
+
+    fn set_boot(&self, start: u64, hz: u64, audience: Audience) {
+        let number = self.this_boot();
+        let check = Boot { start, hz, audience }.check(number);
+        if let Some(words) = self.boot_words(number) {
+            for (word, value) in words.iter().zip([start, hz, audience.to_word(), check]) {
                 word.store(value, Ordering::Relaxed);
             }
         }
     }
 
-    fn boot_words(&self, boot: u64) -> Option<&[AtomicU64; 3]> {
-        self.header.boots.get(boot as usize % BOOTS)
+    fn boot_words(&self, number: u64) -> Option<&[AtomicU64; 4]> {
+        self.header.boots.get(number as usize % BOOTS)
     }
+}
 
-    fn boot_check(boot: u64, start: u64, hz: u64) -> u64 {
-        Checksum::new(BOOTS).with(boot).with(start).with(hz).0
+/// What the ring's header notes of a boot.
+struct Boot {
+    /// The ticks at its start.
+    start: u64,
+    /// The frequency of its counter; 0 where it was not known before its end.
+    hz: u64,
+    /// Whom its records are for.
+    audience: Audience,
+}
+
+impl Boot {
+    fn check(&self, number: u64) -> u64 {
+        Checksum::new(BOOTS).with(number).with(self.start).with(self.hz).with(self.audience.to_word()).0
     }
 }

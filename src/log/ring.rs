@@ -1,5 +1,6 @@
 //! The ring itself: how room for a record is reserved, and how a record is found again.
 
+use super::audience::Access;
 use super::layout::{Checksum, MAX_WORDS, MIN_WORDS, Place};
 use super::sync::{AtomicU64, Ordering, fence};
 use super::writer::Source;
@@ -19,14 +20,14 @@ pub struct RingHeader {
     pub(super) head: AtomicU64,
     /// Records that no sequence number could be reserved for.
     pub(super) dropped: AtomicU64,
-    /// This boot's number modulo [`BOOTS`].
+    /// What the headers of this boot's records have in common ([`Header::boot_word`]).
     pub(super) boot: AtomicU64,
     /// The sequence number of this boot's first record.
     pub(super) boot_sequence: AtomicU64,
     /// What [`Ring::say_goodbye`] left.
     pub(super) goodbye: AtomicU64,
-    /// Per boot: ticks at its start, its frequency in Hz, and a checksum.
-    pub(super) boots: [[AtomicU64; 3]; BOOTS],
+    /// Per boot: ticks at its start, its frequency in Hz, whom its records are for, and a checksum.
+    pub(super) boots: [[AtomicU64; 4]; BOOTS],
 }
 
 impl RingHeader {
@@ -39,7 +40,7 @@ impl RingHeader {
             boot: AtomicU64::new(0),
             boot_sequence: AtomicU64::new(0),
             goodbye: AtomicU64::new(0),
-            boots: [const { [const { AtomicU64::new(0) }; 3] }; BOOTS],
+            boots: [const { [const { AtomicU64::new(0) }; 4] }; BOOTS],
         }
     }
 
@@ -83,6 +84,8 @@ pub struct Ring<'m> {
     pub(super) max_words: usize,
     /// The sum that a record's checksum begins with.
     pub(super) seed: Checksum,
+    /// Which records may leave the machine.
+    pub(super) access: Access,
 }
 
 /// What [`Ring::read`] finds.
@@ -92,6 +95,8 @@ pub enum Read<'r> {
     Record(Record<'r>),
     /// A record that is being written: what there is of it, which may be nothing at all.
     Unfinished(Record<'r>),
+    /// A record that must not leave the machine: its boot had a key, and this one has not the same.
+    Withheld,
     /// The record is gone: overwritten or damaged.
     Lost {
         /// The next sequence number to be read; all between are gone too.
@@ -126,7 +131,7 @@ impl<'m> Ring<'m> {
             MAX_WORDS.. => MAX_WORDS,
             _ => half,
         };
-        Self { header, index, data, max_words, seed: Checksum::new(data.len()) }
+        Self { header, index, data, max_words, seed: Checksum::new(data.len()), access: Access::new() }
     }
 
     /// Records a text, in several records where it is longer than 4608 bytes or another writer comes
@@ -150,10 +155,18 @@ impl<'m> Ring<'m> {
         Source::new(level, module, ticks).write(self, text);
     }
 
-    /// The record of a sequence number.
+    /// The record of a sequence number, for whoever takes it out of the machine.
     ///
     /// Whoever copies from it asks [`Record::is_intact`] afterwards.
     pub fn read(&self, sequence: u64) -> Read<'_> {
+        match self.read_locally(sequence) {
+            Read::Record(record) | Read::Unfinished(record) if !record.may_leave() => Read::Withheld,
+            found => found,
+        }
+    }
+
+    /// As [`read`](Self::read), for whoever is at the machine: no record is withheld.
+    pub fn read_locally(&self, sequence: u64) -> Read<'_> {
         let head = self.head();
         if sequence >= head.sequence {
             return Read::End;
@@ -173,11 +186,11 @@ impl<'m> Ring<'m> {
         }
     }
 
-    /// The record of a sequence number if it seems to be whole, faster than [`read`](Self::read): nothing of it
+    /// The record of a sequence number if it seems to be whole and may leave the machine, faster than [`read`](Self::read): nothing of it
     /// may be believed before [`Record::is_intact`] says so. Otherwise `read` says what became of it.
     pub fn peek(&self, sequence: u64) -> Option<Record<'_>> {
         let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
-        self.record(place).filter(|record| !record.is_cut())
+        self.record(place).filter(|record| !record.is_cut() && record.may_leave())
     }
 
     /// How many records directly before `sequence` are there and are as `is_one` says, at most `most` of them: it looks

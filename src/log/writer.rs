@@ -2,7 +2,7 @@
 
 use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, MAX_TEXT, Place, TICKS, words};
 use super::sync::{AtomicU64, Ordering};
-use super::{ALWAYS, Level, Ring};
+use super::{Level, Ring};
 use crate::partial_word::partial_word;
 use core::fmt::{self, Write};
 
@@ -75,7 +75,7 @@ impl<'s> Source<'s> {
     #[inline(always)]
     fn header(&self, ring: &Ring<'_>, sequence: u64, continuation: bool) -> Header {
         let boot = ring.header.boot.load(Ordering::Relaxed);
-        Header::new(sequence, self.level, self.module.len(), boot, continuation, self.module == ALWAYS)
+        Header::new(sequence, self.level, self.module.len(), boot, continuation)
     }
 
     /// Stores the ticks and the module path; returns the first words, the sum, and the words for the text.

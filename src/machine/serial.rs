@@ -224,12 +224,13 @@ impl Shown {
         loop {
             // All before was shown to its end.
             memory::SERIAL_POSITION.set(self.sequence);
-            match ring.read(self.sequence) {
+            match ring.read_locally(self.sequence) {
                 Read::Record(record) if self.offset != 0 || filter.passes(record.level()) => {
                     return Some(record);
                 }
                 Read::Unfinished(record) if self.is_last => return Some(record),
-                Read::Unfinished(_) | Read::End => return None,
+                // Nothing is withheld here.
+                Read::Unfinished(_) | Read::Withheld | Read::End => return None,
                 Read::Record(record) => self.step_to(record.sequence().saturating_add(1)),
                 Read::Lost { resume } => self.step_to(resume.max(self.sequence.saturating_add(1))),
             }

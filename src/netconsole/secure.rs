@@ -11,9 +11,10 @@ mod tests;
 
 pub use keys::KeyStore;
 
+use crate::log::KeyId;
 use crate::parameters::Key;
 use aead::TAG_LEN;
-use chacha20::cipher::KeyIvInit;
+use chacha20::cipher::{KeyIvInit, StreamCipher};
 use chacha20::{XChaCha20, XNonce};
 use core::fmt;
 
@@ -86,9 +87,20 @@ pub enum Protection {
     /// The key could not be read, or memory is damaged and whether there was one is not known any more: nothing
     /// may go out.
     Lost,
+    /// Nobody has said yet whether there is a key: nothing may go out.
+    Undecided,
 }
 
 impl Protection {
+    /// Why nothing may go out, where that is so.
+    pub const fn silence(&self) -> Option<&'static str> {
+        match self {
+            Self::Clear | Self::Sealed(_) => None,
+            Self::Lost => Some("netconsole.key can't be read"),
+            Self::Undecided => Some("it is not decided whether there is a netconsole.key"),
+        }
+    }
+
     /// The part of a datagram's `payload` that its message is to be written to. Panic-safe.
     pub fn message<'p>(&self, payload: &'p mut [u8]) -> &'p mut [u8] {
         match self {
@@ -97,7 +109,7 @@ impl Protection {
                 .split_at_mut_checked(HEADER_LEN)
                 .and_then(|(_, rest)| rest.len().checked_sub(TAG_LEN).and_then(|len| rest.get_mut(..len)))
                 .unwrap_or_default(),
-            Self::Lost => &mut [],
+            Self::Lost | Self::Undecided => &mut [],
         }
     }
 
@@ -115,7 +127,7 @@ impl Protection {
                 let len = sealer.open(payload, inputs, buffer).ok()?;
                 buffer.get(..len)
             }
-            Self::Lost => None,
+            Self::Lost | Self::Undecided => None,
         }
     }
 
@@ -130,7 +142,7 @@ impl Protection {
         match self {
             Self::Clear => Some(len),
             Self::Sealed(sealer) => sealer.seal(number()?, payload, len),
-            Self::Lost => None,
+            Self::Lost | Self::Undecided => None,
         }
     }
 }
@@ -240,6 +252,16 @@ impl Sealer {
     /// The boot that it is used in.
     pub fn boot_id(&self) -> BootId {
         self.boot_id
+    }
+
+    /// What tells this key from others in the log ring, whose memory outlives the boot: the first bytes of a key stream
+    /// under a nonce that no datagram has. It reveals no more of the key than any sealed datagram
+    /// does: whoever guesses a key can test the guess.
+    fn key_id(&self) -> Option<KeyId> {
+        const NONCE: [u8; 24] = *b"netconsole: id of a key.";
+        let mut id = [0; 8];
+        XChaCha20::new(&self.key.0.into(), &NONCE.into()).try_apply_keystream(&mut id).ok()?;
+        Some(KeyId::new(u64::from_le_bytes(id)))
     }
 
     /// Seals the message of `len` bytes at `payload[HEADER_LEN..]` in place, and returns the datagram's

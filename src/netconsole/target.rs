@@ -21,7 +21,7 @@ use super::config::{DeviceName, DeviceSelector, Format, TargetConfig};
 use super::format::SystemData;
 use super::life::Life;
 use super::ncrx::{self, Ncrx};
-use super::secure::{KeyStore, Protection};
+use super::secure::KeyStore;
 use super::snapshot::{CardSet, MAX_NICS, TargetCards, TargetPlan};
 use crate::host_name::HostName;
 use crate::log::{ALWAYS, Level, Ring};
@@ -470,10 +470,10 @@ impl Target {
         let Some(lane) = lanes.iter_mut().find(|lane| lane.card == Some(card)) else { return };
         match lane.state {
             State::Disabled | State::Failed => {}
-            State::Waiting { .. } if moment.keys.protection() == Protection::Lost => {
-                lane.fail(format_args!("netconsole.key can't be read: nothing goes out"));
-            }
             State::Waiting { need, since, told } => {
+                if let Some(why) = moment.keys.protection().silence() {
+                    return lane.fail(format_args!("{why}: nothing goes out"));
+                }
                 let Some(interface) = interface else {
                     return lane.fail(format_args!("{} doesn't exist", config.device));
                 };

@@ -3,7 +3,7 @@
 use crate::log::{Record, Ring};
 
 /// Which records go to a target; the others are held back. Those that were logged with the target
-/// [`ALWAYS`](crate::log::ALWAYS) go out under any threshold.
+/// [`ALWAYS`](crate::log::ALWAYS) go out under any threshold, those of an earlier boot with another key under none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold {
     /// Only records with a lower level number (`loglevel=`).
@@ -20,7 +20,8 @@ impl Threshold {
 
     /// Whether a record goes out. Panic-safe.
     pub fn passes(&self, record: &Record<'_>) -> bool {
-        record.goes_always() || record.sequence() >= self.since && record.level().passes(self.limit)
+        let is_wanted = record.sequence() >= self.since && record.level().passes(self.limit);
+        (is_wanted || record.goes_always()) && record.may_leave()
     }
 
     /// How many records directly before `sequence` are held back, as far as the ring still has them, and at most

@@ -86,6 +86,10 @@ fn queue_records(
         let record = match ring.read(place.sequence) {
             // A record that was being written is sent with what it has, marked as cut.
             Read::Record(record) | Read::Unfinished(record) => record,
+            Read::Withheld => {
+                place = Place { held: Some(held.saturating_add(1)), ..next_record };
+                continue;
+            }
             Read::Lost { resume } => {
                 place = Place { sequence: resume.max(next_record.sequence), ..next_record };
                 continue;

@@ -21,8 +21,11 @@ pub use virtio_mmio::MmioDevices;
 
 use crate::cmdline;
 use crate::marked::Head;
-use crate::netconsole::{MAX_TARGETS, TargetConfig, parameter};
+use crate::netconsole::secure::KeyStore;
+use crate::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS, TargetConfig, parameter};
+use crate::wire::MacAddr;
 use core::fmt;
+use core::net::IpAddr;
 use core::ops::RangeInclusive;
 use key::Likeness;
 use log::Level;
@@ -66,19 +69,16 @@ pub enum Secrecy {
 
 /// The targets of all `netconsole=`, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Targets {
-    targets: [TargetConfig; Self::MAX],
+struct Targets {
+    targets: [TargetConfig; MAX_TARGETS],
     len: usize,
 }
 
 impl Targets {
-    /// How many there can be.
-    pub const MAX: usize = MAX_TARGETS;
-
-    const NONE: Self = Self { targets: [TargetConfig::DEFAULT; Self::MAX], len: 0 };
+    const NONE: Self = Self { targets: [TargetConfig::DEFAULT; MAX_TARGETS], len: 0 };
 
     /// The targets.
-    pub fn as_slice(&self) -> &[TargetConfig] {
+    fn as_slice(&self) -> &[TargetConfig] {
         self.targets.get(..self.len).unwrap_or_default()
     }
 
@@ -94,6 +94,20 @@ impl Targets {
         }
     }
 }
+
+/// Why the targets of a command line are not handed out: the key store was not told of that command line's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SecrecyUndecided;
+
+impl fmt::Display for SecrecyUndecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "no target is started: expected KeyStore::decide with the secrecy of the same command line before",
+        )
+    }
+}
+
+impl core::error::Error for SecrecyUndecided {}
 
 /// Every parameter with a meaning here; where one is not given or not valid, its default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,8 +131,8 @@ pub struct Parameters {
     pub ip: IpParameter,
     /// Where virtio devices over MMIO are.
     pub virtio_mmio: MmioDevices,
-    /// The targets.
-    pub targets: Targets,
+    /// The targets. They are not to be had without a decision about secrecy ([`targets`](Self::targets)).
+    targets: Targets,
     /// Whether this is the crash kernel of a Linux: kexec says where that one's memory is described
     /// (`elfcorehdr=`).
     pub is_crash_kernel: bool,
@@ -273,6 +287,40 @@ impl Parameters {
         problem(Level::Error, format_args!("netconsole: no target could be taken: {what}"));
     }
 
+    /// The targets of all `netconsole=`, in order: for a key store that has decided as the same command line asks, so
+    /// that nobody ships in the clear what was to be sealed. Targets are started with that store.
+    ///
+    /// ```
+    /// use netconsole::netconsole::secure::{BootId, KeyStore};
+    /// use netconsole::parameters::{Parameters, SecrecyUndecided};
+    ///
+    /// static KEYS: KeyStore = KeyStore::new();
+    ///
+    /// # fn random_boot_id() -> BootId { BootId([7; 16]) }
+    /// # fn main() -> Result<(), SecrecyUndecided> {
+    /// let parameters = Parameters::parse(b"netconsole=@/,@10.0.2.2/", &mut |_, problem| println!("{problem}"));
+    /// // With or without a key: before this there are no targets.
+    /// assert!(parameters.targets(&KEYS).is_err());
+    /// KEYS.decide(&parameters.secrecy, random_boot_id);
+    /// for target in parameters.targets(&KEYS)? {
+    ///     println!("to {}", target.remote_ip);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn targets(&self, keys: &KeyStore) -> Result<&[TargetConfig], SecrecyUndecided> {
+        if keys.keeps(&self.secrecy) { Ok(self.targets.as_slice()) } else { Err(SecrecyUndecided) }
+    }
+
+    /// The addresses that targets by this card are to be sent from, where they name one. A target that names no device is
+    /// the first card's.
+    pub fn source_addresses(&self, name: DeviceName, mac: MacAddr) -> impl Iterator<Item = IpAddr> {
+        let is_its = move |target: &&TargetConfig| {
+            target.device.is(name, mac) || target.device == DeviceSelector::Any && name == DeviceName::ETH0
+        };
+        self.targets.as_slice().iter().filter(is_its).filter_map(|target| target.local_ip)
+    }
+
     fn set(&mut self, parameter: &cmdline::Parameter<'_>, problem: &mut Problem<'_>) {
         let mut buffer = [0; 32];
         let name = parameter.canonical_name(&mut buffer);
@@ -362,10 +410,11 @@ impl Parameters {
                 Err(error) => problem(Level::Error, format_args!("netconsole: {error}")),
                 Ok(target) => {
                     if !self.targets.push(target) {
-                        let max = Targets::MAX;
                         problem(
                             Level::Error,
-                            format_args!("netconsole: '{target}' is one more than {max} targets, aborting"),
+                            format_args!(
+                                "netconsole: '{target}' is one more than {MAX_TARGETS} targets, aborting"
+                            ),
                         );
                     }
                 }

@@ -317,9 +317,9 @@ fn targets_add_up_to_sixteen() {
     assert_eq!(targets[1].format, Format::Extended { release: false });
     assert_eq!(targets[2].remote_ip, IpAddr::from([10, 0, 0, 3]));
 
-    assert_eq!(good(&"netconsole=@/ ".repeat(Targets::MAX)).targets.as_slice().len(), Targets::MAX);
-    let (parameters, problems) = read(&"netconsole=@/ ".repeat(Targets::MAX + 1));
-    assert_eq!(parameters.targets.as_slice().len(), Targets::MAX);
+    assert_eq!(good(&"netconsole=@/ ".repeat(MAX_TARGETS)).targets.as_slice().len(), MAX_TARGETS);
+    let (parameters, problems) = read(&"netconsole=@/ ".repeat(MAX_TARGETS + 1));
+    assert_eq!(parameters.targets.as_slice().len(), MAX_TARGETS);
     assert_eq!(
         problems,
         ["netconsole: '6665@/,6666@255.255.255.255/' is one more than 16 targets, aborting"]

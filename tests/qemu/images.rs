@@ -172,6 +172,34 @@ fn safe_mode_ships_through_every_card_without_dhcp() {
     machine.stop();
 }
 
+/// What the boot before sealed is not broadcast in the clear.
+#[test]
+fn safe_mode_withholds_what_was_sealed() {
+    let key = "0f".repeat(32);
+    let text = format!(
+        "set parameters='debug netconsole=@10.0.0.1/,@10.0.0.2/ netconsole.key={key} crash=TRIPLE_FAULT'\n\
+         set timeout=100\n"
+    );
+    let stick = stick(&edited_image("safe-sealed", &text));
+    let boot = Boot::new("image-safe-sealed", "debug").loader(stick.iter().map(String::as_str)).repeats();
+    let mut machine = boot.peer(Peer::at("10.0.0.2")).start();
+    let end = "Memory of the last crash";
+    machine.wait_for_serial(end);
+    machine.type_in("\r");
+    machine.wait_for("the menu again", |events| {
+        let serial = String::from_utf8_lossy(&events.serial);
+        serial.split_once("Command line: ")?.1.contains(end).then_some(())
+    });
+    // GRUB's key for the next entry, twice, and return.
+    machine.type_in("\x0e\x0e\r");
+    machine
+        .wait_for_text("255.255.255.255:6666", "withheld: they leave only sealed with the key of their boot");
+    machine.wait_for_text("255.255.255.255:6666", "network logging started");
+    machine.wait_until_quiet(Duration::from_millis(500));
+    let text = machine.stop().text("255.255.255.255:6666");
+    assert!(!text.contains("[boot -") && !text.contains("provoking"), "{text}");
+}
+
 #[test]
 fn the_log_of_a_crash_outlives_the_way_through_the_menu() {
     let text = "set parameters='netconsole=@10.0.0.1/,@10.0.0.2/ crash=EXCEPTION panic=-1'\n\

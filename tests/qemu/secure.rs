@@ -1,8 +1,12 @@
 //! `netconsole.key=`: what is on the wire, opened with another implementation of the ciphers than the
 //! kernel's, by the layout in doc/secure.md.
 
-use crate::harness::{Boot, Capture, Ends, Machine, Message, Nic, Peer, Way, messages, status, target};
+use crate::harness::{
+    Boot, Capture, Content, Ends, Frame, Lease, Machine, Message, Nic, Peer, Service, Way, kernel, messages,
+    status, target,
+};
 use crate::images::{UEFI, UEFI_TIME};
+use crate::loaders::grub_image;
 use crate::protocols::bzimage;
 use crate::receiver::Receiver;
 use orion::hazardous::aead::xchacha20poly1305::{Nonce, SecretKey, XChaCha20Poly1305};
@@ -28,13 +32,17 @@ fn boot(name: &'static str, parameters: &str) -> Boot {
 
 /// Boot id and number, and the message.
 fn open(datagram: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    open_with(&secret(), datagram).expect("sealed with the key")
+}
+
+/// `None` where it is sealed with another key.
+fn open_with(key: &SecretKey, datagram: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     assert_eq!(datagram[..4], [0xf5, b'N', b'C', 1], "{:?}", datagram.escape_ascii().to_string());
     let (header, sealed) = datagram.split_at(HEADER);
     let nonce = Nonce::try_from(&header[4..]).expect("24 bytes");
     let mut message = vec![0; sealed.len() - TAG];
-    XChaCha20Poly1305::open(&secret(), &nonce, sealed, Some(header), &mut message)
-        .expect("sealed with the key");
-    (header[4..].to_vec(), message)
+    XChaCha20Poly1305::open(key, &nonce, sealed, Some(header), &mut message).ok()?;
+    Some((header[4..].to_vec(), message))
 }
 
 /// The messages of a boot, after the checks that hold for each: nothing but sealed datagrams, no nonce twice,
@@ -89,6 +97,158 @@ fn the_last_words_are_sealed_too() {
         let report = texts.iter().any(|(_, text)| text.windows(12).any(|part| part == b"Kernel panic"));
         assert!(report, "{kind}");
     }
+}
+
+/// Every datagram that the machine has sent, opened.
+fn texts(capture: &Capture) -> Vec<String> {
+    let datagrams = capture.frames().filter_map(|frame| frame.datagram());
+    datagrams.map(|(_, payload)| String::from_utf8_lossy(&open(payload).1).into_owned()).collect()
+}
+
+/// The log of a boot with a key, which ends without last words, goes out sealed by the next one that has the same.
+#[test]
+fn the_boot_after_seals_it_with_the_same_key() {
+    let capture = boot("secure-reset", "crash=TRIPLE_FAULT after=exit").start().end();
+    assert_eq!(capture.status, status::GOOD);
+    let texts = texts(&capture);
+    let before: Vec<_> = texts.iter().filter(|text| text.contains("\n boot=-1\n")).collect();
+    assert!(before.iter().any(|text| text.contains(";netconsole 0.")), "from the first record on");
+    assert!(before.iter().any(|text| text.contains("crash: provoking TRIPLE_FAULT\n")), "to the last one");
+    assert!(!texts.iter().any(|text| text.contains("withheld")));
+}
+
+/// GRUB, whose keys `1`, `2` and `3` boot with a key, and with another one or none after that.
+fn two_boots(name: &'static str, next: char, more: &str) -> Machine {
+    let ship = "debug netconsole=+@10.0.0.1/,@10.0.0.2/";
+    let entry = |key: char, parameters: &str| {
+        format!(
+            "menuentry 'boot {key}' --hotkey={key} {{\nmultiboot /boot/netconsole {ship} {parameters}\nboot\n}}\n"
+        )
+    };
+    let serial = "serial --unit=0 --speed=115200\nterminal_input serial\nterminal_output serial\n";
+    let other_key = KEY.replace('0', "1");
+    let menu = format!(
+        "{serial}set timeout=100\n{}{}{}",
+        entry('1', &format!("crash=TRIPLE_FAULT netconsole.key={KEY}")),
+        entry('2', &format!("netconsole.key={other_key} {more}")),
+        entry('3', more),
+    );
+    let image = grub_image(&format!("{name}-image"), &kernel(), &menu);
+    let boot = Boot::new(name, "debug").image(image).peer(Peer::at("10.0.0.2")).loses().repeats();
+    let mut machine = boot.start();
+    let end = "boot 3";
+    machine.wait_for_serial(end);
+    machine.type_in("1");
+    machine.wait_for("GRUB's menu again", |events| {
+        let serial = String::from_utf8_lossy(&events.serial);
+        serial.split_once("Command line: ")?.1.contains(end).then_some(())
+    });
+    machine.type_in(&next.to_string());
+    machine
+}
+
+/// A record that the first boot logged, and the line that says how many there are.
+const SECRET: &str = "crash: provoking TRIPLE_FAULT";
+const WITHHELD: &str = "withheld: they leave only sealed with the key of their boot";
+
+#[test]
+fn a_boot_without_the_key_withholds_what_one_with_it_has_logged() {
+    let capture = two_boots("secure-then-clear", '3', "after=exit").end();
+    assert_eq!(capture.status, status::GOOD);
+    let payloads = capture.payloads(TARGET);
+    let clear: Vec<_> = payloads.iter().filter(|payload| !payload.starts_with(&[0xf5])).copied().collect();
+    assert!(clear.len() < payloads.len(), "the first boot's are sealed");
+    let messages = messages(clear).expect("the extended format");
+    assert!(has(&messages, "network logging started"));
+    assert!(!has(&messages, SECRET) && !has(&messages, "boot=-"), "{messages:?}");
+    let said = messages.iter().find(|message| message.text.contains(WITHHELD)).expect("a line");
+    // All records of the boot before, whose numbers are those before this boot's.
+    let first = messages.iter().map(|message| message.sequence).min().expect("messages");
+    let count = format!("previous boot ended without a goodbye: {first} records, {first} {WITHHELD}");
+    assert_eq!(said.text, count);
+    assert!(capture.serial.rsplit_once("netconsole 0.").is_some_and(|(before, _)| before.contains(SECRET)));
+}
+
+/// The last words of a boot without the key are its own alone.
+#[test]
+fn a_panic_without_the_key_withholds_it_too() {
+    let mut machine = two_boots("secure-then-panic", '3', "");
+    machine.wait_for_text(TARGET, "network logging started");
+    // Everything is sent again then.
+    machine.type_in("\rcrash OVERWRITE_SENDER\r");
+    machine.wait_for_text(TARGET, "end Kernel panic");
+    machine.wait_until_quiet(Duration::from_secs(2));
+    let capture = machine.stop();
+    let payloads = capture.payloads(TARGET);
+    let clear: Vec<_> = payloads.iter().filter(|payload| !payload.starts_with(&[0xf5])).copied().collect();
+    let messages = messages(clear).expect("the extended format");
+    assert!(has(&messages, "end Kernel panic") && has(&messages, WITHHELD));
+    assert!(!has(&messages, SECRET) && !has(&messages, "boot=-"), "{messages:?}");
+}
+
+#[test]
+fn a_boot_with_another_key_withholds_it_too() {
+    let capture = two_boots("secure-then-other", '2', "after=exit").end();
+    assert_eq!(capture.status, status::GOOD);
+    let key: [u8; 32] = std::array::from_fn(|index| {
+        u8::from_str_radix(&KEY.replace('0', "1")[2 * index..2 * index + 2], 16).expect("digits")
+    });
+    let other = SecretKey::try_from(&key).expect("32 bytes");
+    let payloads = capture.payloads(TARGET);
+    let opened: Vec<_> = payloads.iter().filter_map(|payload| open_with(&other, payload)).collect();
+    let texts: Vec<_> = opened.iter().map(|(_, text)| String::from_utf8_lossy(text)).collect();
+    assert!(texts.iter().any(|text| text.contains("network logging started")));
+    assert!(texts.iter().any(|text| text.contains(WITHHELD)));
+    assert!(!texts.iter().any(|text| text.contains(SECRET) || text.contains("boot=-")), "{texts:?}");
+}
+
+/// What a server of NTP is asked, and what it answers, is not sealed: it has no key.
+#[test]
+fn the_time_comes_by_ntp_all_the_same() {
+    // 2031-05-06 07:08:09
+    const TIME: u64 = 1_935_817_689;
+    let lease = Lease { address: [10, 0, 0, 1].into(), router: None, duration: 3600 };
+    let service = Service::new(lease).time(TIME);
+    let parameters = format!("debug netconsole=s@/,514@10.0.0.3/ netconsole.key={KEY}");
+    let boot = Boot::new("secure-ntp", parameters).arguments(["-rtc", "base=2026-02-28T23:58:30"]);
+    let mut machine = boot.peer(Peer::at("10.0.0.3").serving(service)).start();
+    let target: SocketAddr = "10.0.0.3:514".parse().expect("an address");
+    let wait_for = |machine: &Machine, text: &str| {
+        machine.wait_for(text, |events| {
+            let mut datagrams = events.sent.iter().filter_map(|sent| sent.datagram());
+            datagrams.find_map(|(to, payload)| {
+                let opened = (to == target).then(|| String::from_utf8_lossy(&open(payload).1).into_owned());
+                opened.filter(|opened| opened.contains(text))
+            })
+        })
+    };
+    wait_for(&machine, "1935817689 seconds since 1970 by NTP server 10.0.0.3");
+    let question = machine.wait_for("a question", |events| {
+        let mut datagrams = events.sent.iter().filter_map(|sent| sent.datagram());
+        datagrams.find(|(to, _)| to.port() == 123).map(|(_, payload)| payload.to_vec())
+    });
+    assert_eq!((question.len(), question[0]), (48, 0b00_100_011), "RFC 4330's client, in the clear");
+
+    // An answer that nobody asked for: a day later, to the question before.
+    let mut forged = vec![0; 48];
+    (forged[0], forged[1]) = (0b00_100_100, 1);
+    forged[24..32].copy_from_slice(&question[40..]);
+    forged[40..44].copy_from_slice(&((TIME + 86_400 + 2_208_988_800) as u32).to_be_bytes());
+    let own = "10.0.0.1:50123".parse().expect("an address");
+    machine.send(0, &Peer::at("10.0.0.3").datagram(123, Nic::mac(0), own, &forged));
+    // What comes behind it in the same queue was answered.
+    let ping = Peer::at("10.0.0.3").ping(Nic::mac(0), [10, 0, 0, 1].into(), b"are you there?");
+    let before = machine.sent().len();
+    machine.send(0, &ping);
+    machine.wait_for("the answer to the ping", |events| {
+        let new = events.sent.get(before..).unwrap_or_default();
+        let is_pong = |frame: &Frame| matches!(frame.content, Content::Icmp { .. });
+        new.iter().filter_map(|sent| sent.good()).any(is_pong).then_some(())
+    });
+    machine.type_in("\rnetconsole=@/later,@10.0.0.9/\r");
+    let later = wait_for(&machine, "later");
+    assert!(later.contains("1 2031-05-06T07:08:"), "{later}");
+    machine.stop();
 }
 
 /// Neither the targets of the command line, nor those made later, nor the last words.
@@ -286,7 +446,7 @@ fn sealed_line(receiver: &Receiver, line: &str) -> Vec<u8> {
 /// known to it. What was recorded of it is worth nothing.
 #[test]
 fn the_receiver_seals_what_is_typed() {
-    let machine = boot("secure-typed", "netconsole.input=1").start();
+    let machine = boot("secure-typed", "netconsole.input=1").timeout(PATIENCE * 3).start();
     machine.wait_until_idle();
     let arguments = ["--key-file", &key_file(), "--console", "KERNEL", "--stats"];
     let mut receiver = Receiver::start(Ends::IPV4, Way::default(), &arguments);
@@ -300,7 +460,6 @@ fn the_receiver_seals_what_is_typed() {
     );
 
     // Replayed, changed, in the clear: nothing of it is answered.
-    machine.wait_until_quiet(Duration::from_secs(5));
     let sealed = sealed_line(&receiver, line);
     send(&machine, &sealed);
     for byte in [4, HEADER - 1, HEADER, sealed.len() - 1] {
@@ -309,8 +468,7 @@ fn the_receiver_seals_what_is_typed() {
         send(&machine, &changed);
     }
     send(&machine, line.as_bytes());
-    machine.nothing_more_comes(Duration::from_millis(500));
-
+    // What comes behind it is answered.
     receiver.type_in("dmesg -n 3\ncat cmdline0/remote_port");
     receiver.close_input();
     assert!(
@@ -321,7 +479,9 @@ fn the_receiver_seals_what_is_typed() {
     assert!(receiver.ends(&machine, Duration::from_secs(4)), "with the answer to the last line");
     let (status, errors) = receiver.end();
     assert_eq!(status, Some(0), "{errors}");
-    machine.stop();
+    let answers = texts(&machine.stop());
+    let of_line = answers.iter().filter(|text| text.starts_with("10.0.0.2\n"));
+    assert_eq!(of_line.count(), 1, "{answers:?}");
 }
 
 /// After a crash there is `dmesg`, also for a receiver that was not there before.

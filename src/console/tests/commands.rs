@@ -57,6 +57,23 @@ fn the_log_goes_through_filters() {
     assert_eq!(console.run("dmesg | grep -v line"), "");
 }
 
+/// What a boot with a key logged stays in the machine, by the console too.
+#[test]
+fn what_is_withheld_is_counted() {
+    let mut console = Console::new();
+    let boot = |console: &Console, audience| console.host.ring().recover(0, audience);
+    boot(&console, Audience::Holders(KeyId::new(7)));
+    (0..3).for_each(|number| console.host.log(&format!("secret {number}")));
+    boot(&console, Audience::Everybody);
+    console.host.log("not secret");
+    boot(&console, Audience::Nobody);
+    console.host.log("secret 4");
+    boot(&console, Audience::Everybody);
+    let withheld =
+        |count| format!("[{count} records withheld: they leave only sealed with the key of their boot]\n");
+    assert_eq!(console.run("dmesg"), format!("{}[boot -2] not secret\n{}", withheld(3), withheld(1)));
+}
+
 /// Of four the second is lost: three seconds, where the others take one, and the last ends at once.
 #[test]
 fn four_are_pinged_a_second_apart_and_waited_for_three() {

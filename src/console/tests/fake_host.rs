@@ -33,7 +33,7 @@ impl FakeHost {
         };
         let header = Box::leak(Box::new(RingHeader::new()));
         let ring = Box::leak(Box::new(Ring::new(header, atomics(words / 8), atomics(words))));
-        ring.recover(0);
+        ring.recover(0, Audience::Everybody);
         Self {
             now: 0,
             ring,

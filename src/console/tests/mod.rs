@@ -7,7 +7,7 @@ mod remote;
 mod tree;
 
 use super::*;
-use crate::log::{Level, Ring, RingHeader, Timebase};
+use crate::log::{Audience, KeyId, Level, Ring, RingHeader, Timebase};
 use crate::netconsole::DeviceName;
 use crate::netconsole::table::TargetTable;
 use crate::netconsole::target::LogFilter;

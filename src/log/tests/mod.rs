@@ -61,6 +61,7 @@ fn texts(ring: &Ring<'_>) -> Vec<(u64, String)> {
                 assert!(resume > next);
                 next = resume;
             }
+            Read::Withheld => next += 1,
             Read::End => return found,
             Read::Unfinished(record) => panic!("{record:?} is being written by nobody"),
         }

@@ -57,6 +57,7 @@ impl Seen {
                     self.records += 1;
                     next += 1;
                 }
+                Read::Withheld => panic!("record {next} is for everybody"),
                 Read::Lost { resume } => {
                     self.lost += resume - next;
                     next = resume;

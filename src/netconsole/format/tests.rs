@@ -1,7 +1,7 @@
 //! Datagrams against Linux's own, and against what a receiver makes of them.
 
 use super::*;
-use crate::log::{Level, Read, Ring, RingHeader, Timebase};
+use crate::log::{Audience, Level, Read, Ring, RingHeader, Timebase};
 use crate::wire::checksum::Sum;
 use proptest::prelude::*;
 use std::fmt;
@@ -270,7 +270,7 @@ fn a_cut_record_is_marked() {
 fn a_record_of_an_earlier_boot_is_marked() {
     with_ring(|ring| {
         ring.append(Level::Warning, "", 0, format_args!("one\ntwo"));
-        assert_eq!(ring.recover(0).records, 1);
+        assert_eq!(ring.recover(0, Audience::Everybody).records, 1);
         let record = record(ring, 0);
         let basic = "[boot -1] [    0.000001] one\n[boot -1] [    0.000001] two\n";
         assert_eq!(only(datagrams(&BASIC, &record, 1)), basic);

@@ -1,7 +1,7 @@
 //! A ring, a card that keeps what it is given, and a receiver's answers, in simulated time.
 
 use super::*;
-use crate::log::{Level, RingHeader};
+use crate::log::{Audience, KeyId, Level, RingHeader};
 use crate::netconsole::Format;
 use crate::netconsole::secure::{KeyStore, Numbers, Protection};
 use crate::nic::fake::Card;
@@ -383,6 +383,24 @@ proptest! {
             assert_eq!(had.len() as u64, records, "after {} s", bench.now / SECOND);
         });
     }
+}
+
+/// Asked for, in emergency or announced: what a boot with a key logged does not go out in one without.
+#[test]
+fn what_is_withheld_is_not_sent_again() {
+    Bench::with(0, |mut bench| {
+        bench.ring.recover(0, Audience::Holders(KeyId::new(7)));
+        (0..3).for_each(|number| bench.log(Level::Info, &format!("secret {number}")));
+        bench.ring.recover(0, Audience::Everybody);
+        bench.log(Level::Info, "not secret");
+        bench.now = SECOND;
+        assert!(bench.hear("ncrx18446744073709551615 0 1 2 3"));
+        assert_eq!(bench.ship(), ["6,3,0,-,held=3;not secret\n"]);
+        assert!(bench.hear("ncrx0"), "a receiver that acknowledges nothing more");
+        let again = bench.ship_until(bench.now + 60 * SECOND);
+        assert!(again.len() > 20, "announcements and emergencies");
+        assert!(again.iter().all(|(_, datagram)| datagram.ends_with(";not secret\n")), "{again:?}");
+    });
 }
 
 #[test]

@@ -1,15 +1,18 @@
-//! Where the key lies: in two checksummed copies, so that damaged memory is never taken for "no key".
+//! Where the key lies: in two checksummed copies, so that damaged memory is never taken for "no key". Until somebody has
+//! decided whether there is one, nothing goes out.
 
 use super::{BootId, Number, Protection, Sealer};
+use crate::log::Audience;
 use crate::netconsole::snapshot::mix;
-use crate::parameters::Key;
+use crate::parameters::{Key, Secrecy};
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Whether there is a key, the key, and the boot id.
 const WORDS: usize = 1 + 4 + 2;
-const WITHOUT_KEY: u64 = 0;
-const WITH_KEY: u64 = 1;
-const UNREADABLE: u64 = 2;
+const UNDECIDED: u64 = 0;
+const WITHOUT_KEY: u64 = 1;
+const WITH_KEY: u64 = 2;
+const UNREADABLE: u64 = 3;
 
 struct Copy {
     words: [AtomicU64; WORDS],
@@ -21,10 +24,10 @@ impl Copy {
         let mut sum = !0;
         let mut word = 0;
         while word < WORDS {
-            sum = mix(sum, WITHOUT_KEY);
+            sum = mix(sum, UNDECIDED);
             word += 1;
         }
-        Self { words: [const { AtomicU64::new(WITHOUT_KEY) }; WORDS], checksum: AtomicU64::new(sum) }
+        Self { words: [const { AtomicU64::new(UNDECIDED) }; WORDS], checksum: AtomicU64::new(sum) }
     }
 
     fn read(&self) -> Option<[u64; WORDS]> {
@@ -51,13 +54,43 @@ impl Default for KeyStore {
 }
 
 impl KeyStore {
-    /// Without a key.
+    /// Nobody has decided yet: nothing goes out.
     pub const fn new() -> Self {
         Self { copies: [const { Copy::new() }; 2], next: [AtomicU64::new(0), AtomicU64::new(!0)] }
     }
 
-    /// From here on datagrams are sealed. To be called once, before the first one.
-    pub fn set(&self, Key(key): &Key, BootId(boot_id): BootId) {
+    /// Decides how datagrams are protected from here on: as the command line asks
+    /// ([`Parameters::secrecy`](crate::parameters::Parameters::secrecy)). To be called once, before the first one.
+    /// `boot_id` is asked where there is a key, and must give one that was never used with that key before.
+    pub fn decide(&self, secrecy: &Secrecy, boot_id: impl FnOnce() -> BootId) {
+        match secrecy {
+            Secrecy::Clear => self.store(&[WITHOUT_KEY; WORDS]),
+            Secrecy::Sealed(key) => self.set(key, boot_id()),
+            Secrecy::Silent => self.store(&[UNREADABLE; WORDS]),
+        }
+    }
+
+    /// Whether what was decided is what `secrecy` asks for, or more.
+    pub fn keeps(&self, secrecy: &Secrecy) -> bool {
+        match (secrecy, self.protection()) {
+            (Secrecy::Clear, Protection::Clear | Protection::Sealed(_)) => true,
+            (Secrecy::Sealed(key), Protection::Sealed(sealer)) => sealer.key == *key,
+            (Secrecy::Silent, Protection::Lost) => true,
+            _ => false,
+        }
+    }
+
+    /// Whom the records of this boot may leave the machine for, which the log ring is to know
+    /// ([`Ring::recover`](crate::log::Ring::recover)).
+    pub fn audience(&self) -> Audience {
+        match self.protection() {
+            Protection::Clear => Audience::Everybody,
+            Protection::Sealed(sealer) => sealer.key_id().map_or(Audience::Nobody, Audience::Holders),
+            Protection::Lost | Protection::Undecided => Audience::Nobody,
+        }
+    }
+
+    fn set(&self, Key(key): &Key, BootId(boot_id): BootId) {
         let (key, _) = key.as_chunks::<8>();
         let (boot_id, _) = boot_id.as_chunks::<8>();
         let mut words = [WITH_KEY; WORDS];
@@ -65,11 +98,6 @@ impl KeyStore {
             *word = u64::from_le_bytes(*bytes);
         }
         self.store(&words);
-    }
-
-    /// From here on nothing goes out: there is a key, but it can't be read.
-    pub fn set_unreadable(&self) {
-        self.store(&[UNREADABLE; WORDS]);
     }
 
     fn store(&self, words: &[u64; WORDS]) {
@@ -86,6 +114,7 @@ impl KeyStore {
         let [first, second] = self.copies.each_ref().map(Copy::read);
         let Some([state, a, b, c, d, boot_id @ ..]) = first.or(second) else { return Protection::Lost };
         match state {
+            UNDECIDED => return Protection::Undecided,
             WITHOUT_KEY => return Protection::Clear,
             WITH_KEY => {}
             _ => return Protection::Lost,

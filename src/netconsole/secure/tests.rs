@@ -1,10 +1,13 @@
 //! Sealing and opening, against an independent implementation.
 
 use super::*;
+use crate::log::Audience;
 use crate::netconsole::format::MAX_DATAGRAM;
+use crate::parameters::{Parameters, Secrecy};
 use chacha20::ChaCha20;
 use orion::hazardous::aead::xchacha20poly1305 as independent;
 use orion::hazardous::aead::xchacha20poly1305::XChaCha20Poly1305 as Independent;
+use orion::hazardous::stream::xchacha20;
 use proptest::prelude::*;
 
 const KEY: Key = Key(*b"an example key of thirty-two by.");
@@ -178,12 +181,11 @@ fn sixteen_senders_are_told_apart() {
 #[test]
 fn damaged_keys_are_never_taken_for_none() {
     let keys = KeyStore::new();
-    assert_eq!(keys.protection(), Protection::Clear);
-    keys.set(&KEY, BOOT);
+    keys.decide(&Secrecy::Sealed(KEY), || BOOT);
     let with_key = Protection::Sealed(Sealer::new(KEY, BOOT));
     assert_eq!(keys.protection(), with_key);
     for pattern in (0..=u8::MAX).map(|byte| u64::from_ne_bytes([byte; 8])) {
-        keys.set(&KEY, BOOT);
+        keys.decide(&Secrecy::Sealed(KEY), || BOOT);
         keys.overwrite(0, pattern);
         assert_eq!(keys.protection(), with_key, "the other copy counts");
         assert_eq!(keys.next_number(), None, "a damaged count might repeat");
@@ -196,7 +198,7 @@ fn damaged_keys_are_never_taken_for_none() {
 #[test]
 fn with_a_key_that_can_t_be_read_nothing_goes_out_or_in() {
     let keys = KeyStore::new();
-    keys.set_unreadable();
+    keys.decide(&Secrecy::Silent, || BOOT);
     for _ in 0..2 {
         assert_eq!(keys.protection(), Protection::Lost);
         // The other copy says the same.
@@ -205,6 +207,57 @@ fn with_a_key_that_can_t_be_read_nothing_goes_out_or_in() {
     let sealing = Sealing { protection: &keys.protection(), numbers: Numbers::Counted(&keys) };
     assert_eq!(sealing.fill(&mut [0; 100], |message| Some(message.len())), None);
     assert_eq!(keys.protection().input(b"dmesg", &mut Inputs::new(), &mut [0; MAX_INPUT]), None);
+}
+
+/// The library's user has to decide: with or without a key, nothing goes out before.
+#[test]
+fn nothing_goes_out_before_it_is_decided() {
+    let keys = KeyStore::new();
+    assert_eq!(keys.protection(), Protection::Undecided);
+    assert_eq!(keys.audience(), Audience::Nobody);
+    let sealing = Sealing { protection: &keys.protection(), numbers: Numbers::Counted(&keys) };
+    assert_eq!(sealing.fill(&mut [0; 100], |message| Some(message.len())), None);
+    assert_eq!(keys.protection().input(b"dmesg", &mut Inputs::new(), &mut [0; MAX_INPUT]), None);
+
+    let line = format!("netconsole=@/,@10.0.2.2/ netconsole.key={}", "0f".repeat(32));
+    let with_key = Parameters::parse(line.as_bytes(), &mut |_, problem| panic!("{problem}"));
+    let without = Parameters::parse(b"netconsole=@/,@10.0.2.2/", &mut |_, problem| panic!("{problem}"));
+    let silent = Parameters::parse(b"netconsole=@/,@10.0.2.2/ netconsole.key=0f", &mut |_, _| {});
+    // What is decided, and how many targets each command line has then.
+    let decide = |secrecy: &Secrecy| {
+        let keys = KeyStore::new();
+        keys.decide(secrecy, || BOOT);
+        let count = |parameters: &Parameters| parameters.targets(&keys).map(<[_]>::len).ok();
+        [count(&without), count(&with_key), count(&silent)]
+    };
+    let before = [&without, &with_key, &silent].map(|parameters| parameters.targets(&keys).is_ok());
+    assert_eq!(before, [false; 3]);
+    assert_eq!(decide(&without.secrecy), [Some(1), None, None]);
+    assert_eq!(decide(&with_key.secrecy), [Some(1), Some(1), None]);
+    assert_eq!(decide(&Secrecy::Sealed(KEY)), [Some(1), None, None]);
+    assert_eq!(decide(&silent.secrecy), [None, None, Some(0)]);
+}
+
+/// By another implementation's key stream.
+#[test]
+fn a_key_has_an_id_that_is_the_same_in_every_boot() {
+    let audience = |key: Key, boot| {
+        let keys = KeyStore::new();
+        keys.decide(&Secrecy::Sealed(key), || boot);
+        keys.audience()
+    };
+    let secret = xchacha20::SecretKey::try_from(&KEY.0).expect("32 bytes");
+    let nonce = xchacha20::Nonce::try_from(b"netconsole: id of a key.").expect("24 bytes");
+    let mut stream = [0; 8];
+    xchacha20::XChaCha20::new(&secret, &nonce).xor_keystream_into(&mut stream).expect("its begin");
+    let expected = Audience::Holders(KeyId::new(u64::from_le_bytes(stream)));
+    assert_eq!(audience(KEY, BOOT), expected);
+    assert_eq!(audience(KEY, BootId([9; 16])), expected);
+    for bit in 0..256 {
+        let mut other = KEY;
+        other.0[bit / 8] ^= 1 << (bit % 8);
+        assert_ne!(audience(other, BOOT), expected);
+    }
 }
 
 #[test]

@@ -211,7 +211,7 @@ impl Shipping<'_> {
             Read::Record(record) if self.wants(&record, &sender.threshold) => {
                 self.queue_piece(sender, &record, nic, now)?;
             }
-            Read::Record(_) => {
+            Read::Record(_) | Read::Withheld => {
                 self.counters.filtered += 1;
                 let held = self.lane.held.map(|held| held + 1);
                 self.lane.step_to(self.lane.sequence + 1);

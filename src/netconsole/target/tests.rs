@@ -3,10 +3,11 @@
 mod lanes;
 
 use super::*;
-use crate::log::{ALWAYS, Ring, RingHeader, Timebase};
+use crate::log::{ALWAYS, Audience, Ring, RingHeader, Timebase};
 use crate::netconsole::attribute::SystemSwitch;
-use crate::netconsole::secure::{Numbers, Sealing};
+use crate::netconsole::secure::{Numbers, Protection, Sealing};
 use crate::nic::fake::{Card, MAC};
+use crate::parameters::Secrecy;
 use crate::stack::{Addressing, Ipv4Method};
 use crate::wire::udp;
 use core::sync::atomic::AtomicU64;
@@ -56,7 +57,7 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     let words = |count| -> Vec<AtomicU64> { (0..count).map(|_| AtomicU64::new(0)).collect() };
     let (header, index, data) = (RingHeader::new(), words(1 << 13), words(1 << 16));
     let ring = Ring::new(&header, &index, &data);
-    ring.recover(0);
+    ring.recover(0, Audience::Everybody);
     let address = core::net::Ipv4Addr::new(10, 0, 0, 1);
     let addressing = Addressing {
         ipv4: Ipv4Method::Static { address, prefix: 24, gateway: None },
@@ -80,6 +81,7 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
         ipv4_may_come: true,
     };
     let keys = KeyStore::new();
+    keys.decide(&Secrecy::Clear, || panic!("there is no key"));
     target.advance(0, Some(&mut interface), &Moment { keys: &keys, ring: &ring, now: 0, carrier_timeout: 0 });
     assert!(target.is_running());
     check(&mut target, &ring)
@@ -298,6 +300,34 @@ proptest! {
             prop_assert!(again.len() >= sent.len().min(40));
             Ok(())
         })?;
+    }
+}
+
+/// In every format, whether or not a burst may take it: what a boot with a key logged stays, this boot's goes.
+#[test]
+fn what_is_withheld_is_stepped_over() {
+    for format in [Format::Basic, Format::Extended { release: false }, Format::Syslog] {
+        with_target(|target, ring| {
+            target.config.format = format;
+            ring.recover(0, Audience::Nobody);
+            (0..40).for_each(|_| ring.append_str(Level::Emergency, "test", 0, "secret"));
+            ring.recover(0, Audience::Everybody);
+            ring.append_str(Level::Info, "test", 0, "not secret");
+            let mut card = Card { room: 1000, ..Card::default() };
+            while ship(target, ring, b"", &mut card) == Shipped::More {}
+            let text: Vec<u8> = card.sent.iter().flatten().copied().collect();
+            let text = String::from_utf8_lossy(&text);
+            assert!(text.contains("not secret") && text.matches("secret").count() == 1, "{text}");
+            // They are not missing, as a receiver would have it.
+            let held = match format {
+                Format::Basic => "",
+                Format::Extended { .. } => ",held=40;",
+                Format::Syslog => "held=\"40\"",
+            };
+            assert!(text.contains(held), "{text}");
+            let Counters { records, filtered, lost, .. } = target.counters();
+            assert_eq!((records, filtered, lost, queued(target)), (1, 40, 0, 41));
+        });
     }
 }
 

@@ -90,7 +90,7 @@ impl<'m> Options<'m> {
 }
 
 /// The data of each option of this kind, up to an area's end or the first option that is cut short.
-fn find<'m, const N: usize>(areas: [&'m [u8]; N], wanted: u8) -> impl Iterator<Item = &'m [u8]> {
+fn find<const N: usize>(areas: [&[u8]; N], wanted: u8) -> impl Iterator<Item = &[u8]> {
     areas.into_iter().flat_map(move |mut rest| {
         core::iter::from_fn(move || {
             loop {

@@ -19,7 +19,7 @@ fn with_bench(config: &str, check: impl FnOnce(&mut Bench<'_>)) {
     let words = |count| -> Vec<AtomicU64> { (0..count).map(|_| AtomicU64::new(0)).collect() };
     let (header, index, data) = (RingHeader::new(), words(1 << 9), words(1 << 12));
     let ring = Ring::new(&header, &index, &data);
-    ring.recover(0);
+    ring.recover(0, Audience::Everybody);
     let addressing = Addressing {
         ipv4: Ipv4Method::Static { address: [10, 0, 0, 1].into(), prefix: 24, gateway: None },
         ipv6: None,
@@ -31,7 +31,9 @@ fn with_bench(config: &str, check: impl FnOnce(&mut Bench<'_>)) {
     };
     let config = crate::netconsole::parameter::targets(config.as_bytes()).next().expect("one").target;
     let target = Target::new(TargetName::of_command_line(0), config.expect("a target"));
-    check(&mut Bench { ring: &ring, keys: KeyStore::new(), cards: [card(), card()], target });
+    let keys = KeyStore::new();
+    keys.decide(&Secrecy::Clear, || panic!("there is no key"));
+    check(&mut Bench { ring: &ring, keys, cards: [card(), card()], target });
 }
 
 impl Bench<'_> {
