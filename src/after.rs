@@ -50,11 +50,7 @@ fn ending(after: After) -> &'static str {
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
 fn serve(kernel: &mut Kernel) -> ! {
     kernel.clock.settle();
-    let timer = Timer::start();
-    match timer {
-        Timer::None => log::warn!("timer: {timer}"),
-        _ => log::debug!("timer: {timer}"),
-    }
+    let mut timer = Timer::start();
     let mut strays = Strays::new();
     kernel.greet();
     loop {

@@ -45,7 +45,7 @@ const NOWHERE: u64 = 0;
 const MSRS: u64 = 1;
 
 /// A way to the registers.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalApic(u64);
 
 impl LocalApic {

@@ -15,68 +15,114 @@ use x86_64::instructions::interrupts as cpu;
 const HZ: u32 = 250;
 /// How long the local APIC's timer is compared with the time stamp counter, in µs.
 const COMPARISON: u64 = 1_000;
-/// How long ticks are waited for when they are proven, in µs: for ten.
-const PATIENCE: u64 = 10 * 1_000_000 / HZ as u64;
+/// How long a source may take until it ticks, in µs. A busy hypervisor may hold its timers back; the kernel works
+/// meanwhile, without sleep.
+const PATIENCE: u64 = 2_000_000;
+/// In how many pauses at least, with interrupts let in: a kernel that has much to do pauses seldom.
+const PAUSES: u32 = 1_000;
 /// How many ticks prove a source.
 const PROOF: u32 = 2;
-/// How long the kernel pauses where nothing ticks, in µs.
+/// How long the kernel pauses in place of a sleep, with interrupts let in, in µs.
 const PAUSE: u64 = 100;
 
 /// i8254 datasheet, control word: channel 0, both bytes, mode 2 (rate generator).
 const CHANNEL_0_RATE: u8 = 0x34;
 
-/// Where the ticks come from.
+/// Where ticks come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timer {
+enum Source {
     /// The local APIC's timer.
-    LocalApic,
+    LocalApic(LocalApic),
     /// The i8254.
     Pit,
     /// Nothing ticks.
     None,
 }
 
-impl fmt::Display for Timer {
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::LocalApic => "the local APIC ticks",
+            Self::LocalApic(_) => "the local APIC ticks",
             Self::Pit => "the i8254 ticks",
             Self::None => "nothing ticks on this machine: the CPU never sleeps",
         })
     }
 }
 
+/// The ticks, and whether they are proven.
+pub struct Timer {
+    source: Source,
+    is_proven: bool,
+    /// The count of ticks when the source was started, and by when, or in how many more pauses, it must have ticked.
+    before: u32,
+    patience: Deadline,
+    pauses_left: u32,
+}
+
 impl Timer {
-    /// Starts the ticks. Interrupts stay off but for the moments in which a source is proven, and in
-    /// [`sleep`](Self::sleep). The clock must have settled: this uses the i8254.
+    /// Starts the ticks. Interrupts stay off but for the moments in [`sleep`](Self::sleep). The clock must have
+    /// settled: this uses the i8254.
     pub fn start() -> Self {
         // The i8259s' lines all are masked; where one comes all the same, it must not look like an exception.
         pic::start(PIC_BASE, 0);
-        let local = LocalApic::find();
-        if let Some(apic) = local {
-            apic.reset();
-            start_local(apic);
-            if is_proven() {
-                return Self::LocalApic;
+        let source = match LocalApic::find() {
+            Some(apic) => {
+                apic.reset();
+                start_local(apic);
+                Source::LocalApic(apic)
             }
-            apic.stop();
-            apic.let_pic_through();
-        }
-        start_pit();
-        if is_proven() { Self::Pit } else { Self::None }
+            None => {
+                start_pit();
+                Source::Pit
+            }
+        };
+        Self::of(source)
     }
 
-    /// Sleeps until the next tick at the latest.
-    pub fn sleep(self) {
-        if self == Self::None {
-            let deadline = Deadline::after(PAUSE);
-            while !deadline.has_come() {
-                core::hint::spin_loop();
-            }
+    fn of(source: Source) -> Self {
+        let (before, patience) = (interrupts::ticks(), Deadline::after(PATIENCE));
+        Self { source, is_proven: false, before, patience, pauses_left: PAUSES }
+    }
+
+    /// Sleeps until the next tick at the latest; where ticks are not proven, it pauses for [`PAUSE`].
+    pub fn sleep(&mut self) {
+        if self.is_proven {
+            cpu::enable_and_hlt();
+            cpu::disable();
             return;
         }
-        cpu::enable_and_hlt();
+        let deadline = Deadline::after(PAUSE);
+        cpu::enable();
+        while !deadline.has_come() {
+            core::hint::spin_loop();
+        }
         cpu::disable();
+        self.pauses_left = self.pauses_left.saturating_sub(1);
+        self.judge();
+    }
+
+    /// Looks whether the source has ticked, or takes the next one.
+    fn judge(&mut self) {
+        if self.source == Source::None {
+            return;
+        }
+        if interrupts::ticks().wrapping_sub(self.before) >= PROOF {
+            self.is_proven = true;
+            log::debug!("timer: {}", self.source);
+        } else if self.pauses_left == 0 && self.patience.has_come() {
+            *self = match self.source {
+                Source::LocalApic(apic) => {
+                    apic.stop();
+                    apic.let_pic_through();
+                    start_pit();
+                    Self::of(Source::Pit)
+                }
+                Source::Pit | Source::None => {
+                    log::warn!("timer: {}", Source::None);
+                    Self::of(Source::None)
+                }
+            };
+        }
     }
 }
 
@@ -98,18 +144,4 @@ fn start_pit() {
     Ports::write(Ports::PIT_CHANNEL_0, low);
     Ports::write(Ports::PIT_CHANNEL_0, high);
     pic::start(PIC_BASE, 1);
-}
-
-/// Whether ticks come.
-fn is_proven() -> bool {
-    let before = interrupts::ticks();
-    let deadline = Deadline::after(PATIENCE);
-    cpu::enable();
-    let mut has_ticked = false;
-    while !has_ticked && !deadline.has_come() {
-        core::hint::spin_loop();
-        has_ticked = interrupts::ticks().wrapping_sub(before) >= PROOF;
-    }
-    cpu::disable();
-    has_ticked
 }
