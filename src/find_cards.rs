@@ -9,6 +9,7 @@ use crate::{crash, describe, memory};
 use core::fmt::Display;
 use core::slice::IterMut;
 use netconsole::bootinfo::BootInfo;
+use netconsole::netconsole::path_name::PathName;
 use netconsole::netconsole::snapshot::MAX_NICS;
 use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::pci::{self, Class, PciDevice};
@@ -37,21 +38,38 @@ pub fn find_cards(
     if cards.iter().all(Option::is_none) {
         log::error!("netconsole: no network card found");
     }
-    stand_in(cards, parameters, clock.now());
+    stand_in(cards, parameters, boot, clock.now());
     cards.iter().flatten().for_each(Card::tell_of_waiting);
 }
 
-/// Where `ip=` is for a device that is not here, the first card has what it says.
-fn stand_in(cards: &mut [Option<Card>; MAX_NICS], parameters: &'static Parameters, now: u64) {
+/// Where `ip=` is for a device that has another name here, that card has what it says; where it is for one that is not
+/// here, the likely one or the first.
+fn stand_in(
+    cards: &mut [Option<Card>; MAX_NICS],
+    parameters: &'static Parameters,
+    boot: &BootInfo,
+    now: u64,
+) {
     let Some(device) = parameters.ip.device else { return };
     let base = DeviceSelector::Name(device).vlan().map_or(device, |(base, _)| base);
     if cards.iter().flatten().any(|card| card.name == base) {
         return;
     }
-    if let Some(card) = cards.iter_mut().flatten().next() {
-        log::warn!("ip: {device} doesn't exist: using {}", card.name);
-        card.stand_in(parameters, now);
+    let path = PathName::parse(base.as_str());
+    let is_meant =
+        |path: PathName, card: &Card| path.is(card.place, card.mac(), describe::labels(boot, card.place));
+    let find = |is_it: &dyn Fn(PathName, &Card) -> bool| {
+        cards.iter().position(|card| path.zip(card.as_ref()).is_some_and(|(path, card)| is_it(path, card)))
+    };
+    let meant = find(&is_meant);
+    let likely = || find(&|path, card| path.is_likely(card.place));
+    let chosen = meant.or_else(likely).or_else(|| cards.iter().position(Option::is_some));
+    let Some(card) = chosen.and_then(|place| cards.get_mut(place)).and_then(Option::as_mut) else { return };
+    match meant {
+        Some(_) => log::info!("ip: {device} is {}", card.name),
+        None => log::warn!("ip: {device} doesn't exist: using {}", card.name),
     }
+    card.stand_in(parameters, now);
 }
 
 /// Takes from all network cards on the PCI buses the right to reach memory, until each is brought up: the firmware may

@@ -15,10 +15,7 @@ impl Stack<'_> {
         if frame.vlan != self.vlan || !is_for_us || frame.source == self.mac || !self.link_is_up {
             return;
         }
-        // What belongs to the switch itself, as a spanning tree's frames, does not show that it forwards others.
-        let is_from_station =
-            matches!(frame.ether_type, ether_type::ARP | ether_type::IPV4 | ether_type::IPV6);
-        if is_from_station
+        if frame.was_forwarded()
             && !core::mem::replace(&mut self.has_heard, true)
             && let Some(client) = &mut self.dhcp
         {

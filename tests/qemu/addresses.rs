@@ -91,6 +91,21 @@ fn from_ip_parameter_for_a_device_that_is_not_here() {
     assert!(text.contains("4,") && text.contains("ip: enp3s0 doesn't exist: using eth0"), "{text}");
 }
 
+/// systemd's name for the second card, which tells its place.
+#[test]
+fn from_ip_parameter_for_a_device_by_its_place() {
+    let gateway = Peer::at("10.0.0.254");
+    let mac = gateway.mac;
+    let nics = [Nic::virtio(), Nic::device("virtio-net-pci,addr=9").peer(gateway)];
+    let ip = "ip=10.0.0.1::10.0.0.254:255.255.255.0::enp0s9:none";
+    let boot = Boot::new("ip-place", format!("debug {ip} netconsole=+@/eth1,@192.0.2.7/ after=exit"));
+    let capture = boot.nics(nics).start().end();
+
+    assert_eq!(capture.status, status::GOOD);
+    assert_eq!(route(&capture, "192.0.2.7:6666"), (address("10.0.0.1:6665"), mac));
+    assert!(capture.text("192.0.2.7:6666").contains("ip: enp0s9 is eth1"));
+}
+
 #[test]
 fn link_local_where_no_dhcp_server_answers() {
     let peer = Peer::at("169.254.7.7");
