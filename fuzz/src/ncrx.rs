@@ -3,10 +3,10 @@
 use crate::nic::Card;
 use crate::pieces::pieces;
 use netconsole::log::{Level, Ring, RingHeader, Timebase};
-use netconsole::netconsole::{Format, Threshold};
 use netconsole::netconsole::format::Style;
 use netconsole::netconsole::ncrx::{Ncrx, Sender};
 use netconsole::netconsole::secure::{KeyStore, Numbers, Protection, Sealing};
+use netconsole::netconsole::{Format, Threshold};
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::AtomicU64;

@@ -142,15 +142,6 @@ fn a_forged_address_is_not_listened_to() {
     assert_eq!(machine.stop().payloads(ASKER).concat(), b"cmdline0/\nnetconsole# ");
 }
 
-/// As when somebody types into the `nc -u -l 6666` that shows the log: it answers to where the log comes from.
-#[test]
-fn what_is_typed_where_the_log_is_shown_is_answered_there() {
-    let machine = boot("udp-listener", "netconsole.input=1");
-    ask(&machine, "10.0.0.2", 6666, "cat cmdline0/remote_port\n");
-    machine.wait_for_text("10.0.0.2:6666", "6666\nnetconsole# ");
-    machine.stop();
-}
-
 #[test]
 fn input_is_off_unless_it_is_asked_for() {
     let machine = boot("udp-off", "");
