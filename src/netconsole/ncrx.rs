@@ -7,9 +7,8 @@
 //! it has heard nothing yet gets it at once.
 //!
 //! What the level holds back has numbers, too: a record tells how many of them are directly before it, each time that it
-//! goes out. Those behind the newest record that went out are told by the next one, and nothing waits for them. An
-//! announcement, which is that newest record, can't tell them: under a number of their own they would be a message to
-//! Meta's receivers, and nobody who has not heard of a later record takes them for lost.
+//! goes out. An announcement, which is the newest record, also tells how many are directly after it. When another one is
+//! held back after the announcements are over, they begin again.
 //!
 //! What goes out again is limited to [`Ncrx::RATE`] datagrams a second, whatever is asked for. Nothing here
 //! panics, allocates or waits: the panic path uses it too. All times are microseconds of one clock.
@@ -145,8 +144,10 @@ enum Reason {
 struct Again {
     sequence: u64,
     offset: usize,
-    /// How many records were held back before it, once its first datagram has gone out.
+    /// How many records were held back before it, once its first datagram has gone out …
     held: u64,
+    /// … and after it, where this is told.
+    behind: u64,
     reason: Reason,
 }
 
@@ -170,6 +171,8 @@ pub struct Ncrx {
     newest: Option<u64>,
     newest_at: u64,
     announced: u32,
+    /// How many records directly after it were held back.
+    behind: u64,
     /// It was sent long ago, and is announced to a receiver that was away.
     announces_late: bool,
     /// All before this one is acknowledged; `None` before the first acknowledgement.
@@ -203,6 +206,7 @@ impl Ncrx {
             newest: None,
             newest_at: 0,
             announced: 0,
+            behind: 0,
             announces_late: false,
             acknowledged: None,
             waiting_since: 0,
@@ -243,6 +247,21 @@ impl Ncrx {
         }
         self.newest = Some(sequence);
         (self.newest_at, self.announced, self.announces_late) = (now, 0, false);
+        self.behind = 0;
+    }
+
+    /// Record `sequence` was held back: the next announcement tells it, if all from the newest one that was sent up to it
+    /// were.
+    pub fn held_back(&mut self, sequence: u64, now: u64) {
+        let next = self.newest.map(|newest| newest.saturating_add(self.behind).saturating_add(1));
+        if next != Some(sequence) {
+            return;
+        }
+        self.behind = self.behind.saturating_add(1);
+        let is_announcing = self.under_way.is_some_and(|again| again.reason == Reason::Announcement);
+        if self.announced.saturating_add(is_announcing.into()) >= ANNOUNCEMENTS {
+            self.announce_late(now);
+        }
     }
 
     /// Record `sequence` was sent for the first time, and with it that `held` records directly before it were held back:
@@ -322,13 +341,9 @@ impl Ncrx {
                 Reason::Emergency => true,
                 Reason::Announcement => self.announces_late,
             };
-            let held = match again.offset {
-                0 => self.told.held_before(again.sequence).unwrap_or_else(|| {
-                    sender.threshold.held_before(sender.ring, again.sequence, HELD_LOOKED_AT)
-                }),
-                _ => again.held,
-            };
-            let sender = Sender { style: Style { emergency, held, ..sender.style }, ..*sender };
+            let again = if again.offset == 0 { self.with_held(again, sender) } else { again };
+            let Again { held, behind, .. } = again;
+            let sender = Sender { style: Style { emergency, held, behind, ..sender.style }, ..*sender };
             let Some(piece) = sender.transmit(nic, &record, again.offset, identification)? else {
                 self.leave(again, again.sequence.saturating_add(1), now);
                 continue;
@@ -337,7 +352,7 @@ impl Ncrx {
                 self.used_until.max(now.saturating_sub(SAVED_TIME)).saturating_add(DATAGRAM_TIME);
             self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
             match piece.next {
-                Some(offset) => self.under_way = Some(Again { offset, held, ..again }),
+                Some(offset) => self.under_way = Some(Again { offset, ..again }),
                 None => {
                     self.counters.resent = self.counters.resent.wrapping_add(1);
                     self.done(again, now);
@@ -347,9 +362,19 @@ impl Ncrx {
         Ok(self.used_until <= now && self.due(now).is_some())
     }
 
+    /// The record, with what it tells of those that were held back around it.
+    fn with_held(&self, again: Again, sender: &Sender<'_>) -> Again {
+        let held = self
+            .told
+            .held_before(again.sequence)
+            .unwrap_or_else(|| sender.threshold.held_before(sender.ring, again.sequence, HELD_LOOKED_AT));
+        let behind = if again.reason == Reason::Announcement { self.behind } else { 0 };
+        Again { held, behind, ..again }
+    }
+
     /// What is to be sent again now: first what was asked for.
     fn due(&mut self, now: u64) -> Option<Again> {
-        let begin = |sequence, reason| Again { sequence, offset: 0, held: 0, reason };
+        let begin = |sequence, reason| Again { sequence, offset: 0, held: 0, behind: 0, reason };
         if self.under_way.is_some() {
             return self.under_way;
         }

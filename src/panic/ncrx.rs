@@ -27,12 +27,18 @@ impl Conversations {
 
     /// Begins one when the last words have been sent to the target.
     pub fn begin(&mut self, number: usize, target: &TargetPlan) {
+        let ring = memory::ring();
+        let end = ring.end();
+        let held = threshold(target, report_begins()).held_before(ring, end, u64::MAX);
+        let next = end.saturating_sub(held);
         if let Some(conversation) = self.0.get_mut(number)
-            && let Some(newest) = memory::ring().end().checked_sub(1)
+            && let Some(newest) = next.checked_sub(1)
         {
-            conversation.sent(newest, now());
+            let now = now();
+            conversation.sent(newest, now);
+            (next..end).for_each(|sequence| conversation.held_back(sequence, now));
             if target.has_answered {
-                conversation.resume(report_begins(), now());
+                conversation.resume(report_begins(), now);
             }
         }
     }

@@ -2,7 +2,8 @@
 //! `level,sequence,microseconds,flag;text\n`, then lines of ` KEY=VALUE\n`.
 //!
 //! After the flag come fields of the header: `,held=<N>` where the N records directly before this one were held back by
-//! the target's level, so that nobody takes them for lost; `,ncemg=1` in an emergency transmission.
+//! the target's level, so that nobody takes them for lost; `,behind=<N>` in an announcement of the newest record where the
+//! N records directly after it were; `,ncemg=1` in an emergency transmission.
 //!
 //! The lines come in this order: ` boot=-N` for a record of the N-th boot before, ` cut=1` for one whose
 //! writer never finished, the target's own, the kernel's. What follows the `;` is the body; where
@@ -81,6 +82,10 @@ fn write_header(style: &Style<'_>, release: bool, record: &Record<'_>, micros: u
     if style.held > 0 {
         output.bytes(b",held=");
         output.decimal(style.held);
+    }
+    if style.behind > 0 {
+        output.bytes(b",behind=");
+        output.decimal(style.behind);
     }
     if style.emergency {
         output.bytes(b",ncemg=1");

@@ -37,6 +37,7 @@ impl<'l, 'r> Lines<'l, 'r> {
             system_data: _,
             emergency: _,
             held: _,
+            behind: _,
             host_name: _,
             address: _,
             epoch: _,

@@ -41,6 +41,9 @@ pub struct Style<'t> {
     pub emergency: bool,
     /// How many records directly before this one the target's level holds back, for extended and syslog messages.
     pub held: u64,
+    /// How many records directly after this one it holds back, where this is an announcement of the newest record that
+    /// was sent, for extended messages.
+    pub behind: u64,
     /// The sender's name, for syslog messages.
     pub host_name: Option<&'t HostName>,
     /// The sender's address, which syslog messages have in place of a name.
@@ -64,6 +67,7 @@ impl Style<'_> {
             system_data: SystemData::NONE,
             emergency: false,
             held: 0,
+            behind: 0,
             host_name: None,
             address: None,
             epoch: None,

@@ -308,9 +308,14 @@ fn what_was_held_back_is_in_the_header() {
         assert_eq!(only(datagrams(&held(EXTENDED), record, 5)), "6,0,5,-,held=12;text\n");
         let emergency = Style { emergency: true, ..held(EXTENDED) };
         assert_eq!(only(datagrams(&emergency, record, 5)), "6,0,5,-,held=12,ncemg=1;text\n");
-        assert_eq!(only(datagrams(&held(BASIC), record, 5)), only(datagrams(&BASIC, record, 5)));
+        let announced = |style| Style { behind: 3, ..style };
+        assert_eq!(only(datagrams(&announced(EXTENDED), record, 5)), "6,0,5,-,behind=3;text\n");
+        let late = announced(emergency);
+        assert_eq!(only(datagrams(&late, record, 5)), "6,0,5,-,held=12,behind=3,ncemg=1;text\n");
+        let basic = announced(held(BASIC));
+        assert_eq!(only(datagrams(&basic, record, 5)), only(datagrams(&BASIC, record, 5)));
         let data = "[netconsole@32473 seq=\"0\" held=\"12\"] text";
-        assert!(only(datagrams(&held(SYSLOG), record, 5)).ends_with(data));
+        assert!(only(datagrams(&announced(held(SYSLOG)), record, 5)).ends_with(data));
     });
     with_record(Level::Info, &"x".repeat(1000), |record| {
         let starts = ["6,0,0,-,held=12,ncfrag=0/1001;x", "6,0,0,-,held=12,ncfrag=970/1001;x"];

@@ -38,8 +38,11 @@ impl Bench<'_> {
 
     fn log(&mut self, level: Level, text: &str) {
         self.ring.append_str(level, "tests", 0, text);
+        let sequence = self.ring.end() - 1;
         if level.passes(self.limit) {
-            self.ncrx.sent(self.ring.end() - 1, self.now);
+            self.ncrx.sent(sequence, self.now);
+        } else {
+            self.ncrx.held_back(sequence, self.now);
         }
     }
 
@@ -143,9 +146,9 @@ fn what_the_level_hides_or_was_not_sent_does_not_go_out() {
         bench.log(Level::Debug, "hidden");
         assert!(bench.hear("ncrx3"));
         assert!(!bench.ncrx.is_unacknowledged());
-        assert!(
-            bench.ship_until(30 * SECOND).iter().all(|(_, datagram)| datagram == "6,3,0,-,held=1;shown\n")
-        );
+        let announced = "6,3,0,-,held=1,behind=1;shown\n".to_string();
+        let sent = bench.ship_until(30 * SECOND);
+        assert_eq!(sent, [1, 2, 4].map(|seconds| (seconds * SECOND, announced.clone())));
     });
 }
 
@@ -211,6 +214,67 @@ fn the_newest_is_announced_three_times() {
         bench.log(Level::Info, "late");
         let sent = bench.ship_until(31 * SECOND);
         assert_eq!(sent, [(31 * SECOND, "6,3,0,-;late\n".to_string())]);
+    });
+}
+
+/// What is held back after the newest record is told with each announcement of it, and in nothing else.
+#[test]
+fn announcements_tell_what_was_held_back_behind_the_newest() {
+    Bench::with(2, |mut bench| {
+        assert!(bench.hear("ncrx0 1"));
+        bench.log(Level::Debug, "hidden");
+        assert_eq!(bench.ship(), ["6,1,0,-;record 1\n"], "it was asked for");
+        let told = |behind: u64| format!("6,1,0,-,behind={behind};record 1\n");
+        assert_eq!(bench.ship_until(SECOND), [(SECOND, told(1))]);
+        bench.log(Level::Debug, "hidden");
+        bench.log(Level::Debug, "hidden");
+        // The sender went back to these after the card had failed: they are told already. Of the last one it is not
+        // known what is before it.
+        for sequence in [1, 2, 4, 7] {
+            bench.ncrx.held_back(sequence, bench.now);
+        }
+        assert_eq!(bench.ship_until(9 * SECOND), [2, 4].map(|seconds| (seconds * SECOND, told(3))));
+
+        // When they are over, they begin again. Record 1 is not acknowledged: that is another matter.
+        bench.log(Level::Debug, "hidden");
+        let sent = bench.ship_until(14 * SECOND);
+        let (emergencies, announcements): (Vec<_>, Vec<_>) =
+            sent.into_iter().partition(|(_, datagram)| datagram == "6,1,0,-,ncemg=1;record 1\n");
+        assert!(!emergencies.is_empty());
+        let late = "6,1,0,-,behind=4,ncemg=1;record 1\n".to_string();
+        assert_eq!(announcements, [10, 11, 13].map(|seconds| (seconds * SECOND, late.clone())));
+
+        // The next record tells all of them itself. They may be acknowledged.
+        bench.log(Level::Info, "shown");
+        assert!(bench.hear("ncrx6"));
+        bench.log(Level::Debug, "hidden");
+        assert!(bench.hear("ncrx7") && !bench.ncrx.is_unacknowledged());
+        let last = "6,6,0,-,held=4,behind=1,ncemg=1;shown\n".to_string();
+        assert_eq!(bench.ship_until(15 * SECOND), [(15 * SECOND, last)]);
+    });
+}
+
+/// An announcement in fragments tells one number; what is held back amid the last one is told by another.
+#[test]
+fn what_is_held_back_amid_the_last_announcement_is_told_too() {
+    Bench::with(0, |mut bench| {
+        bench.log(Level::Info, &"x".repeat(1500));
+        bench.log(Level::Debug, "hidden");
+        assert!(bench.hear("ncrx0"));
+        let header = |datagram: &str| datagram.split(';').next().expect("one").to_string();
+        assert_eq!(bench.ship_until(3 * SECOND).len(), 4);
+        bench.now = 4 * SECOND;
+        let mut card = Card { room: 1, ..Card::default() };
+        _ = bench.try_turn(&mut card);
+        assert_eq!(card.sent.len(), 1);
+        bench.log(Level::Debug, "hidden");
+        let rest = bench.ship();
+        assert!(header(&rest[0]).starts_with("6,0,0,-,behind=1,ncemg=1,ncfrag=9"), "{rest:?}");
+        let next = bench.ship_until(6 * SECOND);
+        assert_eq!(next.len(), 2);
+        assert!(next.iter().all(|(at, datagram)| {
+            *at == 6 * SECOND && header(datagram).starts_with("6,0,0,-,behind=2,ncemg=1,ncfrag=")
+        }));
     });
 }
 

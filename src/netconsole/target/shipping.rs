@@ -213,6 +213,7 @@ impl Shipping<'_> {
             }
             Read::Record(_) | Read::Withheld => {
                 self.counters.filtered += 1;
+                self.ncrx.held_back(self.lane.sequence, now);
                 let held = self.lane.held.map(|held| held + 1);
                 self.lane.step_to(self.lane.sequence + 1);
                 self.lane.held = held;

@@ -83,10 +83,17 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
         return Err(refuse("too few fields"));
     };
     let number = |text: &str| text.parse::<u64>().map_err(|_| refuse("a field that is no number"));
-    // The header's own fields: what was held back, ncrx's emergency mark, then the fragment's place.
+    // The header's own fields: what was held back before and after, ncrx's emergency mark, then the fragment's place.
     let (held, more) = match more {
         [first, rest @ ..] if let Some(held) = first.strip_prefix("held=") => (number(held)?, rest),
         more => (0, more),
+    };
+    let more = match more {
+        [first, rest @ ..] if let Some(behind) = first.strip_prefix("behind=") => {
+            number(behind)?;
+            rest
+        }
+        more => more,
     };
     let more = more.strip_prefix(&["ncemg=1"]).unwrap_or(more);
     let fragment = match more {
@@ -117,8 +124,8 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
 fn reads_plain_and_fragmented_messages() {
     let datagrams: [&[u8]; 3] = [
         b"0.1.0,6,0,12,-;one\n",
-        b"6,416,1758426,-,held=12,ncemg=1,ncfrag=0/31;the first chunk,",
-        b"6,416,1758426,-,held=12,ncemg=1,ncfrag=16/31; the 2nd chunk.",
+        b"6,416,1758426,-,held=12,behind=3,ncemg=1,ncfrag=0/31;the first chunk,",
+        b"6,416,1758426,-,held=12,behind=3,ncemg=1,ncfrag=16/31; the 2nd chunk.",
     ];
     let messages = messages(datagrams).expect("well-formed");
     assert_eq!(messages[0].release.as_deref(), Some("0.1.0"));
