@@ -21,6 +21,7 @@ local f = {
     timestamp = ProtoField.uint64("netconsole.timestamp", "Timestamp (µs)"),
     flag = ProtoField.string("netconsole.flag", "Flag"),
     held = ProtoField.uint64("netconsole.held", "Held back before it"),
+    behind = ProtoField.uint64("netconsole.behind", "Held back after it"),
     emergency = ProtoField.bool("netconsole.emergency", "Emergency transmission"),
     offset = ProtoField.uint32("netconsole.fragment.offset", "Fragment offset"),
     total = ProtoField.uint32("netconsole.fragment.total", "Record bytes"),
@@ -161,6 +162,8 @@ local function dissect_extended(buffer, pinfo, tree, header)
             tree:add(f.total, range, total)
         elseif key == "held" and value:match("^%d+$") then
             tree:add(f.held, range, uint64(value))
+        elseif key == "behind" and value:match("^%d+$") then
+            tree:add(f.behind, range, uint64(value))
         elseif key == "ncemg" then
             tree:add(f.emergency, range, value ~= "0")
         else

@@ -27,6 +27,12 @@ impl Beside {
             Beside::Opened { stream, .. } | Beside::Before { stream, .. } => stream,
         }
     }
+
+    fn stream_mut(&mut self) -> &mut Stream {
+        match self {
+            Beside::Opened { stream, .. } | Beside::Before { stream, .. } => stream,
+        }
+    }
 }
 
 /// Whose a datagram is.
@@ -41,6 +47,8 @@ enum Choice {
 pub struct Boots {
     present: Stream,
     beside: Option<Box<Beside>>,
+    /// How many numbers boots that are forgotten by now had held back, not yet taken.
+    held_back: u64,
 }
 
 impl Boots {
@@ -58,6 +66,13 @@ impl Boots {
     pub fn held(&self) -> usize {
         let beside = self.beside.as_ref().map_or(0, |beside| beside.stream().held());
         self.present.held().saturating_add(beside)
+    }
+
+    /// How many numbers were passed over because the sender had held them back, since the last time this was asked.
+    pub fn take_held_back(&mut self) -> u64 {
+        let beside = self.beside.as_deref_mut().map_or(0, |beside| beside.stream_mut().take_held_back());
+        let forgotten = std::mem::take(&mut self.held_back);
+        self.present.take_held_back().saturating_add(beside).saturating_add(forgotten)
     }
 
     /// Whether time alone changes something.
@@ -159,7 +174,10 @@ impl Boots {
     /// Ends what is beside: the boot before, or a stray.
     fn close(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
         match self.beside.take().map(|beside| *beside) {
-            Some(Beside::Before { mut stream, .. }) => stream.finish(now, out),
+            Some(Beside::Before { mut stream, .. }) => {
+                stream.finish(now, out);
+                self.held_back = self.held_back.saturating_add(stream.take_held_back());
+            }
             Some(Beside::Opened { stream, sequence, at, .. }) if stream.is_at_once() => {
                 stream.remains(at, out);
                 out.push((now, Event::Stray { sequence }));

@@ -23,6 +23,8 @@ pub struct Header {
     pub timestamp: u64,
     /// So many records directly before this one the sender held back by its level (`held=N`): they will not come.
     pub held: u64,
+    /// So many directly after it were, where this is an announcement of the newest record (`behind=N`).
+    pub behind: u64,
     /// An emergency transmission (`ncemg=1`).
     pub emergency: bool,
     /// This datagram carries a part of the record.
@@ -66,6 +68,7 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         sequence,
         timestamp,
         held: 0,
+        behind: 0,
         emergency: false,
         fragment: None,
         fields: Vec::new(),
@@ -73,6 +76,7 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
     for (key, value) in extras.split(',').filter_map(|extra| extra.split_once('=')) {
         match key {
             "held" if digits(value).is_some() => header.held = digits(value).unwrap_or_default(),
+            "behind" if digits(value).is_some() => header.behind = digits(value).unwrap_or_default(),
             "ncemg" => header.emergency = value != "0",
             "ncfrag" if header.fragment.is_none() => header.fragment = Some(place(value, body.len())?),
             "ncfrag" => return None,
@@ -178,8 +182,10 @@ mod tests {
 
     #[test]
     fn records_held_back_by_the_level() {
-        let held = whole(b"6,416,1,-,held=18446744073709551615,ncemg=1;text\n");
+        let announcement = b"6,416,1,-,held=18446744073709551615,behind=7,ncemg=1;text\n";
+        let held = whole(announcement);
         assert_eq!((held.held, held.fields.len()), (u64::MAX, 0));
+        assert_eq!(parse(announcement).map(|(header, _)| header.behind), Some(7));
         // Somebody else's field of this name is a field.
         let other = whole(b"6,416,1,-,held=yes;text\n");
         assert_eq!((other.held, other.field("held")), (0, Some("yes")));

@@ -35,8 +35,10 @@ pub struct Hole {
     pub last: u64,
     /// How often it was asked for.
     pub asked: u32,
-    /// Nothing was sent here: the message ids on both sides show it, or the sender says that its level held it back.
+    /// Nothing was sent here: the message ids on both sides show it, or it was held back.
     pub unsent: bool,
+    /// The sender says that its level held it back.
+    pub held: bool,
     noticed: Duration,
     asked_at: Duration,
     /// When it was asked for first.
@@ -65,7 +67,21 @@ impl Holes {
     /// A gap, noticed now.
     pub fn open(&mut self, first: u64, last: u64, unsent: bool, now: Duration) {
         let (asked_at, first_asked_at) = (Duration::ZERO, Duration::ZERO);
-        self.0.insert(first, Hole { last, asked: 0, unsent, noticed: now, asked_at, first_asked_at });
+        self.0.insert(
+            first,
+            Hole { last, asked: 0, unsent, held: false, noticed: now, asked_at, first_asked_at },
+        );
+    }
+
+    /// A gap after all others, which the sender held back: it goes on with the one before where that is one, too.
+    pub fn open_held(&mut self, first: u64, last: u64, now: Duration) {
+        let before = self.0.values_mut().next_back();
+        if let Some(before) = before.filter(|hole| hole.held && hole.last.saturating_add(1) == first) {
+            before.last = last;
+            return;
+        }
+        self.open(first, last, true, now);
+        self.hold_back(first, last);
     }
 
     /// The gap that a number is in.
@@ -108,7 +124,7 @@ impl Holes {
             if to < hole.last {
                 self.0.insert(to + 1, hole);
             }
-            self.0.insert(from, Hole { last: to, unsent: true, ..hole });
+            self.0.insert(from, Hole { last: to, unsent: true, held: true, ..hole });
         }
     }
 
@@ -174,6 +190,17 @@ mod tests {
         holes.hold_back(11, 13);
         assert_eq!(numbers(&holes), [(10, 10), (11, 11), (13, 13), (14, 14)]);
         assert_eq!(holes.ask(ASK_AFTER, 10, ASK_AGAIN), [10, 14]);
+    }
+
+    #[test]
+    fn what_was_held_back_at_the_end_is_one_gap() {
+        let mut holes = Holes::default();
+        holes.open(1, 1, false, Duration::ZERO);
+        holes.open_held(2, 3, Duration::ZERO);
+        holes.open_held(4, 9, Duration::ZERO);
+        holes.open_held(11, 12, Duration::ZERO);
+        assert_eq!(numbers(&holes), [(1, 1), (2, 9), (11, 12)]);
+        assert_eq!(holes.ask(ASK_AFTER, 10, ASK_AGAIN), [1]);
     }
 
     #[test]

@@ -35,7 +35,8 @@ pub const SECTIONS: [Section; 9] = [
              and basic, which is everything else.",
             "Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is \
              missing; one that does not react to a few requests is left alone. What does not come is named: \
-             “… 12 records missing (416–427)”. Records that the sender says its level held back are no gap.",
+             “… 12 records missing (416–427)”. Records that the sender says its level held back are no gap, and \
+             those after its newest record are acknowledged when it announces them.",
         ],
         terms: &[],
     },

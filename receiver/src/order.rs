@@ -12,7 +12,7 @@ use crate::boot::{self, Boot, Old};
 use crate::event::{Event, Record};
 use crate::extended::{self, Header};
 use crate::fragments::Reassembly;
-use crate::holes::{Holes, Patience};
+use crate::holes::{Hole, Holes, Patience};
 use crate::limits;
 
 /// A record that comes again within this time after a new one may have been doubled by the network.
@@ -146,6 +146,10 @@ pub struct Stream {
     /// The message id of the record with the highest number, and of the one given out last.
     newest_id: Option<u32>,
     given_id: Option<u32>,
+    /// The number of the record given out last.
+    given_number: Option<u64>,
+    /// How many numbers the sender said that it had held back, not yet taken.
+    held_back: u64,
     /// Given up, not yet told: the first number, the last, and how many of them.
     lost: Option<(u64, u64, u64)>,
     /// When a record came last that was not had before, and when one was asked for.
@@ -190,6 +194,11 @@ impl Stream {
     /// The last number up to which everything was given out or given up.
     pub fn acknowledged(&self) -> Option<u64> {
         self.next.checked_sub(1)
+    }
+
+    /// How many numbers were passed over because the sender had held them back, since the last time this was asked.
+    pub fn take_held_back(&mut self) -> u64 {
+        std::mem::take(&mut self.held_back)
     }
 
     /// Whether a record was ever received.
@@ -275,7 +284,7 @@ impl Stream {
         let Received { header, at, .. } = received;
         // The newest record may be announced at any time.
         let is_newest =
-            self.acknowledged() == Some(header.sequence) && self.waiting.is_empty() && !self.retired;
+            self.given_number == Some(header.sequence) && self.waiting.is_empty() && !self.retired;
         let is_within = |since: Duration, time| *at < since.saturating_add(time);
         let survived = received.is_of_boot_before()
             || header.fragment.is_some()
@@ -312,7 +321,8 @@ impl Stream {
                 out.push((now, Event::Joined { sequence }));
             }
         }
-        match place {
+        let Header { sequence, behind, .. } = received.header;
+        let arrival = match place {
             Place::Next | Place::Ahead | Place::Hole => self.take(received, out),
             Place::Late => self.late(received, out),
             Place::Same(age) => {
@@ -323,7 +333,11 @@ impl Stream {
                 self.came_again(&received);
                 Arrival::Duplicate { age: Duration::ZERO }
             }
+        };
+        if behind > 0 && place.is_possible() {
+            self.hold_back_behind(sequence, behind, now);
         }
+        arrival
     }
 
     /// Takes a record that was not had before, or a fragment of one.
@@ -504,6 +518,19 @@ impl Stream {
         }
     }
 
+    /// What the sender's level held back after its newest record is known of now, and not waited for.
+    fn hold_back_behind(&mut self, sequence: u64, behind: u64, now: Duration) {
+        let Some(end) = sequence.checked_add(behind).and_then(|last| last.checked_add(1)) else { return };
+        if end.saturating_sub(self.end) > limits::LEAP {
+            return;
+        }
+        if end > self.end {
+            self.holes.open_held(self.end, end - 1, now);
+            self.end = end;
+        }
+        self.holes.hold_back(sequence.saturating_add(1), end - 1);
+    }
+
     /// Gives out the records up to the next gap.
     fn give(&mut self, out: &mut Vec<(Duration, Event)>) {
         while let Some(waiting) = self.waiting.remove(&self.next) {
@@ -524,6 +551,7 @@ impl Stream {
         self.survived = is_of_boot_before.then_some(self.next);
         self.timestamp = timestamp;
         self.given_id = id;
+        self.given_number = Some(self.next);
         self.boot.had(timestamp, digest);
         self.next = self.next.saturating_add(1);
         out.extend(
@@ -538,13 +566,13 @@ impl Stream {
             self.asked_in_vain = self.asked_in_vain.saturating_add(1);
         }
         while let Some((sequence, partial)) = self.first_partial(hole.last) {
-            self.lose(sequence, hole.unsent);
+            self.lose(sequence, hole);
             let record = partial.record();
             let (timestamp, id) = (partial.timestamp(), message_id(&record));
             let digest = partial.digest();
             self.give_record(Waiting { record: Some(record), timestamp, id, digest, at: now }, out);
         }
-        self.lose(hole.last.saturating_add(1), hole.unsent);
+        self.lose(hole.last.saturating_add(1), hole);
     }
 
     fn first_partial(&mut self, last: u64) -> Option<(u64, Reassembly)> {
@@ -554,14 +582,17 @@ impl Stream {
         Some((sequence, partial))
     }
 
-    /// The numbers from `next` up to `end` are lost.
-    fn lose(&mut self, end: u64, unsent: bool) {
+    /// The numbers from `next` up to `end`, of this gap, are lost.
+    fn lose(&mut self, end: u64, hole: Hole) {
         if end <= self.next {
             return;
         }
-        if !unsent {
-            let (first, _, count) = self.lost.unwrap_or((self.next, self.next, 0));
-            self.lost = Some((first, end - 1, count.saturating_add(end - self.next)));
+        let count = end - self.next;
+        if hole.held {
+            self.held_back = self.held_back.saturating_add(count);
+        } else if !hole.unsent {
+            let (first, _, before) = self.lost.unwrap_or((self.next, self.next, 0));
+            self.lost = Some((first, end - 1, before.saturating_add(count)));
         }
         self.boot.lost(end);
         self.next = end;

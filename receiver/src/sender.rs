@@ -54,7 +54,8 @@ impl Sender {
         match datagram::parse(bytes) {
             Datagram::Extended(header, body) => {
                 let mut events = Vec::new();
-                let emergency = header.emergency;
+                // Nobody else says so.
+                let is_certain = header.emergency || header.behind > 0;
                 let received = Received { header, body: body.into(), at: now };
                 let arrival = self.boots.accept(received, &mut events);
                 match arrival {
@@ -63,12 +64,15 @@ impl Sender {
                     Arrival::Late => self.stats.late += 1,
                     _ => {}
                 }
-                self.ncrx.heard(arrival, emergency);
+                self.ncrx.heard(arrival, is_certain);
                 self.boots.present_mut().repeats = self.ncrx.speaks();
                 self.boots.release(now, self.ncrx.patience(), &mut events);
                 self.tell(events, out);
             }
-            Datagram::Syslog(record) => self.tell(plain(record, now), out),
+            Datagram::Syslog(record) => {
+                self.stats.held = self.stats.held.saturating_add(record.held);
+                self.tell(plain(record, now), out);
+            }
             Datagram::Basic(text) => {
                 for record in self.lines.datagram(text, now) {
                     self.tell(plain(record, now), out);
@@ -117,11 +121,11 @@ impl Sender {
 
     /// Counts the events, marks crash reports, and passes them on.
     fn tell(&mut self, events: impl IntoIterator<Item = (Duration, Event)>, out: &mut Vec<Heard>) {
+        self.stats.held = self.stats.held.saturating_add(self.boots.take_held_back());
         for (at, mut event) in events {
             match &mut event {
                 Event::Record { record, crash, beside, .. } => {
                     self.stats.records += 1;
-                    self.stats.held = self.stats.held.saturating_add(record.held);
                     self.stats.incomplete += u64::from(record.incomplete);
                     let watch = if *beside { &mut self.crash_beside } else { &mut self.crash };
                     let part = watch.judge(record, at);

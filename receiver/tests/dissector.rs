@@ -109,7 +109,8 @@ fn fragments_fields_and_ncrx() {
     assert_eq!(part, [["1", "2", "16"]]);
     let emergency = tshark(path, "netconsole.emergency == 1", &["frame.number"]);
     assert_eq!(emergency, [["3"]]);
-    assert_eq!(tshark(path, "netconsole.held", &["netconsole.held"]), [["12"]]);
+    let held = tshark(path, "netconsole.held", &["netconsole.held", "netconsole.behind"]);
+    assert_eq!(held, [["12", "3"]]);
     let ncrx = tshark(path, "netconsole.ncrx.ack", &["netconsole.ncrx.ack", "netconsole.ncrx.missing"]);
     assert_eq!(ncrx, [["416", "419,420,433"], ["18446744073709551615", "0"]]);
     let malformed = tshark(path, "netconsole.malformed", &["frame.number"]);
@@ -122,7 +123,7 @@ fn write(path: &Path) {
     let datagrams: [(SocketAddr, SocketAddr, &[u8]); 6] = [
         (sender, receiver, b"6,416,1758426,-,ncfrag=16/42; the 2nd chunk.\n KEY=value"),
         (sender, receiver, b"6,416,1758426,-,ncfrag=0/42;the first chunk,"),
-        (sender, receiver, b"0.1.0,6,18446744073709551614,1,-,held=12,ncemg=1;x\n"),
+        (sender, receiver, b"0.1.0,6,18446744073709551614,1,-,held=12,behind=3,ncemg=1;x\n"),
         (receiver, sender, b"ncrx416 419 420 433"),
         (receiver, sender, b"ncrx18446744073709551615 0"),
         (sender, receiver, b"6,417,1758427,-,ncfrag=9/10;too long"),

@@ -301,6 +301,111 @@ fn records_held_back_are_not_missing() {
     assert_eq!((stats.held, stats.missing, stats.gaps), (2 + 1 + 8994, 1, 1));
 }
 
+/// A sender with a level: the datagrams of a log of which `shown` go out, each with what was held back before it, and
+/// after some of them announcements of what was held back since.
+fn levelled(shown: &[bool], announces: &[bool]) -> Vec<(u64, Vec<u8>)> {
+    let record = |sequence: u64, fields: &str| {
+        format!("6,{sequence},{},-{fields};record {sequence}\n", sequence * 10).into_bytes()
+    };
+    let (mut datagrams, mut newest, mut fields) = (Vec::new(), None, String::new());
+    let mut next = 0;
+    for ((sequence, &is_shown), &announces) in (0u64..).zip(shown).zip(announces) {
+        let time = 1000 + sequence * 1000;
+        if is_shown {
+            fields = if sequence > next { format!(",held={}", sequence - next) } else { String::new() };
+            datagrams.push((time, record(sequence, &fields)));
+            (newest, next) = (Some(sequence), sequence + 1);
+        } else if let Some(newest) = newest.filter(|_| announces) {
+            datagrams.push((time, record(newest, &format!("{fields},behind={}", sequence - newest))));
+        }
+    }
+    datagrams
+}
+
+proptest! {
+    /// Held back, announced perhaps, and told by the next record: each is counted once, as soon as it is told; none is
+    /// missing or asked for, nobody seems to have rebooted, and all that is known is acknowledged.
+    #[test]
+    fn what_is_announced_as_held_back_is_counted_once(
+        mut shown in prop::collection::vec(prop::bool::weighted(0.2), 2..120),
+        announces in prop::collection::vec(any::<bool>(), 120),
+        asks: bool,
+    ) {
+        shown[0] = true;
+        let mut senders = Senders::new(HashMap::new(), asks);
+        let mut heard = Vec::new();
+        let (mut known, mut records, mut has_announced) = (0, 0, false);
+        let mut answers = Vec::new();
+        for (time, datagram) in levelled(&shown, &announces) {
+            let text = String::from_utf8_lossy(&datagram).into_owned();
+            let field = |key: &str| {
+                let (_, rest) = text.split_once(key)?;
+                rest.split([',', ';']).next()?.parse::<u64>().ok()
+            };
+            let behind = field(",behind=").unwrap_or(0);
+            let sequence = field("6,").expect("a number");
+            known = sequence + behind + 1;
+            records += u64::from(behind == 0);
+            has_announced |= behind > 0;
+            senders.datagram(address(), 0, &datagram, at(time), &mut heard);
+            for now in (time..time + 1000).step_by(50) {
+                senders.tick(at(now), &mut heard);
+                answers.extend(senders.answers(at(now)).into_iter().map(|answer| answer.text));
+            }
+            let stats = senders.stats()[0].1;
+            prop_assert_eq!((stats.records, stats.held, stats.missing), (records, known - records, 0));
+        }
+        prop_assert!(answers.iter().all(|answer| !answer.contains(' ')), "{:?}", answers);
+        // Who announces knows the protocol: he hears how far everything is known.
+        answers.extend(senders.answers(at(1_000_000)).into_iter().map(|answer| answer.text));
+        if asks && has_announced {
+            prop_assert_eq!(answers.last(), Some(&format!("ncrx{}", known - 1)));
+        }
+        senders.finish(at(1_000_000), &mut heard);
+        let stats = senders.stats()[0].1;
+        prop_assert_eq!((stats.held, stats.missing, stats.gaps), (known - records, 0, 0));
+        prop_assert_eq!((stats.reboots, stats.strays, stats.late), (0, 0, 0));
+    }
+}
+
+/// The announcement may be all that comes of the newest record; it may be in parts, and tell of more than is remembered.
+#[test]
+fn announcements_tell_of_whatever_is_held_back() {
+    let mut senders = Senders::new(HashMap::new(), true);
+    let mut heard = Vec::new();
+    let mut answers = Vec::new();
+    for (time, datagram) in [
+        (0, "6,0,1,-;first\n"),
+        // Record 1 is lost, and asked for, as is 2 until its second part comes.
+        (1000, "6,2,9,-,behind=3,ncfrag=0/4;las"),
+        (1070, "6,2,9,-,behind=3,ncfrag=3/4;\n"),
+        (1140, "6,1,5,-;second\n"),
+        (2100, "6,2,9,-,behind=3,ncfrag=0/4;las"),
+        (3000, "6,2,9,-,behind=2000,ncfrag=0/4;las"),
+        (3070, "6,2,9,-,behind=2000,ncfrag=3/4;\n"),
+        (9000, "6,2,9,-,behind=3000,ncfrag=0/4;las"),
+        (9070, "6,2,9,-,behind=3000,ncfrag=3/4;\n"),
+        // More than any ring holds.
+        (9140, "6,2,9,-,behind=18446744073709551615,ncfrag=3/4;\n"),
+        (9210, "6,2,9,-,behind=99999999999,ncfrag=3/4;\n"),
+        (12_000, "6,3010,20,-,held=3007;next\n"),
+    ] {
+        senders.datagram(address(), 0, datagram.as_bytes(), at(time), &mut heard);
+        for now in (time..time + 60).step_by(30) {
+            senders.tick(at(now), &mut heard);
+            answers.extend(senders.answers(at(now)).into_iter().map(|answer| answer.text));
+        }
+    }
+    assert_eq!(texts(&events(heard)), ["first", "second", "las", "next"]);
+    let stats = senders.stats()[0].1;
+    assert_eq!((stats.held, stats.missing, stats.strays, stats.reboots), (3007, 0, 0, 0));
+    let questions: Vec<_> = answers.iter().filter(|answer| answer.contains(' ')).collect();
+    assert_eq!(questions, ["ncrx0 1 2", "ncrx0 1"], "once more, as it has not come");
+    for number in [5, 2002, 3002] {
+        assert!(answers.contains(&format!("ncrx{number}")), "{number}: {answers:?}");
+    }
+}
+
 /// The record that tells of those held back before it comes later: they are asked for no longer.
 #[test]
 fn a_gap_closes_when_its_record_tells_what_was_held_back() {
