@@ -2,6 +2,7 @@
 
 use crate::harness::{Boot, Ends, Machine, NcrxReceiver, Nic, Peer, Relay, Sent, Way, kernel, target};
 use crate::receiver::{Receiver, number};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -92,6 +93,70 @@ fn what_the_level_holds_back_is_not_missing() {
     assert_eq!(status, Some(0), "{stats}");
     let held = shown[shown.len() - 1] + 1 - shown.len() as u64;
     assert!(held > 0 && stats.contains(&format!(" 0 missing in 0 gaps, {held} held back, ")), "{stats}");
+    machine.stop();
+}
+
+/// How many records after this one the datagram tells to be held back.
+fn behind(datagram: &str) -> u64 {
+    let header = datagram.split(';').next().expect("the extended format");
+    let number = header.split(',').find_map(|field| field.strip_prefix("behind="));
+    number.map_or(0, |number| number.parse().expect("a number"))
+}
+
+/// What is held back after the newest record is told by its announcement, acknowledged, and not counted twice when the
+/// next record tells it, too.
+#[test]
+fn what_is_held_back_behind_the_newest_is_announced() {
+    const HIDDEN: u64 = 5;
+    let mut receiver = receiver(Way::default(), &["--complete", "--stats"]);
+    let mut machine = boot("ncrx-behind", "loglevel=7").start();
+    assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.has("network logging started")));
+    machine.type_in("\r");
+    machine.wait_for_serial("netconsole# ");
+    for number in 0..HIDDEN {
+        machine.command(&format!("echo '<7>hidden {number}' > /dev/kmsg"));
+    }
+    let acknowledges = |answer: &[u8], number: u64| answer == format!("ncrx{number}").as_bytes();
+    let told = |(_, datagram): &(Instant, String)| behind(datagram) >= HIDDEN;
+    let heard = receiver.relay(&machine, PATIENCE, |receiver| {
+        sent(&machine).iter().filter(|sent| told(sent)).any(|(_, datagram)| {
+            let last = sequence(datagram) + behind(datagram);
+            receiver.answers.iter().any(|answer| acknowledges(answer, last))
+        })
+    });
+    assert!(heard, "{:?}", sent(&machine).last());
+
+    // But for that it is the newest record as it went out before.
+    let all = sent(&machine);
+    let (_, announcement) = all.iter().find(|sent| told(sent)).expect("it was heard");
+    let newest = sequence(announcement);
+    let (_, first) = all.iter().find(|(_, datagram)| sequence(datagram) == newest).expect("it was sent");
+    let field = format!(",behind={}", behind(announcement));
+    assert_eq!(announcement.replacen(&field, "", 1).replacen(",ncemg=1", "", 1), *first);
+    assert!(all.iter().all(|(_, datagram)| behind(datagram) == 0 || sequence(datagram) == newest));
+
+    machine.command("echo '<6>shown' > /dev/kmsg");
+    let shown = |receiver: &Receiver| receiver.said.iter().any(|line| line.contains("\"text\":\"shown\""));
+    assert!(receiver.relay(&machine, PATIENCE, |receiver| shown(receiver)));
+    let all = sent(&machine);
+    let records: BTreeSet<u64> = all.iter().map(|(_, datagram)| sequence(datagram)).collect();
+    let last = records.last().copied().expect("it was sent");
+    let (status, stats) = receiver.end();
+    assert_eq!(status, Some(0), "{stats}");
+    let held = stats.split(" held back").next().and_then(|stats| stats.rsplit(' ').next());
+    let held: u64 = held.and_then(|number| number.parse().ok()).expect("the receiver's counts");
+    // The last record's own announcement may have told a few more.
+    let most =
+        all.iter().filter(|(_, datagram)| sequence(datagram) == last).map(|(_, datagram)| behind(datagram));
+    let before = last + 1 - records.len() as u64;
+    assert!((before..=before + most.max().unwrap_or(0)).contains(&held), "{before} before {last}: {stats}");
+    assert!(stats.contains(" 0 missing in 0 gaps, "), "{stats}");
+    // A record in parts may be asked for; one that was held back is not.
+    let answers = receiver.answers.iter().map(|answer| String::from_utf8_lossy(answer));
+    let asked = answers.flat_map(|answer| answer.split(' ').skip(1).map(str::to_owned).collect::<Vec<_>>());
+    let in_vain: Vec<_> =
+        asked.filter(|number| number.parse().is_ok_and(|number| !records.contains(&number))).collect();
+    assert_eq!(in_vain, [""; 0]);
     machine.stop();
 }
 
