@@ -70,10 +70,10 @@ fn a_cpu_without_64_bit_mode_is_named() {
 
 /// QEMU's firmware starts with no less than 1 MiB, and it counts in MiB: the kernel has 2,040 KiB from 1 MiB on.
 #[test]
-fn three_mib_of_memory_are_enough() {
+fn four_mib_of_memory_are_enough() {
     let bzimage = bzimage();
     let boot = Boot::new("bzimage-small", PARAMETERS);
-    let boot = boot.loader(["-m", "3", "-kernel", &bzimage, "-append", PARAMETERS]);
+    let boot = boot.loader(["-m", "4", "-kernel", &bzimage, "-append", PARAMETERS]);
     check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "bzimage-small", "boot: by QEMU, Linux");
 }
 
