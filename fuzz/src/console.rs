@@ -2,7 +2,7 @@
 
 use crate::pieces::pieces;
 use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Show, Terminal};
-use netconsole::log::{Level, Ring, RingHeader, Timebase};
+use netconsole::log::{Audience, Level, Ring, RingHeader, Timebase};
 use netconsole::netconsole::DeviceName;
 use netconsole::netconsole::attribute::{Attribute, SystemSwitch};
 use netconsole::netconsole::format::MAX_DATAGRAM;
