@@ -96,7 +96,7 @@ const ONE_CARD: Network = Network {
 /// Two cards, IPv6 on the first, IPv4 on the second; targets may send commands.
 const TWO_CARDS: Network = Network {
     name: "ipv6",
-    parameters: "netconsole.input=1 netconsole=+@fd00::1/,@fd00::2/ netconsole=@10.0.1.1/eth1,7777@10.0.1.2/",
+    parameters: "netconsole.input=1 netconsole=+@fd00::1/eth0,@fd00::2/ netconsole=@10.0.1.1/eth1,7777@10.0.1.2/",
     nics: || vec![Nic::virtio().peer(Peer::at("fd00::2")), Nic::virtio().peer(Peer::at("10.0.1.2"))],
     extended: "[fd00::2]:6666",
     basic: "10.0.1.2:7777",

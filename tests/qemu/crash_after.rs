@@ -55,7 +55,7 @@ fn an_intel_card() {
         ("crash-intel-overwritten", "OVERWRITE_NIC"),
     ] {
         let parameters = format!(
-            "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+@fd00::1/eth1,7777@fd00::2/ \
+            "debug netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole=+@fd00::1/eth1,7777@fd00::2/ \
              panic=0 netconsole.panic_repeat=0 crash={crash}"
         );
         let nics = [Nic::device("e1000").peer(Peer::at("10.0.0.2")), Nic::virtio().peer(Peer::at("fd00::2"))];
