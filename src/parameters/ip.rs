@@ -5,6 +5,7 @@
 
 use crate::cmdline::Piece;
 use crate::host_name::HostName;
+use crate::marked::{Head, Marked};
 use crate::netconsole::DeviceName;
 use crate::wire::ipv4::class_prefix;
 use core::fmt;
@@ -55,8 +56,15 @@ impl IpParameter {
         ntp: None,
     };
 
-    /// Parses what stands behind `ip=`.
+    /// Parses what follows `ip=`.
     pub fn parse(value: &str) -> Result<Self, IpError<'_>> {
+        Self::read(value).map_err(|Wrong { part, piece }| {
+            let end = piece.before.saturating_add(piece.text.len());
+            IpError { part, place: Marked::new(value.as_bytes(), piece.before, end) }
+        })
+    }
+
+    fn read(value: &str) -> Result<Self, Wrong<'_>> {
         let mut parts = Parts(Some(Piece { text: value, before: 0 }));
         let Some(first) = parts.next() else { return Ok(Self::DEFAULT) };
         if parts.0.is_none() && first.text.parse::<IpAddr>().is_err() && !first.text.starts_with('[') {
@@ -79,13 +87,13 @@ impl IpParameter {
         let prefix = parse_prefix(client, parts.next())?;
         let hostname = match parts.next() {
             Some(name) if !name.text.is_empty() => {
-                Some(HostName::new(name.text.as_bytes()).ok_or(IpError::new(Part::Hostname, name))?)
+                Some(HostName::new(name.text.as_bytes()).ok_or(Wrong::new(Part::Hostname, name))?)
             }
             _ => None,
         };
         let device = match parts.next() {
             Some(name) if !name.text.is_empty() => {
-                Some(DeviceName::new(name.text).ok_or(IpError::new(Part::Device, name))?)
+                Some(DeviceName::new(name.text).ok_or(Wrong::new(Part::Device, name))?)
             }
             _ => None,
         };
@@ -127,11 +135,11 @@ fn parse_address<'a>(
     part: Part,
     piece: Piece<'a>,
     like: Option<IpAddr>,
-) -> Result<Option<IpAddr>, IpError<'a>> {
+) -> Result<Option<IpAddr>, Wrong<'a>> {
     if piece.text.is_empty() {
         return Ok(None);
     }
-    let error = IpError::new(part, piece);
+    let error = Wrong::new(part, piece);
     let address = match piece.text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
         Some(text) => IpAddr::V6(Ipv6Addr::from_str(text).map_err(|_| error)?),
         None => IpAddr::V4(Ipv4Addr::from_str(piece.text).map_err(|_| error)?),
@@ -144,7 +152,7 @@ fn parse_address<'a>(
 }
 
 /// The prefix length that a netmask or a number says, or the one that goes with the address.
-fn parse_prefix<'a>(client: Option<IpAddr>, piece: Option<Piece<'a>>) -> Result<u8, IpError<'a>> {
+fn parse_prefix<'a>(client: Option<IpAddr>, piece: Option<Piece<'a>>) -> Result<u8, Wrong<'a>> {
     let (most, default) = match client {
         None => (32, 0),
         Some(IpAddr::V4(address)) => (32, class_prefix(address)),
@@ -161,14 +169,14 @@ fn parse_prefix<'a>(client: Option<IpAddr>, piece: Option<Piece<'a>>) -> Result<
         Ok(_) => None,
         Err(_) => piece.text.parse().ok().filter(|_| !piece.text.starts_with('+')),
     };
-    prefix.filter(|prefix| (1..=most).contains(prefix)).ok_or(IpError::new(part, piece))
+    prefix.filter(|prefix| (1..=most).contains(prefix)).ok_or(Wrong::new(part, piece))
 }
 
-fn parse_autoconf(word: Piece<'_>) -> Result<Autoconf, IpError<'_>> {
+fn parse_autoconf(word: Piece<'_>) -> Result<Autoconf, Wrong<'_>> {
     match word.text {
         "" | "dhcp" | "on" | "any" => Ok(Autoconf::Dhcp),
         "off" | "none" => Ok(Autoconf::Off),
-        _ => Err(IpError::new(Part::Autoconf, word)),
+        _ => Err(Wrong::new(Part::Autoconf, word)),
     }
 }
 
@@ -193,22 +201,30 @@ pub enum Part {
     Autoconf,
 }
 
+/// A part that is not what it must be.
+#[derive(Clone, Copy)]
+struct Wrong<'a> {
+    part: Part,
+    piece: Piece<'a>,
+}
+
+impl<'a> Wrong<'a> {
+    fn new(part: Part, piece: Piece<'a>) -> Self {
+        Self { part, piece }
+    }
+}
+
 /// Why an `ip=` is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct IpError<'a> {
     /// The part that is wrong.
     pub part: Part,
-    /// What it says.
-    pub found: &'a str,
-    /// Its place in the value, in characters, from 1.
-    pub character: usize,
+    /// The value, with the part marked.
+    pub place: Marked<'a>,
 }
 
-impl<'a> IpError<'a> {
-    fn new(part: Part, found: Piece<'a>) -> Self {
-        Self { part, found: found.text, character: found.before.saturating_add(1) }
-    }
-}
+/// How many bytes of a wrong part are shown.
+const FOUND: usize = 48;
 
 impl fmt::Display for IpError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,8 +238,8 @@ impl fmt::Display for IpError<'_> {
             Part::Device => ("device", "an interface's name (at most 15 characters)"),
             Part::Autoconf => ("autoconf", "dhcp, on, any, off or none"),
         };
-        let found = self.found.escape_default();
-        write!(f, "{part}: expected {expected}, found '{found}' at character {}", self.character)
+        let found = Head::<FOUND>(self.place.place());
+        write!(f, "{part}: expected {expected}, found '{found}': {}", self.place)
     }
 }
 

@@ -338,7 +338,7 @@ impl Parameters {
         if name == "ip" {
             match IpParameter::parse(text) {
                 Ok(ip) => self.ip = ip,
-                Err(error) => problem(Level::Error, format_args!("{parameter}: {error}; ignored")),
+                Err(error) => problem(Level::Error, format_args!("ip: {error}; ignored")),
             }
             return;
         }

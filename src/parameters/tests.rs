@@ -247,66 +247,38 @@ fn ip_takes_linux_s_forms() {
 
 #[test]
 fn a_bad_ip_names_its_part_and_place() {
-    const CLIENT: &str = "client: expected an IPv4 address, or an IPv6 address in brackets, found ";
-    let long = "x".repeat(64);
-    for (value, message) in [
-        ("bootp", "autoconf: expected dhcp, on, any, off or none, found 'bootp' at character 1".into()),
-        ("10.0.0.256:", format!("{CLIENT}'10.0.0.256' at character 1")),
-        ("fd00::2", format!("{CLIENT}'fd00' at character 1")),
-        ("[fd00::2", format!("{CLIENT}'[fd00::2' at character 1")),
-        ("[10.0.0.2]", format!("{CLIENT}'[10.0.0.2]' at character 1")),
-        ("224.0.0.1", format!("{CLIENT}'224.0.0.1' at character 1")),
-        ("10.0.0.2:x", "server: expected an address like the client's, found 'x' at character 10".into()),
-        (
-            "10.0.0.2::[fd00::1]",
-            "gateway: expected an address like the client's, found '[fd00::1]' at character 11".into(),
-        ),
-        (
-            "10.0.0.2:::255.0.255.0",
-            "netmask: expected a netmask like 255.255.255.0, or a number from 1 to 32, \
-             found '255.0.255.0' at character 12"
-                .into(),
-        ),
-        (
-            "10.0.0.2:::33",
-            "netmask: expected a netmask like 255.255.255.0, or a number from 1 to 32, \
-             found '33' at character 12"
-                .into(),
-        ),
-        (
-            "[fd00::2]:::129",
-            "prefix length: expected a number from 1 to 128, found '129' at character 13".into(),
-        ),
-        (
-            "[fd00::2]:::255.255.255.0",
-            "prefix length: expected a number from 1 to 128, found '255.255.255.0' at character 13".into(),
-        ),
-        (
-            "10.0.0.2::::a_b",
-            "hostname: expected at most 63 letters, digits, hyphens and dots, found 'a_b' at character 13"
-                .into(),
-        ),
-        (
-            &format!("10.0.0.2::::{long}"),
-            format!(
-                "hostname: expected at most 63 letters, digits, hyphens and dots, \
-                 found '{long}' at character 13"
-            ),
-        ),
-        (
-            ":::::eth0/1",
-            "device: expected an interface's name (at most 15 characters), found 'eth0/1' at character 6"
-                .into(),
-        ),
-        (
-            ":::::eth0:maybe",
-            "autoconf: expected dhcp, on, any, off or none, found 'maybe' at character 11".into(),
-        ),
+    const CLIENT: &str = "client: expected an IPv4 address, or an IPv6 address in brackets";
+    const NETMASK: &str = "netmask: expected a netmask like 255.255.255.0, or a number from 1 to 32";
+    const PREFIX: &str = "prefix length: expected a number from 1 to 128";
+    const HOSTNAME: &str = "hostname: expected at most 63 letters, digits, hyphens and dots";
+    const AUTOCONF: &str = "autoconf: expected dhcp, on, any, off or none";
+    for (before, found, after, expected) in [
+        ("", "bootp", "", AUTOCONF),
+        ("", "10.0.0.256", ":", CLIENT),
+        ("", "fd00", "::2", CLIENT),
+        ("", "[fd00::2", "", CLIENT),
+        ("", "[10.0.0.2]", "", CLIENT),
+        ("", "224.0.0.1", "", CLIENT),
+        ("10.0.0.2:", "x", "", "server: expected an address like the client's"),
+        ("10.0.0.2::", "[fd00::1]", "", "gateway: expected an address like the client's"),
+        ("10.0.0.2:::", "255.0.255.0", ":host", NETMASK),
+        ("10.0.0.2:::", "33", "", NETMASK),
+        ("[fd00::2]:::", "129", "", PREFIX),
+        ("[fd00::2]:::", "255.255.255.0", "", PREFIX),
+        ("10.0.0.2::::", "a_b", "", HOSTNAME),
+        (":::::", "eth0/1", "", "device: expected an interface's name (at most 15 characters)"),
+        (":::::eth0:", "maybe", ":10.0.0.3", AUTOCONF),
     ] {
-        let (parameters, problems) = read(&format!("ip={value}"));
-        assert_eq!(parameters, Parameters::DEFAULT, "{value}");
-        assert_eq!(problems, [format!("ip={value}: {message}; ignored")]);
+        let (parameters, problems) = read(&format!("ip={before}{found}{after}"));
+        assert_eq!(parameters, Parameters::DEFAULT, "{before}{found}{after}");
+        let place = format!("{before}>>>{found}<<<{after}");
+        assert_eq!(problems, [format!("ip: {expected}, found '{found}': {place}; ignored")]);
     }
+    let long = "x".repeat(64);
+    let shown = format!("{}...", "x".repeat(48));
+    let (_, problems) = read(&format!("ip=10.0.0.2::::{long}"));
+    let message = format!("ip: {HOSTNAME}, found '{shown}': 10.0.0.2::::>>>{shown}<<<; ignored");
+    assert_eq!(problems, [message]);
 }
 
 #[test]
