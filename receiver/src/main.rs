@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use netconsole_receiver::options::Options;
 use netconsole_receiver::{manual, receive, watch};
 
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         }
     };
     if options.man {
-        return match manual::write_page(&mut std::io::stdout()) {
+        return match manual::write_page(Options::command(), &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
         };

@@ -3,12 +3,10 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
-use clap::CommandFactory;
+use clap::Command;
 use clap::builder::Resettable;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
-
-use crate::options::Options;
 
 /// A part of the manual.
 pub struct Section {
@@ -157,9 +155,9 @@ pub fn help() -> String {
     help
 }
 
-/// Writes the manual page.
-pub fn write_page(to: &mut impl Write) -> io::Result<()> {
-    Man::new(Options::command().after_long_help(Resettable::Reset)).render(to)?;
+/// Writes the manual page of `command`, the program with its options.
+pub fn write_page(command: Command, to: &mut impl Write) -> io::Result<()> {
+    Man::new(command.after_long_help(Resettable::Reset)).render(to)?;
     let mut page = Roff::new();
     for Section { title, text, terms } in &SECTIONS {
         page.control("SH", [title.to_uppercase().as_str()]);

@@ -12,10 +12,6 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 pub const FIRST: usize = 32;
 /// The vectors of the i8259s' sixteen lines, of which IRQ 0 is the i8254's.
 pub const PIC_BASE: u8 = 0x20;
-/// The local APIC's timer. Its priority class is the highest, so that nothing that is in service keeps it away.
-pub const LOCAL_TIMER: u8 = 0xf0;
-/// The local APIC's spurious vector, which is not to be ended.
-pub const SPURIOUS: u8 = 0xff;
 
 /// Each entry's size in boot/interrupts.s, in bytes.
 const ENTRY_SIZE: u64 = 16;
@@ -43,7 +39,7 @@ pub fn entry_address(vector: usize) -> u64 {
 
 extern "C" fn interrupt(vector: u64) {
     let vector = vector as u8;
-    if vector == LOCAL_TIMER || vector == PIC_BASE {
+    if vector == local_apic::TIMER_VECTOR || vector == PIC_BASE {
         TICKS.fetch_add(1, Ordering::Relaxed);
     } else {
         STRAYS.fetch_add(1, Ordering::Relaxed);

@@ -1,9 +1,13 @@
 //! The CPU's local APIC (Intel SDM volume 3, chapter 11): its timer, and the end of what it delivers.
 
-use super::interrupts::{LOCAL_TIMER, SPURIOUS};
 use core::arch::x86_64::__cpuid;
 use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::registers::model_specific::Msr;
+
+/// The timer's vector. Its priority class is the highest, so that nothing that is in service keeps it away.
+pub const TIMER_VECTOR: u8 = 0xf0;
+/// The vector of interrupts that were gone before the CPU took them, which are not to be ended.
+const SPURIOUS: u8 = 0xff;
 
 /// CPUID leaf 1, EDX: there is a local APIC.
 const CPUID_APIC: u32 = 1 << 9;
@@ -121,7 +125,7 @@ impl LocalApic {
     /// Has the timer count down from its highest count, in silence.
     pub fn begin_count(self) {
         self.write(DIVIDE, BY_16);
-        self.write(LVT_TIMER, MASKED | u32::from(LOCAL_TIMER));
+        self.write(LVT_TIMER, MASKED | u32::from(TIMER_VECTOR));
         self.write(INITIAL_COUNT, u32::MAX);
     }
 
@@ -132,7 +136,7 @@ impl LocalApic {
 
     /// Has the timer tick after each `period` of its counts.
     pub fn tick(self, period: u32) {
-        self.write(LVT_TIMER, PERIODIC | u32::from(LOCAL_TIMER));
+        self.write(LVT_TIMER, PERIODIC | u32::from(TIMER_VECTOR));
         self.write(INITIAL_COUNT, period);
     }
 

@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::Error;
 use super::appended::Appended;
 use super::buffered::Buffered;
+use super::error::Error;
 use crate::limits;
 
 /// The file of the senders that come after too many.

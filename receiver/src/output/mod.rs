@@ -2,46 +2,25 @@
 
 mod appended;
 mod buffered;
+mod error;
 mod files;
 mod json;
 mod text;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::event::Heard;
 use crate::options::{Options, When};
-use crate::symbols::{self, Symbols, Translation};
+use crate::symbols::{Symbols, Translation};
 use crate::{event::Identity, pcap};
 use appended::Appended;
 use buffered::Buffered;
+pub use error::Error;
 use files::Files;
 use text::Style;
-
-/// Why the outputs can't be opened, or no longer be used.
-#[derive(Debug)]
-pub enum Error {
-    /// Standard output was closed by its reader, and nothing else is written: an end, no failure.
-    Closed,
-    /// A file or directory.
-    File(PathBuf, io::Error),
-    /// The ELF file.
-    Elf(PathBuf, symbols::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Closed => write!(f, "standard output was closed"),
-            Error::File(path, error) => write!(f, "{}: {error}", path.display()),
-            Error::Elf(path, error) => write!(f, "{}: {error}", path.display()),
-        }
-    }
-}
 
 /// How an event is written.
 #[derive(Clone, Copy, Debug)]

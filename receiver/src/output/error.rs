@@ -1,0 +1,28 @@
+//! Why outputs fail.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use crate::symbols;
+
+/// Why the outputs can't be opened, or no longer be used.
+#[derive(Debug)]
+pub enum Error {
+    /// Standard output was closed by its reader, and nothing else is written: an end, no failure.
+    Closed,
+    /// A file or directory.
+    File(PathBuf, io::Error),
+    /// The ELF file.
+    Elf(PathBuf, symbols::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Closed => write!(f, "standard output was closed"),
+            Error::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Elf(path, error) => write!(f, "{}: {error}", path.display()),
+        }
+    }
+}
