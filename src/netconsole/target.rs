@@ -590,7 +590,10 @@ impl Target {
                 place(one).map_or(TargetCards::EveryWithLink, TargetCards::One)
             }
             _ if self.is_everywhere => TargetCards::EveryWithLink,
-            _ if self.wants_cards() && self.config.goes_everywhere() => TargetCards::EveryWithLink,
+            // Which card reaches it is not known yet.
+            _ if self.wants_cards() && self.config.device == DeviceSelector::Any => {
+                TargetCards::EveryWithLink
+            }
             _ => TargetCards::One(self.lanes.first().and_then(place).unwrap_or(named)),
         }
     }

@@ -99,6 +99,8 @@ impl Machine {
 
     /// Types a command, and returns what it shows until the prompt comes back.
     pub fn command(&mut self, line: &str) -> String {
+        // What the prompt says of itself comes once, when the boot is over.
+        self.wait_for_serial("Type 'help'");
         let before = self.record.events().serial.clone();
         // From the prompt on.
         let start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1);
