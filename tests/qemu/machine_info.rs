@@ -50,6 +50,17 @@ fn the_log_says_what_the_machine_is() {
 }
 
 #[test]
+fn the_words_fit_what_there_is() {
+    let boot = Boot::new("machine-words", PARAMETERS).peer(Peer::at("10.0.0.2"));
+    let text = boot.arguments(["-m", "128"]).start().end().text(TARGET);
+    for line in ["firmware: BIOS\n", "cpu: 1 processor, says ACPI\n"] {
+        assert!(text.contains(line), "{line:?} is missing:\n{text}");
+    }
+    // What is mapped is addresses, of which 128 MiB are memory.
+    assert!(text.contains("else 4 GiB of addresses for memory and devices"), "{text}");
+}
+
+#[test]
 fn every_machine_ends_as_acpi_says() {
     for (name, arguments, device) in [
         ("end-q35", &["-M", "q35"][..], "virtio-net-pci"),
