@@ -82,7 +82,8 @@ impl Running {
         Self { child, pieces, shown: String::new() }
     }
 
-    /// At a terminal of its own, by util-linux's `script`.
+    /// At a terminal of its own, by util-linux's `script`. Its shell gives way to the script by `exec`: dash would stay
+    /// otherwise, and Ctrl-C end it with 130.
     fn at_terminal(arguments: &str) -> Self {
         let mut command = Command::new("script");
         let run = root().join("scripts/run");
@@ -90,7 +91,7 @@ impl Running {
             "--quiet",
             "--return",
             "--command",
-            &format!("'{}' {arguments}", run.display()),
+            &format!("exec '{}' {arguments}", run.display()),
             "/dev/null",
         ]);
         Self::start(command)
