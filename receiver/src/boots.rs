@@ -16,7 +16,8 @@ use crate::order::{Arrival, Place, Received, Stream};
 #[derive(Debug)]
 enum Beside {
     /// It began with this number at this time; nothing has continued it yet.
-    Opened { stream: Stream, sequence: u64, timestamp: u64, at: Duration },
+    /// `is_later`: the clocks say that the sender was started again before it.
+    Opened { stream: Stream, sequence: u64, timestamp: u64, at: Duration, is_later: bool },
     /// The boot before, replaced at this time.
     Before { stream: Stream, at: Duration },
 }
@@ -87,6 +88,7 @@ impl Boots {
             Choice::Present(place) => self.present.accept(received, place, out),
             Choice::Neither(place) => {
                 self.close(now, out);
+                self.present.begin(now, out);
                 self.open(received, place, out)
             }
             Choice::Beside(place) => match self.beside.as_deref_mut() {
@@ -165,9 +167,10 @@ impl Boots {
     /// Begins another boot beside the present one. Its record is shown at once, but where it was shown already.
     fn open(&mut self, received: Received<'_>, place: Place, out: &mut Vec<(Duration, Event)>) -> Arrival {
         let (sequence, timestamp, at) = (received.header.sequence, received.header.timestamp, received.at);
+        let is_later = !self.present.repeats && self.present.is_of_later_boot(&received);
         let mut stream = if place == Place::Again { Stream::default() } else { Stream::at_once() };
         stream.accept(received, Place::Next, out);
-        self.beside = Some(Box::new(Beside::Opened { stream, sequence, timestamp, at }));
+        self.beside = Some(Box::new(Beside::Opened { stream, sequence, timestamp, at, is_later }));
         Arrival::Opened
     }
 
@@ -189,21 +192,22 @@ impl Boots {
 
     /// What was opened beside becomes the present boot, and the present one the boot before.
     fn replace(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
-        let Some(Beside::Opened { mut stream, sequence, timestamp, .. }) =
+        let Some(Beside::Opened { mut stream, sequence, timestamp, is_later, .. }) =
             self.beside.take().map(|beside| *beside)
         else {
             return;
         };
         self.present.finish(now, out);
         let (end, newest) = (self.present.end(), self.present.newest());
-        if sequence > end && timestamp >= newest {
+        if sequence > end && timestamp >= newest && !is_later {
             // The same boot, after a gap too wide to be waited for.
             let (first, last) = (end, sequence - 1);
-            out.push((now, Event::Missing { first, last, count: last - first + 1 }));
+            out.push((now, self.present.lack(first, last, last - first + 1)));
             (stream.repeats, stream.asked_in_vain) = (self.present.repeats, self.present.asked_in_vain);
         } else {
             out.push((now, Event::Rebooted));
-            out.extend(stream.joined().map(|sequence| (now, Event::Joined { sequence })));
+            let joined = stream.joined().filter(|_| stream.is_at_once());
+            out.extend(joined.map(|sequence| (now, Event::Joined { sequence })));
         }
         stream.settle();
         let mut before = std::mem::replace(&mut self.present, stream);

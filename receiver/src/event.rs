@@ -105,6 +105,15 @@ pub enum Event {
         /// were never sent.
         count: u64,
     },
+    /// Numbers that did not come, of a sender that does not tell which its level holds back.
+    Skipped {
+        /// The first of them.
+        first: u64,
+        /// The last.
+        last: u64,
+        /// How many.
+        count: u64,
+    },
     /// The sender was first heard in the middle of its log.
     Joined {
         /// The first number heard.

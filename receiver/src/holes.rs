@@ -39,6 +39,8 @@ pub struct Hole {
     pub unsent: bool,
     /// The sender says that its level held it back.
     pub held: bool,
+    /// It is before the first record heard, which may have been overtaken: nothing is known to be missing.
+    pub before: bool,
     noticed: Duration,
     asked_at: Duration,
     /// When it was asked for first.
@@ -48,6 +50,9 @@ pub struct Hole {
 impl Hole {
     /// Whether nobody waits for it any longer.
     pub fn is_given_up(&self, now: Duration, patience: Patience) -> bool {
+        if self.before {
+            return now >= self.noticed + ASK_AFTER;
+        }
         let asked =
             self.asked >= patience.asks && (patience.asks == 0 || now >= self.asked_at + patience.again);
         self.unsent || (asked && now >= self.noticed + patience.wait)
@@ -55,7 +60,7 @@ impl Hole {
 
     fn is_due(&self, now: Duration, again: Duration) -> bool {
         let again = self.asked == 0 || now >= self.asked_at + again;
-        !self.unsent && again && now >= self.noticed + ASK_AFTER
+        !self.unsent && !self.before && again && now >= self.noticed + ASK_AFTER
     }
 }
 
@@ -69,8 +74,28 @@ impl Holes {
         let (asked_at, first_asked_at) = (Duration::ZERO, Duration::ZERO);
         self.0.insert(
             first,
-            Hole { last, asked: 0, unsent, held: false, noticed: now, asked_at, first_asked_at },
+            Hole {
+                last,
+                asked: 0,
+                unsent,
+                held: false,
+                before: false,
+                noticed: now,
+                asked_at,
+                first_asked_at,
+            },
         );
+    }
+
+    /// A gap before the first record heard, noticed now: overtaken records are waited for a little.
+    pub fn open_before(&mut self, first: u64, last: u64, now: Duration) {
+        self.open(first, last, false, now);
+        self.0.values_mut().for_each(|hole| hole.before = true);
+    }
+
+    /// The first record is certain: what is missing after it is missing.
+    pub fn begin(&mut self) {
+        self.0.values_mut().for_each(|hole| hole.before = false);
     }
 
     /// A gap after all others, which the sender held back: it goes on with the one before where that is one, too.

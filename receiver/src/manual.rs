@@ -21,11 +21,11 @@ pub struct Section {
 /// The heading of the fields that each JSON object has.
 pub const JSON: &str = "JSON, one object a line";
 /// The headings of the fields that some have besides.
-pub const JSON_OF_EVENTS: [&str; 4] =
-    ["JSON of a record", "JSON of missing", "JSON of joined", "JSON of stray"];
+pub const JSON_OF_EVENTS: [&str; 5] =
+    ["JSON of a record", "JSON of missing", "JSON of joined", "JSON of stray", "JSON of skipped"];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 9] = [
+pub const SECTIONS: [Section; 10] = [
     Section {
         title: "Formats",
         text: &[
@@ -35,6 +35,9 @@ pub const SECTIONS: [Section; 9] = [
              missing; one that does not react to a few requests is left alone. What does not come is named: \
              “… 12 records missing (416–427)”. Records that the sender says its level held back are no gap, and \
              those after its newest record are acknowledged when it announces them.",
+            "Linux does not say what its level held back, as at quiet, and its numbers skip there: “… 12 numbers \
+             skipped: held back by the sender's level, or lost (416–427)”. Where the target has msgid_enabled, the \
+             ids tell which of both it was; and where a debug record came, nothing was held back.",
         ],
         terms: &[],
     },
@@ -42,7 +45,8 @@ pub const SECTIONS: [Section; 9] = [
         title: "Reboots",
         text: &[
             "A record that does not continue a sender's log is shown at once, marked so. “… rebooted” follows when a \
-             second record continues it, or the log before it stays quiet for 2 s. If the log goes on instead, the \
+             second record continues it, or the log before it stays quiet for 2 s. A higher number is no gap where \
+             the clocks say that the sender was started again: its time is shorter than what has passed here. If the log goes on instead, the \
              record is named as a stray: a datagram from long ago, or one in the sender's name.",
         ],
         terms: &[],
@@ -78,7 +82,7 @@ pub const SECTIONS: [Section; 9] = [
                  --crash-ok)",
             ),
             ("3", "the end came before --until matched: --timeout, the capture's end, Ctrl-C, SIGTERM"),
-            ("4", "records are missing, with --complete"),
+            ("4", "with --complete: records are missing, or numbers skipped (not with --skips-ok)"),
             ("5", "a line of --console was not answered"),
         ],
     },
@@ -88,8 +92,8 @@ pub const SECTIONS: [Section; 9] = [
         terms: &[
             (
                 "event",
-                "record, missing, joined (first heard in the middle of its log), rebooted, stray (a record continues \
-                 nothing), crash (a report follows)",
+                "record, missing, skipped (numbers held back by the sender's level, or lost), joined (first heard in \
+                 the middle of its log), rebooted, stray (a record continues nothing), crash (a report follows)",
             ),
             ("received", "when, RFC 3339, UTC"),
             ("sender", "the name or address"),
@@ -135,6 +139,15 @@ pub const SECTIONS: [Section; 9] = [
     },
     Section { title: JSON_OF_EVENTS[2], text: &[], terms: &[("sequence", "the first number heard")] },
     Section { title: JSON_OF_EVENTS[3], text: &[], terms: &[("sequence", "the record's number")] },
+    Section {
+        title: JSON_OF_EVENTS[4],
+        text: &[],
+        terms: &[
+            ("first", "the first number of the gap"),
+            ("last", "the last"),
+            ("count", "how many numbers of it did not come"),
+        ],
+    },
 ];
 
 /// What `--help` says.

@@ -86,9 +86,12 @@ pub struct Options {
     /// End after this time: with status 3 if --until is given
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds, conflicts_with = "read", help_heading = "Continuous integration")]
     pub timeout: Option<Duration>,
-    /// End with status 4 where records are missing
+    /// End with status 4 where records are missing, or numbers skipped
     #[arg(long, help_heading = "Continuous integration")]
     pub complete: bool,
+    /// With --complete: numbers that a sender skips without a word about why are no failure
+    #[arg(long, requires = "complete", help_heading = "Continuous integration")]
+    pub skips_ok: bool,
 
     /// Print the manual page
     #[arg(long, hide = true, action = ArgAction::SetTrue)]

@@ -23,6 +23,11 @@ const ANSWER: Duration = Duration::from_secs(2);
 const REPEATED: u8 = 4;
 /// How far the time must go back from one number to the next, in µs, for a reset in between.
 const RESET: u64 = 1_000_000;
+/// How late a record may come by its time and still be of the boot without doubt, in µs; a thousandth of the time
+/// that has passed is added, by which clocks may differ.
+const LATENESS: u64 = 2_000_000;
+/// The level whose records no level holds back if it lets one of them out.
+const DEBUG: u8 = 7;
 
 /// What a datagram turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,6 +169,8 @@ pub struct Stream {
     repeated: u8,
     /// The number that last came again as one of the boot before the sender's present one.
     survived: Option<u64>,
+    /// The sender tells what its level holds back, or holds nothing back: what does not come is lost.
+    tells: bool,
     /// The sender repeats records on request, so an old record is no sign of a reboot.
     pub repeats: bool,
     /// Gaps given up although they were asked for.
@@ -201,9 +208,9 @@ impl Stream {
         std::mem::take(&mut self.held_back)
     }
 
-    /// Whether a record was ever received.
+    /// Whether a record was received, and it is certain which was the first.
     pub fn is_started(&self) -> bool {
-        self.started
+        self.started && !self.holes.first().is_some_and(|(_, hole)| hole.before)
     }
 
     /// Bytes held.
@@ -258,6 +265,10 @@ impl Stream {
         }
         if header.sequence >= self.end {
             let gap = header.sequence.saturating_sub(header.held).saturating_sub(self.end);
+            // No gap is opened from one boot to another.
+            if gap > 0 && !self.repeats && self.is_of_later_boot(received) {
+                return Place::Foreign;
+            }
             let is_in_time = boot::is_between(Some(self.newest), header.timestamp, None);
             return match (gap <= limits::FIRST_REACH, is_in_time) {
                 (true, true) => Place::Next,
@@ -277,6 +288,25 @@ impl Stream {
             None => boot::is_between(before.or(self.given()), header.timestamp, after),
         };
         if fits { Place::Hole } else { Place::Foreign }
+    }
+
+    /// Whether the clocks say that the sender was started again since its newest record: it may have been, as its
+    /// time is shorter than ours since then, and the record would be late if it was not.
+    pub fn is_of_later_boot(&self, received: &Received<'_>) -> bool {
+        let ours = u64::try_from(received.at.saturating_sub(self.newest_at).as_micros()).unwrap_or(u64::MAX);
+        let slack = LATENESS.saturating_add(ours / 1000);
+        let timestamp = received.header.timestamp.saturating_add(slack);
+        let may_be_later = received.header.timestamp <= ours.saturating_add(slack);
+        may_be_later && timestamp < self.newest.saturating_add(ours)
+    }
+
+    /// Names numbers that did not come.
+    pub fn lack(&self, first: u64, last: u64, count: u64) -> Event {
+        if self.tells || self.repeats {
+            Event::Missing { first, last, count }
+        } else {
+            Event::Skipped { first, last, count }
+        }
     }
 
     /// A number that is behind: a duplicate, too late, or of another boot.
@@ -316,12 +346,10 @@ impl Stream {
     ) -> Arrival {
         let now = received.at;
         if !self.started {
-            self.start(&received.header);
-            if let Some(sequence) = self.joined.filter(|_| !self.at_once) {
-                out.push((now, Event::Joined { sequence }));
-            }
+            self.start(&received.header, now);
         }
-        let Header { sequence, behind, .. } = received.header;
+        let Header { sequence, behind, held, level, emergency, .. } = received.header;
+        self.tells |= held > 0 || behind > 0 || emergency || level == DEBUG;
         let arrival = match place {
             Place::Next | Place::Ahead | Place::Hole => self.take(received, out),
             Place::Late => self.late(received, out),
@@ -454,16 +482,44 @@ impl Stream {
         numbers
     }
 
-    /// First contact.
-    fn start(&mut self, header: &Header) {
+    /// First contact. In the middle of a log, the record may have overtaken those before it.
+    fn start(&mut self, header: &Header, now: Duration) {
         self.started = true;
         let first = header.sequence.saturating_sub(header.held);
         if first > limits::FIRST_REACH {
             self.next = first;
             self.boot = Boot::new(first);
             self.joined = Some(header.sequence);
+            if !self.at_once {
+                self.next = first - limits::FIRST_REACH;
+                self.holes.open_before(self.next, first - 1, now);
+            }
+            self.end = first;
+            return;
         }
         self.end = self.next;
+    }
+
+    /// The first record is certain by now, if any is.
+    pub fn begin(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        if let Some((_, hole)) = self.holes.first().filter(|(_, hole)| hole.before) {
+            self.holes.pop_first();
+            self.holes.begin();
+            let part = self.partial.first_key_value().map(|(&sequence, _)| sequence);
+            self.next = match part.filter(|part| *part <= hole.last) {
+                Some(part) => {
+                    self.holes.open(part, hole.last, false, now);
+                    part
+                }
+                None => hole.last.saturating_add(1),
+            };
+            self.boot = Boot::new(self.next);
+            let whole = self.waiting.first_key_value().map(|(&sequence, _)| sequence);
+            let sequence = part.into_iter().chain(whole).min().unwrap_or(self.next);
+            self.joined = Some(sequence);
+            out.push((now, Event::Joined { sequence }));
+            self.give(out);
+        }
     }
 
     /// From here on the network may still double what came.
@@ -561,6 +617,9 @@ impl Stream {
 
     /// Gives up the first gap, which starts at `next`; of a record in part, the part is given out.
     fn give_up(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        if self.holes.first().is_some_and(|(_, hole)| hole.before) {
+            return self.begin(now, out);
+        }
         let Some((_, hole)) = self.holes.pop_first() else { return };
         if hole.asked > 0 && !hole.unsent {
             self.asked_in_vain = self.asked_in_vain.saturating_add(1);
@@ -605,9 +664,11 @@ impl Stream {
             .given_id
             .zip(id)
             .map(|(before, after)| u64::from(after.wrapping_sub(before).wrapping_sub(1)));
-        let count = sent.map_or(lost, |sent| sent.min(lost));
-        if count > 0 {
-            out.push((at, Event::Missing { first, last, count }));
+        match sent {
+            Some(0) => {}
+            // The message ids decide.
+            Some(sent) => out.push((at, Event::Missing { first, last, count: sent.min(lost) })),
+            None => out.push((at, self.lack(first, last, lost))),
         }
     }
 }

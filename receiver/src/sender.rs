@@ -138,6 +138,9 @@ impl Sender {
                     self.stats.gaps += 1;
                     self.stats.missing = self.stats.missing.saturating_add(*count);
                 }
+                Event::Skipped { count, .. } => {
+                    self.stats.skipped = self.stats.skipped.saturating_add(*count);
+                }
                 Event::Rebooted => {
                     self.stats.reboots += 1;
                     self.crash = std::mem::take(&mut self.crash_beside);

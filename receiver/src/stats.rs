@@ -13,6 +13,8 @@ pub struct Stats {
     pub gaps: u64,
     /// Records in them.
     pub missing: u64,
+    /// Numbers that did not come, of which nothing tells whether the sender's level held them back.
+    pub skipped: u64,
     /// Records that the senders' levels held back, as they said.
     pub held: u64,
     /// Records given out with fragments missing.
@@ -38,6 +40,7 @@ impl fmt::Display for Stats {
             records,
             gaps,
             missing,
+            skipped,
             held,
             incomplete,
             recovered,
@@ -49,7 +52,7 @@ impl fmt::Display for Stats {
         } = self;
         write!(
             f,
-            "{records} records, {missing} missing in {gaps} gaps, {held} held back, {incomplete} incomplete, \
+            "{records} records, {missing} missing in {gaps} gaps, {skipped} skipped, {held} held back, {incomplete} incomplete, \
              {recovered} recovered, {late} late, {duplicates} duplicates, {strays} strays, {reboots} reboots; {datagrams} datagrams, {answers} answers"
         )
     }

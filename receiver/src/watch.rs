@@ -31,6 +31,7 @@ pub struct Watch {
     fail_on: Option<Regex>,
     crash_fails: bool,
     complete: bool,
+    skips_fail: bool,
     timeout: Option<Duration>,
     deadline: Option<Duration>,
     matched: bool,
@@ -51,6 +52,7 @@ impl Watch {
             fail_on: options.fail_on.clone(),
             crash_fails: decides && !options.crash_ok,
             complete: options.complete,
+            skips_fail: !options.skips_ok,
             timeout: options.timeout,
             deadline: options.timeout.and_then(|timeout| now.checked_add(timeout)),
             matched: false,
@@ -124,7 +126,9 @@ impl Watch {
             FAILED
         } else if self.until.is_some() && !self.matched {
             NOT_MATCHED
-        } else if self.complete && (self.joined.is_some() || stats.into_iter().any(is_incomplete)) {
+        } else if self.complete
+            && (self.joined.is_some() || stats.into_iter().any(|stats| self.is_incomplete(stats)))
+        {
             INCOMPLETE
         } else if unanswered > 0 {
             UNANSWERED
@@ -153,10 +157,21 @@ impl Watch {
                 }
                 Some(reason)
             }
-            INCOMPLETE => match senders.iter().find(|(_, stats)| is_incomplete(stats)) {
-                Some((name, Stats { missing, incomplete, .. })) => Some(format!(
-                    "not complete: of {name} {missing} records are missing, {incomplete} are incomplete"
-                )),
+            INCOMPLETE => match senders.iter().find(|(_, stats)| self.is_incomplete(stats)) {
+                Some((name, Stats { missing, skipped, incomplete, .. })) => {
+                    let mut reason = format!(
+                        "not complete: of {name} {missing} records are missing, {incomplete} are incomplete"
+                    );
+                    if *skipped > 0 && self.skips_fail {
+                        // Writing to a String does not fail.
+                        let _ = write!(
+                            reason,
+                            ", {skipped} numbers were skipped: held back by the sender's level, or lost (--skips-ok \
+                             accepts that)"
+                        );
+                    }
+                    Some(reason)
+                }
                 None => {
                     let name = self.joined.as_deref().unwrap_or_default();
                     Some(format!("not complete: {name} was first heard in the middle of its log"))
@@ -165,8 +180,9 @@ impl Watch {
             _ => None,
         }
     }
-}
 
-fn is_incomplete(stats: &Stats) -> bool {
-    stats.missing > stats.late || stats.incomplete > 0
+    fn is_incomplete(&self, stats: &Stats) -> bool {
+        let skipped = if self.skips_fail { stats.skipped } else { 0 };
+        stats.missing.saturating_add(skipped) > stats.late || stats.incomplete > 0
+    }
 }

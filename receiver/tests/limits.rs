@@ -60,7 +60,7 @@ fn fragments(total: usize, size: usize) -> Vec<String> {
 
 #[test]
 fn sixty_four_records_before_the_first_are_missed() {
-    let missing = Event::Missing { first: 0, last: 63, count: 64 };
+    let missing = Event::Skipped { first: 0, last: 63, count: 64 };
     assert_eq!(in_the_end([datagram(64)]).first(), Some(&missing));
     assert_eq!(in_the_end([datagram(65)]).first(), Some(&Event::Joined { sequence: 65 }));
 }
@@ -70,7 +70,7 @@ fn a_gap_is_given_up_for_32769_records_behind_it() {
     let sent = |behind: u64| at_once([0].into_iter().chain(2..2 + behind).map(datagram));
     assert_eq!(records(&sent(1 << 15)).len(), 1);
     let given_up = sent((1 << 15) + 1);
-    assert_eq!(given_up.get(1), Some(&Event::Missing { first: 1, last: 1, count: 1 }));
+    assert_eq!(given_up.get(1), Some(&Event::Skipped { first: 1, last: 1, count: 1 }));
     assert_eq!(records(&given_up).len(), 2 + (1 << 15));
 }
 

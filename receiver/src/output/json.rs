@@ -106,6 +106,7 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
             ("record", Content::Record(record))
         }
         &Event::Missing { first, last, count } => ("missing", Content::Missing { first, last, count }),
+        &Event::Skipped { first, last, count } => ("skipped", Content::Missing { first, last, count }),
         &Event::Joined { sequence } => ("joined", Content::Numbered { sequence }),
         &Event::Stray { sequence } => ("stray", Content::Numbered { sequence }),
         Event::Rebooted => ("rebooted", Content::Nothing {}),

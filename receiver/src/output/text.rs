@@ -44,6 +44,7 @@ pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Tra
             lines.record(record, *crash)?;
         }
         Event::Missing { first, last, count } => lines.line(NOTICE, "", &missing(*first, *last, *count))?,
+        Event::Skipped { first, last, count } => lines.line(NOTICE, "", &skipped(*first, *last, *count))?,
         Event::Joined { sequence } => {
             lines.line(
                 NOTICE,
@@ -75,6 +76,12 @@ fn missing(first: u64, last: u64, count: u64) -> String {
         }
         _ => format!("… {count} records missing (of {first}–{last})"),
     }
+}
+
+fn skipped(first: u64, last: u64, count: u64) -> String {
+    let numbers = if count == 1 { "1 number".to_owned() } else { format!("{count} numbers") };
+    let range = if first == last { first.to_string() } else { format!("{first}–{last}") };
+    format!("… {numbers} skipped: held back by the sender's level, or lost ({range})")
 }
 
 struct Lines<'a, W> {

@@ -55,16 +55,26 @@ fn a_line_without_an_answer_is_told_of() {
 
 #[test]
 fn complete_is_about_missing_records() {
-    for (numbers, expected) in [([0u64, 1, 2], 0), ([0, 2, 3], 4), ([7000, 7001, 7002], 4)] {
-        let receiver =
-            Listening::start(&["--complete", "--no-ncrx", "--timeout", PATIENCE, "--until", "last"]);
+    let status = |level: u8, numbers: [u64; 3], arguments: &[&str]| {
+        let always = ["--complete", "--no-ncrx", "--timeout", PATIENCE, "--until", "last"];
+        let receiver = Listening::start(&[&always[..], arguments].concat());
         let socket = receiver.socket();
-        for sequence in numbers {
-            socket.send(&model::datagram(sequence, "text")).expect("loopback");
+        for (sequence, text) in numbers.into_iter().chain([numbers[2] + 1]).zip(["", "", "", "last"]) {
+            socket.send(format!("{level},{sequence},{sequence},-;{text}\n").as_bytes()).expect("loopback");
         }
-        socket.send(&model::datagram(numbers[2] + 1, "last")).expect("loopback");
-        assert_eq!(receiver.end().status.code(), Some(expected), "{numbers:?}");
+        let output = receiver.end();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let whole = [0, 1, 2];
+    for (numbers, expected) in [(whole, 0), ([0, 2, 3], 4), ([7000, 7001, 7002], 4)] {
+        assert_eq!(status(7, numbers, &[]).0, Some(expected), "{numbers:?}");
+        assert_eq!(status(7, numbers, &["--skips-ok"]).0, Some(expected), "{numbers:?}");
     }
+    // Nothing tells whether the level held them back.
+    assert_eq!([status(4, whole, &[]).0, status(4, [0, 2, 3], &["--skips-ok"]).0], [Some(0), Some(0)]);
+    let (code, errors) = status(4, [0, 2, 5], &[]);
+    assert_eq!(code, Some(4));
+    assert!(errors.contains("3 numbers were skipped: held back by the sender's level, or lost"), "{errors}");
 }
 
 /// Whatever a run was to wait for, it says what it listens on, and in the end what did not come.
@@ -111,8 +121,8 @@ fn a_failure_is_explained() {
     assert_eq!(errors(&[]), "");
     let receiver = Listening::start(&["--complete", "--no-ncrx", "--timeout", PATIENCE, "--until", "last"]);
     let socket = receiver.socket();
-    socket.send(&model::datagram(0, "first")).expect("loopback");
-    socket.send(&model::datagram(2, "last")).expect("loopback");
+    socket.send(b"7,0,0,-;first\n").expect("loopback");
+    socket.send(b"7,2,20,-;last\n").expect("loopback");
     let output = receiver.end();
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
@@ -160,6 +170,9 @@ fn a_signal_ends_with_everything_written_and_another_shows_the_counts() {
         receiver.signal(signal);
         assert_eq!(receiver.end().status.code(), Some(0));
         let log = fs::read_to_string(dir.path().join("board7.log")).expect("the sender's file");
-        assert_eq!(log, "[    0.000000] text\n… 1 record missing (1)\n[    0.000020] text\n");
+        assert_eq!(
+            log,
+            "[    0.000000] text\n… 1 number skipped: held back by the sender's level, or lost (1)\n[    0.000020] text\n"
+        );
     }
 }

@@ -59,12 +59,16 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     send("6,3,4,-,ncfrag=0/11;hello ");
     thread::sleep(limits::REORDER_WAIT * 3);
     send("6,1,2,-;late\n");
+    // Who sends debug records holds nothing back.
+    send("7,6,5,-;debug\n");
+    send("7,8,5,-;after a loss\n");
+    thread::sleep(limits::REORDER_WAIT * 3);
     syslog.send(b"<4>1 2026-11-24T21:22:23Z board7 kernel - - [x@1 held=\"2\"] text").expect("loopback");
     other.send(b"6,7000,1,-;joined\n").expect("loopback");
     // A report, with the address of any code of the file.
     let (code, _) = function_and_build_id();
-    send("0,4,5,-;Kernel panic - not syncing: test\n");
-    send(&format!("0,5,6,-; [<{:016x}>]\n", code + 1));
+    send("0,9,6,-;Kernel panic - not syncing: test\n");
+    send(&format!("0,10,7,-; [<{:016x}>]\n", code + 1));
     // Two records from the beginning: a new boot.
     thread::sleep(limits::BOOT_WAIT * 2);
     send("6,0,1,-;again\n");
@@ -79,11 +83,12 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
         fields.entry(object["event"].as_str().expect("an event").to_owned()).or_default().extend(keys);
     }
     let of_all = documented(manual::JSON);
-    let [of_record, of_missing, of_joined, of_stray] = manual::JSON_OF_EVENTS.map(documented);
+    let [of_record, of_missing, of_joined, of_stray, of_skipped] = manual::JSON_OF_EVENTS.map(documented);
     let nothing = BTreeSet::new();
     for (event, own) in [
         ("record", &of_record),
         ("missing", &of_missing),
+        ("skipped", &of_skipped),
         ("joined", &of_joined),
         ("stray", &of_stray),
         ("rebooted", &nothing),

@@ -1,5 +1,6 @@
 //! The receiver without sockets: order, loss, recovery, reboots, hostile input. Time is the test's own.
 
+mod gaps;
 #[path = "../model/mod.rs"]
 mod model;
 mod reboots;
@@ -112,7 +113,7 @@ proptest! {
                     prop_assert_eq!(&record.text, &model::text(next));
                     next += 1;
                 }
-                &Event::Missing { first, last, count } => {
+                &Event::Skipped { first, last, count } => {
                     prop_assert_eq!(first, next);
                     prop_assert_eq!(count, last - first + 1);
                     for sequence in first..=last {
@@ -142,7 +143,7 @@ proptest! {
                     prop_assert!(record.incomplete || record.text == model::text(sequence));
                     seen[index] = true;
                 }
-                &Event::Missing { first, last, .. } => {
+                &Event::Skipped { first, last, .. } => {
                     for sequence in first..=last {
                         named[usize::try_from(sequence).expect("small")] = true;
                     }
@@ -213,7 +214,7 @@ fn a_window_that_is_full_gives_up_the_oldest_gap() {
     datagrams.remove(1);
     let (events, stats) = feed(datagrams);
     assert_eq!(stats.records, 19_999);
-    assert_eq!(events.get(1), Some(&Event::Missing { first: 1, last: 1, count: 1 }));
+    assert_eq!(events.get(1), Some(&Event::Skipped { first: 1, last: 1, count: 1 }));
 }
 
 #[test]
@@ -558,7 +559,7 @@ fn a_sender_that_does_not_react_is_left_alone() {
         answers += sent;
         if now > 5000 {
             late_answers += sent;
-            let given = senders.stats().first().map_or(0, |(_, stats)| stats.records + stats.missing);
+            let given = senders.stats().first().map_or(0, |(_, stats)| stats.records + stats.skipped);
             longest = longest.max(now - given);
         }
     }
