@@ -12,6 +12,7 @@ use netconsole::netconsole::choice::{Candidate, Reach};
 use netconsole::netconsole::life::Life;
 use netconsole::netconsole::path_name::Labels;
 use netconsole::netconsole::secure::{OVERHEAD, Protection, Sealing};
+use netconsole::netconsole::snapshot::CardAddress;
 use netconsole::netconsole::target::Interface;
 use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
 use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
@@ -144,18 +145,18 @@ impl Card {
         self.nic.mac()
     }
 
-    /// Its own IPv4 address, if it has one.
-    pub fn ipv4(&self) -> Option<Ipv4Addr> {
-        self.stack.ipv4().map(|ipv4| ipv4.address)
+    /// Its addresses and neighbours, in a VLAN or not.
+    pub fn stack(&self, vlan: Option<u16>) -> Option<&Stack<'static>> {
+        match vlan {
+            None => Some(&self.stack),
+            Some(id) => Some(&self.vlans.iter().flatten().find(|vlan| vlan.id == id)?.stack),
+        }
     }
 
-    /// Whose Ethernet address frames for `target` go to, in a VLAN or not, as far as it is known before the link is up.
-    pub fn next_hop(&self, vlan: Option<u16>, target: IpAddr) -> Option<IpAddr> {
-        let stack = match vlan {
-            None => &self.stack,
-            Some(id) => &self.vlans.iter().flatten().find(|vlan| vlan.id == id)?.stack,
-        };
-        Some(stack.next_hop(target))
+    /// The IPv4 address that the log comes from, if there is one.
+    pub fn address(&self) -> Option<CardAddress> {
+        let ip = self.stack.ipv4_log_source()?.address;
+        Some(CardAddress { ip, owned_until: self.stack.owned_until(ip.into()) })
     }
 
     /// The card, or its interface in a VLAN, as a target sees it.

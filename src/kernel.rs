@@ -19,7 +19,7 @@ use netconsole::bootinfo::BootInfo;
 use netconsole::console::Ending;
 use netconsole::netconsole::format::RecentLines;
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT, Numbers, Sealing};
-use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetCards};
+use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
 use netconsole::netconsole::table::TargetTable;
 use netconsole::netconsole::target::{LogFilter, Moment, Shipped, Target, Turn};
 use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
@@ -467,19 +467,12 @@ impl Kernel {
         let mut plan = Plan { host_name: self.filter.host_name, epoch: self.filter.epoch, ..Plan::default() };
         for ((nic, address), card) in plan.nics.iter_mut().zip(&mut plan.addresses).zip(&self.cards) {
             *nic = card.as_ref().map(|card| card.place);
-            *address = card.as_ref().and_then(Card::ipv4);
+            *address = card.as_ref().and_then(Card::address);
         }
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };
-            *slot = target.plan(place_of(&target.config.device, &self.cards), &self.filter);
-            // A target that waits for its link may be behind a gateway that is known.
-            if let Some(target) = slot
-                && target.next_hop.is_some()
-                && let TargetCards::One(place) = target.cards
-                && let Some(Some(card)) = self.cards.get(usize::from(place))
-            {
-                target.next_hop = card.next_hop(target.vlan, target.destination.ip).or(target.next_hop);
-            }
+            let stack = |place: u8| self.cards.get(usize::from(place))?.as_ref()?.stack(target.vlan());
+            *slot = target.plan(place_of(&target.config.device, &self.cards), stack, &self.filter);
         }
         if self.published != Some(plan) {
             memory::SNAPSHOT.publish(&plan);

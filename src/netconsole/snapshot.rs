@@ -67,6 +67,10 @@ pub struct TargetPlan {
     /// The frame's sender. The card's own address replaces an all-zero one, and the card's own IP address
     /// ([`Plan::addresses`]) an unspecified one.
     pub source: Endpoint,
+    /// Until when the source address is this machine's, in µs of the published clock: 0 where it is not, `u64::MAX`
+    /// where that has no end. From then on it is the log's source alone: nobody is told that it is ours, and nothing
+    /// that is sent to it counts. Of an unspecified source, the card's own address has its own.
+    pub owned_until: u64,
     /// The frame's receiver. A broadcast Ethernet address of a target that has a next hop is not known yet.
     pub destination: Endpoint,
     /// Whose Ethernet address the receiver's is, to be asked for: the receiver or the gateway to it. `None` where
@@ -108,13 +112,22 @@ impl TargetPlan {
     }
 }
 
+/// The IPv4 address that the log comes from by a card.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CardAddress {
+    /// The address.
+    pub ip: Ipv4Addr,
+    /// As [`TargetPlan::owned_until`].
+    pub owned_until: u64,
+}
+
 /// Everything the panic path must know to send.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Where the cards are.
     pub nics: [Option<BusAddress>; MAX_NICS],
-    /// Their own IPv4 addresses, where they have one.
-    pub addresses: [Option<Ipv4Addr>; MAX_NICS],
+    /// Their own IPv4 addresses, where they have one or had one until its lease was over.
+    pub addresses: [Option<CardAddress>; MAX_NICS],
     /// The targets, by their place in the kernel's table.
     pub targets: [Option<TargetPlan>; MAX_TARGETS],
     /// The sender's name in syslog messages; without one they have its address.
@@ -123,10 +136,12 @@ pub struct Plan {
     pub epoch: Option<u64>,
 }
 
-const WORDS_PER_TARGET: usize = 11;
+const WORDS_PER_TARGET: usize = 12;
 /// A length and a name.
 const WORDS_OF_NAME: usize = (1 + HostName::MAX) / 8;
-const WORDS: usize = 2 * MAX_NICS + WORDS_OF_NAME + 1 + MAX_TARGETS * WORDS_PER_TARGET;
+/// A card's place, its address, and until when that is owned.
+const WORDS_PER_NIC: usize = 3;
+const WORDS: usize = WORDS_PER_NIC * MAX_NICS + WORDS_OF_NAME + 1 + MAX_TARGETS * WORDS_PER_TARGET;
 
 /// No boot was so late, and no datagram was sent then.
 const NO_TIME: u64 = u64::MAX;
@@ -197,9 +212,8 @@ impl Snapshot {
         older.generation.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
         let nics = plan.nics.iter().map(|nic| encode_nic(*nic));
-        let addresses = plan.addresses.iter().map(|ip| ip.map_or(NO_ADDRESS, |ip| u64::from(ip.to_bits())));
         let words = nics
-            .chain(addresses)
+            .chain(plan.addresses.iter().flat_map(encode_address))
             .chain(encode_name(plan.host_name.as_ref()))
             .chain([plan.epoch.unwrap_or(NO_TIME)]);
         let words = words.chain(plan.targets.iter().flat_map(encode));
@@ -216,14 +230,16 @@ impl Snapshot {
         let copy = self.copies.iter().max_by_key(|copy| copy.whole()).filter(|copy| copy.whole() > 0)?;
         let mut plan = Plan::default();
         let (nics, rest) = copy.words.split_at_checked(MAX_NICS)?;
-        let (addresses, rest) = rest.split_at_checked(MAX_NICS)?;
+        let (addresses, rest) = rest.split_at_checked((WORDS_PER_NIC - 1) * MAX_NICS)?;
         let (name, rest) = rest.split_at_checked(WORDS_OF_NAME)?;
         let (epoch, targets) = rest.split_first()?;
         for (nic, word) in plan.nics.iter_mut().zip(nics) {
             *nic = BusAddress::from_word(word.load(Ordering::Relaxed));
         }
-        for (address, word) in plan.addresses.iter_mut().zip(addresses) {
-            *address = u32::try_from(word.load(Ordering::Relaxed)).ok().map(Ipv4Addr::from_bits);
+        for (address, words) in plan.addresses.iter_mut().zip(addresses.chunks_exact(WORDS_PER_NIC - 1)) {
+            let [ip, owned_until] = words else { return None };
+            let ip = u32::try_from(ip.load(Ordering::Relaxed)).ok().map(Ipv4Addr::from_bits);
+            *address = ip.map(|ip| CardAddress { ip, owned_until: owned_until.load(Ordering::Relaxed) });
         }
         plan.host_name = decode_name(name);
         plan.epoch = Some(epoch.load(Ordering::Relaxed)).filter(|&epoch| epoch != NO_TIME);
@@ -254,6 +270,11 @@ fn encode_nic(nic: Option<BusAddress>) -> u64 {
     nic.map_or(NO_PLACE, BusAddress::to_word)
 }
 
+/// A card's address, or a word that stands for none, and until when it is owned.
+fn encode_address(address: &Option<CardAddress>) -> [u64; WORDS_PER_NIC - 1] {
+    address.map_or([NO_ADDRESS, 0], |address| [address.ip.to_bits().into(), address.owned_until])
+}
+
 /// The name's length, 0 for none, and the name.
 fn encode_name(name: Option<&HostName>) -> [u64; WORDS_OF_NAME] {
     let name = name.map_or(&[][..], HostName::as_bytes);
@@ -277,7 +298,7 @@ fn decode_name(words: &[AtomicU64]) -> Option<HostName> {
 /// The first word: bit 0 present, 1 time, 2 IPv6, 3 a VLAN, 4 only the report, 5 may ask, 6 has answered;
 /// then from bit 8 format, limit, card; from bit 32 both ports. The second word: the VLAN, from bit 16 system
 /// data, 19 every card, 20 a next hop, from bit 32 the MTU and the cards on which it is unheard. Then the time
-/// of the first datagram, both Ethernet and the three IP addresses.
+/// of the first datagram, until when the source is owned, both Ethernet and the three IP addresses.
 fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
     let Some(plan) = target else { return [0; WORDS_PER_TARGET] };
     let is_ipv6 = plan.destination.ip.is_ipv6();
@@ -318,6 +339,7 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
         flags,
         extra,
         plan.first_sent.unwrap_or(NO_TIME),
+        plan.owned_until,
         encode_mac(plan.source.mac),
         encode_mac(plan.destination.mac),
         source_high,
@@ -330,8 +352,8 @@ fn encode(target: &Option<TargetPlan>) -> [u64; WORDS_PER_TARGET] {
 }
 
 fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
-    let [flags, extra, first_sent, macs @ .., source_high, source_low, high, low, hop_high, hop_low] = *words;
-    let [source_mac, destination_mac] = macs;
+    let [flags, extra, first_sent, owned_until, source_mac, destination_mac, ips @ ..] = *words;
+    let [source_high, source_low, high, low, hop_high, hop_low] = ips;
     if flags & 1 == 0 {
         return None;
     }
@@ -344,6 +366,7 @@ fn decode(words: &[u64; WORDS_PER_TARGET]) -> Option<TargetPlan> {
         unheard: CardSet(u16::from_le_bytes([unheard_low, unheard_high])),
         first_sent: Some(first_sent).filter(|&time| time != NO_TIME),
         mtu: u16::from_le_bytes([mtu_low, mtu_high]),
+        owned_until,
         source: Endpoint {
             mac: decode_mac(source_mac),
             ip: decode_ip(is_ipv6, source_high, source_low),
@@ -479,7 +502,7 @@ mod tests {
             (mac, port) in endpoint(),
             (source_ip, ip, next_hop) in addresses(),
             (cards, unheard, mtu) in (cards(), any::<u16>().prop_map(CardSet), any::<u16>()),
-            first_sent in proptest::option::of(..NO_TIME),
+            (first_sent, owned_until) in (proptest::option::of(..NO_TIME), any::<u64>()),
             vlan in proptest::option::of(1u16..4095),
             format in prop_oneof![
                 Just(Format::Basic),
@@ -491,7 +514,8 @@ mod tests {
             (cpu, task_name, release) in any::<(bool, bool, bool)>(),
         ) -> TargetPlan {
             TargetPlan {
-                cards, next_hop, unheard, first_sent, mtu, vlan, format, limit, time, only_report, may_ask, has_answered,
+                cards, next_hop, unheard, first_sent, owned_until, mtu, vlan, format, limit, time, only_report, may_ask,
+                has_answered,
                 system_data: SystemData { cpu: cpu.then_some(CPU), task_name, release, message_id: None },
                 source: Endpoint { mac: source_mac, ip: source_ip, port: source_port },
                 destination: Endpoint { mac, ip, port },
@@ -509,12 +533,13 @@ mod tests {
     prop_compose! {
         fn plan()(
             nics in proptest::array::uniform4(proptest::option::of(place())),
-            addresses in any::<[Option<Ipv4Addr>; MAX_NICS]>(),
+            addresses in any::<[Option<(Ipv4Addr, u64)>; MAX_NICS]>(),
             targets in proptest::collection::vec((0..MAX_TARGETS, target()), 0..MAX_TARGETS),
             name in proptest::option::of("[0-9a-zA-Z.-]{1,63}"),
             epoch in proptest::option::of(..NO_TIME),
         ) -> Plan {
             let host_name = name.map(|name| HostName::new(name.as_bytes()).expect("a name"));
+            let addresses = addresses.map(|own| own.map(|(ip, owned_until)| CardAddress { ip, owned_until }));
             let mut plan = Plan { nics, addresses, host_name, epoch, ..Plan::default() };
             for (place, target) in targets {
                 plan.targets[place] = Some(target);

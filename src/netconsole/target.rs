@@ -599,8 +599,14 @@ impl Target {
     }
 
     /// What the panic path must know to send to this target; `named` is the place of the card that it names, 255
-    /// where there is none or it is not known yet. Before the addresses are known, as much as the configuration says.
-    pub fn plan(&self, named: u8, filter: &LogFilter) -> Option<TargetPlan> {
+    /// where there is none or it is not known yet, and `stack` knows the addresses of the card at a place, in the
+    /// target's VLAN. Before these are known, as much as the configuration says.
+    pub fn plan<'s>(
+        &self,
+        named: u8,
+        stack: impl FnOnce(u8) -> Option<&'s Stack<'s>>,
+        filter: &LogFilter,
+    ) -> Option<TargetPlan> {
         if !self.is_enabled() {
             return None;
         }
@@ -610,6 +616,10 @@ impl Target {
             (State::Running(route), TargetCards::One(card)) if lane.card == Some(card.into()) => Some(route),
             _ => None,
         });
+        let stack = match cards {
+            TargetCards::One(place) => stack(place),
+            TargetCards::EveryWithLink => None,
+        };
         let (source, destination, next_hop) = match one {
             Some(route) => (route.source, route.destination, route.next_hop),
             None => {
@@ -624,12 +634,12 @@ impl Target {
                 };
                 let known = config.remote_mac.or(group);
                 let mac = known.unwrap_or(MacAddr::BROADCAST);
-                // The gateway is not known either; a router may answer for the target.
-                let next_hop = known.is_none().then_some(config.remote_ip);
+                // Where the gateway is not known either, a router may answer for the target.
+                let next_hop = || stack.map_or(config.remote_ip, |stack| stack.next_hop(config.remote_ip));
                 (
                     Endpoint { mac: MacAddr([0; 6]), ip, port: config.local_port },
                     Endpoint { mac, ip: config.remote_ip, port: config.remote_port },
-                    next_hop,
+                    known.is_none().then(next_hop),
                 )
             }
         };
@@ -645,6 +655,7 @@ impl Target {
         Some(TargetPlan {
             cards,
             source,
+            owned_until: stack.map_or(u64::MAX, |stack| stack.owned_until(source.ip)),
             destination,
             next_hop,
             unheard,

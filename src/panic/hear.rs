@@ -6,7 +6,7 @@ use super::ncrx::Conversations;
 use super::plan;
 use super::ship::targets;
 use crate::memory;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use netconsole::netconsole::MAX_TARGETS;
 use netconsole::netconsole::leg::Leg;
 use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
@@ -48,6 +48,9 @@ impl Heard {
         let received = udp::Received { payload, ..received };
         let mut asks_for_log = payload.trim_ascii() == b"dmesg";
         for (number, target) in targets(plan).filter(|(_, target)| target.uses(place)) {
+            if !plan::owns_source(plan, place, mac, target, now) {
+                continue;
+            }
             let Some(leg) = legs.get_mut(number) else { continue };
             let route = plan::route(plan, place, mac, target, leg);
             if target.may_ask && route.may_answer(&received) {
@@ -69,7 +72,7 @@ impl Heard {
             if target.uses(place) && target.vlan == self.vlan {
                 let own = plan::route(plan, place, mac, target, leg).own.ip;
                 // Several targets may have the same source.
-                if !is_answered && self.asks_for(own) {
+                if !is_answered && self.asks_for(own) && plan::owns_source(plan, place, mac, target, now) {
                     is_answered = true;
                     // Where there is no room, what asked will ask again.
                     _ = card.transmit(now, &mut |frame| self.answer(mac, frame).unwrap_or(0));
@@ -122,6 +125,9 @@ impl Heard {
 pub struct Question {
     /// Who asks.
     pub own: Endpoint,
+    /// The address is the asker's own. If not, it asks from none, as RFC 5227's probes do: who asks from an address
+    /// claims it.
+    pub owns_address: bool,
     /// Whose address is asked for.
     pub hop: IpAddr,
     /// In which VLAN.
@@ -133,6 +139,7 @@ impl Question {
     pub fn write(&self, frame: &mut [u8]) -> Option<usize> {
         match (self.own.ip, self.hop) {
             (IpAddr::V4(own), IpAddr::V4(hop)) => {
+                let own = if self.owns_address { own } else { Ipv4Addr::UNSPECIFIED };
                 arp::Packet::request(self.own.mac, own, hop).write(self.vlan, frame)
             }
             (IpAddr::V6(ip), IpAddr::V6(target)) => {

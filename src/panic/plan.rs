@@ -31,22 +31,28 @@ pub fn route(plan: &Plan, place: usize, mac: MacAddr, target: &TargetPlan, leg: 
         || !target.uses(place);
     let own = Endpoint {
         mac: if has_own_mac { mac } else { target.source.mac },
-        ip: source_ip(plan, place, mac, target),
+        ip: source(plan, place, mac, target).0,
         port: target.source.port,
     };
     Route { own, target: Endpoint { mac: leg.mac(), ..target.destination }, vlan: target.vlan }
 }
 
-/// The target's source address, else the card's own, else what a host without one may use on the link. It is never
-/// 0.0.0.0, which receivers drop.
-fn source_ip(plan: &Plan, place: usize, mac: MacAddr, target: &TargetPlan) -> IpAddr {
+/// Whether the address that the card sends to the target from is this machine's at `now` µs. One whose lease is over is
+/// not: the log goes on from it, but nobody is told that it is here, and nothing that is sent to it counts.
+pub fn owns_source(plan: &Plan, place: usize, mac: MacAddr, target: &TargetPlan, now: u64) -> bool {
+    now < source(plan, place, mac, target).1
+}
+
+/// The target's source address, else the card's own, else what a host without one may use on the link; and until when
+/// it is this machine's. It is never 0.0.0.0, which receivers drop.
+fn source(plan: &Plan, place: usize, mac: MacAddr, target: &TargetPlan) -> (IpAddr, u64) {
     match target.source.ip {
-        IpAddr::V6(ip) if ip.is_unspecified() => link_local_ipv6(mac).into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => (link_local_ipv6(mac).into(), u64::MAX),
         IpAddr::V4(ip) if ip.is_unspecified() => {
             let own = plan.addresses.get(place).copied().flatten().filter(|_| target.vlan.is_none());
-            own.unwrap_or_else(|| link_local_ipv4(mac)).into()
+            own.map_or((link_local_ipv4(mac).into(), u64::MAX), |own| (own.ip.into(), own.owned_until))
         }
-        ip => ip,
+        ip => (ip, target.owned_until),
     }
 }
 
@@ -69,6 +75,7 @@ fn broadcast() -> Plan {
                 ip: Ipv4Addr::UNSPECIFIED.into(),
                 port: TargetConfig::LOCAL_PORT,
             },
+            owned_until: 0,
             destination: Endpoint {
                 mac: MacAddr::BROADCAST,
                 ip: TargetConfig::REMOTE_IP,

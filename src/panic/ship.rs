@@ -231,7 +231,8 @@ impl<'l> Shipment<'l> {
                 && let Some(hop) = target.next_hop
                 && leg.asks_now(now)
             {
-                let question = Question { own: route.own, hop, vlan: target.vlan };
+                let owns_address = plan::owns_source(plan, place, card.mac(), target, now);
+                let question = Question { own: route.own, owns_address, hop, vlan: target.vlan };
                 _ = card.transmit(now, &mut |frame| question.write(frame).unwrap_or(0));
             }
             let style = Style {

@@ -3,11 +3,15 @@
 use crate::harness::{Boot, Capture, Content, Lease, Machine, Nic, Peer, Service, status};
 use smoltcp::wire::{ArpOperation, ArpRepr, EthernetAddress};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::thread::sleep;
 use std::time::Duration;
 
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// Beyond the subnet of the lease.
 const FAR: &str = "192.0.2.7:6666";
+/// On every link.
+const NEAR: &str = "[fe80::2]:6666";
+const PANIC_END: &str = "---[ end Kernel panic - not syncing: panic ]---";
 const ROUTER: u8 = 3;
 const CLASSLESS_ROUTES: u8 = 121;
 
@@ -134,6 +138,99 @@ fn a_lease_that_is_over_leaves_the_log_its_source() {
     assert_eq!(routes(&capture, FAR).first(), Some(&(OWN.into(), routers()[0].mac)));
     let lines = capture.text(FAR);
     assert!(lines.contains("expired doesn't exist"), "{lines}");
+}
+
+/// A machine with this service that logs to [`FAR`] by the first router, and its neighbour by IPv6.
+fn two_networks(name: &'static str, service: Service) -> (Machine, Peer) {
+    let near = Peer::at("fe80::2");
+    let parameters = r#"debug panic=0 netconsole.panic_repeat=0 netconsole="+@/,@192.0.2.7/;+@/,@fe80::2/""#;
+    let boot = boot(name, parameters, service).peer(near.clone()).repeats();
+    let machine = boot.timeout(Duration::from_secs(200)).start();
+    [FAR, NEAR].iter().for_each(|target| {
+        machine.wait_for_text(target, "network logging started");
+    });
+    (machine, near)
+}
+
+fn crash(machine: &mut Machine) {
+    machine.type_in("\rcrash PANIC\r");
+    [FAR, NEAR].iter().for_each(|target| {
+        machine.wait_for_text(target, PANIC_END);
+    });
+}
+
+/// Asks a machine that has panicked for its IPv4 address, and for its log in the name of [`FAR`]; returns how many
+/// answers by ARP and datagrams with the log came.
+fn ask(machine: &Machine, near: &Peer) -> [usize; 2] {
+    let counts = || {
+        let is_answer = |content: &Content| {
+            matches!(content, Content::Arp(ArpRepr::EthernetIpv4 { operation: ArpOperation::Reply, .. }))
+        };
+        let sent = machine.sent();
+        let answers = sent.iter().filter_map(|sent| sent.good()).filter(|frame| is_answer(&frame.content));
+        [answers.count(), machine.count(FAR)]
+    };
+    let before = counts();
+    let mut far = Peer::at("192.0.2.7");
+    far.mac = routers()[0].mac;
+    machine.send(0, &Peer::at("10.0.0.2").arp_question(OWN));
+    machine.send(0, &far.datagram(6666, Nic::mac(0), (OWN, 6665).into(), b"dmesg\n"));
+    // Each answer by IPv6 is a turn of the card's, and so are sixteen datagrams of what the frames before set off.
+    let own = "fe80::5054:ff:fe12:3456".parse().expect("an address");
+    for _ in 0..20 {
+        let seen = machine.sent().len();
+        machine.send(0, &near.solicitation(Nic::mac(0), own));
+        machine.wait_for("the answer by IPv6", |events| {
+            let is_answer = |content: &Content| matches!(content, Content::Icmp { from, .. } if *from == own);
+            let mut sent = events.sent.get(seen..)?.iter().filter_map(|sent| sent.good());
+            sent.any(|frame| is_answer(&frame.content)).then_some(())
+        });
+    }
+    let after = counts();
+    [after[0] - before[0], after[1] - before[1]]
+}
+
+#[test]
+fn in_a_panic_a_leased_address_is_answered_for() {
+    let service = Service::new(lease(Some([10, 0, 0, 253].into()), 3600));
+    let (mut machine, near) = two_networks("dhcp-panic", service);
+    crash(&mut machine);
+    let [answers, datagrams] = ask(&machine, &near);
+    assert_eq!((answers, datagrams > 10), (1, true), "{datagrams} datagrams");
+    assert_eq!(routes(&machine.stop(), FAR), [(OWN.into(), routers()[0].mac)]);
+}
+
+/// The last words still come from it, and its gateway is asked for as from no address at all.
+#[test]
+fn in_a_panic_an_address_whose_lease_is_over_is_the_log_s_source_alone() {
+    let service = Service::new(lease(Some([10, 0, 0, 253].into()), 10)).leases(1);
+    let (mut machine, near) = two_networks("dhcp-over-panic", service);
+    machine.wait_for_text(FAR, "eth0: no DHCP server renewed the lease of 10.0.0.1, which is over");
+    let before = machine.sent().len();
+    crash(&mut machine);
+    assert_eq!(ask(&machine, &near), [0, 0]);
+    let capture = machine.stop();
+    assert_eq!(routes(&capture, FAR), [(OWN.into(), routers()[0].mac)]);
+    let questions = capture.sent[before..].iter().filter_map(|sent| match sent.good()?.content {
+        Content::Arp(ArpRepr::EthernetIpv4 { source_protocol_addr, .. }) => Some(source_protocol_addr),
+        _ => None,
+    });
+    let mut questions = questions.collect::<Vec<_>>();
+    questions.dedup();
+    assert_eq!(questions, [Ipv4Addr::UNSPECIFIED]);
+}
+
+/// Nobody renews the lease while a machine that has panicked stays.
+#[test]
+fn a_lease_ends_after_a_panic_too() {
+    const SECONDS: u32 = 15;
+    let service = Service::new(lease(Some([10, 0, 0, 253].into()), SECONDS));
+    let (mut machine, near) = two_networks("dhcp-ends-in-panic", service);
+    crash(&mut machine);
+    // The last renewal was before the panic.
+    sleep(Duration::from_secs(u64::from(SECONDS) + 1));
+    assert_eq!(ask(&machine, &near), [0, 0]);
+    machine.stop();
 }
 
 /// IEEE 802.1Q: VLAN 0 is none, the tag sets a priority alone.

@@ -232,12 +232,10 @@ impl Lane {
             self.connect(has_company, now);
         }
         let Ok(next) = find_route(config, interface, now) else { return 0 };
-        if next.envelope != route.envelope {
-            if next.destination.mac != route.destination.mac {
-                log::info!("netconsole: remote ethernet address {}", next.destination.mac);
-            }
-            self.state = State::Running(next);
+        if next.destination.mac != route.destination.mac {
+            log::info!("netconsole: remote ethernet address {}", next.destination.mac);
         }
+        self.state = State::Running(next);
         if next.unanswered {
             self.ask_at_signs(&next, next.source.ip != route.source.ip, interface, now);
             let from = self.confirmed;

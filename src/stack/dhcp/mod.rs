@@ -293,6 +293,11 @@ impl<'a> Client<'a> {
         self.begin(State::Selecting, now.saturating_add(wait));
     }
 
+    /// When the lease is over, unless it is renewed before.
+    pub(super) fn lease_ends(&self) -> u64 {
+        self.expires_at
+    }
+
     /// When [`poll`](Self::poll) or [`question`](Self::question) has something to do.
     pub(super) fn due(&self) -> u64 {
         match self.state {
