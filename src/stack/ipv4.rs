@@ -35,6 +35,8 @@ pub(super) enum Conflict {
 pub(super) struct Ipv4 {
     mac: MacAddr,
     held: Held,
+    /// When it was taken.
+    taken_at: u64,
     /// Announcements still to be sent, and when.
     announcements: u8,
     announce_at: u64,
@@ -44,7 +46,7 @@ pub(super) struct Ipv4 {
 
 impl Ipv4 {
     pub(super) const fn new(mac: MacAddr) -> Self {
-        Self { mac, held: Held::Nothing, announcements: 0, announce_at: 0, defended_at: None }
+        Self { mac, held: Held::Nothing, taken_at: 0, announcements: 0, announce_at: 0, defended_at: None }
     }
 
     /// The address that is ours.
@@ -65,10 +67,15 @@ impl Ipv4 {
 
     /// Takes an address, or gives up the one there was.
     pub(super) fn set(&mut self, ipv4: Option<Ipv4Interface>, now: u64) {
-        self.held = ipv4.map_or(Held::Nothing, Held::Owned);
+        (self.held, self.taken_at) = (ipv4.map_or(Held::Nothing, Held::Owned), now);
         self.defended_at = None;
         self.announcements = 0;
         self.announce(ANNOUNCE_NUM, now);
+    }
+
+    /// Whether it was taken so short a time ago that another station that uses it was there first.
+    pub(super) fn is_new(&self, now: u64) -> bool {
+        now.saturating_sub(self.taken_at) < DEFEND_INTERVAL
     }
 
     /// Keeps the address as the log's source alone.

@@ -13,6 +13,8 @@ const KEPT: usize = 4;
 pub enum News {
     /// Another station uses our address too. We keep it.
     Shared(Ipv4Addr, MacAddr),
+    /// Another station has the address that a DHCP server has just given, which is told so (DHCPDECLINE).
+    Declined(Ipv4Addr, MacAddr),
     /// No DHCP server renewed the lease in time.
     LeaseExpired(Ipv4Addr),
     /// A DHCP server says that the address is not ours (DHCPNAK).
@@ -38,6 +40,9 @@ impl fmt::Display for News {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Shared(address, mac) => write!(f, "{address} is also used by {mac}"),
+            Self::Declined(address, mac) => {
+                write!(f, "{address} is used by {mac}: it is declined, and DHCP asked for another one")
+            }
             Self::LeaseExpired(address) => write!(
                 f,
                 "no DHCP server renewed the lease of {address}, which is over: \

@@ -2,7 +2,7 @@
 
 use super::device::{self, Port};
 use super::ipv4::Conflict;
-use super::{News, Origin, Stack, filter, instant};
+use super::{Ipv4Interface, News, Origin, Stack, filter, instant};
 use crate::wire::ethernet::{self, ether_type};
 use crate::wire::{arp, ndp, udp};
 use core::net::IpAddr;
@@ -51,6 +51,11 @@ impl Stack<'_> {
         self.link_local.hear(&packet, now);
         let conflict = self.ipv4.hear(&packet, now);
         match (conflict, self.ipv4.log_source()) {
+            (Conflict::Shared, Some(ipv4)) if self.declines(&ipv4, now) => {
+                self.news.add(News::Declined(ipv4.address, packet.sender_mac));
+                self.set_ipv4(None, now);
+                self.look_for_link_local(now);
+            }
             (Conflict::Shared, Some(ipv4)) => {
                 self.news.add(News::Shared(ipv4.address, packet.sender_mac));
             }
@@ -71,6 +76,13 @@ impl Stack<'_> {
             // A probe for our address, which smoltcp does not answer.
             self.outbox.put(|frame| packet.answer(self.mac)?.write(None, frame));
         }
+    }
+
+    /// Gives a lease back that another station showed to be its own as soon as it was taken (RFC 2131, section 3.1, step
+    /// 5): the log did not wait for a probe. Whether it does; later on the address is ours.
+    fn declines(&mut self, ipv4: &Ipv4Interface, now: u64) -> bool {
+        let is_new = ipv4.origin == Origin::Dhcp && self.ipv4.is_new(now);
+        is_new && self.dhcp.as_mut().is_some_and(|client| client.decline(now))
     }
 
     fn hear_ndp(&mut self, bytes: &[u8], now: u64) {

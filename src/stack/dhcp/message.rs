@@ -44,7 +44,10 @@ impl Question<'_> {
     /// Writes the message to the start of `payload`, and returns its length. `None` where it does not fit. `mtu` is
     /// the longest IP packet that may come back, in bytes.
     pub(crate) fn write(&self, mtu: u16, payload: &mut [u8]) -> Option<usize> {
-        let hostname = self.hostname.map(|data| DhcpOption { kind: super::option::HOST_NAME, data });
+        // Who declines asks for nothing (RFC 2131, table 5).
+        let asks = self.kind != DhcpMessageType::Decline;
+        let hostname =
+            self.hostname.filter(|_| asks).map(|data| DhcpOption { kind: super::option::HOST_NAME, data });
         let message = DhcpRepr {
             message_type: self.kind,
             transaction_id: self.xid,
@@ -60,9 +63,9 @@ impl Question<'_> {
             requested_ip: self.requested,
             client_identifier: Some(EthernetAddress(self.mac.0)),
             server_identifier: self.server,
-            parameter_request_list: Some(&PARAMETERS),
+            parameter_request_list: asks.then_some(&PARAMETERS),
             dns_servers: None,
-            max_size: Some(mtu),
+            max_size: asks.then_some(mtu),
             lease_duration: None,
             renew_duration: None,
             rebind_duration: None,

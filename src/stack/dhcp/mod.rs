@@ -37,6 +37,8 @@ const LEAST_RENEWAL: u32 = LEAST_LEASE / 2;
 const INFINITE: u32 = u32::MAX;
 /// The longest host name in bytes, as in Linux.
 const HOSTNAME_MAX: usize = 64;
+/// How long no server is looked for after an address was declined (section 3.1, step 5).
+const DECLINE_WAIT: u64 = 10 * SECOND;
 /// How many tries are open to answers.
 const OPEN: usize = 4;
 
@@ -68,6 +70,8 @@ enum State {
     Requesting,
     /// Has a lease.
     Bound,
+    /// Tells the server that gave it that another station has that address.
+    Declining,
     /// Asks the server that gave it for more time …
     Renewing,
     /// … and then any server.
@@ -82,6 +86,8 @@ pub(super) struct Client<'a> {
     state: State,
     /// What was asked for last, or is leased.
     wanted: Option<Lease>,
+    /// The address that was declined last.
+    declined: Option<Ipv4Addr>,
     /// The transaction ids to which answers count, the newest first.
     open: [Option<u32>; OPEN],
     /// When it began to look for servers, and the seconds from then to the last search.
@@ -110,6 +116,7 @@ impl<'a> Client<'a> {
             random: Random(seed),
             state: State::Selecting,
             wanted: None,
+            declined: None,
             open: [None; OPEN],
             began_at: now,
             secs: 0,
@@ -128,7 +135,7 @@ impl<'a> Client<'a> {
 
     /// Begins as if nothing were known: the network may be another one.
     pub(super) fn restart(&mut self, now: u64) {
-        self.wanted = None;
+        (self.wanted, self.declined) = (None, None);
         self.open = [None; OPEN];
         self.refusals = 0;
         self.broadcast = false;
@@ -188,7 +195,10 @@ impl<'a> Client<'a> {
         }
         let wanted = self.wanted?;
         question.kind = DhcpMessageType::Request;
-        if self.state == State::Requesting {
+        if self.state == State::Declining {
+            (question.kind, question.broadcast) = (DhcpMessageType::Decline, false);
+        }
+        if matches!(self.state, State::Requesting | State::Declining) {
             (question.requested, question.server) = (Some(wanted.address), Some(wanted.server));
             return Some(question);
         }
@@ -199,6 +209,12 @@ impl<'a> Client<'a> {
 
     /// The question was sent at `now`.
     pub(super) fn asked(&mut self, question: &Question<'_>, now: u64) {
+        if self.state == State::Declining {
+            // Nobody answers that.
+            (self.wanted, self.open) = (None, [None; OPEN]);
+            self.began_at = now.saturating_add(DECLINE_WAIT);
+            return self.begin(State::Selecting, self.began_at);
+        }
         self.secs = question.secs;
         let half_of_the_time_until = |end: u64| (end.saturating_sub(now) / 2).max(LEAST_RENEWAL_WAIT);
         let wait = match self.state {
@@ -285,6 +301,17 @@ impl<'a> Client<'a> {
         lease
     }
 
+    /// Another station has the leased address: it is given back, and another one asked for. False where this one was
+    /// declined before: the server gives no other, and to go on declining would help nobody.
+    pub(super) fn decline(&mut self, now: u64) -> bool {
+        let Some(lease) = self.wanted.filter(|lease| self.declined != Some(lease.address)) else {
+            return false;
+        };
+        self.declined = Some(lease.address);
+        self.begin(State::Declining, now);
+        true
+    }
+
     /// Looks for servers again: at once, but not for ever if each time it ends in a refusal.
     fn refused(&mut self, now: u64) {
         let wait = self.refusals.checked_sub(1).map_or(0, |before| self.wait(before));
@@ -301,7 +328,7 @@ impl<'a> Client<'a> {
     /// When [`poll`](Self::poll) or [`question`](Self::question) has something to do.
     pub(super) fn due(&self) -> u64 {
         match self.state {
-            State::Selecting | State::Requesting => self.ask_at,
+            State::Selecting | State::Requesting | State::Declining => self.ask_at,
             State::Bound => self.renew_at,
             State::Renewing => self.ask_at.min(self.rebind_at),
             State::Rebinding => self.ask_at.min(self.expires_at),

@@ -559,6 +559,8 @@ fn an_address_whose_lease_is_over_is_the_log_s_source_and_nothing_else() {
     let mut bench = expired();
     assert_eq!((bench.stack.ipv4(), bench.stack.ipv4_candidate()), (None, None));
     assert!(!bench.stack.owns(ADDRESS.into()));
+    assert_eq!(bench.stack.owned_until(ADDRESS.into()), 0);
+    assert_eq!(bench.stack.owned_until(bench.stack.ipv6_link_local().into()), u64::MAX);
     assert_eq!(bench.stack.next_hop(FAR.into()), IpAddr::from(GATEWAY));
     let question = arp(ArpOperation::Request, (PEER_MAC, PEER), (MacAddr([0; 6]), ADDRESS));
     let probe = arp(ArpOperation::Request, (PEER_MAC, Ipv4Addr::UNSPECIFIED), (MacAddr([0; 6]), ADDRESS));
@@ -752,9 +754,59 @@ fn a_server_in_another_vlan_is_not_heard() {
     }
 }
 
+/// The log waits for no probe. So it is the announcement that another station answers: the server is told, and gives
+/// another address ten seconds later.
 #[test]
-fn an_address_that_is_shared_is_news() {
+fn an_address_that_another_station_has_is_declined() {
+    const OTHER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 6);
+    let mut bench = Bench::new(&DHCP);
+    let mut offers = [ADDRESS, OTHER].into_iter();
+    let mut own = Ipv4Addr::UNSPECIFIED;
+    let frames = bench.run(15 * SECOND, |frame| {
+        if arp_in(frame) == Some((ArpOperation::Request, MAC, ADDRESS, ADDRESS)) {
+            return vec![arp(ArpOperation::Reply, (OTHER_MAC, ADDRESS), (MAC, ADDRESS))];
+        }
+        if said(frame).is_some_and(|said| said.kind == Type::Discover) {
+            own = offers.next().expect("two searches");
+        }
+        server(own, 600)(frame)
+    });
+    assert_eq!(bench.news(), [News::Declined(ADDRESS, OTHER_MAC)]);
+    assert_eq!(bench.stack.ipv4().map(|ipv4| ipv4.address), Some(OTHER));
+    let said = all_said(&frames);
+    let kinds: Vec<_> = said.iter().map(|(_, said)| said.kind).collect();
+    assert_eq!(kinds, [Type::Discover, Type::Request, Type::Decline, Type::Discover, Type::Request]);
+    // RFC 2131, table 5.
+    let (at, decline) = &said[2];
+    assert_eq!((decline.requested, decline.server), (Some(ADDRESS), Some(SERVER)));
+    assert_eq!((decline.client, decline.destination.1), (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST.into()));
+    assert!(decline.parameters.is_empty() && decline.hostname.is_none());
+    assert!(said[3].0 - at >= 10 * SECOND, "at least ten seconds");
+}
+
+/// A server that knows no other address: the log goes out from that one.
+#[test]
+fn an_address_that_is_given_again_is_kept() {
+    let mut bench = Bench::new(&DHCP);
+    let mut serve = server(ADDRESS, 600);
+    let frames = bench.run(60 * SECOND, |frame| {
+        if arp_in(frame) == Some((ArpOperation::Request, MAC, ADDRESS, ADDRESS)) {
+            return vec![arp(ArpOperation::Reply, (OTHER_MAC, ADDRESS), (MAC, ADDRESS))];
+        }
+        serve(frame)
+    });
+    assert_eq!(bench.news(), [News::Declined(ADDRESS, OTHER_MAC), News::Shared(ADDRESS, OTHER_MAC)]);
+    assert_eq!(bench.stack.ipv4().map(|ipv4| ipv4.address), Some(ADDRESS));
+    let said = all_said(&frames);
+    assert_eq!(said.iter().filter(|(_, said)| said.kind == Type::Decline).count(), 1);
+}
+
+/// Ten seconds on, who comes with the same address is the one who is wrong.
+#[test]
+fn an_address_that_is_shared_later_is_news() {
     let mut bench = leased(600, |message| message);
+    bench.run(11 * SECOND, silent);
+    assert_eq!(bench.stack.owned_until(ADDRESS.into()), 600 * SECOND);
     bench.hear(arp(ArpOperation::Request, (OTHER_MAC, ADDRESS), (MacAddr([0; 6]), PEER)));
     assert_eq!(bench.news(), [News::Shared(ADDRESS, OTHER_MAC)]);
     assert_eq!(bench.stack.ipv4().map(|ipv4| ipv4.address), Some(ADDRESS));
