@@ -6,6 +6,8 @@ use core::net::Ipv6Addr;
 
 /// The fixed header.
 pub const HEADER_LEN: usize = 40;
+/// The smallest MTU in bytes that a link may have (section 5).
+pub const MIN_MTU: usize = 1280;
 /// The hop limit that is sent (RFC 1700's default).
 pub const HOP_LIMIT: u8 = 64;
 

@@ -62,3 +62,12 @@ fn broadcast_where_nobody_answers() {
     let capture = Boot::new("ipv6-silent", "debug netconsole=+@fd00::1/,@fd00::2/ after=exit").start().end();
     assert_route(&capture, "[fd00::2]:6666", "[fd00::1]:6665", EthernetAddress::BROADCAST);
 }
+
+#[test]
+fn a_link_too_narrow_for_ipv6_is_told() {
+    let nic = Nic::device("virtio-net-pci,host_mtu=600").peer(Peer::at("fe80::2"));
+    let boot = Boot::new("ipv6-narrow", "debug netconsole=+@/,@fe80::2/ after=exit");
+    let text = boot.nics([nic]).start().end().text("[fe80::2]:6666");
+    let line = "netconsole: eth0 has an MTU of 600, and IPv6 needs 1280: not every router and receiver may take part";
+    assert_eq!(text.matches(line).count(), 1, "{text}");
+}

@@ -6,7 +6,7 @@ use crate::log::ALWAYS;
 use crate::netconsole::config::TargetConfig;
 use crate::netconsole::snapshot::MAX_NICS;
 use crate::stack::Resolution;
-use crate::wire::{Endpoint, Envelope, MacAddr};
+use crate::wire::{Endpoint, Envelope, MacAddr, ipv6};
 use core::fmt;
 use core::net::IpAddr;
 
@@ -213,6 +213,14 @@ impl Lane {
         let unheard = Unheard { from: self.sequence, first_sent: None, unanswered: route.unanswered };
         self.unheard = (!is_heard).then_some(unheard);
         self.signs = interface.life.signs();
+        if route.destination.ip.is_ipv6() && interface.stack.mtu() < ipv6::MIN_MTU {
+            let (name, mtu) = (interface.name, interface.stack.mtu());
+            log::warn!(
+                "netconsole: {name} has an MTU of {mtu}, and IPv6 needs {}: \
+                 not every router and receiver may take part",
+                ipv6::MIN_MTU
+            );
+        }
         self.state = State::Running(route);
         self.connect(has_company, now);
     }
