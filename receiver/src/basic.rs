@@ -39,9 +39,9 @@ impl Lines {
         (!piece.is_empty()).then(|| record(&piece))
     }
 
-    /// Whether a piece waits for its end.
-    pub fn is_waiting(&self) -> bool {
-        !self.piece.is_empty()
+    /// When a piece that waits for its end has waited long enough.
+    pub fn due(&self) -> Option<Duration> {
+        (!self.piece.is_empty()).then(|| self.since.saturating_add(limits::PIECE_WAIT))
     }
 }
 
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(joined.first().map(|record| record.text.as_str()), Some("one line"));
         assert_eq!(lines.tick(NOW), None);
         assert_eq!(lines.tick(NOW + limits::PIECE_WAIT).map(|record| record.text).as_deref(), Some("rest"));
-        assert!(!lines.is_waiting());
+        assert_eq!(lines.due(), None);
     }
 
     #[test]

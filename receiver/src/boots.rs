@@ -76,9 +76,9 @@ impl Boots {
         self.present.take_held_back().saturating_add(beside).saturating_add(forgotten)
     }
 
-    /// Whether time alone changes something.
-    pub fn is_waiting(&self) -> bool {
-        self.beside.is_some() || self.present.is_waiting()
+    /// When time alone may change something next.
+    pub fn due(&self, now: Duration, patience: Patience) -> Option<Duration> {
+        if self.beside.is_some() { Some(now) } else { self.present.due(now, patience) }
     }
 
     /// Takes a datagram. What can be given out by now is appended to `out`.

@@ -58,6 +58,11 @@ impl Hole {
         self.unsent || (asked && now >= self.noticed + patience.wait)
     }
 
+    /// When it may be given up, or asked for, at the earliest.
+    pub fn due(&self, now: Duration, patience: Patience) -> Duration {
+        if patience.asks == 0 && !self.unsent { self.noticed.saturating_add(patience.wait) } else { now }
+    }
+
     fn is_due(&self, now: Duration, again: Duration) -> bool {
         let again = self.asked == 0 || now >= self.asked_at + again;
         !self.unsent && !self.before && again && now >= self.noticed + ASK_AFTER

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
-/// Senders known at once; the one silent for longest makes room for a new one.
-pub const SENDERS: usize = 512;
+/// Bytes for what is known of all senders: 200,000 of them. See [`SILENT`] for what happens above.
+pub const SENDERS_BYTES: usize = 256 << 20;
+/// Senders of which only the counts are left, shown with the others'.
+pub const FORGOTTEN: usize = 4096;
+/// Senders that speak with a key, at once.
+pub const SPEAKERS: usize = 512;
+/// Files in `--dir` that are open at once.
+pub const OPEN_FILES: usize = 512;
 /// Records that one sender may have waiting behind a gap.
 pub const WINDOW_RECORDS: usize = 1 << 15;
 /// Bytes that one sender may have waiting behind a gap, fragments included.
@@ -55,5 +61,10 @@ pub const PIECE_WAIT: Duration = Duration::from_millis(100);
 /// How long a record that does not continue the boot waits for one that continues it, or for the boot to go on.
 /// So long is the boot before a new one remembered, too.
 pub const BOOT_WAIT: Duration = Duration::from_secs(2);
+/// A sender that was heard over at least this time is established: it makes room for a new one only after it has been
+/// silent for the second time.
+pub const ESTABLISHED: Duration = Duration::from_secs(1);
+/// See [`ESTABLISHED`].
+pub const SILENT: Duration = Duration::from_secs(600);
 /// Records with this much time since the last sign of a crash are no longer part of its report.
 pub const CRASH_REPORT: Duration = Duration::from_secs(2);

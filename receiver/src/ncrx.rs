@@ -146,13 +146,15 @@ impl Ncrx {
         }
     }
 
-    /// Whether an answer may be due soon.
-    pub fn is_waiting(&self, stream: &Stream) -> bool {
-        match self.known {
-            Known::Unknown => stream.is_started() && self.greetings < GREETINGS,
-            Known::Speaks => self.at_once || self.acknowledged != stream.acknowledged(),
-            Known::Silent | Known::Off => false,
-        }
+    /// When the next acknowledgement is due.
+    pub fn due(&self, stream: &Stream) -> Option<Duration> {
+        let after = match self.known {
+            Known::Unknown if stream.is_started() && self.greetings < GREETINGS => GREETING,
+            Known::Speaks if self.at_once => ACKNOWLEDGE_AT_ONCE,
+            Known::Speaks if self.acknowledged != stream.acknowledged() => ACKNOWLEDGE,
+            _ => return None,
+        };
+        Some(self.acknowledged_at.saturating_add(after))
     }
 
     /// The answers that are due now.
@@ -161,12 +163,7 @@ impl Ncrx {
             return Vec::new();
         }
         let missing = self.requests(stream, now);
-        let since = now.saturating_sub(self.acknowledged_at);
-        let is_due = match self.known {
-            Known::Unknown => self.greetings < GREETINGS && since >= GREETING,
-            _ if self.at_once => since >= ACKNOWLEDGE_AT_ONCE,
-            _ => self.acknowledged != stream.acknowledged() && since >= ACKNOWLEDGE,
-        };
+        let is_due = self.due(stream).is_some_and(|due| now >= due);
         if missing.is_empty() && !is_due {
             return Vec::new();
         }
@@ -180,7 +177,7 @@ impl Ncrx {
     /// The acknowledgement of what is not acknowledged yet, when no other will follow: a sender that waits for
     /// one before it ends need not wait any longer.
     pub fn last_answer(&self, stream: &Stream) -> Option<String> {
-        let is_due = self.is_waiting(stream) && self.acknowledged != stream.acknowledged();
+        let is_due = self.due(stream).is_some() && self.acknowledged != stream.acknowledged();
         is_due.then(|| write_answers(stream.acknowledged(), &[]).concat())
     }
 

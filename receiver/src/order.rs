@@ -249,9 +249,13 @@ impl Stream {
         }
     }
 
-    /// Whether time alone changes something: a gap, an untold loss, or what was asked for lately.
-    pub fn is_waiting(&self) -> bool {
-        self.next < self.end || self.lost.is_some() || !self.asked.is_empty()
+    /// When time alone may change something next: with a gap, an untold loss, or what was asked for lately.
+    pub fn due(&self, now: Duration, patience: Patience) -> Option<Duration> {
+        if self.lost.is_some() {
+            return Some(now);
+        }
+        let hole = self.holes.first().map(|(_, hole)| hole.due(now, patience));
+        hole.or_else(|| (!self.asked.is_empty()).then(|| self.asked_at.saturating_add(ANSWER)))
     }
 
     /// What a datagram is to this boot.

@@ -301,7 +301,8 @@ impl Receiver {
     /// How long to wait for datagrams.
     fn rest(&self, now: Duration) -> Duration {
         let console_waits = self.console.as_ref().is_some_and(Console::is_waiting);
-        let rest = if self.senders.is_waiting() || console_waits { TICK } else { IDLE };
+        let due = self.senders.due().map(|due| due.saturating_sub(now).max(TICK));
+        let rest = due.unwrap_or(IDLE).min(if console_waits { TICK } else { IDLE });
         self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
     }
 

@@ -145,7 +145,7 @@ impl Sealing {
         if !self.boots.entry(*boot).or_default().entry(range).or_default().take(number) {
             return Err(Refusal::Replayed);
         }
-        if self.speakers.len() < limits::SENDERS || self.speakers.contains_key(&from) {
+        if self.speakers.len() < limits::SPEAKERS || self.speakers.contains_key(&from) {
             self.speakers.insert(from, *boot);
         }
         Ok(message)

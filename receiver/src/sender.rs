@@ -8,9 +8,15 @@ use crate::boots::Boots;
 use crate::crash::{self, Part};
 use crate::datagram::{self, Datagram};
 use crate::event::{Event, Heard, Identity, Record};
+use crate::limits;
 use crate::ncrx::Ncrx;
 use crate::order::{Arrival, Received};
 use crate::stats::Stats;
+
+/// [`Sender::due_at`]: time alone changes nothing.
+pub const NEVER: Duration = Duration::MAX;
+/// [`Sender::due_at`]: it is being looked at.
+pub const TENDED: Duration = Duration::ZERO;
 
 /// What is known of a sender.
 #[derive(Debug)]
@@ -19,8 +25,12 @@ pub struct Sender {
     pub identity: Rc<Identity>,
     /// Its counts.
     pub stats: Stats,
-    /// When it was last heard.
+    /// When it was first and last heard.
+    pub first_at: Duration,
+    /// See `first_at`.
     pub heard_at: Duration,
+    /// When it is to be looked at next, as far as that is noted.
+    pub due_at: Duration,
     /// The socket that last heard it.
     pub via: usize,
     lines: Lines,
@@ -33,11 +43,13 @@ pub struct Sender {
 
 impl Sender {
     /// A sender not heard before. `answers`: it may be asked again for what is missing.
-    pub fn new(identity: Identity, answers: bool) -> Self {
+    pub fn new(identity: Identity, answers: bool, now: Duration) -> Self {
         Sender {
             identity: Rc::new(identity),
             stats: Stats::default(),
-            heard_at: Duration::ZERO,
+            first_at: now,
+            heard_at: now,
+            due_at: NEVER,
             via: 0,
             lines: Lines::default(),
             boots: Boots::default(),
@@ -109,9 +121,15 @@ impl Sender {
         self.tell(events, out);
     }
 
-    /// Whether time alone may change something.
-    pub fn is_waiting(&self) -> bool {
-        self.boots.is_waiting() || self.lines.is_waiting() || self.ncrx.is_waiting(self.boots.present())
+    /// When time alone may change something next.
+    pub fn due(&self, now: Duration) -> Option<Duration> {
+        let boots = self.boots.due(now, self.ncrx.patience());
+        [boots, self.lines.due(), self.ncrx.due(self.boots.present())].into_iter().flatten().min()
+    }
+
+    /// Whether it has been heard for longer than a moment.
+    pub fn is_established(&self) -> bool {
+        self.heard_at >= self.first_at.saturating_add(limits::ESTABLISHED)
     }
 
     /// Bytes held.

@@ -1,21 +1,52 @@
-//! All senders: finds or makes the one of a datagram, and keeps them within the limits.
+//! All senders: finds or makes the one of a datagram, and keeps them within the memory that there is for them.
+//!
+//! What a datagram costs does not depend on how many there are: the one that it belongs to is found by a hash with a
+//! secret of this run, and only those are looked at of which the time has come ([`Due`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::event::{Heard, Identity};
+use ahash::RandomState;
+use hashbrown::HashTable;
+use slab::Slab;
+
+use crate::complain::complain;
+use crate::due::Due;
+use crate::event::{Event, Heard, Identity};
 use crate::limits;
-use crate::sender::Sender;
+use crate::sender::{NEVER, Sender, TENDED};
 use crate::stats::Stats;
 
+/// What a sender takes beside itself: its identity, and its place in the tables.
+const BESIDE: usize = 192;
+/// Senders that are looked at for one that has been silent, where a new one needs room.
+const LOOKED_AT: usize = 64;
+
 /// The senders heard so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Senders {
     names: HashMap<IpAddr, String>,
     answers: bool,
-    table: HashMap<SocketAddr, Sender>,
+    /// In the order of their first datagrams, as long as none had to go.
+    all: Slab<Sender>,
+    by_address: HashTable<u32>,
+    /// How many have each address.
+    streams: HashMap<IpAddr, u32, RandomState>,
+    hashes: RandomState,
+    /// Whose datagram came last: the next one often comes from there, too.
+    last: u32,
+    due: Due,
+    /// Those that are being looked at.
+    tended: Vec<u32>,
     held: usize,
+    most: usize,
+    /// Whether it was said that there are no more than `most`.
+    was_full: bool,
+    /// In the order of their first datagrams, those that may not have sent for long.
+    newcomers: VecDeque<u32>,
+    /// Where the search for one that has been silent goes on.
+    hand: usize,
     /// Counts of senders that had to make room.
     forgotten: Vec<(String, Stats)>,
 }
@@ -34,7 +65,29 @@ pub struct Answer {
 impl Senders {
     /// No senders yet. `names`: from `--name`. `answers`: they may be asked again for what is missing.
     pub fn new(names: HashMap<IpAddr, String>, answers: bool) -> Self {
-        Senders { names, answers, ..Senders::default() }
+        Senders {
+            names,
+            answers,
+            all: Slab::new(),
+            by_address: HashTable::new(),
+            streams: HashMap::default(),
+            hashes: RandomState::new(),
+            last: 0,
+            due: Due::default(),
+            tended: Vec::new(),
+            held: 0,
+            most: most(limits::SENDERS_BYTES),
+            was_full: false,
+            newcomers: VecDeque::new(),
+            hand: 0,
+            forgotten: Vec::new(),
+        }
+    }
+
+    /// With so many bytes for what is known of all senders, the records that wait for others not counted.
+    pub fn with_memory(mut self, bytes: usize) -> Self {
+        self.most = most(bytes);
+        self
     }
 
     /// Takes a datagram that came through socket number `via`.
@@ -46,50 +99,60 @@ impl Senders {
         now: Duration,
         out: &mut Vec<Heard>,
     ) {
-        if !self.table.contains_key(&from) {
-            self.make_room(now, out);
-            let sender = Sender::new(self.identify(from), self.answers);
-            self.table.insert(from, sender);
-        }
-        let Some(sender) = self.table.get_mut(&from) else { return };
+        let Some(number) = self.find(from).or_else(|| self.admit(from, now, out)) else {
+            return self.unremembered(from, bytes, now, out);
+        };
+        self.last = number;
+        let Some(sender) = self.all.get_mut(number as usize) else { return };
         let before = sender.held();
         sender.via = via;
         sender.datagram(bytes, now, out);
         self.held = self.held.saturating_sub(before).saturating_add(sender.held());
+        schedule(&mut self.due, number, sender, now);
         if self.held > limits::WINDOWS_BYTES {
             self.empty_fullest(now, out);
         }
     }
 
-    /// Does what is due for each.
+    /// Does what is due.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Heard>) {
-        for sender in self.table.values_mut() {
+        self.collect(now);
+        for &number in &self.tended {
+            let Some(sender) = self.all.get_mut(number as usize) else { continue };
             let before = sender.held();
             sender.tick(now, out);
             self.held = self.held.saturating_sub(before).saturating_add(sender.held());
+        }
+        if !self.answers {
+            self.leave(now);
         }
     }
 
     /// The answers that are due.
     pub fn answers(&mut self, now: Duration) -> Vec<Answer> {
-        let due = |(&to, sender): (&SocketAddr, &mut Sender)| {
-            let via = sender.via;
-            sender.answers(now).into_iter().map(move |text| Answer { to, via, text }).collect::<Vec<_>>()
-        };
-        self.table.iter_mut().flat_map(due).collect()
+        self.collect(now);
+        let mut answers = Vec::new();
+        for &number in &self.tended {
+            let Some(sender) = self.all.get_mut(number as usize) else { continue };
+            let (to, via) = (sender.identity.address, sender.via);
+            answers.extend(sender.answers(now).into_iter().map(|text| Answer { to, via, text }));
+        }
+        self.leave(now);
+        answers
     }
 
     /// What each is told at the end.
     pub fn last_answers(&self) -> Vec<Answer> {
-        let due = |(&to, sender): (&SocketAddr, &Sender)| {
-            Some(Answer { to, via: sender.via, text: sender.last_answer()? })
+        let due = |sender: &Sender| {
+            let (to, via) = (sender.identity.address, sender.via);
+            Some(Answer { to, via, text: sender.last_answer()? })
         };
-        self.table.iter().filter_map(due).collect()
+        self.all.iter().filter_map(|(_, sender)| due(sender)).collect()
     }
 
     /// Gives out all that is held.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
-        for sender in self.table.values_mut() {
+        for (_, sender) in &mut self.all {
             sender.finish(now, out);
         }
         self.held = 0;
@@ -97,12 +160,13 @@ impl Senders {
 
     /// The socket that last heard the sender at an address, or the first.
     pub fn via(&self, address: SocketAddr) -> usize {
-        self.table.get(&address).map_or(0, |sender| sender.via)
+        let sender = self.find(address).and_then(|number| self.all.get(number as usize));
+        sender.map_or(0, |sender| sender.via)
     }
 
-    /// Whether time alone may change something.
-    pub fn is_waiting(&self) -> bool {
-        self.table.values().any(Sender::is_waiting)
+    /// When time alone may change something next; `None`: only a datagram may.
+    pub fn due(&self) -> Option<Duration> {
+        self.due.next()
     }
 
     /// Bytes held for all, at most [`limits::WINDOWS_BYTES`].
@@ -110,47 +174,161 @@ impl Senders {
         self.held
     }
 
-    /// How many are known, at most [`limits::SENDERS`].
+    /// How many are known.
     pub fn count(&self) -> usize {
-        self.table.len()
+        self.all.len()
     }
 
     /// The counts of each, by name.
     pub fn stats(&self) -> Vec<(String, Stats)> {
-        let known = self.table.values().map(|sender| (sender.identity.name.clone(), sender.stats));
+        let known = self.all.iter().map(|(_, sender)| (sender.identity.name.clone(), sender.stats));
         let mut stats: Vec<_> = known.chain(self.forgotten.iter().cloned()).collect();
         stats.sort_by(|(one, _), (other, _)| one.cmp(other));
         stats
     }
 
+    /// The number of the sender at an address.
+    fn find(&self, address: SocketAddr) -> Option<u32> {
+        let is_it = |number: u32| {
+            self.all.get(number as usize).is_some_and(|sender| sender.identity.address == address)
+        };
+        if is_it(self.last) {
+            return Some(self.last);
+        }
+        self.by_address.find(self.hashes.hash_one(address), |&number| is_it(number)).copied()
+    }
+
+    /// Makes a sender that was not heard before. `None`: there is no room, and none that could make some.
+    fn admit(&mut self, address: SocketAddr, now: Duration, out: &mut Vec<Heard>) -> Option<u32> {
+        if self.all.len() >= self.most && !self.make_room(now, out) {
+            return None;
+        }
+        let sender = Sender::new(self.identify(address), self.answers, now);
+        let number = u32::try_from(self.all.insert(sender)).ok()?;
+        let streams = self.streams.entry(address.ip()).or_default();
+        *streams = streams.saturating_add(1);
+        let hash_of = |&number: &u32| {
+            let address = self.all.get(number as usize).map(|sender| sender.identity.address);
+            address.map_or(0, |address| self.hashes.hash_one(address))
+        };
+        self.by_address.insert_unique(self.hashes.hash_one(address), number, hash_of);
+        self.newcomers.push_back(number);
+        Some(number)
+    }
+
     fn identify(&self, address: SocketAddr) -> Identity {
         let given = self.names.get(&address.ip());
         let name = given.cloned().unwrap_or_else(|| address.ip().to_string());
-        let is_taken = self.table.values().any(|sender| sender.identity.name == name);
+        let has_name = |(ip, named): (&IpAddr, &String)| *named == name && self.streams.contains_key(ip);
+        let is_taken =
+            self.streams.contains_key(&address.ip()) || given.is_some() && self.names.iter().any(has_name);
         let name = if is_taken { format!("{name}:{}", address.port()) } else { name };
         Identity { address, name, named: given.is_some() }
     }
 
-    /// Lets go of the sender that has been silent for longest.
-    fn make_room(&mut self, now: Duration, out: &mut Vec<Heard>) {
-        if self.table.len() < limits::SENDERS {
-            return;
+    /// Lets go of a sender: of the one that came first and has sent nothing for longer than a moment, else of one that
+    /// has been silent for long. Never of an active one: who sends from addresses without end moves out only himself.
+    fn make_room(&mut self, now: Duration, out: &mut Vec<Heard>) -> bool {
+        if !self.was_full {
+            self.was_full = true;
+            complain(format_args!(
+                "{} senders are known, and there is memory for no more: new ones take the place of those that sent for \
+                 less than {} s or have been silent for {} s",
+                self.all.len(),
+                limits::ESTABLISHED.as_secs(),
+                limits::SILENT.as_secs()
+            ));
         }
-        let silent = self.table.iter().min_by_key(|(_, sender)| sender.heard_at).map(|(&address, _)| address);
-        if let Some(mut sender) = silent.and_then(|address| self.table.remove(&address)) {
-            self.held = self.held.saturating_sub(sender.held());
-            sender.finish(now, out);
-            if self.forgotten.len() < limits::SENDERS {
-                self.forgotten.push((sender.identity.name.clone(), sender.stats));
+        while let Some(number) = self.newcomers.pop_front() {
+            if self.all.get(number as usize).is_some_and(|sender| !sender.is_established()) {
+                self.forget(number, now, out);
+                return true;
             }
+        }
+        for _ in 0..LOOKED_AT.min(self.all.len()) {
+            self.hand = (self.hand + 1) % self.all.capacity().max(1);
+            let sender = self.all.get(self.hand);
+            if sender.is_some_and(|sender| now >= sender.heard_at.saturating_add(limits::SILENT)) {
+                self.forget(u32::try_from(self.hand).unwrap_or(u32::MAX), now, out);
+                return true;
+            }
+        }
+        false
+    }
+
+    fn forget(&mut self, number: u32, now: Duration, out: &mut Vec<Heard>) {
+        let Some(mut sender) = self.all.try_remove(number as usize) else { return };
+        let address = sender.identity.address;
+        let hash = self.hashes.hash_one(address);
+        if let Ok(entry) = self.by_address.find_entry(hash, |&other| other == number) {
+            entry.remove();
+        }
+        if let Some(streams) = self.streams.get_mut(&address.ip()) {
+            *streams = streams.saturating_sub(1);
+            if *streams == 0 {
+                self.streams.remove(&address.ip());
+            }
+        }
+        self.held = self.held.saturating_sub(sender.held());
+        sender.finish(now, out);
+        if self.forgotten.len() < limits::FORGOTTEN {
+            self.forgotten.push((sender.identity.name.clone(), sender.stats));
         }
     }
 
+    /// A datagram of a sender for which there is no room: what can be shown of it alone.
+    fn unremembered(&self, from: SocketAddr, bytes: &[u8], now: Duration, out: &mut Vec<Heard>) {
+        let mut sender = Sender::new(self.identify(from), false, now);
+        let mut heard = Vec::new();
+        sender.datagram(bytes, now, &mut heard);
+        sender.finish(now, &mut heard);
+        // How it continues what came before is not known.
+        out.extend(
+            heard.into_iter().filter(|heard| matches!(heard.event, Event::Record { .. } | Event::Crash)),
+        );
+    }
+
     fn empty_fullest(&mut self, now: Duration, out: &mut Vec<Heard>) {
-        if let Some(sender) = self.table.values_mut().max_by_key(|sender| sender.held()) {
+        let fullest = self.all.iter_mut().max_by_key(|(_, sender)| sender.held());
+        if let Some((_, sender)) = fullest {
             let before = sender.held();
             sender.finish(now, out);
             self.held = self.held.saturating_sub(before).saturating_add(sender.held());
         }
+    }
+
+    /// Notes those of which the time has come.
+    fn collect(&mut self, now: Duration) {
+        while let Some((time, number)) = self.due.pop(now) {
+            let sender = self.all.get_mut(number as usize);
+            // One that is due at another time by now, or has gone, has an entry of its own.
+            if let Some(sender) = sender.filter(|sender| sender.due_at == time) {
+                sender.due_at = TENDED;
+                self.tended.push(number);
+            }
+        }
+    }
+
+    /// All that was noted is done.
+    fn leave(&mut self, now: Duration) {
+        for number in self.tended.drain(..) {
+            if let Some(sender) = self.all.get_mut(number as usize) {
+                sender.due_at = NEVER;
+                schedule(&mut self.due, number, sender, now);
+            }
+        }
+    }
+}
+
+/// How many senders fit into so many bytes.
+fn most(bytes: usize) -> usize {
+    (bytes / (size_of::<Sender>() + BESIDE)).max(1)
+}
+
+/// Has a sender looked at when it is time to, or earlier.
+fn schedule(due: &mut Due, number: u32, sender: &mut Sender, now: Duration) {
+    if let Some(time) = sender.due(now).filter(|time| *time < sender.due_at) {
+        sender.due_at = time;
+        due.at(time, number);
     }
 }

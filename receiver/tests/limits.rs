@@ -101,13 +101,63 @@ fn a_line_without_an_end_has_64_kib() {
     assert_eq!(records(&piece((1 << 16) + 1)).len(), 1);
 }
 
+/// As many as there is memory for; a spoofed address more moves out only another one.
 #[test]
-fn five_hundred_and_twelve_senders_are_known_at_once() {
-    let (mut senders, mut heard) = (Senders::new(HashMap::new(), false), Vec::new());
-    for number in 0..600u16 {
-        senders.datagram(address(1000 + number), 0, datagram(0).as_bytes(), START, &mut heard);
-        assert_eq!(senders.count(), usize::from(number + 1).min(512));
+fn an_active_sender_never_makes_room() {
+    let memory = 1 << 20;
+    let (mut senders, mut heard) = (Senders::new(HashMap::new(), true).with_memory(memory), Vec::new());
+    let honest = address(1);
+    let spoofed = |number: u32| SocketAddr::from((std::net::Ipv4Addr::from(0x0b00_0000 + number), 6665));
+    let millis = |millis: u64| START + Duration::from_millis(millis);
+    // Two records a second apart, then one for each ten seconds in which 10,000 others come.
+    senders.datagram(honest, 0, datagram(0).as_bytes(), millis(0), &mut heard);
+    for number in 0..100_000u32 {
+        let now = millis(1000 + u64::from(number));
+        if number % 10_000 == 0 {
+            senders.datagram(honest, 0, datagram(1 + u64::from(number) / 10_000).as_bytes(), now, &mut heard);
+        }
+        senders.datagram(spoofed(number), 0, datagram(0).as_bytes(), now, &mut heard);
+        heard.retain(|heard| heard.sender.address == honest);
     }
+    let most = senders.count();
+    assert!((memory / 2000..memory / 500).contains(&most), "{most}");
+    let events = events(heard);
+    assert_eq!((records(&events).len(), events.len()), (11, 11), "always the same sender");
+    // All are established, and active: the next one is shown, and not remembered.
+    let (mut senders, mut heard) = (Senders::new(HashMap::new(), true).with_memory(memory), Vec::new());
+    for round in 0..2 {
+        for number in 0..u32::try_from(most).expect("few") {
+            senders.datagram(
+                spoofed(number),
+                0,
+                datagram(round).as_bytes(),
+                millis(round * 1000),
+                &mut heard,
+            );
+        }
+    }
+    heard.clear();
+    senders.datagram(honest, 0, datagram(70).as_bytes(), millis(2000), &mut heard);
+    assert_eq!((senders.count(), heard.len()), (most, 1));
+    // After ten minutes of silence they go.
+    senders.datagram(honest, 0, datagram(71).as_bytes(), millis(602_000), &mut heard);
+    senders.datagram(honest, 0, datagram(72).as_bytes(), millis(602_001), &mut heard);
+    let joined = heard.iter().filter(|heard| matches!(heard.event, Event::Joined { .. })).count();
+    assert_eq!((senders.count(), joined), (most, 1));
+}
+
+#[test]
+fn a_hundred_thousand_senders_are_all_known() {
+    let (mut senders, mut heard) = (Senders::new(HashMap::new(), false), Vec::new());
+    for sequence in 100..102 {
+        for number in 0..100_000 {
+            let from = SocketAddr::from((std::net::Ipv4Addr::from(0x0a00_0000 + number), 6665));
+            senders.datagram(from, 0, datagram(sequence).as_bytes(), START, &mut heard);
+        }
+    }
+    assert_eq!(senders.count(), 100_000);
+    let joined = heard.iter().filter(|heard| matches!(heard.event, Event::Joined { .. })).count();
+    assert_eq!((joined, heard.len()), (100_000, 300_000), "each once");
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Files {
 
     /// Keeps the number of open files within the number of senders.
     fn close_surplus(&mut self) {
-        if self.open < limits::SENDERS {
+        if self.open < limits::OPEN_FILES {
             return;
         }
         self.flush();
