@@ -1,113 +1,108 @@
-//! The basic format: console text, `[    0.000123] text\n`. A datagram holds whole lines, or a piece of a long
-//! one of which the next datagram holds the rest. Each line is a record: the format shows no other border.
-
-use std::time::Duration;
+//! A console line: `[    0.000123] text`. With Linux's `console_msg_format=syslog` its priority comes first,
+//! `<6>[    0.000123] text`; with PRINTK_CALLER the thread or CPU that logged follows the time,
+//! `[    0.000123][   T12] text`.
 
 use crate::escape;
 use crate::event::{Format, Record};
-use crate::limits;
+use crate::priority;
 
-/// Joins a sender's datagrams to lines.
-#[derive(Debug, Default)]
-pub struct Lines {
-    piece: Vec<u8>,
-    since: Duration,
-}
+/// The field of the extended format that tells the same.
+const CALLER: &str = "caller";
 
-impl Lines {
-    /// Takes a datagram, gives the lines that it ends.
-    pub fn datagram(&mut self, bytes: &[u8], now: Duration) -> Vec<Record> {
-        let mut records = Vec::new();
-        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-            self.piece.extend_from_slice(line);
-            self.since = now;
-            if line.ends_with(b"\n") || self.piece.len() > limits::LINE_BYTES {
-                records.extend(self.end());
-            }
-        }
-        records
-    }
-
-    /// Ends a line that got no line end in time.
-    pub fn tick(&mut self, now: Duration) -> Option<Record> {
-        (now.saturating_sub(self.since) >= limits::PIECE_WAIT).then(|| self.end())?
-    }
-
-    /// Ends the line.
-    pub fn end(&mut self) -> Option<Record> {
-        let piece = std::mem::take(&mut self.piece);
-        (!piece.is_empty()).then(|| record(&piece))
-    }
-
-    /// When a piece that waits for its end has waited long enough.
-    pub fn due(&self) -> Option<Duration> {
-        (!self.piece.is_empty()).then(|| self.since.saturating_add(limits::PIECE_WAIT))
-    }
-}
-
-fn record(line: &[u8]) -> Record {
-    let line = escape::text(line.strip_suffix(b"\n").unwrap_or(line));
-    let (timestamp, text) = match timestamp(&line) {
-        Some((timestamp, text)) => (Some(timestamp), text.to_owned()),
+/// The record of a line, without its end.
+pub fn record(line: &[u8]) -> Record {
+    let (priority, line) = match priority::take(line) {
+        Some((priority, rest)) => (Some(priority), rest),
         None => (None, line),
     };
+    let line = escape::text(line);
+    let prefix = prefix(&line);
+    let (text, timestamp, caller) = match prefix {
+        Some(Prefix { text, timestamp, caller }) => (text.to_owned(), Some(timestamp), caller),
+        None => (line, None, None),
+    };
     Record {
-        format: Format::Basic,
-        level: None,
-        facility: None,
-        sequence: None,
+        level: priority.map(|priority| priority.level()),
+        facility: priority.map(|priority| priority.facility()),
         timestamp,
-        origin: None,
-        release: None,
-        text,
-        fields: Vec::new(),
-        held: 0,
-        incomplete: false,
+        fields: caller.into_iter().map(|caller| (CALLER.to_owned(), caller)).collect(),
+        ..Record::of(Format::Basic, text)
     }
 }
 
-/// The time of `[    0.000123] text` in µs, and the text.
-fn timestamp(line: &str) -> Option<(u64, &str)> {
-    let (time, text) = line.strip_prefix('[')?.split_once("] ")?;
+/// Whether a time is what the line begins with, a priority aside.
+pub fn begins_with_time(line: &[u8]) -> bool {
+    let head = line.get(..HEAD_BYTES).unwrap_or(line);
+    let head = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    time(head).is_some()
+}
+
+/// No time has more.
+const HEAD_BYTES: usize = 40;
+
+struct Prefix<'a> {
+    timestamp: u64,
+    caller: Option<String>,
+    text: &'a str,
+}
+
+/// The time and the caller, where the line has them, and what follows.
+fn prefix(line: &str) -> Option<Prefix<'_>> {
+    let (timestamp, rest) = time(line)?;
+    if let Some(text) = rest.strip_prefix(' ') {
+        return Some(Prefix { timestamp, caller: None, text });
+    }
+    let (caller, text) = rest.strip_prefix('[')?.split_once("] ")?;
+    let caller = caller.trim_start_matches(' ');
+    let number = caller.strip_prefix(['T', 'C']).filter(|number| is_digits(number))?;
+    (number.len() < HEAD_BYTES).then(|| Prefix { timestamp, caller: Some(caller.to_owned()), text })
+}
+
+/// The time of `[    0.000123]` in µs, and what follows it.
+fn time(line: &str) -> Option<(u64, &str)> {
+    let (time, rest) = line.strip_prefix('[')?.split_once(']')?;
     let (seconds, micros) = time.trim_start_matches(' ').split_once('.')?;
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(seconds) || !digits(micros) || micros.len() != 6 {
+    if !is_digits(seconds) || !is_digits(micros) || micros.len() != 6 {
         return None;
     }
     let seconds: u64 = seconds.parse().ok()?;
-    Some((seconds.checked_mul(1_000_000)?.checked_add(micros.parse().ok()?)?, text))
+    Some((seconds.checked_mul(1_000_000)?.checked_add(micros.parse().ok()?)?, rest))
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const NOW: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn a_line_is_a_record() {
-        let records = Lines::default().datagram(b"[   12.000345]  two\n[x] none\n", NOW);
-        let seen: Vec<_> = records.iter().map(|record| (record.timestamp, record.text.as_str())).collect();
-        assert_eq!(seen, [(Some(12_000_345), " two"), (None, "[x] none")]);
+    fn seen(line: &str) -> (Option<u8>, Option<u64>, Option<String>, String) {
+        let record = record(line.as_bytes());
+        (record.level, record.timestamp, record.field(CALLER).map(str::to_owned), record.text)
     }
 
     #[test]
-    fn pieces_are_joined_or_given_after_a_while() {
-        let mut lines = Lines::default();
-        assert!(lines.datagram(b"one ", NOW).is_empty());
-        let joined = lines.datagram(b"line\nrest", NOW);
-        assert_eq!(joined.first().map(|record| record.text.as_str()), Some("one line"));
-        assert_eq!(lines.tick(NOW), None);
-        assert_eq!(lines.tick(NOW + limits::PIECE_WAIT).map(|record| record.text).as_deref(), Some("rest"));
-        assert_eq!(lines.due(), None);
+    fn time_priority_and_caller() {
+        let text = || "text".to_owned();
+        assert_eq!(seen("[   12.000345] text"), (None, Some(12_000_345), None, text()));
+        assert_eq!(seen("<3>[    0.200000] text"), (Some(3), Some(200_000), None, text()));
+        assert_eq!(
+            seen("[    1.000000][ T123] text"),
+            (None, Some(1_000_000), Some("T123".to_owned()), text())
+        );
+        assert_eq!(
+            seen("<14>[ 1.000000][    C0] text"),
+            (Some(6), Some(1_000_000), Some("C0".to_owned()), text())
+        );
+        assert_eq!(seen("<6>text"), (Some(6), None, None, text()));
     }
 
     #[test]
-    fn a_line_without_end_does_not_grow() {
-        let mut lines = Lines::default();
-        for _ in 0..1000 {
-            lines.datagram(&[b'x'; 1000], NOW);
-            assert!(lines.piece.len() <= limits::LINE_BYTES + 1000);
+    fn what_is_no_prefix_is_text() {
+        for line in ["[x] none", "[    1.00000] five", "[    1.000000]none", "[    1.000000][Tx] no", "text"]
+        {
+            assert_eq!(seen(line), (None, None, None, line.to_owned()));
         }
     }
 }

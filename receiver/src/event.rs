@@ -25,8 +25,10 @@ pub enum Format {
     Basic,
     /// With level, sequence and time.
     Extended,
-    /// RFC 5424.
+    /// RFC 5424, RFC 3164 and its dialects.
     Syslog,
+    /// A JSON object.
+    Json,
 }
 
 /// One record of a log.
@@ -34,15 +36,15 @@ pub enum Format {
 pub struct Record {
     /// The format that it came in.
     pub format: Format,
-    /// 0 (emergency) to 7 (debug); the basic format has none.
+    /// 0 (emergency) to 7 (debug); the basic format has one only with `console_msg_format=syslog`.
     pub level: Option<u8>,
-    /// 0 is the kernel, 1 user space; the basic format has none.
+    /// 0 is the kernel, 1 user space; as with the level.
     pub facility: Option<u8>,
     /// The sender's number of the record (syslog: its `sequenceId`).
     pub sequence: Option<u64>,
     /// Microseconds since the sender's boot.
     pub timestamp: Option<u64>,
-    /// Syslog's own time, host name and application, as they came.
+    /// The time, host name and application of a syslog or JSON message, as they came.
     pub origin: Option<Origin>,
     /// The kernel's release, where the sender prepends it.
     pub release: Option<String>,
@@ -52,22 +54,48 @@ pub struct Record {
     pub fields: Vec<(String, String)>,
     /// So many records directly before it were held back by the sender's level.
     pub held: u64,
-    /// Fragments are missing; `…` stands in the text where.
+    /// A part is missing; `…` stands in the text where.
     pub incomplete: bool,
 }
 
-/// Where a syslog message says that it comes from; `None` for its `-`.
+/// Where a syslog or JSON message says that it comes from; `None` where it does not, or says `-`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// RFC 3339 time.
+    /// The time, as it came.
     pub time: Option<String>,
     /// Host name.
     pub host: Option<String>,
-    /// Application name.
+    /// Application name; the tag of RFC 3164.
     pub application: Option<String>,
+    /// The number of its process.
+    pub process: Option<String>,
 }
 
 impl Record {
+    /// A record of which nothing but its text is known.
+    pub fn of(format: Format, text: String) -> Self {
+        Record {
+            format,
+            level: None,
+            facility: None,
+            sequence: None,
+            timestamp: None,
+            origin: None,
+            release: None,
+            text,
+            fields: Vec::new(),
+            held: 0,
+            incomplete: false,
+        }
+    }
+
+    /// Marks that its end is missing.
+    pub fn cut(mut self) -> Self {
+        self.text.push('…');
+        self.incomplete = true;
+        self
+    }
+
     /// The value of a field.
     pub fn field(&self, key: &str) -> Option<&str> {
         self.fields.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())

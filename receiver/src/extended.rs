@@ -129,17 +129,15 @@ pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
         fields.push((key.to_owned(), value.to_owned()));
     }
     Record {
-        format: Format::Extended,
         level: Some(header.level),
         facility: Some(header.facility),
         sequence: Some(header.sequence),
         timestamp: Some(header.timestamp),
-        origin: None,
         release: header.release.clone(),
-        text: escape::text(&escape::unescape(text)),
         fields,
         held: header.held,
         incomplete,
+        ..Record::of(Format::Extended, escape::text(&escape::unescape(text)))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A datagram's way is one line: [`input`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
 //! [`boots`] and [`boot`] (of which boot?) → [`order`] and
-//! [`fragments`] (whole and in sequence) → [`event`] → [`output`], [`watch`] and [`stats`].
+//! [`fragments`] (whole and in sequence), or [`messages`] (where does a message of text end?) → [`event`] → [`output`], [`watch`] and [`stats`].
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
 //! the way in and out where there is a key. What may be held at most is in [`limits`].
 
@@ -21,13 +21,17 @@ pub mod extended;
 pub mod fragments;
 pub mod holes;
 pub mod input;
+pub mod json_lines;
 pub mod limits;
+pub mod loose;
 pub mod manual;
+pub mod messages;
 pub mod ncrx;
 pub mod options;
 pub mod order;
 pub mod output;
 pub mod pcap;
+pub mod priority;
 pub mod protection;
 pub mod receive;
 pub mod sealed;
@@ -37,4 +41,5 @@ pub mod socket;
 pub mod stats;
 pub mod symbols;
 pub mod syslog;
+pub mod terminal;
 pub mod watch;

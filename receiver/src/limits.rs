@@ -1,5 +1,6 @@
 //! Every bound of the receiver in one table: whatever arrives, it holds no more than this.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Bytes for what is known of all senders: 200,000 of them. See [`SILENT`] for what happens above.
@@ -28,6 +29,10 @@ pub const FRAGMENTS: usize = 1024;
 pub const FIELDS: usize = 512;
 /// Bytes of a basic line of which the end has not come.
 pub const LINE_BYTES: usize = 64 << 10;
+/// Bytes of a line that was shown before its end came, into which the cursor may go back.
+pub const SHOWN_BYTES: usize = 4 << 10;
+/// So long are the datagrams behind which netconsole cuts a line: 1000 bytes, or the last whole character before.
+pub const CHUNK_BYTES: RangeInclusive<usize> = 997..=1000;
 /// What is remembered of a boot, to tell a duplicate, a latecomer and another boot apart: so many of the newest
 /// numbers have their fate, so many a digest.
 pub const FATES: usize = 512;
@@ -58,6 +63,8 @@ pub const FILES: usize = 4096;
 pub const REORDER_WAIT: Duration = Duration::from_millis(100);
 /// How long a piece of a line waits for what follows.
 pub const PIECE_WAIT: Duration = Duration::from_millis(100);
+/// How long a line may grow by pieces before it is shown.
+pub const PIECES_WAIT: Duration = Duration::from_secs(2);
 /// How long a record that does not continue the boot waits for one that continues it, or for the boot to go on.
 /// So long is the boot before a new one remembered, too.
 pub const BOOT_WAIT: Duration = Duration::from_secs(2);

@@ -29,8 +29,14 @@ pub const SECTIONS: [Section; 10] = [
     Section {
         title: "Formats",
         text: &[
-            "Each datagram is understood by itself: extended (with release, fragments and fields), syslog (RFC 5424), \
-             and basic, which is everything else.",
+            "Each datagram is understood by itself: extended (with release, fragments and fields), syslog (RFC 5424, \
+             RFC 3164 and what rsyslog, logger, Cisco's and VMware's devices make of it), JSON objects (Talos, and \
+             logs in JSON at large), and basic, which is everything else: a console's lines, with Linux's priority, \
+             time and caller where they have them.",
+            "A line that is not ended is continued by the sender's next datagram within 100 ms, if the sender has \
+             ended lines with newlines before or sends single characters, and the datagram does not begin a message: \
+             a priority <N>, a time, a header or a brace does. A sender that never sends newlines has one message a \
+             datagram. Backspace and carriage return are obeyed in lines without a time, as of boot loaders.",
             "Extended records are put in order. A sender that knows the ncrx protocol is asked again for what is \
              missing; one that does not react to a few requests is left alone. What does not come is named: \
              “… 12 records missing (416–427)”. Records that the sender says its level held back are no gap, and \
@@ -105,17 +111,18 @@ pub const SECTIONS: [Section; 10] = [
         title: JSON_OF_EVENTS[0],
         text: &[],
         terms: &[
-            ("format", "basic, extended or syslog"),
+            ("format", "basic, extended, syslog or json"),
             ("level", "0 emergency … 7 debug"),
             ("facility", "0 kernel, 1 user space"),
             ("sequence", "the sender's number"),
             ("timestamp_us", "µs since the sender's boot"),
-            ("time", "of a syslog message, as it came"),
-            ("host", "of a syslog message"),
-            ("application", "of a syslog message"),
+            ("time", "of a syslog or JSON message, as it came"),
+            ("host", "of a syslog or JSON message"),
+            ("application", "of a syslog or JSON message: the program, or its tag"),
+            ("process", "of a syslog or JSON message: the program's process"),
             ("release", "the kernel's"),
             ("text", "the message"),
-            ("fields", "an object of user and system data"),
+            ("fields", "an object of user and system data, and of what else a JSON message has"),
             (
                 "held",
                 "how many records directly before it the sender's level held back: they are not missing",
@@ -123,7 +130,7 @@ pub const SECTIONS: [Section; 10] = [
             ("crash", "true: part of a crash report"),
             ("late", "true: it came after it had been reported missing"),
             ("beside", "true: it does not continue the log: of another boot, or a stray"),
-            ("incomplete", "true: fragments are missing"),
+            ("incomplete", "true: a part is missing, … is in its place"),
             ("symbols", "with --elf, a list of objects with address, function, file, line"),
             ("warning", "why there are none, or may be wrong; once per sender"),
         ],

@@ -3,12 +3,12 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::basic::Lines;
 use crate::boots::Boots;
 use crate::crash::{self, Part};
 use crate::datagram::{self, Datagram};
 use crate::event::{Event, Heard, Identity, Record};
 use crate::limits;
+use crate::messages::Messages;
 use crate::ncrx::Ncrx;
 use crate::order::{Arrival, Received};
 use crate::stats::Stats;
@@ -33,7 +33,7 @@ pub struct Sender {
     pub due_at: Duration,
     /// The socket that last heard it.
     pub via: usize,
-    lines: Lines,
+    messages: Messages,
     boots: Boots,
     ncrx: Ncrx,
     crash: crash::Watch,
@@ -51,7 +51,7 @@ impl Sender {
             heard_at: now,
             due_at: NEVER,
             via: 0,
-            lines: Lines::default(),
+            messages: Messages::default(),
             boots: Boots::default(),
             ncrx: if answers { Ncrx::default() } else { Ncrx::off() },
             crash: crash::Watch::default(),
@@ -81,12 +81,9 @@ impl Sender {
                 self.boots.release(now, self.ncrx.patience(), &mut events);
                 self.tell(events, out);
             }
-            Datagram::Syslog(record) => {
-                self.stats.held = self.stats.held.saturating_add(record.held);
-                self.tell(plain(record, now), out);
-            }
-            Datagram::Basic(text) => {
-                for record in self.lines.datagram(text, now) {
+            Datagram::Text(text) => {
+                for record in self.messages.datagram(text, false, now) {
+                    self.stats.held = self.stats.held.saturating_add(record.held);
                     self.tell(plain(record, now), out);
                 }
             }
@@ -97,7 +94,7 @@ impl Sender {
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut events = Vec::new();
         self.boots.release(now, self.ncrx.patience(), &mut events);
-        events.extend(self.lines.tick(now).map(|record| plain(record, now)).into_iter().flatten());
+        events.extend(self.messages.tick(now).map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
     }
 
@@ -117,14 +114,14 @@ impl Sender {
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut events = Vec::new();
         self.boots.finish(now, &mut events);
-        events.extend(self.lines.end().map(|record| plain(record, now)).into_iter().flatten());
+        events.extend(self.messages.end().map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
     }
 
     /// When time alone may change something next.
     pub fn due(&self, now: Duration) -> Option<Duration> {
         let boots = self.boots.due(now, self.ncrx.patience());
-        [boots, self.lines.due(), self.ncrx.due(self.boots.present())].into_iter().flatten().min()
+        [boots, self.messages.due(), self.ncrx.due(self.boots.present())].into_iter().flatten().min()
     }
 
     /// Whether it has been heard for longer than a moment.

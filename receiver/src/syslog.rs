@@ -3,33 +3,19 @@
 use crate::escape;
 use crate::event::{Format, Origin, Record};
 use crate::limits;
-
-/// The highest PRI: facility 23, severity 7 (RFC 5424 section 6.2.1).
-const PRIORITY_MAX: u8 = 191;
+use crate::priority;
 
 /// The record of a syslog datagram. `None`: it is not of this format.
 pub fn parse(datagram: &[u8]) -> Option<Record> {
-    let rest = datagram.strip_prefix(b"<")?;
-    let digits = rest.iter().take(3).take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, rest) = rest.split_at_checked(digits)?;
-    let priority: u8 = str::from_utf8(digits).ok()?.parse().ok()?;
-    let mut rest = rest.strip_prefix(b">1 ")?;
-    if priority > PRIORITY_MAX {
-        return None;
-    }
-    let [time, host, application, _process, _message_id] = [(); 5].map(|()| word(&mut rest));
+    let (priority, rest) = priority::take(datagram)?;
+    let mut rest = rest.strip_prefix(b"1 ")?;
+    let [time, host, application, process, _message_id] = [(); 5].map(|()| word(&mut rest));
+    let origin = Origin { time: time?, host: host?, application: application?, process: process? };
     let mut record = Record {
-        format: Format::Syslog,
-        level: Some(priority & 7),
-        facility: Some(priority >> 3),
-        sequence: None,
-        timestamp: None,
-        origin: Some(Origin { time: time?, host: host?, application: application? }),
-        release: None,
-        text: String::new(),
-        fields: Vec::new(),
-        held: 0,
-        incomplete: false,
+        level: Some(priority.level()),
+        facility: Some(priority.facility()),
+        origin: Some(origin),
+        ..Record::of(Format::Syslog, String::new())
     };
     let message = structured_data(rest, &mut record.fields)?;
     let message = message.strip_prefix(b" ").unwrap_or(message);
@@ -39,6 +25,19 @@ pub fn parse(datagram: &[u8]) -> Option<Record> {
     record.held = held(&record);
     record.sequence = record.field("sequenceId").and_then(|number| number.parse().ok());
     Some(record)
+}
+
+/// A counted message (RFC 6587 section 3.4.1), `N <PRI>…`, and what follows; `None` for that where there are fewer
+/// octets than counted.
+pub fn frame(text: &[u8]) -> Option<(&[u8], Option<&[u8]>)> {
+    /// No datagram has more.
+    const DIGITS: usize = 5;
+    let end = text.iter().take(DIGITS + 1).position(|&byte| byte == b' ')?;
+    let (count, rest) = (text.get(..end)?, text.get(end.checked_add(1)?..)?);
+    let is_number = count.first().is_some_and(|first| *first != b'0') && count.iter().all(u8::is_ascii_digit);
+    let count: usize = str::from_utf8(count).ok().filter(|_| is_number)?.parse().ok()?;
+    priority::take(rest)?;
+    Some(rest.split_at_checked(count).map_or((rest, None), |(frame, tail)| (frame, Some(tail))))
 }
 
 /// The records that the netconsole kernel held back before this one. A record in several messages says so in each.

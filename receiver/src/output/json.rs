@@ -54,6 +54,8 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     application: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    process: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<&'a str>,
     text: &'a str,
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -94,6 +96,7 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
                 time: origin.and_then(|origin| origin.time.as_deref()),
                 host: origin.and_then(|origin| origin.host.as_deref()),
                 application: origin.and_then(|origin| origin.application.as_deref()),
+                process: origin.and_then(|origin| origin.process.as_deref()),
                 release: record.release.as_deref(),
                 text: &record.text,
                 fields,

@@ -140,7 +140,13 @@ fn level(level: u8) -> Ansi {
 }
 
 fn syslog(origin: &Origin) -> String {
-    let parts = [&origin.time, &origin.host, &origin.application];
+    let Origin { time, host, application, process } = origin;
+    let process = process.as_ref().map(|process| format!("[{process}]"));
+    let application = match (application, process) {
+        (Some(application), Some(process)) => Some(format!("{application}{process}")),
+        (application, process) => application.clone().or(process),
+    };
+    let parts = [time, host, &application];
     let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
     if parts.is_empty() { String::new() } else { format!("{}: ", parts.join(" ")) }
 }

@@ -63,7 +63,7 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     send("7,6,5,-;debug\n");
     send("7,8,5,-;after a loss\n");
     thread::sleep(limits::REORDER_WAIT * 3);
-    syslog.send(b"<4>1 2026-11-24T21:22:23Z board7 kernel - - [x@1 held=\"2\"] text").expect("loopback");
+    syslog.send(b"<4>1 2026-11-24T21:22:23Z board7 kernel 7 - [x@1 held=\"2\"] text").expect("loopback");
     other.send(b"6,7000,1,-;joined\n").expect("loopback");
     // A report, with the address of any code of the file.
     let (code, _) = function_and_build_id();

@@ -8,6 +8,7 @@ mod ending;
 mod files;
 mod json;
 mod run;
+mod samples;
 mod screen;
 mod sockets;
 mod symbols;
