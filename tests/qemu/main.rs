@@ -15,6 +15,7 @@ mod crash_after;
 mod crash_link;
 mod crash_reset;
 mod dhcp;
+mod documents;
 mod efi;
 mod flood;
 mod fragments;
