@@ -7,8 +7,8 @@ use crate::machine::power::{self, ExitCode};
 use crate::machine::timer::Timer;
 use crate::machine::watchdog;
 use crate::memory;
+use bootinfo::parameters::After;
 use netconsole::console::Ending;
-use netconsole::parameters::After;
 
 /// Ends or serves as the command line says.
 pub fn boot(kernel: &mut Kernel) -> ! {
@@ -70,7 +70,7 @@ fn on_command(kernel: &mut Kernel, ending: Ending) -> ! {
     kernel.drain();
     kernel.await_acknowledgements();
     match ending {
-        Ending::Crash(kind) => crash::on_command(kernel, kind),
+        Ending::Crash(name) => crash::on_command(kernel, name),
         Ending::Reboot => {
             memory::ring().say_goodbye();
             power::reboot()

@@ -4,20 +4,20 @@ use crate::crash::{self, Armed};
 use crate::machine::clock;
 use crate::memory;
 use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
+use bootinfo::parameters::Parameters;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::host_name::HostName;
-use netconsole::netconsole::choice::{Candidate, Reach};
-use netconsole::netconsole::life::Life;
-use netconsole::netconsole::path_name::Labels;
-use netconsole::netconsole::secure::{OVERHEAD, Protection, Sealing};
-use netconsole::netconsole::snapshot::CardAddress;
-use netconsole::netconsole::target::Interface;
-use netconsole::netconsole::{DeviceName, DeviceSelector, TargetConfig};
 use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
-use netconsole::parameters::{Autoconf, IpParameter, Parameters};
+use netconsole::plan::CardAddress;
+use netconsole::seal::{OVERHEAD, Protection, Sealing};
+use netconsole::settings::{Autoconf, DeviceName, DeviceSelector, IpParameter, TargetConfig};
 use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack};
+use netconsole::targets::Interface;
+use netconsole::targets::choice::{Candidate, Reach};
+use netconsole::targets::life::Life;
+use netconsole::targets::path_name::Labels;
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 
 /// How often the cable is looked at, in µs: each look is an access to the device.

@@ -2,15 +2,15 @@
 
 use crate::card::Card;
 use crate::memory;
+use bootinfo::parameters::Parameters;
 use core::net::IpAddr;
-use netconsole::netconsole::choice::{self, Candidates, Choice, Here, Substitutes};
-use netconsole::netconsole::path_name::PathName;
-use netconsole::netconsole::secure::Protection;
-use netconsole::netconsole::snapshot::MAX_NICS;
-use netconsole::netconsole::table::TargetTable;
-use netconsole::netconsole::target::{Moment, Target};
-use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS, TargetConfig};
-use netconsole::parameters::Parameters;
+use netconsole::plan::MAX_NICS;
+use netconsole::seal::Protection;
+use netconsole::settings::{DeviceName, DeviceSelector, MAX_TARGETS, TargetConfig};
+use netconsole::targets::choice::{self, Candidates, Choice, Here, Substitutes};
+use netconsole::targets::path_name::PathName;
+use netconsole::targets::table::TargetTable;
+use netconsole::targets::{Moment, Target};
 
 /// Whether it takes what the firmware calls the cards' places to tell which card a target names.
 pub fn needs_labels(targets: &[TargetConfig]) -> bool {

@@ -5,15 +5,16 @@ use crate::crash::{self, Armed};
 use crate::machine::build;
 use crate::machine::clock::{self, Clock};
 use crate::{memory, start};
+use bootinfo::parameters::CrashKind;
 use core::fmt;
 use core::net::IpAddr;
 use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Terminal};
-use netconsole::log::{Level, Ring, Timebase};
-use netconsole::netconsole::DeviceName;
-use netconsole::netconsole::secure::{Numbers, Sealing};
-use netconsole::netconsole::table::TargetTable;
-use netconsole::netconsole::target::LogFilter;
 use netconsole::nic::pci::PciDevice;
+use netconsole::ring::{Level, Ring, Timebase};
+use netconsole::seal::{Numbers, Sealing};
+use netconsole::settings::DeviceName;
+use netconsole::targets::LogFilter;
+use netconsole::targets::table::TargetTable;
 use netconsole::wire::udp;
 
 /// How many PCI functions `lspci` knows.
@@ -218,6 +219,10 @@ impl Host for KernelHost<'_, '_> {
 
     fn show_build_id(&mut self, out: &mut dyn fmt::Write) -> fmt::Result {
         out.write_str(build::id().as_str())
+    }
+
+    fn crashes(&self) -> &'static [&'static str] {
+        CrashKind::NAMES
     }
 
     fn end(&mut self, ending: Ending) {

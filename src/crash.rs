@@ -4,11 +4,11 @@ use crate::kernel::Kernel;
 use crate::machine::clock::Deadline;
 use crate::machine::power;
 use crate::memory;
+use bootinfo::parameters::{Crash, CrashKind, CrashPlace, Parameters};
 use core::arch::asm;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
-use netconsole::log::Recovery;
-use netconsole::parameters::{Crash, CrashKind, CrashPlace, Parameters};
+use netconsole::ring::Recovery;
 
 /// Places in the code where a crash can wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -107,8 +107,8 @@ pub fn now(kernel: &mut Kernel, recovery: &Recovery) {
 }
 
 /// Crashes because somebody at a console asked for it.
-pub fn on_command(kernel: &mut Kernel, kind: CrashKind) -> ! {
-    damage(kernel, kind)
+pub fn on_command(kernel: &mut Kernel, name: &str) -> ! {
+    damage(kernel, CrashKind::find(name).unwrap_or(CrashKind::Panic))
 }
 
 fn panic_while_panicking(kind: CrashKind, times: u32) -> ! {

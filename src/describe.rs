@@ -2,12 +2,12 @@
 //! so that the first frame does not wait for it.
 
 use crate::machine::{cpu, physical::Physical, power};
-use netconsole::bootinfo::BootInfo;
-use netconsole::firmware::acpi::{self, Fixed, Root};
-use netconsole::firmware::smbios::{EntryPoint, Label};
-use netconsole::firmware::uefi::SystemTable;
-use netconsole::netconsole::path_name::Labels;
+use bootinfo::BootInfo;
+use bootinfo::firmware::acpi::{self, Fixed, Root};
+use bootinfo::firmware::smbios::{EntryPoint, Label};
+use bootinfo::firmware::uefi::SystemTable;
 use netconsole::nic::BusAddress;
+use netconsole::targets::path_name::Labels;
 
 /// Logs what firmware, SMBIOS, CPU and ACPI say, and tells [`power`] of ACPI's ways to end the machine.
 pub fn machine(boot: &BootInfo) {

@@ -3,15 +3,15 @@
 
 use crate::card::Card;
 use crate::memory;
+use bootinfo::BootInfo;
+use bootinfo::parameters::Parameters;
 use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr};
-use netconsole::bootinfo::BootInfo;
 use netconsole::console::Conversation;
-use netconsole::netconsole::TargetConfig;
-use netconsole::netconsole::format::MAX_DATAGRAM;
-use netconsole::netconsole::secure::{Numbers, Sealing};
-use netconsole::netconsole::snapshot::MAX_NICS;
-use netconsole::parameters::Parameters;
+use netconsole::format::MAX_DATAGRAM;
+use netconsole::plan::MAX_NICS;
+use netconsole::seal::{Numbers, Sealing};
+use netconsole::settings::TargetConfig;
 use netconsole::stack::link_local_ipv4;
 use netconsole::text::Text;
 use netconsole::wire::{Endpoint, MacAddr};

@@ -6,16 +6,16 @@ use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::{ConfigurationPorts, IoPorts};
 use crate::{crash, describe, memory};
+use bootinfo::BootInfo;
+use bootinfo::parameters::Parameters;
 use core::fmt::Display;
 use core::slice::IterMut;
-use netconsole::bootinfo::BootInfo;
-use netconsole::netconsole::path_name::PathName;
-use netconsole::netconsole::snapshot::MAX_NICS;
-use netconsole::netconsole::{DeviceName, DeviceSelector};
 use netconsole::nic::pci::{self, Class, PciDevice};
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
-use netconsole::parameters::Parameters;
+use netconsole::plan::MAX_NICS;
+use netconsole::settings::{DeviceName, DeviceSelector};
+use netconsole::targets::path_name::PathName;
 
 /// Brings up the network cards: those on the PCI buses, those of `virtio_mmio.device=`, and
 /// where there are none of these, what ACPI says is virtio over MMIO.

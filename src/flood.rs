@@ -3,9 +3,9 @@
 use crate::kernel::Kernel;
 use crate::machine::clock;
 use crate::memory;
+use bootinfo::parameters::Parameters;
 use core::ops::Range;
-use netconsole::log::Level;
-use netconsole::parameters::Parameters;
+use netconsole::ring::Level;
 
 /// How many records are logged between two looks at the cards: one notification serves them all.
 const BURST: u32 = 64;

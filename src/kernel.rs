@@ -15,16 +15,16 @@ use crate::statistics::Statistics;
 use crate::vlan::VlanMemory;
 use crate::wall_clock::WallClock;
 use crate::{choose, describe, memory, panic};
-use netconsole::bootinfo::BootInfo;
+use bootinfo::BootInfo;
+use bootinfo::parameters::{Console, Parameters};
 use netconsole::console::Ending;
-use netconsole::netconsole::format::RecentLines;
-use netconsole::netconsole::secure::{Inputs, MAX_INPUT, Numbers, Sealing};
-use netconsole::netconsole::snapshot::{MAX_NICS, Plan};
-use netconsole::netconsole::table::TargetTable;
-use netconsole::netconsole::target::{LogFilter, Moment, Shipped, Target, Turn};
-use netconsole::netconsole::{DeviceName, DeviceSelector, MAX_TARGETS};
+use netconsole::format::RecentLines;
 use netconsole::nic::{self, Nic};
-use netconsole::parameters::{Console, Parameters};
+use netconsole::plan::{MAX_NICS, Plan};
+use netconsole::seal::{Inputs, MAX_INPUT, Numbers, Sealing};
+use netconsole::settings::{DeviceName, DeviceSelector, MAX_TARGETS};
+use netconsole::targets::table::TargetTable;
+use netconsole::targets::{LogFilter, Moment, Shipped, Target, Turn};
 use netconsole::wire::{MacAddr, udp};
 
 /// How long the end of the boot waits for the last frames to leave, in µs.

@@ -7,19 +7,19 @@ use crate::machine::clock::{self, Clock};
 use crate::machine::{paging, stacks};
 use crate::panic::Card as PanicCard;
 use crate::vlan::{MAX_VLANS, VlanMemory};
+use bootinfo::MemoryMap;
+use bootinfo::parameters::{MmioDevices, Parameters};
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use netconsole::bootinfo::MemoryMap;
-use netconsole::log::{Logger, Machine, Recovery, Ring, RingHeader};
-use netconsole::netconsole::MAX_TARGETS;
-use netconsole::netconsole::leg::Leg;
-use netconsole::netconsole::ncrx::Ncrx;
-use netconsole::netconsole::secure::KeyStore;
-use netconsole::netconsole::snapshot::{Checked, MAX_NICS, Snapshot};
-use netconsole::netconsole::user_data::UserData;
+use netconsole::last_words::leg::Leg;
+use netconsole::ncrx::Ncrx;
 use netconsole::nic::pci::Sizing;
 use netconsole::nic::{CardMemory, PanicMemory};
-use netconsole::parameters::{MmioDevices, Parameters};
+use netconsole::plan::{Checked, MAX_NICS, Snapshot};
+use netconsole::ring::{Logger, Machine, Recovery, Ring, RingHeader};
+use netconsole::seal::KeyStore;
+use netconsole::settings::MAX_TARGETS;
+use netconsole::targets::user_data::UserData;
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
 pub const RING_SIZE: usize = 256 << 10;

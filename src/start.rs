@@ -3,12 +3,12 @@
 use crate::find_cards::silence;
 use crate::machine::{build, entropy, features, paging, physical::Physical};
 use crate::memory;
+use bootinfo::parameters::{self, Parameters};
+use bootinfo::{BootInfo, CommandLine};
 use core::fmt;
-use netconsole::bootinfo::{BootInfo, CommandLine};
-use netconsole::log::Recovery;
-use netconsole::netconsole::RELEASE;
-use netconsole::netconsole::secure::Protection;
-use netconsole::parameters::{self, Parameters};
+use netconsole::ring::Recovery;
+use netconsole::seal::Protection;
+use netconsole::settings::RELEASE;
 use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();

@@ -1,7 +1,7 @@
 //! A VLAN's interface, `eth0.100`: addresses and neighbours of its own on a card that it shares.
 
 use core::mem::MaybeUninit;
-use netconsole::netconsole::DeviceName;
+use netconsole::settings::DeviceName;
 use netconsole::stack::Stack;
 
 /// How many VLANs there can be, on all cards together.

@@ -5,7 +5,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use log::Log;
 use log_buffer::LogBuffer;
-use netconsole::log::{Level, Ring, RingHeader};
+use netconsole::ring::{Level, Ring, RingHeader};
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Barrier, Mutex};

@@ -9,17 +9,18 @@ use std::collections::{BTreeMap, HashMap};
 /// The stations of a record's life; an instruction counts for the first one that a source file in its
 /// chain of inlined calls belongs to, outwards.
 const STATIONS: [(&str, &[&str]); 7] = [
-    ("ring: writing", &["src/log/"]),
-    ("message format", &["src/netconsole/format/"]),
-    ("checksum", &["src/wire/checksum.rs"]),
-    ("headers", &["src/wire/"]),
-    ("queue", &["src/nic/"]),
-    ("target", &["src/netconsole/"]),
-    ("kernel's turn", &["src/kernel.rs", "src/card.rs", "src/stack/", "src/machine/"]),
+    ("ring: writing", &["netconsole/src/ring/"]),
+    ("message format", &["netconsole/src/format/"]),
+    ("checksum", &["netconsole/src/wire/checksum.rs"]),
+    ("headers", &["netconsole/src/wire/"]),
+    ("queue", &["netconsole/src/nic/"]),
+    ("target", &["netconsole/src/targets/", "netconsole/src/ncrx/", "netconsole/src/seal/"]),
+    ("kernel's turn", &["src/kernel.rs", "src/card.rs", "netconsole/src/stack/", "src/machine/"]),
 ];
 
 /// But what was inlined here counts for this one.
-const READING: (&str, [&str; 2]) = ("ring: reading", ["src/log/copy.rs", "src/log/record.rs"]);
+const READING: (&str, [&str; 2]) =
+    ("ring: reading", ["netconsole/src/ring/copy.rs", "netconsole/src/ring/record.rs"]);
 
 /// What makes the flood's text, which is not measured.
 const FLOODING: [&str; 2] = ["netconsole::flood::run", "core::str::converts::from_utf8"];

@@ -1,6 +1,6 @@
 //! The boot protocols' structures.
 
-use netconsole::bootinfo::{BootInfo, PhysicalMemory};
+use bootinfo::{BootInfo, PhysicalMemory};
 
 /// Memory that begins at [`Memory::START`] and holds the input, over and over up to a page border, so that a
 /// structure may point anywhere into it.

@@ -2,21 +2,21 @@
 
 use crate::pieces::pieces;
 use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Show, Terminal};
-use netconsole::log::{Audience, Level, Ring, RingHeader, Timebase};
-use netconsole::netconsole::DeviceName;
-use netconsole::netconsole::attribute::{Attribute, SystemSwitch};
-use netconsole::netconsole::format::MAX_DATAGRAM;
-use netconsole::netconsole::parameter;
-use netconsole::netconsole::table::TargetTable;
-use netconsole::netconsole::target::LogFilter;
-use netconsole::netconsole::user_data::UserData;
+use netconsole::format::MAX_DATAGRAM;
+use netconsole::ring::{Audience, Level, Ring, RingHeader, Timebase};
+use netconsole::settings::DeviceName;
+use netconsole::settings::parameter;
+use netconsole::targets::LogFilter;
+use netconsole::targets::attribute::{Attribute, SystemSwitch};
+use netconsole::targets::table::TargetTable;
+use netconsole::targets::user_data::UserData;
 use netconsole::wire::{Endpoint, MacAddr};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::AtomicU64;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
-#[path = "../../src/console/tests/fake_host.rs"]
+#[path = "../../netconsole/src/console/tests/fake_host.rs"]
 mod fake_host;
 use fake_host::FakeHost;
 

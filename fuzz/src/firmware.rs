@@ -1,10 +1,10 @@
 //! What the firmware left in memory: ACPI, SMBIOS and UEFI tables.
 
 use crate::boot_info::Memory;
-use netconsole::bootinfo::PhysicalMemory;
-use netconsole::firmware::acpi::{self, Fixed, Root};
-use netconsole::firmware::smbios::EntryPoint;
-use netconsole::firmware::uefi::SystemTable;
+use bootinfo::PhysicalMemory;
+use bootinfo::firmware::acpi::{self, Fixed, Root};
+use bootinfo::firmware::smbios::EntryPoint;
+use bootinfo::firmware::uefi::SystemTable;
 
 /// Memory begins with whichever table it is; all that can be reached from it is read.
 pub fn check(bytes: &[u8]) {

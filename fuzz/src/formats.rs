@@ -1,8 +1,8 @@
 //! From a record to datagrams and, through the receiver, back.
 
-use netconsole::log::{Level, Read, Ring, RingHeader};
-use netconsole::netconsole::Format;
-use netconsole::netconsole::format::{MAX_DATAGRAM, Style, write_datagram};
+use netconsole::format::{MAX_DATAGRAM, Style, write_datagram};
+use netconsole::ring::{Level, Read, Ring, RingHeader};
+use netconsole::settings::Format;
 use netconsole_receiver::event::{Event, Heard};
 use netconsole_receiver::senders::Senders;
 use std::collections::HashMap;

@@ -2,11 +2,12 @@
 
 use crate::nic::Card;
 use crate::pieces::pieces;
-use netconsole::log::{Level, Ring, RingHeader, Timebase};
-use netconsole::netconsole::format::Style;
-use netconsole::netconsole::ncrx::{Ncrx, Sender};
-use netconsole::netconsole::secure::{KeyStore, Numbers, Protection, Sealing};
-use netconsole::netconsole::{Format, Threshold};
+use netconsole::format::Style;
+use netconsole::format::Threshold;
+use netconsole::ncrx::{Ncrx, Sender};
+use netconsole::ring::{Level, Ring, RingHeader, Timebase};
+use netconsole::seal::{KeyStore, Numbers, Protection, Sealing};
+use netconsole::settings::Format;
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::AtomicU64;

@@ -3,6 +3,6 @@
 pub use netconsole::nic::{Nic, NicError, TransmitError};
 pub use netconsole::wire::MacAddr;
 
-#[path = "../../src/nic/fake.rs"]
+#[path = "../../netconsole/src/nic/fake.rs"]
 mod fake;
 pub use fake::{Card, MAC};

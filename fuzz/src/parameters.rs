@@ -1,9 +1,9 @@
 //! The kernel's command line and the grammar of `netconsole=`.
 
+use bootinfo::parameters::{Parameters, wipe_keys};
 use netconsole::cmdline;
-use netconsole::netconsole::parameter;
-use netconsole::netconsole::secure::{BootId, KeyStore};
-use netconsole::parameters::{Parameters, wipe_keys};
+use netconsole::seal::{BootId, KeyStore};
+use netconsole::settings::parameter;
 
 const KEY: &[u8] = b"netconsole.key=";
 

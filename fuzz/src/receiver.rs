@@ -33,7 +33,11 @@ pub fn check(bytes: &[u8]) {
                 assert!(record.level.is_none_or(|level| level <= 7));
             }
             Event::Missing { first, last, count } => assert!(first <= last && count <= last - first + 1),
-            Event::Joined { .. } | Event::Rebooted | Event::Stray { .. } | Event::Crash => {}
+            Event::Joined { .. }
+            | Event::Rebooted
+            | Event::Skipped { .. }
+            | Event::Stray { .. }
+            | Event::Crash => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The log ring in memory that holds anything: what the next boot makes of it.
 
-use netconsole::log::{Audience, Level, Read, Ring, RingHeader};
+use netconsole::ring::{Audience, Level, Read, Ring, RingHeader};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const INDEX: usize = 32;

@@ -1,7 +1,7 @@
 //! Datagrams to a machine and to a receiver that have a key, from somebody who has not.
 
-use netconsole::netconsole::secure::{BootId, Inputs, MAX_INPUT, Sealer};
-use netconsole::parameters::Key;
+use netconsole::seal::Key;
+use netconsole::seal::{BootId, Inputs, MAX_INPUT, Sealer};
 use netconsole_receiver::sealed::Sealing;
 
 const KEY: [u8; 32] = [0x5a; 32];

@@ -2,7 +2,6 @@
 
 use super::{efi, long_mode, paging, stacks};
 use core::arch::global_asm;
-use netconsole::bootinfo;
 
 /// Multiboot 1 specification, section 3.1.1: what a loader searches for.
 const HEADER_MAGIC: u32 = 0x1bad_b002;

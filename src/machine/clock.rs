@@ -8,7 +8,7 @@
 use crate::memory;
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::log::Timebase;
+use netconsole::ring::Timebase;
 use x86_64::instructions::port::Port;
 
 /// The i8254's input clock in Hz.

@@ -6,12 +6,12 @@
 //! pointer too, where leaf functions may have data (the red zone): so interrupts are off but for calls of the firmware,
 //! which may turn them on.
 //!
-//! [`BootInfo`]: netconsole::bootinfo::BootInfo
+//! [`BootInfo`]: bootinfo::BootInfo
 
+use bootinfo::{MAX_COMMAND_LINE, UefiInfo, magic};
 use core::arch::asm;
 use core::ffi::c_void;
 use core::ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut};
-use netconsole::bootinfo::{MAX_COMMAND_LINE, UefiInfo, magic};
 
 /// Appendix D.
 type Status = usize;

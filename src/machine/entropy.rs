@@ -3,7 +3,7 @@
 use super::{clock, rtc};
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
-use netconsole::netconsole::secure::BootId;
+use netconsole::seal::BootId;
 
 /// How often an instruction is asked for a number that it does not have yet (Intel SDM volume 1, section
 /// 7.3.17.1, advises ten tries).

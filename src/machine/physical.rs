@@ -1,8 +1,8 @@
 //! Physical memory as the boot loader's and the firmware's structures are read.
 
 use super::paging;
+use bootinfo::PhysicalMemory;
 use core::ops::Range;
-use netconsole::bootinfo::PhysicalMemory;
 
 /// The memory below 4 GiB that the kernel does not write to.
 pub struct Physical {

@@ -2,8 +2,8 @@
 
 use super::clock::Deadline;
 use super::paging;
+use bootinfo::firmware::acpi::{PowerOff, Register};
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::firmware::acpi::{PowerOff, Register};
 use spin::Once;
 use x86_64::instructions::{hlt, interrupts, port::Port, tables::lidt};
 use x86_64::structures::DescriptorTablePointer;

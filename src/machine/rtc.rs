@@ -1,6 +1,6 @@
 //! The real-time clock, read once at the boot: ports 0x70 (which register) and 0x71 (its value).
 
-use netconsole::rtc::Registers;
+use bootinfo::rtc::Registers;
 use x86_64::instructions::port::Port;
 
 const INDEX: u16 = 0x70;

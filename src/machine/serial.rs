@@ -4,13 +4,13 @@
 use super::clock::{self, Deadline};
 use crate::crash::{self, Armed};
 use crate::memory;
+use bootinfo::parameters;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use netconsole::console::{Show, Terminal};
-use netconsole::log::{Read, Record, Ring, Timebase};
-use netconsole::netconsole::Format;
-use netconsole::netconsole::format::{self, MAX_DATAGRAM, Style};
-use netconsole::netconsole::target::LogFilter;
-use netconsole::parameters;
+use netconsole::format::{self, MAX_DATAGRAM, Style};
+use netconsole::ring::{Read, Record, Ring, Timebase};
+use netconsole::settings::Format;
+use netconsole::targets::LogFilter;
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::{Parity, WordLength};
 use uart_16550::{BaudRate, Config, Uart16550};

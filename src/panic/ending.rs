@@ -8,8 +8,8 @@ use super::ship::{Progress, Shipment};
 use crate::machine::clock::Deadline;
 use crate::machine::serial::LastWords;
 use crate::machine::{power, watchdog};
+use bootinfo::parameters::{After, Parameters};
 use core::sync::atomic::{AtomicU64, Ordering};
-use netconsole::parameters::{After, Parameters};
 
 /// How long serial goes before the network, in µs: time for a report at 115,200 baud.
 const SERIAL_FIRST: u64 = 300_000;

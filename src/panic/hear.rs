@@ -7,10 +7,10 @@ use super::plan;
 use super::ship::targets;
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
-use netconsole::netconsole::MAX_TARGETS;
-use netconsole::netconsole::leg::Leg;
-use netconsole::netconsole::secure::{Inputs, MAX_INPUT};
-use netconsole::netconsole::snapshot::{Plan, TargetPlan};
+use netconsole::last_words::leg::Leg;
+use netconsole::plan::{Plan, TargetPlan};
+use netconsole::seal::{Inputs, MAX_INPUT};
+use netconsole::settings::MAX_TARGETS;
 use netconsole::wire::{Endpoint, MacAddr, arp, ethernet, ndp, udp};
 
 /// What a frame says that its buffer is not needed for.

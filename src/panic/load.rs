@@ -5,13 +5,14 @@ use super::line::Line;
 use super::{numbers, report_begins};
 use crate::machine::clock;
 use crate::memory;
-use netconsole::log::Read;
-use netconsole::netconsole::format::{self, Style};
-use netconsole::netconsole::leg::Place;
-use netconsole::netconsole::secure::Sealing;
-use netconsole::netconsole::snapshot::TargetPlan;
-use netconsole::netconsole::{Format, RELEASE, Threshold};
+use netconsole::format::Threshold;
+use netconsole::format::{self, Style};
+use netconsole::last_words::leg::Place;
 use netconsole::nic::TransmitError;
+use netconsole::plan::TargetPlan;
+use netconsole::ring::Read;
+use netconsole::seal::Sealing;
+use netconsole::settings::{Format, RELEASE};
 use netconsole::wire::Envelope;
 
 /// What is sent.

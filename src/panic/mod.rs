@@ -32,7 +32,7 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::panic::{Location, PanicInfo};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use netconsole::netconsole::secure::Numbers;
+use netconsole::seal::Numbers;
 use x86_64::instructions::interrupts;
 
 /// Why the kernel died.

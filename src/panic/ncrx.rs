@@ -7,11 +7,11 @@ use super::ship::now;
 use super::{numbers, report_begins};
 use crate::machine::clock;
 use crate::memory;
-use netconsole::netconsole::MAX_TARGETS;
-use netconsole::netconsole::format::Style;
-use netconsole::netconsole::ncrx::{Ncrx, Sender};
-use netconsole::netconsole::secure::Sealing;
-use netconsole::netconsole::snapshot::TargetPlan;
+use netconsole::format::Style;
+use netconsole::ncrx::{Ncrx, Sender};
+use netconsole::plan::TargetPlan;
+use netconsole::seal::Sealing;
+use netconsole::settings::MAX_TARGETS;
 use netconsole::wire::Envelope;
 
 /// One with the receiver of each target, by the targets' numbers.

@@ -3,14 +3,14 @@
 use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
-use netconsole::netconsole::asker::Route;
-use netconsole::netconsole::format::SystemData;
-use netconsole::netconsole::leg::Leg;
-use netconsole::netconsole::snapshot::{CardSet, Checked, MAX_NICS, Plan, TargetCards, TargetPlan};
-use netconsole::netconsole::{Format, TargetConfig};
+use netconsole::format::SystemData;
+use netconsole::last_words::leg::Leg;
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, Model, pci};
+use netconsole::plan::{CardSet, Checked, MAX_NICS, Plan, TargetCards, TargetPlan};
+use netconsole::settings::{Format, TargetConfig};
 use netconsole::stack::{link_local_ipv4, link_local_ipv6};
+use netconsole::targets::asker::Route;
 use netconsole::wire::{Endpoint, MacAddr};
 
 /// What the boot published, and true; where that is damaged, a plan to broadcast by every card there is.

@@ -9,8 +9,8 @@ use crate::machine::paging::{self, Meaning};
 use crate::machine::{build, clock, stacks};
 use crate::memory;
 use core::panic::PanicInfo;
-use netconsole::log::Level;
-use netconsole::netconsole::RELEASE;
+use netconsole::ring::Level;
+use netconsole::settings::RELEASE;
 use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
 
 /// The most callers that the backtrace names.

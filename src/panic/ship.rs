@@ -10,12 +10,12 @@ use super::plan;
 use crate::machine::clock;
 use crate::machine::pci::{ConfigurationPorts, IoPorts};
 use crate::memory;
-use netconsole::netconsole::MAX_TARGETS;
-use netconsole::netconsole::format::Style;
-use netconsole::netconsole::leg::{Leg, Start};
-use netconsole::netconsole::secure::Inputs;
-use netconsole::netconsole::snapshot::{MAX_NICS, Plan, TargetCards, TargetPlan};
+use netconsole::format::Style;
+use netconsole::last_words::leg::{Leg, Start};
 use netconsole::nic::{PanicCard, PanicMemory};
+use netconsole::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
+use netconsole::seal::Inputs;
+use netconsole::settings::MAX_TARGETS;
 use netconsole::wire::ipv4::MIN_MTU;
 use netconsole::wire::{Envelope, MacAddr};
 

@@ -54,8 +54,8 @@ fn items_end_each_message() {
         let id = lines.pop().and_then(|line| line.strip_prefix(" msgid=")?.parse::<u32>().ok());
         (lines, id.expect("a message id"))
     };
-    // The end of the module's path, as much of it as a record keeps.
-    const MODULE: &str = " taskname=nsole::netconsole::target::lane";
+    // The module that logs it.
+    const MODULE: &str = " taskname=netconsole::targets::lane";
     let release = concat!(" release=", env!("CARGO_PKG_VERSION"));
     let (lines, first) = items("eth7");
     assert_eq!(lines, [" rack=b 7", " cpu=0", MODULE, release]);

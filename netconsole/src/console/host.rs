@@ -1,0 +1,115 @@
+//! What the console is there to show and change.
+
+use crate::ring::{Level, Ring, Timebase};
+use crate::settings::DeviceName;
+use crate::targets::LogFilter;
+use crate::targets::table::TargetTable;
+use crate::wire::MacAddr;
+use core::fmt;
+use core::net::IpAddr;
+
+/// The kernel, as the console's commands see it. No call blocks.
+pub trait Host {
+    /// µs since boot.
+    fn now(&mut self) -> u64;
+    /// The log.
+    fn ring(&self) -> &'static Ring<'static>;
+    /// What makes times of the log's ticks.
+    fn timebase(&mut self) -> Timebase;
+    /// The targets.
+    fn targets(&mut self) -> &mut TargetTable;
+    /// What of the log is shown.
+    fn filter(&mut self) -> &mut LogFilter;
+    /// Asks who has `address`, anew where `begin`s; which interface does is said by `device`, or the address.
+    fn neighbor(
+        &mut self,
+        address: IpAddr,
+        device: Option<DeviceName>,
+        begin: bool,
+    ) -> Result<Neighbor, NetworkError>;
+    /// Sends an echo request.
+    fn ping(&mut self, address: IpAddr, sequence: u16) -> Result<Sent, NetworkError>;
+    /// When the answer to an echo request came, in µs since boot.
+    fn pong(&mut self, address: IpAddr, sequence: u16) -> Option<u64>;
+    /// Writes the lines about the interface `number`; false where there is none.
+    fn show_interface(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool;
+    /// Writes the lines about the PCI function `number`; false where there is none.
+    fn show_pci_function(&mut self, number: usize, out: &mut dyn fmt::Write) -> bool;
+    /// Logs a record, which somebody wrote.
+    fn log(&mut self, level: Level, text: &str);
+    /// The kernel's command line, keys wiped.
+    fn command_line(&self) -> &dyn fmt::Display;
+    /// Writes the kernel's build id.
+    fn show_build_id(&mut self, out: &mut dyn fmt::Write) -> fmt::Result;
+    /// The names of the crashes that can be provoked. Where there are none, `crash` is no command.
+    fn crashes(&self) -> &'static [&'static str];
+    /// Has this happen once the log and the answers have gone out.
+    fn end(&mut self, ending: Ending);
+}
+
+/// How the machine ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It starts again.
+    Reboot,
+    /// It goes off.
+    Poweroff,
+    /// It crashes in this way, one of [`Host::crashes`].
+    Crash(&'static str),
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reboot => f.write_str("rebooting"),
+            Self::Poweroff => f.write_str("powering off"),
+            Self::Crash(name) => write!(f, "provoking {name}"),
+        }
+    }
+}
+
+/// What is known of a neighbour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Neighbor {
+    /// The interface that asks.
+    pub interface: DeviceName,
+    /// The address that it asks from.
+    pub source: IpAddr,
+    /// The answer, if there is one.
+    pub mac: Option<MacAddr>,
+}
+
+/// Whether an echo request is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// It has been sent.
+    Now,
+    /// The Ethernet address is asked for: try again.
+    Later,
+}
+
+/// Why something can't be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkError {
+    /// There is no such interface.
+    NoInterface,
+    /// No interface has a link.
+    NoLink,
+    /// No interface has an address to send from.
+    NoSource,
+    /// Nobody answers for the Ethernet address.
+    Unreachable,
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoInterface => "there is no such interface; 'ip' lists them",
+            Self::NoLink => "Network is down: no interface has a link",
+            Self::NoSource => "Network is unreachable: no interface has an address to send from",
+            Self::Unreachable => "Destination Host Unreachable",
+        })
+    }
+}
+
+impl core::error::Error for NetworkError {}

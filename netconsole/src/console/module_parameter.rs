@@ -1,0 +1,46 @@
+//! What holds for all targets, where Linux has it: parameters of its modules in `/sys/module`.
+
+use crate::targets::LogFilter;
+use crate::targets::attribute::{AttributeError, Wanted, switch};
+
+/// A switch, on or off from the next record on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ModuleParameter {
+    /// `netconsole.oops_only`
+    OopsOnly,
+    /// `ignore_loglevel`
+    IgnoreLoglevel,
+    /// `printk.time`
+    Time,
+}
+
+impl ModuleParameter {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::OopsOnly => "oops_only",
+            Self::IgnoreLoglevel => "ignore_loglevel",
+            Self::Time => "time",
+        }
+    }
+
+    const fn of(self, filter: &mut LogFilter) -> &mut bool {
+        match self {
+            Self::OopsOnly => &mut filter.oops_only,
+            Self::IgnoreLoglevel => &mut filter.ignore_limits,
+            Self::Time => &mut filter.time,
+        }
+    }
+
+    /// What the file shows.
+    pub const fn as_str(self, mut filter: LogFilter) -> &'static str {
+        if *self.of(&mut filter) { "Y" } else { "N" }
+    }
+
+    /// Takes what was written to the file.
+    pub fn store<'a>(self, filter: &mut LogFilter, value: &'a str) -> Result<(), AttributeError<'a>> {
+        let value = value.trim();
+        let error = AttributeError::Value { file: self.name(), wanted: Wanted::Switch, found: value };
+        *self.of(filter) = switch(value).ok_or(error)?;
+        Ok(())
+    }
+}

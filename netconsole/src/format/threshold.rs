@@ -1,0 +1,32 @@
+//! Which records go to a target, and how many were held back before one.
+
+use crate::ring::{Record, Ring};
+
+/// Which records go to a target; the others are held back. Those that were logged with the target
+/// [`ALWAYS`](crate::ring::ALWAYS) go out under any threshold, those of an earlier boot with another key under none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// Only records with a lower level number (`loglevel=`).
+    pub limit: u8,
+    /// Only records from this sequence number on: the crash report alone goes out (`netconsole.oops_only`).
+    pub since: u64,
+}
+
+impl Threshold {
+    /// All records with a lower level number than `limit`.
+    pub const fn level(limit: u8) -> Self {
+        Self { limit, since: 0 }
+    }
+
+    /// Whether a record goes out. Panic-safe.
+    pub fn passes(&self, record: &Record<'_>) -> bool {
+        let is_wanted = record.sequence() >= self.since && record.level().passes(self.limit);
+        (is_wanted || record.goes_always()) && record.may_leave()
+    }
+
+    /// How many records directly before `sequence` are held back, as far as the ring still has them, and at most
+    /// `most`. It looks at each of them. Panic-safe.
+    pub fn held_before(&self, ring: &Ring<'_>, sequence: u64, most: u64) -> u64 {
+        ring.count_before(sequence, most, |record| !self.passes(record))
+    }
+}

@@ -1,0 +1,20 @@
+//! What a user sets: the targets of `netconsole=`, the addresses of `ip=`, and what they are made of.
+//! This folder knows no ring, no card and no network.
+
+#![forbid(unsafe_code)]
+
+mod ip;
+pub mod parameter;
+mod target;
+
+pub use ip::{Autoconf, IpError, IpParameter, Part as IpPart};
+pub use target::{DeviceName, DeviceSelector, Format, TargetConfig};
+
+/// The most targets that there can be.
+pub const MAX_TARGETS: usize = 16;
+
+/// The release that extended messages name, and the boot log.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// The CPU that everything runs on (` cpu=0`).
+pub(crate) const CPU: u32 = 0;

@@ -1,0 +1,680 @@
+//! A target: from its configuration to frames on its interface.
+//!
+//! A target goes through the same stations each time that it starts: its card, the link, a source
+//! address, the Ethernet address of the receiver. Then it ships every record of the ring from its own
+//! position on, in order, whatever other targets do. One for which no device was named, and which all
+//! stations hear, does so by every card; each card has its own position in the same log.
+//!
+//! What went out while nothing showed that anybody could hear it goes out again, once, when something does.
+
+pub mod asker;
+pub mod attribute;
+pub mod choice;
+mod lane;
+pub mod life;
+pub mod path_name;
+mod shipping;
+pub mod table;
+#[cfg(all(test, not(loom)))]
+mod tests;
+pub mod user_data;
+mod voice;
+
+pub use shipping::{Shipped, Turn};
+pub use voice::Hearing;
+
+use crate::format::SystemData;
+use crate::host_name::HostName;
+use crate::ncrx::{self, Ncrx};
+use crate::nic::Nic;
+use crate::plan::{CardSet, MAX_NICS, TargetCards, TargetPlan};
+use crate::ring::{ALWAYS, Level, Ring};
+use crate::seal::KeyStore;
+use crate::settings::{DeviceName, DeviceSelector, Format, TargetConfig};
+use crate::stack::Stack;
+use crate::wire::multicast::{is_broadcast, multicast_mac};
+use crate::wire::{Endpoint, MacAddr, ethernet, udp};
+use core::fmt;
+use core::net::IpAddr;
+use lane::{Lane, Need, Route, State, find_route, tell_start};
+use life::Life;
+use voice::Voice;
+
+/// The interface that a target uses, lent for one step.
+pub struct Interface<'i, 's> {
+    /// `eth0`, `eth1`, …
+    pub name: &'i str,
+    /// The card.
+    pub nic: &'i mut dyn Nic,
+    /// Its addresses and neighbours.
+    pub stack: &'i mut Stack<'s>,
+    /// What the card has heard.
+    pub life: &'i mut Life,
+    /// Whether the cable is connected.
+    pub link_is_up: bool,
+    /// Whether an IPv4 address may still come (`ip=off` and nothing static: it never does).
+    pub ipv4_may_come: bool,
+}
+
+/// The circumstances of one step. Times are in µs.
+pub struct Moment<'m> {
+    /// Whether targets may ship.
+    pub keys: &'m KeyStore,
+    /// The log.
+    pub ring: &'m Ring<'m>,
+    /// The time.
+    pub now: u64,
+    /// How long the boot waits for a target.
+    pub carrier_timeout: u64,
+}
+
+/// What decides whether a record goes out, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogFilter {
+    /// Records with a lower level number go out (`loglevel=`, `dmesg -n`).
+    pub limit: u8,
+    /// All go out, whatever the limits say (`ignore_loglevel`).
+    pub ignore_limits: bool,
+    /// None goes to a target before a panic (`netconsole.oops_only`).
+    pub oops_only: bool,
+    /// Whether the basic format shows the time (`printk.time=`).
+    pub time: bool,
+    /// The sender's name in syslog messages; without one they have its address.
+    pub host_name: Option<HostName>,
+    /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
+    pub epoch: Option<u64>,
+    /// Whether receivers may ask for records again (`netconsole.ncrx`).
+    pub ncrx: bool,
+}
+
+impl LogFilter {
+    /// Whether a record of this level is shown on serial.
+    pub const fn passes(&self, level: Level) -> bool {
+        level.passes(self.limit_for(None))
+    }
+
+    /// The limit that holds for a target with an `own` one, or without.
+    pub const fn limit_for(&self, own: Option<u8>) -> u8 {
+        match own {
+            _ if self.ignore_limits => 8,
+            Some(limit) => limit,
+            None => self.limit,
+        }
+    }
+}
+
+/// What a target has sent and lost since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records whose last datagram was queued.
+    pub records: u64,
+    /// Datagrams queued.
+    pub datagrams: u64,
+    /// Bytes of those datagrams.
+    pub bytes: u64,
+    /// Records that the ring had lost before they could be sent.
+    pub lost: u64,
+    /// Records that were not to be sent, because of their level.
+    pub filtered: u64,
+    /// Records that were sent again, because the link or the card had failed under them.
+    pub repeated: u64,
+    /// How often the card failed to take a datagram, which was sent later then.
+    pub errors: u64,
+}
+
+/// One line: `records 12, datagrams 13, …`.
+impl fmt::Display for Counters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { records, datagrams, bytes, lost, filtered, repeated, errors } = self;
+        write!(
+            f,
+            "records {records}, datagrams {datagrams}, bytes {bytes}, dropped: overwritten {lost}, by level {filtered}; \
+             sent again {repeated}, transmit errors {errors}"
+        )
+    }
+}
+
+/// One target.
+pub struct Target {
+    name: TargetName,
+    /// What it is told to do.
+    pub config: TargetConfig,
+    /// `release` was asked for before `extended`, which it needs.
+    pub(super) release_alone: bool,
+    /// Its own limit of levels, in place of [`LogFilter::limit`].
+    pub(super) loglevel: Option<u8>,
+    /// What the kernel adds to its messages; the message id is the first one's.
+    pub(super) system_data: SystemData,
+    /// Another card may serve where there is none as it was named.
+    takes_another: bool,
+    /// It goes by every card, each on the lane of its place; else by one on the first lane.
+    is_everywhere: bool,
+    /// The card that serves in place of what was named, if any.
+    pub(super) serving: Option<DeviceName>,
+    lanes: [Lane; MAX_NICS],
+    counters: Counters,
+    ncrx: Ncrx,
+}
+
+/// `cmdline0` and the like: at most 31 bytes, as long as a directory of the tree may be called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TargetName {
+    bytes: [u8; Self::MAX],
+    len: usize,
+}
+
+impl TargetName {
+    /// The longest name in bytes.
+    pub const MAX: usize = 31;
+
+    /// The name, or `None` where it is empty or too long.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; Self::MAX];
+        bytes.get_mut(..name.len()).filter(|_| !name.is_empty())?.copy_from_slice(name.as_bytes());
+        Some(Self { bytes, len: name.len() })
+    }
+
+    /// The name of the command line's target `number`: `cmdline0`, …
+    pub fn of_command_line(number: u8) -> Self {
+        let mut bytes = [0; Self::MAX];
+        let digits = [b'0'.wrapping_add(number / 10 % 10), b'0'.wrapping_add(number % 10)];
+        let digits = if number < 10 { digits.get(1..).unwrap_or_default() } else { &digits };
+        let mut len = 0;
+        for (to, &from) in bytes.iter_mut().zip(b"cmdline".iter().chain(digits)) {
+            *to = from;
+            len += 1;
+        }
+        Self { bytes, len }
+    }
+
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        self.bytes.get(..self.len).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Target {
+    /// A target that starts from the log's oldest record once it is enabled.
+    pub const fn new(name: TargetName, config: TargetConfig) -> Self {
+        Self {
+            name,
+            config,
+            release_alone: false,
+            loglevel: None,
+            system_data: SystemData::NONE,
+            takes_another: false,
+            is_everywhere: false,
+            serving: None,
+            lanes: [const { Lane::new() }; MAX_NICS],
+            counters: Counters {
+                records: 0,
+                datagrams: 0,
+                bytes: 0,
+                lost: 0,
+                filtered: 0,
+                repeated: 0,
+                errors: 0,
+            },
+            ncrx: Ncrx::new(),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    /// Whether it sends by the card of this place, in a VLAN or not.
+    pub fn uses(&self, card: usize) -> bool {
+        self.lane(card).is_some()
+    }
+
+    /// The VLAN that it sends in, if any.
+    pub fn vlan(&self) -> Option<u16> {
+        self.config.device.vlan().map(|(_, vlan)| vlan)
+    }
+
+    /// The device that serves, as far as that is known, or as it was named.
+    pub fn device(&self) -> DeviceSelector {
+        self.serving.map_or(self.config.device, DeviceSelector::Name)
+    }
+
+    /// What it has sent and lost.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// What its receiver asked for and got.
+    pub fn ncrx_counters(&self) -> ncrx::Counters {
+        self.ncrx.counters()
+    }
+
+    /// Datagrams queued so far, whatever for.
+    pub fn datagrams(&self) -> u64 {
+        self.counters.datagrams.wrapping_add(self.ncrx.counters().datagrams)
+    }
+
+    /// Whether a receiver that answers has not yet acknowledged all that it was sent.
+    pub fn is_unacknowledged(&self) -> bool {
+        self.is_running() && self.ncrx.is_unacknowledged()
+    }
+
+    /// Takes in a datagram that arrived at `card` at `now` µs, where it is the receiver's answer by the ncrx protocol.
+    pub fn hear(&mut self, card: usize, received: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+        if let Some(Lane { state: State::Running(route), sequence, .. }) = self.lane(card)
+            && filter.ncrx
+            && matches!(self.config.format, Format::Extended { .. })
+            && self.ends(route).may_answer(received)
+        {
+            let sent = 0..*sequence;
+            self.ncrx.hear(received.payload, sent, now);
+        }
+    }
+
+    /// Whether a datagram that arrived at `card` comes from the address that it sends to by that one while it runs, and
+    /// may be a command.
+    pub fn may_command(&self, card: usize, received: &udp::Received<'_>) -> bool {
+        self.lane(card).is_some_and(|lane| match &lane.state {
+            State::Running(route) => self.ends(route).may_command(received),
+            _ => false,
+        })
+    }
+
+    fn ends(&self, route: &Route) -> asker::Route {
+        asker::Route { own: route.source, target: route.destination, vlan: self.vlan() }
+    }
+
+    /// Whether it ships or waits for what it needs to.
+    pub fn is_enabled(&self) -> bool {
+        self.lanes.iter().any(Lane::is_enabled)
+    }
+
+    /// What it is doing, in a word; of several cards, on the one that came farthest.
+    pub fn state(&self) -> &'static str {
+        let word = |state: &State| match state {
+            State::Disabled => (0, "disabled"),
+            State::Failed => (1, "failed"),
+            State::Waiting { need: Need::Card, .. } => (2, "waiting for a card that reaches the target"),
+            State::Waiting { need: Need::Link, .. } => (3, "waiting for the link"),
+            State::Waiting { need: Need::SourceAddress, .. } => (4, "waiting for an address"),
+            State::Waiting { need: Need::EthernetAddress, .. } => {
+                (5, "waiting for the remote ethernet address")
+            }
+            State::Running(_) => (6, "started"),
+        };
+        self.lanes.iter().map(|lane| word(&lane.state)).max().map_or("disabled", |(_, word)| word)
+    }
+
+    /// Where it sends from and to, while it runs; of several cards, by the first.
+    pub fn endpoints(&self) -> Option<(Endpoint, Endpoint)> {
+        self.lanes.iter().find_map(|lane| match lane.state {
+            State::Running(route) => Some((route.source, route.destination)),
+            _ => None,
+        })
+    }
+
+    /// Asks for a moment between two records, in which what its messages look like may change; true
+    /// where this is one. Else it goes on with the record under way, begins no other in that turn, and
+    /// is to be asked again after it.
+    pub fn settle(&mut self) -> bool {
+        self.ncrx.interrupt();
+        self.lanes.iter_mut().for_each(|lane| lane.settling = lane.offset != 0);
+        !self.is_settling()
+    }
+
+    /// Whether it was asked to [`settle`](Self::settle) and has not come to that moment yet: to be asked after each
+    /// turn.
+    pub fn is_settling(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.settling)
+    }
+
+    /// Begins with the log's oldest record again: its receiver is another one.
+    pub(super) fn begin_anew(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.go_to(0));
+        self.ncrx = Ncrx::new();
+    }
+
+    /// Its messages are counted from the first id on again.
+    pub(super) fn restart_message_ids(&mut self) {
+        self.lanes.iter_mut().for_each(|lane| lane.messages = 0);
+    }
+
+    /// Whether it ships.
+    pub fn is_running(&self) -> bool {
+        self.lanes.iter().any(Lane::is_running)
+    }
+
+    /// On how many cards it ships.
+    pub fn ways(&self) -> usize {
+        self.lanes.iter().filter(|lane| lane.is_running()).count()
+    }
+
+    /// Whether it will not start soon: it failed, or waits longer than the boot waits with it.
+    pub fn is_given_up(&self) -> bool {
+        let is_hopeful =
+            |lane: &Lane| lane.is_running() || matches!(lane.state, State::Waiting { told: false, .. });
+        !self.lanes.iter().any(is_hopeful)
+    }
+
+    /// Whether a card of it ships and has not queued everything before the sequence number `end`.
+    pub fn is_behind(&self, end: u64) -> bool {
+        self.lanes.iter().any(|lane| lane.has_a_say() && lane.sequence < end)
+    }
+
+    /// Whether `card` ships and has not taken everything before the sequence number `end`.
+    pub fn is_sending(&self, card: usize, end: u64) -> bool {
+        self.lane(card).is_some_and(|lane| lane.is_waiting_to_send(end))
+    }
+
+    /// Everything before this sequence number has been handed over and taken by the cards that send.
+    pub fn taken(&self) -> u64 {
+        let least = |is_one: fn(&Lane) -> bool| {
+            let lanes = self.lanes.iter().filter(|lane| lane.card.is_some() && is_one(lane));
+            lanes.map(|lane| lane.taken).min()
+        };
+        match &self.lanes {
+            [first, ..] if !self.is_everywhere => first.taken,
+            _ => least(Lane::is_speaking).or_else(|| least(Lane::is_running)).unwrap_or(0),
+        }
+    }
+
+    /// Starts it at `now` µs, by the device that is named and no other; the steps follow in
+    /// [`advance`](Self::advance).
+    pub fn enable(&mut self, now: u64) {
+        if self.is_enabled() {
+            return;
+        }
+        (self.takes_another, self.is_everywhere, self.serving) = (false, false, None);
+        for lane in &mut self.lanes {
+            (lane.card, lane.state) = (None, State::Disabled);
+        }
+        if let Some(first) = self.lanes.first_mut() {
+            first.wait(None, Need::Card, now);
+        }
+    }
+
+    /// As [`enable`](Self::enable), at boot, when nobody can put right what was named wrongly: another card may serve.
+    pub fn enable_at_boot(&mut self, now: u64) {
+        self.enable(now);
+        self.takes_another = true;
+    }
+
+    /// Whether another card may serve where there is none as it was named.
+    pub fn takes_another(&self) -> bool {
+        self.takes_another
+    }
+
+    /// Whether it waits to be told by which cards it goes.
+    pub fn wants_cards(&self) -> bool {
+        self.lanes.first().is_some_and(|lane| lane.card.is_none() && lane.is_enabled())
+    }
+
+    /// Whether it has waited for its cards as long as the boot waits with it.
+    pub fn has_waited(&self, moment: &Moment<'_>) -> bool {
+        self.lanes.first().is_some_and(|lane| match lane.state {
+            State::Waiting { since, .. } => moment.now.saturating_sub(since) >= moment.carrier_timeout,
+            _ => false,
+        })
+    }
+
+    /// It will wait longer than the boot waits with it.
+    pub fn give_up_waiting(&mut self) {
+        if let Some(Lane { state: State::Waiting { told, .. }, .. }) = self.lanes.first_mut()
+            && !core::mem::replace(told, true)
+        {
+            log::warn!("netconsole: timeout waiting for carrier");
+        }
+    }
+
+    /// It goes by the card of this place, which has the name `serving` where another or none was named.
+    pub fn go_by(&mut self, card: usize, serving: Option<DeviceName>) {
+        self.serving = serving;
+        if let Some(first) = self.lanes.first_mut() {
+            first.card = Some(card);
+        }
+    }
+
+    /// It goes by all these cards, given by their places.
+    pub fn go_everywhere(&mut self, cards: CardSet, now: u64) {
+        self.is_everywhere = true;
+        for (place, lane) in self.lanes.iter_mut().enumerate() {
+            if cards.contains(place) {
+                lane.wait(Some(place), Need::Link, now);
+            } else {
+                lane.stop(State::Disabled);
+            }
+        }
+    }
+
+    /// Gives it up, and logs why.
+    pub fn fail(&mut self, why: fmt::Arguments<'_>) {
+        if let Some(first) = self.lanes.first_mut() {
+            first.fail(why);
+        }
+    }
+
+    /// Stops it and says so.
+    pub fn disable(&mut self) {
+        if self.is_running() {
+            log::info!(target: ALWAYS, "netconsole: network logging stopped");
+        }
+        self.lanes.iter_mut().for_each(|lane| lane.stop(State::Disabled));
+    }
+
+    /// Takes the next step towards running on the card of this place, and keeps up with changes of address while it
+    /// runs. `interface` is that card's, or that of the VLAN on it, if it exists.
+    pub fn advance(&mut self, card: usize, interface: Option<&mut Interface<'_, '_>>, moment: &Moment<'_>) {
+        let (now, is_first) = (moment.now, !self.is_running());
+        let has_company = self.lanes.iter().any(|lane| lane.card != Some(card) && lane.is_speaking());
+        let Self { config, lanes, counters, .. } = self;
+        let Some(lane) = lanes.iter_mut().find(|lane| lane.card == Some(card)) else { return };
+        match lane.state {
+            State::Disabled | State::Failed => {}
+            State::Waiting { need, since, told } => {
+                if let Some(why) = moment.keys.protection().silence() {
+                    return lane.fail(format_args!("{why}: nothing goes out"));
+                }
+                let Some(interface) = interface else {
+                    return lane.fail(format_args!("{} doesn't exist", config.device));
+                };
+                match find_route(config, interface, now) {
+                    Ok(route) => {
+                        if config.local_ip.is_some() && !interface.stack.owns(route.source.ip) {
+                            // As on Linux it sends all the same.
+                            let (ip, name) = (route.source.ip, interface.name);
+                            log::warn!(
+                                "netconsole: {ip} is no address of {name}: no answer to it will arrive"
+                            );
+                        }
+                        if is_first {
+                            tell_start(interface.name, &route);
+                        } else {
+                            let (ip, from) = (route.destination.ip, route.source.ip);
+                            log::info!("netconsole: to {ip} by {} too, from {from}", interface.name);
+                        }
+                        lane.start(route, interface, has_company, now);
+                    }
+                    Err(Need::SourceAddress) if config.remote_ip.is_ipv4() && !interface.ipv4_may_come => {
+                        lane.fail(format_args!("no IP address for {}", interface.name));
+                    }
+                    Err(next) if next != need => {
+                        lane.state = State::Waiting { need: next, since: now, told };
+                    }
+                    Err(Need::Link) if !told && now.saturating_sub(since) >= moment.carrier_timeout => {
+                        if is_first {
+                            log::warn!("netconsole: {}: timeout waiting for carrier", interface.name);
+                        }
+                        lane.state = State::Waiting { need, since, told: true };
+                    }
+                    Err(_) => {}
+                }
+            }
+            State::Running(_) => {
+                if let Some(interface) = interface.filter(|interface| interface.link_is_up) {
+                    counters.repeated += lane.keep_up(config, interface, has_company, moment);
+                }
+            }
+        }
+    }
+
+    /// Has one card alone speak where several of this machine are on the same network; `hearing` says which hear
+    /// one another. To be called behind [`advance`](Self::advance).
+    pub fn settle_voices(&mut self, hearing: &Hearing, now: u64) {
+        if !self.is_everywhere || self.ways() < 2 {
+            return;
+        }
+        for own in 0..MAX_NICS {
+            // Each sees what the ones before have become.
+            let voices = core::array::from_fn(|place| {
+                self.lanes.get(place).filter(|lane| lane.is_alive()).map(|lane| lane.voice)
+            });
+            let Some(lane) = self.lanes.get(own).filter(|lane| lane.is_alive()) else { continue };
+            let before = lane.voice;
+            let hears = |place: usize| hearing.get(own).and_then(|heard| *heard.get(place)?).is_some();
+            // What a card has sent for certain where this one hears it need not be sent again.
+            let heard = self.lanes.iter().enumerate().filter(|(place, lane)| {
+                *place != own
+                    && (before == Voice::Quiet { behind: *place } || lane.is_speaking() && hears(*place))
+            });
+            let sent = heard.map(|(_, lane)| (lane.confirmed, lane.sequence)).max();
+            let Some(lane) = self.lanes.get_mut(own) else { continue };
+            lane.settle_voice(own, &voices, hearing, now);
+            if let Some((confirmed, queued)) = sent.filter(|_| before != Voice::Speaking) {
+                let is_relieving = lane.voice == Voice::Speaking;
+                lane.go_to(lane.sequence.max(if is_relieving { queued } else { confirmed }));
+            }
+        }
+    }
+
+    /// The card has finished with every frame.
+    pub fn was_taken(&mut self, card: usize) {
+        if let Some(lane) = self.lane_mut(card) {
+            lane.taken = lane.sequence;
+        }
+    }
+
+    /// The link is up, and was so while the card took what it has taken until now.
+    pub fn confirm(&mut self, card: usize) {
+        if let Some(lane) = self.lane_mut(card) {
+            lane.confirmed = lane.taken;
+        }
+    }
+
+    /// The card failed: goes back to the last record that is known to have left, better twice than never.
+    pub fn rewind(&mut self, card: usize) {
+        self.counters.repeated += self.lane_mut(card).map_or(0, Lane::rewind);
+    }
+
+    /// The link failed: goes back likewise, and on the next one nobody has shown yet that anything is heard.
+    pub fn lose_link(&mut self, card: usize) {
+        self.counters.repeated += self.lane_mut(card).map_or(0, Lane::lose_link);
+    }
+
+    fn lane(&self, card: usize) -> Option<&Lane> {
+        self.lanes.iter().find(|lane| lane.card == Some(card))
+    }
+
+    fn lane_mut(&mut self, card: usize) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.card == Some(card))
+    }
+
+    /// By which cards the panic path sends to it; `named` is the place of the card that it names, 255 where there is
+    /// none or it is not known yet.
+    fn planned_cards(&self, named: u8) -> TargetCards {
+        let place = |lane: &Lane| lane.card.and_then(|card| u8::try_from(card).ok());
+        let is_quiet = |lane: &Lane| matches!(lane.voice, Voice::Quiet { .. });
+        let mut speaking = self.lanes.iter().filter(|lane| lane.is_speaking());
+        match (speaking.next(), speaking.next()) {
+            // The others are on the same network.
+            (Some(one), None) if self.lanes.iter().any(is_quiet) => {
+                place(one).map_or(TargetCards::EveryWithLink, TargetCards::One)
+            }
+            _ if self.is_everywhere => TargetCards::EveryWithLink,
+            // Which card reaches it is not known yet.
+            _ if self.wants_cards() && self.config.device == DeviceSelector::Any => {
+                TargetCards::EveryWithLink
+            }
+            _ => TargetCards::One(self.lanes.first().and_then(place).unwrap_or(named)),
+        }
+    }
+
+    /// What the panic path must know to send to this target; `named` is the place of the card that it names, 255
+    /// where there is none or it is not known yet, and `stack` knows the addresses of the card at a place, in the
+    /// target's VLAN. Before these are known, as much as the configuration says.
+    pub fn plan<'s>(
+        &self,
+        named: u8,
+        stack: impl FnOnce(u8) -> Option<&'s Stack<'s>>,
+        filter: &LogFilter,
+    ) -> Option<TargetPlan> {
+        if !self.is_enabled() {
+            return None;
+        }
+        let config = &self.config;
+        let cards = self.planned_cards(named);
+        let one = self.lanes.iter().find_map(|lane| match (lane.state, cards) {
+            (State::Running(route), TargetCards::One(card)) if lane.card == Some(card.into()) => Some(route),
+            _ => None,
+        });
+        let stack = match cards {
+            TargetCards::One(place) => stack(place),
+            TargetCards::EveryWithLink => None,
+        };
+        let (source, destination, next_hop) = match one {
+            Some(route) => (route.source, route.destination, route.next_hop),
+            None => {
+                let unspecified = match config.remote_ip {
+                    IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
+                    IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
+                };
+                let ip = config.local_ip.unwrap_or(unspecified);
+                let group = match config.remote_ip {
+                    IpAddr::V4(ip) if is_broadcast(ip, None) => Some(MacAddr::BROADCAST),
+                    ip => multicast_mac(ip),
+                };
+                let known = config.remote_mac.or(group);
+                let mac = known.unwrap_or(MacAddr::BROADCAST);
+                // Where the gateway is not known either, a router may answer for the target.
+                let next_hop = || stack.map_or(config.remote_ip, |stack| stack.next_hop(config.remote_ip));
+                (
+                    Endpoint { mac: MacAddr([0; 6]), ip, port: config.local_port },
+                    Endpoint { mac, ip: config.remote_ip, port: config.remote_port },
+                    known.is_none().then(next_hop),
+                )
+            }
+        };
+        let running = || self.lanes.iter().filter(|lane| lane.is_running());
+        let mut heard = running().filter(|lane| lane.unheard.is_none()).peekable();
+        let mut unheard = CardSet::ALL;
+        if !self.is_everywhere && heard.peek().is_some() {
+            unheard = CardSet::NONE;
+        }
+        heard.filter_map(|lane| lane.card).for_each(|card| unheard.remove(card));
+        let mtu = one.map_or(ethernet::MTU, |route| route.envelope.mtu());
+        let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
+        Some(TargetPlan {
+            cards,
+            source,
+            owned_until: stack.map_or(u64::MAX, |stack| stack.owned_until(source.ip)),
+            destination,
+            next_hop,
+            unheard,
+            first_sent: running().filter_map(Lane::first_unheard).min(),
+            mtu,
+            vlan: self.vlan(),
+            format: config.format,
+            limit: filter.limit_for(self.loglevel),
+            time: filter.time,
+            only_report: filter.oops_only,
+            may_ask: filter.ncrx && matches!(config.format, Format::Extended { .. }),
+            has_answered: self.ncrx.has_answered(),
+            system_data: SystemData { message_id: None, ..self.system_data },
+        })
+    }
+}

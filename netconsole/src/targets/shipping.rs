@@ -1,0 +1,275 @@
+//! How a running target ships by one card: the log from its position on, and what its receiver asks for again.
+
+use super::lane::{Lane, State};
+use super::voice::Voice;
+use super::{Counters, LogFilter, Target};
+use crate::format::Burst;
+use crate::format::Threshold;
+use crate::format::{Lines, RecentLines, Style, SystemData};
+use crate::ncrx::{Ncrx, Sender};
+use crate::nic::{Nic, TransmitError};
+use crate::ring::{Read, Record, Ring, Timebase};
+use crate::seal::Sealing;
+
+/// What all targets that ship in one turn have in common.
+pub struct Turn<'t, 'r> {
+    /// The log.
+    pub ring: &'t Ring<'r>,
+    /// What converts its records' ticks.
+    pub timebase: &'t Timebase,
+    /// What goes out, and how.
+    pub filter: &'t LogFilter,
+    /// Whether and how datagrams are sealed.
+    pub sealing: Sealing<'t>,
+    /// The time in µs.
+    pub now: u64,
+    /// How many more frames the next target may queue, or records pass over: the targets share the card's buffers.
+    pub frames: u64,
+    /// The lines that were made last, where there is more than one target.
+    pub recent: Option<&'t mut RecentLines<'r>>,
+}
+
+/// How far [`Target::ship`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shipped {
+    /// All that the target wants and that is complete has been queued.
+    Everything,
+    /// The turn was used up, or goes on only in the next one: there is more.
+    More,
+    /// The card's queue is full: there is more.
+    Full,
+    /// The card must be restarted.
+    Broken,
+}
+
+impl Target {
+    /// Queues records from its position on this card on, in order, each straight into the card's buffer. Nothing is
+    /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
+    /// one turn of [`AGAIN_FIRST`](Shipping::AGAIN_FIRST) that comes first, so that it has a share of a card that
+    /// the log keeps busy. The card is to be kicked afterwards.
+    pub fn ship<N: Nic>(
+        &mut self,
+        card: usize,
+        turn: &mut Turn<'_, '_>,
+        user_data: &[u8],
+        nic: &mut N,
+    ) -> Shipped {
+        let Self { name, config, loglevel, system_data, lanes, counters, ncrx, .. } = self;
+        let Some(lane) = lanes.iter_mut().find(|lane| lane.card == Some(card)) else {
+            return Shipped::Everything;
+        };
+        let State::Running(route) = lane.state else { return Shipped::Everything };
+        if lane.voice != Voice::Speaking {
+            return Shipped::Everything;
+        }
+        let filter = turn.filter;
+        let threshold = Threshold::level(if filter.oops_only { 0 } else { filter.limit_for(*loglevel) });
+        let mut style = Style::new(config.format, filter.time);
+        style.user_data = user_data;
+        style.system_data = *system_data;
+        style.system_data.message_id = system_data.message_id.map(|first| first.wrapping_add(lane.messages));
+        style.epoch = filter.epoch;
+        style.host_name = filter.host_name.as_ref();
+        style.address = Some(route.source.ip);
+        let Turn { ring, timebase, sealing, now, .. } = *turn;
+        let mut sender = Sender { ring, timebase, style, threshold, envelope: &route.envelope, sealing };
+        if lane.held.is_none() {
+            lane.held = Some(threshold.held_before(ring, lane.sequence, u64::MAX));
+        }
+        let before = counters.datagrams;
+        let shipped = Shipping { lane, counters, ncrx }.ship(&mut sender, turn, nic);
+        if counters.datagrams != before {
+            lane.has_sent(now);
+        }
+        // Once nothing is left to send, so that the line does not feed itself.
+        if shipped == Shipped::Everything && lane.lost > 0 {
+            let lost = core::mem::take(&mut lane.lost);
+            counters.lost += lost;
+            log::warn!("netconsole: {name}: {lost} records were overwritten before they could be sent");
+        }
+        shipped
+    }
+}
+
+/// A lane that ships, and what it shares with its target's others.
+struct Shipping<'l> {
+    lane: &'l mut Lane,
+    counters: &'l mut Counters,
+    ncrx: &'l mut Ncrx,
+}
+
+impl Shipping<'_> {
+    /// In one of so many turns what goes out again comes before the log.
+    const AGAIN_FIRST: u8 = 4;
+
+    fn ship<N: Nic>(&mut self, sender: &mut Sender<'_>, turn: &mut Turn<'_, '_>, nic: &mut N) -> Shipped {
+        self.lane.turns = self.lane.turns.wrapping_add(1);
+        let (log, again) = if self.lane.turns.is_multiple_of(Self::AGAIN_FIRST) {
+            let again = self.ship_again(sender, nic, turn.now);
+            (self.ship_log(sender, turn, nic), again)
+        } else {
+            let log = self.ship_log(sender, turn, nic);
+            (log, self.ship_again(sender, nic, turn.now))
+        };
+        match again {
+            Ok(true) if log == Shipped::Everything => Shipped::More,
+            Ok(_) | Err(TransmitError::Full) => log,
+            Err(TransmitError::Broken) => Shipped::Broken,
+        }
+    }
+
+    fn ship_again<N: Nic>(
+        &mut self,
+        sender: &Sender<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Result<bool, TransmitError> {
+        // The count of messages is not kept with a record: it goes out again without.
+        let system_data = SystemData { message_id: None, ..sender.style.system_data };
+        let style = Style { system_data, ..sender.style };
+        self.ncrx.ship(&Sender { style, ..*sender }, nic, now)
+    }
+
+    fn ship_log<N: Nic>(&mut self, sender: &mut Sender<'_>, turn: &mut Turn<'_, '_>, nic: &mut N) -> Shipped {
+        match self.queue_log(sender, turn, nic) {
+            Ok(true) => Shipped::Everything,
+            Ok(false) => Shipped::More,
+            Err(TransmitError::Full) => Shipped::Full,
+            Err(TransmitError::Broken) => {
+                self.counters.errors += 1;
+                Shipped::Broken
+            }
+        }
+    }
+
+    /// Queues what one turn may; true where that was all.
+    fn queue_log<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        turn: &mut Turn<'_, '_>,
+        nic: &mut N,
+    ) -> Result<bool, TransmitError> {
+        loop {
+            if self.lane.settling && self.lane.offset == 0 {
+                self.lane.settling = false;
+                return Ok(false);
+            }
+            self.queue_lines(sender, turn, nic)?;
+            if turn.frames == 0 {
+                return Ok(false);
+            }
+            if self.queue_datagram(sender, nic, turn.now)? {
+                return Ok(true);
+            }
+            turn.frames -= 1;
+        }
+    }
+
+    /// Queues the next records as far as they are plain lines and go out as they are.
+    #[inline(always)]
+    fn queue_lines<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        turn: &mut Turn<'_, '_>,
+        nic: &mut N,
+    ) -> Result<(), TransmitError> {
+        if self.lane.offset != 0 || sender.sealing.seals() {
+            return Ok(());
+        }
+        let recent = turn.recent.as_deref_mut();
+        let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.threshold.limit, recent);
+        // A card without room must not hide that there is nothing to queue.
+        let Some(lines) = lines.filter(|_| self.seems_next(sender).is_some()) else { return Ok(()) };
+        let (sequence, identification, left) = (self.lane.sequence, self.lane.identification, turn.frames);
+        let mut burst = Burst { sequence, identification, left, bytes: 0 };
+        let result = burst.queue(nic, lines, sender.envelope);
+        self.lane.identification = burst.identification;
+        self.counters.bytes += burst.bytes;
+        let records = turn.frames - burst.left;
+        turn.frames = burst.left;
+        self.counters.datagrams += records;
+        if records > 0 {
+            self.was_sent(sender, records, turn.now);
+        }
+        result
+    }
+
+    /// Queues the next datagram, or steps over a record that is not to go out; true where nothing is left.
+    fn queue_datagram<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Result<bool, TransmitError> {
+        if let Some(record) = self.seems_next(sender)
+            && self.queue_piece(sender, &record, nic, now)?
+        {
+            return Ok(false);
+        }
+        // It was not what it seemed to be, or is not to go out.
+        match sender.ring.read(self.lane.sequence) {
+            Read::Record(record) if self.wants(&record, &sender.threshold) => {
+                self.queue_piece(sender, &record, nic, now)?;
+            }
+            Read::Record(_) | Read::Withheld => {
+                self.counters.filtered += 1;
+                self.ncrx.held_back(self.lane.sequence, now);
+                let held = self.lane.held.map(|held| held + 1);
+                self.lane.step_to(self.lane.sequence + 1);
+                self.lane.held = held;
+            }
+            Read::Lost { resume } => {
+                self.lane.lost += resume.saturating_sub(self.lane.sequence);
+                self.lane.step_to(resume);
+                self.lane.held = Some(0);
+            }
+            Read::Unfinished(_) | Read::End => return Ok(true),
+        }
+        Ok(false)
+    }
+
+    /// Queues the next datagram of a record; false where the ring overwrote the record meanwhile.
+    fn queue_piece<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_>,
+        record: &Record<'_>,
+        nic: &mut N,
+        now: u64,
+    ) -> Result<bool, TransmitError> {
+        sender.style.held = self.lane.held.unwrap_or(0);
+        let Some(piece) = sender.transmit(nic, record, self.lane.offset, self.lane.identification)? else {
+            return Ok(false);
+        };
+        self.lane.identification = self.lane.identification.wrapping_add(1);
+        self.counters.datagrams += 1;
+        self.counters.bytes += piece.len as u64;
+        match piece.next {
+            Some(offset) => self.lane.offset = offset,
+            None => self.was_sent(sender, 1, now),
+        }
+        Ok(true)
+    }
+
+    /// Steps behind so many records, which were sent as a whole.
+    fn was_sent(&mut self, sender: &mut Sender<'_>, records: u64, now: u64) {
+        self.counters.records += records;
+        self.ncrx.told(self.lane.sequence, self.lane.held.unwrap_or(0));
+        self.lane.step_to(self.lane.sequence + records);
+        self.lane.held = Some(0);
+        self.ncrx.sent(self.lane.sequence - 1, now);
+        if let Some(message_id) = &mut sender.style.system_data.message_id {
+            *message_id = message_id.wrapping_add(records as u32);
+            self.lane.messages = self.lane.messages.wrapping_add(records as u32);
+        }
+    }
+
+    /// The next record, where it seems to be whole and is to go out.
+    fn seems_next<'s>(&self, sender: &Sender<'s>) -> Option<Record<'s>> {
+        sender.ring.peek(self.lane.sequence).filter(|record| self.wants(record, &sender.threshold))
+    }
+
+    /// Whether a record is for this target. A limit that changes under way does not cut one.
+    fn wants(&self, record: &Record<'_>, threshold: &Threshold) -> bool {
+        self.lane.offset != 0 || threshold.passes(record)
+    }
+}
