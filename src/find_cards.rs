@@ -2,9 +2,10 @@
 
 use crate::card::Card;
 use crate::consoles::Consoles;
+use crate::machine::access::ACCESS;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
-use crate::machine::pci::{ConfigurationPorts, IoPorts};
+use crate::machine::pci::ConfigurationPorts;
 use crate::{crash, describe, memory};
 use bootinfo::BootInfo;
 use bootinfo::parameters::Parameters;
@@ -138,7 +139,7 @@ impl Bays<'_> {
                 return false;
             }
         }
-        let probe = |memory| NetworkCard::probe(&mut ConfigurationPorts, &IoPorts, device, model, memory);
+        let probe = |memory| NetworkCard::probe(&mut ConfigurationPorts, &ACCESS, device, model, memory);
         self.take_in(BusAddress::Pci(function), model, probe)
     }
 }
@@ -164,10 +165,10 @@ fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: Addre
 
 /// Brings up the card whose registers are at `address`, which is below 4 GiB, if there is one.
 fn at(bays: &mut Bays<'_>, address: u64) {
-    match MmioTransport::find(address) {
+    match MmioTransport::find(address, &ACCESS.addresses) {
         Ok(Some(transport)) => {
             memory::remember_mmio_card(address);
-            let probe = |memory| NetworkCard::probe_mmio(transport, memory);
+            let probe = |memory| NetworkCard::probe_mmio(transport, &ACCESS.addresses, memory);
             _ = bays.take_in(BusAddress::Mmio(address), Model::Virtio, probe);
         }
         Ok(None) => {}

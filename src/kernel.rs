@@ -6,6 +6,7 @@ use crate::consoles::{Consoles, KernelView};
 use crate::crash::{self, Armed};
 use crate::fallback::Fallback;
 use crate::find_cards::find_cards;
+use crate::machine::access::ACCESS;
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
@@ -437,7 +438,7 @@ impl Kernel {
     /// Stops every card behind its driver's back, for provoking that crash.
     pub fn hang_cards(&mut self) {
         for card in self.cards.iter().flatten() {
-            nic::hang(&mut ConfigurationPorts, card.place);
+            nic::hang(&mut ConfigurationPorts, &ACCESS.addresses, card.place);
         }
     }
 

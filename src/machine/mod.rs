@@ -1,6 +1,7 @@
 //! The x86-64 machine under the kernel: how it starts, its memory rights, exceptions, time, serial
 //! port, and how it ends. Everything here may assume one CPU, ring 0, physical = virtual addresses.
 
+pub mod access;
 mod boot;
 pub mod build;
 pub mod clock;

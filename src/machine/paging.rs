@@ -161,6 +161,34 @@ impl AddressSpace {
     }
 }
 
+/// Whether all of a range is mapped. Panic-safe.
+pub fn is_mapped(address: u64, length: u64) -> bool {
+    let Some(end) = address.checked_add(length).filter(|&end| end <= 1 << 47) else { return false };
+    let mut page = address & !(LARGE_PAGE - 1);
+    while page < end {
+        if page >= MAPPED_AT_BOOT && !is_large_page_mapped(page) {
+            return false;
+        }
+        page = page.wrapping_add(LARGE_PAGE);
+    }
+    true
+}
+
+fn is_large_page_mapped(address: u64) -> bool {
+    let mut table = &raw const ROOT_TABLE;
+    for shift in [39, 30, 21] {
+        let index = (address >> shift) as usize & 0x1ff;
+        // SAFETY: the table is ROOT_TABLE, or one that an entry of this module's tables names: static, and mapped one to
+        // one. On the only CPU nothing writes it meanwhile.
+        let entry = unsafe { &(&*table)[index] };
+        if entry.is_unused() {
+            return false;
+        }
+        table = core::ptr::with_exposed_provenance(entry.addr().as_u64() as usize);
+    }
+    true
+}
+
 /// What lies at an address, for the crash report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {

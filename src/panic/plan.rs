@@ -1,5 +1,6 @@
 //! What is known of the cards and targets, or what to do where nothing is.
 
+use crate::machine::access::ACCESS;
 use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
@@ -106,7 +107,9 @@ fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
         }
     });
     let addresses = memory::MMIO_CARDS.iter().filter_map(Checked::get).filter(|&address| address != 0);
-    for address in addresses.filter(|&address| matches!(MmioTransport::find(address), Ok(Some(_)))) {
+    for address in
+        addresses.filter(|&address| matches!(MmioTransport::find(address, &ACCESS.addresses), Ok(Some(_))))
+    {
         if let Some(slot) = free.next() {
             *slot = Some(BusAddress::Mmio(address));
         }

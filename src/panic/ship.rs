@@ -7,8 +7,9 @@ use super::hear::{Heard, Question};
 use super::load::Load;
 use super::ncrx::Conversations;
 use super::plan;
+use crate::machine::access::ACCESS;
 use crate::machine::clock;
-use crate::machine::pci::{ConfigurationPorts, IoPorts};
+use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use netconsole::format::Style;
 use netconsole::last_words::leg::{Leg, Start};
@@ -166,7 +167,7 @@ impl<'l> Shipment<'l> {
             && let Some(memory) = self.memory.get_mut(place).and_then(Option::take)
             && let Some(slot) = self.cards.get_mut(place)
         {
-            *slot = PanicCard::open(ConfigurationPorts, &IoPorts, *address, memory).ok().map(Card::new);
+            *slot = PanicCard::open(ConfigurationPorts, &ACCESS, *address, memory).ok().map(Card::new);
         }
     }
 

@@ -4,7 +4,7 @@ use super::intel::{self, chips::Chip};
 use super::pci::{self, ConfigurationAccess, PciDevice};
 use super::rtl8139::{self, Rtl8139};
 use super::virtio::{self, AnyTransport, MmioTransport};
-use super::{BusAddress, LinkMode, Nic, NicError, Ports, TransmitError};
+use super::{Access, Addresses, BusAddress, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -94,11 +94,11 @@ pub type NetworkCard = Card<virtio::VirtioNic, intel::IntelNic>;
 pub type PanicCard = Card<virtio::PanicNic, intel::PanicNic>;
 
 impl NetworkCard {
-    /// Brings up the card `device`, which is of this `model`. Its memory BARs must be mapped, one to
-    /// one. A card without an address of its own gets one that is made from its place on the PCI bus.
+    /// Brings up the card `device`, which is of this `model`. A card without an address of its own gets one that is
+    /// made from its place on the PCI bus.
     pub fn probe<C: ConfigurationAccess>(
         config: &mut C,
-        ports: &'static dyn Ports,
+        access: &Access,
         device: &PciDevice,
         model: Model,
         memory: &'static mut CardMemory,
@@ -106,15 +106,17 @@ impl NetworkCard {
         let mut card = match model {
             Model::Virtio => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                return virtio::probe(config, ports, device, unsafe { &mut memory.virtio }).map(Self::Virtio);
+                return virtio::probe(config, access, device, unsafe { &mut memory.virtio })
+                    .map(Self::Virtio);
             }
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                intel::IntelNic::open(config, device, chip, unsafe { &mut memory.intel }).map(Self::Intel)
+                let memory = unsafe { &mut memory.intel };
+                intel::IntelNic::open(config, &access.addresses, device, chip, memory).map(Self::Intel)
             }
             Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                Rtl8139::open(config, ports, device, unsafe { &mut memory.rtl8139 }).map(Self::Rtl8139)
+                Rtl8139::open(config, access, device, unsafe { &mut memory.rtl8139 }).map(Self::Rtl8139)
             }
         }?;
         card.restart()?;
@@ -122,49 +124,55 @@ impl NetworkCard {
     }
 
     /// Brings up the virtio card that was found at a fixed place.
-    pub fn probe_mmio(transport: MmioTransport, memory: &'static mut CardMemory) -> Result<Self, NicError> {
+    pub fn probe_mmio(
+        transport: MmioTransport,
+        addresses: &Addresses,
+        memory: &'static mut CardMemory,
+    ) -> Result<Self, NicError> {
         // SAFETY: PLAIN, and the driver has the memory for good.
-        virtio::probe_mmio(transport, unsafe { &mut memory.virtio }).map(Self::Virtio)
+        let memory = unsafe { &mut memory.virtio };
+        virtio::probe_mmio(transport, addresses, memory).map(Self::Virtio)
     }
 }
 
 impl PanicCard {
     /// The card at `place`, of which nothing but the configuration space is touched before
-    /// [`restart`](Nic::restart) resets it and brings it up. Its registers must be mapped, one to one. Panic-safe.
+    /// [`restart`](Nic::restart) resets it and brings it up. Panic-safe.
     pub fn open<C: ConfigurationAccess>(
         mut config: C,
-        ports: &'static dyn Ports,
+        access: &Access,
         place: BusAddress,
         memory: &'static mut PanicMemory,
     ) -> Result<Self, NicError> {
         let function = match place {
             BusAddress::Pci(function) => function,
             BusAddress::Mmio(address) => {
-                let transport = MmioTransport::find(address)?.ok_or(NicError::Configuration)?;
+                let transport =
+                    MmioTransport::find(address, &access.addresses)?.ok_or(NicError::Configuration)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
                 let transport = AnyTransport::Mmio(transport);
-                return Ok(Self::Virtio(virtio::PanicNic::open(transport, place, memory)));
+                return virtio::PanicNic::open(transport, place, &access.addresses, memory).map(Self::Virtio);
             }
         };
         let model = Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)?;
         let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
         match model {
             Model::Virtio => {
-                let transport = AnyTransport::on_pci(&mut config, ports, &device)?;
+                let transport = AnyTransport::on_pci(&mut config, access, &device)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                Ok(Self::Virtio(virtio::PanicNic::open(transport, place, memory)))
+                virtio::PanicNic::open(transport, place, &access.addresses, memory).map(Self::Virtio)
             }
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
-                intel::PanicNic::open(&mut config, &device, chip, memory).map(Self::Intel)
+                intel::PanicNic::open(&mut config, &access.addresses, &device, chip, memory).map(Self::Intel)
             }
             Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.rtl8139 };
-                Rtl8139::open(&mut config, ports, &device, memory).map(Self::Rtl8139)
+                Rtl8139::open(&mut config, access, &device, memory).map(Self::Rtl8139)
             }
         }
     }
@@ -172,11 +180,11 @@ impl PanicCard {
 
 /// Stops a card behind its driver's back, so that its queues stand still: without the right to reach memory, or, where
 /// there is no such right, by a reset. For provoking that crash.
-pub fn hang<C: ConfigurationAccess>(config: &mut C, place: BusAddress) {
+pub fn hang<C: ConfigurationAccess>(config: &mut C, addresses: &Addresses, place: BusAddress) {
     match place {
         BusAddress::Pci(function) => pci::disable(config, function),
         BusAddress::Mmio(address) => {
-            if let Ok(Some(mut card)) = MmioTransport::find(address) {
+            if let Ok(Some(mut card)) = MmioTransport::find(address, addresses) {
                 card.set_status(DeviceStatus::empty());
             }
         }

@@ -1,44 +1,45 @@
 //! Access to a device's registers in memory.
 
+use super::addresses::Addresses;
 use super::pci::Bar;
+use core::ptr::NonNull;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// A range of a device's registers, mapped one to one. Panic-safe.
+/// A range of a device's registers, where [`Addresses`] says that they are. Panic-safe.
 #[derive(Clone, Copy)]
 pub(super) struct Window {
-    address: usize,
+    start: NonNull<u8>,
     length: usize,
 }
 
 impl Window {
     /// `length` bytes from `offset` on in a memory BAR, if it is that long.
-    pub(super) fn new(bar: Option<Bar>, offset: u32, length: u32) -> Option<Self> {
+    pub(super) fn new(bar: Option<Bar>, offset: u32, length: u32, addresses: &Addresses) -> Option<Self> {
         let Some(Bar::Memory { address, length: available }) = bar else { return None };
         let end = u64::from(offset).checked_add(length.into())?;
         let address = address.checked_add(offset.into())?;
-        (end <= available).then_some(Self {
-            address: usize::try_from(address).ok()?,
-            length: usize::try_from(length).ok()?,
-        })
+        if end > available {
+            return None;
+        }
+        Self::at_address(address, length.into(), addresses)
     }
 
-    /// `length` bytes from the physical address `address` on, if there are so many. The device's place is
-    /// the caller's word alone.
-    pub(super) fn at_address(address: u64, length: u64) -> Option<Self> {
+    /// `length` bytes from the physical address `address` on, if a device has so many there.
+    pub(super) fn at_address(address: u64, length: u64, addresses: &Addresses) -> Option<Self> {
         address.checked_add(length)?;
-        Some(Self { address: usize::try_from(address).ok()?, length: usize::try_from(length).ok()? })
+        let length = usize::try_from(length).ok()?;
+        Some(Self { start: addresses.map(address, length)?, length })
     }
 
     /// Where a `T` lies, if it lies within and is aligned.
     pub(super) fn at<T>(self, offset: usize) -> Option<*mut T> {
         let end = offset.checked_add(size_of::<T>())?;
-        let address = self.address.checked_add(offset)?;
-        (end <= self.length && address & align_of::<T>().wrapping_sub(1) == 0)
-            .then(|| core::ptr::with_exposed_provenance_mut(address))
+        let pointer = self.start.as_ptr().wrapping_add(offset).cast::<T>();
+        (end <= self.length && pointer.is_aligned()).then_some(pointer)
     }
 
     pub(super) fn read<T: FromBytes>(self, offset: usize) -> Option<T> {
-        // SAFETY: `at` gives an aligned address within a device's registers; these
+        // SAFETY: `at` gives an aligned address within what `Addresses` has given as a device's registers; these
         // hold no Rust object, and any bytes are a valid T.
         self.at::<T>(offset).map(|register| unsafe { register.read_volatile() })
     }

@@ -1,5 +1,6 @@
 //! Network cards: the trait that the rest of the kernel sees, and the polled drivers behind it.
 
+mod addresses;
 mod bus_address;
 mod card;
 #[cfg(test)]
@@ -15,6 +16,7 @@ pub mod rtl8139;
 pub mod virtio;
 mod watched;
 
+pub use addresses::{Access, Addresses};
 pub use bus_address::BusAddress;
 pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang};
 pub use link_mode::{Duplex, LinkMode};
@@ -110,6 +112,8 @@ pub enum NicError {
     Configuration,
     /// It has 32-bit addresses, and its memory lies beyond them.
     Unreachable,
+    /// The memory for its queues and buffers is not in one piece, or has no physical address.
+    Scattered,
 }
 
 impl fmt::Display for NicError {
@@ -127,6 +131,7 @@ impl fmt::Display for NicError {
             }
             Self::Configuration => write!(f, "its configuration space can't be read"),
             Self::Unreachable => write!(f, "it can't reach memory above 4 GiB"),
+            Self::Scattered => write!(f, "the memory for its queues is not in one piece"),
         }
     }
 }

@@ -7,8 +7,9 @@
 //! its own memory: which buffers are with the chip, and where in the ring the next frame begins. A frame's header
 //! is read once and checked; where it can't be, the place of the next frame is lost, and only a restart helps.
 
+use super::addresses::Offset;
 use super::pci::{Bar, ConfigurationAccess, PciDevice};
-use super::{BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Width};
+use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Width};
 use crate::wire::MacAddr;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use registers::*;
@@ -55,8 +56,7 @@ const RING_WORDS: usize = (RING_SIZE + 16 + 4096) / size_of::<u32>();
 /// bus, at least a tenth of a microsecond: 10 ms and more, where chips take microseconds.
 const RESET_READS: u32 = 100_000;
 
-/// What one card shares with its driver, and room for one received frame. Physical addresses are those of the
-/// identity map.
+/// What one card shares with its driver, and room for one received frame.
 #[repr(C, align(64))]
 pub struct CardMemory {
     /// The chip writes it at any time, so its words are atomic.
@@ -80,6 +80,8 @@ impl CardMemory {
 /// An RTL8139.
 pub struct Rtl8139 {
     ports: &'static dyn Ports,
+    /// By which the chip finds the memory.
+    offset: Offset,
     /// The first port of 256, all of which exist.
     first: u16,
     /// Shared with the chip, which writes it.
@@ -111,7 +113,7 @@ impl Rtl8139 {
     /// without an address of its own gets one that is made from its place on the PCI bus. Panic-safe.
     pub fn open<C: ConfigurationAccess>(
         config: &mut C,
-        ports: &'static dyn Ports,
+        access: &Access,
         device: &PciDevice,
         memory: &'static mut CardMemory,
     ) -> Result<Self, NicError> {
@@ -123,9 +125,11 @@ impl Rtl8139 {
         // A BAR is as aligned as it is long: there are 256 ports from here on.
         device.enable_io(config);
         let own_mac = BusAddress::Pci(device.function).own_address();
+        let offset = access.addresses.offset_of(memory)?;
         let CardMemory { ring, transmit, received } = memory;
         Ok(Self {
-            ports,
+            ports: access.ports,
+            offset,
             first,
             ring,
             transmit,
@@ -147,20 +151,20 @@ impl Rtl8139 {
         self.ports.write(self.first.wrapping_add(register), width, value);
     }
 
+    /// The 32 bits by which the chip finds what is there.
+    fn physical<T>(&self, pointer: *const T) -> Result<u32, NicError> {
+        u32::try_from(self.offset.physical(pointer)).map_err(|_| NicError::Unreachable)
+    }
+
     fn bring_up(&mut self) -> Result<(), NicError> {
         self.reset()?;
         self.mac = self.find_mac();
-        let too_high = NicError::Unreachable;
-        for number in 0..TRANSMIT_BUFFERS {
-            let buffer = self.transmit.get(number).map(|buffer| physical(buffer.as_ptr()));
-            self.set(
-                register_of(register::TRANSMIT_ADDRESS, number),
-                Width::Word,
-                buffer.flatten().ok_or(too_high)?,
-            );
+        let buffers: [*const u8; TRANSMIT_BUFFERS] = self.transmit.each_ref().map(|buffer| buffer.as_ptr());
+        for (number, buffer) in buffers.into_iter().enumerate() {
+            let buffer = self.physical(buffer)?;
+            self.set(register_of(register::TRANSMIT_ADDRESS, number), Width::Word, buffer);
         }
-        let ring = physical(self.ring.as_ptr()).ok_or(too_high)?;
-        self.set(register::RECEIVE_RING, Width::Word, ring);
+        self.set(register::RECEIVE_RING, Width::Word, self.physical(self.ring.as_ptr())?);
         (self.next, self.outstanding, self.place) = (0, 0, 0);
         // The configurations count only where the chip runs.
         self.set(register::COMMAND, Width::Byte, COMMAND_RUNS);
@@ -260,10 +264,6 @@ impl Rtl8139 {
 fn register_of(first: u16, number: usize) -> u16 {
     let [number, ..] = (number % TRANSMIT_BUFFERS).to_le_bytes();
     first.wrapping_add(u16::from(number).wrapping_mul(4))
-}
-
-fn physical<T>(pointer: *const T) -> Option<u32> {
-    u32::try_from(pointer.expose_provenance()).ok()
 }
 
 impl Nic for Rtl8139 {

@@ -4,6 +4,7 @@ use super::chips::{Chip, Family};
 use super::phy;
 use super::registers::*;
 use super::ring::{CardMemory, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
+use crate::nic::addresses::Offset;
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
@@ -76,14 +77,15 @@ enum State {
 
 impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     /// A card that [`restart`](Nic::restart) will bring up. `own_mac` is taken where it has no usable
-    /// address. Touches nothing of the device.
+    /// address, and the device finds `memory` by `offset`. Touches nothing of the device.
     pub(super) fn new(
         registers: R,
         chip: Chip,
         own_mac: MacAddr,
+        offset: Offset,
         memory: &'static mut CardMemory<TX, RX>,
     ) -> Self {
-        let (transmit, receive) = memory.rings();
+        let (transmit, receive) = memory.rings(offset);
         Self {
             registers,
             chip,

@@ -21,7 +21,7 @@ pub use ring::CardMemory;
 
 use super::mmio::Window;
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{BusAddress, NicError};
+use super::{Addresses, BusAddress, NicError};
 use chips::Chip;
 
 /// How many frames a card may be given to send at once, and one more.
@@ -61,18 +61,21 @@ impl Registers for MemoryBar {
 
 impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
     /// The card `device`, which has this `chip`, with its memory enabled; [`restart`](super::Nic::restart) resets
-    /// it and brings it up. Its memory BARs must be mapped, one to one. A card without an address of its own
+    /// it and brings it up. A card without an address of its own
     /// gets one that is made from its place on the PCI bus. Panic-safe.
     pub fn open<C: ConfigurationAccess>(
         config: &mut C,
+        addresses: &Addresses,
         device: &PciDevice,
         chip: Chip,
         memory: &'static mut CardMemory<TX, RX>,
     ) -> Result<Self, NicError> {
         let [bar0, ..] = device.bars;
-        let window = Window::new(bar0, 0, REGISTERS_LENGTH).ok_or(NicError::NoRegisters("memory"))?;
+        let window =
+            Window::new(bar0, 0, REGISTERS_LENGTH, addresses).ok_or(NicError::NoRegisters("memory"))?;
+        let offset = addresses.offset_of(memory)?;
         device.enable(config);
         let own_mac = BusAddress::Pci(device.function).own_address();
-        Ok(Self::new(MemoryBar(window), chip, own_mac, memory))
+        Ok(Self::new(MemoryBar(window), chip, own_mac, offset, memory))
     }
 }

@@ -3,9 +3,9 @@
 //! can be told to lie.
 
 use super::gigabit::Registers;
+use crate::nic::addresses::fake::pointer;
 use std::cell::RefCell;
 use std::ops::Range;
-use std::ptr::with_exposed_provenance_mut;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -68,7 +68,7 @@ pub struct Device {
 fn word(address: u64) -> &'static AtomicU64 {
     // SAFETY: the model checks that a ring lies within the card's memory before it is used, and the tests
     // never free that; the driver uses atomics too.
-    unsafe { &*with_exposed_provenance_mut::<AtomicU64>(address as usize) }
+    unsafe { &*pointer::<AtomicU64>(address) }
 }
 
 impl Device {
@@ -188,12 +188,7 @@ impl Device {
             }
             if self.is_inside(address, length) {
                 // SAFETY: inside the card's memory, and the driver has given it away.
-                let bytes = unsafe {
-                    std::slice::from_raw_parts(
-                        with_exposed_provenance_mut::<u8>(address as usize),
-                        length as usize,
-                    )
-                };
+                let bytes = unsafe { std::slice::from_raw_parts(pointer::<u8>(address), length as usize) };
                 self.sent.push(bytes.to_vec());
             }
             word(at + 8).store(fields | 1 << 32, SeqCst);
@@ -223,7 +218,7 @@ impl Device {
             assert!(frame.len() <= 2048);
             // SAFETY: inside the card's memory, and the driver has given it away.
             unsafe {
-                let buffer = with_exposed_provenance_mut::<u8>(address as usize);
+                let buffer = pointer::<u8>(address);
                 buffer.copy_from_nonoverlapping(frame.as_ptr(), frame.len());
             }
         }

@@ -9,6 +9,7 @@ use super::registers::{
     RECEIVE_DONE, RECEIVE_END, RECEIVE_ERRORS, TRANSMIT_CHECK_SEQUENCE, TRANSMIT_DONE, TRANSMIT_END,
     TRANSMIT_REPORT,
 };
+use crate::nic::addresses::Offset;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -49,7 +50,7 @@ struct TransmitBuffer(UnsafeCell<[u8; TRANSMIT_SIZE]>);
 unsafe impl Sync for TransmitBuffer {}
 
 /// What the rings of `TX` and `RX` descriptors share with the device, and room for one received frame.
-/// Physical addresses are those of the identity map. The alignment of the receive buffers keeps each
+/// The alignment of the receive buffers keeps each
 /// within 64 KiB, which the 82545 and 82546 need.
 #[repr(C, align(4096))]
 pub struct CardMemory<const TX: usize, const RX: usize> {
@@ -79,11 +80,13 @@ impl<const TX: usize, const RX: usize> CardMemory<TX, RX> {
         }
     }
 
-    pub(super) fn rings(&'static mut self) -> (TransmitRing<TX>, ReceiveRing<RX>) {
+    /// The rings, which the device finds by `offset`.
+    pub(super) fn rings(&'static mut self, offset: Offset) -> (TransmitRing<TX>, ReceiveRing<RX>) {
         let Self { transmit_ring, receive_ring, transmit_buffers, receive_buffers, received } = self;
-        let transmit =
-            TransmitRing { ring: transmit_ring, buffers: transmit_buffers, tail: 0, head: 0, outstanding: 0 };
-        let receive = ReceiveRing { ring: receive_ring, buffers: receive_buffers, received, next: 0 };
+        let (ring, buffers) = (transmit_ring, transmit_buffers);
+        let transmit = TransmitRing { ring, buffers, offset, tail: 0, head: 0, outstanding: 0 };
+        let (ring, buffers) = (receive_ring, receive_buffers);
+        let receive = ReceiveRing { ring, buffers, offset, received, next: 0 };
         (transmit, receive)
     }
 }
@@ -93,14 +96,11 @@ const fn after<const N: usize>(place: usize) -> usize {
     place.wrapping_add(1) & N.wrapping_sub(1)
 }
 
-fn physical<T>(pointer: *const T) -> u64 {
-    pointer.expose_provenance() as u64
-}
-
 /// The driver's side of the transmit ring.
 pub(super) struct TransmitRing<const N: usize> {
     ring: &'static [Descriptor; N],
     buffers: &'static [TransmitBuffer; N],
+    offset: Offset,
     /// The descriptor that is filled next.
     tail: usize,
     /// The descriptor that the device is done with next.
@@ -117,7 +117,7 @@ impl<const N: usize> TransmitRing<N> {
 
     /// The ring's physical address.
     pub(super) fn address(&self) -> u64 {
-        physical(self.ring)
+        self.offset.physical(self.ring)
     }
 
     /// What the tail register is to be set to.
@@ -151,7 +151,7 @@ impl<const N: usize> TransmitRing<N> {
             return;
         };
         let flags = TRANSMIT_END | TRANSMIT_CHECK_SEQUENCE | TRANSMIT_REPORT;
-        descriptor.set(physical(buffer.0.get()), flags | u64::from(length));
+        descriptor.set(self.offset.physical(buffer.0.get()), flags | u64::from(length));
         self.tail = after::<N>(self.tail);
         self.outstanding = self.outstanding.wrapping_add(1);
     }
@@ -184,6 +184,7 @@ pub(super) enum Taken {
 pub(super) struct ReceiveRing<const N: usize> {
     ring: &'static [Descriptor; N],
     buffers: &'static [ReceiveBuffer; N],
+    offset: Offset,
     /// A received frame is copied here before anything looks at it: the device can't change it then,
     /// and has its buffer back at once.
     received: &'static mut [u8; RECEIVE_SIZE],
@@ -197,13 +198,13 @@ impl<const N: usize> ReceiveRing<N> {
     pub(super) fn reset(&mut self) {
         self.next = 0;
         for (descriptor, buffer) in self.ring.iter().zip(self.buffers) {
-            descriptor.set(physical(buffer), 0);
+            descriptor.set(self.offset.physical(buffer), 0);
         }
     }
 
     /// The ring's physical address.
     pub(super) fn address(&self) -> u64 {
-        physical(self.ring)
+        self.offset.physical(self.ring)
     }
 
     /// What the tail register is to be set to: the descriptor before the next one is the driver's.
@@ -239,7 +240,7 @@ impl<const N: usize> ReceiveRing<N> {
             }
             _ => Taken::Damaged,
         };
-        descriptor.set(physical(buffer), 0);
+        descriptor.set(self.offset.physical(buffer), 0);
         self.next = after::<N>(self.next);
         taken
     }

@@ -5,6 +5,7 @@ use super::gigabit::{Gigabit, wait_for};
 use super::model::{Device, Kind, Model, RX, TX};
 use super::ring::CardMemory;
 use super::{IntelNic, PanicMemory, PanicNic};
+use crate::nic::addresses::fake::{NO_PORTS, offset, physical};
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
@@ -39,10 +40,10 @@ const QUEUES: (u16, Kind) = KINDS[5];
 fn card((device_id, kind): (u16, Kind)) -> (Card, Handle) {
     // Leaked: a device keeps the addresses.
     let memory = Box::leak(Box::new(CardMemory::new()));
-    let start = (&raw mut *memory).expose_provenance() as u64;
+    let start = physical(&raw const *memory);
     let device = Rc::new(RefCell::new(Device::new(kind, start..start + size_of_val(memory) as u64)));
     let chip = chip((0x8086, device_id)).expect("a known chip");
-    (Gigabit::new(Model(device.clone()), chip, OWN, memory), device)
+    (Gigabit::new(Model(device.clone()), chip, OWN, offset(&raw const *memory), memory), device)
 }
 
 fn running(kind: (u16, Kind)) -> (Card, Handle) {
@@ -143,12 +144,12 @@ fn the_second_port_has_an_address_of_its_own() {
         }
     }
     let memory = Box::leak(Box::new(CardMemory::<8, 8>::new()));
-    let start = (&raw mut *memory).expose_provenance() as u64;
+    let start = physical(&raw const *memory);
     let mut device = Device::new(PCI.1, start..start + size_of_val(memory) as u64);
     device.reads_eeprom = false;
     let registers = SecondPort(Model(Rc::new(RefCell::new(device))));
     let chip = Chip { name: "82546EB", family: Family::Pci, is_tested: false };
-    let mut nic = Gigabit::new(registers, chip, OWN, memory);
+    let mut nic = Gigabit::new(registers, chip, OWN, offset(&raw const *memory), memory);
     assert_eq!(nic.restart(), Ok(()));
     assert_eq!(nic.mac(), MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x57]));
 }
@@ -408,7 +409,7 @@ fn registers_that_are_missing_are_an_error() {
         let device = PciDevice::read(&mut machine, PLACE).expect("a device");
         let chip = chip((device.vendor_id, device.device_id)).expect("a chip");
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        let result = started(PanicNic::open(&mut machine, &device, chip, memory));
+        let result = started(PanicNic::open(&mut machine, &NO_PORTS.addresses, &device, chip, memory));
         assert_eq!(result.err(), Some(NicError::NoRegisters("memory")));
     }
 }

@@ -5,8 +5,6 @@ use super::{Ports, Width};
 /// Where no device may be accessed.
 pub struct NoPorts;
 
-pub static NO_PORTS: NoPorts = NoPorts;
-
 impl Ports for NoPorts {
     fn read(&self, port: u16, _: Width) -> u32 {
         panic!("port {port:#x} was read")

@@ -1,10 +1,11 @@
 //! An RTL8139 for the tests, written from its datasheet and independent of the driver: its numbers are the
 //! datasheet's, spelled out. It can be told to lie.
 
+use crate::nic::addresses::fake::{physical, pointer};
 use crate::nic::rtl8139::CardMemory;
 use crate::nic::{Ports, Width};
 use std::ops::Range;
-use std::ptr::{null_mut, with_exposed_provenance_mut};
+use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use std::sync::{Mutex, MutexGuard};
 
@@ -35,7 +36,7 @@ pub fn memory() -> &'static mut CardMemory {
 fn byte(address: u64) -> &'static AtomicU8 {
     // SAFETY: the model checks that what it accesses lies within the card's memory, which stays; the driver reads
     // the ring by atomics, and a transmit buffer that the chip has is not written.
-    unsafe { &*with_exposed_provenance_mut::<AtomicU8>(address as usize) }
+    unsafe { &*pointer::<AtomicU8>(address) }
 }
 
 /// The chip's side of everything. What is `pub` may be set to be a lie.
@@ -191,7 +192,7 @@ impl Model {
     /// A chip, and its driver's memory.
     pub fn new() -> (&'static Self, &'static mut CardMemory) {
         let memory = memory();
-        let start = (&raw mut *memory).expose_provenance() as u64;
+        let start = physical(&raw const *memory);
         let device = Device::new(start..start + size_of::<CardMemory>() as u64);
         (Box::leak(Box::new(Self(Mutex::new(device)))), memory)
     }

@@ -2,6 +2,7 @@
 
 use super::model::{Device, FIRST_PORT, Model};
 use super::*;
+use crate::nic::addresses::fake::access;
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
@@ -24,7 +25,7 @@ fn start(
     let mut machine = Machine::default();
     machine.insert((0, 3, 0), function);
     let device = PciDevice::read(&mut machine, PLACE).expect("a device");
-    let nic = started(Rtl8139::open(&mut machine, model, &device, memory));
+    let nic = started(Rtl8139::open(&mut machine, &access(model), &device, memory));
     // Bus master, I/O, no interrupts; and only where that is of use.
     assert_eq!(
         machine.word((0, 3, 0), 1) & 0xffff,

@@ -5,7 +5,7 @@
 use super::queue_memory::LEGACY_ALIGNMENT;
 use super::transport::{halves, whole};
 use crate::nic::mmio::Window;
-use crate::nic::{BusAddress, NicError};
+use crate::nic::{Addresses, BusAddress, NicError};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -58,10 +58,10 @@ pub struct MmioTransport {
 }
 
 impl MmioTransport {
-    /// The network card whose registers are at the physical address `address`, mapped one to one;
-    /// `None` where another device is there or none. The card is left as it is. Panic-safe.
-    pub fn find(address: u64) -> Result<Option<Self>, NicError> {
-        let registers = Window::at_address(address, LENGTH)
+    /// The network card whose registers are at the physical address `address`; `None` where another device is there
+    /// or none. The card is left as it is. Panic-safe.
+    pub fn find(address: u64, addresses: &Addresses) -> Result<Option<Self>, NicError> {
+        let registers = Window::at_address(address, LENGTH, addresses)
             .filter(|window| window.at::<[u32; register::CONFIG / 4]>(0).is_some())
             .ok_or(NicError::NoRegisters("virtio"))?;
         let mut transport = Self { address, registers, is_legacy: false };

@@ -26,7 +26,7 @@ pub use panic::{PanicMemory, PanicNic};
 pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{BusAddress, Nic, NicError, Ports};
+use super::{Access, Addresses, BusAddress, Nic, NicError};
 use queue_memory::QueueMemory;
 
 /// How many frames a card may be given to send at once.
@@ -61,17 +61,17 @@ pub fn drives((vendor, device): (u16, u16)) -> bool {
     vendor == VENDOR && matches!(device, MODERN | TRANSITIONAL)
 }
 
-/// Brings up the virtio network card `device`. Its memory BARs must be mapped, one to one.
-/// A card without an address of its own gets one that is made from its place on the PCI bus.
+/// Brings up the virtio network card `device`. A card without an address of its own gets one that is made from its place on the PCI bus.
 pub fn probe<C: ConfigurationAccess>(
     config: &mut C,
-    ports: &'static dyn Ports,
+    access: &Access,
     device: &PciDevice,
     memory: &'static mut VirtioNetMemory,
 ) -> Result<VirtioNic, NicError> {
-    let transport = AnyTransport::on_pci(config, ports, device)?;
+    let transport = AnyTransport::on_pci(config, access, device)?;
+    let offset = access.addresses.offset_of(memory)?;
     let own_mac = BusAddress::Pci(device.function).own_address();
-    let mut nic = VirtioNet::new(transport, net::FEATURES, own_mac, memory);
+    let mut nic = VirtioNet::new(transport, net::FEATURES, own_mac, offset, memory);
     nic.restart()?;
     Ok(nic)
 }
@@ -79,10 +79,12 @@ pub fn probe<C: ConfigurationAccess>(
 /// Brings up the virtio network card that was found at a fixed place.
 pub fn probe_mmio(
     transport: MmioTransport,
+    addresses: &Addresses,
     memory: &'static mut VirtioNetMemory,
 ) -> Result<VirtioNic, NicError> {
     let own_mac = transport.place().own_address();
-    let mut nic = VirtioNet::new(AnyTransport::Mmio(transport), net::FEATURES, own_mac, memory);
+    let offset = addresses.offset_of(memory)?;
+    let mut nic = VirtioNet::new(AnyTransport::Mmio(transport), net::FEATURES, own_mac, offset, memory);
     nic.restart()?;
     Ok(nic)
 }

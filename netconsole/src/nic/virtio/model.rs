@@ -2,9 +2,9 @@
 //! knows queues by the addresses it is given, and its numbers are the specification's, spelled out.
 //! It can be told to lie.
 
+use crate::nic::addresses::fake::pointer;
 use std::cell::RefCell;
 use std::ops::Range;
-use std::ptr::with_exposed_provenance_mut;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering::SeqCst};
 use virtio_drivers::Error;
@@ -42,12 +42,12 @@ pub struct Queue {
 fn half(address: u64) -> &'static AtomicU16 {
     // SAFETY: the model checks when a queue is set up that its rings lie within the card's memory, and
     // the tests never free that; the driver uses atomics too.
-    unsafe { &*with_exposed_provenance_mut::<AtomicU16>(address as usize) }
+    unsafe { &*pointer::<AtomicU16>(address) }
 }
 
 fn word(address: u64) -> &'static AtomicU32 {
     // SAFETY: as in `half`.
-    unsafe { &*with_exposed_provenance_mut::<AtomicU32>(address as usize) }
+    unsafe { &*pointer::<AtomicU32>(address) }
 }
 
 impl Queue {
@@ -244,10 +244,7 @@ impl Device {
             for (address, length) in parts {
                 // SAFETY: inside the card's memory, and the driver has given it away.
                 bytes.extend_from_slice(unsafe {
-                    std::slice::from_raw_parts(
-                        with_exposed_provenance_mut::<u8>(address as usize),
-                        length as usize,
-                    )
+                    std::slice::from_raw_parts(pointer::<u8>(address), length as usize)
                 });
             }
             let (header, frame) = bytes.split_at(self.header_length());
@@ -271,7 +268,7 @@ impl Device {
             let (now, later) = rest.split_at(rest.len().min(length as usize));
             // SAFETY: inside the card's memory, and the driver has given it away.
             unsafe {
-                let buffer = with_exposed_provenance_mut::<u8>(address as usize);
+                let buffer = pointer::<u8>(address);
                 buffer.copy_from_nonoverlapping(now.as_ptr(), now.len());
             }
             rest = later;

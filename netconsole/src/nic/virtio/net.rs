@@ -3,6 +3,7 @@
 
 use super::queue_memory::{BUFFER_SIZE, LEGACY_ALIGNMENT, QueueMemory};
 use super::virtqueue::{DeviceFault, Direction, LegacyQueue, Virtqueue};
+use crate::nic::addresses::Offset;
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use virtio_drivers::transport::{DeviceStatus, Transport};
@@ -113,17 +114,18 @@ enum State {
 
 impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
     /// A card that [`restart`](Nic::restart) will bring up with the `wanted` features where it offers
-    /// them. `own_mac` is taken where it has no usable address. Touches nothing of the device.
+    /// them. `own_mac` is taken where it has no usable address, and the card finds `memory` by `offset`. Touches nothing of the device.
     pub(super) fn new(
         transport: T,
         wanted: u64,
         own_mac: MacAddr,
+        offset: Offset,
         memory: &'static mut CardMemory<TX, RX>,
     ) -> Self {
         Self {
             transport,
-            transmit: Virtqueue::new(&mut memory.transmit, Direction::ToDevice),
-            receive: Virtqueue::new(&mut memory.receive, Direction::FromDevice),
+            transmit: Virtqueue::new(&mut memory.transmit, offset, Direction::ToDevice),
+            receive: Virtqueue::new(&mut memory.receive, offset, Direction::FromDevice),
             received: &mut memory.received,
             wanted,
             features: 0,

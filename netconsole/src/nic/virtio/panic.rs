@@ -11,7 +11,7 @@
 
 use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
 use super::{AnyTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
-use crate::nic::BusAddress;
+use crate::nic::{Addresses, BusAddress, NicError};
 
 /// The queues and buffers of one card in a panic.
 pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
@@ -21,7 +21,13 @@ pub type PanicNic = VirtioNet<AnyTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIV
 impl PanicNic {
     /// The card at `place`, which `transport` reaches. It is still as the crash left it:
     /// [`restart`](crate::nic::Nic::restart) resets it and brings it up. Panic-safe.
-    pub fn open(transport: AnyTransport, place: BusAddress, memory: &'static mut PanicMemory) -> Self {
-        VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), memory)
+    pub fn open(
+        transport: AnyTransport,
+        place: BusAddress,
+        addresses: &Addresses,
+        memory: &'static mut PanicMemory,
+    ) -> Result<Self, NicError> {
+        let offset = addresses.offset_of(memory)?;
+        Ok(VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), offset, memory))
     }
 }

@@ -3,9 +3,9 @@
 //! without a bound, and cannot panic.
 
 use super::transport::{halves, whole};
-use crate::nic::NicError;
 use crate::nic::mmio::Window;
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
+use crate::nic::{Addresses, NicError};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -47,11 +47,15 @@ pub struct PciTransport {
 }
 
 impl PciTransport {
-    /// Finds the registers of `device`, whose BARs are mapped one to one, and enables them; `None` where
+    /// Finds the registers of `device`, and enables them; `None` where
     /// it has none of virtio 1.0. The card is left as it is otherwise. Panic-safe.
     ///
     /// The firmware's and the card's word is taken for where the BARs lie: nothing else knows.
-    pub fn new<C: ConfigurationAccess>(config: &mut C, device: &PciDevice) -> Result<Option<Self>, NicError> {
+    pub fn new<C: ConfigurationAccess>(
+        config: &mut C,
+        addresses: &Addresses,
+        device: &PciDevice,
+    ) -> Result<Option<Self>, NicError> {
         let (mut common, mut notify, mut specific) = (None, None, None);
         let mut is_modern = false;
         for offset in device.capabilities(config, CAPABILITY_VENDOR) {
@@ -62,7 +66,7 @@ impl PciTransport {
             is_modern |= structure == COMMON;
             let [bar, ..] = word(1).to_le_bytes();
             let Some(&bar) = device.bars.get(usize::from(bar)) else { continue };
-            let Some(window) = Window::new(bar, word(2), word(3)) else { continue };
+            let Some(window) = Window::new(bar, word(2), word(3), addresses) else { continue };
             // The first one that is usable counts (section 4.1.4.1).
             match structure {
                 COMMON if window.at::<[u32; common::LENGTH / 4]>(0).is_some() => {

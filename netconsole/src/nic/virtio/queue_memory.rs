@@ -165,7 +165,7 @@ struct Room<const N: usize> {
 }
 
 /// Room for a queue with up to `N` buffers, a power of two: for the layout of a modern device's, which has `N` entries,
-/// or a legacy one's. Physical addresses are those of the identity map.
+/// or a legacy one's.
 #[repr(transparent)]
 pub(super) struct QueueMemory<const N: usize>(UnsafeCell<Room<N>>);
 
@@ -202,9 +202,9 @@ impl<const N: usize> QueueMemory<N> {
         }))
     }
 
-    /// The physical address of what is at `offset`.
-    pub(super) fn physical(&self, offset: usize) -> u64 {
-        (self.0.get().expose_provenance() as u64).wrapping_add(offset as u64)
+    /// Where what is at `offset` lies.
+    pub(super) fn place(&self, offset: usize) -> *const u8 {
+        self.0.get().cast::<u8>().wrapping_add(offset)
     }
 
     /// The rings of a layout of this memory.

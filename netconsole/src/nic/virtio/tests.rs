@@ -2,6 +2,7 @@
 
 use super::model::{Device, EVENT_IDX, Model, Queue, RX, TX, USUAL_FEATURES};
 use super::net::{CardMemory, FEATURES, PANIC_FEATURES, VirtioNet};
+use crate::nic::addresses::fake::{offset, physical};
 use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
@@ -25,9 +26,9 @@ fn card(wanted: u64) -> (Card, Handle) {
 fn card_of<const TX: usize, const RX: usize>(wanted: u64) -> (VirtioNet<Model, TX, RX>, Handle) {
     // Leaked: a device keeps the addresses.
     let memory = Box::leak(Box::new(CardMemory::new()));
-    let start = (&raw mut *memory).expose_provenance() as u64;
+    let start = physical(&raw const *memory);
     let device = Rc::new(RefCell::new(Device::new(start..start + size_of_val(memory) as u64)));
-    (VirtioNet::new(Model(device.clone()), wanted, OWN, memory), device)
+    (VirtioNet::new(Model(device.clone()), wanted, OWN, offset(&raw const *memory), memory), device)
 }
 
 fn running() -> (Card, Handle) {

@@ -4,7 +4,7 @@ use super::legacy_pci_transport::LegacyPciTransport;
 use super::mmio_transport::MmioTransport;
 use super::pci_transport::PciTransport;
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
-use crate::nic::{NicError, Ports};
+use crate::nic::{Access, NicError};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -21,15 +21,15 @@ pub enum AnyTransport {
 
 impl AnyTransport {
     /// Finds the registers of a card on the PCI bus, the modern ones where it has both, and enables them.
-    /// Its memory BARs must be mapped, one to one. Panic-safe.
+    /// Panic-safe.
     pub fn on_pci<C: ConfigurationAccess>(
         config: &mut C,
-        ports: &'static dyn Ports,
+        access: &Access,
         device: &PciDevice,
     ) -> Result<Self, NicError> {
-        match PciTransport::new(config, device)? {
+        match PciTransport::new(config, &access.addresses, device)? {
             Some(modern) => Ok(Self::Pci(modern)),
-            None => LegacyPciTransport::new(config, ports, device).map(Self::LegacyPci),
+            None => LegacyPciTransport::new(config, access.ports, device).map(Self::LegacyPci),
         }
     }
 }

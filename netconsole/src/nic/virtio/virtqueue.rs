@@ -5,6 +5,7 @@
 //! queue was set up, and an entry becomes false only when the device hands that buffer back.
 
 use super::queue_memory::{BUFFER_SIZE, Descriptor, Layout, QueueMemory, Rings};
+use crate::nic::addresses::Offset;
 use core::sync::atomic::{Ordering, fence};
 
 /// Section 2.7.6: the driver wants no interrupts.
@@ -35,6 +36,7 @@ pub(super) struct LegacyQueue {
 /// The driver's side of a queue, of which at most `N` buffers are in use at once.
 pub(super) struct Virtqueue<const N: usize> {
     memory: &'static QueueMemory<N>,
+    offset: Offset,
     direction: Direction,
     layout: Layout,
     rings: Rings,
@@ -56,9 +58,10 @@ pub(super) struct Virtqueue<const N: usize> {
 
 impl<const N: usize> Virtqueue<N> {
     /// A queue that can't be used before [`reset`](Self::reset).
-    pub(super) fn new(memory: &'static mut QueueMemory<N>, direction: Direction) -> Self {
+    pub(super) fn new(memory: &'static mut QueueMemory<N>, offset: Offset, direction: Direction) -> Self {
         Self {
             memory,
+            offset,
             direction,
             layout: QueueMemory::<N>::MODERN,
             rings: Rings::NONE,
@@ -85,7 +88,12 @@ impl<const N: usize> Virtqueue<N> {
 
     /// The physical addresses of the descriptors, the available ring and the used ring.
     pub(super) fn addresses(&self) -> [u64; 3] {
-        self.layout.rings().map(|offset| self.memory.physical(offset))
+        self.layout.rings().map(|place| self.physical(place))
+    }
+
+    /// The physical address of what is there in the queue's memory.
+    fn physical(&self, place: usize) -> u64 {
+        self.offset.physical(self.memory.place(place))
     }
 
     /// Makes the queue new: a modern device's, or this one of a legacy device; false where there is no room for that
@@ -148,7 +156,7 @@ impl<const N: usize> Virtqueue<N> {
 
     fn set_descriptor(&self, number: u16, buffer: usize, flags: u16, next: u16) {
         if let Some(descriptor) = self.rings.descriptors.get(usize::from(number)) {
-            descriptor.address.store(self.memory.physical(buffer), Ordering::Relaxed);
+            descriptor.address.store(self.physical(buffer), Ordering::Relaxed);
             descriptor.flags.store(flags, Ordering::Relaxed);
             descriptor.next.store(next, Ordering::Relaxed);
         }

@@ -3,6 +3,7 @@
 //! register that says where a queue is (tests/qemu/models.rs has the rest).
 
 use super::*;
+use crate::nic::addresses::fake::access;
 use crate::nic::exchange::started;
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
@@ -57,7 +58,7 @@ impl Card {
 
     fn start(&'static self, machine: Machine) -> Result<PanicCard, NicError> {
         let memory = Box::leak(Box::new(PanicMemory::new()));
-        started(PanicCard::open(machine, self, BusAddress::Pci(FUNCTION), memory))
+        started(PanicCard::open(machine, &access(self), BusAddress::Pci(FUNCTION), memory))
     }
 }
 
@@ -117,7 +118,7 @@ fn a_card_starts_and_is_notified() {
     let mut config = machine(function());
     let device = PciDevice::read(&mut config, FUNCTION).expect("a device");
     let memory = Box::leak(Box::new(VirtioNetMemory::new()));
-    let mut nic = virtio::probe(&mut config, card, &device, memory).expect("a card");
+    let mut nic = virtio::probe(&mut config, &access(card), &device, memory).expect("a card");
     // Bus master, I/O, no interrupts.
     assert_eq!(config.word((0, 3, 0), 1) & 0xffff, 0x0405);
     assert_eq!((nic.mac(), nic.mtu()), (MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]), 1500));

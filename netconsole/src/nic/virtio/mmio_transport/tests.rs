@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::nic::Nic;
+use crate::nic::addresses::fake::{NO_PORTS, physical};
 use crate::nic::exchange::started;
 use crate::nic::pci::fake::Machine;
-use crate::nic::ports::fake::NO_PORTS;
 use crate::nic::{PanicCard, PanicMemory};
 use crate::wire::MacAddr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -40,7 +40,7 @@ impl Registers {
     }
 
     fn address(&self) -> u64 {
-        (&raw const *self).expose_provenance() as u64
+        physical(&raw const *self)
     }
 
     fn start(&self) -> Result<PanicCard, NicError> {
@@ -87,7 +87,9 @@ fn a_legacy_card_starts() {
 
 #[test]
 fn what_is_no_network_card_is_left_alone_and_what_is_unknown_is_named() {
-    let place = |registers: &Registers| MmioTransport::find(registers.address()).map(|found| found.is_some());
+    let place = |registers: &Registers| {
+        MmioTransport::find(registers.address(), &NO_PORTS.addresses).map(|found| found.is_some())
+    };
     assert_eq!(place(Registers::new(2, MODERN)), Ok(true));
     for (offset, value) in [(0, 0), (8, 0), (8, 2)] {
         let registers = Registers::new(2, MODERN);
@@ -99,7 +101,10 @@ fn what_is_no_network_card_is_left_alone_and_what_is_unknown_is_named() {
         assert!(matches!(place(Registers::new(version, MODERN)), Err(NicError::MissingFeature(_))));
     }
     for address in [u64::MAX, Registers::new(2, MODERN).address() + 2] {
-        assert_eq!(MmioTransport::find(address).err(), Some(NicError::NoRegisters("virtio")));
+        assert_eq!(
+            MmioTransport::find(address, &NO_PORTS.addresses).err(),
+            Some(NicError::NoRegisters("virtio"))
+        );
     }
     assert!(matches!(Registers::new(2, LEGACY).start().err(), Some(NicError::MissingFeature(_))));
 }

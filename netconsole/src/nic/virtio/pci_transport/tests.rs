@@ -2,10 +2,10 @@
 //! start of a card asks of it.
 
 use super::*;
+use crate::nic::addresses::fake::{NO_PORTS, physical};
 use crate::nic::exchange::started;
 use crate::nic::pci::fake::{Function, Machine, Noise};
 use crate::nic::pci::{self, DeviceFunction};
-use crate::nic::ports::fake::NO_PORTS;
 use crate::nic::virtio::{self, VirtioNetMemory, drives};
 use crate::nic::{BusAddress, Nic, PanicCard, PanicMemory, TransmitError};
 use crate::wire::MacAddr;
@@ -43,7 +43,7 @@ fn registers() -> &'static Registers {
 
 /// A function with these capabilities: structure, BAR, offset, length, and what follows.
 fn machine(registers: &'static Registers, capabilities: &[(u8, u8, u32, u32, u32)]) -> Machine {
-    let address = (&raw const *registers).expose_provenance() as u64;
+    let address = physical(&raw const *registers);
     let mut function = Function::new(0x1af4, 0x1041, 0x02_00_00)
         .bar(1, 0xc001, 0xffe0)
         .bar(4, address as u32 | 0xc, 0xffff_c000)
@@ -164,7 +164,7 @@ proptest! {
     fn any_capabilities_are_read(seed: u64) {
         let mut noise = Noise { seed, count: Default::default() };
         if let Some(device) = PciDevice::read(&mut noise, FUNCTION) {
-            let _ = PciTransport::new(&mut noise, &device);
+            let _ = PciTransport::new(&mut noise, &NO_PORTS.addresses, &device);
         }
     }
 }
