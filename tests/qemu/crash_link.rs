@@ -6,6 +6,7 @@ use crate::harness::{
 use crate::protocols::kernel_for_pvh;
 use smoltcp::wire::{ArpOperation, ArpRepr, EthernetAddress};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,15 @@ fn questions(sent: &[Sent], nic: usize) -> usize {
         )
     };
     sent.iter().filter(|sent| sent.nic == nic).filter(is_question).count()
+}
+
+/// Whether the NIC announces its own IPv4 address, as at the beginning of a boot.
+fn is_announcement(sent: &Sent, nic: usize) -> bool {
+    let is_own = |content: &Content| {
+        matches!(content, Content::Arp(ArpRepr::EthernetIpv4 { source_protocol_addr, target_protocol_addr, .. })
+            if source_protocol_addr == target_protocol_addr)
+    };
+    sent.nic == nic && sent.good().is_some_and(|frame| is_own(&frame.content))
 }
 
 struct Late {
@@ -309,23 +319,43 @@ fn the_reboot_waits_for_the_link() {
         link_at: Option<u64>,
         /// How long the machine stays after the report, or after the link, at least.
         stays: f64,
+        /// Where no link comes, how often another card asks for its own target, which nobody answers, between its report
+        /// and the next boot's first question: from 0.6 to 10.6 s after the panic each second, then every ten seconds.
+        asks: Option<RangeInclusive<usize>>,
     }
     let cases = [
-        Case { name: "crash-link-reboots-late", panic: 5, link_at: Some(12), stays: 5.0 },
-        Case { name: "crash-link-reboots-at-last", panic: 5, link_at: None, stays: 65.0 },
-        Case { name: "crash-link-reboots-at-once", panic: -1, link_at: Some(5), stays: 0.0 },
-        Case { name: "crash-link-reboots-without", panic: -1, link_at: None, stays: 10.0 },
+        Case { name: "crash-link-reboots-late", panic: 5, link_at: Some(12), stays: 5.0, asks: None },
+        Case {
+            name: "crash-link-reboots-at-last",
+            panic: 5,
+            link_at: None,
+            stays: 65.0,
+            asks: Some(16..=18),
+        },
+        Case { name: "crash-link-reboots-at-once", panic: -1, link_at: Some(5), stays: 0.0, asks: None },
+        Case {
+            name: "crash-link-reboots-without",
+            panic: -1,
+            link_at: None,
+            stays: 10.0,
+            asks: Some(10..=12),
+        },
     ];
     side_by_side(
         &cases,
         |case| case.name.into(),
         |case| {
             let panic = case.panic;
-            let parameters =
-                format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.panic_repeat=0 panic={panic}");
-            let boot = Boot::new(case.name, parameters).repeats().loses();
-            let boot = boot.peer(Peer::at("10.0.0.2")).timeout(Duration::from_secs(200));
-            let mut machine = boot.start();
+            let mut parameters = format!(
+                "debug netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole.panic_repeat=0 panic={panic}"
+            );
+            let mut nics = vec![Nic::virtio().peer(Peer::at("10.0.0.2"))];
+            if case.asks.is_some() {
+                parameters.push_str(" netconsole=+@10.0.1.1/eth1,@10.0.1.2/");
+                nics.push(Nic::virtio());
+            }
+            let boot = Boot::new(case.name, parameters).nics(nics).repeats().loses();
+            let mut machine = boot.timeout(Duration::from_secs(200)).start();
             machine.wait_for_text(TARGET, STARTED);
             machine.monitor("set_link n0 off");
             machine.wait_for_serial("eth0: link is down");
@@ -340,7 +370,17 @@ fn the_reboot_waits_for_the_link() {
             machine.wait_for_serial("previous boot ended without a goodbye");
             // Less what the report's end took to be seen.
             assert!(begun.elapsed().as_secs_f64() > case.stays - 1.0, "{}", case.name);
-            machine.stop();
+            let sent = machine.stop().sent;
+            if let Some(asks) = &case.asks {
+                let is_end = |sent: &Sent| {
+                    let text = sent.datagram().map(|(_, payload)| String::from_utf8_lossy(payload));
+                    sent.nic == 1 && text.is_some_and(|text| text.contains(PANIC_END))
+                };
+                let report = sent.iter().position(is_end).expect("the report by the other card");
+                let stays = sent[report..].split(|sent| is_announcement(sent, 1)).next().expect("a part");
+                let asked = questions(stays, 1);
+                assert!(asks.contains(&asked), "{}: {asked} questions", case.name);
+            }
         },
     );
 }
