@@ -196,6 +196,24 @@ fn a_cold_boot_of_a_sender_that_repeats_is_shown() {
     }
 }
 
+/// Of a sender that is silent, nothing is kept but what is remembered of its boot, which has its size.
+#[test]
+fn two_seconds_after_a_reboot_one_boot_is_left() {
+    let mut hearing = Hearing::new(false);
+    for (boot, start) in [(1, 0), (2, 3000)] {
+        for sequence in 0..2000 {
+            hearing.hear(start + sequence, &record(boot, sequence));
+        }
+    }
+    hearing.wait_until(4900);
+    assert!(hearing.senders.is_waiting(), "the boot before is remembered for a while");
+    hearing.wait_until(5100);
+    assert_eq!(
+        (hearing.senders.is_waiting(), hearing.senders.held(), hearing.stats().reboots),
+        (false, 0, 1)
+    );
+}
+
 /// The last words of a machine that died at once: they are shown when they come, and the reboot when it is certain.
 #[test]
 fn a_boot_of_one_record_is_shown_at_once() {
