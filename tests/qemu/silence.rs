@@ -133,9 +133,9 @@ fn contains(payload: &[u8], text: &str) -> bool {
     String::from_utf8_lossy(payload).contains(text)
 }
 
-/// Boots with a broadcast target and a DHCP server that is silent this long.
-fn leased_after(name: &'static str, silence: Duration) -> Vec<Message> {
-    let server = Peer::at("10.0.0.3").serving(lease()).silent_for(silence);
+/// Boots with a broadcast target and this DHCP server.
+fn leased_by(name: &'static str, server: &Peer) -> Vec<Message> {
+    let server = server.clone();
     let boot = Boot::new(name, "debug netconsole=+@/,@/").peer(server).repeats().timeout(PATIENCE);
     let mut machine = boot.start();
     machine.wait_for_text(EVERYBODY, "IPv4 address 10.0.0.1/24 by DHCP");
@@ -148,13 +148,17 @@ fn leased_after(name: &'static str, silence: Duration) -> Vec<Message> {
 
 #[test]
 fn a_broadcast_goes_out_again_after_long_silence_and_not_after_a_short_one() {
-    let cases = [("lease-soon", Duration::from_millis(1)), ("lease-late", Duration::from_secs(35))];
+    let server = |service| Peer::at("10.0.0.3").serving(service);
+    // The offer and the lease take half a second each.
+    let soon = server(lease().delayed(Duration::from_millis(500)));
+    let late = server(lease()).silent_for(Duration::from_secs(35));
+    let cases = [("lease-soon", soon, false), ("lease-late", late, true)];
     side_by_side(
         &cases,
         |case| case.0.into(),
-        |&(name, silence)| {
-            let all = leased_after(name, silence);
-            if silence < Duration::from_secs(5) {
+        |(name, server, is_late)| {
+            let all = leased_by(name, server);
+            if !is_late {
                 assert!(
                     all.iter().map(|message| message.sequence).eq(0..all.len() as u64),
                     "nothing comes twice"
