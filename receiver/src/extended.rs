@@ -27,6 +27,8 @@ pub struct Header {
     pub behind: u64,
     /// An emergency transmission (`ncemg=1`).
     pub emergency: bool,
+    /// The datagram's end was cut off on the way: [`parse`] does not know that.
+    pub is_cut: bool,
     /// This datagram carries a part of the record.
     pub fragment: Option<Place>,
     /// Further header fields, such as Linux's `caller=T1`.
@@ -70,6 +72,7 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         held: 0,
         behind: 0,
         emergency: false,
+        is_cut: false,
         fragment: None,
         fields: Vec::new(),
     };
@@ -128,7 +131,7 @@ pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
         let (key, value) = line.split_once('=').unwrap_or((&line, ""));
         fields.push((key.to_owned(), value.to_owned()));
     }
-    Record {
+    let record = Record {
         level: Some(header.level),
         facility: Some(header.facility),
         sequence: Some(header.sequence),
@@ -138,7 +141,8 @@ pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
         held: header.held,
         incomplete,
         ..Record::of(Format::Extended, escape::text(&escape::unescape(text)))
-    }
+    };
+    if header.is_cut { record.cut() } else { record }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod complain;
 pub mod console;
 pub mod crash;
 pub mod datagram;
+pub mod dissect;
 pub mod due;
 pub mod escape;
 pub mod event;

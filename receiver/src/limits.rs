@@ -52,6 +52,8 @@ pub const FIRST_REACH: u64 = 64;
 pub const QUEUE_BYTES: usize = 64 << 20;
 /// Bytes taken of one datagram: a jumbo frame. Senders keep to 1000.
 pub const DATAGRAM_BYTES: usize = 9216;
+/// Datagrams of a capture that are put together from IP fragments at once.
+pub const IP_FRAGMENTED: usize = 256;
 /// Datagrams taken from a socket in one system call.
 pub const BATCH: usize = 128;
 /// The socket's buffer that is asked for: 200,000 small datagrams.
@@ -75,3 +77,5 @@ pub const ESTABLISHED: Duration = Duration::from_secs(1);
 pub const SILENT: Duration = Duration::from_secs(600);
 /// Records with this much time since the last sign of a crash are no longer part of its report.
 pub const CRASH_REPORT: Duration = Duration::from_secs(2);
+/// How long the fragments of an IP packet are collected (RFC 8200 section 4.5 has twice that).
+pub const IP_FRAGMENT_WAIT: Duration = Duration::from_secs(30);

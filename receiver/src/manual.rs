@@ -80,7 +80,7 @@ pub const SECTIONS: [Section; 10] = [
             (
                 "1",
                 "wrong usage, or a file or socket failed; where nothing else is wrong, also: an output could not be \
-                 written for some time, and lost records (the others went on)",
+                 written for some time, and lost records (the others went on), or a part of the capture can't be read",
             ),
             (
                 "2",

@@ -1,5 +1,6 @@
 //! Captures: reads pcap and pcapng files, writes what was received as a pcap file.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
@@ -7,23 +8,31 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
+use etherparse::PacketBuilder;
 use pcap_file::pcap::PcapReader;
 use pcap_file::pcapng::blocks::interface_description::InterfaceDescriptionOption;
 use pcap_file::pcapng::{Block, PcapNgReader};
-use pcap_file::{DataLink, PcapError};
+use pcap_file::{DataLink, PcapError, TsResolution};
+
+use crate::dissect::{self, Captured, Dissector};
 
 /// Magic number of pcapng, the same in both byte orders.
 const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 const HOP_LIMIT: u8 = 64;
 
-/// Why a capture can't be read.
+/// Why a capture, or a part of it, can't be read.
 #[derive(Debug)]
 pub enum Error {
     /// The file.
     File(io::Error),
     /// Its content.
     Content(PcapError),
+    /// It ends in the middle of a packet.
+    Cut,
+    /// So many of its packets are of a link layer that is not understood.
+    Link(u32, u64),
+    /// So many fragments are of datagrams whose first fragment is missing.
+    Fragments(u64),
 }
 
 impl fmt::Display for Error {
@@ -31,6 +40,15 @@ impl fmt::Display for Error {
         match self {
             Error::File(error) => error.fmt(f),
             Error::Content(error) => write!(f, "not a readable capture: {error}"),
+            Error::Cut => f.write_str("the file ends in the middle of a packet: what is before was read"),
+            Error::Link(link, count) => write!(
+                f,
+                "{count} packets have the link type {link}, which is not understood; tcpdump -y EN10MB captures \
+                 Ethernet, -i any what every interface has"
+            ),
+            Error::Fragments(count) => {
+                write!(f, "{count} IP fragments belong to datagrams whose first fragment is not in the file")
+            }
         }
     }
 }
@@ -44,33 +62,38 @@ impl From<io::Error> for Error {
 impl From<PcapError> for Error {
     fn from(error: PcapError) -> Self {
         match error {
+            PcapError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => Error::Cut,
             PcapError::IoError(error) => Error::File(error),
             error => Error::Content(error),
         }
     }
 }
 
-/// A UDP datagram of a capture.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Captured {
-    /// Since the Unix epoch.
-    pub at: Duration,
-    /// Who sent it.
-    pub from: SocketAddr,
-    /// The port that it went to.
-    pub port: u16,
-    /// Its payload.
-    pub bytes: Vec<u8>,
-}
-
-/// Reads a capture; what is no whole UDP datagram is passed over.
+/// Reads a capture; what holds no UDP is passed over, and what can't be read is told at the end.
 pub struct Capture {
     packets: Packets,
+    dissector: Dissector,
+    /// Found, and not yet given out.
+    found: VecDeque<Captured>,
+    is_over: bool,
+    /// The time of the last packet.
+    at: Duration,
+    problems: Vec<Error>,
+    /// Packets of each link layer that is not understood.
+    unknown: BTreeMap<u32, u64>,
 }
 
 enum Packets {
     Pcap(PcapReader<BufReader<File>>),
     PcapNg(PcapNgReader<BufReader<File>>),
+}
+
+/// A packet as it is in the file.
+struct Packet {
+    /// `None`: as the one before.
+    at: Option<Duration>,
+    link: DataLink,
+    bytes: Vec<u8>,
 }
 
 impl Capture {
@@ -85,43 +108,90 @@ impl Capture {
             PCAPNG => Packets::PcapNg(PcapNgReader::new(file)?),
             _ => Packets::Pcap(PcapReader::new(file)?),
         };
-        Ok(Capture { packets })
+        Ok(Capture {
+            packets,
+            dissector: Dissector::default(),
+            found: VecDeque::new(),
+            is_over: false,
+            at: Duration::ZERO,
+            problems: Vec::new(),
+            unknown: BTreeMap::new(),
+        })
     }
 
-    /// The next datagram; `None` at the end.
-    pub fn next_datagram(&mut self) -> Result<Option<Captured>, Error> {
-        loop {
-            match self.packets.next()? {
-                Some((at, link, packet)) => {
-                    if let Some(captured) = datagram(at, link, &packet) {
-                        return Ok(Some(captured));
-                    }
-                }
-                None => return Ok(None),
+    /// What could not be read so far.
+    pub fn problems(&self) -> impl Iterator<Item = &Error> {
+        self.problems.iter()
+    }
+
+    /// Reads a packet, or at the end what there is of datagrams whose fragments are not all there.
+    fn read(&mut self) {
+        let mut found = Vec::new();
+        match self.packets.next() {
+            Ok(Some(Packet { link, .. })) if !dissect::is_known(link) => {
+                let count = self.unknown.entry(link.into()).or_default();
+                *count = count.saturating_add(1);
+            }
+            Ok(Some(packet)) => {
+                self.at = packet.at.unwrap_or(self.at);
+                self.dissector.frame(self.at, packet.link, &packet.bytes, &mut found);
+            }
+            ended => {
+                self.is_over = true;
+                self.dissector.finish(&mut found);
+                self.problems.extend(ended.err());
+                let unknown = self.unknown.iter().map(|(&link, &count)| Error::Link(link, count));
+                self.problems.extend(unknown);
+                let lost = self.dissector.lost();
+                self.problems.extend((lost > 0).then_some(Error::Fragments(lost)));
             }
         }
+        self.found.extend(found);
+    }
+}
+
+/// The datagrams.
+impl Iterator for Capture {
+    type Item = Captured;
+
+    fn next(&mut self) -> Option<Captured> {
+        while self.found.is_empty() && !self.is_over {
+            self.read();
+        }
+        self.found.pop_front()
     }
 }
 
 impl Packets {
-    fn next(&mut self) -> Result<Option<(Duration, DataLink, Vec<u8>)>, Error> {
+    fn next(&mut self) -> Result<Option<Packet>, Error> {
         match self {
             Packets::Pcap(reader) => {
-                let link = reader.header().datalink;
-                let packet = reader.next_packet().transpose()?;
-                Ok(packet.map(|packet| (packet.timestamp, link, packet.data.into_owned())))
+                let header = reader.header();
+                // Raw: the crate refuses packets that are longer than the capture took of them.
+                let Some(packet) = reader.next_raw_packet().transpose()? else { return Ok(None) };
+                let unit = match header.ts_resolution {
+                    TsResolution::MicroSecond => 1000,
+                    TsResolution::NanoSecond => 1,
+                };
+                let part = Duration::from_nanos(u64::from(packet.ts_frac).saturating_mul(unit));
+                let at = Duration::from_secs(packet.ts_sec.into()).saturating_add(part);
+                Ok(Some(Packet { at: Some(at), link: header.datalink, bytes: packet.data.into_owned() }))
             }
             Packets::PcapNg(reader) => {
                 while let Some(block) = reader.next_block().transpose()? {
-                    if let Block::EnhancedPacket(packet) = block {
-                        // The crate takes every unit for a nanosecond.
-                        let (units, data) = (packet.timestamp.as_nanos(), packet.data.to_vec());
-                        let number = usize::try_from(packet.interface_id).ok();
-                        let interface = number.and_then(|number| reader.interfaces().get(number));
-                        let link = interface.map_or(DataLink::ETHERNET, |interface| interface.linktype);
-                        let at = time(units, interface.map_or(&[], |interface| &interface.options));
-                        return Ok(Some((at, link, data)));
-                    }
+                    let (interface, units, bytes) = match block {
+                        Block::EnhancedPacket(packet) => {
+                            // The crate takes every unit for a nanosecond.
+                            (packet.interface_id, Some(packet.timestamp.as_nanos()), packet.data.into_owned())
+                        }
+                        Block::SimplePacket(packet) => (0, None, packet.data.into_owned()),
+                        _ => continue,
+                    };
+                    let number = usize::try_from(interface).ok();
+                    let interface = number.and_then(|number| reader.interfaces().get(number));
+                    let link = interface.map_or(DataLink::ETHERNET, |interface| interface.linktype);
+                    let options = interface.map_or(&[][..], |interface| &interface.options);
+                    return Ok(Some(Packet { at: units.map(|units| time(units, options)), link, bytes }));
                 }
                 Ok(None)
             }
@@ -144,27 +214,6 @@ fn time(units: u128, options: &[InterfaceDescriptionOption<'_>]) -> Duration {
     // The units have 64 bits: the product fits.
     let nanos = units.saturating_mul(NANOS) / a_second;
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
-}
-
-fn datagram(at: Duration, link: DataLink, packet: &[u8]) -> Option<Captured> {
-    let sliced = match link {
-        DataLink::ETHERNET => SlicedPacket::from_ethernet(packet).ok()?,
-        DataLink::LINUX_SLL => SlicedPacket::from_linux_sll(packet).ok()?,
-        DataLink::RAW | DataLink::IPV4 | DataLink::IPV6 => SlicedPacket::from_ip(packet).ok()?,
-        _ => return None,
-    };
-    let address: IpAddr = match sliced.net? {
-        NetSlice::Ipv4(ip) => ip.header().source_addr().into(),
-        NetSlice::Ipv6(ip) => ip.header().source_addr().into(),
-        _ => return None,
-    };
-    let Some(TransportSlice::Udp(udp)) = sliced.transport else { return None };
-    Some(Captured {
-        at,
-        from: (address, udp.source_port()).into(),
-        port: udp.destination_port(),
-        bytes: udp.payload().to_vec(),
-    })
 }
 
 /// What a capture of [`write`]'s packets begins with.

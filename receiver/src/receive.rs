@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::complain::complain;
 use crate::console::{self, Console};
+use crate::dissect::Captured;
 use crate::event::Heard;
 use crate::input::{self, Input, Inputs};
 use crate::options::Options;
@@ -19,6 +20,7 @@ use crate::pcap::{self, Capture};
 use crate::protection::Protection;
 use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
+use crate::socket::Taken;
 use crate::watch::{self, Watch};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
@@ -84,6 +86,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
         heard: Vec::new(),
         dropped: BTreeMap::new(),
+        cut_is_said: false,
+        read_failed: false,
     };
     let ports: Vec<String> = options.port.iter().map(u16::to_string).collect();
     let ports = format!("port {}", ports.join(" or "));
@@ -103,7 +107,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let unanswered = receiver.console.as_ref().map_or(0, Console::unanswered);
     let losses = receiver.outputs.losses();
     let status = match receiver.watch.status(stats.iter().map(|(_, stats)| stats), unanswered) {
-        0 if !losses.is_empty() => watch::ERROR,
+        0 if !losses.is_empty() || receiver.read_failed => watch::ERROR,
         status => status,
     };
     losses.iter().for_each(|loss| complain(format_args!("{loss}")));
@@ -132,6 +136,10 @@ struct Receiver {
     heard: Vec<Heard>,
     /// Datagrams that this host dropped, by socket.
     dropped: BTreeMap<usize, u32>,
+    /// That a datagram's end was cut off was said.
+    cut_is_said: bool,
+    /// A part of the capture could not be read.
+    read_failed: bool,
 }
 
 impl Receiver {
@@ -141,7 +149,7 @@ impl Receiver {
         let mut now = Duration::ZERO;
         let mut others: BTreeMap<u16, u64> = BTreeMap::new();
         let mut is_empty = true;
-        while let Some(datagram) = capture.next_datagram().map_err(failed)? {
+        for datagram in capture.by_ref() {
             if !ports.contains(&datagram.port) {
                 *others.entry(datagram.port).or_default() += 1;
                 continue;
@@ -153,7 +161,8 @@ impl Receiver {
                 break;
             }
             let to = SocketAddr::from((Ipv6Addr::UNSPECIFIED, datagram.port));
-            self.datagram(datagram.from, 0, to, &datagram.bytes, now)?;
+            let Captured { from, bytes, is_cut, .. } = &datagram;
+            self.datagram(Taken { from: *from, bytes, is_cut: *is_cut }, 0, to, now)?;
         }
         if is_empty {
             let most = others.iter().max_by_key(|(_, count)| **count);
@@ -161,6 +170,10 @@ impl Receiver {
                 format!("most went to port {port}, {count} datagrams: --port {port} reads them")
             });
             complain(format_args!("{}: no datagram to {names}; {hint}", path.display()));
+        }
+        for problem in capture.problems() {
+            complain(format_args!("{}: {problem}", path.display()));
+            self.read_failed = true;
         }
         self.finish(now)
     }
@@ -182,8 +195,8 @@ impl Receiver {
                 Input::Datagrams(batch) => {
                     let to = inputs.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
                     self.dropped.insert(batch.via, batch.dropped);
-                    for (from, bytes) in batch.datagrams() {
-                        self.datagram(from, batch.via, to, bytes, batch.at)?;
+                    for datagram in batch.datagrams() {
+                        self.datagram(datagram, batch.via, to, batch.at)?;
                     }
                 }
                 Input::Line(line) => self.take_line(line, clock.now()),
@@ -251,12 +264,17 @@ impl Receiver {
 
     fn datagram(
         &mut self,
-        from: SocketAddr,
+        datagram: Taken<&[u8]>,
         via: usize,
         to: SocketAddr,
-        bytes: &[u8],
         now: Duration,
     ) -> Result<(), Error> {
+        let Taken { from, bytes, is_cut } = datagram;
+        if is_cut && !std::mem::replace(&mut self.cut_is_said, true) {
+            complain(format_args!(
+                "from {from}: a datagram whose end was cut off on the way; … is in its place"
+            ));
+        }
         self.outputs.datagram(now, from, to, bytes);
         let message = match self.protection.open(from, bytes) {
             Ok(message) => message,
@@ -271,7 +289,11 @@ impl Receiver {
             Some(console) => console.heard(from, &message),
             None => &message,
         };
-        self.senders.datagram(from, via, message, now, &mut self.heard);
+        if is_cut {
+            self.senders.cut_datagram(from, via, message, now, &mut self.heard);
+        } else {
+            self.senders.datagram(from, via, message, now, &mut self.heard);
+        }
         self.show()
     }
 

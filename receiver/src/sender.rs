@@ -59,12 +59,13 @@ impl Sender {
         }
     }
 
-    /// Takes a datagram.
-    pub fn datagram(&mut self, bytes: &[u8], now: Duration, out: &mut Vec<Heard>) {
+    /// Takes a datagram. `is_cut`: its end was cut off on the way.
+    pub fn datagram(&mut self, bytes: &[u8], is_cut: bool, now: Duration, out: &mut Vec<Heard>) {
         self.heard_at = now;
         self.stats.datagrams += 1;
         match datagram::parse(bytes) {
-            Datagram::Extended(header, body) => {
+            Datagram::Extended(mut header, body) => {
+                header.is_cut = is_cut;
                 let mut events = Vec::new();
                 // Nobody else says so.
                 let is_certain = header.emergency || header.behind > 0;
@@ -82,7 +83,7 @@ impl Sender {
                 self.tell(events, out);
             }
             Datagram::Text(text) => {
-                for record in self.messages.datagram(text, false, now) {
+                for record in self.messages.datagram(text, is_cut, now) {
                     self.stats.held = self.stats.held.saturating_add(record.held);
                     self.tell(plain(record, now), out);
                 }

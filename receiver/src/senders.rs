@@ -99,14 +99,37 @@ impl Senders {
         now: Duration,
         out: &mut Vec<Heard>,
     ) {
+        self.take(from, via, (bytes, false), now, out);
+    }
+
+    /// The same, where the datagram's end was cut off on the way.
+    pub fn cut_datagram(
+        &mut self,
+        from: SocketAddr,
+        via: usize,
+        bytes: &[u8],
+        now: Duration,
+        out: &mut Vec<Heard>,
+    ) {
+        self.take(from, via, (bytes, true), now, out);
+    }
+
+    fn take(
+        &mut self,
+        from: SocketAddr,
+        via: usize,
+        (bytes, is_cut): (&[u8], bool),
+        now: Duration,
+        out: &mut Vec<Heard>,
+    ) {
         let Some(number) = self.find(from).or_else(|| self.admit(from, now, out)) else {
-            return self.unremembered(from, bytes, now, out);
+            return self.unremembered(from, (bytes, is_cut), now, out);
         };
         self.last = number;
         let Some(sender) = self.all.get_mut(number as usize) else { return };
         let before = sender.held();
         sender.via = via;
-        sender.datagram(bytes, now, out);
+        sender.datagram(bytes, is_cut, now, out);
         self.held = self.held.saturating_sub(before).saturating_add(sender.held());
         schedule(&mut self.due, number, sender, now);
         if self.held > limits::WINDOWS_BYTES {
@@ -277,10 +300,16 @@ impl Senders {
     }
 
     /// A datagram of a sender for which there is no room: what can be shown of it alone.
-    fn unremembered(&self, from: SocketAddr, bytes: &[u8], now: Duration, out: &mut Vec<Heard>) {
+    fn unremembered(
+        &self,
+        from: SocketAddr,
+        (bytes, is_cut): (&[u8], bool),
+        now: Duration,
+        out: &mut Vec<Heard>,
+    ) {
         let mut sender = Sender::new(self.identify(from), false, now);
         let mut heard = Vec::new();
-        sender.datagram(bytes, now, &mut heard);
+        sender.datagram(bytes, is_cut, now, &mut heard);
         sender.finish(now, &mut heard);
         // How it continues what came before is not known.
         out.extend(

@@ -27,18 +27,34 @@ pub struct Batch {
     /// Datagrams that this host dropped so far, because the socket's buffer was full.
     pub dropped: u32,
     bytes: Vec<u8>,
-    datagrams: Vec<(SocketAddr, Range<usize>)>,
+    datagrams: Vec<Taken<Range<usize>>>,
+}
+
+/// A datagram that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken<B> {
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Its payload, at most [`limits::DATAGRAM_BYTES`].
+    pub bytes: B,
+    /// It was longer: its end was cut off.
+    pub is_cut: bool,
 }
 
 impl Batch {
-    /// Each datagram and who sent it.
-    pub fn datagrams(&self) -> impl Iterator<Item = (SocketAddr, &[u8])> {
-        self.datagrams.iter().map(|(from, range)| (*from, self.bytes.get(range.clone()).unwrap_or_default()))
+    /// Each datagram.
+    pub fn datagrams(&self) -> impl Iterator<Item = Taken<&[u8]>> {
+        let with_bytes = |Taken { from, bytes, is_cut }: &Taken<Range<usize>>| Taken {
+            from: *from,
+            bytes: self.bytes.get(bytes.clone()).unwrap_or_default(),
+            is_cut: *is_cut,
+        };
+        self.datagrams.iter().map(with_bytes)
     }
 
     /// The memory that it takes, roughly.
     pub fn size(&self) -> usize {
-        self.bytes.len() + self.datagrams.len() * size_of::<(SocketAddr, Range<usize>)>()
+        self.bytes.len() + self.datagrams.len() * size_of::<Taken<Range<usize>>>()
     }
 }
 
@@ -104,12 +120,8 @@ pub fn buffer() -> Vec<u8> {
     vec![0; limits::BATCH * limits::DATAGRAM_BYTES]
 }
 
-/// Who sent each datagram, and its length.
-fn receive(
-    socket: &UdpSocket,
-    buffer: &mut [u8],
-    dropped: &mut u32,
-) -> Result<Vec<(SocketAddr, usize)>, Errno> {
+/// Who sent each datagram, and the length of what was taken of it.
+fn receive(socket: &UdpSocket, buffer: &mut [u8], dropped: &mut u32) -> Result<Vec<Taken<usize>>, Errno> {
     // Made anew each time: the system call overwrites the lengths in it.
     let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(limits::BATCH, Some(cmsg_space!(u32)));
     let mut slices: Vec<_> =
@@ -125,18 +137,24 @@ fn receive(
         }
         let from = result.address.and_then(|address| socket_address(&address));
         // A datagram without an address keeps its place, as the buffer's chunks are counted.
-        datagrams.push((from.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into()), result.bytes));
+        datagrams.push(Taken {
+            from: from.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into()),
+            bytes: result.bytes,
+            is_cut: result.flags.contains(MsgFlags::MSG_TRUNC),
+        });
     }
     Ok(datagrams)
 }
 
-fn pack(buffer: &[u8], taken: &[(SocketAddr, usize)], via: usize, at: Duration, dropped: u32) -> Batch {
-    let mut bytes = Vec::with_capacity(taken.iter().map(|(_, length)| length).sum());
+fn pack(buffer: &[u8], taken: &[Taken<usize>], via: usize, at: Duration, dropped: u32) -> Batch {
+    let mut bytes = Vec::with_capacity(taken.iter().map(|taken| taken.bytes).sum());
     let mut datagrams = Vec::with_capacity(taken.len());
-    for (chunk, &(from, length)) in buffer.chunks_exact(limits::DATAGRAM_BYTES).zip(taken) {
+    for (chunk, &Taken { from, bytes: length, is_cut }) in
+        buffer.chunks_exact(limits::DATAGRAM_BYTES).zip(taken)
+    {
         let start = bytes.len();
         bytes.extend_from_slice(chunk.get(..length).unwrap_or(chunk));
-        datagrams.push((from, start..bytes.len()));
+        datagrams.push(Taken { from, bytes: start..bytes.len(), is_cut });
     }
     Batch { via, at, dropped, bytes, datagrams }
 }

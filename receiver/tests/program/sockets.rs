@@ -119,3 +119,25 @@ fn lost_records_are_fetched_over_real_sockets() {
         lines.lines().filter_map(|line| line.split_once("] ")).map(|(_, text)| text).collect();
     assert_eq!(texts, expected);
 }
+
+/// Longer than a jumbo frame: its end is marked, and the next datagram is a record of its own.
+#[test]
+fn a_datagram_of_12000_bytes_is_marked_as_cut() {
+    let arguments = ["--json", "--timeout", PATIENCE, "--until", "last"];
+    let receiver = Listening::start(&arguments);
+    let socket = receiver.socket();
+    socket.send(b"first\n").expect("loopback");
+    socket.send(format!("[    1.000000] {}\n", "x".repeat(12_000)).as_bytes()).expect("loopback");
+    socket.send(format!("6,0,2,-;{}\n", "y".repeat(12_000)).as_bytes()).expect("loopback");
+    socket.send(b"the last\n").expect("loopback");
+    let output = receiver.end();
+    let heard: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let cut: Vec<_> = heard.iter().filter(|record| record["incomplete"] == true).collect();
+    let texts: Vec<_> = cut.iter().map(|record| record["text"].as_str().expect("a text")).collect();
+    let cut = |letter: &str, header: &str| format!("{}…", letter.repeat(9216 - header.len()));
+    assert_eq!(texts, [cut("x", "[    1.000000] "), cut("y", "6,0,2,-;")]);
+    assert_eq!(heard.last().map(|record| &record["text"]), Some(&"the last".into()));
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(stderr.matches("cut off on the way").count(), 1, "{stderr}");
+}
