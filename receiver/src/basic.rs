@@ -37,6 +37,13 @@ pub fn begins_with_time(line: &[u8]) -> bool {
     time(head).is_some()
 }
 
+/// The time that a text begins with, a priority aside, in µs.
+pub fn timestamp(text: &[u8]) -> Option<u64> {
+    let text = priority::take(text).map_or(text, |(_, rest)| rest);
+    let head = text.get(..HEAD_BYTES).unwrap_or(text).utf8_chunks().next()?.valid();
+    time(head).map(|(time, _)| time)
+}
+
 /// No time has more.
 const HEAD_BYTES: usize = 40;
 

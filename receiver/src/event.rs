@@ -9,11 +9,12 @@ use serde::Serialize;
 /// Who sent it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Address and source port, IPv4 as IPv4 also where it came through an IPv6 socket.
+    /// The present address and source port, IPv4 as IPv4 also where it came through an IPv6 socket.
     pub address: SocketAddr,
-    /// The name given by `--name`, else the address; with the port where two senders would be called the same.
+    /// The name that was given or said, else the address; with the port that it was first heard from where another
+    /// sender of the address has that name.
     pub name: String,
-    /// Whether `--name` gave the name.
+    /// Whether the name was given or said.
     pub named: bool,
 }
 
@@ -146,6 +147,11 @@ pub enum Event {
     Joined {
         /// The first number heard.
         sequence: u64,
+    },
+    /// The sender goes on from another address or port.
+    Moved {
+        /// The one before.
+        before: SocketAddr,
     },
     /// The sender started again.
     Rebooted,

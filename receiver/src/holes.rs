@@ -60,7 +60,13 @@ impl Hole {
 
     /// When it may be given up, or asked for, at the earliest.
     pub fn due(&self, now: Duration, patience: Patience) -> Duration {
-        if patience.asks == 0 && !self.unsent { self.noticed.saturating_add(patience.wait) } else { now }
+        if self.before {
+            self.noticed.saturating_add(ASK_AFTER)
+        } else if patience.asks == 0 && !self.unsent {
+            self.noticed.saturating_add(patience.wait)
+        } else {
+            now
+        }
     }
 
     fn is_due(&self, now: Duration, again: Duration) -> bool {

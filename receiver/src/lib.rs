@@ -1,6 +1,7 @@
 //! The receiving end of netconsole: datagrams in, ordered records out.
 //!
-//! A datagram's way is one line: [`input`] or [`pcap`] → [`datagram`] (which format?) → [`sender`] (whose?) →
+//! A datagram's way is one line: [`input`] or [`pcap`] → [`datagram`] (which format?) → [`senders`] and [`machines`]
+//! (whose?), [`names`] (called what?) →
 //! [`boots`] and [`boot`] (of which boot?) → [`order`] and
 //! [`fragments`] (whole and in sequence), or [`messages`] (where does a message of text end?) → [`event`] → [`output`], [`watch`] and [`stats`].
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
@@ -25,8 +26,10 @@ pub mod input;
 pub mod json_lines;
 pub mod limits;
 pub mod loose;
+pub mod machines;
 pub mod manual;
 pub mod messages;
+pub mod names;
 pub mod ncrx;
 pub mod options;
 pub mod order;

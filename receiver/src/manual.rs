@@ -21,11 +21,17 @@ pub struct Section {
 /// The heading of the fields that each JSON object has.
 pub const JSON: &str = "JSON, one object a line";
 /// The headings of the fields that some have besides.
-pub const JSON_OF_EVENTS: [&str; 5] =
-    ["JSON of a record", "JSON of missing", "JSON of joined", "JSON of stray", "JSON of skipped"];
+pub const JSON_OF_EVENTS: [&str; 6] = [
+    "JSON of a record",
+    "JSON of missing",
+    "JSON of joined",
+    "JSON of stray",
+    "JSON of skipped",
+    "JSON of moved",
+];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 10] = [
+pub const SECTIONS: [Section; 12] = [
     Section {
         title: "Formats",
         text: &[
@@ -54,6 +60,22 @@ pub const SECTIONS: [Section; 10] = [
              second record continues it, or the log before it stays quiet for 2 s. A higher number is no gap where \
              the clocks say that the sender was started again: its time is shorter than what has passed here. If the log goes on instead, the \
              record is named as a stray: a datagram from long ago, or one in the sender's name.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "Names",
+        text: &[
+            "What comes from one port of one address is the log of one machine. It is called by its address; where \
+             machines share one, as behind a NAT or QEMU's user networking, each further one by address and port.",
+            "A log that goes on from another port or address, by its numbers and its clock, keeps its name: behind a \
+             NAT that gives out other ports, or after DHCP has given another address. Messages of which each comes \
+             from a port of its own, as logger sends them, are one machine's.",
+            "--name 10.0.0.5=board7 names what comes from an address, 10.0.0.5:7000=vm from one port of it, \
+             52:54:00:12:34:56=board7 from the IPv6 addresses that are made of a MAC address (fe80::5054:ff:fe12:3456), \
+             10.1.0.0/16=rack from a network: rack-10.1.0.5, rack-10.1.0.6. The narrowest counts. --name-from takes \
+             the name that a machine says, where none was given: of an item of its user data (userdata:hostname), of \
+             its syslog messages (syslog), or of what Linux logs after DHCP (dhcp: “host=board7, domain=…”).",
         ],
         terms: &[],
     },
@@ -99,7 +121,7 @@ pub const SECTIONS: [Section; 10] = [
             (
                 "event",
                 "record, missing, skipped (numbers held back by the sender's level, or lost), joined (first heard in \
-                 the middle of its log), rebooted, stray (a record continues nothing), crash (a report follows)",
+                 the middle of its log), moved (it goes on from another address or port), rebooted, stray (a record continues nothing), crash (a report follows)",
             ),
             ("received", "when, RFC 3339, UTC"),
             ("sender", "the name or address"),
@@ -154,6 +176,11 @@ pub const SECTIONS: [Section; 10] = [
             ("last", "the last"),
             ("count", "how many numbers of it did not come"),
         ],
+    },
+    Section {
+        title: JSON_OF_EVENTS[5],
+        text: &[],
+        terms: &[("before", "the address and port that it came from before")],
     },
 ];
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{ArgAction, Parser, ValueEnum};
 use regex::Regex;
 
+use crate::names::{Name, Source};
 use crate::{console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and
@@ -29,9 +30,12 @@ pub struct Options {
     /// Take only what is sealed with the key in this file (64 hexadecimal digits, as in netconsole.key=)
     #[arg(short, long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
-    /// Name of a sender, repeatable: 10.0.0.5=board7
-    #[arg(short, long, value_name = "ADDRESS=NAME", value_parser = parse_name)]
-    pub name: Vec<(IpAddr, String)>,
+    /// Name of a sender, repeatable: 10.0.0.5=board7; also of ADDRESS:PORT, a network (10.0.0.0/24) or a MAC address
+    #[arg(short, long, value_name = "MACHINE=NAME")]
+    pub name: Vec<Name>,
+    /// Where a sender without a --name says its name, repeatable: userdata:KEY, syslog or dhcp
+    #[arg(long, value_name = "SOURCE")]
+    pub name_from: Vec<Source>,
     /// Send the lines of standard input to the console of the machine at this address (port 6665 unless it is
     /// said), sealed where there is a key; ends with the last answer, unless --until or --timeout is given
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_machine, conflicts_with = "read")]
@@ -98,9 +102,6 @@ pub struct Options {
     pub man: bool,
 }
 
-/// Of a file's 255, what `.jsonl.999999` leaves and more.
-const NAME_BYTES: usize = 200;
-
 /// Whether to do something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum When {
@@ -110,18 +111,6 @@ pub enum When {
     Always,
     /// Never.
     Never,
-}
-
-fn parse_name(text: &str) -> Result<(IpAddr, String), String> {
-    let (address, name) = text.split_once('=').ok_or("expected ADDRESS=NAME")?;
-    let address = address.parse().map_err(|error| format!("{address}: {error}"))?;
-    if name.is_empty() || name.chars().any(|character| character.is_control() || character == '/') {
-        return Err("a name has at least one character, no control characters and no /".to_owned());
-    }
-    if name.len() > NAME_BYTES {
-        return Err(format!("a name has at most {NAME_BYTES} bytes: a file in --dir has it"));
-    }
-    Ok((address, name.to_owned()))
 }
 
 fn parse_machine(text: &str) -> Result<SocketAddr, String> {

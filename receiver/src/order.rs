@@ -26,6 +26,8 @@ const RESET: u64 = 1_000_000;
 /// How late a record may come by its time and still be of the boot without doubt, in µs; a thousandth of the time
 /// that has passed is added, by which clocks may differ.
 const LATENESS: u64 = 2_000_000;
+/// So many records may be lost where a sender goes on from another address.
+const GAP_ELSEWHERE: u64 = 8;
 /// The level whose records no level holds back if it lets one of them out.
 const DEBUG: u8 = 7;
 
@@ -292,6 +294,17 @@ impl Stream {
             None => boot::is_between(before.or(self.given()), header.timestamp, after),
         };
         if fits { Place::Hole } else { Place::Foreign }
+    }
+
+    /// Whether it goes on with this record, which comes from elsewhere: it is the next one, or one that is missing, but
+    /// for a few that were lost meanwhile.
+    pub fn goes_on_with(&self, received: &Received<'_>) -> bool {
+        let Header { sequence, held, .. } = received.header;
+        let gap = sequence.saturating_sub(held).saturating_sub(self.end);
+        self.is_started()
+            && sequence >= self.next
+            && gap <= GAP_ELSEWHERE
+            && self.judge(received).is_awaited()
     }
 
     /// Whether the clocks say that the sender was started again since its newest record: it may have been, as its

@@ -14,6 +14,7 @@ use crate::console::{self, Console};
 use crate::dissect::Captured;
 use crate::event::Heard;
 use crate::input::{self, Input, Inputs};
+use crate::names::Names;
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
@@ -81,7 +82,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let mut receiver = Receiver {
         protection: Protection::new(sealing),
         console: options.console.map(Console::new),
-        senders: Senders::new(options.name.iter().cloned().collect(), live && !options.no_ncrx),
+        senders: Senders::new(options.name.iter().cloned().collect::<Names>(), live && !options.no_ncrx)
+            .naming_from(options.name_from.clone()),
         outputs: Outputs::open(options)?,
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
         heard: Vec::new(),

@@ -1,12 +1,14 @@
 //! One sender: its datagrams in whatever format become events in order.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::boots::Boots;
 use crate::crash::{self, Part};
-use crate::datagram::{self, Datagram};
+use crate::datagram::Datagram;
 use crate::event::{Event, Heard, Identity, Record};
+use crate::extended::Header;
 use crate::limits;
 use crate::messages::Messages;
 use crate::ncrx::Ncrx;
@@ -17,6 +19,16 @@ use crate::stats::Stats;
 pub const NEVER: Duration = Duration::MAX;
 /// [`Sender::due_at`]: it is being looked at.
 pub const TENDED: Duration = Duration::ZERO;
+
+/// How far what the sender's clock tells of its start may differ from what is known, in µs, where it is to be known
+/// again by that; for the time since it was last heard a two-thousandth is added.
+const CLOCKS: u64 = 250_000;
+/// Datagrams after which a sender is known well enough for that.
+const KNOWN: u64 = 16;
+/// The share of a later start that is believed: most records that tell one were only late.
+const LATER: u64 = 16;
+/// Ports that are remembered of a sender that sends each message from another one.
+const PORTS: usize = 64;
 
 /// What is known of a sender.
 #[derive(Debug)]
@@ -33,6 +45,12 @@ pub struct Sender {
     pub due_at: Duration,
     /// The socket that last heard it.
     pub via: usize,
+    /// When it was started, by the clocks, in µs since the Unix epoch; 0: not known.
+    pub start: u64,
+    /// With which start it is noted among [`crate::machines`].
+    pub noted: u64,
+    /// From each of its ports one message came, so far: from the present one, and these.
+    singles: Option<Vec<u16>>,
     messages: Messages,
     boots: Boots,
     ncrx: Ncrx,
@@ -51,6 +69,9 @@ impl Sender {
             heard_at: now,
             due_at: NEVER,
             via: 0,
+            start: 0,
+            noted: 0,
+            singles: Some(Vec::new()),
             messages: Messages::default(),
             boots: Boots::default(),
             ncrx: if answers { Ncrx::default() } else { Ncrx::off() },
@@ -60,12 +81,13 @@ impl Sender {
     }
 
     /// Takes a datagram. `is_cut`: its end was cut off on the way.
-    pub fn datagram(&mut self, bytes: &[u8], is_cut: bool, now: Duration, out: &mut Vec<Heard>) {
+    pub fn datagram(&mut self, datagram: Datagram<'_>, is_cut: bool, now: Duration, out: &mut Vec<Heard>) {
         self.heard_at = now;
         self.stats.datagrams += 1;
-        match datagram::parse(bytes) {
+        match datagram {
             Datagram::Extended(mut header, body) => {
                 header.is_cut = is_cut;
+                let timestamp = header.timestamp;
                 let mut events = Vec::new();
                 // Nobody else says so.
                 let is_certain = header.emergency || header.behind > 0;
@@ -77,6 +99,9 @@ impl Sender {
                     Arrival::Late => self.stats.late += 1,
                     _ => {}
                 }
+                if matches!(arrival, Arrival::New | Arrival::Filled { .. }) {
+                    self.note_start(timestamp, now);
+                }
                 self.ncrx.heard(arrival, is_certain);
                 self.boots.present_mut().repeats = self.ncrx.speaks();
                 self.boots.release(now, self.ncrx.patience(), &mut events);
@@ -85,10 +110,88 @@ impl Sender {
             Datagram::Text(text) => {
                 for record in self.messages.datagram(text, is_cut, now) {
                     self.stats.held = self.stats.held.saturating_add(record.held);
+                    if let Some(timestamp) = record.timestamp {
+                        self.note_start(timestamp, now);
+                    }
                     self.tell(plain(record, now), out);
                 }
             }
         }
+    }
+
+    /// Learns from a record when the sender was started. One that comes at once tells it best.
+    fn note_start(&mut self, timestamp: u64, now: Duration) {
+        let start = start_of(timestamp, now);
+        self.start = if start > self.start && self.start > 0 {
+            self.start.saturating_add((start - self.start) / LATER)
+        } else {
+            start
+        };
+    }
+
+    /// How much the start that a record of this time tells differs from the one known, in µs; `None`: more than clocks
+    /// may differ, or it is not known.
+    pub fn contradiction(&self, timestamp: u64, now: Duration) -> Option<u64> {
+        let silence = now.saturating_sub(self.heard_at).as_micros() / 2000;
+        let most = CLOCKS.saturating_add(u64::try_from(silence).unwrap_or(u64::MAX));
+        let differs = start_of(timestamp, now).abs_diff(self.start);
+        (self.start > 0 && differs <= most).then_some(differs)
+    }
+
+    /// Whether it goes on with this record of another port or address; see [`Sender::contradiction`].
+    pub fn goes_on_with(&self, header: &Header, body: &[u8], now: Duration) -> Option<u64> {
+        let contradiction = self.contradiction(header.timestamp, now)?;
+        let received = Received { header: header.clone(), body: body.into(), at: now };
+        self.boots.present().goes_on_with(&received).then_some(contradiction)
+    }
+
+    /// Whether a record of its own port is its own, beyond doubt.
+    pub fn owns(&self, header: &Header, now: Duration) -> bool {
+        let present = self.boots.present();
+        !present.is_started()
+            || present.acknowledged().is_none_or(|last| header.sequence > last)
+                && self.contradiction(header.timestamp, now).is_some()
+    }
+
+    /// Whether enough is known of it to know it again at another address.
+    pub fn is_known(&self) -> bool {
+        self.stats.datagrams >= KNOWN
+    }
+
+    /// Whether it sends text without numbers, with the time since its start.
+    pub fn is_console(&self) -> bool {
+        !self.boots.present().is_started() && self.start > 0
+    }
+
+    /// A message came from the port that it has: it is no longer one that sends each from another.
+    pub fn stays(&mut self) {
+        self.singles = None;
+    }
+
+    /// Whether a message from another port may be its next, as of each port only one came; if so, it has that one by
+    /// now. The port that comes again is that of a sender of its own.
+    pub fn takes_single(&mut self, port: u16) -> bool {
+        let Some(ports) = &mut self.singles else { return false };
+        if let Some(index) = ports.iter().position(|other| *other == port) {
+            ports.remove(index);
+            return false;
+        }
+        if ports.len() >= PORTS {
+            ports.remove(0);
+        }
+        ports.push(self.identity.address.port());
+        true
+    }
+
+    /// It comes from this address by now.
+    pub fn move_to(&mut self, address: SocketAddr) {
+        let Identity { name, named, .. } = &*self.identity;
+        self.identity = Rc::new(Identity { address, name: name.clone(), named: *named });
+    }
+
+    /// It has this name by now.
+    pub fn rename(&mut self, name: String, named: bool) {
+        self.identity = Rc::new(Identity { address: self.identity.address, name, named });
     }
 
     /// Does what is due.
@@ -158,6 +261,7 @@ impl Sender {
                     self.stats.skipped = self.stats.skipped.saturating_add(*count);
                 }
                 Event::Rebooted => {
+                    self.start = 0;
                     self.stats.reboots += 1;
                     self.crash = std::mem::take(&mut self.crash_beside);
                     self.ncrx.rebooted();
@@ -166,11 +270,17 @@ impl Sender {
                     self.stats.strays += 1;
                     self.crash_beside = crash::Watch::default();
                 }
-                Event::Joined { .. } | Event::Crash => {}
+                Event::Joined { .. } | Event::Moved { .. } | Event::Crash => {}
             }
             out.push(Heard { sender: Rc::clone(&self.identity), at, event });
         }
     }
+}
+
+/// When the sender of a record of this time was started, in µs since the Unix epoch.
+pub fn start_of(timestamp: u64, now: Duration) -> u64 {
+    let now = now.as_secs().saturating_mul(1_000_000).saturating_add(now.subsec_micros().into());
+    now.saturating_sub(timestamp).max(1)
 }
 
 fn plain(record: Record, at: Duration) -> [(Duration, Event); 1] {

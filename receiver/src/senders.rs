@@ -3,8 +3,10 @@
 //! What a datagram costs does not depend on how many there are: the one that it belongs to is found by a hash with a
 //! secret of this run, and only those are looked at of which the time has come ([`Due`]).
 
+mod whose;
+
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ahash::RandomState;
@@ -12,9 +14,12 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::complain::complain;
+use crate::datagram::{self, Datagram};
 use crate::due::Due;
-use crate::event::{Event, Heard, Identity};
+use crate::event::{Event, Heard};
 use crate::limits;
+use crate::machines::Machines;
+use crate::names::{Names, Source};
 use crate::sender::{NEVER, Sender, TENDED};
 use crate::stats::Stats;
 
@@ -26,13 +31,16 @@ const LOOKED_AT: usize = 64;
 /// The senders heard so far.
 #[derive(Debug)]
 pub struct Senders {
-    names: HashMap<IpAddr, String>,
+    names: Names,
+    /// Where senders without a name say theirs.
+    said: Vec<Source>,
     answers: bool,
     /// In the order of their first datagrams, as long as none had to go.
     all: Slab<Sender>,
     by_address: HashTable<u32>,
-    /// How many have each address.
-    streams: HashMap<IpAddr, u32, RandomState>,
+    machines: Machines,
+    /// Who has a name that its address does not tell: one that was said, or that of an address it has left.
+    named: HashMap<String, u32, RandomState>,
     hashes: RandomState,
     /// Whose datagram came last: the next one often comes from there, too.
     last: u32,
@@ -64,13 +72,15 @@ pub struct Answer {
 
 impl Senders {
     /// No senders yet. `names`: from `--name`. `answers`: they may be asked again for what is missing.
-    pub fn new(names: HashMap<IpAddr, String>, answers: bool) -> Self {
+    pub fn new(names: impl Into<Names>, answers: bool) -> Self {
         Senders {
-            names,
+            names: names.into(),
+            said: Vec::new(),
             answers,
             all: Slab::new(),
             by_address: HashTable::new(),
-            streams: HashMap::default(),
+            machines: Machines::default(),
+            named: HashMap::default(),
             hashes: RandomState::new(),
             last: 0,
             due: Due::default(),
@@ -87,6 +97,12 @@ impl Senders {
     /// With so many bytes for what is known of all senders, the records that wait for others not counted.
     pub fn with_memory(mut self, bytes: usize) -> Self {
         self.most = most(bytes);
+        self
+    }
+
+    /// Senders without a `--name` say theirs there.
+    pub fn naming_from(mut self, sources: Vec<Source>) -> Self {
+        self.said = sources;
         self
     }
 
@@ -122,16 +138,21 @@ impl Senders {
         now: Duration,
         out: &mut Vec<Heard>,
     ) {
-        let Some(number) = self.find(from).or_else(|| self.admit(from, now, out)) else {
-            return self.unremembered(from, (bytes, is_cut), now, out);
+        let message = datagram::parse(bytes);
+        let Some(number) = self.whose(from, &message, now, out) else {
+            return self.unremembered(from, (message, is_cut), now, out);
         };
         self.last = number;
         let Some(sender) = self.all.get_mut(number as usize) else { return };
-        let before = sender.held();
+        let (before, start) = (sender.held(), out.len());
         sender.via = via;
-        sender.datagram(bytes, is_cut, now, out);
+        sender.datagram(message, is_cut, now, out);
         self.held = self.held.saturating_sub(before).saturating_add(sender.held());
+        sender.noted = self.machines.started(number, sender.start, sender.noted);
         schedule(&mut self.due, number, sender, now);
+        if !self.said.is_empty() {
+            self.name_as_said(number, out.get_mut(start..).unwrap_or_default());
+        }
         if self.held > limits::WINDOWS_BYTES {
             self.empty_fullest(now, out);
         }
@@ -147,7 +168,7 @@ impl Senders {
             self.held = self.held.saturating_sub(before).saturating_add(sender.held());
         }
         if !self.answers {
-            self.leave(now);
+            self.put_back(now);
         }
     }
 
@@ -160,7 +181,7 @@ impl Senders {
             let (to, via) = (sender.identity.address, sender.via);
             answers.extend(sender.answers(now).into_iter().map(|text| Answer { to, via, text }));
         }
-        self.leave(now);
+        self.put_back(now);
         answers
     }
 
@@ -222,31 +243,24 @@ impl Senders {
     }
 
     /// Makes a sender that was not heard before. `None`: there is no room, and none that could make some.
-    fn admit(&mut self, address: SocketAddr, now: Duration, out: &mut Vec<Heard>) -> Option<u32> {
+    fn admit(
+        &mut self,
+        address: SocketAddr,
+        message: &Datagram<'_>,
+        now: Duration,
+        out: &mut Vec<Heard>,
+    ) -> Option<u32> {
         if self.all.len() >= self.most && !self.make_room(now, out) {
             return None;
         }
-        let sender = Sender::new(self.identify(address), self.answers, now);
+        let mut sender = Sender::new(self.identify(address, now), self.answers, now);
+        if !whose::is_single(message) {
+            sender.stays();
+        }
         let number = u32::try_from(self.all.insert(sender)).ok()?;
-        let streams = self.streams.entry(address.ip()).or_default();
-        *streams = streams.saturating_add(1);
-        let hash_of = |&number: &u32| {
-            let address = self.all.get(number as usize).map(|sender| sender.identity.address);
-            address.map_or(0, |address| self.hashes.hash_one(address))
-        };
-        self.by_address.insert_unique(self.hashes.hash_one(address), number, hash_of);
+        self.enter(number, address);
         self.newcomers.push_back(number);
         Some(number)
-    }
-
-    fn identify(&self, address: SocketAddr) -> Identity {
-        let given = self.names.get(&address.ip());
-        let name = given.cloned().unwrap_or_else(|| address.ip().to_string());
-        let has_name = |(ip, named): (&IpAddr, &String)| *named == name && self.streams.contains_key(ip);
-        let is_taken =
-            self.streams.contains_key(&address.ip()) || given.is_some() && self.names.iter().any(has_name);
-        let name = if is_taken { format!("{name}:{}", address.port()) } else { name };
-        Identity { address, name, named: given.is_some() }
     }
 
     /// Lets go of a sender: of the one that came first and has sent nothing for longer than a moment, else of one that
@@ -281,16 +295,10 @@ impl Senders {
 
     fn forget(&mut self, number: u32, now: Duration, out: &mut Vec<Heard>) {
         let Some(mut sender) = self.all.try_remove(number as usize) else { return };
-        let address = sender.identity.address;
-        let hash = self.hashes.hash_one(address);
-        if let Ok(entry) = self.by_address.find_entry(hash, |&other| other == number) {
-            entry.remove();
-        }
-        if let Some(streams) = self.streams.get_mut(&address.ip()) {
-            *streams = streams.saturating_sub(1);
-            if *streams == 0 {
-                self.streams.remove(&address.ip());
-            }
+        self.leave(number, sender.identity.address);
+        self.machines.started(number, 0, sender.noted);
+        if self.named.get(&sender.identity.name) == Some(&number) {
+            self.named.remove(&sender.identity.name);
         }
         self.held = self.held.saturating_sub(sender.held());
         sender.finish(now, out);
@@ -301,15 +309,15 @@ impl Senders {
 
     /// A datagram of a sender for which there is no room: what can be shown of it alone.
     fn unremembered(
-        &self,
+        &mut self,
         from: SocketAddr,
-        (bytes, is_cut): (&[u8], bool),
+        (message, is_cut): (Datagram<'_>, bool),
         now: Duration,
         out: &mut Vec<Heard>,
     ) {
-        let mut sender = Sender::new(self.identify(from), false, now);
+        let mut sender = Sender::new(self.identify(from, now), false, now);
         let mut heard = Vec::new();
-        sender.datagram(bytes, is_cut, now, &mut heard);
+        sender.datagram(message, is_cut, now, &mut heard);
         sender.finish(now, &mut heard);
         // How it continues what came before is not known.
         out.extend(
@@ -339,7 +347,7 @@ impl Senders {
     }
 
     /// All that was noted is done.
-    fn leave(&mut self, now: Duration) {
+    fn put_back(&mut self, now: Duration) {
         for number in self.tended.drain(..) {
             if let Some(sender) = self.all.get_mut(number as usize) {
                 sender.due_at = NEVER;

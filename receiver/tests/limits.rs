@@ -144,6 +144,7 @@ fn an_active_sender_never_makes_room() {
     // After ten minutes of silence they go.
     senders.datagram(honest, 0, datagram(71).as_bytes(), millis(602_000), &mut heard);
     senders.datagram(honest, 0, datagram(72).as_bytes(), millis(602_001), &mut heard);
+    senders.tick(millis(602_100), &mut heard);
     let joined = heard.iter().filter(|heard| matches!(heard.event, Event::Joined { .. })).count();
     assert_eq!((senders.count(), joined), (most, 1));
 }
@@ -157,6 +158,7 @@ fn a_hundred_thousand_senders_are_all_known() {
             senders.datagram(from, 0, datagram(sequence).as_bytes(), START, &mut heard);
         }
     }
+    senders.tick(START + Duration::from_millis(100), &mut heard);
     assert_eq!(senders.count(), 100_000);
     let joined = heard.iter().filter(|heard| matches!(heard.event, Event::Joined { .. })).count();
     assert_eq!((joined, heard.len()), (100_000, 300_000), "each once");

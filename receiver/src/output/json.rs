@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
@@ -33,6 +33,7 @@ enum Content<'a> {
     Record(Record<'a>),
     Missing { first: u64, last: u64, count: u64 },
     Numbered { sequence: u64 },
+    Moved { before: SocketAddr },
     Nothing {},
 }
 
@@ -112,6 +113,7 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
         &Event::Skipped { first, last, count } => ("skipped", Content::Missing { first, last, count }),
         &Event::Joined { sequence } => ("joined", Content::Numbered { sequence }),
         &Event::Stray { sequence } => ("stray", Content::Numbered { sequence }),
+        &Event::Moved { before } => ("moved", Content::Moved { before }),
         Event::Rebooted => ("rebooted", Content::Nothing {}),
         Event::Crash => ("crash", Content::Nothing {}),
     };

@@ -52,6 +52,10 @@ pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Tra
                 &format!("… joined at record {sequence}, what was before was not received"),
             )?;
         }
+        Event::Moved { before } => {
+            let line = format!("… comes from {} by now, not from {before}", heard.sender.address);
+            lines.line(NOTICE, "", &line)?;
+        }
         Event::Rebooted => lines.line(NOTICE, "", "… rebooted")?,
         Event::Stray { sequence } => {
             lines.line(NOTICE, "", &format!("… record {sequence} was a stray: nothing continues it"))?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::thread;
+use std::time::Instant;
 
 use netconsole_receiver::limits;
 use netconsole_receiver::manual::{self, Section};
@@ -64,13 +65,16 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     send("7,8,5,-;after a loss\n");
     thread::sleep(limits::REORDER_WAIT * 3);
     syslog.send(b"<4>1 2026-11-24T21:22:23Z board7 kernel 7 - [x@1 held=\"2\"] text").expect("loopback");
-    other.send(b"6,7000,1,-;joined\n").expect("loopback");
+    let (joined_at, moved) = (Instant::now(), receiver.socket());
+    other.send(b"6,7000,0,-;joined\n").expect("loopback");
     // A report, with the address of any code of the file.
     let (code, _) = function_and_build_id();
     send("0,9,6,-;Kernel panic - not syncing: test\n");
     send(&format!("0,10,7,-; [<{:016x}>]\n", code + 1));
     // Two records from the beginning: a new boot.
     thread::sleep(limits::BOOT_WAIT * 2);
+    let time = joined_at.elapsed().as_micros();
+    moved.send(format!("6,7001,{time},-;from another port\n").as_bytes()).expect("loopback");
     send("6,0,1,-;again\n");
     send("6,1,2,-;the last\n");
     let output = receiver.end();
@@ -83,12 +87,14 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
         fields.entry(object["event"].as_str().expect("an event").to_owned()).or_default().extend(keys);
     }
     let of_all = documented(manual::JSON);
-    let [of_record, of_missing, of_joined, of_stray, of_skipped] = manual::JSON_OF_EVENTS.map(documented);
+    let [of_record, of_missing, of_joined, of_stray, of_skipped, of_moved] =
+        manual::JSON_OF_EVENTS.map(documented);
     let nothing = BTreeSet::new();
     for (event, own) in [
         ("record", &of_record),
         ("missing", &of_missing),
         ("skipped", &of_skipped),
+        ("moved", &of_moved),
         ("joined", &of_joined),
         ("stray", &of_stray),
         ("rebooted", &nothing),

@@ -133,7 +133,7 @@ fn a_first_contact_in_parts_loses_nothing() {
 fn a_first_record_waits_for_milliseconds() {
     let (mut senders, mut heard) = (Senders::new(HashMap::new(), true), Vec::new());
     senders.datagram(address(), 0, &record(6, 5000, 0, 0).1, at(0), &mut heard);
-    assert!(senders.is_waiting());
+    assert!(senders.due().is_some());
     senders.tick(at(40), &mut heard);
     let events = events(heard);
     assert_eq!((texts(&events).len(), others(&events)), (1, vec![&Event::Joined { sequence: 5000 }]));

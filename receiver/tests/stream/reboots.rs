@@ -392,7 +392,7 @@ fn a_log_that_is_sent_again_is_not_shown_twice() {
     assert_eq!((stats.reboots, stats.strays, stats.duplicates), (0, 0, 3002));
 }
 
-/// A lease ended: the same boot goes on from another address, as another sender.
+/// A lease ended: the same boot goes on from another address, and keeps its name.
 #[test]
 fn a_sender_whose_address_changes_loses_nothing() {
     let (mut senders, mut heard) = (Senders::new(HashMap::new(), true), Vec::new());
@@ -403,7 +403,11 @@ fn a_sender_whose_address_changes_loses_nothing() {
     senders.finish(START + Duration::from_secs(1), &mut heard);
     let events: Vec<_> = heard.into_iter().map(|heard| (0, heard.event)).collect();
     assert_eq!(texts(&events), expected(1, 0..200));
-    assert!(events.iter().any(|(_, event)| *event == Event::Joined { sequence: 100 }));
+    assert_eq!(events.len(), 201);
+    let before = SocketAddr::from(([10, 0, 0, 5], 6665));
+    assert_eq!(events[100].1, Event::Moved { before });
+    let names: Vec<_> = senders.stats().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["10.0.0.5"]);
 }
 
 /// A gap too wide to be waited for is a gap, and no reboot.

@@ -1,0 +1,99 @@
+//! Which machines might be the one that a datagram from an address not heard before is of: those of the same
+//! address, and those that were started at the same time.
+//!
+//! Both are found without a walk over all of them, and at most [`LOOKED_AT`] are looked at: whoever sends from many
+//! ports of one address costs no more than others.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use ahash::RandomState;
+use smallvec::SmallVec;
+
+/// Machines that are looked at for one datagram.
+pub const LOOKED_AT: usize = 64;
+/// By how much the moment at which a machine was started must have moved for a new entry, in µs.
+const STEP: u64 = 200_000;
+
+/// The machines, told by their numbers, as they can be searched for.
+#[derive(Debug, Default)]
+pub struct Machines {
+    /// In the order of their first datagrams.
+    by_ip: HashMap<IpAddr, SmallVec<[u32; 2]>, RandomState>,
+    by_start: BTreeSet<(u64, u32)>,
+}
+
+impl Machines {
+    /// There is one at this address.
+    pub fn add(&mut self, ip: IpAddr, number: u32) {
+        self.by_ip.entry(ip).or_default().push(number);
+    }
+
+    /// It is no longer there.
+    pub fn remove(&mut self, ip: IpAddr, number: u32) {
+        let Some(numbers) = self.by_ip.get_mut(&ip) else { return };
+        numbers.retain(|other| *other != number);
+        if numbers.is_empty() {
+            self.by_ip.remove(&ip);
+        }
+    }
+
+    /// How many are at this address.
+    pub fn count(&self, ip: IpAddr) -> usize {
+        self.by_ip.get(&ip).map_or(0, SmallVec::len)
+    }
+
+    /// Those at this address, the newest first.
+    pub fn at(&self, ip: IpAddr) -> impl Iterator<Item = u32> {
+        self.by_ip.get(&ip).into_iter().flatten().rev().take(LOOKED_AT).copied()
+    }
+
+    /// Those at this address, the oldest first.
+    pub fn first_at(&self, ip: IpAddr) -> impl Iterator<Item = u32> {
+        self.by_ip.get(&ip).into_iter().flatten().take(LOOKED_AT).copied()
+    }
+
+    /// One was started then, in µs since the Unix epoch, and has been noted with `before`; 0 is not known. The time to
+    /// note it with.
+    pub fn started(&mut self, number: u32, start: u64, before: u64) -> u64 {
+        if start.abs_diff(before) < STEP {
+            return before;
+        }
+        self.by_start.remove(&(before, number));
+        if start > 0 {
+            self.by_start.insert((start, number));
+        }
+        start
+    }
+
+    /// Those that were started at this time, or up to `reach` µs before or after.
+    pub fn started_at(&self, start: u64, reach: u64) -> impl Iterator<Item = u32> {
+        let (reach, last) = (reach.saturating_add(STEP), u32::MAX);
+        let range = (start.saturating_sub(reach), 0)..=(start.saturating_add(reach), last);
+        self.by_start.range(range).take(LOOKED_AT).map(|(_, number)| *number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn machines_are_found_by_address_and_start() {
+        let mut machines = Machines::default();
+        let ip = IpAddr::from([10, 0, 0, 5]);
+        for number in 0..100 {
+            machines.add(ip, number);
+        }
+        machines.remove(ip, 98);
+        assert_eq!((machines.count(ip), machines.at(ip).count()), (99, LOOKED_AT));
+        assert_eq!(machines.at(ip).take(2).collect::<Vec<_>>(), [99, 97]);
+        let noted = machines.started(7, 5_000_000, 0);
+        assert_eq!((noted, machines.started(7, 5_100_000, noted)), (5_000_000, 5_000_000));
+        assert_eq!(machines.started_at(5_300_000, 200_000).collect::<Vec<_>>(), [7]);
+        let noted = machines.started(7, 9_000_000, noted);
+        assert_eq!(machines.started_at(5_300_000, 200_000).count(), 0);
+        machines.started(7, 0, noted);
+        assert_eq!(machines.started_at(9_000_000, 0).count(), 0);
+    }
+}

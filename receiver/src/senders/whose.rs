@@ -1,0 +1,246 @@
+//! Whose a datagram is, and what its sender is called.
+//!
+//! A stream is what comes from one port of one address, and one machine's. A machine is at one port of one address at
+//! a time, too, but it may go on elsewhere: a NAT gave out another port, or the ports of two of its machines in
+//! exchange, or DHCP another address. It is known again by its numbers and its clock, and keeps its name.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::Senders;
+use crate::basic;
+use crate::datagram::Datagram;
+use crate::event::{Event, Heard, Identity};
+use crate::limits;
+use crate::names::Given;
+use crate::sender::start_of;
+
+/// By how much the start of a machine may differ that is looked for at other addresses, in µs.
+const REACH: u64 = 1_000_000;
+
+/// A sender that goes on from another port or address.
+struct Known {
+    number: u32,
+    /// Whether that is to be said.
+    is_said: bool,
+}
+
+impl Senders {
+    /// Whose a datagram is. `None`: of a new one, for which there is no room.
+    pub(super) fn whose(
+        &mut self,
+        from: SocketAddr,
+        message: &Datagram<'_>,
+        now: Duration,
+        out: &mut Vec<Heard>,
+    ) -> Option<u32> {
+        if let Some(number) = self.find(from) {
+            // A NAT may give a port to another machine, where there are several.
+            let other =
+                if self.machines.count(from.ip()) > 1 { self.other(number, message, now) } else { None };
+            if let Some(other) = other {
+                self.exchange(number, other, now, out);
+                return Some(other);
+            }
+            if let Some(sender) = self.all.get_mut(number as usize) {
+                sender.stays();
+            }
+            return Some(number);
+        }
+        match self.known(from, message, now) {
+            Some(Known { number, is_said }) => {
+                self.move_to(number, from, is_said.then_some(now), out);
+                Some(number)
+            }
+            None => self.admit(from, message, now, out),
+        }
+    }
+
+    /// The other machine of the address of this one that a datagram from its port is of.
+    fn other(&self, number: u32, message: &Datagram<'_>, now: Duration) -> Option<u32> {
+        let sender = self.all.get(number as usize)?;
+        let others = self.machines.at(sender.identity.address.ip()).filter(|other| *other != number);
+        let others = others.filter_map(|other| Some((other, self.all.get(other as usize)?)));
+        let best = match message {
+            Datagram::Extended(header, body) => {
+                if sender.owns(header, now) {
+                    return None;
+                }
+                others
+                    .filter_map(|(other, sender)| Some((sender.goes_on_with(header, body, now)?, other)))
+                    .min()
+            }
+            Datagram::Text(text) => {
+                let timestamp = basic::timestamp(text)?;
+                if !sender.is_console() || sender.contradiction(timestamp, now).is_some() {
+                    return None;
+                }
+                let others = others.filter(|(_, sender)| sender.is_console() && sender.is_known());
+                others
+                    .filter_map(|(other, sender)| Some((sender.contradiction(timestamp, now)?, other)))
+                    .min()
+            }
+        };
+        best.map(|(_, other)| other)
+    }
+
+    /// The sender that a datagram from an address not known is of, where it goes on from there.
+    fn known(&mut self, from: SocketAddr, message: &Datagram<'_>, now: Duration) -> Option<Known> {
+        if is_single(message) {
+            return self.single(from);
+        }
+        let here =
+            self.machines.at(from.ip()).filter_map(|number| Some((number, self.all.get(number as usize)?)));
+        let best = match message {
+            Datagram::Extended(header, body) => {
+                let start = start_of(header.timestamp, now);
+                let elsewhere = self.machines.started_at(start, REACH);
+                let elsewhere = elsewhere.filter_map(|number| Some((number, self.all.get(number as usize)?)));
+                let elsewhere = elsewhere.filter(|(_, sender)| {
+                    sender.is_known() && sender.identity.address.is_ipv4() == from.is_ipv4()
+                });
+                let all = here.chain(elsewhere);
+                all.filter_map(|(number, sender)| Some((sender.goes_on_with(header, body, now)?, number)))
+                    .min()
+            }
+            Datagram::Text(text) => {
+                let timestamp = basic::timestamp(text)?;
+                let here = here.filter(|(_, sender)| sender.is_console() && sender.is_known());
+                here.filter_map(|(number, sender)| Some((sender.contradiction(timestamp, now)?, number)))
+                    .min()
+            }
+        };
+        best.map(|(_, number)| Known { number, is_said: true })
+    }
+
+    /// The sender of an address that sends each message from another port.
+    fn single(&mut self, from: SocketAddr) -> Option<Known> {
+        let all = &mut self.all;
+        let number = self.machines.at(from.ip()).find(|number| {
+            all.get_mut(*number as usize).is_some_and(|sender| sender.takes_single(from.port()))
+        })?;
+        Some(Known { number, is_said: false })
+    }
+
+    /// A sender goes on from an address that no other has. It is said where that is not the usual thing.
+    fn move_to(&mut self, number: u32, to: SocketAddr, said: Option<Duration>, out: &mut Vec<Heard>) {
+        let Some(sender) = self.all.get(number as usize) else { return };
+        let before = sender.identity.address;
+        let given = if before.ip() == to.ip() { None } else { self.names.of(to) };
+        self.leave(number, before);
+        if before.ip() != to.ip() {
+            // Its name is no longer free for others of that address.
+            let name = self.all.get(number as usize).map(|sender| sender.identity.name.clone());
+            self.named.extend(name.map(|name| (name, number)));
+        }
+        let Some(sender) = self.all.get_mut(number as usize) else { return };
+        sender.move_to(to);
+        if let Some(given) = given {
+            sender.rename(given.name, true);
+        }
+        if let Some(at) = said {
+            let sender = Rc::clone(&sender.identity);
+            out.push(Heard { sender, at, event: Event::Moved { before } });
+        }
+        self.enter(number, to);
+    }
+
+    /// Two senders of one address have exchanged their ports.
+    fn exchange(&mut self, one: u32, other: u32, now: Duration, out: &mut Vec<Heard>) {
+        let address = |number: u32| self.all.get(number as usize).map(|sender| sender.identity.address);
+        let Some((first, second)) = address(one).zip(address(other)) else { return };
+        for (number, from) in [(one, first), (other, second)] {
+            self.leave(number, from);
+        }
+        for (number, from, to) in [(one, first, second), (other, second, first)] {
+            if let Some(sender) = self.all.get_mut(number as usize) {
+                sender.move_to(to);
+                if number == other {
+                    let sender = Rc::clone(&sender.identity);
+                    out.push(Heard { sender, at: now, event: Event::Moved { before: from } });
+                }
+            }
+            self.enter(number, to);
+        }
+    }
+
+    /// A sender can be found at its address.
+    pub(super) fn enter(&mut self, number: u32, address: SocketAddr) {
+        let hash_of = |&number: &u32| {
+            let address = self.all.get(number as usize).map(|sender| sender.identity.address);
+            address.map_or(0, |address| self.hashes.hash_one(address))
+        };
+        self.by_address.insert_unique(self.hashes.hash_one(address), number, hash_of);
+        self.machines.add(address.ip(), number);
+    }
+
+    /// It can't be any longer.
+    pub(super) fn leave(&mut self, number: u32, address: SocketAddr) {
+        let hash = self.hashes.hash_one(address);
+        if let Ok(entry) = self.by_address.find_entry(hash, |&other| other == number) {
+            entry.remove();
+        }
+        self.machines.remove(address.ip(), number);
+    }
+
+    /// Gives a sender the name that its records say.
+    pub(super) fn name_as_said(&mut self, number: u32, heard: &mut [Heard]) {
+        for heard in heard {
+            let Event::Record { record, .. } = &heard.event else { continue };
+            let Some(said) = self.said.iter().find_map(|source| source.name(record)) else { continue };
+            let Some(sender) = self.all.get_mut(number as usize) else { return };
+            let address = sender.identity.address;
+            if self.names.of(address).is_some() {
+                return;
+            }
+            let is_others = self.named.get(said).is_some_and(|other| *other != number);
+            let name = if is_others { format!("{said}-{}", address.ip()) } else { said.to_owned() };
+            if sender.identity.name != name {
+                sender.rename(name.clone(), true);
+                self.named.entry(name).or_insert(number);
+            }
+            heard.sender = Rc::clone(&sender.identity);
+        }
+    }
+
+    /// Who a new sender is. Its address's name is that of the first one there, until that has been silent for long.
+    pub(super) fn identify(&mut self, address: SocketAddr, now: Duration) -> Identity {
+        let given = self.names.of(address);
+        let named = given.is_some();
+        let (name, is_streams) = match given {
+            Some(Given { name, is_streams }) => (name, is_streams),
+            None => (address.ip().to_string(), false),
+        };
+        if is_streams {
+            return Identity { address, name, named };
+        }
+        let with_port = format!("{name}:{}", address.port());
+        if self.named.get(&name).is_some_and(|number| self.all.contains(*number as usize)) {
+            return Identity { address, name: with_port, named };
+        }
+        let all = &mut self.all;
+        let has_it =
+            |number: &u32| all.get(*number as usize).is_some_and(|sender| sender.identity.name == name);
+        let holder = self.machines.first_at(address.ip()).find(has_it);
+        match holder.and_then(|number| self.all.get_mut(number as usize)) {
+            Some(holder) if now < holder.heard_at.saturating_add(limits::SILENT) => {
+                Identity { address, name: with_port, named }
+            }
+            Some(holder) => {
+                holder.rename(format!("{name}:{}", holder.identity.address.port()), named);
+                Identity { address, name, named }
+            }
+            None => Identity { address, name, named },
+        }
+    }
+}
+
+/// Whether it is a message that may be the only one of its port, as `logger` sends them. A kernel's, which tells the
+/// time since its start, is not.
+pub(super) fn is_single(message: &Datagram<'_>) -> bool {
+    match message {
+        Datagram::Extended(..) => false,
+        Datagram::Text(text) => basic::timestamp(text).is_none(),
+    }
+}
