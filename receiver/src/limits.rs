@@ -58,8 +58,10 @@ pub const IP_FRAGMENTED: usize = 256;
 pub const BATCH: usize = 128;
 /// The socket's buffer that is asked for: 200,000 small datagrams.
 pub const SOCKET_BYTES: usize = 256 << 20;
-/// Files that one run makes in `--dir`; the records of further senders share one.
+/// Files in `--dir` itself; those of further senders are in 256 directories below it.
 pub const FILES: usize = 4096;
+/// Files that one run makes there; the records of further senders share one.
+pub const FILES_BELOW: usize = 1 << 20;
 
 /// How long a gap may wait for reordered datagrams, where nothing can be asked for again.
 pub const REORDER_WAIT: Duration = Duration::from_millis(100);

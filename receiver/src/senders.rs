@@ -3,6 +3,7 @@
 //! What a datagram costs does not depend on how many there are: the one that it belongs to is found by a hash with a
 //! secret of this run, and only those are looked at of which the time has come ([`Due`]).
 
+mod told;
 mod whose;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,6 +23,7 @@ use crate::machines::Machines;
 use crate::names::{Names, Source};
 use crate::sender::{NEVER, Sender, TENDED};
 use crate::stats::Stats;
+use told::Told;
 
 /// What a sender takes beside itself: its identity, and its place in the tables.
 const BESIDE: usize = 192;
@@ -45,6 +47,8 @@ pub struct Senders {
     /// Whose datagram came last: the next one often comes from there, too.
     last: u32,
     due: Due,
+    /// When the last datagram came.
+    arrived_at: Duration,
     /// Those that are being looked at.
     tended: Vec<u32>,
     held: usize,
@@ -84,6 +88,7 @@ impl Senders {
             hashes: RandomState::new(),
             last: 0,
             due: Due::default(),
+            arrived_at: Duration::ZERO,
             tended: Vec::new(),
             held: 0,
             most: most(limits::SENDERS_BYTES),
@@ -138,6 +143,9 @@ impl Senders {
         now: Duration,
         out: &mut Vec<Heard>,
     ) {
+        // Each datagram has a time of its own, by which what waited is put in order.
+        let now = now.max(self.arrived_at.saturating_add(Duration::from_nanos(1)));
+        self.arrived_at = now;
         let message = datagram::parse(bytes);
         let Some(number) = self.whose(from, &message, now, out) else {
             return self.unremembered(from, (message, is_cut), now, out);
@@ -161,12 +169,14 @@ impl Senders {
     /// Does what is due.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Heard>) {
         self.collect(now);
+        let mut told = Told::default();
         for &number in &self.tended {
             let Some(sender) = self.all.get_mut(number as usize) else { continue };
             let before = sender.held();
-            sender.tick(now, out);
+            told.of_one(|out| sender.tick(now, out));
             self.held = self.held.saturating_sub(before).saturating_add(sender.held());
         }
+        told.by_arrival(out);
         if !self.answers {
             self.put_back(now);
         }
@@ -196,9 +206,11 @@ impl Senders {
 
     /// Gives out all that is held.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
+        let mut told = Told::default();
         for (_, sender) in &mut self.all {
-            sender.finish(now, out);
+            told.of_one(|out| sender.finish(now, out));
         }
+        told.by_arrival(out);
         self.held = 0;
     }
 

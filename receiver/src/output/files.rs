@@ -9,28 +9,25 @@ use std::time::{Duration, Instant};
 use super::appended::Appended;
 use super::buffered::Buffered;
 use super::error::Error;
+use super::places::{Place, Places};
 use crate::limits;
 
-/// The file of the senders that come after too many.
-const OTHERS: &str = "others";
 /// How often it is looked whether a file is still where it was made.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The files of one directory.
 pub struct Files {
-    dir: PathBuf,
-    ending: &'static str,
+    places: Places,
     size: u64,
     keep: u32,
     senders: HashMap<String, Sender>,
     open: usize,
-    /// Files that did not exist before.
-    made: usize,
 }
 
 /// One sender's file.
 struct Sender {
     path: PathBuf,
+    has_names: bool,
     buffered: Buffered,
     file: Option<Appended>,
     looked_at: Instant,
@@ -42,32 +39,24 @@ impl Files {
     /// Makes the directory if need be.
     pub fn open(dir: &Path, ending: &'static str, size: u64, keep: u32) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|error| Error::File(dir.to_owned(), error))?;
-        Ok(Files { dir: dir.to_owned(), ending, size, keep, senders: HashMap::new(), open: 0, made: 0 })
+        Ok(Files { places: Places::new(dir, ending), size, keep, senders: HashMap::new(), open: 0 })
     }
 
-    /// The file of a sender.
-    pub fn path(&self, name: &str) -> PathBuf {
-        // No name leaves the directory or hides in it.
-        let allowed = |character: char| character.is_alphanumeric() || "-_.:@+ ".contains(character);
-        let safe: String =
-            name.chars().map(|character| if allowed(character) { character } else { '_' }).collect();
-        let safe = if safe.starts_with('.') { format!("_{safe}") } else { safe };
-        self.dir.join(format!("{safe}.{}", self.ending))
+    /// Whether the lines of a sender's file begin with its name.
+    pub fn has_names(&mut self, name: &str) -> bool {
+        if let Some(sender) = self.senders.get(name) {
+            return sender.has_names;
+        }
+        self.close_surplus();
+        let Place { path, has_names } = self.places.of(name);
+        self.open += 1;
+        self.senders.insert(name.to_owned(), Sender::new(path, has_names));
+        has_names
     }
 
     /// Appends a record to a sender's file, after rotating it where it would grow too large.
     pub fn append(&mut self, name: &str, record: &[u8]) {
-        let may_open = self.senders.contains_key(name)
-            || self.made < limits::FILES && self.senders.len() < limits::FILES
-            || self.path(name).exists();
-        let name = if may_open { name } else { OTHERS };
-        if !self.senders.contains_key(name) {
-            self.close_surplus();
-            let path = self.path(name);
-            self.made += usize::from(!path.exists());
-            self.open += 1;
-            self.senders.insert(name.to_owned(), Sender::new(path));
-        }
+        self.has_names(name);
         let Some(sender) = self.senders.get_mut(name) else { return };
         let length = u64::try_from(record.len()).unwrap_or(u64::MAX);
         if sender.length() > 0 && sender.length().saturating_add(length) > self.size {
@@ -104,11 +93,11 @@ impl Files {
 }
 
 impl Sender {
-    fn new(path: PathBuf) -> Self {
+    fn new(path: PathBuf, has_names: bool) -> Self {
         // One that can't be opened is tried again when it is written.
         let file = open(&path).ok();
         let buffered = Buffered::new(path.display(), "records");
-        Sender { path, buffered, file, looked_at: Instant::now(), since: 0 }
+        Sender { path, has_names, buffered, file, looked_at: Instant::now(), since: 0 }
     }
 
     /// The file's length when everything is written.
@@ -191,20 +180,31 @@ fn rotate(path: &Path, keep: u32) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Behind them come all others, together.
+    /// Behind them come all others, each in its file, of which 256 directories have a part, with its name on each line.
     #[test]
-    fn there_are_at_most_4096_files() {
+    fn after_4096_files_there_are_256_directories() {
         let dir = std::env::temp_dir().join(format!("netconsole-files-{}", std::process::id()));
-        let mut files = Files::open(&dir, "log", u64::MAX, 0).expect("a directory");
-        for sender in 0..4098 {
-            files.append(&format!("sender{sender}"), b"text\n");
+        let _ = fs::remove_dir_all(&dir);
+        let mut named = 0;
+        // In the second run the files are there already.
+        for run in 0..2 {
+            let mut files = Files::open(&dir, "log", u64::MAX, 0).expect("a directory");
+            for sender in 0..4099 {
+                let name = format!("sender{sender}");
+                named += usize::from(files.has_names(&name));
+                files.append(&name, b"text\n");
+            }
+            files.flush();
+            assert_eq!((files.losses().count(), named), (0, (run + 1) * 3));
         }
-        files.append("sender0", b"text\n");
-        files.flush();
-        assert_eq!(files.losses().count(), 0);
-        let lines =
-            |name: &str| fs::read_to_string(files.path(name)).map(|text| text.lines().count()).unwrap_or(0);
-        assert_eq!(["sender0", "sender4095", "sender4096", OTHERS].map(lines), [2, 1, 0, 2]);
+        let all: Vec<PathBuf> =
+            fs::read_dir(&dir).expect("it is there").flatten().map(|entry| entry.path()).collect();
+        let (below, flat): (Vec<_>, Vec<_>) = all.into_iter().partition(|path| path.is_dir());
+        let below = below.iter().flat_map(|dir| fs::read_dir(dir).expect("it is there").flatten());
+        let below: Vec<_> = below.map(|entry| entry.path()).collect();
+        assert_eq!((flat.len(), below.len()), (4096, 3));
+        let is_twice = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text == "text\ntext\n");
+        assert!(flat.iter().chain(&below).all(is_twice));
         fs::remove_dir_all(&dir).expect("it is ours");
     }
 }

@@ -5,6 +5,7 @@ mod buffered;
 mod error;
 mod files;
 mod json;
+mod places;
 mod text;
 
 use std::fs::File;
@@ -30,6 +31,14 @@ enum Form {
 }
 
 impl Form {
+    /// The same, its lines beginning with the sender's name or not.
+    fn with_prefix(self, prefix: bool) -> Self {
+        match self {
+            Form::Text(style) => Form::Text(Style { prefix, ..style }),
+            Form::Json => Form::Json,
+        }
+    }
+
     fn write(self, to: &mut impl Write, heard: &Heard, translation: &Translation) -> io::Result<()> {
         match self {
             Form::Text(style) => text::write(to, style, heard, translation),
@@ -95,10 +104,7 @@ impl Outputs {
         let translation = self.symbols.as_mut().map(|symbols| symbols.translate(heard)).unwrap_or_default();
         let prefix = self.has_prefix(&heard.sender);
         if let Some((screen, form)) = &mut self.screen {
-            let form = match *form {
-                Form::Text(style) => Form::Text(Style { prefix, ..style }),
-                Form::Json => Form::Json,
-            };
+            let form = form.with_prefix(prefix);
             // Writing to memory does not fail.
             let _ = form.write(screen.next_record(), heard, &translation);
             if screen.is_full() {
@@ -106,6 +112,7 @@ impl Outputs {
             }
         }
         if let Some((files, form)) = &mut self.files {
+            let form = form.with_prefix(files.has_names(&heard.sender.name));
             let mut bytes = Vec::new();
             let _ = form.write(&mut bytes, heard, &translation);
             files.append(&heard.sender.name, &bytes);

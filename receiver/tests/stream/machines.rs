@@ -280,3 +280,34 @@ fn machines_say_their_names() {
     ];
     assert_eq!(names, expected);
 }
+
+/// Records of several senders that waited for the same time come out in the order in which they came, in every run.
+#[test]
+fn what_waited_comes_in_the_order_of_arrival() {
+    for is_end in [false, true] {
+        let (mut senders, mut heard) = (nobody(), Vec::new());
+        let mut expected = Vec::new();
+        // Each sender misses its record 1, at the same time; the later ones come in another order each round.
+        for sequence in [0u64, 2, 3, 4] {
+            for host in 0..50u64 {
+                let host = u8::try_from((host * 7 + sequence * 13) % 50).expect("small");
+                let datagram = format!("6,{sequence},1,-;host {host} record {sequence}\n");
+                let from = SocketAddr::from(([10, 0, 0, host], 6665));
+                senders.datagram(from, 0, datagram.as_bytes(), at(1000), &mut heard);
+                if sequence > 0 {
+                    expected.push(format!("host {host} record {sequence}"));
+                }
+            }
+        }
+        heard.clear();
+        if is_end {
+            senders.finish(at(1001), &mut heard)
+        } else {
+            senders.tick(at(2000), &mut heard)
+        }
+        let texts: Vec<_> = heard.iter().filter_map(|heard| text(&heard.event)).collect();
+        assert_eq!(texts, expected, "{is_end}");
+        let skipped = heard.iter().filter(|heard| matches!(heard.event, Event::Skipped { .. })).count();
+        assert_eq!(skipped, 50);
+    }
+}
