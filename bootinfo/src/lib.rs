@@ -4,6 +4,21 @@
 //! up yet; what is wrong is kept in [`Problems`].
 
 #![cfg_attr(not(test), no_std)]
+// What loaders and firmware left is foreign bytes: nothing here may panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 #![forbid(unsafe_code)]
 
 mod command_line;

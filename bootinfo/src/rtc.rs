@@ -59,6 +59,10 @@ impl Registers {
 }
 
 /// The days from 1 January 1970 to a day of the Gregorian calendar; `None` before that.
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a year of at most 2199, and a month and a day that exist"
+)]
 fn days_since_1970(year: u64, month: u64, day: u64) -> Option<u64> {
     // A year is counted from March, so that the leap day is its last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year.checked_sub(1)?, month + 9) };

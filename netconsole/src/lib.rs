@@ -6,6 +6,22 @@
 //! `log::info!` → [`ring`] → [`targets`] and [`format`](mod@format) → [`wire`] (headers) → [`nic`].
 
 #![cfg_attr(not(any(test, loom)), no_std)]
+// Nothing here may panic, whatever comes from the wire, from a card or from damaged memory: the panic path calls it.
+// tests/panic_path.rs proves it on the machine code; these tell it in the editor.
+#![cfg_attr(
+    not(any(test, loom)),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod cmdline;
 pub mod console;

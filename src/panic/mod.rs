@@ -11,6 +11,18 @@
 //! Nothing here can panic (tests/panic_path.rs shows it by the machine code) but the message of a
 //! `panic!`, which is formatted by whoever wrote it.
 
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::todo,
+    clippy::unimplemented,
+    clippy::unreachable,
+    clippy::unwrap_used
+)]
+
 mod card;
 mod ending;
 mod hear;

@@ -124,6 +124,10 @@ pub(super) const TIME_LEN: usize = 15;
 
 /// [`TIME_LEN`] bytes and a zero byte, as little-endian words.
 #[inline(always)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a time below LONG_UPTIME has eleven digits, and each step works on their bytes"
+)]
 pub(super) const fn time(micros: u64) -> [u64; 2] {
     const BLANKS_FROM_ZEROS: u64 = 0x10_1010_1010;
     // Eleven digits: three, and eight whose first two are the last of the seconds.
@@ -140,6 +144,7 @@ pub(super) const fn time(micros: u64) -> [u64; 2] {
 }
 
 /// The three decimal digits of a number below 1000, the first in the lowest byte.
+#[expect(clippy::arithmetic_side_effects, reason = "no part is greater than the number")]
 const fn three_digits(number: u32) -> u64 {
     let hundreds = number / 100;
     let tens = number / 10;

@@ -22,6 +22,10 @@ pub(super) struct Moment {
 impl Moment {
     /// The moment so many microseconds after the beginning of 1970; `None` after the year 9999, which has too many
     /// digits for RFC 3339.
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the time is below 2^64 µs, so that days and what is made of them are far below 2^64"
+    )]
     pub(super) const fn of(micros: u64) -> Option<Self> {
         const DAY: u64 = 24 * 60 * 60;
         let seconds = micros / 1_000_000;

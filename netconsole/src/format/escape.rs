@@ -25,8 +25,8 @@ impl Escaping {
         // In each: the high bit of a byte is set, if not by a lower byte's borrow, where the byte is
         // less than `limit`, or equal to `byte`. A borrow comes only from a byte that counts itself,
         // so zero means that there is none.
-        let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
-        let equal = |word: u64, byte: u64| less(word ^ (ONES * byte), 1);
+        let less = |word: u64, limit: u64| word.wrapping_sub(ONES.wrapping_mul(limit)) & !word;
+        let equal = |word: u64, byte: u64| less(word ^ ONES.wrapping_mul(byte), 1);
         let above = if self == Self::Extended { HIGHS } else { 0 };
         let found =
             |word: u64| (less(word, 0x20) | equal(word, 0x7f) | equal(word, 0x5c)) & HIGHS | word & above;
@@ -38,7 +38,7 @@ impl Escaping {
 
 /// A byte in its escaped form.
 pub(super) fn escape(byte: u8) -> [u8; ESCAPED_LEN] {
-    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    let digit = |nibble: u8| nibble.wrapping_add(if nibble < 10 { b'0' } else { b'a' - 10 });
     [b'\\', b'x', digit(byte >> 4), digit(byte & 0xf)]
 }
 

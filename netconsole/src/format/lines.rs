@@ -158,7 +158,7 @@ impl LineTime {
             if micros >= LONG_UPTIME {
                 return None;
             }
-            let [first, rest] = time(hundredths * DIGITS);
+            let [first, rest] = time(hundredths.wrapping_mul(DIGITS));
             *self = Self { hundredths, first, last: rest << 8 | first >> 56 };
         }
         // The last four digits are in the bytes 2 to 5.

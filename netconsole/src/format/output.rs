@@ -81,17 +81,18 @@ impl<'b> Output<'b> {
         if number < END_OF_EIGHT.into() {
             let digits = eight_digits(number as u32); // it fits, as just compared
             let zeros = (digits.trailing_zeros() / 8).min(7);
-            self.word((digits | ZEROS) >> (zeros * 8), 8 - zeros as usize);
+            self.word((digits | ZEROS) >> zeros.wrapping_mul(8), 8_usize.wrapping_sub(zeros as usize));
         } else {
-            self.decimal(number / u64::from(END_OF_EIGHT));
-            self.word(eight_digits((number % u64::from(END_OF_EIGHT)) as u32) | ZEROS, 8);
+            const END: u64 = END_OF_EIGHT as u64;
+            self.decimal(number / END);
+            self.word(eight_digits((number % END) as u32) | ZEROS, 8);
         }
     }
 
     /// Writes the last `WIDTH` digits of a number, at most 8, zeros before it included.
     pub(super) fn digits<const WIDTH: usize>(&mut self, number: u32) {
         let digits = eight_digits(number % END_OF_EIGHT) | ZEROS;
-        self.word(digits >> (const { 8 - WIDTH } * 8), WIDTH);
+        self.word(digits >> const { (8 - WIDTH) * 8 }, WIDTH);
     }
 
     /// Writes an address; an IPv6 one as RFC 5952 wants it, its longest run of zeros left out.
@@ -133,7 +134,7 @@ impl<'b> Output<'b> {
         let zeros = digits.iter().take_while(|&&digit| digit == 0).count().min(3);
         for &digit in digits.iter().skip(zeros) {
             let digit = digit as u8; // below 16
-            self.byte(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit });
+            self.byte(digit.wrapping_add(if digit < 10 { b'0' } else { b'a' - 10 }));
         }
     }
 

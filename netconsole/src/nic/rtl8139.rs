@@ -33,6 +33,8 @@ const TRANSMIT_CONFIGURATION: u32 = 6 << 8 | 3 << 24;
 /// (bit 7); bursts of 1024 bytes; 8 KiB; a frame is stored when it is whole.
 const RECEIVE_CONFIGURATION: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7 | 6 << 8 | 7 << 13;
 
+/// The ring is read word by word.
+const WORD: usize = size_of::<u32>();
 const HEADER: usize = 4;
 const CHECK_SEQUENCE: usize = 4;
 /// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
@@ -233,7 +235,7 @@ impl Rtl8139 {
     /// Copies the next frame out of the ring, as far as there is room, and gives its place back; how long it is
     /// without the check sequence.
     fn take(&mut self) -> Option<usize> {
-        let words = self.ring.get(self.place / size_of::<u32>()..)?;
+        let words = self.ring.get(self.place / WORD..)?;
         let (header, words) = words.split_first()?;
         let header = header.load(Ordering::Acquire);
         let [_, _, low, high] = header.to_le_bytes();

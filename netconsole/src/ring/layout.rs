@@ -189,12 +189,12 @@ impl Header {
 
     /// Where in the record its text begins, in words.
     pub(super) const fn text_offset(self) -> usize {
-        HEADER_WORDS + words(self.module_len())
+        HEADER_WORDS.wrapping_add(words(self.module_len()))
     }
 
     /// The record's words.
     pub(super) const fn words(self) -> usize {
-        self.text_offset() + words(self.len())
+        self.text_offset().wrapping_add(words(self.len()))
     }
 }
 

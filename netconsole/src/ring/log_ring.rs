@@ -196,14 +196,14 @@ impl<'m> Ring<'m> {
     /// How many records directly before `sequence` are there and are as `is_one` says, at most `most` of them: it looks
     /// at each.
     pub fn count_before(&self, sequence: u64, most: u64, is_one: impl Fn(&Record<'_>) -> bool) -> u64 {
-        let mut count = 0;
+        let mut count: u64 = 0;
         for number in (0..sequence).rev().take(usize::try_from(most).unwrap_or(usize::MAX)) {
             let place = self.entry(number).filter(|place| place.sequence == number);
             let record = place.and_then(|place| self.record(place));
             if !record.is_some_and(|record| is_one(&record) && record.is_intact()) {
                 break;
             }
-            count += 1;
+            count = count.wrapping_add(1);
         }
         count
     }
@@ -231,7 +231,7 @@ impl<'m> Ring<'m> {
         let mut next = sequence.max(oldest);
         // At most as many steps as the index has entries.
         while next < head.sequence && self.is_gone(next, head) {
-            next += 1;
+            next = next.wrapping_add(1);
         }
         next
     }

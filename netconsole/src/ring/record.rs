@@ -156,11 +156,12 @@ impl<'r> Record<'r> {
     /// Fills `buffer` from byte `skip` on of what begins at word `start` of the record.
     fn copy(&self, start: usize, skip: usize, buffer: &mut [u8]) {
         let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
-        let mut words = self.words.get(start + skip / 8..).unwrap_or_default().iter();
+        let mut words = self.words.get(start.wrapping_add(skip / 8)..).unwrap_or_default().iter();
         let mut rest = buffer;
         if !skip.is_multiple_of(8) {
-            let head = rest.split_off_mut(..rest.len().min(8 - skip % 8)).unwrap_or_default();
-            copy_word(words.next().map_or(0, load) >> (skip % 8 * 8), head);
+            let head =
+                rest.split_off_mut(..rest.len().min(8_usize.wrapping_sub(skip % 8))).unwrap_or_default();
+            copy_word(words.next().map_or(0, load) >> (skip % 8).wrapping_mul(8), head);
         }
         let (chunks, tail) = rest.as_chunks_mut::<8>();
         let (whole, last) = words.as_slice().split_at(chunks.len().min(words.len()));

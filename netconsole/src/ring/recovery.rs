@@ -10,6 +10,9 @@ use super::{Audience, Record, Ring, Timebase};
 use crate::ring::log_ring::BOOTS;
 use core::fmt;
 
+/// How many numbers boots have, before they begin again.
+const BOOT_NUMBERS: u64 = BOOTS as u64;
+
 /// What [`Ring::recover`] found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recovery {
@@ -57,7 +60,7 @@ impl Ring<'_> {
     pub fn recover(&self, start: u64, audience: Audience) -> Recovery {
         let newest = self.newest();
         let next = newest.map_or(Place { sequence: 0, position: 0 }, |newest| self.place_after(newest));
-        let boot = newest.map_or(0, |newest| newest.boot_number() + 1) % BOOTS as u64;
+        let boot = newest.map_or(0, |newest| newest.boot_number().wrapping_add(1)) % BOOT_NUMBERS;
         let farewell = self.header.goodbye.load(Ordering::Relaxed);
         let goodbye = newest.is_some_and(|newest| farewell == Self::GOODBYE ^ newest.boot_number());
         self.admit(boot, audience);
@@ -102,7 +105,7 @@ impl Ring<'_> {
     /// What converts the ticks of a record of `boots_ago` boots ago; `None` where that boot's entry is
     /// damaged or the counter's frequency was not known before its end.
     pub fn timebase(&self, boots_ago: u8) -> Option<Timebase> {
-        let boot = self.this_boot().wrapping_sub(boots_ago.into()) % BOOTS as u64;
+        let boot = self.this_boot().wrapping_sub(boots_ago.into()) % BOOT_NUMBERS;
         let Boot { start, hz, .. } = self.boot(boot).filter(|boot| boot.hz != 0)?;
         let mut timebase = Timebase::new(start);
         timebase.calibrate(start, hz);
@@ -117,7 +120,7 @@ impl Ring<'_> {
     /// The whole record that an entry of the index leads to, whether or not the head agrees.
     fn proven(&self, number: usize) -> Option<Record<'_>> {
         let place = Self::entry_in(self.index.get(number)?)?;
-        let in_its_place = place.sequence as usize % self.index.len() == number;
+        let in_its_place = (place.sequence as usize).checked_rem(self.index.len()) == Some(number);
         in_its_place.then(|| self.record(place)).flatten().filter(Record::matches_checksum)
     }
 
@@ -141,8 +144,8 @@ impl Ring<'_> {
                 Some(record)
                     if self.is_within(record.place().position, next) && record.boot_number() != boot =>
                 {
-                    records += 1;
-                    withheld += u64::from(!record.may_leave());
+                    records = u64::wrapping_add(records, 1);
+                    withheld = u64::wrapping_add(withheld, (!record.may_leave()).into());
                     boots |= 1 << record.boot_number();
                     first = first.min(record.sequence());
                 }
@@ -156,7 +159,7 @@ impl Ring<'_> {
     /// Lets the records of earlier boots with this boot's key leave the machine, and no others of boots with a key.
     fn admit(&self, boot: u64, audience: Audience) {
         let (mut open, mut closed) = (0, 0);
-        for number in 0..BOOTS as u64 {
+        for number in 0..BOOT_NUMBERS {
             let is_limited = |whom: &Audience| whom.is_limited();
             let whom =
                 if number == boot { Some(audience) } else { self.boot(number).map(|boot| boot.audience) };
@@ -171,7 +174,7 @@ impl Ring<'_> {
 
     /// This boot's number modulo [`BOOTS`].
     fn this_boot(&self) -> u64 {
-        self.header.boot.load(Ordering::Relaxed) % BOOTS as u64
+        self.header.boot.load(Ordering::Relaxed) % BOOT_NUMBERS
     }
 
     /// What is noted of a boot; `None` where that is damaged.

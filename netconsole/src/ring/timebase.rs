@@ -39,9 +39,13 @@ impl Line {
     }
 
     #[inline(always)]
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "a product of 2^128 is never reached: ticks are below 2^64, and so is the factor"
+    )]
     const fn micros(&self, ticks: u64) -> u64 {
         let elapsed = ticks.saturating_sub(self.from) as u128;
-        // A product of 2^128 is never reached, and 2^64 microseconds are 584,000 years.
+        // 2^64 microseconds are 584,000 years.
         (((elapsed * self.factor as u128) >> Self::SHIFT) as u64).saturating_add(self.base)
     }
 }

@@ -31,7 +31,7 @@ impl<'s> Source<'s> {
             [bytes @ .., b'\n'] => bytes,
             bytes => bytes,
         };
-        if bytes.len() > MAX_TEXT || self.text_offset() + words(bytes.len()) > ring.max_words {
+        if bytes.len() > MAX_TEXT || self.text_offset().wrapping_add(words(bytes.len())) > ring.max_words {
             return self.write_long(ring, text.get(..bytes.len()).unwrap_or(text));
         }
         self.write_part(ring, bytes, false);
@@ -40,12 +40,12 @@ impl<'s> Source<'s> {
     /// Where in a record its text begins, in words.
     #[inline(always)]
     fn text_offset(&self) -> usize {
-        HEADER_WORDS + words(self.module.len())
+        HEADER_WORDS.wrapping_add(words(self.module.len()))
     }
 
     #[cold]
     fn write_long(&self, ring: &Ring<'_>, mut text: &str) {
-        let room = MAX_TEXT.min(ring.max_words.saturating_sub(self.text_offset()) * 8);
+        let room = MAX_TEXT.min(ring.max_words.saturating_sub(self.text_offset()).wrapping_mul(8));
         let mut continuation = false;
         loop {
             let (fits, rest) = split(text, room);
@@ -62,7 +62,9 @@ impl<'s> Source<'s> {
     /// would have no text.
     #[inline(always)]
     fn write_part(&self, ring: &Ring<'_>, text: &[u8], continuation: bool) {
-        let Some((place, slots)) = ring.reserve(self.text_offset() + words(text.len())) else { return };
+        let Some((place, slots)) = ring.reserve(self.text_offset().wrapping_add(words(text.len()))) else {
+            return;
+        };
         let Some((head, sum, slots)) = self.store(ring, place, slots) else { return };
         let sum = store_padded(slots, text, sum);
         let header = self.header(ring, place.sequence, continuation).longer_by(text.len()).done();
@@ -242,7 +244,7 @@ impl Write for Writer<'_> {
                     && (' '..='~').contains(&character) =>
             {
                 record.partial |= u64::from(u32::from(character)) << record.filled;
-                record.filled += 8;
+                record.filled = record.filled.wrapping_add(8);
                 record.header = record.header.longer_by(1);
                 Ok(())
             }
@@ -303,7 +305,7 @@ impl<'r> Open<'r> {
     /// for as much as a record can have.
     #[inline(always)]
     fn begin(ring: &'r Ring<'r>, source: &Source<'_>, text: &[u8], continuation: bool) -> Option<Self> {
-        let wanted = source.text_offset() + words(text.len().clamp(GUESS, MAX_TEXT));
+        let wanted = source.text_offset().wrapping_add(words(text.len().clamp(GUESS, MAX_TEXT)));
         let (place, slots) = ring.reserve(wanted.min(ring.max_words))?;
         let (head, checksum, slots) = source.store(ring, place, slots)?;
         let header = source.header(ring, place.sequence, continuation);
@@ -324,7 +326,7 @@ impl<'r> Open<'r> {
     /// Bytes of text that there is room for.
     #[inline(always)]
     fn room(&self) -> usize {
-        (self.slots.len() * 8).wrapping_sub(self.header.len())
+        self.slots.len().wrapping_mul(8).wrapping_sub(self.header.len())
     }
 
     /// Tries to get room for `wanted` bytes, or as many as a record can have, and for some more, so that
@@ -366,14 +368,14 @@ impl<'r> Open<'r> {
         let Some(slots) = self.slots.get(self.written..) else { return };
         self.checksum = store_all(slots, chunks, self.checksum);
         self.written = self.written.wrapping_add(chunks.len());
-        (self.partial, self.filled) = (last_word(bytes), rest.len() as u32 * 8);
+        (self.partial, self.filled) = (last_word(bytes), (rest.len() as u32).wrapping_mul(8));
     }
 
     #[cold]
     fn add_to_partial_word(&mut self, text: &[u8]) {
-        let Some((head, rest)) = text.split_at_checked(8 - self.filled as usize / 8) else {
+        let Some((head, rest)) = text.split_at_checked(8_usize.wrapping_sub(self.filled as usize / 8)) else {
             self.partial |= partial_word(text) << self.filled;
-            self.filled += text.len() as u32 * 8;
+            self.filled = self.filled.wrapping_add((text.len() as u32).wrapping_mul(8));
             return;
         };
         // What a shift moves out of the word is not the head's.
@@ -428,7 +430,9 @@ impl<'r> Open<'r> {
 fn last_word(bytes: &[u8]) -> u64 {
     match bytes.split_last_chunk::<8>() {
         // In two steps, as there may be none: a word is not shifted by 64 bits.
-        Some((_, &last)) => u64::from_le_bytes(last) >> 8 >> (56 - bytes.len() % 8 * 8),
+        Some((_, &last)) => {
+            u64::from_le_bytes(last) >> 8 >> 56_usize.wrapping_sub((bytes.len() % 8).wrapping_mul(8))
+        }
         None => partial_word(bytes),
     }
 }

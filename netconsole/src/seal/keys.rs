@@ -25,7 +25,7 @@ impl Copy {
         let mut word = 0;
         while word < WORDS {
             sum = mix(sum, UNDECIDED);
-            word += 1;
+            word = usize::wrapping_add(word, 1);
         }
         Self { words: [const { AtomicU64::new(UNDECIDED) }; WORDS], checksum: AtomicU64::new(sum) }
     }

@@ -182,7 +182,7 @@ impl TargetName {
         let mut len = 0;
         for (to, &from) in bytes.iter_mut().zip(b"cmdline".iter().chain(digits)) {
             *to = from;
-            len += 1;
+            len = usize::wrapping_add(len, 1);
         }
         Self { bytes, len }
     }
@@ -517,7 +517,8 @@ impl Target {
             }
             State::Running(_) => {
                 if let Some(interface) = interface.filter(|interface| interface.link_is_up) {
-                    counters.repeated += lane.keep_up(config, interface, has_company, moment);
+                    let again = lane.keep_up(config, interface, has_company, moment);
+                    counters.repeated = counters.repeated.wrapping_add(again);
                 }
             }
         }
@@ -568,12 +569,14 @@ impl Target {
 
     /// The card failed: goes back to the last record that is known to have left, better twice than never.
     pub fn rewind(&mut self, card: usize) {
-        self.counters.repeated += self.lane_mut(card).map_or(0, Lane::rewind);
+        let again = self.lane_mut(card).map_or(0, Lane::rewind);
+        self.counters.repeated = self.counters.repeated.wrapping_add(again);
     }
 
     /// The link failed: goes back likewise, and on the next one nobody has shown yet that anything is heard.
     pub fn lose_link(&mut self, card: usize) {
-        self.counters.repeated += self.lane_mut(card).map_or(0, Lane::lose_link);
+        let again = self.lane_mut(card).map_or(0, Lane::lose_link);
+        self.counters.repeated = self.counters.repeated.wrapping_add(again);
     }
 
     fn lane(&self, card: usize) -> Option<&Lane> {

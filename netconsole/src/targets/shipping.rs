@@ -84,7 +84,7 @@ impl Target {
         // Once nothing is left to send, so that the line does not feed itself.
         if shipped == Shipped::Everything && lane.lost > 0 {
             let lost = core::mem::take(&mut lane.lost);
-            counters.lost += lost;
+            counters.lost = counters.lost.wrapping_add(lost);
             log::warn!("netconsole: {name}: {lost} records were overwritten before they could be sent");
         }
         shipped
@@ -136,7 +136,7 @@ impl Shipping<'_> {
             Ok(false) => Shipped::More,
             Err(TransmitError::Full) => Shipped::Full,
             Err(TransmitError::Broken) => {
-                self.counters.errors += 1;
+                self.counters.errors = self.counters.errors.wrapping_add(1);
                 Shipped::Broken
             }
         }
@@ -161,7 +161,7 @@ impl Shipping<'_> {
             if self.queue_datagram(sender, nic, turn.now)? {
                 return Ok(true);
             }
-            turn.frames -= 1;
+            turn.frames = turn.frames.wrapping_sub(1);
         }
     }
 
@@ -184,10 +184,10 @@ impl Shipping<'_> {
         let mut burst = Burst { sequence, identification, left, bytes: 0 };
         let result = burst.queue(nic, lines, sender.envelope);
         self.lane.identification = burst.identification;
-        self.counters.bytes += burst.bytes;
-        let records = turn.frames - burst.left;
+        self.counters.bytes = self.counters.bytes.wrapping_add(burst.bytes);
+        let records = turn.frames.wrapping_sub(burst.left);
         turn.frames = burst.left;
-        self.counters.datagrams += records;
+        self.counters.datagrams = self.counters.datagrams.wrapping_add(records);
         if records > 0 {
             self.was_sent(sender, records, turn.now);
         }
@@ -212,14 +212,15 @@ impl Shipping<'_> {
                 self.queue_piece(sender, &record, nic, now)?;
             }
             Read::Record(_) | Read::Withheld => {
-                self.counters.filtered += 1;
+                self.counters.filtered = self.counters.filtered.wrapping_add(1);
                 self.ncrx.held_back(self.lane.sequence, now);
-                let held = self.lane.held.map(|held| held + 1);
-                self.lane.step_to(self.lane.sequence + 1);
+                let held = self.lane.held.map(|held| held.wrapping_add(1));
+                self.lane.step_to(self.lane.sequence.wrapping_add(1));
                 self.lane.held = held;
             }
             Read::Lost { resume } => {
-                self.lane.lost += resume.saturating_sub(self.lane.sequence);
+                let lost = resume.saturating_sub(self.lane.sequence);
+                self.lane.lost = self.lane.lost.wrapping_add(lost);
                 self.lane.step_to(resume);
                 self.lane.held = Some(0);
             }
@@ -241,8 +242,8 @@ impl Shipping<'_> {
             return Ok(false);
         };
         self.lane.identification = self.lane.identification.wrapping_add(1);
-        self.counters.datagrams += 1;
-        self.counters.bytes += piece.len as u64;
+        self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
+        self.counters.bytes = self.counters.bytes.wrapping_add(piece.len as u64);
         match piece.next {
             Some(offset) => self.lane.offset = offset,
             None => self.was_sent(sender, 1, now),
@@ -252,11 +253,11 @@ impl Shipping<'_> {
 
     /// Steps behind so many records, which were sent as a whole.
     fn was_sent(&mut self, sender: &mut Sender<'_>, records: u64, now: u64) {
-        self.counters.records += records;
+        self.counters.records = self.counters.records.wrapping_add(records);
         self.ncrx.told(self.lane.sequence, self.lane.held.unwrap_or(0));
-        self.lane.step_to(self.lane.sequence + records);
+        self.lane.step_to(self.lane.sequence.wrapping_add(records));
         self.lane.held = Some(0);
-        self.ncrx.sent(self.lane.sequence - 1, now);
+        self.ncrx.sent(self.lane.sequence.wrapping_sub(1), now);
         if let Some(message_id) = &mut sender.style.system_data.message_id {
             *message_id = message_id.wrapping_add(records as u32);
             self.lane.messages = self.lane.messages.wrapping_add(records as u32);

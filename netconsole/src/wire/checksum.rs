@@ -47,7 +47,7 @@ impl Sum {
     #[must_use]
     #[inline(always)]
     pub fn add_at(self, offset: usize, sum: Self) -> Self {
-        self.add_word(sum.0.rotate_left((offset % 8 * 8) as u32))
+        self.add_word(sum.0.rotate_left((offset % 8).wrapping_mul(8) as u32))
     }
 
     /// Adds eight bytes as a little-endian word, with end-around carry.

@@ -47,7 +47,9 @@ impl fmt::Display for MacAddrError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ended => write!(f, "it ended early"),
-            Self::Unexpected { found, at } => write!(f, "unexpected '{found}' at character {}", at + 1),
+            Self::Unexpected { found, at } => {
+                write!(f, "unexpected '{found}' at character {}", at.saturating_add(1))
+            }
         }
     }
 }

@@ -25,6 +25,9 @@ mod register {
     pub const CONFIG_WITH_MSI_X: u16 = 0x18;
 }
 
+/// The unit in which the device is told where its queue is.
+const PAGE: u64 = LEGACY_ALIGNMENT as u64;
+
 /// PCI Local Bus Specification 3.0, section 6.8.2: the capability's id, and the enable bit in its word.
 const CAPABILITY_MSI_X: u8 = 0x11;
 const MSI_X_ENABLE: u32 = 1 << 31;
@@ -127,7 +130,7 @@ impl Transport for LegacyPciTransport {
         _device_area: PhysAddr,
     ) {
         self.set(register::QUEUE_SELECT, Width::Half, queue.into());
-        let page = descriptors / u64::from(LEGACY_ALIGNMENT);
+        let page = descriptors / PAGE;
         self.set(register::QUEUE_ADDRESS, Width::Word, u32::try_from(page).unwrap_or_default());
     }
 

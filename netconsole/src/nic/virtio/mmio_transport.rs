@@ -44,6 +44,8 @@ const VERSION_LEGACY: u32 = 1;
 const VERSION_MODERN: u32 = 2;
 /// The size of a legacy device's queue: all that `virtqueue`'s memory holds buffers for, and no more.
 const LEGACY_SIZE: u32 = 256;
+/// The unit in which a legacy device is told where its queue is.
+const PAGE: u64 = LEGACY_ALIGNMENT as u64;
 /// Section 5.
 const NETWORK_CARD: u32 = 1;
 
@@ -159,7 +161,7 @@ impl Transport for MmioTransport {
             // The other two areas are where the layout has them (section 2.7.2). A page number that
             // does not fit is 0, which stands for no queue: the card then does nothing.
             self.set(register::QUEUE_ALIGN, LEGACY_ALIGNMENT);
-            let page = descriptors / u64::from(LEGACY_ALIGNMENT);
+            let page = descriptors / PAGE;
             self.set(register::QUEUE_PAGE, u32::try_from(page).unwrap_or_default());
         } else {
             self.set_wide(register::QUEUE_DESCRIPTORS, descriptors);

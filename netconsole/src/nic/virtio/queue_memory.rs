@@ -50,6 +50,7 @@ pub(super) struct Ring<E: 'static> {
     pub event: &'static AtomicU16,
 }
 
+#[expect(clippy::arithmetic_side_effects, reason = "a ring of at most MAX_SIZE entries is below 64 KiB")]
 impl<E> Ring<E> {
     /// The bytes of a ring of `size` entries, and where in it the entries and the event are.
     const fn bytes(size: u16) -> usize {
@@ -105,13 +106,13 @@ pub(super) struct Layout {
 impl Layout {
     /// The layout of a queue of `size` entries with up to `buffers` buffers of `descriptors` descriptors each, in
     /// `room` bytes; `None` where there is none.
+    #[expect(clippy::arithmetic_side_effects, reason = "each part is below 64 KiB, and no divisor is 0")]
     const fn new(size: u16, buffers: u16, descriptors: u16, room: usize) -> Option<Self> {
         if !size.is_power_of_two() || size > MAX_SIZE {
             return None;
         }
         let most = size / descriptors;
         let most = if most < buffers { most } else { buffers };
-        // No overflow: each of these is below 64 KiB.
         let available = size_of::<Descriptor>() * size as usize;
         let available_end = available + Ring::<AtomicU16>::bytes(size);
         let used = available_end.next_multiple_of(LEGACY_ALIGNMENT as usize);
