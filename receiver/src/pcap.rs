@@ -216,7 +216,7 @@ fn time(units: u128, options: &[InterfaceDescriptionOption<'_>]) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// What a capture of [`write`]'s packets begins with.
+/// What a capture of [`write()`]'s packets begins with.
 pub fn header() -> Vec<u8> {
     /// Of a file with nanoseconds, in the byte order of the rest.
     const MAGIC: u32 = 0xa1b2_3c4d;

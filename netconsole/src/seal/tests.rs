@@ -298,7 +298,7 @@ proptest! {
 fn the_documented_vector_is_ours() {
     let document = include_str!("../../../doc/secure.md");
     let (_, rest) = document.split_once("and a newline:\n\n").expect("the vector");
-    let (vector, _) = rest.split_once("\n\n`src").expect("its end");
+    let (vector, _) = rest.split_once("\n\n`netconsole").expect("its end");
     let key = Key(core::array::from_fn(|index| index as u8));
     let boot_id = BootId(core::array::from_fn(|index| 0x11 * index as u8));
     let message = b"6,7,1000,-;hello\n";
