@@ -213,7 +213,7 @@ impl Session {
         Some(has_tail)
     }
 
-    /// Goes on with the command under way. `out` must have room for [`STEP_OUTPUT`] bytes, else nothing
+    /// Goes on with the command under way. `out` must have room for `STEP_OUTPUT` bytes, else nothing
     /// is done.
     pub fn poll<const N: usize>(&mut self, host: &mut dyn Host, out: &mut Text<N>) -> Progress {
         if out.room() < STEP_OUTPUT {

@@ -45,7 +45,7 @@ pub enum Shipped {
 impl Target {
     /// Queues records from its position on this card on, in order, each straight into the card's buffer. Nothing is
     /// skipped: what does not fit now goes out in a later turn. Then what the receiver is to get again; in
-    /// one turn of [`AGAIN_FIRST`](Shipping::AGAIN_FIRST) that comes first, so that it has a share of a card that
+    /// one turn of `AGAIN_FIRST` that comes first, so that it has a share of a card that
     /// the log keeps busy. The card is to be kicked afterwards.
     pub fn ship<N: Nic>(
         &mut self,
