@@ -67,7 +67,7 @@ pub struct TargetPlan {
     /// The frame's sender. The card's own address replaces an all-zero one, and the card's own IP address
     /// ([`Plan::addresses`]) an unspecified one.
     pub source: Endpoint,
-    /// Until when the source address is this machine's, in µs of the published clock: 0 where it is not, `u64::MAX`
+    /// Until when the source address is this machine's, in µs of the published clock: 0 where it never was, `u64::MAX`
     /// where that has no end. From then on it is the log's source alone: nobody is told that it is ours, and nothing
     /// that is sent to it counts. Of an unspecified source, the card's own address has its own.
     pub owned_until: u64,
@@ -134,6 +134,26 @@ pub struct Plan {
     pub host_name: Option<HostName>,
     /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
     pub epoch: Option<u64>,
+}
+
+impl Plan {
+    /// Another station was heard by the card at `place`, in a VLAN or not, that has this address. Where its lease is over
+    /// at `now` µs it is the log's source no more. Panic-safe.
+    pub fn give_up(&mut self, address: Ipv4Addr, place: usize, vlan: Option<u16>, now: u64) {
+        let is_over = |owned_until| (1..=now).contains(&owned_until);
+        if let Some(slot) = self.addresses.get_mut(place)
+            && vlan.is_none()
+            && slot.is_some_and(|own| own.ip == address && is_over(own.owned_until))
+        {
+            *slot = None;
+        }
+        let targets = self.targets.iter_mut().flatten();
+        for target in targets.filter(|target| target.uses(place) && target.vlan == vlan) {
+            if target.source.ip == address && is_over(target.owned_until) {
+                target.source.ip = Ipv4Addr::UNSPECIFIED.into();
+            }
+        }
+    }
 }
 
 const WORDS_PER_TARGET: usize = 12;
@@ -596,6 +616,41 @@ mod tests {
             prop_assert_eq!(snapshot.read(), None);
             snapshot.publish(&plan);
             prop_assert_eq!(snapshot.read(), Some(plan));
+        }
+
+        /// Of all addresses alone those go that another station has on the same network, and whose lease is over.
+        #[test]
+        fn an_address_is_given_up_once_its_lease_is_over(
+            mut plan in plan(), target in target(), own: Ipv4Addr, over in 1u64..1000, place in 0..MAX_NICS,
+            now in 0u64..2000, other: Ipv4Addr,
+        ) {
+            let address = CardAddress { ip: own, owned_until: over };
+            let source = Endpoint { ip: own.into(), ..target.source };
+            let target = TargetPlan {
+                source, owned_until: over, vlan: None, cards: TargetCards::One(place as u8), ..target
+            };
+            (plan.addresses[place], plan.targets[0]) = (Some(address), Some(target));
+            let before = plan;
+            let elsewhere = (place + 1) % MAX_NICS;
+            plan.give_up(own, place, Some(7), now);
+            prop_assert_eq!((plan.addresses[place], plan.targets[0]), (Some(address), Some(target)));
+            plan.give_up(own, elsewhere, None, now);
+            plan.give_up(other, place, None, if other == own { 0 } else { now });
+            prop_assert_eq!((plan.addresses[place], plan.targets[0]), (Some(address), Some(target)));
+
+            plan.give_up(own, place, None, now);
+            let source = plan.targets[0].map(|target| target.source.ip);
+            if over <= now {
+                prop_assert_eq!((plan.addresses[place], source), (None, Some(Ipv4Addr::UNSPECIFIED.into())));
+            } else {
+                prop_assert_eq!((plan.addresses[place], source), (Some(address), Some(own.into())));
+            }
+            for owned_until in [0, u64::MAX] {
+                let mut plan = before;
+                plan.addresses[place] = Some(CardAddress { owned_until, ..address });
+                plan.give_up(own, place, None, now);
+                prop_assert!(plan.addresses[place].is_some());
+            }
         }
 
         #[test]

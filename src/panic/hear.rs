@@ -64,8 +64,18 @@ impl Heard {
     }
 
     /// Answers a question for an address, and tells the targets on the card who was heard.
-    pub fn apply(self, card: &mut Card, plan: &Plan, place: usize, legs: &mut [Leg; MAX_TARGETS], now: u64) {
+    pub fn apply(
+        self,
+        card: &mut Card,
+        plan: &mut Plan,
+        place: usize,
+        legs: &mut [Leg; MAX_TARGETS],
+        now: u64,
+    ) {
         let mac = card.mac();
+        if let Some(packet) = self.arp {
+            plan.give_up(packet.sender_ip, place, self.vlan, now);
+        }
         let mut is_answered = false;
         for (number, target) in targets(plan) {
             let Some(leg) = legs.get_mut(number) else { continue };

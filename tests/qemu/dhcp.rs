@@ -140,11 +140,14 @@ fn a_lease_that_is_over_leaves_the_log_its_source() {
     assert!(lines.contains("expired doesn't exist"), "{lines}");
 }
 
-/// A machine with this service that logs to [`FAR`] by the first router, and its neighbour by IPv6.
-fn two_networks(name: &'static str, service: Service) -> (Machine, Peer) {
+/// A machine with this service that logs to [`FAR`] by the first router, and its neighbour by IPv6. Its report goes out
+/// again so often.
+fn two_networks(name: &'static str, service: Service, repeats: u8) -> (Machine, Peer) {
     let near = Peer::at("fe80::2");
-    let parameters = r#"debug panic=0 netconsole.panic_repeat=0 netconsole="+@/,@192.0.2.7/;+@/,@fe80::2/""#;
-    let boot = boot(name, parameters, service).peer(near.clone()).repeats();
+    let parameters = format!(
+        r#"debug panic=0 netconsole.panic_repeat={repeats} netconsole="+@/,@192.0.2.7/;+@/,@fe80::2/""#
+    );
+    let boot = boot(name, &parameters, service).peer(near.clone()).repeats();
     let machine = boot.timeout(Duration::from_secs(200)).start();
     [FAR, NEAR].iter().for_each(|target| {
         machine.wait_for_text(target, "network logging started");
@@ -193,7 +196,7 @@ fn ask(machine: &Machine, near: &Peer) -> [usize; 2] {
 #[test]
 fn in_a_panic_a_leased_address_is_answered_for() {
     let service = Service::new(lease(Some([10, 0, 0, 253].into()), 3600));
-    let (mut machine, near) = two_networks("dhcp-panic", service);
+    let (mut machine, near) = two_networks("dhcp-panic", service, 0);
     crash(&mut machine);
     let [answers, datagrams] = ask(&machine, &near);
     assert_eq!((answers, datagrams > 10), (1, true), "{datagrams} datagrams");
@@ -204,7 +207,7 @@ fn in_a_panic_a_leased_address_is_answered_for() {
 #[test]
 fn in_a_panic_an_address_whose_lease_is_over_is_the_log_s_source_alone() {
     let service = Service::new(lease(Some([10, 0, 0, 253].into()), 10)).leases(1);
-    let (mut machine, near) = two_networks("dhcp-over-panic", service);
+    let (mut machine, near) = two_networks("dhcp-over-panic", service, 0);
     machine.wait_for_text(FAR, "eth0: no DHCP server renewed the lease of 10.0.0.1, which is over");
     let before = machine.sent().len();
     crash(&mut machine);
@@ -220,12 +223,34 @@ fn in_a_panic_an_address_whose_lease_is_over_is_the_log_s_source_alone() {
     assert_eq!(questions, [Ipv4Addr::UNSPECIFIED]);
 }
 
+/// As before a panic: the report goes out again from the link-local address.
+#[test]
+fn in_a_panic_an_address_whose_lease_is_over_is_given_up_when_another_station_has_it() {
+    let service = Service::new(lease(Some([10, 0, 0, 253].into()), 10)).leases(1);
+    let (mut machine, _) = two_networks("dhcp-taken-in-panic", service, 10);
+    machine.wait_for_text(FAR, "eth0: no DHCP server renewed the lease of 10.0.0.1, which is over");
+    crash(&mut machine);
+    machine.send(0, &Peer::at("10.0.0.1").arp_question(OWN));
+    let far: SocketAddr = FAR.parse().expect("an address and port");
+    let another = machine.wait_for("the report from another address", |events| {
+        let source = |content: &Content| match content {
+            Content::Udp { from, to, .. } if *to == far => Some(from.ip()),
+            _ => None,
+        };
+        let mut sources = events.sent.iter().filter_map(|sent| source(&sent.good()?.content));
+        sources.find(|ip| *ip != OWN)
+    });
+    assert!(another.to_string().starts_with("169.254."), "{another}");
+    let router = routers()[0].mac;
+    assert_eq!(routes(&machine.stop(), FAR), [(OWN.into(), router), (another, router)]);
+}
+
 /// Nobody renews the lease while a machine that has panicked stays.
 #[test]
 fn a_lease_ends_after_a_panic_too() {
     const SECONDS: u32 = 15;
     let service = Service::new(lease(Some([10, 0, 0, 253].into()), SECONDS));
-    let (mut machine, near) = two_networks("dhcp-ends-in-panic", service);
+    let (mut machine, near) = two_networks("dhcp-ends-in-panic", service, 0);
     crash(&mut machine);
     // The last renewal was before the panic.
     sleep(Duration::from_secs(u64::from(SECONDS) + 1));

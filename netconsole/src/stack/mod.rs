@@ -260,15 +260,15 @@ impl<'a> Stack<'a> {
         self.interface.has_ip_addr(address)
     }
 
-    /// Until when `address` is one of the interface's own, in the µs of [`poll`](Self::poll): 0 where it is none,
-    /// `u64::MAX` where that has no end. A lease that is renewed has another end.
+    /// Until when `address` is one of the interface's own, in the µs of [`poll`](Self::poll): 0 where it never was,
+    /// `u64::MAX` where that has no end. A lease that is renewed has another end; one that is over had its own.
     pub fn owned_until(&self, address: IpAddr) -> u64 {
         let is_leased =
             |ipv4: Ipv4Interface| ipv4.origin == Origin::Dhcp && IpAddr::V4(ipv4.address) == address;
         match &self.dhcp {
-            _ if !self.owns(address) => 0,
-            Some(client) if self.ipv4().is_some_and(is_leased) => client.lease_ends(),
-            _ => u64::MAX,
+            Some(client) if self.ipv4.log_source().is_some_and(is_leased) => client.lease_ends(),
+            _ if self.owns(address) => u64::MAX,
+            _ => 0,
         }
     }
 

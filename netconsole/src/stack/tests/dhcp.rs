@@ -559,7 +559,8 @@ fn an_address_whose_lease_is_over_is_the_log_s_source_and_nothing_else() {
     let mut bench = expired();
     assert_eq!((bench.stack.ipv4(), bench.stack.ipv4_candidate()), (None, None));
     assert!(!bench.stack.owns(ADDRESS.into()));
-    assert_eq!(bench.stack.owned_until(ADDRESS.into()), 0);
+    assert_eq!(bench.stack.owned_until(ADDRESS.into()), 100 * SECOND);
+    assert_eq!(bench.stack.owned_until(PEER.into()), 0);
     assert_eq!(bench.stack.owned_until(bench.stack.ipv6_link_local().into()), u64::MAX);
     assert_eq!(bench.stack.next_hop(FAR.into()), IpAddr::from(GATEWAY));
     let question = arp(ArpOperation::Request, (PEER_MAC, PEER), (MacAddr([0; 6]), ADDRESS));
