@@ -57,6 +57,25 @@ pub struct Record {
     pub held: u64,
     /// A part is missing; `…` stands in the text where.
     pub incomplete: bool,
+    /// It is a further piece of a line.
+    pub continues: Continues,
+}
+
+/// Which record another one continues.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Continues {
+    /// None.
+    #[default]
+    Nothing,
+    /// One before it.
+    Unknown,
+    /// This one.
+    Record {
+        /// Its number.
+        sequence: u64,
+        /// Its time, in microseconds since the sender's boot.
+        timestamp: Option<u64>,
+    },
 }
 
 /// Where a syslog or JSON message says that it comes from; `None` where it does not, or says `-`.
@@ -70,6 +89,8 @@ pub struct Origin {
     pub application: Option<String>,
     /// The number of its process.
     pub process: Option<String>,
+    /// RFC 5424's MSGID, the kind of message; from the netconsole kernel the module that logged.
+    pub message_id: Option<String>,
 }
 
 impl Record {
@@ -87,6 +108,7 @@ impl Record {
             fields: Vec::new(),
             held: 0,
             incomplete: false,
+            continues: Continues::Nothing,
         }
     }
 

@@ -2,7 +2,7 @@
 //! Linux: Documentation/networking/netconsole.rst and Documentation/ABI/testing/dev-kmsg.
 
 use crate::escape;
-use crate::event::{Format, Record};
+use crate::event::{Continues, Format, Record};
 use crate::limits;
 
 /// The longest header searched for its `;`.
@@ -27,6 +27,8 @@ pub struct Header {
     pub behind: u64,
     /// An emergency transmission (`ncemg=1`).
     pub emergency: bool,
+    /// A further piece of a line (flag `c` or `+`).
+    pub is_continuation: bool,
     /// The datagram's end was cut off on the way: [`parse`] does not know that.
     pub is_cut: bool,
     /// This datagram carries a part of the record.
@@ -62,7 +64,7 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         Some(_) => (None, head),
         None => head.split_once(',').map(|(release, rest)| (Some(release.to_owned()), rest))?,
     };
-    let (priority, sequence, timestamp, extras) = numbers(head)?;
+    let Numbers { priority, sequence, timestamp, is_continuation, extras } = numbers(head)?;
     let mut header = Header {
         release,
         facility: u8::try_from(priority >> 3).ok()?,
@@ -72,6 +74,7 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         held: 0,
         behind: 0,
         emergency: false,
+        is_continuation,
         is_cut: false,
         fragment: None,
         fields: Vec::new(),
@@ -89,16 +92,30 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
     Some((header, body))
 }
 
-/// Priority, sequence, timestamp and what follows the flag.
-fn numbers(head: &str) -> Option<(u16, u64, u64, &str)> {
+/// The parts that each header has.
+struct Numbers<'a> {
+    priority: u16,
+    sequence: u64,
+    timestamp: u64,
+    is_continuation: bool,
+    /// What follows the flag.
+    extras: &'a str,
+}
+
+fn numbers(head: &str) -> Option<Numbers<'_>> {
     let mut parts = head.splitn(4, ',');
     let (priority, sequence, timestamp) =
         (digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?);
     let tail = parts.next()?;
     let (flag, extras) = tail.split_once(',').unwrap_or((tail, ""));
     let priority = u16::try_from(priority).ok().filter(|priority| *priority < 1 << 11)?;
-    (matches!(flag, "-" | "c" | "+") && sequence < u64::MAX)
-        .then_some((priority, sequence, timestamp, extras))
+    let is_continuation = match flag {
+        "-" => false,
+        "c" | "+" => true,
+        _ => return None,
+    };
+    let numbers = Numbers { priority, sequence, timestamp, is_continuation, extras };
+    (sequence < u64::MAX).then_some(numbers)
 }
 
 /// A number of digits only: no sign, no space.
@@ -140,6 +157,7 @@ pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
         fields,
         held: header.held,
         incomplete,
+        continues: if header.is_continuation { Continues::Unknown } else { Continues::Nothing },
         ..Record::of(Format::Extended, escape::text(&escape::unescape(text)))
     };
     if header.is_cut { record.cut() } else { record }

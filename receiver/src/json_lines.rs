@@ -49,6 +49,7 @@ pub fn parse(message: &[u8]) -> Option<Record> {
         host: take(&mut members, &HOST, Value::string),
         application: take(&mut members, &APPLICATION, Value::string),
         process: take(&mut members, &PROCESS, Value::scalar),
+        message_id: None,
     };
     let level = take(&mut members, &LEVEL, Value::level);
     let facility = take(&mut members, &FACILITY, Value::facility);

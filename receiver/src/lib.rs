@@ -13,6 +13,7 @@ pub mod boots;
 pub mod clock;
 pub mod complain;
 pub mod console;
+pub mod continued;
 pub mod crash;
 pub mod datagram;
 pub mod dissect;

@@ -56,9 +56,9 @@ fn rfc5424_like(line: &str) -> Option<Found<'_>> {
     let (time, rest) = iso_time(line.strip_prefix("1 ")?)?;
     let mut words = rest.strip_prefix(' ')?.splitn(5, ' ');
     let mut word = || words.next().map(|word| (word != "-").then(|| word.to_owned()));
-    let (host, application, process, _message_id) = (word()?, word()?, word()?, word()?);
+    let (host, application, process, message_id) = (word()?, word()?, word()?, word()?);
     let text = words.next()?;
-    let origin = Origin { time: Some(time.to_owned()), host, application, process };
+    let origin = Origin { time: Some(time.to_owned()), host, application, process, message_id };
     Some(Found { origin, count: None, text: text.strip_prefix("- ").unwrap_or(text) })
 }
 
@@ -94,6 +94,7 @@ fn with_time(line: &str) -> Option<Found<'_>> {
         host: owned(host),
         application: owned(application),
         process: owned(process),
+        message_id: None,
     };
     Some(Found { origin, count, text })
 }

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::boots::Boots;
+use crate::continued::Continued;
 use crate::crash::{self, Part};
 use crate::datagram::Datagram;
 use crate::event::{Event, Heard, Identity, Record};
@@ -52,6 +53,7 @@ pub struct Sender {
     /// From each of its ports one message came, so far: from the present one, and these.
     singles: Option<Vec<u16>>,
     messages: Messages,
+    continued: Continued,
     boots: Boots,
     ncrx: Ncrx,
     crash: crash::Watch,
@@ -73,6 +75,7 @@ impl Sender {
             noted: 0,
             singles: Some(Vec::new()),
             messages: Messages::default(),
+            continued: Continued::default(),
             boots: Boots::default(),
             ncrx: if answers { Ncrx::default() } else { Ncrx::off() },
             crash: crash::Watch::default(),
@@ -243,8 +246,11 @@ impl Sender {
         self.stats.held = self.stats.held.saturating_add(self.boots.take_held_back());
         for (at, mut event) in events {
             match &mut event {
-                Event::Record { record, crash, beside, .. } => {
+                Event::Record { record, crash, late, beside } => {
                     self.stats.records += 1;
+                    if !*late && !*beside {
+                        self.continued.follow(record);
+                    }
                     self.stats.incomplete += u64::from(record.incomplete);
                     let watch = if *beside { &mut self.crash_beside } else { &mut self.crash };
                     let part = watch.judge(record, at);
@@ -263,6 +269,7 @@ impl Sender {
                 Event::Rebooted => {
                     self.start = 0;
                     self.stats.reboots += 1;
+                    self.continued.clear();
                     self.crash = std::mem::take(&mut self.crash_beside);
                     self.ncrx.rebooted();
                 }

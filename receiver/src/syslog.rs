@@ -9,8 +9,14 @@ use crate::priority;
 pub fn parse(datagram: &[u8]) -> Option<Record> {
     let (priority, rest) = priority::take(datagram)?;
     let mut rest = rest.strip_prefix(b"1 ")?;
-    let [time, host, application, process, _message_id] = [(); 5].map(|()| word(&mut rest));
-    let origin = Origin { time: time?, host: host?, application: application?, process: process? };
+    let [time, host, application, process, message_id] = [(); 5].map(|()| word(&mut rest));
+    let origin = Origin {
+        time: time?,
+        host: host?,
+        application: application?,
+        process: process?,
+        message_id: message_id?,
+    };
     let mut record = Record {
         level: Some(priority.level()),
         facility: Some(priority.facility()),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::escape::is_harmful;
-use crate::event::{Event, Format, Heard};
+use crate::event::{Continues, Event, Format, Heard};
 use crate::symbols::{Symbol, Translation};
 
 #[derive(Serialize)]
@@ -57,6 +57,8 @@ struct Record<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    message_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     release: Option<&'a str>,
     text: &'a str,
     #[serde(skip_serializing_if = "Map::is_empty")]
@@ -71,6 +73,10 @@ struct Record<'a> {
     beside: bool,
     #[serde(skip_serializing_if = "is_false")]
     incomplete: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    continuation: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continues: Option<u64>,
 }
 
 fn is_false(flag: &bool) -> bool {
@@ -98,6 +104,7 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
                 host: origin.and_then(|origin| origin.host.as_deref()),
                 application: origin.and_then(|origin| origin.application.as_deref()),
                 process: origin.and_then(|origin| origin.process.as_deref()),
+                message_id: origin.and_then(|origin| origin.message_id.as_deref()),
                 release: record.release.as_deref(),
                 text: &record.text,
                 fields,
@@ -106,6 +113,11 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
                 late: *late,
                 beside: *beside,
                 incomplete: record.incomplete,
+                continuation: record.continues != Continues::Nothing,
+                continues: match record.continues {
+                    Continues::Record { sequence, .. } => Some(sequence),
+                    Continues::Nothing | Continues::Unknown => None,
+                },
             };
             ("record", Content::Record(record))
         }

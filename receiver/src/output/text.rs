@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Color, Effects, Style as Ansi};
 
 use crate::escape::harmless;
-use crate::event::{Event, Heard, Origin, Record};
+use crate::event::{Continues, Event, Heard, Origin, Record};
 use crate::symbols::Translation;
 
 /// What is shown, and how.
@@ -41,6 +41,21 @@ pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Tra
                     "… this record does not continue the log: another boot, or a stray",
                 )?;
             }
+            match record.continues {
+                Continues::Record { timestamp: Some(micros), .. } => {
+                    let time = since_boot(micros);
+                    lines.line(
+                        NOTICE,
+                        "",
+                        &format!("… this record continues that of {}", time.trim_end()),
+                    )?;
+                }
+                Continues::Record { sequence, .. } => {
+                    lines.line(NOTICE, "", &format!("… this record continues record {sequence}"))?;
+                }
+                Continues::Unknown => lines.line(NOTICE, "", "… this record continues an earlier one")?,
+                Continues::Nothing => {}
+            }
             lines.record(record, *crash)?;
         }
         Event::Missing { first, last, count } => lines.line(NOTICE, "", &missing(*first, *last, *count))?,
@@ -71,6 +86,10 @@ pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Tra
     Ok(())
 }
 
+fn since_boot(micros: u64) -> String {
+    format!("[{:5}.{:06}] ", micros / 1_000_000, micros % 1_000_000)
+}
+
 fn missing(first: u64, last: u64, count: u64) -> String {
     match (count, last == first) {
         (_, true) => format!("… 1 record missing ({first})"),
@@ -98,7 +117,7 @@ impl<W: Write> Lines<'_, W> {
     fn record(&mut self, record: &Record, crash: bool) -> io::Result<()> {
         let time = match (&record.origin, record.timestamp) {
             (Some(origin), _) => syslog(origin),
-            (None, Some(micros)) => format!("[{:5}.{:06}] ", micros / 1_000_000, micros % 1_000_000),
+            (None, Some(micros)) => since_boot(micros),
             (None, None) => String::new(),
         };
         let color = if crash { CRASH } else { record.level.map_or(Ansi::new(), level) };
@@ -144,7 +163,7 @@ fn level(level: u8) -> Ansi {
 }
 
 fn syslog(origin: &Origin) -> String {
-    let Origin { time, host, application, process } = origin;
+    let Origin { time, host, application, process, .. } = origin;
     let process = process.as_ref().map(|process| format!("[{process}]"));
     let application = match (application, process) {
         (Some(application), Some(process)) => Some(format!("{application}{process}")),

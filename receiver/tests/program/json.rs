@@ -52,11 +52,11 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     let receiver = Listening::start(&[&arguments[..], &["--timeout", PATIENCE]].concat());
     let (socket, other, syslog) = (receiver.socket(), receiver.socket(), receiver.socket());
     let send = |datagram: &str| socket.send(datagram.as_bytes()).expect("loopback");
-    send("1.2.3,6,0,1,-;first\n KEY=value\n");
+    send("1.2.3,6,0,1,-,caller=T1;first\n KEY=value\n");
     // Nothing continues it, and the log goes on.
     send("6,4611686018427387904,1,-;stray\n");
     // Longer than a gap may wait.
-    send("6,2,3,-;after a gap\n");
+    send("6,2,3,c,caller=T1;after a gap\n");
     send("6,3,4,-,ncfrag=0/11;hello ");
     thread::sleep(limits::REORDER_WAIT * 3);
     send("6,1,2,-;late\n");
@@ -64,7 +64,7 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     send("7,6,5,-;debug\n");
     send("7,8,5,-;after a loss\n");
     thread::sleep(limits::REORDER_WAIT * 3);
-    syslog.send(b"<4>1 2026-11-24T21:22:23Z board7 kernel 7 - [x@1 held=\"2\"] text").expect("loopback");
+    syslog.send(b"<4>1 2026-11-24T21:22:23Z board7 kernel 7 ID1 [x@1 held=\"2\"] text").expect("loopback");
     let (joined_at, moved) = (Instant::now(), receiver.socket());
     other.send(b"6,7000,0,-;joined\n").expect("loopback");
     // A report, with the address of any code of the file.
