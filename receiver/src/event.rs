@@ -46,7 +46,7 @@ pub struct Record {
     /// Microseconds since the sender's boot.
     pub timestamp: Option<u64>,
     /// The time, host name and application of a syslog or JSON message, as they came.
-    pub origin: Option<Origin>,
+    pub origin: Option<Box<Origin>>,
     /// The kernel's release, where the sender prepends it.
     pub release: Option<String>,
     /// The message, raw: for a terminal it goes through [`crate::escape::harmless`].

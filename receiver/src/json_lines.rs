@@ -60,7 +60,7 @@ pub fn parse(message: &[u8]) -> Option<Record> {
     Some(Record {
         level,
         facility,
-        origin: (origin != Origin::default()).then_some(origin),
+        origin: (origin != Origin::default()).then(|| Box::new(origin)),
         fields: fields.map(|(key, value)| (key, value.shown())).collect(),
         ..Record::of(Format::Json, text)
     })

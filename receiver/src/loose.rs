@@ -28,7 +28,7 @@ pub fn parse(message: &[u8]) -> Option<Record> {
         level: priority.map(|priority| priority.level()),
         facility: priority.map(|priority| priority.facility()),
         sequence: found.count,
-        origin: Some(found.origin),
+        origin: Some(Box::new(found.origin)),
         ..Record::of(Format::Syslog, found.text.to_owned())
     })
 }

@@ -324,24 +324,18 @@ mod tests {
     #[test]
     fn a_machine_says_its_name() {
         let mut record = Record {
-            format: Format::Extended,
-            level: None,
-            facility: None,
-            sequence: None,
-            timestamp: None,
-            origin: None,
-            release: None,
-            text: "     host=board7, domain=example.org, nis-domain=(none)".to_owned(),
             fields: vec![("host".to_owned(), "board8".to_owned()), ("bad".to_owned(), "../x".to_owned())],
-            held: 0,
-            incomplete: false,
+            ..Record::of(
+                Format::Extended,
+                "     host=board7, domain=example.org, nis-domain=(none)".to_owned(),
+            )
         };
         let source = |text: &str| text.parse::<Source>().expect("a source");
         assert_eq!(source("dhcp").name(&record), Some("board7"));
         assert_eq!(source("userdata:host").name(&record), Some("board8"));
         assert_eq!(source("userdata:bad").name(&record), None, "it can't be a file's");
         assert_eq!(source("syslog").name(&record), None);
-        record.origin = Some(Origin { host: Some("board9".to_owned()), ..Origin::default() });
+        record.origin = Some(Box::new(Origin { host: Some("board9".to_owned()), ..Origin::default() }));
         assert_eq!(source("syslog").name(&record), Some("board9"));
         record.text = "     host=10.0.2.15, domain=, nis-domain=(none)".to_owned();
         assert_eq!(source("dhcp").name(&record), None, "the address is no name");

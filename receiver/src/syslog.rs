@@ -20,7 +20,7 @@ pub fn parse(datagram: &[u8]) -> Option<Record> {
     let mut record = Record {
         level: Some(priority.level()),
         facility: Some(priority.facility()),
-        origin: Some(origin),
+        origin: Some(Box::new(origin)),
         ..Record::of(Format::Syslog, String::new())
     };
     let message = structured_data(rest, &mut record.fields)?;
@@ -136,7 +136,7 @@ mod tests {
     fn nil_values_and_no_text() {
         let record = parse(b"<191>1 - - - - - -").expect("a syslog message");
         assert_eq!((record.level, record.facility, record.text.as_str()), (Some(7), Some(23), ""));
-        assert_eq!(record.origin, Some(Origin::default()));
+        assert_eq!(record.origin, Some(Box::default()));
     }
 
     #[test]

@@ -9,10 +9,13 @@ use netconsole_receiver::limits;
 use netconsole_receiver::senders::Senders;
 use proptest::prelude::*;
 
+/// Milliseconds after the one before, bytes, and whether its end was cut off.
+type Datagram = (u64, Vec<u8>, bool);
+
 const START: Duration = Duration::from_secs(1_700_000_000);
 
 /// What is shown of one sender's datagrams, each so many milliseconds after the one before.
-fn records(datagrams: &[(u64, Vec<u8>, bool)]) -> Vec<Record> {
+fn records(datagrams: &[Datagram]) -> Vec<Record> {
     let from = SocketAddr::from(([10, 0, 0, 5], 6665));
     let (mut senders, mut heard, mut now) = (Senders::new(HashMap::new(), false), Vec::new(), START);
     for (after, bytes, is_cut) in datagrams {
@@ -38,7 +41,7 @@ fn record(heard: Heard) -> Option<Record> {
 /// All that is known of a record, as text.
 fn known(record: &Record) -> String {
     let mut known = record.text.clone();
-    let Origin { time, host, application, process, message_id } = record.origin.clone().unwrap_or_default();
+    let Origin { time, host, application, process, message_id } = *record.origin.clone().unwrap_or_default();
     for part in [time, host, application, process, message_id].into_iter().flatten() {
         known += &format!(" {part}");
     }
@@ -89,7 +92,7 @@ const PARTS: [&str; 34] = [
 ];
 
 /// Datagrams of such parts, and the words in them.
-fn datagrams() -> impl Strategy<Value = (Vec<(u64, Vec<u8>, bool)>, Vec<String>)> {
+fn datagrams() -> impl Strategy<Value = (Vec<Datagram>, Vec<String>)> {
     let datagram =
         (prop::sample::select(vec![0u64, 1, 30, 99, 100, 3000]), prop::collection::vec(0..PARTS.len(), 1..7));
     prop::collection::vec(datagram, 1..12).prop_map(|chosen| {
