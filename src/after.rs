@@ -2,11 +2,11 @@
 
 use crate::crash;
 use crate::kernel::Kernel;
+use crate::log::ring;
 use crate::machine::interrupts::Strays;
 use crate::machine::power::{self, ExitCode};
 use crate::machine::timer::Timer;
 use crate::machine::watchdog;
-use crate::memory;
 use bootinfo::parameters::After;
 use netconsole::console::Ending;
 
@@ -28,7 +28,7 @@ pub fn boot(kernel: &mut Kernel) -> ! {
     log::info!("boot: done, {}", ending(after));
     kernel.drain();
     kernel.await_acknowledgements();
-    memory::ring().say_goodbye();
+    ring().say_goodbye();
     watchdog::stop();
     match after {
         After::Poweroff => power::poweroff(),
@@ -72,11 +72,11 @@ fn on_command(kernel: &mut Kernel, ending: Ending) -> ! {
     match ending {
         Ending::Crash(name) => crash::on_command(kernel, name),
         Ending::Reboot => {
-            memory::ring().say_goodbye();
+            ring().say_goodbye();
             power::reboot()
         }
         Ending::Poweroff => {
-            memory::ring().say_goodbye();
+            ring().say_goodbye();
             power::poweroff()
         }
     }

@@ -1,7 +1,7 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
-use crate::crash::{self, Armed};
 use crate::machine::clock;
+use crate::machine::trap::{self, Place};
 use crate::memory;
 use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use bootinfo::parameters::Parameters;
@@ -285,7 +285,7 @@ impl Card {
         let life = &mut self.life;
         let mut watched = Watched { nic: &mut self.nic, see: |frame: &[u8]| life.see(frame, now) };
         Stack::poll_shared(&mut stacks, &mut watched, now, &mut |received| {
-            crash::here(Armed::Receive);
+            trap::probe(Place::Receive);
             input(received);
         });
         for (before, (name, stack)) in before.iter().zip(self.stacks_mut()) {
@@ -497,7 +497,7 @@ fn stack(
     let seed = clock::ticks() ^ u64::from(nic.mac().0[5]);
     let mut stack = Stack::new(hostname(parameters), nic.mac(), nic.mtu(), None, addressing, seed, now);
     stack.link_changed(link_is_up, now);
-    stack.set_probe(|| crash::here(Armed::Smoltcp));
+    stack.set_probe(|| trap::probe(Place::Smoltcp));
     stack
 }
 

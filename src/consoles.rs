@@ -1,18 +1,21 @@
 //! The consoles, on serial and for targets, and the kernel as their commands see it.
 
 use crate::card::Card;
-use crate::crash::{self, Armed};
+use crate::log::ring;
 use crate::machine::build;
 use crate::machine::clock::{self, Clock};
+use crate::machine::trap::{self, Place};
 use crate::{memory, start};
 use bootinfo::parameters::CrashKind;
 use core::fmt;
+use core::mem::MaybeUninit;
 use core::net::IpAddr;
 use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Terminal};
 use netconsole::nic::pci::PciDevice;
 use netconsole::ring::{Level, Ring, Timebase};
 use netconsole::seal::{Numbers, Sealing};
 use netconsole::settings::DeviceName;
+use netconsole::take_once::TakeOnce;
 use netconsole::targets::LogFilter;
 use netconsole::targets::table::TargetTable;
 use netconsole::wire::udp;
@@ -46,15 +49,17 @@ pub struct KernelView<'k> {
 }
 
 impl Consoles {
-    /// Consoles of which nothing has come yet.
-    pub fn new(input: bool) -> Self {
-        Self {
+    /// Consoles of which nothing has come yet, in memory of their own; `None` the second time.
+    #[inline(never)]
+    pub fn make(input: bool) -> Option<&'static mut Self> {
+        static CONSOLES: TakeOnce<MaybeUninit<Consoles>> = TakeOnce::new(MaybeUninit::uninit());
+        Some(CONSOLES.take()?.write(Self {
             terminal: Terminal::new(),
             remote: Remote::new(),
             input,
             ending: None,
             functions: [None; MAX_FUNCTIONS],
-        }
+        }))
     }
 
     /// Says whether targets may send commands.
@@ -156,8 +161,8 @@ impl Host for KernelHost<'_, '_> {
     }
 
     fn ring(&self) -> &'static Ring<'static> {
-        crash::here(Armed::Console);
-        memory::ring()
+        trap::probe(Place::Console);
+        ring()
     }
 
     fn timebase(&mut self) -> Timebase {
@@ -210,7 +215,7 @@ impl Host for KernelHost<'_, '_> {
     }
 
     fn log(&mut self, level: Level, text: &str) {
-        memory::ring().append_str(level, "console", clock::ticks(), text);
+        ring().append_str(level, "console", clock::ticks(), text);
     }
 
     fn command_line(&self) -> &dyn fmt::Display {

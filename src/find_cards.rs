@@ -6,12 +6,13 @@ use crate::machine::access::ACCESS;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
-use crate::{crash, describe, memory};
+use crate::machine::trap;
+use crate::{describe, memory};
 use bootinfo::BootInfo;
 use bootinfo::parameters::Parameters;
 use core::fmt::Display;
 use core::slice::IterMut;
-use netconsole::nic::pci::{self, Class, PciDevice};
+use netconsole::nic::pci::{self, PciDevice};
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
 use netconsole::plan::MAX_NICS;
@@ -28,7 +29,13 @@ pub fn find_cards(
     boot: &BootInfo,
     address_space: AddressSpace,
 ) {
-    let mut bays = Bays { cards: cards.iter_mut(), memory: memory::cards(), taken: 0, clock, parameters };
+    let mut bays = Bays {
+        cards: cards.iter_mut(),
+        memory: memory::CARD_MEMORY.take().map(|memory| memory.iter_mut()).unwrap_or_default(),
+        taken: 0,
+        clock,
+        parameters,
+    };
     on_pci(&mut bays, consoles, address_space);
     for address in parameters.virtio_mmio.as_slice() {
         at(&mut bays, *address);
@@ -71,16 +78,6 @@ fn stand_in(
         None => log::warn!("ip: {device} doesn't exist: using {}", card.name),
     }
     card.stand_in(parameters, now);
-}
-
-/// Takes from all network cards on the PCI buses the right to reach memory, until each is brought up: the firmware may
-/// have left them running, and writing what they receive to memory that it used.
-pub fn silence() {
-    pci::for_each_function(&ConfigurationPorts, |function| {
-        if Class::read(&ConfigurationPorts, function).is_network() {
-            pci::disable(&mut ConfigurationPorts, function);
-        }
-    });
 }
 
 /// What each card takes one of.
@@ -151,7 +148,7 @@ fn on_pci(bays: &mut Bays<'_>, consoles: &mut Consoles, mut address_space: Addre
         bays.clock.now();
         let model = Model::of(pci::ids(&ports, function));
         if model.is_some() {
-            crash::at_card();
+            trap::await_sizing();
         }
         let Some(device) = memory::SIZING.read(&mut ports, function) else { return };
         log::info!("pci {device}");

@@ -1,8 +1,8 @@
 //! `flood=`: as many records as fast as possible, for tests and measurements.
 
 use crate::kernel::Kernel;
+use crate::log::ring;
 use crate::machine::clock;
-use crate::memory;
 use bootinfo::parameters::Parameters;
 use core::ops::Range;
 use netconsole::ring::Level;
@@ -18,7 +18,7 @@ pub fn run(kernel: &mut Kernel) {
     while left > 0 {
         let burst = left.min(BURST);
         for _ in 0..burst {
-            memory::ring().append_str(Level::Info, module_path!(), clock::ticks(), message.text());
+            ring().append_str(Level::Info, module_path!(), clock::ticks(), message.text());
             message.count();
         }
         left -= burst;

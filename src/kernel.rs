@@ -3,28 +3,32 @@
 
 use crate::card::{Card, LinkLook};
 use crate::consoles::{Consoles, KernelView};
-use crate::crash::{self, Armed};
 use crate::fallback::Fallback;
 use crate::find_cards::find_cards;
+use crate::log::ring;
 use crate::machine::access::ACCESS;
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::ConfigurationPorts;
-use crate::machine::serial::SerialConsole;
+use crate::machine::trap::{self, Place};
 use crate::machine::watchdog::Watchdog;
+use crate::serial_console::SerialConsole;
 use crate::statistics::Statistics;
 use crate::vlan::VlanMemory;
 use crate::wall_clock::WallClock;
 use crate::{choose, describe, memory, panic};
 use bootinfo::BootInfo;
 use bootinfo::parameters::{Console, Parameters};
+use core::mem::MaybeUninit;
 use netconsole::console::Ending;
 use netconsole::format::RecentLines;
 use netconsole::nic::{self, Nic};
 use netconsole::plan::{MAX_NICS, Plan};
 use netconsole::seal::{Inputs, MAX_INPUT, Numbers, Sealing};
 use netconsole::settings::{DeviceName, DeviceSelector, MAX_TARGETS};
+use netconsole::take_once::TakeOnce;
 use netconsole::targets::table::TargetTable;
+use netconsole::targets::user_data::UserData;
 use netconsole::targets::{LogFilter, Moment, Shipped, Target, Turn};
 use netconsole::wire::{MacAddr, udp};
 
@@ -75,9 +79,27 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// A kernel with a serial port at most.
+    /// The kernel, with a serial port at most, where it lies while it runs: it is larger than a stack should carry.
+    /// `None` the second time.
+    // A function of its own, so that what is built on the stack before it lies there is gone afterwards.
+    #[inline(never)]
+    pub fn make(
+        clock: Clock,
+        parameters: &'static Parameters,
+        consoles: &'static mut Consoles,
+    ) -> Option<&'static mut Self> {
+        static KERNEL: TakeOnce<MaybeUninit<Kernel>> = TakeOnce::new(MaybeUninit::uninit());
+        let (place, user_data) = (KERNEL.take()?, memory::USER_DATA.take()?);
+        Some(place.write(Self::new(clock, parameters, consoles, user_data)))
+    }
+
     #[inline(always)]
-    pub fn new(clock: Clock, parameters: &'static Parameters, consoles: &'static mut Consoles) -> Self {
+    fn new(
+        clock: Clock,
+        parameters: &'static Parameters,
+        consoles: &'static mut Consoles,
+        user_data: &'static mut UserData,
+    ) -> Self {
         let filter = LogFilter {
             limit: parameters.loglevel,
             ignore_limits: parameters.ignore_loglevel,
@@ -97,7 +119,7 @@ impl Kernel {
             parameters,
             filter,
             cards: [const { None }; MAX_NICS],
-            targets: TargetTable::new(memory::user_data()),
+            targets: TargetTable::new(user_data),
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
@@ -108,7 +130,7 @@ impl Kernel {
             statistics: Statistics::new(),
             wall_clock: WallClock::new(),
             inputs: Inputs::new(),
-            vlans: memory::vlans(),
+            vlans: memory::VLANS.take().map(|vlans| vlans.iter_mut()).unwrap_or_default(),
             published: None,
             recent: RecentLines::new(),
         }
@@ -180,7 +202,7 @@ impl Kernel {
         let deadline = Deadline::after(DRAIN_PATIENCE);
         while !deadline.has_come() {
             let busy = self.poll();
-            let end = memory::ring().end();
+            let end = ring().end();
             let mut cards = (0..).zip(&self.cards).filter_map(|(place, card)| Some((place, card.as_ref()?)));
             let log_waits = cards.any(|(place, card)| {
                 card.link_is_up() && self.targets.iter().any(|target| target.is_sending(place, end))
@@ -270,7 +292,7 @@ impl Kernel {
     fn advance_targets(&mut self, now: u64) {
         let moment = Moment {
             keys: &memory::KEYS,
-            ring: memory::ring(),
+            ring: ring(),
             now,
             carrier_timeout: u64::from(self.parameters.carrier_timeout) * 1_000_000,
         };
@@ -354,7 +376,7 @@ impl Kernel {
 
     /// Ships what there is to every target whose link is up; true where there is more to do at once.
     pub fn ship(&mut self, now: u64) -> bool {
-        let ring = memory::ring();
+        let ring = ring();
         let protection = memory::KEYS.protection();
         let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
         let running = self.running_targets();
@@ -402,7 +424,7 @@ impl Kernel {
                 }
                 used = 0;
             }
-            crash::here(Armed::Transmit);
+            trap::probe(Place::Transmit);
             card.nic.kick();
             if (broken || card.is_stuck(now, progress)) && card.may_restart(now) {
                 log::error!("{}: the card does not answer, restarting it", card.name);
@@ -426,12 +448,12 @@ impl Kernel {
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
         let filter = LogFilter { oops_only: false, ..self.filter };
-        serial.poll(memory::ring(), self.clock.timebase(), filter, &mut self.consoles.terminal)
+        serial.poll(ring(), self.clock.timebase(), filter, &mut self.consoles.terminal)
     }
 
     /// Whether a target that could ship has more to ship.
     pub fn is_behind(&self) -> bool {
-        let end = memory::ring().end();
+        let end = ring().end();
         self.targets.iter().any(|target| target.is_behind(end))
     }
 
@@ -445,7 +467,8 @@ impl Kernel {
     /// Overwrites all that the drivers know, for provoking that crash.
     pub fn overwrite_cards(&mut self, pattern: u8) {
         overwrite(&mut self.cards, pattern);
-        memory::overwrite_cards(pattern);
+        // SAFETY: the drivers that borrow it don't run again: the caller panics at once.
+        overwrite(unsafe { memory::CARD_MEMORY.take_back() }, pattern);
     }
 
     /// Overwrites all that the sender knows of its targets, for provoking that crash.

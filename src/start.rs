@@ -1,6 +1,7 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
-use crate::find_cards::silence;
+use crate::log::{RING_SIZE, start};
+use crate::machine::pci::silence_network_cards;
 use crate::machine::{build, entropy, features, paging, physical::Physical};
 use crate::memory;
 use bootinfo::parameters::{self, Parameters};
@@ -45,11 +46,11 @@ pub struct Log {
 
 /// From here on the log works. It began at `entered` ticks.
 pub fn begin_log(boot: &BootInfo, parameters: &Parameters, entered: u64) -> Log {
-    if parameters.log_buf_len != memory::RING_SIZE {
+    if parameters.log_buf_len != RING_SIZE {
         // The ring takes memory that may have been the firmware's.
-        silence();
+        silence_network_cards();
     }
-    let (recovery, size) = memory::start_log(parameters.log_buf_len, &boot.memory, entered);
+    let (recovery, size) = start(parameters.log_buf_len, &boot.memory, entered, memory::KEYS.audience());
     Log { recovery, size }
 }
 
@@ -76,12 +77,12 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
         log::debug!("boot: usable memory {:#012x}-{:#012x}", region.start, region.end() - 1);
     }
     log::info!("boot: {} KiB of usable memory", boot.memory.total() / 1024);
-    memory::report(log.size.unwrap_or(memory::RING_SIZE));
+    memory::report(log.size.unwrap_or(RING_SIZE));
     if log.size.is_none() {
         log::error!(
             "log_buf_len: no room for a log of {} KiB, it has {}",
             parameters.log_buf_len / 1024,
-            memory::RING_SIZE / 1024
+            RING_SIZE / 1024
         );
     }
     if let Protection::Sealed(sealer) = memory::KEYS.protection() {

@@ -9,7 +9,7 @@
 //! Two functions are not followed, each for a reason:
 //! - `report::write_message` formats the message of a `panic!`, foreign `Display` code. If that panics, the
 //!   path starts anew, with a shorter report (`crash=KIND@message` in tests/qemu/crash.rs).
-//! - `crash::spring` is the crash that `crash=KIND@panic` asks for.
+//! - `trap::spring` is the crash that `crash=KIND@panic` asks for.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -20,7 +20,7 @@ use std::process::Command;
 /// Where the CPU or Rust enters.
 const ENTRIES: [&str; 5] =
     ["exception_common", "panic_common", "rust_begin_unwind", "::last_words", "ignore_nmi"];
-const NOT_FOLLOWED: [&str; 2] = ["panic::report::write_message", "crash::spring"];
+const NOT_FOLLOWED: [&str; 2] = ["panic::report::write_message", "trap::spring"];
 
 struct Image {
     bytes: Vec<u8>,

@@ -37,6 +37,7 @@ pub mod ring;
 pub mod seal;
 pub mod settings;
 pub mod stack;
+pub mod take_once;
 pub mod targets;
 pub mod text;
 pub mod wire;

@@ -5,7 +5,6 @@
 //! counts down once, and whenever somebody needs the time the ticks since then are compared. (Channel 2
 //! would be free of the timer, but microVMs have no port for its gate.)
 
-use crate::memory;
 use core::arch::x86_64::{__cpuid, _rdtsc};
 use core::sync::atomic::{AtomicU64, Ordering};
 use netconsole::ring::Timebase;
@@ -33,6 +32,11 @@ pub fn published() -> Timebase {
     }
     let is_whole = sum(&words) == PUBLISHED_SUM.load(Ordering::Relaxed) && words != [0; Timebase::WORDS];
     if is_whole { Timebase::from_words(words) } else { Timebase::new(0) }
+}
+
+/// µs since the kernel's entry, by the timebase as last published. Panic-safe.
+pub fn micros() -> u64 {
+    published().micros(ticks())
 }
 
 fn publish(timebase: &Timebase) {
@@ -88,6 +92,8 @@ impl Ports {
 pub struct Clock {
     timebase: Timebase,
     measurement: Option<Measurement>,
+    /// Keeps each new frequency, for the boots to come.
+    keep: fn(u64),
 }
 
 /// The counts of both counters at one moment, as nearly as an interrupted CPU can tell: a hypervisor may
@@ -167,9 +173,9 @@ impl Measurement {
 }
 
 impl Clock {
-    /// The clock, counting from `start` ticks: the kernel's entry.
-    pub fn new(start: u64) -> Self {
-        let mut clock = Self { timebase: Timebase::new(start), measurement: None };
+    /// The clock, counting from `start` ticks: the kernel's entry. `keep` gets each frequency that is found, in Hz.
+    pub fn new(start: u64, keep: fn(u64)) -> Self {
+        let mut clock = Self { timebase: Timebase::new(start), measurement: None, keep };
         match frequency_by_cpuid() {
             Some(hz) => {
                 log::info!("clock: {} MHz, says the CPU", hz / 1_000_000);
@@ -187,7 +193,7 @@ impl Clock {
     fn calibrate(&mut self, now: u64, hz: u64) {
         self.timebase.calibrate(now, hz);
         publish(&self.timebase);
-        memory::ring().set_frequency(hz);
+        (self.keep)(hz);
     }
 
     /// Microseconds since the kernel's entry.

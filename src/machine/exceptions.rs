@@ -1,13 +1,5 @@
-//! The CPU's exceptions: their entries (boot/exceptions.s), the registers that they save, and their
+//! The CPU's exceptions: where their entries lie (boot/exceptions.s, which src/panic/entries.rs assembles), the registers that they save, and their
 //! names for the crash report (Intel SDM volume 3, chapter 6).
-
-use core::arch::global_asm;
-
-global_asm!(
-    include_str!("../../boot/exceptions.s"),
-    exception = sym crate::panic::exception,
-    exception_in_panic = sym crate::panic::exception_in_panic,
-);
 
 /// Each entry's size in boot/exceptions.s, in bytes.
 const ENTRY_SIZE: u64 = 16;

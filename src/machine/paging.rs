@@ -25,9 +25,9 @@ const SMALL_PAGES_END: u64 = 6 << 20;
 /// How many tables there are for BARs above 4 GiB.
 const SPARE_TABLES: usize = 8;
 
-pub(super) static mut ROOT_TABLE: PageTable = PageTable::new();
-pub(super) static mut POINTER_TABLE: PageTable = PageTable::new();
-pub(super) static mut PAGE_DIRECTORIES: [PageTable; 4] = [const { PageTable::new() }; 4];
+pub static mut ROOT_TABLE: PageTable = PageTable::new();
+pub static mut POINTER_TABLE: PageTable = PageTable::new();
+pub static mut PAGE_DIRECTORIES: [PageTable; 4] = [const { PageTable::new() }; 4];
 static mut SMALL_TABLES: [PageTable; (SMALL_PAGES_END / LARGE_PAGE) as usize] =
     [const { PageTable::new() }; (SMALL_PAGES_END / LARGE_PAGE) as usize];
 static mut SPARES: [PageTable; SPARE_TABLES] = [const { PageTable::new() }; SPARE_TABLES];

@@ -1,8 +1,8 @@
 //! PCI configuration space by mechanism 1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2):
 //! an address in port 0xCF8, the data in 0xCFC.
 
-use crate::crash::{self, Armed};
-use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
+use super::trap::{self, Place};
+use netconsole::nic::pci::{self, Class, ConfigurationAccess, DeviceFunction};
 use netconsole::nic::{Ports, Width};
 use x86_64::instructions::port::{Port, PortWrite};
 
@@ -48,7 +48,7 @@ impl ConfigurationAccess for ConfigurationPorts {
         // then reach is decided by the rings that its driver gives it.
         unsafe { Port::new(DATA).write(data) }
         if data == u32::MAX {
-            crash::here(Armed::Sizing);
+            trap::probe(Place::Sizing);
         }
     }
 
@@ -84,4 +84,14 @@ impl Ports for IoPorts {
             }
         }
     }
+}
+
+/// Takes from all network cards on the PCI buses the right to reach memory, until each is brought up: the firmware may
+/// have left them running, and writing what they receive to memory that it used.
+pub fn silence_network_cards() {
+    pci::for_each_function(&ConfigurationPorts, |function| {
+        if Class::read(&ConfigurationPorts, function).is_network() {
+            pci::disable(&mut ConfigurationPorts, function);
+        }
+    });
 }

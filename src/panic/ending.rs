@@ -6,8 +6,8 @@ use super::line::Line;
 use super::load::Load;
 use super::ship::{Progress, Shipment};
 use crate::machine::clock::Deadline;
-use crate::machine::serial::LastWords;
 use crate::machine::{power, watchdog};
+use crate::serial_console::LastWords;
 use bootinfo::parameters::{After, Parameters};
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -3,8 +3,7 @@
 
 use super::card::Card;
 use super::ncrx::Conversations;
-use super::plan;
-use super::ship::targets;
+use super::plan::{self, targets};
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::last_words::leg::Leg;

@@ -2,7 +2,8 @@
 
 use super::card::Card;
 use super::line::Line;
-use super::{numbers, report_begins};
+use super::starts::{numbers, report_begins};
+use crate::log::ring;
 use crate::machine::clock;
 use crate::memory;
 use netconsole::format::Threshold;
@@ -28,7 +29,7 @@ impl Load<'_> {
     /// Behind the last record; a fixed text is record 0.
     pub fn end(&self) -> u64 {
         match self {
-            Self::Log => memory::ring().end(),
+            Self::Log => ring().end(),
             Self::Fixed(_) => 1,
         }
     }
@@ -77,7 +78,7 @@ fn queue_records(
     mut place: Place,
     now: u64,
 ) -> Result<Place, TransmitError> {
-    let ring = memory::ring();
+    let ring = ring();
     let timebase = clock::published();
     let protection = memory::KEYS.protection();
     let sealing = Sealing { protection: &protection, numbers: numbers() };
@@ -133,7 +134,7 @@ fn queue_text(
     text: &Line,
     now: u64,
 ) -> Result<(), TransmitError> {
-    let micros = clock::published().micros(clock::ticks());
+    let micros = clock::micros();
     let protection = memory::KEYS.protection();
     let sealing = Sealing { protection: &protection, numbers: numbers() };
     let mut datagram = Line::new("");
@@ -143,7 +144,7 @@ fn queue_text(
             if release {
                 datagram.text(RELEASE).text(",");
             }
-            datagram.text("0,").decimal(memory::ring().end()).text(",").decimal(micros).text(",-;");
+            datagram.text("0,").decimal(ring().end()).text(",").decimal(micros).text(",-;");
         }
         // RFC 5424: facility kern, severity emergency; no time, host or process is known.
         Format::Syslog => _ = datagram.text("<0>1 - - netconsole - - - "),

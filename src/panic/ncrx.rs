@@ -3,8 +3,8 @@
 
 use super::card::Card;
 use super::load::threshold;
-use super::ship::now;
-use super::{numbers, report_begins};
+use super::starts::{numbers, report_begins};
+use crate::log::ring;
 use crate::machine::clock;
 use crate::memory;
 use netconsole::format::Style;
@@ -20,21 +20,22 @@ pub struct Conversations(&'static mut [Ncrx; MAX_TARGETS]);
 impl Conversations {
     /// None has begun. Each start of the panic path may do so once.
     pub fn new() -> Self {
-        let conversations = memory::panic_conversations();
+        // SAFETY: what had it before was interrupted for good, an earlier start of the panic path included.
+        let conversations = unsafe { memory::PANIC_CONVERSATIONS.take_back() };
         conversations.iter_mut().for_each(|conversation| *conversation = Ncrx::new());
         Self(conversations)
     }
 
     /// Begins one when the last words have been sent to the target.
     pub fn begin(&mut self, number: usize, target: &TargetPlan) {
-        let ring = memory::ring();
+        let ring = ring();
         let end = ring.end();
         let held = threshold(target, report_begins()).held_before(ring, end, u64::MAX);
         let next = end.saturating_sub(held);
         if let Some(conversation) = self.0.get_mut(number)
             && let Some(newest) = next.checked_sub(1)
         {
-            let now = now();
+            let now = clock::micros();
             conversation.sent(newest, now);
             (next..end).for_each(|sequence| conversation.held_back(sequence, now));
             if target.has_answered {
@@ -46,7 +47,7 @@ impl Conversations {
     /// Takes in what the target's receiver has sent.
     pub fn hear(&mut self, number: usize, payload: &[u8]) {
         if let Some(conversation) = self.0.get_mut(number) {
-            conversation.hear(payload, 0..memory::ring().end(), now());
+            conversation.hear(payload, 0..ring().end(), clock::micros());
         }
     }
 
@@ -65,7 +66,7 @@ impl Conversations {
         let timebase = clock::published();
         let protection = memory::KEYS.protection();
         let sender = Sender {
-            ring: memory::ring(),
+            ring: ring(),
             timebase: &timebase,
             style,
             threshold: threshold(target, report_begins()),

@@ -116,3 +116,8 @@ fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
     }
     found
 }
+
+/// The targets, each with its number.
+pub fn targets(plan: &Plan) -> impl Iterator<Item = (usize, &TargetPlan)> {
+    plan.targets.iter().enumerate().filter_map(|(number, target)| Some((number, target.as_ref()?)))
+}

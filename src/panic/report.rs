@@ -3,11 +3,13 @@
 //! Only the message of a `panic!` is formatted by code that is not this module's own; everything else
 //! is put together by [`Line`], which cannot panic.
 
-use super::{Cause, Depth, line::Line};
+use super::cause::Cause;
+use super::line::Line;
+use super::starts::Depth;
+use crate::log::ring;
 use crate::machine::exceptions::{Frame, PAGE_FAULT};
 use crate::machine::paging::{self, Meaning};
 use crate::machine::{build, clock, stacks};
-use crate::memory;
 use core::panic::PanicInfo;
 use netconsole::ring::Level;
 use netconsole::settings::RELEASE;
@@ -21,12 +23,12 @@ const MODULE: &str = "panic";
 
 /// Writes the report into the log ring: the whole at first, less each time that writing it failed.
 pub fn write(cause: &Cause<'_>, depth: Depth) {
-    let last = memory::ring().end().checked_sub(1);
+    let last = ring().end().checked_sub(1);
     what(cause);
     if depth == Depth::First {
         let mut line = Line::new("netconsole ");
         line.text(RELEASE).text(", build id ").text(build::id().as_str());
-        line.text(", uptime ").decimal(clock::published().micros(clock::ticks())).text(" us");
+        line.text(", uptime ").decimal(clock::micros()).text(" us");
         match last {
             Some(last) => line.text(", last record before this report ").decimal(last),
             None => line.text(", no record before this report"),
@@ -57,12 +59,12 @@ pub fn fixed(cause: &Cause<'_>) -> Line {
 }
 
 fn alert(line: &Line) {
-    memory::ring().append_str(Level::Alert, MODULE, clock::ticks(), line.as_str());
+    ring().append_str(Level::Alert, MODULE, clock::ticks(), line.as_str());
 }
 
 /// A record of level 0.
 pub fn emergency(line: &Line) {
-    memory::ring().append_str(Level::Emergency, MODULE, clock::ticks(), line.as_str());
+    ring().append_str(Level::Emergency, MODULE, clock::ticks(), line.as_str());
 }
 
 /// What happened, in one or two lines.
@@ -98,7 +100,7 @@ fn what(cause: &Cause<'_>) {
 /// so that tests/panic_path.rs knows it.
 #[inline(never)]
 fn write_message(info: &PanicInfo<'_>) {
-    memory::ring().append(
+    ring().append(
         Level::Emergency,
         MODULE,
         clock::ticks(),

@@ -6,17 +6,19 @@ use super::card::{Card, Fate};
 use super::hear::{Heard, Question};
 use super::load::Load;
 use super::ncrx::Conversations;
-use super::plan;
+use super::plan::{self, targets};
 use crate::machine::access::ACCESS;
-use crate::machine::clock;
+use crate::machine::clock::micros;
 use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
+use core::mem::MaybeUninit;
 use netconsole::format::Style;
 use netconsole::last_words::leg::{Leg, Start};
 use netconsole::nic::{PanicCard, PanicMemory};
 use netconsole::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
 use netconsole::seal::Inputs;
 use netconsole::settings::MAX_TARGETS;
+use netconsole::take_once::TakeOnce;
 use netconsole::wire::ipv4::MIN_MTU;
 use netconsole::wire::{Envelope, MacAddr};
 
@@ -25,6 +27,9 @@ use netconsole::wire::{Envelope, MacAddr};
 const LINK_PATIENCE: u64 = 4_000_000;
 /// How many received frames a card's turn takes.
 const FRAMES_PER_TURN: usize = 16;
+
+/// Room for the cards' drivers, which the panic path's stack has none for.
+static DRIVERS: TakeOnce<MaybeUninit<[Option<Card>; MAX_NICS]>> = TakeOnce::new(MaybeUninit::uninit());
 
 /// How far the log has gone out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +64,10 @@ impl<'l> Shipment<'l> {
     pub fn begin(load: Load<'l>, repeats: u8) -> Self {
         memory::SIZING.put_back(&mut ConfigurationPorts);
         let (plan, is_known) = plan::find();
-        let legs = memory::panic_legs();
+        // SAFETY: what had these before was interrupted for good, an earlier start of the panic path included.
+        let (legs, panic_memory, drivers) = unsafe {
+            (memory::PANIC_LEGS.take_back(), memory::PANIC_MEMORY.take_back(), DRIVERS.take_back())
+        };
         for (place, legs) in legs.iter_mut().enumerate() {
             for ((number, target), leg) in plan.targets.iter().enumerate().zip(legs) {
                 *leg = target.as_ref().map_or(Leg::NONE, |target| {
@@ -68,15 +76,15 @@ impl<'l> Shipment<'l> {
             }
         }
         let mut memory = [const { None }; MAX_NICS];
-        for (slot, memory) in memory.iter_mut().zip(memory::panic_cards()) {
+        for (slot, memory) in memory.iter_mut().zip(panic_memory.iter_mut()) {
             *slot = Some(memory);
         }
         Self {
             plan,
             is_known,
             load,
-            begun: now(),
-            cards: memory::panic_drivers(),
+            begun: micros(),
+            cards: drivers.write([const { None }; MAX_NICS]),
             memory,
             legs,
             conversations: Conversations::new(),
@@ -86,7 +94,7 @@ impl<'l> Shipment<'l> {
 
     /// How long ago it began, in µs.
     pub fn age(&self) -> u64 {
-        now().saturating_sub(self.begun)
+        micros().saturating_sub(self.begun)
     }
 
     /// Gives each card its turn. Never waits, but for the reset of a card.
@@ -173,7 +181,7 @@ impl<'l> Shipment<'l> {
 
     /// One card's turn.
     fn turn(&mut self, place: usize) {
-        let now = now();
+        let now = micros();
         let mut helped = [false; MAX_TARGETS];
         for (number, target) in targets(&self.plan) {
             if let Some(helped) = helped.get_mut(number) {
@@ -240,7 +248,7 @@ impl<'l> Shipment<'l> {
                 host_name: plan.host_name.as_ref(),
                 address: Some(route.own.ip),
                 epoch: plan.epoch,
-                user_data: memory::panic_user_data(number),
+                user_data: user_data(number),
                 system_data: target.system_data,
                 ..Style::new(target.format, target.time)
             };
@@ -290,12 +298,8 @@ fn start(
     }
 }
 
-/// The targets, each with its number.
-pub fn targets(plan: &Plan) -> impl Iterator<Item = (usize, &TargetPlan)> {
-    plan.targets.iter().enumerate().filter_map(|(number, target)| Some((number, target.as_ref()?)))
-}
-
-/// The time in µs.
-pub fn now() -> u64 {
-    clock::published().micros(clock::ticks())
+/// What the messages to the target `number` end with, where that is undamaged.
+fn user_data(number: usize) -> &'static [u8] {
+    // SAFETY: what had it before was interrupted for good; here it is only read. Any content is valid for the type.
+    unsafe { memory::USER_DATA.take_back() }.whole_lines(number)
 }

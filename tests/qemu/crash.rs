@@ -55,8 +55,8 @@ const fn kind(name: &'static str, said: &'static [&'static str], end: &'static s
 
 /// The kinds that end in a report without more ado.
 const KINDS: [Kind; 14] = [
-    kind("PANIC", &["Kernel panic at src/crash.rs:", "provoked by crash=PANIC"], "panic"),
-    kind("BUG", &["Kernel panic at src/crash.rs:", "assertion `left == right` failed"], "panic"),
+    kind("PANIC", &["Kernel panic at src/machine/trap.rs:", "provoked by crash=PANIC"], "panic"),
+    kind("BUG", &["Kernel panic at src/machine/trap.rs:", "assertion `left == right` failed"], "panic"),
     kind(
         "EXCEPTION",
         &["(vector 14, error code 0x0002): writing 0x0000000000000000 (null pointer)"],

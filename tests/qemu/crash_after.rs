@@ -220,7 +220,10 @@ fn each_report_is_shorter() {
 
     let capture = boot("crash-restart-3-panic", "after=exit crash=PANIC@panic3").loses().start().end();
     let end = end_of(&capture.messages(TARGET)).to_string();
-    assert!(end.starts_with("Kernel panic - not syncing: panic in panic: panic at src/crash.rs:"), "{end}");
+    assert!(
+        end.starts_with("Kernel panic - not syncing: panic in panic: panic at src/machine/trap.rs:"),
+        "{end}"
+    );
 }
 
 /// Before an address is known a receiver must still take the frames.
@@ -509,9 +512,10 @@ fn addresses_get_names() {
     let (named, succeeded) = symbolize(&capture.serial);
     assert!(succeeded);
     let trace = &named[named.find("Call Trace:").expect("a backtrace")..];
-    let names: Vec<_> = ["netconsole::crash::provoke", "netconsole::crash::now", "netconsole::kernel_main"]
-        .map(|name| trace.find(name).unwrap_or_else(|| panic!("{name} is not in:\n{named}")))
-        .into();
+    let names: Vec<_> =
+        ["netconsole::machine::trap::provoke", "netconsole::crash::after_boot", "netconsole::kernel_main"]
+            .map(|name| trace.find(name).unwrap_or_else(|| panic!("{name} is not in:\n{named}")))
+            .into();
     assert!(names.is_sorted() && trace.contains("src/crash.rs:"), "{named}");
 
     let other = capture.serial.replace("build id ", "build id 0123456789");

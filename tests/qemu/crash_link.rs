@@ -538,7 +538,7 @@ fn a_broadcast_is_repeated_when_somebody_is_heard() {
         machine.send(0, &station);
         machine.nothing_more_comes(Duration::from_secs(1));
         let text = machine.stop().text(EVERYBODY);
-        for part in ["Kernel panic at src/crash.rs", "RIP: ", PANIC_END] {
+        for part in ["Kernel panic at src/machine/trap.rs", "RIP: ", PANIC_END] {
             assert_eq!(
                 text.matches(part).count(),
                 if comes_again { 2 } else { 1 },

@@ -12,6 +12,9 @@ pub(super) struct Window {
     length: usize,
 }
 
+// SAFETY: the registers are where they are for whoever runs; the driver that has the window is reached by one at a time.
+unsafe impl Send for Window {}
+
 impl Window {
     /// `length` bytes from `offset` on in a memory BAR, if it is that long.
     pub(super) fn new(bar: Option<Bar>, offset: u32, length: u32, addresses: &Addresses) -> Option<Self> {

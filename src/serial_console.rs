@@ -1,20 +1,21 @@
 //! The serial console: shows the ring's records as they come, without ever making the boot wait for
 //! a slow line. An absent port is detected by the driver and left alone.
 
-use super::clock::{self, Deadline};
-use crate::crash::{self, Armed};
-use crate::memory;
+use crate::log::ring;
+use crate::machine::clock::{self, Deadline};
+use crate::machine::trap::{self, Place};
+use crate::machine::uart::{PORTS, try_send};
 use bootinfo::parameters;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use netconsole::console::{Show, Terminal};
 use netconsole::format::{self, MAX_DATAGRAM, Style};
+use netconsole::plan::Checked;
 use netconsole::ring::{Read, Record, Ring, Timebase};
 use netconsole::settings::Format;
 use netconsole::targets::LogFilter;
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::{Parity, WordLength};
 use uart_16550::{BaudRate, Config, Uart16550};
-use x86_64::instructions::port::Port;
 
 /// Bytes sent in one turn at most, so that a turn stays short: four times a port's FIFO.
 const BYTES_A_TURN: usize = 64;
@@ -24,11 +25,10 @@ const READ_INTERVAL: u64 = 1_000;
 /// How long the last words wait for a port that takes nothing, in µs.
 const PATIENCE: u64 = 100_000;
 
-/// The ports ttyS0 to ttyS3.
-const PORTS: [u16; 4] = [0x3f8, 0x2f8, 0x3e8, 0x2e8];
-
 /// The port and speed in use and its check, for the last words: 0 where there is none.
 static IN_USE: AtomicU64 = AtomicU64::new(0);
+/// Up to where the log was shown.
+static POSITION: Checked = Checked::new();
 /// Whether the last byte shown ended no line.
 static IS_AMID_LINE: AtomicBool = AtomicBool::new(false);
 
@@ -97,7 +97,7 @@ impl SerialConsole {
     ) -> bool {
         self.shown.show(ring, timebase, filter, terminal, &mut |byte| {
             let taken = self.port.try_send_byte(byte).is_ok();
-            crash::here(Armed::Serial);
+            trap::probe(Place::Serial);
             taken
         })
     }
@@ -223,7 +223,7 @@ impl Shown {
     fn next_record<'r>(&mut self, ring: &'r Ring<'r>, filter: LogFilter) -> Option<Record<'r>> {
         loop {
             // All before was shown to its end.
-            memory::SERIAL_POSITION.set(self.sequence);
+            POSITION.set(self.sequence);
             match ring.read_locally(self.sequence) {
                 Read::Record(record) if self.offset != 0 || filter.passes(record.level()) => {
                     return Some(record);
@@ -242,24 +242,6 @@ impl Shown {
     }
 }
 
-/// 16550 datasheet: the line status register, and its bit for an empty transmit buffer.
-const LINE_STATUS: u16 = 5;
-const TRANSMIT_EMPTY: u8 = 1 << 5;
-
-/// Sends a byte where the port takes one now. The driver above may panic, as its compiler sees it; this
-/// can't. Panic-safe.
-fn try_send(base: u16, byte: u8) -> bool {
-    // SAFETY: the caller's `base` is a serial port of `PORTS`; no memory is involved.
-    unsafe {
-        let status: u8 = Port::new(base.wrapping_add(LINE_STATUS)).read();
-        let empty = status & TRANSMIT_EMPTY != 0;
-        if empty {
-            Port::new(base).write(byte);
-        }
-        empty
-    }
-}
-
 /// What the log still holds, on its way to the port that was in use. It has a deadline for each byte and never waits.
 pub struct LastWords {
     /// `None` where there is no port, it takes nothing, or all has been shown.
@@ -275,7 +257,7 @@ impl LastWords {
         let [a, b, _, _, c, d, ..] = IN_USE.load(Ordering::Relaxed).to_le_bytes();
         let base = u16::from_le_bytes([a, b]);
         let is_known = [!a, !b] == [c, d] && PORTS.contains(&base);
-        let position = memory::SERIAL_POSITION.get().filter(|&position| position <= memory::ring().end());
+        let position = POSITION.get().filter(|&position| position <= ring().end());
         if is_known && IS_AMID_LINE.load(Ordering::Relaxed) {
             // The record is shown once more, on a line of its own.
             let _ = try_send(base, b'\r') && try_send(base, b'\n');
@@ -306,7 +288,7 @@ impl LastWords {
         };
         let timebase = clock::published();
         let mut has_sent = false;
-        let goes_on = self.shown.show(memory::ring(), &timebase, filter, &mut LogAlone, &mut |byte| {
+        let goes_on = self.shown.show(ring(), &timebase, filter, &mut LogAlone, &mut |byte| {
             let sent = try_send(base, byte);
             has_sent |= sent;
             sent

@@ -1,6 +1,6 @@
 //! The boot code's constants and symbols, for boot/entry.s.
 
-use super::{efi, long_mode, paging, stacks};
+use crate::machine::{efi, long_mode, paging, stacks};
 use core::arch::global_asm;
 
 /// Multiboot 1 specification, section 3.1.1: what a loader searches for.
@@ -30,8 +30,8 @@ const CR0_WITHOUT_PAGING: u32 = !(1 << 31);
 const EFER_WITHOUT_LONG_MODE: u32 = !long_mode::EFER_LONG_MODE;
 
 global_asm!(
-    include_str!("../../boot/entry.s"),
-    include_str!("../../boot/long_mode.s"),
+    include_str!("../boot/entry.s"),
+    include_str!("../boot/long_mode.s"),
     HEADER_MAGIC = const HEADER_MAGIC,
     HEADER_FLAGS = const HEADER_FLAGS,
     HEADER2_MAGIC = const HEADER2_MAGIC,
@@ -63,5 +63,5 @@ global_asm!(
     page_directories = sym paging::PAGE_DIRECTORIES,
     kernel_main = sym crate::kernel_main,
 );
-global_asm!(include_str!("../../boot/say.s"));
-global_asm!(include_str!("../../boot/memory.s"));
+global_asm!(include_str!("../boot/say.s"));
+global_asm!(include_str!("../boot/memory.s"));

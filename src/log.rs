@@ -1,0 +1,97 @@
+//! The kernel's log: the memory of its ring, and the back end of `log::info!` and its kin.
+
+use crate::machine::{clock, paging};
+use bootinfo::MemoryMap;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use netconsole::ring::{Audience, Logger, Machine, Recovery, Ring, RingHeader};
+
+/// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
+pub const RING_SIZE: usize = 256 << 10;
+
+const fn data_words(size: usize) -> usize {
+    size / size_of::<u64>()
+}
+
+/// One word of index for eight of data, as the ring's docs advise.
+const fn index_words(size: usize) -> usize {
+    data_words(size) / 8
+}
+
+// linker.ld puts these where neither a loader nor a reset clears them, for `Ring::recover`.
+#[unsafe(link_section = ".persistent")]
+static HEADER: RingHeader = RingHeader::new();
+#[unsafe(link_section = ".persistent")]
+static INDEX: [AtomicU64; index_words(RING_SIZE)] = [const { AtomicU64::new(0) }; _];
+#[unsafe(link_section = ".persistent")]
+static DATA: [AtomicU64; data_words(RING_SIZE)] = [const { AtomicU64::new(0) }; _];
+
+static STATIC_RING: Ring<'static> = Ring::new(&HEADER, &INDEX, &DATA);
+
+/// The ring that `log_buf_len=` asked for; null while [`STATIC_RING`] is in use.
+static CHOSEN_RING: AtomicPtr<Ring<'static>> = AtomicPtr::new(core::ptr::null_mut());
+static mut LARGE_RING: MaybeUninit<Ring<'static>> = MaybeUninit::uninit();
+
+/// The log ring, usable from the first instruction on. Panic-safe.
+#[inline]
+pub fn ring() -> &'static Ring<'static> {
+    let chosen = CHOSEN_RING.load(Ordering::Acquire);
+    // SAFETY: it is null or points to LARGE_RING, which was complete before and does not change.
+    unsafe { chosen.as_ref() }.unwrap_or(&STATIC_RING)
+}
+
+/// This machine, for its logger.
+struct ThisMachine;
+
+impl Machine for ThisMachine {
+    fn ring() -> &'static Ring<'static> {
+        ring()
+    }
+
+    fn ticks() -> u64 {
+        clock::ticks()
+    }
+}
+
+static LOGGER: Logger<ThisMachine> = Logger::new();
+
+/// Chooses the log's ring, of `size` bytes, finds what the boot before left in it, and has
+/// `log::info!` and its kin write to it from here on. `start` is the boot's first tick. To be called
+/// once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`]. Its records may leave for
+/// `audience`.
+pub fn start(size: usize, map: &MemoryMap, start: u64, audience: Audience) -> (Recovery, Option<usize>) {
+    let chosen = if size == RING_SIZE { Some(RING_SIZE) } else { large_ring(size, map) };
+    let recovery = ring().recover(start, audience);
+    // It fails where a logger was set before, which only this function does.
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(log::LevelFilter::Trace);
+    (recovery, chosen)
+}
+
+/// Lays a ring of `size` bytes of data at the end of the highest usable memory below 4 GiB that has
+/// room: the next boot with the same memory and parameter finds it there again.
+fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
+    let words = data_words(size) + index_words(size);
+    let length = (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64;
+    let lowest = paging::persistent_end();
+    let address = map.regions().iter().filter_map(|region| {
+        let end = region.end().min(paging::MAPPED_AT_BOOT) & !0xfff;
+        let start = end.checked_sub(length)?;
+        (start >= region.start.max(lowest)).then_some(start)
+    });
+    let address = address.max()? as usize;
+    // SAFETY: the loader says that this memory is usable; it lies above the image, is mapped and
+    // page-aligned, and nothing else takes memory from the map. Any content is valid for the atomics
+    // that a ring consists of.
+    unsafe {
+        let header = &*core::ptr::with_exposed_provenance::<RingHeader>(address);
+        let words_at = address + size_of::<RingHeader>();
+        let words =
+            core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words);
+        let (index, data) = words.split_at(index_words(size));
+        let ring: *mut MaybeUninit<Ring<'static>> = &raw mut LARGE_RING;
+        (*ring).write(Ring::new(header, index, data));
+        CHOSEN_RING.store(ring.cast(), Ordering::Release);
+    }
+    Some(size)
+}
