@@ -56,6 +56,7 @@ const COMMANDS: &[(&str, Tried)] = &[
         By("receiver/tests/dissector.rs"),
     ),
     ("cargo run -p netconsole-linuxlog --example vmcore_dmesg -- FILE", By("linuxlog/tests/example.rs")),
+    ("cargo run -p netconsole --example datagrams", By("netconsole/tests/datagrams.rs")),
     (
         r"dnsmasq -d --port=0 --interface=eth0 --dhcp-range=192.168.7.10,192.168.7.50 --enable-tftp --tftp-root=DIR \",
         Not("the page says that it was not tried"),
@@ -80,7 +81,8 @@ fn root() -> &'static Path {
 
 /// The pages that users read, each with its text.
 fn pages() -> Vec<(String, String)> {
-    let mut pages = vec!["README.md".to_owned(), "CONTRIBUTING.md".to_owned(), "SECURITY.md".to_owned()];
+    let mut pages =
+        ["README.md", "CONTRIBUTING.md", "SECURITY.md", "netconsole/README.md"].map(String::from).to_vec();
     for entry in fs::read_dir(root().join("doc")).expect("doc/ is there") {
         let name = entry.expect("an entry").file_name().into_string().expect("a name");
         if name.ends_with(".md") {
