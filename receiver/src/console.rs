@@ -160,6 +160,33 @@ mod tests {
         assert!(console.is_over() && console.unanswered() == 0);
     }
 
+    /// To the moment, from when the line was read until it is sent, and from then on until its answer.
+    #[test]
+    fn a_line_is_waited_for_as_long_as_patience_lasts() {
+        let moment = Duration::from_micros(1);
+        let mut console = Console::new(SocketAddr::from(([10, 0, 0, 5], PORT)));
+        assert!(
+            !console.is_waiting() && console.wants_line() && !console.is_waiting(),
+            "for the person alone"
+        );
+        assert!(console.take(Some(b"ls".to_vec()), SECOND) && console.is_waiting());
+        assert!(!console.gives_up(SECOND + PATIENCE - moment) && console.is_waiting());
+        assert!(console.gives_up(SECOND + PATIENCE) && !console.is_waiting(), "it was never sent");
+        assert!(console.take(Some(b"ls".to_vec()), SECOND * 10));
+        console.sent(SECOND * 12);
+        assert!(console.is_waiting());
+        assert!(!console.gives_up(SECOND * 12 + PATIENCE - moment) && console.is_waiting());
+        assert!(console.gives_up(SECOND * 12 + PATIENCE) && !console.is_waiting());
+        assert_eq!(console.unanswered(), 2);
+        // The next one may go at once, but not within the pause after the last.
+        assert!(console.take(Some(b"ls".to_vec()), SECOND * 12));
+        assert!(
+            console.due(SECOND * 12 + PAUSE - moment).is_none() && console.due(SECOND * 12 + PAUSE).is_some()
+        );
+        assert!(console.take(None, SECOND * 20) && !console.is_waiting() && console.is_over());
+        assert!(!console.gives_up(SECOND * 60), "no line is waited for");
+    }
+
     #[test]
     fn what_gets_no_answer_is_given_up_and_counted() {
         let mut console = Console::new(SocketAddr::from(([10, 0, 0, 5], PORT)));

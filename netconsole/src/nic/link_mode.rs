@@ -30,3 +30,19 @@ impl fmt::Display for LinkMode {
         write!(f, "{} Mbit/s{duplex}", self.megabits)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_in_words() {
+        for (megabits, duplex, words) in [
+            (10, Some(Duplex::Half), "10 Mbit/s, half duplex"),
+            (1000, Some(Duplex::Full), "1000 Mbit/s, full duplex"),
+            (100_000, None, "100000 Mbit/s"),
+        ] {
+            assert_eq!(LinkMode { megabits, duplex }.to_string(), words);
+        }
+    }
+}

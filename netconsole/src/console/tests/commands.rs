@@ -198,6 +198,37 @@ fn a_wrong_line_gets_one_that_says_what_was_expected() {
     assert_eq!(console.host.ending, None);
 }
 
+/// Each command takes the arguments that it has a use for, and does nothing where there are others or none.
+#[test]
+fn too_many_arguments_and_too_few_are_refused() {
+    let mut console = Console::new();
+    console.check(&[
+        ("help me", "expected no arguments\n"),
+        ("? me", "expected no arguments\n"),
+        ("uptime now", "expected no arguments\n"),
+        ("reboot now", "expected no arguments\n"),
+        ("poweroff now", "expected no arguments\n"),
+        ("cd / /", "expected cd DIRECTORY\n"),
+        ("cat", "expected cat FILE\n"),
+        ("mkdir", "expected mkdir DIRECTORY\n"),
+        ("rmdir", "expected rmdir DIRECTORY\n"),
+        ("mount", "expected mount none -t configfs /sys/kernel/config, which is there already\n"),
+        (
+            "mount /dev/sda /mnt",
+            "expected mount none -t configfs /sys/kernel/config, which is there already\n",
+        ),
+        ("mkdir t", ""),
+        ("cd t", ""),
+        ("cd", ""),
+        ("ls", "t/\n"),
+        ("rmdir t", ""),
+    ]);
+    assert_eq!(console.host.ending, None);
+    assert_eq!(console.run("?"), console.run("help"));
+    console.run("poweroff");
+    assert_eq!(console.host.ending, Some(Ending::Poweroff));
+}
+
 #[test]
 fn the_rest_is_shown() {
     let mut console = Console::new();
