@@ -83,7 +83,8 @@ proptest! {
         start: u64,
         step in 0..100_000_000_000u64,
         limit in 0..9u8,
-        time: bool,
+        (time, emergency, calendar, has_name) in any::<(bool, bool, bool, bool)>(),
+        (held, behind, epoch, items) in any::<(u64, u64, Option<u64>, bool)>(),
     ) {
         with_ring(|ring| {
             let start = start >> 2;
@@ -93,7 +94,28 @@ proptest! {
                 let ticks = start.saturating_add(step.saturating_mul(number as u64));
                 ring.append_str(Level::from_low_bits(*level), "netconsole::tests", ticks, text);
             }
-            let (style, records) = (Style::new(Format::Basic, time), texts.len() as u64);
+            let records = texts.len() as u64;
+            let host_name = HostName::new(b"board7").expect("a host name");
+            // Every field, by its name: a new one must be set here, and show whether the fast way knows it.
+            let style = Style {
+                format: Format::Basic,
+                time,
+                release: "1.2.3",
+                user_data: if items { b" rack=b7\n" } else { b"" },
+                system_data: SystemData { cpu: Some(3), task_name: items, release: items, message_id: Some(7) },
+                emergency,
+                held,
+                behind,
+                host_name: has_name.then_some(&host_name),
+                address: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+                epoch,
+                calendar,
+            };
+            if calendar {
+                // No record has a short way then.
+                prop_assert!(Lines::new(&style, ring, &timebase, limit, None).is_none());
+                return Ok(());
+            }
             let mut recent = RecentLines::new();
             let mut made = |limit| {
                 let lines_of = Lines::new(&style, ring, &timebase, limit, Some(&mut recent));
