@@ -81,7 +81,7 @@ impl Run<'_> {
         parser.finish(&mut see);
         let status = child.wait().map_err(|error| error.to_string())?;
         match status.code() {
-            // After=exit: a good end, a panic, no target (NETCONSOLE.md).
+            // After=exit: a good end, a panic, no target (doc/specification.md).
             Some(33 | 35 | 37) => frames(&self.pcap()),
             _ => Err(format!("{}: QEMU ended with {status}: {}", self.name, String::from_utf8_lossy(&other))),
         }

@@ -351,11 +351,6 @@ impl<'a> Stack<'a> {
         self.look_for_link_local(now);
         self.set_ipv4(self.ipv4().filter(|ipv4| ipv4.origin == Origin::Static), now);
     }
-
-    /// Microseconds until [`poll`](Self::poll) has something to do even if no frame arrives.
-    pub fn next_due(&self, now: u64) -> u64 {
-        self.due.saturating_sub(now)
-    }
 }
 
 /// smoltcp's interface with the IPv6 addresses that need no network.

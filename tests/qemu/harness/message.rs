@@ -16,7 +16,7 @@ pub struct Message {
     pub fragments: usize,
 }
 
-/// The longest datagram (NETCONSOLE.md, formats).
+/// The longest datagram (doc/specification.md, formats).
 pub const MAX_DATAGRAM: usize = 1000;
 
 struct Datagram<'a> {

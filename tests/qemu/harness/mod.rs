@@ -39,7 +39,7 @@ pub use side_by_side::side_by_side;
 pub use vhost_user::{Lie, RECEIVE, TRANSMIT};
 pub use way::{Ends, Relay, Way};
 
-/// QEMU's exit statuses for `after=exit` (NETCONSOLE.md, other kernel parameters).
+/// QEMU's exit statuses for `after=exit` (doc/specification.md, other kernel parameters).
 pub mod status {
     pub const GOOD: Option<i32> = Some(33);
     pub const PANIC: Option<i32> = Some(35);

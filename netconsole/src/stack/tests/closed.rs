@@ -129,7 +129,7 @@ fn a_flood_is_handled_in_bounded_pieces() {
     bench.card.arriving.extend(std::iter::repeat_n(ping(PEER.into(), ADDRESS.into()), frames));
     assert!(bench.poll().len() <= FRAMES_PER_POLL);
     assert_eq!(bench.card.arriving.len(), frames - FRAMES_PER_POLL);
-    assert_eq!(bench.stack.next_due(bench.now), 0, "the rest waits");
+    assert!(bench.stack.due <= bench.now, "the rest waits");
 }
 
 /// A frame that gets as deep as random bytes can: right addresses, types and checksums around them.

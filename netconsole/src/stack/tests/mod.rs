@@ -91,7 +91,7 @@ impl Bench {
             }
             let arrives_at = under_way.front().map_or(u64::MAX, |(at, _)| *at);
             if self.card.arriving.is_empty() && arrives_at > self.now {
-                let due = self.now.saturating_add(self.stack.next_due(self.now)).min(arrives_at);
+                let due = self.stack.due.max(self.now).min(arrives_at);
                 if due > end {
                     self.now = end;
                     return seen;
