@@ -92,6 +92,15 @@ impl Boot {
         }
     }
 
+    /// A boot of which all before this number was had, in another run, the last one at this time.
+    pub fn resumed(next: u64, timestamp: u64) -> Self {
+        let mut boot = Boot { fates: [u64::MAX; _], next, ..Boot::new(0) };
+        if let Some(sequence) = next.checked_sub(1) {
+            boot.anchors.push(Anchor { sequence, timestamp });
+        }
+        boot
+    }
+
     /// The next number was had.
     pub fn had(&mut self, timestamp: u64, digest: u16) {
         let sequence = self.next;

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::holes::Patience;
 use crate::limits;
 use crate::order::{Arrival, Place, Received, Stream};
+use crate::state::Numbered;
 
 /// What is beside the present boot.
 #[derive(Debug)]
@@ -61,6 +62,11 @@ impl Boots {
     /// The present boot, to ask for what it misses.
     pub fn present_mut(&mut self) -> &mut Stream {
         &mut self.present
+    }
+
+    /// Goes on with the boot of another run.
+    pub fn resume(numbered: &Numbered, at: Duration) -> Self {
+        Boots { present: Stream::resume(numbered, at), ..Boots::default() }
     }
 
     /// Bytes held.

@@ -5,7 +5,7 @@
 //! [`boots`] and [`boot`] (of which boot?) → [`order`] and
 //! [`fragments`] (whole and in sequence), or [`messages`] (where does a message of text end?) → [`event`] → [`output`], [`watch`] and [`stats`].
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
-//! the way in and out where there is a key. What may be held at most is in [`limits`].
+//! the way in and out where there is a key. [`state`] is what outlives a run. What may be held at most is in [`limits`].
 
 pub mod basic;
 pub mod boot;
@@ -43,6 +43,7 @@ pub mod sealed;
 pub mod sender;
 pub mod senders;
 pub mod socket;
+pub mod state;
 pub mod stats;
 pub mod symbols;
 pub mod syslog;

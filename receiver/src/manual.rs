@@ -31,7 +31,7 @@ pub const JSON_OF_EVENTS: [&str; 6] = [
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 12] = [
+pub const SECTIONS: [Section; 13] = [
     Section {
         title: "Formats",
         text: &[
@@ -76,6 +76,17 @@ pub const SECTIONS: [Section; 12] = [
              10.1.0.0/16=rack from a network: rack-10.1.0.5, rack-10.1.0.6. The narrowest counts. --name-from takes \
              the name that a machine says, where none was given: of an item of its user data (userdata:hostname), of \
              its syslog messages (syslog), or of what Linux logs after DHCP (dhcp: “host=board7, domain=…”).",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "State",
+        text: &[
+            "With --state each sender's next number, its clock and its name are kept in a file, which is replaced as a \
+             whole at most once a second and at the end. Another run goes on from there: what was had is not shown \
+             again, what came meanwhile is named as missing (or asked for, of a sender that knows the ncrx \
+             protocol), a reboot is noticed, and names stay. After an end without warning, as by kill -9, what was \
+             shown in the last second may be called missing.",
         ],
         terms: &[],
     },

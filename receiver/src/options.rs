@@ -40,6 +40,10 @@ pub struct Options {
     /// said), sealed where there is a key; ends with the last answer, unless --until or --timeout is given
     #[arg(long, value_name = "ADDRESS[:PORT]", value_parser = parse_machine, conflicts_with = "read")]
     pub console: Option<SocketAddr>,
+    /// Remember the senders' numbers, clocks and names in this file, so that the next run goes on: what came meanwhile
+    /// is named as missing, and nothing is shown twice
+    #[arg(long, value_name = "FILE", conflicts_with = "read")]
+    pub state: Option<PathBuf>,
     /// Never ask a sender for missing records
     #[arg(long)]
     pub no_ncrx: bool,

@@ -14,6 +14,7 @@ use crate::extended::{self, Header};
 use crate::fragments::Reassembly;
 use crate::holes::{Hole, Holes, Patience};
 use crate::limits;
+use crate::state::Numbered;
 
 /// A record that comes again within this time after a new one may have been doubled by the network.
 const DOUBLE: Duration = Duration::from_secs(1);
@@ -157,6 +158,8 @@ pub struct Stream {
     given_number: Option<u64>,
     /// How many numbers the sender said that it had held back, not yet taken.
     held_back: u64,
+    /// The first number that another run did not give out: what is missing from there on was sent meanwhile.
+    resumed: Option<u64>,
     /// Given up, not yet told: the first number, the last, and how many of them.
     lost: Option<(u64, u64, u64)>,
     /// When a record came last that was not had before, and when one was asked for.
@@ -183,6 +186,43 @@ impl Stream {
     /// A stream of which each whole record is shown at once, until it is [settled](Stream::settle).
     pub fn at_once() -> Self {
         Stream { at_once: true, ..Stream::default() }
+    }
+
+    /// A stream that goes on where another run was; its last record came then.
+    pub fn resume(numbered: &Numbered, at: Duration) -> Self {
+        let Numbered { next, timestamp_us, message_id, tells } = *numbered;
+        Stream {
+            started: true,
+            next,
+            end: next,
+            boot: Boot::resumed(next, timestamp_us),
+            timestamp: timestamp_us,
+            newest: timestamp_us,
+            newest_at: at,
+            newest_id: message_id,
+            given_id: message_id,
+            given_number: next.checked_sub(1),
+            heard_at: at,
+            // What may have been repeated lately is not known.
+            recent: (at, next),
+            recent_before: next,
+            resumed: Some(next),
+            tells,
+            ..Stream::default()
+        }
+    }
+
+    /// What another run goes on with, and when the last record came.
+    pub fn keep(&self) -> Option<(Numbered, Duration)> {
+        self.given_number.filter(|_| self.is_started())?;
+        let numbered = Numbered {
+            next: self.next,
+            timestamp_us: self.timestamp,
+            message_id: self.given_id,
+            tells: self.tells || self.repeats,
+        };
+        let since = Duration::from_micros(self.newest.saturating_sub(self.timestamp));
+        Some((numbered, self.newest_at.saturating_sub(since)))
     }
 
     /// Whether each whole record is shown at once.
@@ -685,6 +725,10 @@ impl Stream {
             Some(0) => {}
             // The message ids decide.
             Some(sent) => out.push((at, Event::Missing { first, last, count: sent.min(lost) })),
+            // It was sent while nobody listened.
+            None if self.resumed == Some(first) => {
+                out.push((at, Event::Missing { first, last, count: lost }));
+            }
             None => out.push((at, self.lack(first, last, lost))),
         }
     }

@@ -22,6 +22,7 @@ use crate::protection::Protection;
 use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
 use crate::socket::Taken;
+use crate::state::{self, Saver};
 use crate::watch::{self, Watch};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
@@ -42,6 +43,8 @@ pub enum Error {
     Input(input::Error),
     /// The capture that is read.
     Capture(PathBuf, pcap::Error),
+    /// The file of what another run knew.
+    State(PathBuf, state::Error),
     /// The key's file.
     Key(PathBuf, sealed::KeyError),
     /// An output.
@@ -53,6 +56,7 @@ impl fmt::Display for Error {
         match self {
             Error::Input(error) => error.fmt(f),
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::State(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Output(error) => error.fmt(f),
         }
@@ -87,16 +91,24 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         outputs: Outputs::open(options)?,
         watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
         heard: Vec::new(),
+        saver: None,
+        told: 0,
         dropped: BTreeMap::new(),
         cut_is_said: false,
         read_failed: false,
     };
+    if let Some(path) = &options.state {
+        let kept = state::load(path).map_err(|error| Error::State(path.clone(), error))?;
+        receiver.senders.resume(&kept);
+        receiver.saver = Some(Saver::start(path));
+    }
     let ports: Vec<String> = options.port.iter().map(u16::to_string).collect();
     let ports = format!("port {}", ports.join(" or "));
     let ended = match &options.read {
         Some(path) => receiver.read(path, &options.port, &ports),
         None => receiver.listen(options, clock),
     };
+    let is_saved = receiver.save_last();
     match ended {
         // Who reads no further has seen enough.
         Err(Error::Output(output::Error::Closed)) => {}
@@ -109,7 +121,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let unanswered = receiver.console.as_ref().map_or(0, Console::unanswered);
     let losses = receiver.outputs.losses();
     let status = match receiver.watch.status(stats.iter().map(|(_, stats)| stats), unanswered) {
-        0 if !losses.is_empty() || receiver.read_failed => watch::ERROR,
+        0 if !losses.is_empty() || receiver.read_failed || !is_saved => watch::ERROR,
         status => status,
     };
     losses.iter().for_each(|loss| complain(format_args!("{loss}")));
@@ -136,6 +148,9 @@ struct Receiver {
     outputs: Outputs,
     watch: Watch,
     heard: Vec<Heard>,
+    saver: Option<Saver>,
+    /// How many events were shown.
+    told: u64,
     /// Datagrams that this host dropped, by socket.
     dropped: BTreeMap<usize, u32>,
     /// That a datagram's end was cut off was said.
@@ -215,10 +230,33 @@ impl Receiver {
                 self.answer(&inputs, answers, now);
             }
             self.outputs.flush()?;
+            self.save(clock);
         }
         let answers = self.senders.last_answers();
         self.answer(&inputs, answers, clock.now());
         self.finish(clock.now())
+    }
+
+    /// Has what is known of the senders saved, where it is time to and something came.
+    fn save(&mut self, clock: Clock) {
+        let now = clock.now();
+        if let Some(saver) = &mut self.saver
+            && saver.due(self.told).is_some_and(|due| now >= due)
+        {
+            let kept = self.senders.keep();
+            saver.save(&kept, self.told, now, clock.now().saturating_sub(now));
+        }
+    }
+
+    /// The same at the end; false where it failed.
+    fn save_last(&mut self) -> bool {
+        let Some(saver) = self.saver.take() else { return true };
+        let path = saver.path().display().to_string();
+        let saved = saver.finish(&self.senders.keep());
+        if let Err(error) = &saved {
+            complain(format_args!("{path}: {error}; another run can't go on from here"));
+        }
+        saved.is_ok()
     }
 
     /// Sends the answers to the senders, sealed where there is a key.
@@ -316,6 +354,7 @@ impl Receiver {
             if self.watch.is_matched() {
                 break;
             }
+            self.told = self.told.saturating_add(1);
             self.watch.event(&heard);
             self.outputs.event(&heard)?;
         }
@@ -326,6 +365,9 @@ impl Receiver {
     fn rest(&self, now: Duration) -> Duration {
         let console_waits = self.console.as_ref().is_some_and(Console::is_waiting);
         let due = self.senders.due().map(|due| due.saturating_sub(now).max(TICK));
+        let unsaved = self.saver.as_ref().and_then(|saver| saver.due(self.told));
+        let unsaved = unsaved.map(|due| due.saturating_sub(now).max(TICK));
+        let due = due.into_iter().chain(unsaved).min();
         let rest = due.unwrap_or(IDLE).min(if console_waits { TICK } else { IDLE });
         self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
     }

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::messages::Messages;
 use crate::ncrx::Ncrx;
 use crate::order::{Arrival, Received};
+use crate::state::Kept;
 use crate::stats::Stats;
 
 /// [`Sender::due_at`]: time alone changes nothing.
@@ -22,8 +23,11 @@ pub const NEVER: Duration = Duration::MAX;
 pub const TENDED: Duration = Duration::ZERO;
 
 /// How far what the sender's clock tells of its start may differ from what is known, in µs, where it is to be known
-/// again by that; for the time since it was last heard a two-thousandth is added.
-const CLOCKS: u64 = 250_000;
+/// again by that: among those of one address, and at another. For the time since it was last heard a two-thousandth
+/// is added.
+pub const CLOCKS_HERE: u64 = 1_000_000;
+/// See [`CLOCKS_HERE`].
+pub const CLOCKS_ELSEWHERE: u64 = 250_000;
 /// Datagrams after which a sender is known well enough for that.
 const KNOWN: u64 = 16;
 /// The share of a later start that is believed: most records that tell one were only late.
@@ -122,6 +126,40 @@ impl Sender {
         }
     }
 
+    /// Goes on with what another run knew of it.
+    pub fn resume(&mut self, kept: &Kept) {
+        let at = Duration::from_micros(kept.received_us);
+        // It is no newcomer.
+        (self.first_at, self.heard_at) = (Duration::ZERO, at);
+        self.start = kept.boot_us;
+        self.singles = kept.single.then(Vec::new);
+        if let Some(numbered) = &kept.numbered {
+            self.boots = Boots::resume(numbered, at);
+        }
+    }
+
+    /// What another run is to know of it.
+    pub fn keep(&self) -> Kept {
+        let (numbered, heard_at) = match self.boots.present().keep() {
+            Some((numbered, at)) => (Some(numbered), at),
+            None => (None, self.heard_at),
+        };
+        Kept {
+            address: self.identity.address,
+            name: self.identity.name.clone(),
+            named: self.identity.named,
+            single: self.singles.is_some(),
+            boot_us: self.start,
+            received_us: u64::try_from(heard_at.as_micros()).unwrap_or(u64::MAX),
+            numbered,
+        }
+    }
+
+    /// Whether this run has heard it.
+    pub fn is_heard(&self) -> bool {
+        self.stats.datagrams > 0
+    }
+
     /// Learns from a record when the sender was started. One that comes at once tells it best.
     fn note_start(&mut self, timestamp: u64, now: Duration) {
         let start = start_of(timestamp, now);
@@ -132,28 +170,34 @@ impl Sender {
         };
     }
 
-    /// How much the start that a record of this time tells differs from the one known, in µs; `None`: more than clocks
-    /// may differ, or it is not known.
-    pub fn contradiction(&self, timestamp: u64, now: Duration) -> Option<u64> {
+    /// How much the start that a record of this time tells differs from the one known, in µs; `None`: more than
+    /// `most`, or it is not known.
+    pub fn contradiction(&self, timestamp: u64, most: u64, now: Duration) -> Option<u64> {
         let silence = now.saturating_sub(self.heard_at).as_micros() / 2000;
-        let most = CLOCKS.saturating_add(u64::try_from(silence).unwrap_or(u64::MAX));
+        let most = most.saturating_add(u64::try_from(silence).unwrap_or(u64::MAX));
         let differs = start_of(timestamp, now).abs_diff(self.start);
         (self.start > 0 && differs <= most).then_some(differs)
     }
 
     /// Whether it goes on with this record of another port or address; see [`Sender::contradiction`].
-    pub fn goes_on_with(&self, header: &Header, body: &[u8], now: Duration) -> Option<u64> {
-        let contradiction = self.contradiction(header.timestamp, now)?;
+    pub fn goes_on_with(&self, header: &Header, body: &[u8], most: u64, now: Duration) -> Option<u64> {
+        let contradiction = self.contradiction(header.timestamp, most, now)?;
         let received = Received { header: header.clone(), body: body.into(), at: now };
         self.boots.present().goes_on_with(&received).then_some(contradiction)
     }
 
-    /// Whether a record of its own port is its own, beyond doubt.
-    pub fn owns(&self, header: &Header, now: Duration) -> bool {
+    /// By how much its clock contradicts that a record of its own port is its own; see [`Sender::contradiction`]. What
+    /// it may have sent before is its own, however late.
+    pub fn doubt(&self, header: &Header, body: &[u8], now: Duration) -> u64 {
         let present = self.boots.present();
-        !present.is_started()
-            || present.acknowledged().is_none_or(|last| header.sequence > last)
-                && self.contradiction(header.timestamp, now).is_some()
+        if !present.is_started() {
+            return 0;
+        }
+        if present.acknowledged().is_some_and(|last| header.sequence <= last) {
+            let received = Received { header: header.clone(), body: body.into(), at: now };
+            return if present.judge(&received).is_possible() { 0 } else { u64::MAX };
+        }
+        self.contradiction(header.timestamp, CLOCKS_HERE, now).unwrap_or(u64::MAX)
     }
 
     /// Whether enough is known of it to know it again at another address.
@@ -214,7 +258,7 @@ impl Sender {
 
     /// What a sender is told at the end.
     pub fn last_answer(&self) -> Option<String> {
-        self.ncrx.last_answer(self.boots.present())
+        self.ncrx.last_answer(self.boots.present()).filter(|_| self.is_heard())
     }
 
     /// Gives out all that is held.
@@ -227,6 +271,9 @@ impl Sender {
 
     /// When time alone may change something next.
     pub fn due(&self, now: Duration) -> Option<Duration> {
+        if !self.is_heard() {
+            return None;
+        }
         let boots = self.boots.due(now, self.ncrx.patience());
         [boots, self.messages.due(), self.ncrx.due(self.boots.present())].into_iter().flatten().min()
     }

@@ -17,11 +17,12 @@ use slab::Slab;
 use crate::complain::complain;
 use crate::datagram::{self, Datagram};
 use crate::due::Due;
-use crate::event::{Event, Heard};
+use crate::event::{Event, Heard, Identity};
 use crate::limits;
 use crate::machines::Machines;
 use crate::names::{Names, Source};
 use crate::sender::{NEVER, Sender, TENDED};
+use crate::state::Kept;
 use crate::stats::Stats;
 use told::Told;
 
@@ -109,6 +110,36 @@ impl Senders {
     pub fn naming_from(mut self, sources: Vec<Source>) -> Self {
         self.said = sources;
         self
+    }
+
+    /// Goes on with the senders of another run.
+    pub fn resume(&mut self, kept: &[Kept]) {
+        for kept in kept.iter().take(self.most) {
+            if self.find(kept.address).is_some() {
+                continue;
+            }
+            let given = self.names.of(kept.address);
+            let name = given.as_ref().map_or(kept.name.clone(), |given| given.name.clone());
+            let named = kept.named || given.is_some();
+            let identity = Identity { address: kept.address, name: name.clone(), named };
+            let mut sender = Sender::new(identity, self.answers, Duration::ZERO);
+            sender.resume(kept);
+            let start = sender.start;
+            let Ok(number) = u32::try_from(self.all.insert(sender)) else { return };
+            self.enter(number, kept.address);
+            let noted = self.machines.started(number, start, 0);
+            if let Some(sender) = self.all.get_mut(number as usize) {
+                sender.noted = noted;
+            }
+            if name != kept.address.ip().to_string() {
+                self.named.entry(name).or_insert(number);
+            }
+        }
+    }
+
+    /// What another run is to know of all that were heard, in this run or before.
+    pub fn keep(&self) -> Vec<Kept> {
+        self.all.iter().map(|(_, sender)| sender.keep()).collect()
     }
 
     /// Takes a datagram that came through socket number `via`.
@@ -237,7 +268,8 @@ impl Senders {
 
     /// The counts of each, by name.
     pub fn stats(&self) -> Vec<(String, Stats)> {
-        let known = self.all.iter().map(|(_, sender)| (sender.identity.name.clone(), sender.stats));
+        let heard = self.all.iter().filter(|(_, sender)| sender.is_heard());
+        let known = heard.map(|(_, sender)| (sender.identity.name.clone(), sender.stats));
         let mut stats: Vec<_> = known.chain(self.forgotten.iter().cloned()).collect();
         stats.sort_by(|(one, _), (other, _)| one.cmp(other));
         stats

@@ -14,10 +14,13 @@ use crate::datagram::Datagram;
 use crate::event::{Event, Heard, Identity};
 use crate::limits;
 use crate::names::Given;
-use crate::sender::start_of;
+use crate::sender::{CLOCKS_ELSEWHERE, CLOCKS_HERE, start_of};
 
 /// By how much the start of a machine may differ that is looked for at other addresses, in µs.
 const REACH: u64 = 1_000_000;
+/// A record whose time contradicts by no more than this, in µs, is certainly of the machine that has its port; and by
+/// so much less it must contradict another one's to be of that one.
+const SURE: u64 = 100_000;
 
 /// A sender that goes on from another port or address.
 struct Known {
@@ -62,26 +65,31 @@ impl Senders {
         let sender = self.all.get(number as usize)?;
         let others = self.machines.at(sender.identity.address.ip()).filter(|other| *other != number);
         let others = others.filter_map(|other| Some((other, self.all.get(other as usize)?)));
-        let best = match message {
+        let (doubt, best) = match message {
             Datagram::Extended(header, body) => {
-                if sender.owns(header, now) {
+                let doubt = sender.doubt(header, body, now);
+                if doubt <= SURE {
                     return None;
                 }
-                others
-                    .filter_map(|(other, sender)| Some((sender.goes_on_with(header, body, now)?, other)))
-                    .min()
+                let others = others.filter_map(|(other, sender)| {
+                    Some((sender.goes_on_with(header, body, CLOCKS_HERE, now)?, other))
+                });
+                (doubt, others.min())
             }
             Datagram::Text(text) => {
-                let timestamp = basic::timestamp(text)?;
-                if !sender.is_console() || sender.contradiction(timestamp, now).is_some() {
+                let timestamp = basic::timestamp(text).filter(|_| sender.is_console())?;
+                let doubt = sender.contradiction(timestamp, CLOCKS_HERE, now).unwrap_or(u64::MAX);
+                if doubt <= SURE {
                     return None;
                 }
                 let others = others.filter(|(_, sender)| sender.is_console() && sender.is_known());
-                others
-                    .filter_map(|(other, sender)| Some((sender.contradiction(timestamp, now)?, other)))
-                    .min()
+                let others = others.filter_map(|(other, sender)| {
+                    Some((sender.contradiction(timestamp, CLOCKS_HERE, now)?, other))
+                });
+                (doubt, others.min())
             }
         };
+        let best = best.filter(|(contradiction, _)| contradiction.saturating_add(SURE) < doubt);
         best.map(|(_, other)| other)
     }
 
@@ -100,15 +108,20 @@ impl Senders {
                 let elsewhere = elsewhere.filter(|(_, sender)| {
                     sender.is_known() && sender.identity.address.is_ipv4() == from.is_ipv4()
                 });
-                let all = here.chain(elsewhere);
-                all.filter_map(|(number, sender)| Some((sender.goes_on_with(header, body, now)?, number)))
-                    .min()
+                let here = here.map(|found| (found, CLOCKS_HERE));
+                let all = here.chain(elsewhere.map(|found| (found, CLOCKS_ELSEWHERE)));
+                all.filter_map(|((number, sender), most)| {
+                    Some((sender.goes_on_with(header, body, most, now)?, number))
+                })
+                .min()
             }
             Datagram::Text(text) => {
                 let timestamp = basic::timestamp(text)?;
                 let here = here.filter(|(_, sender)| sender.is_console() && sender.is_known());
-                here.filter_map(|(number, sender)| Some((sender.contradiction(timestamp, now)?, number)))
-                    .min()
+                here.filter_map(|(number, sender)| {
+                    Some((sender.contradiction(timestamp, CLOCKS_HERE, now)?, number))
+                })
+                .min()
             }
         };
         best.map(|(_, number)| Known { number, is_said: true })

@@ -11,4 +11,5 @@ mod run;
 mod samples;
 mod screen;
 mod sockets;
+mod state;
 mod symbols;
