@@ -1,6 +1,7 @@
 //! What strangers get: a ping's answer if that is allowed, and nothing else.
 
 use super::*;
+use crate::wire::multicast::solicited_node;
 use proptest::prelude::*;
 
 const PEER6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0x77);
@@ -51,6 +52,46 @@ fn a_ping_is_answered_unless_that_is_turned_off() {
                 assert!(answer.ends_with(b"abcdefghi"));
             }
         }
+    }
+}
+
+/// By the option that has our Ethernet address, which the question leaves out (RFC 4861, section 4.3).
+#[test]
+fn an_advertisement_is_8_bytes_longer_than_its_question_at_most() {
+    let target_addr = link_local_ipv6(MAC);
+    let asked = |source: Ipv6Addr, lladdr: Option<RawHardwareAddress>| {
+        let question = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr, lladdr });
+        // Who has no address yet asks a group.
+        let group = if source.is_unspecified() { solicited_node(target_addr) } else { target_addr };
+        let mac = multicast_mac(group.into()).unwrap_or(MAC);
+        let question = icmpv6((PEER_MAC, source), (mac, group), &question);
+        let answers = settled(&STATIC).hear(question.clone());
+        answers.iter().map(|answer| answer.len() - question.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(PEER6, Some(hardware(PEER_MAC).into())), [0]);
+    assert_eq!(asked(PEER6, None), [8]);
+    assert_eq!(asked(Ipv6Addr::UNSPECIFIED, None), [8]);
+}
+
+/// What the routers of the link want to know goes to them and to nobody else (RFC 3810, section 5.2.14).
+#[test]
+fn a_listener_query_is_answered_to_the_routers() {
+    let mut bench = settled(&STATIC);
+    let all_nodes = "ff02::1".parse().expect("a group");
+    let query = [130, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 125, 0, 0];
+    let group_mac = MacAddr([0x33, 0x33, 0, 0, 0, 1]);
+    let (from, to) = ((PEER_MAC, PEER6.into()), (group_mac, IpAddr::V6(all_nodes)));
+    let frame = ip(from, to, IpProtocol::HopByHop, 1, 8 + query.len(), |bytes| {
+        let (alert, message) = bytes.split_at_mut(8);
+        alert.copy_from_slice(&[58, 0, 5, 2, 0, 0, 1, 0]);
+        message.copy_from_slice(&query);
+        Icmpv6Packet::new_unchecked(message).fill_checksum(&PEER6, &all_nodes);
+    });
+    bench.card.arriving.push_back(frame);
+    let sent = bench.run(bench.now + 20 * SECOND, silent);
+    assert!(!sent.is_empty());
+    for (_, frame) in sent {
+        assert_eq!(frame[..6], [0x33, 0x33, 0, 0, 0, 0x16], "{frame:?}");
     }
 }
 
