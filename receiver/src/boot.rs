@@ -5,9 +5,10 @@
 //! same machine differs there. Of those between, a few have their time: the farther back, the fewer. It takes the
 //! same 512 bytes however long the boot lasts.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::BuildHasher;
 
 use arrayvec::ArrayVec;
+use foldhash::fast::FixedState;
 
 use crate::limits;
 
@@ -17,16 +18,17 @@ pub const CLOCK_SLACK: u64 = 10_000;
 /// No digest: the number was not had.
 const NONE: u16 = 0;
 const WORD: u64 = u64::BITS as u64;
+/// So far apart are the last two anchors at least.
+const NEAR: u64 = 4;
 /// Parts in which a gap between anchors is compared to its distance from the end.
 const SCALE: u64 = 1 << 16;
 
 /// A digest of a record's time, priority and text, as each repetition has them. Its fields are left out: they may
 /// have changed by then.
 pub fn digest(timestamp: u64, priority: u8, text: &[u8]) -> u16 {
-    // Its keys are always the same.
-    let mut hasher = DefaultHasher::new();
-    (timestamp, priority, text).hash(&mut hasher);
-    let [low, high, ..] = hasher.finish().to_le_bytes();
+    // Its seed is always the same.
+    let hash = FixedState::with_seed(0).hash_one((timestamp, priority, text));
+    let [low, high, ..] = hash.to_le_bytes();
     u16::from_le_bytes([low, high]).max(NONE + 1)
 }
 
@@ -106,10 +108,18 @@ impl Boot {
         let sequence = self.next;
         self.next = sequence.saturating_add(1);
         self.remember(sequence, digest);
+        let anchor = Anchor { sequence, timestamp };
         if self.anchors.is_full() {
+            // So close to the end an anchor for each number is not needed.
+            let before = self.anchors.len().checked_sub(2).and_then(|index| self.anchors.get(index));
+            let is_near = before.is_some_and(|before| sequence - before.sequence <= NEAR);
+            if let Some(last) = self.anchors.last_mut().filter(|_| is_near) {
+                *last = anchor;
+                return;
+            }
             self.thin();
         }
-        self.anchors.push(Anchor { sequence, timestamp });
+        self.anchors.push(anchor);
     }
 
     /// The numbers before this one were given up.

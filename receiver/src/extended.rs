@@ -1,6 +1,8 @@
 //! The extended format: `[release,]<level>,<sequence>,<µs>,<flag>[,KEY=VALUE…];<text>\n[ KEY=VALUE\n…]`.
 //! Linux: Documentation/networking/netconsole.rst and Documentation/ABI/testing/dev-kmsg.
 
+use memchr::{memchr, memchr_iter};
+
 use crate::escape;
 use crate::event::{Continues, Format, Record};
 use crate::limits;
@@ -56,15 +58,18 @@ pub struct Place {
 /// Splits a datagram into header and body. `None`: it is not of this format, a header in any part malformed
 /// included.
 pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
-    let end = datagram.iter().take(HEADER_BYTES).position(|&byte| byte == b';')?;
+    let end = memchr(b';', datagram.get(..HEADER_BYTES).unwrap_or(datagram))?;
     let (head, body) = (datagram.get(..end)?, datagram.get(end.checked_add(1)?..)?);
     let head = str::from_utf8(head).ok()?;
     // Without a release the flag is the fourth part; with one, the fifth.
-    let (release, head) = match numbers(head) {
-        Some(_) => (None, head),
-        None => head.split_once(',').map(|(release, rest)| (Some(release.to_owned()), rest))?,
+    let (release, numbers) = match numbers(head) {
+        Some(numbers) => (None, numbers),
+        None => {
+            let (release, rest) = head.split_once(',')?;
+            (Some(release.to_owned()), numbers(rest)?)
+        }
     };
-    let Numbers { priority, sequence, timestamp, is_continuation, extras } = numbers(head)?;
+    let Numbers { priority, sequence, timestamp, is_continuation, extras } = numbers;
     let mut header = Header {
         release,
         facility: u8::try_from(priority >> 3).ok()?,
@@ -79,7 +84,8 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         fragment: None,
         fields: Vec::new(),
     };
-    for (key, value) in extras.split(',').filter_map(|extra| extra.split_once('=')) {
+    let extras = (!extras.is_empty()).then(|| extras.split(',')).into_iter().flatten();
+    for (key, value) in extras.filter_map(|extra| extra.split_once('=')) {
         match key {
             "held" if digits(value).is_some() => header.held = digits(value).unwrap_or_default(),
             "behind" if digits(value).is_some() => header.behind = digits(value).unwrap_or_default(),
@@ -103,24 +109,39 @@ struct Numbers<'a> {
 }
 
 fn numbers(head: &str) -> Option<Numbers<'_>> {
-    let mut parts = head.splitn(4, ',');
-    let (priority, sequence, timestamp) =
-        (digits(parts.next()?)?, digits(parts.next()?)?, digits(parts.next()?)?);
-    let tail = parts.next()?;
-    let (flag, extras) = tail.split_once(',').unwrap_or((tail, ""));
+    let (priority, head) = number(head)?;
+    let (sequence, head) = number(head)?;
+    let (timestamp, tail) = number(head)?;
+    let (flag, extras) = match tail.as_bytes() {
+        [flag] => (*flag, ""),
+        [flag, b',', ..] => (*flag, tail.get(2..)?),
+        _ => return None,
+    };
     let priority = u16::try_from(priority).ok().filter(|priority| *priority < 1 << 11)?;
     let is_continuation = match flag {
-        "-" => false,
-        "c" | "+" => true,
+        b'-' => false,
+        b'c' | b'+' => true,
         _ => return None,
     };
     let numbers = Numbers { priority, sequence, timestamp, is_continuation, extras };
     (sequence < u64::MAX).then_some(numbers)
 }
 
+/// A number and what follows the comma behind it.
+fn number(text: &str) -> Option<(u64, &str)> {
+    let end = text.bytes().position(|byte| byte == b',')?;
+    Some((digits(text.get(..end)?)?, text.get(end + 1..)?))
+}
+
 /// A number of digits only: no sign, no space.
 fn digits(text: &str) -> Option<u64> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+    if text.is_empty() {
+        return None;
+    }
+    text.bytes().try_fold(0u64, |number, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
+    })
 }
 
 fn place(value: &str, length: usize) -> Option<Place> {
@@ -136,10 +157,14 @@ fn place(value: &str, length: usize) -> Option<Place> {
 
 /// The record of a header and its whole body: the text up to the first line end, then ` KEY=VALUE` lines.
 pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
-    let mut lines = body.split(|&byte| byte == b'\n');
-    let text = lines.next().unwrap_or_default();
+    let mut ends = memchr_iter(b'\n', body);
+    let mut begin = ends.next().unwrap_or(body.len());
+    let text = body.get(..begin).unwrap_or_default();
     let mut fields = header.fields.clone();
-    for line in lines {
+    while begin < body.len() {
+        let end = ends.next().unwrap_or(body.len());
+        let line = body.get(begin + 1..end).unwrap_or_default();
+        begin = end;
         let Some(line) = line.strip_prefix(b" ") else { continue };
         if fields.len() >= limits::FIELDS {
             break;

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use memchr::memchr;
+
 use crate::boot::{self, Boot, Old};
 use crate::event::{Event, Record};
 use crate::extended::{self, Header};
@@ -102,8 +104,8 @@ pub struct Received<'b> {
 impl Received<'_> {
     /// What tells this record from one of another boot with the same number. A fragment has no text for it.
     fn digest(&self) -> u16 {
-        let text = self.body.split(|&byte| byte == b'\n').next().unwrap_or_default();
-        let text = if self.header.fragment.is_some() { b"" } else { text };
+        let end = memchr(b'\n', &self.body).unwrap_or(self.body.len());
+        let text = self.body.get(..end).filter(|_| self.header.fragment.is_none()).unwrap_or_default();
         boot::digest(self.header.timestamp, self.header.priority(), text)
     }
 
@@ -138,6 +140,8 @@ pub struct Stream {
     joined: Option<u64>,
     /// Each whole record is shown at once: the stream is not known yet for a boot.
     at_once: bool,
+    /// Nothing is given out of it before it is [settled](Stream::settle).
+    is_beside: bool,
     /// Another boot has taken its place: nothing is repeated any more but by the network.
     retired: bool,
     next: u64,
@@ -185,7 +189,12 @@ pub struct Stream {
 impl Stream {
     /// A stream of which each whole record is shown at once, until it is [settled](Stream::settle).
     pub fn at_once() -> Self {
-        Stream { at_once: true, ..Stream::default() }
+        Stream { at_once: true, ..Stream::beside() }
+    }
+
+    /// A stream that may turn out to be another boot.
+    pub fn beside() -> Self {
+        Stream { is_beside: true, ..Stream::default() }
     }
 
     /// A stream that goes on where another run was; its last record came then.
@@ -232,7 +241,7 @@ impl Stream {
 
     /// From now on records are shown in their order.
     pub fn settle(&mut self) {
-        self.at_once = false;
+        (self.at_once, self.is_beside) = (false, false);
     }
 
     /// Another boot takes its place.
@@ -460,8 +469,13 @@ impl Stream {
         {
             out.push((now, Event::Record { record, crash: false, late: false, beside: true }));
         }
-        self.held = self.held.saturating_add(waiting.size());
-        self.waiting.insert(header.sequence, waiting);
+        if header.sequence == self.next && !self.is_beside {
+            // Nearly every record: it waits for nothing.
+            self.give_record(waiting, out);
+        } else {
+            self.held = self.held.saturating_add(waiting.size());
+            self.waiting.insert(header.sequence, waiting);
+        }
         match hole {
             Some(hole) if header.fragment.is_none() || hole.asked > 0 => {
                 Arrival::Filled { asked: hole.asked, after: now.saturating_sub(hole.first_asked_at) }

@@ -79,24 +79,7 @@ impl From<output::Error> for Error {
 pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let clock = Clock::start();
     let live = options.read.is_none();
-    let sealing = match &options.key_file {
-        Some(path) => Some(Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?),
-        None => None,
-    };
-    let mut receiver = Receiver {
-        protection: Protection::new(sealing),
-        console: options.console.map(Console::new),
-        senders: Senders::new(options.name.iter().cloned().collect::<Names>(), live && !options.no_ncrx)
-            .naming_from(options.name_from.clone()),
-        outputs: Outputs::open(options)?,
-        watch: Watch::new(options, if live { clock.now() } else { Duration::ZERO }),
-        heard: Vec::new(),
-        saver: None,
-        told: 0,
-        dropped: BTreeMap::new(),
-        cut_is_said: false,
-        read_failed: false,
-    };
+    let mut receiver = Receiver::open(options, if live { clock.now() } else { Duration::ZERO })?;
     if let Some(path) = &options.state {
         let kept = state::load(path).map_err(|error| Error::State(path.clone(), error))?;
         receiver.senders.resume(&kept);
@@ -141,7 +124,8 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     Ok(status.into())
 }
 
-struct Receiver {
+/// What becomes of the datagrams, wherever they come from.
+pub struct Receiver {
     protection: Protection,
     console: Option<Console>,
     senders: Senders,
@@ -160,6 +144,29 @@ struct Receiver {
 }
 
 impl Receiver {
+    /// Opens the outputs, at the time `now`.
+    pub fn open(options: &Options, now: Duration) -> Result<Self, Error> {
+        let sealing = match &options.key_file {
+            Some(path) => Some(Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?),
+            None => None,
+        };
+        let asks = options.read.is_none() && !options.no_ncrx;
+        Ok(Receiver {
+            protection: Protection::new(sealing),
+            console: options.console.map(Console::new),
+            senders: Senders::new(options.name.iter().cloned().collect::<Names>(), asks)
+                .naming_from(options.name_from.clone()),
+            outputs: Outputs::open(options)?,
+            watch: Watch::new(options, now),
+            heard: Vec::new(),
+            saver: None,
+            told: 0,
+            dropped: BTreeMap::new(),
+            cut_is_said: false,
+            read_failed: false,
+        })
+    }
+
     fn read(&mut self, path: &Path, ports: &[u16], names: &str) -> Result<(), Error> {
         let failed = |error| Error::Capture(path.to_owned(), error);
         let mut capture = Capture::open(path).map_err(failed)?;
@@ -302,7 +309,8 @@ impl Receiver {
         self.watch.is_over(now) || console_is_over && !self.watch.has_end()
     }
 
-    fn datagram(
+    /// Takes a datagram that came through socket number `via`, at the address `to`.
+    pub fn datagram(
         &mut self,
         datagram: Taken<&[u8]>,
         via: usize,
@@ -337,12 +345,19 @@ impl Receiver {
         self.show()
     }
 
-    fn tick(&mut self, now: Duration) -> Result<(), Error> {
+    /// Does what is due.
+    pub fn tick(&mut self, now: Duration) -> Result<(), Error> {
         self.senders.tick(now, &mut self.heard);
         self.show()
     }
 
-    fn finish(&mut self, now: Duration) -> Result<(), Error> {
+    /// Hands everything that was heard to the system.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        Ok(self.outputs.flush()?)
+    }
+
+    /// Gives out all that is held.
+    pub fn finish(&mut self, now: Duration) -> Result<(), Error> {
         self.senders.finish(now, &mut self.heard);
         self.show()?;
         Ok(self.outputs.flush()?)

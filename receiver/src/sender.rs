@@ -95,7 +95,8 @@ impl Sender {
             Datagram::Extended(mut header, body) => {
                 header.is_cut = is_cut;
                 let timestamp = header.timestamp;
-                let mut events = Vec::new();
+                // Most datagrams make one.
+                let mut events = Vec::with_capacity(1);
                 // Nobody else says so.
                 let is_certain = header.emergency || header.behind > 0;
                 let received = Received { header, body: body.into(), at: now };

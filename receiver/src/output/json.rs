@@ -1,15 +1,13 @@
 //! Events as JSON, one object a line; the fields are documented in [`crate::manual`].
 
-use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::escape::is_harmful;
-use crate::event::{Continues, Event, Format, Heard};
+use crate::escape::{each_run, is_harmful, is_printable};
+use crate::event::{Continues, Event, Format, Heard, Identity, Record};
 use crate::symbols::{Symbol, Translation};
 
 #[derive(Serialize)]
@@ -20,7 +18,7 @@ struct Line<'a> {
     address: IpAddr,
     port: u16,
     #[serde(flatten)]
-    content: Content<'a>,
+    content: Content,
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -29,97 +27,30 @@ struct Line<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Content<'a> {
-    Record(Record<'a>),
+enum Content {
     Missing { first: u64, last: u64, count: u64 },
     Numbered { sequence: u64 },
     Moved { before: SocketAddr },
     Nothing {},
 }
 
-#[derive(Serialize)]
-struct Record<'a> {
-    format: Format,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    level: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    facility: Option<u8>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sequence: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    timestamp_us: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    time: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    application: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    process: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    release: Option<&'a str>,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    fields: Map<String, Value>,
-    #[serde(skip_serializing_if = "is_zero")]
-    held: u64,
-    #[serde(skip_serializing_if = "is_false")]
-    crash: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    late: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    beside: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    incomplete: bool,
-    #[serde(skip_serializing_if = "is_false")]
-    continuation: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    continues: Option<u64>,
-}
-
-fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
 /// Writes an event.
-pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> io::Result<()> {
+pub fn write(
+    to: &mut Vec<u8>,
+    stamp: &mut Stamp,
+    heard: &Heard,
+    translation: &Translation,
+) -> io::Result<()> {
     let (event, content) = match &heard.event {
         Event::Record { record, crash, late, beside } => {
-            let origin = record.origin.as_ref();
-            let fields =
-                record.fields.iter().map(|(key, value)| (key.clone(), value.clone().into())).collect();
-            let record = Record {
-                format: record.format,
-                level: record.level,
-                facility: record.facility,
-                sequence: record.sequence,
-                timestamp_us: record.timestamp,
-                time: origin.and_then(|origin| origin.time.as_deref()),
-                host: origin.and_then(|origin| origin.host.as_deref()),
-                application: origin.and_then(|origin| origin.application.as_deref()),
-                process: origin.and_then(|origin| origin.process.as_deref()),
-                message_id: origin.and_then(|origin| origin.message_id.as_deref()),
-                release: record.release.as_deref(),
-                text: &record.text,
-                fields,
-                held: record.held,
-                crash: *crash,
-                late: *late,
-                beside: *beside,
-                incomplete: record.incomplete,
-                continuation: record.continues != Continues::Nothing,
-                continues: match record.continues {
-                    Continues::Record { sequence, .. } => Some(sequence),
-                    Continues::Nothing | Continues::Unknown => None,
-                },
-            };
-            ("record", Content::Record(record))
+            let flags = [
+                ("crash", *crash),
+                ("late", *late),
+                ("beside", *beside),
+                ("incomplete", record.incomplete),
+                ("continuation", record.continues != Continues::Nothing),
+            ];
+            return write_record(to, stamp, heard, record, flags, translation);
         }
         &Event::Missing { first, last, count } => ("missing", Content::Missing { first, last, count }),
         &Event::Skipped { first, last, count } => ("skipped", Content::Missing { first, last, count }),
@@ -142,18 +73,360 @@ pub fn write(to: &mut impl Write, heard: &Heard, translation: &Translation) -> i
     writeln!(to, "{}", terminal_safe(&serde_json::to_string(&line)?))
 }
 
+/// A record, of which there are many: without what a general way costs.
+fn write_record(
+    to: &mut Vec<u8>,
+    stamp: &mut Stamp,
+    heard: &Heard,
+    record: &Record,
+    flags: [(&str, bool); 5],
+    translation: &Translation,
+) -> io::Result<()> {
+    to.extend_from_slice(b"{\"event\":\"record\",\"received\":\"");
+    stamp.write(to, heard.at);
+    to.extend_from_slice(b"\",\"sender\":");
+    write_sender(to, &heard.sender);
+    to.extend_from_slice(match record.format {
+        Format::Basic => b",\"format\":\"basic\"",
+        Format::Extended => b",\"format\":\"extended\"",
+        Format::Syslog => b",\"format\":\"syslog\"",
+        Format::Json => b",\"format\":\"json\"",
+    });
+    number(to, "level", record.level.map(u64::from));
+    number(to, "facility", record.facility.map(u64::from));
+    number(to, "sequence", record.sequence);
+    number(to, "timestamp_us", record.timestamp);
+    if let Some(origin) = &record.origin {
+        text(to, "time", origin.time.as_deref());
+        text(to, "host", origin.host.as_deref());
+        text(to, "application", origin.application.as_deref());
+        text(to, "process", origin.process.as_deref());
+        text(to, "message_id", origin.message_id.as_deref());
+    }
+    text(to, "release", record.release.as_deref());
+    text(to, "text", Some(&record.text));
+    if !record.fields.is_empty() {
+        key(to, "fields");
+        write_fields(to, &record.fields);
+    }
+    number(to, "held", Some(record.held).filter(|held| *held > 0));
+    for (name, _) in flags.into_iter().filter(|(_, flag)| *flag) {
+        key(to, name);
+        to.extend_from_slice(b"true");
+    }
+    if let Continues::Record { sequence, .. } = record.continues {
+        number(to, "continues", Some(sequence));
+    }
+    text(to, "warning", translation.warning.as_deref());
+    if !translation.symbols.is_empty() {
+        key(to, "symbols");
+        to.extend_from_slice(terminal_safe(&serde_json::to_string(&translation.symbols)?).as_bytes());
+    }
+    to.extend_from_slice(b"}\n");
+    Ok(())
+}
+
+/// The name, and what is behind it up to the port.
+fn write_sender(to: &mut Vec<u8>, sender: &Identity) {
+    string(to, &sender.name);
+    key(to, "address");
+    // Writing to memory does not fail.
+    let _ = match sender.address.ip() {
+        IpAddr::V4(v4) => {
+            let mut separator = b'"';
+            for octet in v4.octets() {
+                to.push(std::mem::replace(&mut separator, b'.'));
+                to.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
+            }
+            to.push(b'"');
+            Ok(())
+        }
+        IpAddr::V6(v6) => write!(to, "\"{v6}\""),
+    };
+    number(to, "port", Some(sender.address.port().into()));
+}
+
+/// In the order of their keys; of several with the same key the last counts.
+fn write_fields(to: &mut Vec<u8>, fields: &[(String, String)]) {
+    let mut sorted: Vec<&(String, String)> = fields.iter().collect();
+    sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mut separator = b'{';
+    for (index, (key, value)) in sorted.iter().enumerate() {
+        if sorted.get(index + 1).is_some_and(|(next, _)| next == key) {
+            continue;
+        }
+        to.push(std::mem::replace(&mut separator, b','));
+        string(to, key);
+        to.push(b':');
+        string(to, value);
+    }
+    to.push(b'}');
+}
+
+fn key(to: &mut Vec<u8>, key: &str) {
+    to.extend_from_slice(b",\"");
+    to.extend_from_slice(key.as_bytes());
+    to.extend_from_slice(b"\":");
+}
+
+fn number(to: &mut Vec<u8>, name: &str, number: Option<u64>) {
+    let Some(number) = number else { return };
+    key(to, name);
+    to.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+fn text(to: &mut Vec<u8>, name: &str, text: Option<&str>) {
+    let Some(text) = text else { return };
+    key(to, name);
+    string(to, text);
+}
+
+/// As `serde_json` writes it, but for what could act on a terminal.
+fn string(to: &mut Vec<u8>, text: &str) {
+    let is_plain = |byte| is_printable(byte) && byte != b'"' && byte != b'\\';
+    to.push(b'"');
+    each_run(text, is_plain, to, |to, character| match character {
+        '"' => to.extend_from_slice(b"\\\""),
+        '\\' => to.extend_from_slice(b"\\\\"),
+        '\n' => to.extend_from_slice(b"\\n"),
+        '\r' => to.extend_from_slice(b"\\r"),
+        '\t' => to.extend_from_slice(b"\\t"),
+        '\x08' => to.extend_from_slice(b"\\b"),
+        '\x0c' => to.extend_from_slice(b"\\f"),
+        _ if is_harmful(character) => {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to memory does not fail.
+                let _ = write!(to, "\\u{unit:04x}");
+            }
+        }
+        _ => to.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+    });
+    to.push(b'"');
+}
+
+/// Writes times of RFC 3339, of which one second has many.
+#[derive(Debug, Default)]
+pub struct Stamp {
+    second: u64,
+    /// That second, up to the point.
+    text: String,
+}
+
+impl Stamp {
+    fn write(&mut self, to: &mut Vec<u8>, at: Duration) {
+        if self.text.is_empty() || self.second != at.as_secs() {
+            self.second = at.as_secs();
+            self.text = humantime::format_rfc3339_seconds(UNIX_EPOCH + at).to_string();
+            self.text.pop();
+        }
+        to.extend_from_slice(self.text.as_bytes());
+        let mut micros = *b".000000Z";
+        let mut rest = at.subsec_micros();
+        for digit in micros.iter_mut().rev().skip(1).take(6) {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        to.extend_from_slice(&micros);
+    }
+}
+
 /// JSON escapes the C0 controls itself; what else could act on a terminal is escaped as well, which JSON allows.
 fn terminal_safe(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for character in json.chars() {
         if is_harmful(character) {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a String does not fail.
-                let _ = write!(safe, "\\u{unit:04x}");
+                safe.push_str(&format!("\\u{unit:04x}"));
             }
         } else {
             safe.push(character);
         }
     }
     safe
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::net::SocketAddr;
+    use std::rc::Rc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::Origin;
+
+    #[derive(Serialize)]
+    struct ExpectedLine<'a> {
+        event: &'static str,
+        received: String,
+        sender: &'a str,
+        address: IpAddr,
+        port: u16,
+        #[serde(flatten)]
+        record: Expected<'a>,
+    }
+
+    #[derive(Serialize)]
+    struct Expected<'a> {
+        format: Format,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        level: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        facility: Option<u8>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sequence: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timestamp_us: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        time: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        host: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        application: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        process: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        message_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        release: Option<&'a str>,
+        text: &'a str,
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        fields: BTreeMap<&'a str, &'a str>,
+        #[serde(skip_serializing_if = "is_zero")]
+        held: u64,
+        #[serde(skip_serializing_if = "is_false")]
+        crash: bool,
+        #[serde(skip_serializing_if = "is_false")]
+        late: bool,
+        #[serde(skip_serializing_if = "is_false")]
+        beside: bool,
+        #[serde(skip_serializing_if = "is_false")]
+        incomplete: bool,
+        #[serde(skip_serializing_if = "is_false")]
+        continuation: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        continues: Option<u64>,
+    }
+
+    fn is_false(flag: &bool) -> bool {
+        !flag
+    }
+
+    fn is_zero(number: &u64) -> bool {
+        *number == 0
+    }
+
+    /// The line as `serde_json` writes it.
+    fn expected(heard: &Heard) -> String {
+        let Event::Record { record, crash, late, beside } = &heard.event else { unreachable!("a record") };
+        let origin = record.origin.as_ref();
+        let line = ExpectedLine {
+            event: "record",
+            received: humantime::format_rfc3339_micros(UNIX_EPOCH + heard.at).to_string(),
+            sender: &heard.sender.name,
+            address: heard.sender.address.ip(),
+            port: heard.sender.address.port(),
+            record: Expected {
+                format: record.format,
+                level: record.level,
+                facility: record.facility,
+                sequence: record.sequence,
+                timestamp_us: record.timestamp,
+                time: origin.and_then(|origin| origin.time.as_deref()),
+                host: origin.and_then(|origin| origin.host.as_deref()),
+                application: origin.and_then(|origin| origin.application.as_deref()),
+                process: origin.and_then(|origin| origin.process.as_deref()),
+                message_id: origin.and_then(|origin| origin.message_id.as_deref()),
+                release: record.release.as_deref(),
+                text: &record.text,
+                fields: record.fields.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+                held: record.held,
+                crash: *crash,
+                late: *late,
+                beside: *beside,
+                incomplete: record.incomplete,
+                continuation: record.continues != Continues::Nothing,
+                continues: match record.continues {
+                    Continues::Record { sequence, .. } => Some(sequence),
+                    Continues::Nothing | Continues::Unknown => None,
+                },
+            },
+        };
+        format!("{}\n", terminal_safe(&serde_json::to_string(&line).expect("it can be written")))
+    }
+
+    /// Text of all sorts, control characters and marks of direction included.
+    fn words() -> impl Strategy<Value = String> {
+        "([a-z ]{0,40}[\\PC\\x00-\u{2070}\"\\\\]{0,3}){0,3}"
+    }
+
+    fn records() -> impl Strategy<Value = Heard> {
+        let formats = [Format::Basic, Format::Extended, Format::Syslog, Format::Json];
+        let origin =
+            prop::option::of((prop::option::of(words()), prop::option::of(words()), words()).prop_map(
+                |(time, host, application)| {
+                    Box::new(Origin {
+                        time,
+                        host,
+                        process: Some(application.clone()),
+                        message_id: Some(application.clone()),
+                        application: Some(application),
+                    })
+                },
+            ));
+        let fields = prop::collection::vec(("[A-C]{1,2}", words()), 0..5);
+        let numbers = (any::<Option<u8>>(), any::<Option<u64>>(), any::<Option<u64>>(), 0..3u64);
+        let place = (any::<std::net::IpAddr>(), any::<u16>(), 0..4_000_000_000u64, 0..1_000_000u32);
+        let record = (
+            prop::sample::select(formats.to_vec()),
+            numbers,
+            origin,
+            prop::option::of(words()),
+            words(),
+            fields,
+        );
+        (record, place, any::<[bool; 4]>(), words()).prop_map(
+            |((format, numbers, origin, release, text, fields), (ip, port, seconds, micros), flags, name)| {
+                let (level, sequence, timestamp, held) = numbers;
+                let [crash, late, beside, incomplete] = flags;
+                let continues = match sequence {
+                    Some(sequence) if late => Continues::Record { sequence, timestamp },
+                    _ if beside => Continues::Unknown,
+                    _ => Continues::Nothing,
+                };
+                let record = Record {
+                    level,
+                    facility: level,
+                    sequence,
+                    timestamp,
+                    origin,
+                    release,
+                    fields,
+                    held,
+                    incomplete,
+                    continues,
+                    ..Record::of(format, text)
+                };
+                let sender = Identity { address: SocketAddr::from((ip, port)), name, named: false };
+                Heard {
+                    sender: Rc::new(sender),
+                    at: Duration::new(seconds, micros * 1000),
+                    event: Event::Record { record, crash, late, beside },
+                }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn records_are_written_as_serde_json_writes_them(heard in prop::collection::vec(records(), 1..4)) {
+            let mut stamp = Stamp::default();
+            for heard in heard {
+                let mut line = Vec::new();
+                write(&mut line, &mut stamp, &heard, &Translation::default()).expect("memory");
+                prop_assert_eq!(String::from_utf8(line).expect("text"), expected(&heard));
+            }
+        }
+    }
 }

@@ -21,6 +21,7 @@ use appended::Appended;
 use buffered::Buffered;
 pub use error::Error;
 use files::Files;
+use json::Stamp;
 use text::Style;
 
 /// How an event is written.
@@ -39,10 +40,11 @@ impl Form {
         }
     }
 
-    fn write(self, to: &mut impl Write, heard: &Heard, translation: &Translation) -> io::Result<()> {
+    fn write(self, to: &mut Vec<u8>, stamp: &mut Stamp, heard: &Heard, translation: &Translation) {
         match self {
             Form::Text(style) => text::write(to, style, heard, translation),
-            Form::Json => json::write(to, heard, translation),
+            // Writing to memory does not fail.
+            Form::Json => json::write(to, stamp, heard, translation).unwrap_or_default(),
         }
     }
 }
@@ -56,6 +58,9 @@ pub struct Outputs {
     files: Option<(Files, Form)>,
     capture: Option<(Buffered, Appended)>,
     symbols: Option<Symbols>,
+    stamp: Stamp,
+    /// A record on its way to a file.
+    record: Vec<u8>,
 }
 
 impl Outputs {
@@ -96,6 +101,8 @@ impl Outputs {
             files: files.transpose()?,
             capture: capture.transpose()?,
             symbols: symbols.transpose()?,
+            stamp: Stamp::default(),
+            record: Vec::new(),
         })
     }
 
@@ -105,17 +112,16 @@ impl Outputs {
         let prefix = self.has_prefix(&heard.sender);
         if let Some((screen, form)) = &mut self.screen {
             let form = form.with_prefix(prefix);
-            // Writing to memory does not fail.
-            let _ = form.write(screen.next_record(), heard, &translation);
+            form.write(screen.next_record(), &mut self.stamp, heard, &translation);
             if screen.is_full() {
                 self.flush_screen()?;
             }
         }
         if let Some((files, form)) = &mut self.files {
             let form = form.with_prefix(files.has_names(&heard.sender.name));
-            let mut bytes = Vec::new();
-            let _ = form.write(&mut bytes, heard, &translation);
-            files.append(&heard.sender.name, &bytes);
+            self.record.clear();
+            form.write(&mut self.record, &mut self.stamp, heard, &translation);
+            files.append(&heard.sender.name, &self.record);
         }
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! Events as lines for a person. What is not the sender's own words begins with `…`.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use anstyle::{AnsiColor, Color, Effects, Style as Ansi};
+use memchr::memchr;
 
 use crate::escape::harmless;
 use crate::event::{Continues, Event, Heard, Origin, Record};
@@ -27,67 +28,55 @@ const CRASH: Ansi =
 const DIM: Ansi = Ansi::new().effects(Effects::DIMMED);
 
 /// Writes an event.
-pub fn write(to: &mut impl Write, style: Style, heard: &Heard, translation: &Translation) -> io::Result<()> {
+pub fn write(to: &mut Vec<u8>, style: Style, heard: &Heard, translation: &Translation) {
     let mut lines = Lines { to, style, name: &heard.sender.name };
     match &heard.event {
         Event::Record { record, crash, late, beside } => {
             if *late {
-                lines.line(NOTICE, "", "… this record came late")?;
+                lines.line(NOTICE, "", "… this record came late");
             }
             if *beside {
-                lines.line(
-                    NOTICE,
-                    "",
-                    "… this record does not continue the log: another boot, or a stray",
-                )?;
+                lines.line(NOTICE, "", "… this record does not continue the log: another boot, or a stray");
             }
             match record.continues {
                 Continues::Record { timestamp: Some(micros), .. } => {
-                    let time = since_boot(micros);
-                    lines.line(
-                        NOTICE,
-                        "",
-                        &format!("… this record continues that of {}", time.trim_end()),
-                    )?;
+                    let mut stamp = Stamp::new();
+                    let time = stamp.of(micros);
+                    lines.line(NOTICE, "", &format!("… this record continues that of {}", time.trim_end()));
                 }
                 Continues::Record { sequence, .. } => {
-                    lines.line(NOTICE, "", &format!("… this record continues record {sequence}"))?;
+                    lines.line(NOTICE, "", &format!("… this record continues record {sequence}"));
                 }
-                Continues::Unknown => lines.line(NOTICE, "", "… this record continues an earlier one")?,
+                Continues::Unknown => lines.line(NOTICE, "", "… this record continues an earlier one"),
                 Continues::Nothing => {}
             }
-            lines.record(record, *crash)?;
+            lines.record(record, *crash);
         }
-        Event::Missing { first, last, count } => lines.line(NOTICE, "", &missing(*first, *last, *count))?,
-        Event::Skipped { first, last, count } => lines.line(NOTICE, "", &skipped(*first, *last, *count))?,
+        Event::Missing { first, last, count } => lines.line(NOTICE, "", &missing(*first, *last, *count)),
+        Event::Skipped { first, last, count } => lines.line(NOTICE, "", &skipped(*first, *last, *count)),
         Event::Joined { sequence } => {
             lines.line(
                 NOTICE,
                 "",
                 &format!("… joined at record {sequence}, what was before was not received"),
-            )?;
+            );
         }
         Event::Moved { before } => {
             let line = format!("… comes from {} by now, not from {before}", heard.sender.address);
-            lines.line(NOTICE, "", &line)?;
+            lines.line(NOTICE, "", &line);
         }
-        Event::Rebooted => lines.line(NOTICE, "", "… rebooted")?,
+        Event::Rebooted => lines.line(NOTICE, "", "… rebooted"),
         Event::Stray { sequence } => {
-            lines.line(NOTICE, "", &format!("… record {sequence} was a stray: nothing continues it"))?;
+            lines.line(NOTICE, "", &format!("… record {sequence} was a stray: nothing continues it"));
         }
-        Event::Crash => lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name))?,
+        Event::Crash => lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name)),
     }
     if let Some(warning) = &translation.warning {
-        lines.line(NOTICE, "", &format!("… {warning}"))?;
+        lines.line(NOTICE, "", &format!("… {warning}"));
     }
     for symbol in &translation.symbols {
-        lines.line(NOTICE, "", &format!("…   {symbol}"))?;
+        lines.line(NOTICE, "", &format!("…   {symbol}"));
     }
-    Ok(())
-}
-
-fn since_boot(micros: u64) -> String {
-    format!("[{:5}.{:06}] ", micros / 1_000_000, micros % 1_000_000)
 }
 
 fn missing(first: u64, last: u64, count: u64) -> String {
@@ -107,47 +96,102 @@ fn skipped(first: u64, last: u64, count: u64) -> String {
     format!("… {numbers} skipped: held back by the sender's level, or lost ({range})")
 }
 
-struct Lines<'a, W> {
-    to: &'a mut W,
+struct Lines<'a> {
+    to: &'a mut Vec<u8>,
     style: Style,
     name: &'a str,
 }
 
-impl<W: Write> Lines<'_, W> {
-    fn record(&mut self, record: &Record, crash: bool) -> io::Result<()> {
-        let time = match (&record.origin, record.timestamp) {
-            (Some(origin), _) => syslog(origin),
-            (None, Some(micros)) => since_boot(micros),
-            (None, None) => String::new(),
-        };
+impl Lines<'_> {
+    fn record(&mut self, record: &Record, crash: bool) {
         let color = if crash { CRASH } else { record.level.map_or(Ansi::new(), level) };
+        let mut stamp = Stamp::new();
+        let origin;
+        let time = match (&record.origin, record.timestamp) {
+            (Some(of), _) => {
+                origin = syslog(of);
+                origin.as_str()
+            }
+            (None, Some(micros)) => stamp.of(micros),
+            (None, None) => "",
+        };
         // The log of a boot before, that survived in memory, and a record that the sender had to cut.
-        let boot = record.field("boot").map(|boot| format!("(boot {boot}) ")).unwrap_or_default();
-        let cut = if record.field("cut").is_some() { "…" } else { "" };
-        let text = format!("{boot}{}{cut}", record.text);
-        for line in text.split('\n') {
-            self.line(color, &harmless(&time), line)?;
+        let boot = record.field("boot");
+        let cut = record.field("cut").is_some();
+        if boot.is_none() && !cut && memchr(b'\n', record.text.as_bytes()).is_none() {
+            self.line(color, time, &record.text);
+        } else {
+            let boot = boot.map(|boot| format!("(boot {boot}) ")).unwrap_or_default();
+            let text = format!("{boot}{}{}", record.text, if cut { "…" } else { "" });
+            text.split('\n').for_each(|line| self.line(color, time, line));
         }
         if self.style.fields {
             for (key, value) in &record.fields {
-                self.line(DIM, "", &format!(" {key}={}", value.replace('\n', "\\x0a")))?;
+                self.line(DIM, "", &format!(" {key}={}", value.replace('\n', "\\x0a")));
             }
         }
-        Ok(())
     }
 
-    fn line(&mut self, color: Ansi, time: &str, text: &str) -> io::Result<()> {
+    fn line(&mut self, color: Ansi, time: &str, text: &str) {
         if self.style.prefix {
-            self.part(NAME, &harmless(self.name))?;
-            write!(self.to, " ")?;
+            self.part(NAME, self.name);
+            self.to.push(b' ');
         }
-        self.part(TIME, time)?;
-        self.part(color, &harmless(text))?;
-        writeln!(self.to)
+        if !time.is_empty() || self.style.color {
+            self.part(TIME, time);
+        }
+        self.part(color, text);
+        self.to.push(b'\n');
     }
 
-    fn part(&mut self, color: Ansi, text: &str) -> io::Result<()> {
-        if self.style.color { write!(self.to, "{color}{text}{color:#}") } else { write!(self.to, "{text}") }
+    fn part(&mut self, color: Ansi, text: &str) {
+        if self.style.color {
+            // Writing to memory does not fail.
+            let _ = write!(self.to, "{color}");
+            harmless(self.to, text);
+            let _ = write!(self.to, "{color:#}");
+        } else {
+            harmless(self.to, text);
+        }
+    }
+}
+
+/// `[    5.206736] `: seconds to five places or more, and microseconds.
+struct Stamp([u8; Stamp::BYTES]);
+
+impl Stamp {
+    /// A bracket, the 14 digits of `u64::MAX` µs in seconds, a point, six digits, a bracket, a space.
+    const BYTES: usize = 24;
+    const TAIL: usize = 2;
+    const SECONDS: usize = 5;
+
+    fn new() -> Self {
+        Stamp([b' '; Stamp::BYTES])
+    }
+
+    fn of(&mut self, micros: u64) -> &str {
+        let (mut rest, mut digits, mut at) = (micros, 0, Self::BYTES - Self::TAIL);
+        let mut put = |byte: u8| {
+            at -= 1;
+            if let Some(place) = self.0.get_mut(at) {
+                *place = byte;
+            }
+        };
+        while digits < 7 || rest > 0 {
+            put(b'0' + (rest % 10) as u8);
+            (rest, digits) = (rest / 10, digits + 1);
+            if digits == 6 {
+                put(b'.');
+            }
+        }
+        for _ in digits..6 + Self::SECONDS {
+            put(b' ');
+        }
+        put(b'[');
+        if let Some(bracket) = self.0.get_mut(Self::BYTES - Self::TAIL) {
+            *bracket = b']';
+        }
+        str::from_utf8(self.0.get(at..).unwrap_or_default()).unwrap_or_default()
     }
 }
 
@@ -172,4 +216,19 @@ fn syslog(origin: &Origin) -> String {
     let parts = [time, host, &application];
     let parts: Vec<_> = parts.into_iter().flatten().map(String::as_str).collect();
     if parts.is_empty() { String::new() } else { format!("{}: ", parts.join(" ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn times_are_as_formatted(micros in prop_oneof![any::<u64>(), 0..100_000_000_000u64, 0..2_000_000u64]) {
+            let expected = format!("[{:5}.{:06}] ", micros / 1_000_000, micros % 1_000_000);
+            let mut stamp = Stamp::new();
+            prop_assert_eq!(stamp.of(micros), expected);
+        }
+    }
 }
