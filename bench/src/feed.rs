@@ -1,0 +1,74 @@
+//! The receiver without sockets, for callgrind: takes datagrams of one kind, in batches as from a socket, and writes
+//! the records to standard output or, where there is a third argument, to a file per sender in that directory.
+//!
+//!     feed KIND RECORDS [DIR]
+//!
+//! Of `KIND:dry` the datagrams are made and dropped: what that takes is not the receiver's.
+
+mod load;
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use load::Load;
+use netconsole_receiver::options::Options;
+use netconsole_receiver::receive::{Error, Receiver};
+use netconsole_receiver::socket::Taken;
+
+/// Datagrams that a socket gives at once, and how long the time between two batches is taken to be.
+const BATCH: usize = 128;
+const BETWEEN: Duration = Duration::from_micros(500);
+
+/// Behind a kind: the datagrams are made and dropped.
+const DRY: &str = ":dry";
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    let kind = arguments.next().unwrap_or_default();
+    let is_dry = kind.ends_with(DRY);
+    let load = Load::of(kind.trim_end_matches(DRY));
+    let records = arguments.next().and_then(|records| records.parse().ok());
+    let (Some(load), Some(records)) = (load, records) else {
+        eprintln!("feed: KIND RECORDS [DIR]; the kinds: {}", Load::KINDS.map(|(kind, _)| kind).join(" "));
+        return ExitCode::from(2);
+    };
+    if is_dry {
+        let bytes = |number| load.datagrams(number).iter().map(Vec::len).sum::<usize>();
+        std::hint::black_box((0..records).map(bytes).sum::<usize>());
+        return ExitCode::SUCCESS;
+    }
+    match feed(load, records, arguments.next()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("feed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn feed(load: Load, records: u32, dir: Option<String>) -> Result<(), Error> {
+    let mut arguments = vec!["feed".to_owned(), "--no-ncrx".to_owned()];
+    arguments.extend(load.arguments().iter().map(|&argument| argument.to_owned()));
+    arguments.extend(dir.into_iter().flat_map(|dir| ["--quiet".to_owned(), "--dir".to_owned(), dir]));
+    let options = Options::parse_from(arguments);
+    let mut now = Duration::from_secs(1_700_000_000);
+    let mut receiver = Receiver::open(&options, now)?;
+    let to = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 6666));
+    let mut in_batch = 0;
+    for number in 0..records {
+        let from = load.from(number);
+        for datagram in load.datagrams(number) {
+            receiver.datagram(Taken { from, bytes: &datagram[..], is_cut: false }, 0, to, now)?;
+            in_batch += 1;
+            if in_batch == BATCH {
+                in_batch = 0;
+                now += BETWEEN;
+                receiver.tick(now)?;
+                receiver.flush()?;
+            }
+        }
+    }
+    receiver.finish(now)
+}
