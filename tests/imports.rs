@@ -1,4 +1,5 @@
-//! No file imports another one that, in the end, imports it: read from the `use` lines of every crate's sources.
+//! No file imports another one that, in the end, imports it, and no folder what it says it knows nothing of: read from
+//! the sources of every crate.
 //!
 //! An import counts for the file that defines what it names: where a module only passes a name on (`pub use`), that is
 //! not the module's own file. Tests and models of devices may import what they test.
@@ -19,9 +20,6 @@ const CRATES: [&str; 9] = [
     "screen/src",
     "vhost-user/src",
 ];
-
-/// Crates that have circles still.
-const STILL_OPEN: [&str; 1] = ["netconsole/src"];
 
 /// A module by its path from the crate's root.
 type Module = Vec<String>;
@@ -225,16 +223,70 @@ fn expand(tree: &str) -> Vec<String> {
 #[test]
 fn no_file_imports_itself_by_way_of_others() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut circles = BTreeSet::new();
+    let circles: Vec<_> = CRATES
+        .into_iter()
+        .filter_map(|name| {
+            Some(format!("{name}:\n  {}", Crate::read(&root.join(name)).circle()?.join("\n  ")))
+        })
+        .collect();
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+/// The names in the sentence `It knows nothing of …` at the beginning of a folder's mod.rs.
+fn unknown(text: &str) -> Vec<String> {
+    let docs = text.lines().map_while(|line| line.strip_prefix("//!")).collect::<String>();
+    let sentence = docs.split_once("It knows nothing of ").map_or("", |(_, rest)| rest);
+    let names = sentence.split(['.', ':']).next().unwrap_or_default();
+    names.split('`').skip(1).step_by(2).map(str::to_string).collect()
+}
+
+/// The names of a crate's modules that a text mentions behind `crate::`, but for comments and tests.
+fn mentioned(text: &str) -> BTreeSet<&str> {
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines
+        .flat_map(|line| line.split("crate::").skip(1))
+        .flat_map(|rest| {
+            let end =
+                rest.find(|char: char| !char.is_ascii_alphanumeric() && char != '_').unwrap_or(rest.len());
+            let (name, group) = rest.split_at(end);
+            let group = group.strip_prefix('{').filter(|_| name.is_empty());
+            let group = group.and_then(|group| group.split('}').next()).unwrap_or(name);
+            group.split(',').map(|name| name.trim().split("::").next().unwrap_or_default())
+        })
+        .collect()
+}
+
+#[test]
+fn each_folder_keeps_to_what_it_says_it_knows_nothing_of() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut wrong = Vec::new();
     for name in CRATES {
-        let circle = Crate::read(&root.join(name)).circle();
-        if STILL_OPEN.contains(&name) {
-            assert!(circle.is_some(), "{name} has no circle any more: take it out of STILL_OPEN");
-        } else if let Some(way) = circle {
-            circles.insert(format!("{name}:\n  {}", way.join("\n  ")));
+        let read = Crate::read(&root.join(name));
+        for (folder, path) in read.modules.iter().filter(|(_, path)| path.ends_with("mod.rs")) {
+            let text = fs::read_to_string(path).expect("it was read before");
+            let unknown = unknown(&text);
+            if name == "netconsole/src" && folder.len() == 1 && unknown.is_empty() {
+                wrong.push(format!("{} does not say what it knows nothing of", path.display()));
+            }
+            for other in &unknown {
+                if !read.modules.contains_key(std::slice::from_ref(other)) {
+                    wrong.push(format!("{}: there is no {other}", path.display()));
+                }
+            }
+            for (_, path) in
+                read.modules.iter().filter(|(module, _)| module.starts_with(folder) && !is_for_tests(module))
+            {
+                let text = fs::read_to_string(path).expect("it was read before");
+                for other in
+                    mentioned(&text).into_iter().filter(|other| unknown.iter().any(|name| name == other))
+                {
+                    wrong.push(format!("{} names {other}", path.display()));
+                }
+            }
         }
     }
-    assert!(circles.is_empty(), "{}", circles.into_iter().collect::<Vec<_>>().join("\n"));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -252,4 +304,12 @@ fn a_circle_is_found_through_names_that_are_passed_on() {
     write("b/inner.rs", "use core::fmt;\n");
     assert_eq!(Crate::read(&folder).circle(), None);
     fs::remove_dir_all(folder).expect("it was ours");
+}
+
+#[test]
+fn what_a_folder_knows_is_read_from_its_code() {
+    let docs = "//! The log.\n//!\n//! It knows nothing of `wire` and\n//! `nic`: `ring` is its own.\n";
+    assert_eq!(unknown(docs), ["wire", "nic"]);
+    let code = "use crate::{wire, ring::Level};\n// crate::seal\nfn a() { crate::nic::b() }\n";
+    assert_eq!(mentioned(code), BTreeSet::from(["wire", "ring", "nic"]));
 }

@@ -39,7 +39,11 @@ impl Boot {
             panic: symbols.function("__rustc::rust_begin_unwind")?.start,
             log: [
                 symbols.function("<netconsole::ring::logger::Logger<M> as log::Log>::log")?.start,
-                symbols.function("netconsole::ring::log_ring::Ring::append_str")?.start,
+                symbols
+                    .function(
+                        "netconsole::ring::writer::<impl netconsole::ring::log_ring::Ring>::append_str",
+                    )?
+                    .start,
             ],
             flood: symbols.function("netconsole::flood::run")?,
             validate: symbols.function("core::str::converts::from_utf8")?,

@@ -1,5 +1,7 @@
 //! The x86-64 machine under the kernel: its memory rights, exceptions, time, ports, and how it ends. Everything here may
-//! assume one CPU, ring 0, physical = virtual addresses. Nothing here knows the log, the targets or the panic path.
+//! assume one CPU, ring 0, physical = virtual addresses.
+//!
+//! It knows nothing of `log`, `memory`, `kernel`, `crash` and `panic`: what it has to tell, its callers keep.
 
 pub mod access;
 pub mod build;

@@ -1,6 +1,8 @@
 //! What the firmware says about the machine: ACPI's, SMBIOS's and UEFI's tables. They are foreign bytes: a
 //! table counts only where it is readable memory, as long as it says, and of the right checksum, and
 //! every walk is bounded. Nothing is interpreted that needs an interpreter.
+//!
+//! It knows nothing of `parameters`.
 
 #![forbid(unsafe_code)]
 

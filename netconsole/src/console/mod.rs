@@ -5,6 +5,8 @@
 //! commands (`job.rs`, which leads to each, on the tree of `tree.rs`) step by step through `head`, `tail` and `grep`
 //! (`filter.rs`) to the terminal or into a file. No step waits or holds up the log, nothing is kept that
 //! could be made again, and what somebody types or sends can't make anything here panic.
+//!
+//! It knows nothing of `nic`, `stack`, `ncrx` and `seal`: its [`Host`] does what a command needs of them.
 
 #![forbid(unsafe_code)]
 

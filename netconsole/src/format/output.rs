@@ -1,9 +1,12 @@
 //! A datagram under way.
 
-use super::MAX_DATAGRAM;
 use crate::ring::Record;
 use core::net::IpAddr;
 use core::ops::Range;
+
+/// The longest payload in bytes, as Linux's (`MAX_PRINT_CHUNK`): with all headers it fits any MTU that
+/// IPv6 allows.
+pub const MAX_DATAGRAM: usize = 1000;
 
 /// Fills a buffer from its start; what does not fit is dropped.
 pub(super) struct Output<'b> {

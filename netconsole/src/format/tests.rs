@@ -1,11 +1,13 @@
 //! Datagrams against Linux's own, and against what a receiver makes of them.
 
 use super::*;
-use crate::ring::{Audience, Level, Read, Ring, RingHeader, Timebase};
+use crate::host_name::HostName;
+use crate::ring::{Audience, Level, Read, Record, Ring, RingHeader, Timebase};
+use crate::settings::{Format, RELEASE};
 use crate::wire::checksum::Sum;
 use proptest::prelude::*;
 use std::fmt;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::AtomicU64;
 
 /// Hands the record that a ring keeps of `text` to `check`.

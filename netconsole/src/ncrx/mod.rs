@@ -12,6 +12,8 @@
 //!
 //! What goes out again is limited to [`Ncrx::RATE`] datagrams a second, whatever is asked for. Nothing here
 //! panics, allocates or waits: the panic path uses it too. All times are microseconds of one clock.
+//!
+//! It knows nothing of `stack`, `settings` and `targets`.
 
 mod answer;
 #[cfg(all(test, not(loom)))]

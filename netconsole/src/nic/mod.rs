@@ -1,4 +1,6 @@
 //! Network cards: the trait that the rest of the kernel sees, and the polled drivers behind it.
+//!
+//! It knows nothing of `ring`, `format`, `stack`, `settings` and `targets`: frames have no meaning here.
 
 mod addresses;
 mod bus_address;

@@ -1,11 +1,8 @@
-//! The ring itself: how room for a record is reserved, and how a record is found again.
+//! The ring itself: how room for a record is reserved, and where a record is.
 
 use super::audience::Access;
 use super::layout::{Checksum, MAX_WORDS, MIN_WORDS, Place};
 use super::sync::{AtomicU64, Ordering, fence};
-use super::writer::Source;
-use super::{Level, Record};
-use core::fmt;
 
 /// How many boots a ring can tell apart.
 pub(super) const BOOTS: usize = 16;
@@ -88,24 +85,6 @@ pub struct Ring<'m> {
     pub(super) access: Access,
 }
 
-/// What [`Ring::read`] finds.
-#[derive(Clone, Copy, Debug)]
-pub enum Read<'r> {
-    /// A record that does not change any more. It is cut where an earlier boot ended amid writing it.
-    Record(Record<'r>),
-    /// A record that is being written: what there is of it, which may be nothing at all.
-    Unfinished(Record<'r>),
-    /// A record that must not leave the machine: its boot had a key, and this one has not the same.
-    Withheld,
-    /// The record is gone: overwritten or damaged.
-    Lost {
-        /// The next sequence number to be read; all between are gone too.
-        resume: u64,
-    },
-    /// There is no record of this sequence number yet.
-    End,
-}
-
 impl<'m> Ring<'m> {
     /// How often a reservation is tried. Each failure means that another writer got its record, so no
     /// number of writers comes near this.
@@ -134,80 +113,6 @@ impl<'m> Ring<'m> {
         Self { header, index, data, max_words, seed: Checksum::new(data.len()), access: Access::new() }
     }
 
-    /// Records a text, in several records where it is longer than 4608 bytes or another writer comes
-    /// between while it grows; all but the first of them are continuations.
-    ///
-    /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,
-    /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log; what it
-    /// logs before the text's first piece comes before it.
-    #[inline(always)]
-    pub fn append(&self, level: Level, module: &str, ticks: u64, text: fmt::Arguments<'_>) {
-        let source = Source::new(level, module, ticks);
-        match text.as_str() {
-            Some(text) => source.write(self, text),
-            None => source.format(self, text),
-        }
-    }
-
-    /// As [`append`](Self::append), without `core::fmt`: for the panic path, which must not call what
-    /// may panic.
-    pub fn append_str(&self, level: Level, module: &str, ticks: u64, text: &str) {
-        Source::new(level, module, ticks).write(self, text);
-    }
-
-    /// The record of a sequence number, for whoever takes it out of the machine.
-    ///
-    /// Whoever copies from it asks [`Record::is_intact`] afterwards.
-    pub fn read(&self, sequence: u64) -> Read<'_> {
-        match self.read_locally(sequence) {
-            Read::Record(record) | Read::Unfinished(record) if !record.may_leave() => Read::Withheld,
-            found => found,
-        }
-    }
-
-    /// As [`read`](Self::read), for whoever is at the machine: no record is withheld.
-    pub fn read_locally(&self, sequence: u64) -> Read<'_> {
-        let head = self.head();
-        if sequence >= head.sequence {
-            return Read::End;
-        }
-        let earlier_boot = sequence < self.header.boot_sequence.load(Ordering::Relaxed);
-        let found = match self.entry(sequence) {
-            Some(place) if place.sequence == sequence => self.record(place),
-            _ if !self.is_gone(sequence, head) => return Read::Unfinished(Record::unwritten(self, sequence)),
-            _ => None,
-        };
-        match found {
-            Some(record) if record.is_cut() && !earlier_boot && record.is_intact() => {
-                Read::Unfinished(record)
-            }
-            Some(record) if record.is_whole() => Read::Record(record),
-            _ => Read::Lost { resume: self.next_from(sequence.saturating_add(1)) },
-        }
-    }
-
-    /// The record of a sequence number if it seems to be whole and may leave the machine, faster than [`read`](Self::read): nothing of it
-    /// may be believed before [`Record::is_intact`] says so. Otherwise `read` says what became of it.
-    pub fn peek(&self, sequence: u64) -> Option<Record<'_>> {
-        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
-        self.record(place).filter(|record| !record.is_cut() && record.may_leave())
-    }
-
-    /// How many records directly before `sequence` are there and are as `is_one` says, at most `most` of them: it looks
-    /// at each.
-    pub fn count_before(&self, sequence: u64, most: u64, is_one: impl Fn(&Record<'_>) -> bool) -> u64 {
-        let mut count: u64 = 0;
-        for number in (0..sequence).rev().take(usize::try_from(most).unwrap_or(usize::MAX)) {
-            let place = self.entry(number).filter(|place| place.sequence == number);
-            let record = place.and_then(|place| self.record(place));
-            if !record.is_some_and(|record| is_one(&record) && record.is_intact()) {
-                break;
-            }
-            count = count.wrapping_add(1);
-        }
-        count
-    }
-
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
     /// were overwritten since the cold start.
     pub fn first(&self) -> u64 {
@@ -225,7 +130,7 @@ impl<'m> Ring<'m> {
     }
 
     /// The first sequence number from `sequence` on that is not gone.
-    fn next_from(&self, sequence: u64) -> u64 {
+    pub(super) fn next_from(&self, sequence: u64) -> u64 {
         let head = self.head();
         let oldest = head.sequence.saturating_sub(self.index.len() as u64);
         let mut next = sequence.max(oldest);
@@ -237,7 +142,7 @@ impl<'m> Ring<'m> {
     }
 
     /// Whether the record of a sequence number before `head` cannot be in the ring any more.
-    fn is_gone(&self, sequence: u64, head: Place) -> bool {
+    pub(super) fn is_gone(&self, sequence: u64, head: Place) -> bool {
         if head.sequence.wrapping_sub(sequence) > self.index.len() as u64 {
             return true;
         }
@@ -253,12 +158,6 @@ impl<'m> Ring<'m> {
             }
         }
         false
-    }
-
-    /// The record at a place, where its header is still there.
-    pub(super) fn record(&self, place: Place) -> Option<Record<'_>> {
-        let record = Record::at(self, place.position);
-        (record.sequence() == place.sequence).then_some(record)
     }
 
     /// Whether the words from `position` on are not yet given to another writer, as of `head`.

@@ -2,6 +2,8 @@
 //!
 //! The ring is memory that any context writes to without waiting: normal running, exceptions, NMIs, other
 //! CPUs, the panic path. It needs no start, and it survives a reset where the memory does.
+//!
+//! It knows nothing of `format`, `wire`, `nic`, `stack`, `settings` and `targets`: a log needs no network.
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +15,7 @@ mod log_ring;
 mod logger;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod read;
 mod record;
 mod recovery;
 mod sync;
@@ -24,8 +27,9 @@ mod writer;
 pub use audience::{Audience, KeyId};
 pub(crate) use copy::Found;
 pub use level::Level;
-pub use log_ring::{Read, Ring, RingHeader};
+pub use log_ring::{Ring, RingHeader};
 pub use logger::{Logger, Machine};
+pub use read::Read;
 pub use record::{Module, Record};
 pub use recovery::Recovery;
 pub use timebase::Timebase;

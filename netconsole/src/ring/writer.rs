@@ -6,6 +6,29 @@ use super::{Level, Ring};
 use crate::partial_word::partial_word;
 use core::fmt::{self, Write};
 
+impl Ring<'_> {
+    /// Records a text, in several records where it is longer than 4608 bytes or another writer comes
+    /// between while it grows; all but the first of them are continuations.
+    ///
+    /// Of `module` at most the last 31 bytes are kept. One newline at the end of the text is dropped,
+    /// others are kept. `ticks` is the time stamp counter. A `Display` in `text` may itself log; what it
+    /// logs before the text's first piece comes before it.
+    #[inline(always)]
+    pub fn append(&self, level: Level, module: &str, ticks: u64, text: fmt::Arguments<'_>) {
+        let source = Source::new(level, module, ticks);
+        match text.as_str() {
+            Some(text) => source.write(self, text),
+            None => source.format(self, text),
+        }
+    }
+
+    /// As [`append`](Self::append), without `core::fmt`: for the panic path, which must not call what
+    /// may panic.
+    pub fn append_str(&self, level: Level, module: &str, ticks: u64, text: &str) {
+        Source::new(level, module, ticks).write(self, text);
+    }
+}
+
 /// Bytes of text to reserve where the text's length is not known, and to reserve more.
 pub(super) const GUESS: usize = 128;
 

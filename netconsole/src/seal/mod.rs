@@ -3,6 +3,8 @@
 //!
 //! A datagram is sealed in place, in the card's buffer. Nothing here allocates, panics or keeps state, so
 //! the panic path seals what normal running seals.
+//!
+//! It knows nothing of `wire`, `nic`, `stack`, `ncrx` and `targets`.
 
 mod aead;
 mod key;

@@ -1,5 +1,6 @@
 //! What a user sets: the targets of `netconsole=`, the addresses of `ip=`, and what they are made of.
-//! This folder knows no ring, no card and no network.
+//!
+//! It knows nothing of `ring`, `nic`, `stack` and `targets`.
 
 #![forbid(unsafe_code)]
 

@@ -7,6 +7,7 @@
 mod address;
 mod error;
 mod mac;
+mod port;
 
 pub use error::{Expected, ParameterError, Part, Place, Remark, Warning, Warnings};
 
@@ -14,6 +15,7 @@ use super::{DeviceName, DeviceSelector, Format, TargetConfig};
 use crate::cmdline::Piece;
 use address::Address;
 use core::net::IpAddr;
+pub(crate) use port::port_number;
 
 /// What one target's text gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -273,14 +275,6 @@ impl<'a> Reader<'a> {
         let byte = Piece { text: "\0", before: end };
         self.error(Part::Target, whole, Expected::Utf8, byte)
     }
-}
-
-/// The port of decimal digits, 1 to 65535.
-pub(crate) fn port_number(text: &str) -> Option<u16> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok().filter(|&port| port != 0)
 }
 
 #[cfg(test)]

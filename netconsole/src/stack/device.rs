@@ -4,11 +4,16 @@
 //! buffer. So what it sends lies in an [`Outbox`] until the frame has been handed back. smoltcp gets
 //! no further frame and sends none before the outbox is empty: nothing is lost when the card is full.
 
-use super::FRAME;
 use crate::nic::{Nic, TransmitError};
-use crate::wire::ethernet;
+use crate::wire::{ethernet, ipv4};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::time::Instant;
+
+/// The longest frame that smoltcp takes or gives: the IP MTU of Ethernet and its header.
+pub(super) const FRAME: usize = *MTU.end() + ethernet::HEADER_LEN;
+/// The smallest and the largest IP MTU that is used, whatever the card says: what every IPv4 host
+/// takes (RFC 791), and Ethernet's.
+pub(super) const MTU: core::ops::RangeInclusive<usize> = ipv4::MIN_MTU..=ethernet::MTU;
 
 /// Where a frame's addresses end and its type, or VLAN tag, begins.
 const ADDRESSES_LEN: usize = 12;

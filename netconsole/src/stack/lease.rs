@@ -1,7 +1,8 @@
 //! What the DHCP client asks and is told: its questions as frames, and its leases as addresses.
 
+use super::device::MTU;
 use super::dhcp::{Answer, Event, Lease};
-use super::{Ipv4Interface, MTU, News, Origin, Resolution, Stack};
+use super::{Ipv4Interface, News, Origin, Resolution, Stack};
 use crate::nic::Nic;
 use crate::wire::{Endpoint, Envelope, MacAddr, ipv4, udp};
 use core::net::Ipv4Addr;

@@ -7,6 +7,8 @@
 //! goes to smoltcp. Whatever else arrives is dropped without an answer.
 //!
 //! All times are microseconds of one clock that never runs back. None of this is for panic context.
+//!
+//! It knows nothing of `ring`, `format`, `settings` and `targets`.
 
 #![forbid(unsafe_code)]
 
@@ -21,6 +23,7 @@ mod link_local;
 mod neighbors;
 mod news;
 mod ping;
+mod pong;
 mod random;
 mod receive;
 mod routing;
@@ -30,29 +33,25 @@ mod upkeep;
 
 pub use addressing::{Addressing, Ipv4Interface, Ipv4Method, Origin, Route, Routes};
 pub use link_local::link_local_ipv4;
+pub use neighbors::Resolution;
 pub use news::News;
 
 use crate::host_name::HostName;
 use crate::nic::Nic;
 use crate::wire::multicast::{is_broadcast, multicast_mac};
-use crate::wire::{MacAddr, ethernet, ipv4 as ipv4_header, udp};
+use crate::wire::{MacAddr, udp};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use device::{Outbox, Port};
+use device::{FRAME, MTU, Outbox, Port};
 use dhcp::{Client, Told};
 use ipv4::Ipv4;
 use link_local::LinkLocal;
 use neighbors::{Asker, Neighbors};
 use news::Unread;
-use ping::Pong;
+use pong::Pong;
 use smoltcp::iface::{Config, Interface, SocketSet};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, Ipv6Cidr};
 
-/// The longest frame that smoltcp takes or gives: the IP MTU of Ethernet and its header.
-const FRAME: usize = *MTU.end() + ethernet::HEADER_LEN;
-/// The smallest and the largest IP MTU that is used, whatever the card says: what every IPv4 host
-/// takes (RFC 791), and Ethernet's.
-const MTU: core::ops::RangeInclusive<usize> = ipv4_header::MIN_MTU..=ethernet::MTU;
 /// How many received frames one [`Stack::poll`] handles, so that a flood can't hold up the log.
 pub const FRAMES_PER_POLL: usize = 16;
 /// How many frames of its own smoltcp sends in one [`Stack::poll`].
@@ -67,17 +66,6 @@ pub const LINK_LOCAL_AFTER: u64 = 10_000_000;
 /// How long a router is waited for (RFC 4861, section 6.2.6: it answers within 0.5 s) before the IPv6
 /// link-local address is the source of what goes beyond the link.
 pub const ROUTER_WAIT: u64 = 1_000_000;
-
-/// What [`Stack::resolve`] knows of a target's Ethernet address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resolution {
-    /// Frames go here.
-    Known(MacAddr),
-    /// It was asked for less than a second ago, or the cable is unplugged.
-    Waiting,
-    /// Nobody answered within a second: use broadcast. The asking goes on.
-    Unanswered,
-}
 
 /// An interface's addresses and neighbours.
 pub struct Stack<'a> {

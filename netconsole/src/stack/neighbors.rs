@@ -1,10 +1,20 @@
 //! The targets' Ethernet addresses: asked for by ARP (RFC 826) and neighbor discovery (RFC 4861),
 //! again and again until somebody answers, and kept up to date by what neighbours send.
 
-use super::Resolution;
 use crate::nic::Nic;
 use crate::wire::{MacAddr, arp, ndp};
 use core::net::{IpAddr, Ipv4Addr};
+
+/// What [`Stack::resolve`](super::Stack::resolve) knows of a target's Ethernet address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resolution {
+    /// Frames go here.
+    Known(MacAddr),
+    /// It was asked for less than a second ago, or the cable is unplugged.
+    Waiting,
+    /// Nobody answered within a second: use broadcast. The asking goes on.
+    Unanswered,
+}
 
 /// How many addresses can be asked for at a time. Beyond that the one that was wanted longest ago is
 /// forgotten.

@@ -1,5 +1,6 @@
 //! Echo requests of our own. Their replies end here: smoltcp has nothing to do with them.
 
+use super::pong::Pong;
 use super::{Resolution, Stack};
 use crate::nic::Nic;
 use crate::wire::echo;
@@ -7,14 +8,6 @@ use core::net::IpAddr;
 
 /// Tells our requests from those of other stations.
 const IDENTIFIER: u16 = 0x4e43;
-
-/// The last reply.
-#[derive(Clone, Copy)]
-pub(super) struct Pong {
-    source: IpAddr,
-    sequence: u16,
-    at: u64,
-}
 
 impl Stack<'_> {
     /// Sends an echo request to `target` once its Ethernet address is known: what is known of that, and

@@ -6,6 +6,8 @@
 //! stations hear, does so by every card; each card has its own position in the same log.
 //!
 //! What went out while nothing showed that anybody could hear it goes out again, once, when something does.
+//!
+//! It knows nothing of `console` and `last_words`.
 
 pub mod asker;
 pub mod attribute;
@@ -14,6 +16,7 @@ mod lane;
 pub mod life;
 pub mod path_name;
 mod shipping;
+mod step;
 pub mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
@@ -21,15 +24,14 @@ pub mod user_data;
 mod voice;
 
 pub use shipping::{Shipped, Turn};
+pub use step::{Interface, Moment};
 pub use voice::Hearing;
 
 use crate::format::SystemData;
 use crate::host_name::HostName;
 use crate::ncrx::{self, Ncrx};
-use crate::nic::Nic;
 use crate::plan::{CardSet, MAX_NICS, TargetCards, TargetPlan};
-use crate::ring::{ALWAYS, Level, Ring};
-use crate::seal::KeyStore;
+use crate::ring::{ALWAYS, Level};
 use crate::settings::{DeviceName, DeviceSelector, Format, TargetConfig};
 use crate::stack::Stack;
 use crate::wire::multicast::{is_broadcast, multicast_mac};
@@ -37,36 +39,7 @@ use crate::wire::{Endpoint, MacAddr, ethernet, udp};
 use core::fmt;
 use core::net::IpAddr;
 use lane::{Lane, Need, Route, State, find_route, tell_start};
-use life::Life;
 use voice::Voice;
-
-/// The interface that a target uses, lent for one step.
-pub struct Interface<'i, 's> {
-    /// `eth0`, `eth1`, …
-    pub name: &'i str,
-    /// The card.
-    pub nic: &'i mut dyn Nic,
-    /// Its addresses and neighbours.
-    pub stack: &'i mut Stack<'s>,
-    /// What the card has heard.
-    pub life: &'i mut Life,
-    /// Whether the cable is connected.
-    pub link_is_up: bool,
-    /// Whether an IPv4 address may still come (`ip=off` and nothing static: it never does).
-    pub ipv4_may_come: bool,
-}
-
-/// The circumstances of one step. Times are in µs.
-pub struct Moment<'m> {
-    /// Whether targets may ship.
-    pub keys: &'m KeyStore,
-    /// The log.
-    pub ring: &'m Ring<'m>,
-    /// The time.
-    pub now: u64,
-    /// How long the boot waits for a target.
-    pub carrier_timeout: u64,
-}
 
 /// What decides whether a record goes out, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,9 +2,11 @@
 
 mod lanes;
 
+use super::life::Life;
 use super::*;
 use crate::nic::fake::{Card, MAC};
 use crate::ring::{ALWAYS, Audience, Ring, RingHeader, Timebase};
+use crate::seal::KeyStore;
 use crate::seal::Secrecy;
 use crate::seal::{Numbers, Protection, Sealing};
 use crate::stack::{Addressing, Ipv4Method};

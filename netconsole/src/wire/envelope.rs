@@ -2,19 +2,8 @@
 
 use super::checksum::Sum;
 use super::ethernet::{self, ether_type};
-use super::{MacAddr, field, ipv4, ipv6, udp};
+use super::{Endpoint, field, ipv4, ipv6, udp};
 use core::net::IpAddr;
-
-/// One end of a UDP conversation on an Ethernet segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The Ethernet address; a router's where the other end is behind one.
-    pub mac: MacAddr,
-    /// The IP address.
-    pub ip: IpAddr,
-    /// The UDP port.
-    pub port: u16,
-}
 
 /// All that stands in front of a datagram for one destination: plain bytes and the checksums' parts
 /// that never change. It can be copied, and kept for the panic path.

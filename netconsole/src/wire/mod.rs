@@ -4,12 +4,15 @@
 //! Everything here works on whole Ethernet frames without the frame check sequence, takes foreign
 //! bytes as they come, and may be called in panic context: no allocation, no lock, no index that can
 //! panic. A message that can't be read or does not fit is `None`.
+//!
+//! It knows nothing of `ring`, `format`, `nic`, `stack`, `settings` and `targets`.
 
 #![forbid(unsafe_code)]
 
 pub mod arp;
 pub mod checksum;
 pub mod echo;
+mod endpoint;
 mod envelope;
 pub mod ethernet;
 mod field;
@@ -21,7 +24,8 @@ pub mod ndp;
 pub mod sntp;
 pub mod udp;
 
-pub use envelope::{Endpoint, Envelope};
+pub use endpoint::Endpoint;
+pub use envelope::Envelope;
 pub use mac::{MacAddr, MacAddrError};
 
 #[cfg(test)]

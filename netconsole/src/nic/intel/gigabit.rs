@@ -9,14 +9,6 @@ use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
 
-/// The controller's registers, each 32 bits wide, by their offset.
-pub trait Registers {
-    /// Reads a register. A device that is gone reads as all ones.
-    fn read(&self, register: usize) -> u32;
-    /// Writes a register.
-    fn write(&mut self, register: usize, value: u32);
-}
-
 /// What a device that does not answer reads as.
 const ABSENT: u32 = u32::MAX;
 /// RFC 894: the largest IP packet on Ethernet.

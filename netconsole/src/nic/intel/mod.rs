@@ -16,7 +16,8 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub use gigabit::{Gigabit, Registers};
+pub use gigabit::Gigabit;
+pub use registers::Registers;
 pub use ring::CardMemory;
 
 use super::mmio::Window;

@@ -2,7 +2,7 @@
 //! 82574 and I210 datasheets, and independent of the driver: its numbers are theirs, spelled out. It
 //! can be told to lie.
 
-use super::gigabit::Registers;
+use super::registers::Registers;
 use crate::nic::addresses::fake::pointer;
 use std::cell::RefCell;
 use std::ops::Range;

@@ -1,9 +1,8 @@
 //! The PHY inside the chip, by way of MDIC (8254x SDM, section 13.4.7).
 
-use super::gigabit::Registers;
 use super::registers::{
     MDIC, MDIC_ERROR, MDIC_PHY_1, MDIC_READ, MDIC_READY, MDIC_WRITE, PHY_CONTROL, PHY_ISOLATE, PHY_LOOPBACK,
-    PHY_NEGOTIATE, PHY_POWER_DOWN, PHY_RESET, PHY_RESTART_NEGOTIATION,
+    PHY_NEGOTIATE, PHY_POWER_DOWN, PHY_RESET, PHY_RESTART_NEGOTIATION, Registers,
 };
 
 /// How often MDIC is read in all until the PHY is given up: for a tenth of a second and usually the

@@ -6,6 +6,14 @@
 //! for queue 0, whose old offsets stay as aliases, 82575, 82576, 82580, I350 and I210 datasheets chapter
 //! 8. What a family adds is marked with it.
 
+/// The controller's registers, each 32 bits wide, by their offset.
+pub trait Registers {
+    /// Reads a register. A device that is gone reads as all ones.
+    fn read(&self, register: usize) -> u32;
+    /// Writes a register.
+    fn write(&mut self, register: usize, value: u32);
+}
+
 /// Device control, section 13.4.1.
 pub const CTRL: usize = 0x0000;
 /// PCI Express families: start no more accesses to memory (82574: CTRL.GIO Master Disable).

@@ -2,8 +2,8 @@
 //! by the command line or ACPI. Legacy devices (section 4.2.4) are driven, too: QEMU's are of that kind
 //! unless told otherwise.
 
+use super::halves::{halves, whole};
 use super::queue_memory::LEGACY_ALIGNMENT;
-use super::transport::{halves, whole};
 use crate::nic::mmio::Window;
 use crate::nic::{Addresses, BusAddress, NicError};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};

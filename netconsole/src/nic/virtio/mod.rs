@@ -6,6 +6,7 @@
 //! are, how long they are. Whatever the device writes is checked against that once, after it was
 //! read once.
 
+mod halves;
 mod legacy_pci_transport;
 mod mmio_transport;
 mod net;

@@ -2,7 +2,7 @@
 //! notifies with one register access, checks every access against the BAR's length, has no wait
 //! without a bound, and cannot panic.
 
-use super::transport::{halves, whole};
+use super::halves::{halves, whole};
 use crate::nic::mmio::Window;
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
 use crate::nic::{Addresses, NicError};

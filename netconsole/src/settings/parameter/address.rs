@@ -1,6 +1,7 @@
 //! IP addresses as people write them: `[fd00::1]`, `fe80::1%eth0`, `010.0.0.2`; and what is wrong with the others.
 
-use super::{Expected, Remark};
+use super::error::{Expected, Remark};
+use super::port::port_number;
 use crate::cmdline::Piece;
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -60,7 +61,7 @@ fn decimal(text: Piece<'_>) -> Result<Ipv4Addr, (Expected, Piece<'_>)> {
 
 /// `:` and a number.
 fn is_port(text: Piece<'_>) -> bool {
-    text.strip_prefix(':').is_some_and(|port| super::port_number(port.text).is_some())
+    text.strip_prefix(':').is_some_and(|port| port_number(port.text).is_some())
 }
 
 /// What is wrong with a text that is no address.

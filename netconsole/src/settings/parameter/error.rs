@@ -1,8 +1,8 @@
 //! What is wrong with a `netconsole=`, in words that a person can act on, with the place marked.
 
-use super::TargetConfig;
 use crate::cmdline::Piece;
 use crate::marked::{Head, Marked};
+use crate::settings::TargetConfig;
 use core::fmt;
 use core::net::IpAddr;
 

@@ -1,6 +1,6 @@
 //! DHCP's messages (RFC 2131, section 2): a question written, an answer read.
 
-use super::{Lease, Told, option::Options};
+use super::option::{Options, Told};
 use crate::stack::filter::is_unicast;
 use crate::wire::{MacAddr, udp};
 use core::net::{IpAddr, Ipv4Addr};
@@ -22,6 +22,15 @@ const PARAMETERS: [u8; 6] = [
     super::option::MTU,
     super::option::NTP_SERVERS,
 ];
+
+/// An address and what comes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub address: Ipv4Addr,
+    /// Who gives it.
+    pub server: Ipv4Addr,
+    pub told: Told,
+}
 
 /// What the client asks.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@
 mod message;
 mod option;
 
-pub(super) use message::{Answer, Question};
+pub(super) use message::{Answer, Lease, Question};
 pub(super) use option::Told;
 
 use super::random::Random;
@@ -51,15 +51,6 @@ pub(super) enum Event {
     Expired,
     /// A server says that the address is not this machine's.
     Refused,
-}
-
-/// An address and what comes with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lease {
-    pub address: Ipv4Addr,
-    /// Who gives it.
-    pub server: Ipv4Addr,
-    pub told: Told,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

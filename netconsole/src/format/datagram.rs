@@ -1,0 +1,39 @@
+//! A record's datagrams, each in its turn.
+
+use super::output::Output;
+use super::style::Style;
+use super::{basic, extended, syslog};
+use crate::ring::Record;
+use crate::settings::Format;
+
+/// What [`write_datagram`] wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The payload's length in bytes.
+    pub len: usize,
+    /// The offset to go on with; `None` where the record is done. It is larger than the offset before,
+    /// and means nothing outside of this module.
+    pub next: Option<usize>,
+}
+
+/// Writes the next datagram of `record` to the start of `to`, at most [`MAX_DATAGRAM`](super::MAX_DATAGRAM) bytes. A `to`
+/// that is shorter gets shorter datagrams; one that takes nothing at all ends the record.
+///
+/// `micros` is the time since boot at which the record was logged, in microseconds. `offset` is 0 for
+/// the first datagram and [`Piece::next`] afterwards. Whether the ring overwrote the record meanwhile is
+/// for the caller to ask, with [`Record::is_intact`].
+pub fn write_datagram(
+    style: &Style<'_>,
+    record: &Record<'_>,
+    micros: u64,
+    offset: usize,
+    to: &mut [u8],
+) -> Piece {
+    let mut output = Output::new(to);
+    let next = match style.format {
+        Format::Basic => basic::write(style, record, micros, offset, &mut output),
+        Format::Extended { release } => extended::write(style, release, record, micros, offset, &mut output),
+        Format::Syslog => syslog::write(style, record, micros, offset, &mut output),
+    };
+    Piece { len: output.len(), next: next.filter(|&next| next > offset) }
+}
