@@ -28,6 +28,8 @@ pub const TENDED: Duration = Duration::ZERO;
 pub const CLOCKS_HERE: u64 = 1_000_000;
 /// See [`CLOCKS_HERE`].
 pub const CLOCKS_ELSEWHERE: u64 = 250_000;
+/// No NAT gives a port to another machine within this time.
+const SILENCE: Duration = Duration::from_secs(2);
 /// Datagrams after which a sender is known well enough for that.
 const KNOWN: u64 = 16;
 /// The share of a later start that is believed: most records that tell one were only late.
@@ -52,6 +54,8 @@ pub struct Sender {
     pub via: usize,
     /// When it was started, by the clocks, in µs since the Unix epoch; 0: not known.
     pub start: u64,
+    /// The time of its last line of text that has one, in µs since its start.
+    last_time: u64,
     /// With which start it is noted among [`crate::machines`].
     pub noted: u64,
     /// From each of its ports one message came, so far: from the present one, and these.
@@ -76,6 +80,7 @@ impl Sender {
             due_at: NEVER,
             via: 0,
             start: 0,
+            last_time: 0,
             noted: 0,
             singles: Some(Vec::new()),
             messages: Messages::default(),
@@ -119,6 +124,7 @@ impl Sender {
                 for record in self.messages.datagram(text, is_cut, now) {
                     self.stats.held = self.stats.held.saturating_add(record.held);
                     if let Some(timestamp) = record.timestamp {
+                        self.last_time = timestamp;
                         self.note_start(timestamp, now);
                     }
                     self.tell(plain(record, now), out);
@@ -198,7 +204,25 @@ impl Sender {
             let received = Received { header: header.clone(), body: body.into(), at: now };
             return if present.judge(&received).is_possible() { 0 } else { u64::MAX };
         }
+        let is_next = header.sequence.saturating_sub(header.held) == present.end();
+        if is_next && !self.was_silent(now) {
+            return 0;
+        }
         self.contradiction(header.timestamp, CLOCKS_HERE, now).unwrap_or(u64::MAX)
+    }
+
+    /// The same of a line of text.
+    pub fn doubt_text(&self, timestamp: u64, now: Duration) -> u64 {
+        if !self.is_console() || !self.was_silent(now) {
+            return 0;
+        }
+        self.contradiction(timestamp, CLOCKS_HERE, now).unwrap_or(u64::MAX)
+    }
+
+    /// Whether it was silent for so long that its port may be another's by now. In a log that was held up and comes at
+    /// once the clocks say nothing.
+    fn was_silent(&self, now: Duration) -> bool {
+        now >= self.heard_at.saturating_add(SILENCE)
     }
 
     /// Whether enough is known of it to know it again at another address.
@@ -209,6 +233,14 @@ impl Sender {
     /// Whether it sends text without numbers, with the time since its start.
     pub fn is_console(&self) -> bool {
         !self.boots.present().is_started() && self.start > 0
+    }
+
+    /// Whether it goes on with a line of text of this time; see [`Sender::contradiction`]. Without numbers its time must
+    /// have gone on after a silence, and enough must be known of it.
+    pub fn goes_on_with_text(&self, timestamp: u64, now: Duration) -> Option<u64> {
+        let goes_on =
+            self.is_console() && self.is_known() && self.was_silent(now) && timestamp >= self.last_time;
+        if goes_on { self.contradiction(timestamp, CLOCKS_HERE, now) } else { None }
     }
 
     /// A message came from the port that it has: it is no longer one that sends each from another.

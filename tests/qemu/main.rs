@@ -34,6 +34,7 @@ mod main_job;
 mod models;
 mod ncrx;
 mod nics;
+mod one_address;
 mod one_network;
 mod parameters;
 mod ping;

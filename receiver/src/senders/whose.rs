@@ -77,15 +77,13 @@ impl Senders {
                 (doubt, others.min())
             }
             Datagram::Text(text) => {
-                let timestamp = basic::timestamp(text).filter(|_| sender.is_console())?;
-                let doubt = sender.contradiction(timestamp, CLOCKS_HERE, now).unwrap_or(u64::MAX);
+                let timestamp = basic::timestamp(text)?;
+                let doubt = sender.doubt_text(timestamp, now);
                 if doubt <= SURE {
                     return None;
                 }
-                let others = others.filter(|(_, sender)| sender.is_console() && sender.is_known());
-                let others = others.filter_map(|(other, sender)| {
-                    Some((sender.contradiction(timestamp, CLOCKS_HERE, now)?, other))
-                });
+                let others = others
+                    .filter_map(|(other, sender)| Some((sender.goes_on_with_text(timestamp, now)?, other)));
                 (doubt, others.min())
             }
         };
@@ -117,11 +115,8 @@ impl Senders {
             }
             Datagram::Text(text) => {
                 let timestamp = basic::timestamp(text)?;
-                let here = here.filter(|(_, sender)| sender.is_console() && sender.is_known());
-                here.filter_map(|(number, sender)| {
-                    Some((sender.contradiction(timestamp, CLOCKS_HERE, now)?, number))
-                })
-                .min()
+                here.filter_map(|(number, sender)| Some((sender.goes_on_with_text(timestamp, now)?, number)))
+                    .min()
             }
         };
         best.map(|(_, number)| Known { number, is_said: true })

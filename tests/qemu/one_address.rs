@@ -1,0 +1,91 @@
+//! Ten machines behind one address, as QEMU's user networking has them: the receiver tells them apart.
+
+use crate::harness::{free_port, kernel, wait_for_listener};
+use crate::receiver::{number, program};
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const MACHINES: u64 = 10;
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Both fail only where it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A machine behind QEMU's NAT, which sends to the host. Its name is on its command line, which it logs.
+fn boot(machine: u64, port: u16) -> Running {
+    let format = if machine.is_multiple_of(2) { "+" } else { "" };
+    let append = format!("ip=dhcp netconsole={format}@/,{port}@10.0.2.2/ machine=vm{machine}");
+    let accelerator = env::var("ACCEL").unwrap_or_else(|_| "tcg".into());
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-nodefaults", "-display", "none", "-accel", &accelerator, "-kernel"]).arg(kernel());
+    qemu.args(["-append", &append, "-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n"]);
+    Running(qemu.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("qemu-system-x86_64 starts"))
+}
+
+/// The text of a member of a JSON object, without escapes.
+fn member<'l>(line: &'l str, name: &str) -> Option<&'l str> {
+    line.split_once(&format!("\"{name}\":\""))?.1.split('"').next()
+}
+
+#[test]
+fn ten_machines_behind_one_address_are_told_apart() {
+    let port = free_port();
+    let mut receiver = Command::new(program());
+    receiver.args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--json"]);
+    let mut receiver = Running(receiver.stdout(Stdio::piped()).spawn().expect("the receiver starts"));
+    wait_for_listener(port, "the receiver");
+    let (sender, lines) = mpsc::channel();
+    let output = receiver.0.stdout.take().expect("it is piped");
+    thread::spawn(move || {
+        BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+    });
+    let _machines: Vec<_> = (0..MACHINES).map(|machine| boot(machine, port)).collect();
+
+    // By sender: the ports, the machines' names, the numbers of the records.
+    let mut heard: BTreeMap<String, (BTreeSet<u64>, BTreeSet<String>, Vec<u64>)> = BTreeMap::new();
+    let (mut started, mut said) = (BTreeSet::new(), Vec::new());
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while started.len() < MACHINES as usize {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let line =
+            lines.recv_timeout(rest).unwrap_or_else(|_| panic!("only {started:?} have started: {heard:?}"));
+        said.push(line.clone());
+        assert_eq!(member(&line, "event"), Some("record"), "{}", said.join("\n"));
+        let name = member(&line, "sender").expect("each line has a sender").to_owned();
+        let (ports, machines, numbers) = heard.entry(name.clone()).or_default();
+        ports.extend(number(&line, "port"));
+        numbers.extend(number(&line, "sequence"));
+        if let Some((_, machine)) = line.split_once("machine=vm") {
+            machines.insert(machine.chars().take_while(char::is_ascii_digit).collect());
+        }
+        if line.contains("network logging started") {
+            started.insert(name);
+        }
+    }
+    assert_eq!(heard.len() as u64, MACHINES, "{heard:?}");
+    let all: BTreeSet<_> = heard.values().flat_map(|(_, machines, _)| machines).collect();
+    assert_eq!(all.len() as u64, MACHINES, "{heard:?}");
+    for (name, (ports, machines, numbers)) in &heard {
+        assert_eq!((ports.len(), machines.len()), (1, 1), "{name} is one machine: {heard:?}");
+        let port = ports.iter().next().expect("there is one");
+        assert!(name == "127.0.0.1" || *name == format!("127.0.0.1:{port}"), "{name} at {port}");
+        let is_extended = machines
+            .iter()
+            .all(|machine| machine.parse().is_ok_and(|machine: u64| machine.is_multiple_of(2)));
+        // Of what the level holds back the numbers are left out.
+        let is_in_order = numbers.first() == Some(&0) && numbers.is_sorted_by(|one, next| one < next);
+        assert_eq!((is_in_order, numbers.is_empty()), (is_extended, !is_extended), "{name}: {numbers:?}");
+    }
+}
