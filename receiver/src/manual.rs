@@ -159,7 +159,11 @@ pub const SECTIONS: [Section; 13] = [
             ),
             ("release", "the kernel's"),
             ("text", "the message"),
-            ("fields", "an object of user and system data, and of what else a JSON message has"),
+            (
+                "fields",
+                "an object of user and system data, and of what else a syslog or JSON message has; a list where a name comes more \
+                 than once",
+            ),
             (
                 "held",
                 "how many records directly before it the sender's level held back: they are not missing",

@@ -146,19 +146,27 @@ fn write_sender(to: &mut Vec<u8>, sender: &Identity) {
     number(to, "port", Some(sender.address.port().into()));
 }
 
-/// In the order of their keys; of several with the same key the last counts.
+/// In the order of their keys; where several have the same key, a list of their values.
 fn write_fields(to: &mut Vec<u8>, fields: &[(String, String)]) {
     let mut sorted: Vec<&(String, String)> = fields.iter().collect();
+    // The values of a key keep their order.
     sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut separator = b'{';
-    for (index, (key, value)) in sorted.iter().enumerate() {
-        if sorted.get(index + 1).is_some_and(|(next, _)| next == key) {
-            continue;
-        }
+    for same in sorted.chunk_by(|(one, _), (other, _)| one == other) {
+        let Some((key, first)) = same.first() else { continue };
         to.push(std::mem::replace(&mut separator, b','));
         string(to, key);
         to.push(b':');
-        string(to, value);
+        if same.len() == 1 {
+            string(to, first);
+            continue;
+        }
+        let mut separator = b'[';
+        for (_, value) in same {
+            to.push(std::mem::replace(&mut separator, b','));
+            string(to, value);
+        }
+        to.push(b']');
     }
     to.push(b'}');
 }
@@ -292,7 +300,7 @@ mod tests {
         release: Option<&'a str>,
         text: &'a str,
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        fields: BTreeMap<&'a str, &'a str>,
+        fields: BTreeMap<&'a str, Values<'a>>,
         #[serde(skip_serializing_if = "is_zero")]
         held: u64,
         #[serde(skip_serializing_if = "is_false")]
@@ -307,6 +315,23 @@ mod tests {
         continuation: bool,
         #[serde(skip_serializing_if = "Option::is_none")]
         continues: Option<u64>,
+    }
+
+    #[derive(Serialize)]
+    #[serde(untagged)]
+    enum Values<'a> {
+        One(&'a str),
+        Several(Vec<&'a str>),
+    }
+
+    fn values(record: &Record) -> BTreeMap<&str, Values<'_>> {
+        let mut all: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        record.fields.iter().for_each(|(key, value)| all.entry(key).or_default().push(value));
+        let values = |values: Vec<_>| match values[..] {
+            [value] => Values::One(value),
+            _ => Values::Several(values),
+        };
+        all.into_iter().map(|(key, all)| (key, values(all))).collect()
     }
 
     fn is_false(flag: &bool) -> bool {
@@ -340,7 +365,7 @@ mod tests {
                 message_id: origin.and_then(|origin| origin.message_id.as_deref()),
                 release: record.release.as_deref(),
                 text: &record.text,
-                fields: record.fields.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect(),
+                fields: values(record),
                 held: record.held,
                 crash: *crash,
                 late: *late,
