@@ -18,8 +18,8 @@ const DONT_FRAGMENT: [u8; 2] = [0x40, 0];
 /// The prefix length of the network of an address of which no more is known: its class' (RFC 791, section 3.2).
 pub const fn class_prefix(address: Ipv4Addr) -> u8 {
     match address.octets() {
-        [..128, _, _, _] => 8,
-        [128..192, _, _, _] => 16,
+        [(..128), _, _, _] => 8,
+        [(128..192), _, _, _] => 16,
         _ => 24,
     }
 }
