@@ -18,8 +18,8 @@ use crate::{basic, json_lines, loose, priority, syslog, terminal};
 #[derive(Debug, Default)]
 pub struct Messages {
     piece: Piece,
-    /// The sender has ended lines with newlines, or sent single characters.
-    cuts_lines: bool,
+    /// The sender has ended lines with newlines.
+    ends_lines: bool,
     /// The last message was given out before its line's end came.
     is_open: bool,
     /// What was shown of that line: a terminal's cursor may go back into it.
@@ -48,7 +48,7 @@ impl Messages {
         if is_begun && !is_between {
             records.extend(self.end());
         }
-        self.cuts_lines |= bytes.len() == 1 || bytes.ends_with(b"\n");
+        self.ends_lines |= bytes.ends_with(b"\n");
         if is_begun && let Some(whole) = whole(bytes, is_cut) {
             records.extend(whole);
             return records;
@@ -67,6 +67,11 @@ impl Messages {
         records
     }
 
+    /// A message of the extended format came: a piece ends, unless it is known to have a rest.
+    pub fn interrupt(&mut self) -> Option<Record> {
+        if self.piece.is_chunk { None } else { self.end() }
+    }
+
     /// Gives out a piece of which the rest did not come in time.
     pub fn tick(&mut self, now: Duration) -> Option<Record> {
         self.due().filter(|due| now >= *due).and_then(|_| self.end())
@@ -82,7 +87,7 @@ impl Messages {
         self.is_open = true;
         let record = message(&line);
         let is_text = record.timestamp.is_none() && record.origin.is_none();
-        if is_text && self.cuts_lines && line.len() <= limits::SHOWN_BYTES {
+        if is_text && self.ends_lines && line.len() <= limits::SHOWN_BYTES {
             self.shown = line;
         }
         Some(if is_chunk { record.cut() } else { record })
@@ -154,7 +159,8 @@ impl Messages {
 
     /// Whether the piece that this datagram has left may be continued.
     fn waits_for_more(&self, datagram: &[u8]) -> bool {
-        self.piece.is_chunk || self.cuts_lines && json_lines::parse(datagram).is_none()
+        let is_character = datagram.len() == 1;
+        self.piece.is_chunk || is_character || self.ends_lines && json_lines::parse(datagram).is_none()
     }
 }
 
@@ -258,6 +264,12 @@ mod tests {
             let seen = texts(&[(0, "a\n"), (1, "piece"), (2, &format!("{text}b\n"))]);
             assert_eq!((seen.len(), seen[1].as_str()), (3, "piece"), "{text}: {seen:?}");
         }
+    }
+
+    #[test]
+    fn after_a_character_alone_a_datagram_is_a_message_again() {
+        assert_eq!(texts(&[(0, "x"), (1, "one"), (2, "two")]), ["xone", "two"]);
+        assert_eq!(texts(&[(0, "x"), (100, "one"), (101, "two")]), ["x", "one", "two"]);
     }
 
     #[test]

@@ -99,6 +99,9 @@ impl Sender {
         match datagram {
             Datagram::Extended(mut header, body) => {
                 header.is_cut = is_cut;
+                if let Some(piece) = self.messages.interrupt() {
+                    self.tell(plain(piece, now), out);
+                }
                 let timestamp = header.timestamp;
                 // Most datagrams make one.
                 let mut events = Vec::with_capacity(1);

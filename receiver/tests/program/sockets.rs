@@ -1,6 +1,8 @@
 //! Real sockets: both versions of IP, bursts, hostile senders, recovery.
 
+use std::fs;
 use std::net::UdpSocket;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -140,4 +142,45 @@ fn a_datagram_of_12000_bytes_is_marked_as_cut() {
     assert_eq!(heard.last().map(|record| &record["text"]), Some(&"the last".into()));
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(stderr.matches("cut off on the way").count(), 1, "{stderr}");
+}
+
+/// util-linux's own `logger`, in both forms that it has, and what it puts in between.
+#[test]
+fn what_logger_sends_is_understood() {
+    let receiver = Listening::start(&["--json", "--timeout", PATIENCE, "--until", "the last"]);
+    let port = receiver.port.to_string();
+    for (form, text) in [("--rfc3164", "first"), ("--rfc5424", "second"), ("--rfc3164", "the last")] {
+        let status = Command::new("logger")
+            .args([
+                "-n",
+                "127.0.0.1",
+                "-P",
+                &port,
+                "-d",
+                "-p",
+                "daemon.warning",
+                "-t",
+                "tool",
+                "--id=77",
+                form,
+                text,
+            ])
+            .status();
+        assert!(status.expect("logger is installed: apt-get install bsdutils").success());
+    }
+    let output = receiver.end();
+    let heard: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let records: Vec<_> = heard.iter().filter(|event| event["event"] == "record").collect();
+    let texts: Vec<_> = records.iter().map(|record| record["text"].as_str().expect("a text")).collect();
+    assert_eq!(texts, ["first", "second", "the last"]);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").expect("Linux");
+    let host = host.trim_end();
+    for record in records {
+        assert_eq!((&record["level"], &record["facility"]), (&4.into(), &3.into()), "{record}");
+        assert_eq!((&record["application"], &record["process"]), (&"tool".into(), &"77".into()), "{record}");
+        let shown = record["host"].as_str().expect("a host");
+        assert!(host.starts_with(shown), "{record}: {host}");
+        assert!(record["time"].is_string(), "{record}");
+    }
 }
