@@ -82,19 +82,12 @@ pub struct Holes(BTreeMap<u64, Hole>);
 impl Holes {
     /// A gap, noticed now.
     pub fn open(&mut self, first: u64, last: u64, unsent: bool, now: Duration) {
+        // Nanoseconds tell the order of arrival, and are no time to wait for.
+        let noticed = Duration::new(now.as_secs(), now.subsec_micros().saturating_mul(1000));
         let (asked_at, first_asked_at) = (Duration::ZERO, Duration::ZERO);
         self.0.insert(
             first,
-            Hole {
-                last,
-                asked: 0,
-                unsent,
-                held: false,
-                before: false,
-                noticed: now,
-                asked_at,
-                first_asked_at,
-            },
+            Hole { last, asked: 0, unsent, held: false, before: false, noticed, asked_at, first_asked_at },
         );
     }
 

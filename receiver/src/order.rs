@@ -182,6 +182,8 @@ pub struct Stream {
     tells: bool,
     /// The sender repeats records on request, so an old record is no sign of a reboot.
     pub repeats: bool,
+    /// Its records come by two ways: an old one is no sign of a reboot.
+    pub has_copies: bool,
     /// Gaps given up although they were asked for.
     pub asked_in_vain: u64,
 }
@@ -262,6 +264,11 @@ impl Stream {
     /// Whether a record was received, and it is certain which was the first.
     pub fn is_started(&self) -> bool {
         self.started && !self.holes.first().is_some_and(|(_, hole)| hole.before)
+    }
+
+    /// Whether a record was received.
+    pub fn has_begun(&self) -> bool {
+        self.started
     }
 
     /// Bytes held.
@@ -389,11 +396,13 @@ impl Stream {
         let is_sent_again = header.emergency || survived || self.asked.contains(&header.sequence);
         let is_repeated = is_sent_again || is_newest || is_recent && header.sequence >= self.recent_from(*at);
         match self.boot.judge(header.sequence, header.timestamp, received.digest()) {
-            Old::Same if is_repeated || self.repeats => {
+            Old::Same if is_repeated || self.repeats || self.has_copies => {
                 Place::Same(if is_newest { at.saturating_sub(self.heard_at) } else { Duration::ZERO })
             }
             Old::Same => Place::Again,
-            Old::Alike if is_repeated || self.repeats && self.repeated >= REPEATED => Place::Alike,
+            Old::Alike if is_repeated || self.repeats && self.repeated >= REPEATED || self.has_copies => {
+                Place::Alike
+            }
             Old::Late if is_sent_again || is_recent => Place::Late,
             // From before it was first heard.
             Old::Foreign if survived && self.joined.is_some_and(|joined| header.sequence < joined) => {

@@ -13,7 +13,7 @@ use crate::extended::Header;
 use crate::limits;
 use crate::messages::Messages;
 use crate::ncrx::Ncrx;
-use crate::order::{Arrival, Received};
+use crate::order::{Arrival, Place, Received};
 use crate::state::Kept;
 use crate::stats::Stats;
 
@@ -37,6 +37,19 @@ const LATER: u64 = 16;
 /// Ports that are remembered of a sender that sends each message from another one.
 const PORTS: usize = 64;
 
+/// What another sender's record is to a sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Copy {
+    /// It had the same.
+    Same,
+    /// It may have had it: that was too long ago.
+    Perhaps,
+    /// It has not come that far.
+    Ahead,
+    /// It is none of its records.
+    Other,
+}
+
 /// What is known of a sender.
 #[derive(Debug)]
 pub struct Sender {
@@ -58,6 +71,10 @@ pub struct Sender {
     last_time: u64,
     /// With which start it is noted among [`crate::machines`].
     pub noted: u64,
+    /// Its records come by two ways.
+    pub has_copies: bool,
+    /// Many send the same as it does.
+    pub is_common: bool,
     /// From each of its ports one message came, so far: from the present one, and these.
     singles: Option<Vec<u16>>,
     messages: Messages,
@@ -81,6 +98,8 @@ impl Sender {
             via: 0,
             start: 0,
             last_time: 0,
+            has_copies: false,
+            is_common: false,
             noted: 0,
             singles: Some(Vec::new()),
             messages: Messages::default(),
@@ -118,8 +137,12 @@ impl Sender {
                 if matches!(arrival, Arrival::New | Arrival::Filled { .. }) {
                     self.note_start(timestamp, now);
                 }
-                self.ncrx.heard(arrival, is_certain);
+                // A copy that comes by the other way is no repetition.
+                if !(self.has_copies && matches!(arrival, Arrival::Duplicate { .. }) && !is_certain) {
+                    self.ncrx.heard(arrival, is_certain);
+                }
                 self.boots.present_mut().repeats = self.ncrx.speaks();
+                self.boots.present_mut().has_copies = self.has_copies;
                 self.boots.release(now, self.ncrx.patience(), &mut events);
                 self.tell(events, out);
             }
@@ -226,6 +249,26 @@ impl Sender {
     /// once the clocks say nothing.
     fn was_silent(&self, now: Duration) -> bool {
         now >= self.heard_at.saturating_add(SILENCE)
+    }
+
+    /// What a record of another sender would be to this one.
+    pub fn copy(&self, header: &Header, body: &[u8], now: Duration) -> Copy {
+        let present = self.boots.present();
+        if !present.has_begun() {
+            return Copy::Other;
+        }
+        let received = Received { header: header.clone(), body: body.into(), at: now };
+        match present.judge(&received) {
+            Place::Same(_) | Place::Again => Copy::Same,
+            Place::Alike | Place::Late => Copy::Perhaps,
+            Place::Next | Place::Hole | Place::Ahead => Copy::Ahead,
+            Place::Foreign => Copy::Other,
+        }
+    }
+
+    /// The number after the highest that came.
+    pub fn end(&self) -> u64 {
+        self.boots.present().end()
     }
 
     /// Whether enough is known of it to know it again at another address.

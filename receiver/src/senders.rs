@@ -3,6 +3,7 @@
 //! What a datagram costs does not depend on how many there are: the one that it belongs to is found by a hash with a
 //! secret of this run, and only those are looked at of which the time has come ([`Due`]).
 
+mod copies;
 mod told;
 mod whose;
 
@@ -24,6 +25,7 @@ use crate::names::{Names, Source};
 use crate::sender::{NEVER, Sender, TENDED};
 use crate::state::Kept;
 use crate::stats::Stats;
+use copies::Copies;
 use told::Told;
 
 /// What a sender takes beside itself: its identity, and its place in the tables.
@@ -42,6 +44,7 @@ pub struct Senders {
     all: Slab<Sender>,
     by_address: HashTable<u32>,
     machines: Machines,
+    copies: Copies,
     /// Who has a name that its address does not tell: one that was said, or that of an address it has left.
     named: HashMap<String, u32, RandomState>,
     hashes: RandomState,
@@ -85,6 +88,7 @@ impl Senders {
             all: Slab::new(),
             by_address: HashTable::new(),
             machines: Machines::default(),
+            copies: Copies::default(),
             named: HashMap::default(),
             hashes: RandomState::new(),
             last: 0,
@@ -182,15 +186,22 @@ impl Senders {
             return self.unremembered(from, (message, is_cut), now, out);
         };
         self.last = number;
+        self.compare(number, &message, now);
         let Some(sender) = self.all.get_mut(number as usize) else { return };
         let (before, start) = (sender.held(), out.len());
-        sender.via = via;
+        if sender.identity.address == from {
+            sender.via = via;
+        }
         sender.datagram(message, is_cut, now, out);
         self.held = self.held.saturating_sub(before).saturating_add(sender.held());
         sender.noted = self.machines.started(number, sender.start, sender.noted);
         schedule(&mut self.due, number, sender, now);
         if !self.said.is_empty() {
             self.name_as_said(number, out.get_mut(start..).unwrap_or_default());
+        }
+        if let Some(held) = self.copies.held(number) {
+            held.extend(out.drain(start..));
+            self.decide(Some(number), now, out);
         }
         if self.held > limits::WINDOWS_BYTES {
             self.empty_fullest(now, out);
@@ -204,10 +215,14 @@ impl Senders {
         for &number in &self.tended {
             let Some(sender) = self.all.get_mut(number as usize) else { continue };
             let before = sender.held();
-            told.of_one(|out| sender.tick(now, out));
+            match self.copies.held(number) {
+                Some(held) => sender.tick(now, held),
+                None => told.of_one(|out| sender.tick(now, out)),
+            }
             self.held = self.held.saturating_sub(before).saturating_add(sender.held());
         }
         told.by_arrival(out);
+        self.decide(None, now, out);
         if !self.answers {
             self.put_back(now);
         }
@@ -238,6 +253,7 @@ impl Senders {
     /// Gives out all that is held.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut told = Told::default();
+        self.decide(None, Duration::MAX, out);
         for (_, sender) in &mut self.all {
             told.of_one(|out| sender.finish(now, out));
         }
@@ -253,7 +269,7 @@ impl Senders {
 
     /// When time alone may change something next; `None`: only a datagram may.
     pub fn due(&self) -> Option<Duration> {
-        self.due.next()
+        self.due.next().into_iter().chain(self.copies.due()).min()
     }
 
     /// Bytes held for all, at most [`limits::WINDOWS_BYTES`].
@@ -303,6 +319,7 @@ impl Senders {
         }
         let number = u32::try_from(self.all.insert(sender)).ok()?;
         self.enter(number, address);
+        self.suspect(number, address, message, now, out);
         self.newcomers.push_back(number);
         Some(number)
     }
@@ -339,6 +356,7 @@ impl Senders {
 
     fn forget(&mut self, number: u32, now: Duration, out: &mut Vec<Heard>) {
         let Some(mut sender) = self.all.try_remove(number as usize) else { return };
+        self.copies.forget(number, out);
         self.leave(number, sender.identity.address);
         self.machines.started(number, 0, sender.noted);
         if self.named.get(&sender.identity.name) == Some(&number) {

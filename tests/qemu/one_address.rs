@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 const MACHINES: u64 = 10;
 
+/// What was heard of one sender: its ports, the machines' names, the numbers of the records.
+type Heard = (BTreeSet<u64>, BTreeSet<String>, Vec<u64>);
+
 /// A program that ends with the test.
 struct Running(Child);
 
@@ -53,8 +56,7 @@ fn ten_machines_behind_one_address_are_told_apart() {
     });
     let _machines: Vec<_> = (0..MACHINES).map(|machine| boot(machine, port)).collect();
 
-    // By sender: the ports, the machines' names, the numbers of the records.
-    let mut heard: BTreeMap<String, (BTreeSet<u64>, BTreeSet<String>, Vec<u64>)> = BTreeMap::new();
+    let mut heard: BTreeMap<String, Heard> = BTreeMap::new();
     let (mut started, mut said) = (BTreeSet::new(), Vec::new());
     let deadline = Instant::now() + Duration::from_secs(120);
     while started.len() < MACHINES as usize {

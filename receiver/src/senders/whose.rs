@@ -51,6 +51,9 @@ impl Senders {
             }
             return Some(number);
         }
+        if let Some(number) = self.copies.way(from) {
+            return Some(number);
+        }
         match self.known(from, message, now) {
             Some(Known { number, is_said }) => {
                 self.move_to(number, from, is_said.then_some(now), out);

@@ -1,5 +1,6 @@
 //! The receiver without sockets: order, loss, recovery, reboots, hostile input. Time is the test's own.
 
+mod copies;
 mod gaps;
 mod machines;
 #[path = "../model/mod.rs"]
