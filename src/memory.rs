@@ -5,11 +5,12 @@ use crate::log::RING_SIZE;
 use crate::machine::{paging, stacks};
 use crate::vlan::{MAX_VLANS, VlanMemory};
 use bootinfo::parameters::MmioDevices;
+use netconsole::guarded::Word;
 use netconsole::last_words::leg::Leg;
 use netconsole::ncrx::Ncrx;
 use netconsole::nic::pci::Sizing;
 use netconsole::nic::{CardMemory, PanicMemory};
-use netconsole::plan::{Checked, MAX_NICS, Snapshot};
+use netconsole::plan::{MAX_NICS, Snapshot};
 use netconsole::seal::KeyStore;
 use netconsole::settings::MAX_TARGETS;
 use netconsole::take_once::TakeOnce;
@@ -37,18 +38,18 @@ pub static KEYS: KeyStore = KeyStore::new();
 /// What the panic path knows of the targets.
 pub static SNAPSHOT: Snapshot = Snapshot::new();
 /// 1 where the log is meant for anybody; without a target the panic path sends it to nobody, whatever is damaged.
-pub static HAS_TARGETS: Checked = Checked::new();
+pub static HAS_TARGETS: Word = Word::new(0);
 /// Up to where each target's card has taken the log.
-pub static POSITIONS: [Checked; MAX_TARGETS] = [const { Checked::new() }; MAX_TARGETS];
+pub static POSITIONS: [Word; MAX_TARGETS] = [const { Word::new(0) }; MAX_TARGETS];
 /// Where the network cards that are not on the PCI bus may be, physical addresses; 0 is no place.
-pub static MMIO_CARDS: [Checked; MmioDevices::MAX] = [const { Checked::new() }; MmioDevices::MAX];
+pub static MMIO_CARDS: [Word; MmioDevices::MAX] = [const { Word::new(0) }; MmioDevices::MAX];
 /// The PCI function whose BARs are being sized.
 pub static SIZING: Sizing = Sizing::new();
 
 /// Has the panic path look for a network card there, which is not on the PCI bus. Others beyond the first
 /// eight places it does not find.
 pub fn remember_mmio_card(address: u64) {
-    let is_free = |place: &&Checked| place.get().is_none_or(|known| known == 0 || known == address);
+    let is_free = |place: &&Word| place.get().is_none_or(|known| known == 0 || known == address);
     if let Some(place) = MMIO_CARDS.iter().find(is_free) {
         place.set(address);
     }

@@ -6,10 +6,10 @@ use crate::machine::clock::{self, Deadline};
 use crate::machine::trap::{self, Place};
 use crate::machine::uart::{PORTS, try_send};
 use bootinfo::parameters;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use netconsole::console::{Show, Terminal};
 use netconsole::format::{self, MAX_DATAGRAM, Style};
-use netconsole::plan::Checked;
+use netconsole::guarded::Word;
 use netconsole::ring::{Read, Record, Ring, Timebase};
 use netconsole::settings::Format;
 use netconsole::targets::LogFilter;
@@ -26,9 +26,9 @@ const READ_INTERVAL: u64 = 1_000;
 const PATIENCE: u64 = 100_000;
 
 /// The port and speed in use and its check, for the last words: 0 where there is none.
-static IN_USE: AtomicU64 = AtomicU64::new(0);
+static IN_USE: Word = Word::new(0);
 /// Up to where the log was shown.
-static POSITION: Checked = Checked::new();
+static POSITION: Word = Word::new(0);
 /// Whether the last byte shown ended no line.
 static IS_AMID_LINE: AtomicBool = AtomicBool::new(false);
 
@@ -63,8 +63,7 @@ impl SerialConsole {
             ..Config::DEFAULT
         };
         port.init(config).ok()?;
-        let in_use = u32::from(base);
-        IN_USE.store(u64::from(in_use) | u64::from(!in_use) << 32, Ordering::Relaxed);
+        IN_USE.set(base.into());
         Some(Self { port, shown: Shown::from(0, false), read_at: 0 })
     }
 
@@ -254,19 +253,15 @@ pub struct LastWords {
 impl LastWords {
     /// Goes on where the log was shown up to. Panic-safe.
     pub fn begin() -> Self {
-        let [a, b, _, _, c, d, ..] = IN_USE.load(Ordering::Relaxed).to_le_bytes();
-        let base = u16::from_le_bytes([a, b]);
-        let is_known = [!a, !b] == [c, d] && PORTS.contains(&base);
+        let base = IN_USE.get().and_then(|base| u16::try_from(base).ok()).filter(|base| PORTS.contains(base));
         let position = POSITION.get().filter(|&position| position <= ring().end());
-        if is_known && IS_AMID_LINE.load(Ordering::Relaxed) {
+        if let Some(base) = base
+            && IS_AMID_LINE.load(Ordering::Relaxed)
+        {
             // The record is shown once more, on a line of its own.
             let _ = try_send(base, b'\r') && try_send(base, b'\n');
         }
-        Self {
-            base: is_known.then_some(base),
-            shown: Shown::from(position.unwrap_or(0), true),
-            deadline: Deadline::after(PATIENCE),
-        }
+        Self { base, shown: Shown::from(position.unwrap_or(0), true), deadline: Deadline::after(PATIENCE) }
     }
 
     /// Whether nothing more will be shown.

@@ -26,6 +26,7 @@
 pub mod cmdline;
 pub mod console;
 pub mod format;
+pub mod guarded;
 pub mod host_name;
 pub mod last_words;
 pub mod marked;

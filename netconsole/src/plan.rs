@@ -4,15 +4,16 @@
 //! The boot publishes a new snapshot whenever a target's addresses change. A crash in the middle of
 //! that leaves the other copy; memory that was overwritten fails its checksum, and the panic path
 //! broadcasts instead. Positions in the log change with every frame, so they are not in the snapshot
-//! but in [`Checked`] numbers, each with a checksum of its own.
+//! but in [`Word`](crate::guarded::Word)s, each with a checksum of its own.
 
 use crate::format::SystemData;
+use crate::guarded::TwoCopies;
 use crate::host_name::HostName;
 use crate::nic::BusAddress;
 use crate::settings::{CPU, Format, MAX_TARGETS};
 use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use core::sync::atomic::{AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// The most network cards that the panic path brings up.
 pub const MAX_NICS: usize = 4;
@@ -172,43 +173,8 @@ const NO_ADDRESS: u64 = 1 << 32;
 /// Neither a PCI function nor an address of MMIO.
 const NO_PLACE: u64 = 1 << 16;
 
-struct Copy {
-    /// Higher is newer; 0 was never complete.
-    generation: AtomicU64,
-    words: [AtomicU64; WORDS],
-    checksum: AtomicU64,
-}
-
-impl Copy {
-    const fn new() -> Self {
-        Self {
-            generation: AtomicU64::new(0),
-            words: [const { AtomicU64::new(0) }; WORDS],
-            checksum: AtomicU64::new(0),
-        }
-    }
-
-    fn checksum_over(&self, generation: u64) -> u64 {
-        self.words.iter().fold(mix(0, generation), |sum, word| mix(sum, word.load(Ordering::Relaxed)))
-    }
-
-    /// The copy's generation where it is whole, else 0.
-    fn whole(&self) -> u64 {
-        let generation = self.generation.load(Ordering::Acquire);
-        let whole = self.checksum_over(generation) == self.checksum.load(Ordering::Relaxed);
-        if whole { generation } else { 0 }
-    }
-}
-
-/// One step of a checksum that any single changed bit changes.
-pub(super) const fn mix(sum: u64, word: u64) -> u64 {
-    (sum.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// Two copies of a [`Plan`].
-pub struct Snapshot {
-    copies: [Copy; 2],
-}
+/// A [`Plan`] in two copies, of which one is whole at any moment.
+pub struct Snapshot(TwoCopies<WORDS>);
 
 impl Default for Snapshot {
     fn default() -> Self {
@@ -219,69 +185,50 @@ impl Default for Snapshot {
 impl Snapshot {
     /// A snapshot that was never published.
     pub const fn new() -> Self {
-        Self { copies: [const { Copy::new() }; 2] }
+        Self(TwoCopies::unset())
     }
 
     /// Replaces the older copy. Not for several contexts at once.
     pub fn publish(&self, plan: &Plan) {
-        let [first, second] = &self.copies;
-        let (older, newest) = match (first.whole(), second.whole()) {
-            (a, b) if a <= b => (first, b),
-            (a, _) => (second, a),
-        };
-        older.generation.store(0, Ordering::Relaxed);
-        fence(Ordering::Release);
         let nics = plan.nics.iter().map(|nic| encode_nic(*nic));
         let words = nics
             .chain(plan.addresses.iter().flat_map(encode_address))
             .chain(encode_name(plan.host_name.as_ref()))
-            .chain([plan.epoch.unwrap_or(NO_TIME)]);
-        let words = words.chain(plan.targets.iter().flat_map(encode));
-        for (to, word) in older.words.iter().zip(words) {
-            to.store(word, Ordering::Relaxed);
-        }
-        let generation = newest.saturating_add(1);
-        older.checksum.store(older.checksum_over(generation), Ordering::Relaxed);
-        older.generation.store(generation, Ordering::Release);
+            .chain([plan.epoch.unwrap_or(NO_TIME)])
+            .chain(plan.targets.iter().flat_map(encode));
+        self.0.set(words);
     }
 
     /// The newest whole copy, or `None` where both are damaged or none was ever complete. Panic-safe.
     pub fn read(&self) -> Option<Plan> {
-        let copy = self.copies.iter().max_by_key(|copy| copy.whole()).filter(|copy| copy.whole() > 0)?;
+        // Not copied: a panic's stack is small.
+        let words = self.0.newest()?;
         let mut plan = Plan::default();
-        let (nics, rest) = copy.words.split_at_checked(MAX_NICS)?;
+        let (nics, rest) = words.split_at_checked(MAX_NICS)?;
         let (addresses, rest) = rest.split_at_checked((WORDS_PER_NIC - 1) * MAX_NICS)?;
         let (name, rest) = rest.split_at_checked(WORDS_OF_NAME)?;
         let (epoch, targets) = rest.split_first()?;
+        let load = |word: &AtomicU64| word.load(Ordering::Relaxed);
         for (nic, word) in plan.nics.iter_mut().zip(nics) {
-            *nic = BusAddress::from_word(word.load(Ordering::Relaxed));
+            *nic = BusAddress::from_word(load(word));
         }
-        for (address, words) in plan.addresses.iter_mut().zip(addresses.chunks_exact(WORDS_PER_NIC - 1)) {
-            let [ip, owned_until] = words else { return None };
-            let ip = u32::try_from(ip.load(Ordering::Relaxed)).ok().map(Ipv4Addr::from_bits);
-            *address = ip.map(|ip| CardAddress { ip, owned_until: owned_until.load(Ordering::Relaxed) });
+        let (addresses, _) = addresses.as_chunks::<{ WORDS_PER_NIC - 1 }>();
+        for (address, [ip, owned_until]) in plan.addresses.iter_mut().zip(addresses) {
+            let ip = u32::try_from(load(ip)).ok().map(Ipv4Addr::from_bits);
+            *address = ip.map(|ip| CardAddress { ip, owned_until: load(owned_until) });
         }
         plan.host_name = decode_name(name);
-        plan.epoch = Some(epoch.load(Ordering::Relaxed)).filter(|&epoch| epoch != NO_TIME);
-        for (target, words) in plan.targets.iter_mut().zip(targets.chunks_exact(WORDS_PER_TARGET)) {
-            let mut values = [0; WORDS_PER_TARGET];
-            for (value, word) in values.iter_mut().zip(words) {
-                *value = word.load(Ordering::Relaxed);
-            }
-            *target = decode(&values);
+        plan.epoch = Some(load(epoch)).filter(|&epoch| epoch != NO_TIME);
+        let (targets, _) = targets.as_chunks::<WORDS_PER_TARGET>();
+        for (target, words) in plan.targets.iter_mut().zip(targets) {
+            *target = decode(&words.each_ref().map(load));
         }
         Some(plan)
     }
 
     /// Overwrites both copies with `pattern`, as a stray pointer would: for provoking that crash.
     pub fn overwrite(&self, pattern: u64) {
-        for copy in &self.copies {
-            copy.generation.store(pattern, Ordering::Relaxed);
-            copy.checksum.store(pattern, Ordering::Relaxed);
-            for word in &copy.words {
-                word.store(pattern, Ordering::Relaxed);
-            }
-        }
+        self.0.overwrite(pattern);
     }
 }
 
@@ -445,49 +392,6 @@ fn decode_ip(is_ipv6: bool, high: u64, low: u64) -> IpAddr {
     }
 }
 
-/// A number that the panic path can trust or knows to be damaged: a sequence number, or the address of a card.
-///
-/// It is one word, so that no interruption leaves it half-written: the number, which has 36 bits as sequence
-/// numbers do in the ring, above 28 bits of checksum.
-pub struct Checked(AtomicU64);
-
-impl Default for Checked {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Checked {
-    const CHECK_BITS: u32 = 28;
-
-    /// 0.
-    pub const fn new() -> Self {
-        Self(AtomicU64::new(Self::word(0)))
-    }
-
-    /// Stores a number, modulo 2^36. Panic-safe.
-    pub fn set(&self, sequence: u64) {
-        self.0.store(Self::word(sequence), Ordering::Relaxed);
-    }
-
-    /// The number, or `None` where it is damaged. Panic-safe.
-    pub fn get(&self) -> Option<u64> {
-        let word = self.0.load(Ordering::Relaxed);
-        let sequence = word >> Self::CHECK_BITS;
-        (word == Self::word(sequence)).then_some(sequence)
-    }
-
-    const fn word(sequence: u64) -> u64 {
-        let shifted = sequence << Self::CHECK_BITS;
-        shifted | mix(!0, shifted) >> (u64::BITS - Self::CHECK_BITS)
-    }
-
-    /// Overwrites it with `pattern`, as a stray pointer would: for provoking that crash.
-    pub fn overwrite(&self, pattern: u64) {
-        self.0.store(pattern, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -580,44 +484,6 @@ mod tests {
             }
         }
 
-        /// Damage gives the older plan or none, never a third one.
-        #[test]
-        fn damage_is_found(
-            old in plan(), new in plan(),
-            damage in proptest::collection::vec((0usize..2, 0usize..WORDS + 2, 1u64..), 1..8),
-        ) {
-            let snapshot = Snapshot::new();
-            snapshot.publish(&old);
-            snapshot.publish(&new);
-            for (copy, word, flip) in damage {
-                let copy = &snapshot.copies[copy];
-                let word = match word {
-                    WORDS => &copy.checksum,
-                    word if word > WORDS => &copy.generation,
-                    word => &copy.words[word],
-                };
-                word.fetch_xor(flip, Ordering::Relaxed);
-            }
-            if let Some(plan) = snapshot.read() {
-                prop_assert!(plan == old || plan == new);
-            }
-        }
-
-        /// Any bytes anywhere in it give a plan that was published, or none.
-        #[test]
-        fn any_bytes_are_survived(plan in plan(), pattern: u64, words in proptest::collection::vec(any::<u64>(), WORDS + 2)) {
-            let snapshot = Snapshot::new();
-            snapshot.overwrite(pattern);
-            prop_assert_eq!(snapshot.read(), None);
-            for copy in &snapshot.copies {
-                let all = copy.words.iter().chain([&copy.generation, &copy.checksum]);
-                all.zip(&words).for_each(|(to, &word)| to.store(word, Ordering::Relaxed));
-            }
-            prop_assert_eq!(snapshot.read(), None);
-            snapshot.publish(&plan);
-            prop_assert_eq!(snapshot.read(), Some(plan));
-        }
-
         /// Of all addresses alone those go that another station has on the same network, and whose lease is over.
         #[test]
         fn an_address_is_given_up_once_its_lease_is_over(
@@ -673,16 +539,6 @@ mod tests {
             }
             prop_assert!(!set.contains(MAX_NICS));
         }
-
-        #[test]
-        fn a_damaged_position_is_found(sequence in 0u64..1 << 36, bit in 0u32..64) {
-            let position = Checked::new();
-            prop_assert_eq!(position.get(), Some(0));
-            position.set(sequence);
-            prop_assert_eq!(position.get(), Some(sequence));
-            position.0.fetch_xor(1 << bit, Ordering::Relaxed);
-            prop_assert_eq!(position.get(), None);
-        }
     }
 
     #[test]
@@ -692,10 +548,5 @@ mod tests {
         snapshot.publish(&Plan::default());
         snapshot.overwrite(0xa5a5_a5a5_a5a5_a5a5);
         assert_eq!(snapshot.read(), None);
-        for byte in 0..=u8::MAX {
-            let position = Checked::new();
-            position.overwrite(u64::from_ne_bytes([byte; 8]));
-            assert_eq!(position.get(), None, "{byte:#x}");
-        }
     }
 }

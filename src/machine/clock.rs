@@ -6,7 +6,7 @@
 //! would be free of the timer, but microVMs have no port for its gate.)
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
-use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::guarded::TwoCopies;
 use netconsole::ring::Timebase;
 use x86_64::instructions::port::Port;
 
@@ -20,35 +20,17 @@ pub fn ticks() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// The timebase in force, for the panic path, and the sum of its words, so that damage is found.
-static PUBLISHED: [AtomicU64; Timebase::WORDS] = [const { AtomicU64::new(0) }; Timebase::WORDS];
-static PUBLISHED_SUM: AtomicU64 = AtomicU64::new(0);
+/// The timebase in force, for the panic path.
+static PUBLISHED: TwoCopies<{ Timebase::WORDS }> = TwoCopies::unset();
 
 /// The timebase as last published, whatever the interrupted code was doing. Panic-safe.
 pub fn published() -> Timebase {
-    let mut words = [0; Timebase::WORDS];
-    for (word, published) in words.iter_mut().zip(&PUBLISHED) {
-        *word = published.load(Ordering::Relaxed);
-    }
-    let is_whole = sum(&words) == PUBLISHED_SUM.load(Ordering::Relaxed) && words != [0; Timebase::WORDS];
-    if is_whole { Timebase::from_words(words) } else { Timebase::new(0) }
+    PUBLISHED.get().map_or(Timebase::new(0), Timebase::from_words)
 }
 
 /// µs since the kernel's entry, by the timebase as last published. Panic-safe.
 pub fn micros() -> u64 {
     published().micros(ticks())
-}
-
-fn publish(timebase: &Timebase) {
-    let words = timebase.to_words();
-    for (word, published) in words.iter().zip(&PUBLISHED) {
-        published.store(*word, Ordering::Relaxed);
-    }
-    PUBLISHED_SUM.store(sum(&words), Ordering::Relaxed);
-}
-
-fn sum(words: &[u64]) -> u64 {
-    words.iter().fold(0, |sum: u64, word| sum.rotate_left(7).wrapping_add(*word))
 }
 
 /// A moment in the future. Panic-safe.
@@ -182,7 +164,7 @@ impl Clock {
                 clock.calibrate(start, hz);
             }
             None => {
-                publish(&clock.timebase);
+                PUBLISHED.set(clock.timebase.to_words());
                 clock.measurement = Some(Measurement::begin(false));
             }
         }
@@ -192,7 +174,7 @@ impl Clock {
     /// Takes a frequency from `now` ticks on, for this boot, the panic path and the boots to come.
     fn calibrate(&mut self, now: u64, hz: u64) {
         self.timebase.calibrate(now, hz);
-        publish(&self.timebase);
+        PUBLISHED.set(self.timebase.to_words());
         (self.keep)(hz);
     }
 

@@ -3,7 +3,7 @@
 use super::clock::Deadline;
 use super::paging;
 use bootinfo::firmware::acpi::{PowerOff, Register};
-use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::guarded::Words;
 use spin::Once;
 use x86_64::instructions::{hlt, interrupts, port::Port, tables::lidt};
 use x86_64::structures::DescriptorTablePointer;
@@ -35,10 +35,9 @@ const SLEEP_CONTROL_ENABLE: u8 = 1 << 5;
 const ENABLE_PATIENCE: u64 = 3_000_000;
 
 static POWER_OFF: Once<PowerOff> = Once::new();
-/// ACPI's reset register for the panic path too, and its check: the address (below 4 GiB), whether it is
+/// ACPI's reset register, for the panic path too: the address (below 4 GiB), whether it is
 /// a port, the value to be written.
-static RESET: AtomicU64 = AtomicU64::new(0);
-static RESET_COMPLEMENT: AtomicU64 = AtomicU64::new(0);
+static RESET: Words<1> = Words::unset();
 const RESET_IS_PORT: u64 = 1 << 48;
 const RESET_VALUE_SHIFT: u32 = 56;
 
@@ -69,8 +68,7 @@ pub fn use_acpi(off: Option<PowerOff>, reset: Option<(Register, u8)>) {
         };
         if address < paging::MAPPED_AT_BOOT {
             let word = address | is_port | u64::from(value) << RESET_VALUE_SHIFT;
-            RESET.store(word, Ordering::Relaxed);
-            RESET_COMPLEMENT.store(!word, Ordering::Relaxed);
+            RESET.set(&[word]);
         }
     }
 }
@@ -79,8 +77,7 @@ pub fn use_acpi(off: Option<PowerOff>, reset: Option<(Register, u8)>) {
 /// fault. Panic-safe.
 pub fn reboot() -> ! {
     interrupts::disable();
-    let word = RESET.load(Ordering::Relaxed);
-    if RESET_COMPLEMENT.load(Ordering::Relaxed) == !word {
+    if let Some([word]) = RESET.get() {
         let [a, b, c, d, _, _, _, value] = word.to_le_bytes();
         let register = if word & RESET_IS_PORT != 0 {
             Register::Port(u16::from_le_bytes([a, b]))

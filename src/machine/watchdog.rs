@@ -10,7 +10,7 @@
 
 use super::pci::ConfigurationPorts;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use netconsole::guarded::Word;
 use netconsole::nic::pci::{self, ConfigurationAccess, DeviceFunction};
 use x86_64::instructions::port::Port;
 
@@ -18,9 +18,9 @@ use x86_64::instructions::port::Port;
 /// worst, and what a machine may hang where even those do not help.
 const LAST_WORDS: u16 = 120;
 
-/// The seconds that were asked for, and their complement: for the panic path, which looks for the device
-/// anew. 0 with its complement is no watchdog, and so is what is damaged.
-static ARMED: AtomicU32 = AtomicU32::new(0xffff_0000);
+/// The seconds that were asked for, for the panic path, which looks for the device again. 0 is no watchdog, and so is
+/// what is damaged.
+static SECONDS: Word = Word::new(0);
 
 /// A watchdog that this machine has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,7 +123,7 @@ impl Watchdog {
     /// path of it. Panic-safe.
     pub fn arm(self, seconds: u16) {
         self.count_from(seconds);
-        ARMED.store(u32::from(seconds) | u32::from(!seconds) << 16, Ordering::Relaxed);
+        SECONDS.set(seconds.into());
     }
 
     fn count_from(self, seconds: u16) {
@@ -183,11 +183,7 @@ impl Watchdog {
 
 /// The watchdog that was armed, looked for anew.
 fn armed() -> Option<Watchdog> {
-    let [a, b, c, d] = ARMED.load(Ordering::Relaxed).to_le_bytes();
-    if [!a, !b] != [c, d] || [a, b] == [0, 0] {
-        return None;
-    }
-    Watchdog::find()
+    SECONDS.get().filter(|&seconds| seconds > 0).and_then(|_| Watchdog::find())
 }
 
 /// Gives the last words two minutes, where a watchdog was armed: they are bounded, and where they hang all the

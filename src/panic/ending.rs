@@ -9,7 +9,7 @@ use crate::machine::clock::Deadline;
 use crate::machine::{power, watchdog};
 use crate::serial_console::LastWords;
 use bootinfo::parameters::{After, Parameters};
-use core::sync::atomic::{AtomicU64, Ordering};
+use netconsole::guarded::Word;
 
 /// How long serial goes before the network, in µs: time for a report at 115,200 baud.
 const SERIAL_FIRST: u64 = 300_000;
@@ -29,8 +29,8 @@ pub struct Policy {
     pub exit: bool,
 }
 
-/// The policy in the lower half, its complement in the upper, so that damage is found.
-static POLICY: AtomicU64 = AtomicU64::new(0);
+/// The policy in force.
+static POLICY: Word = Word::unset();
 
 impl Policy {
     /// What the command line says. `panic=` beyond nine hours is nine hours.
@@ -50,14 +50,12 @@ impl Policy {
     pub fn set(self) {
         let [low, high] = self.seconds.to_le_bytes();
         let word = u32::from_le_bytes([low, high, self.repeat, u8::from(self.exit)]);
-        POLICY.store(u64::from(word) | u64::from(!word) << 32, Ordering::Relaxed);
+        POLICY.set(word.into());
     }
 
     fn get() -> Self {
-        let [low, high, repeat, exit, a, b, c, d] = POLICY.load(Ordering::Relaxed).to_le_bytes();
-        if [!a, !b, !c, !d] != [low, high, repeat, exit] {
-            return Self::DEFAULT;
-        }
+        let Some(word) = POLICY.get() else { return Self::DEFAULT };
+        let [low, high, repeat, exit, ..] = word.to_le_bytes();
         Self { seconds: i16::from_le_bytes([low, high]), repeat, exit: exit != 0 }
     }
 

@@ -5,10 +5,11 @@ use crate::machine::pci::ConfigurationPorts;
 use crate::memory;
 use core::net::{IpAddr, Ipv4Addr};
 use netconsole::format::SystemData;
+use netconsole::guarded::Word;
 use netconsole::last_words::leg::Leg;
 use netconsole::nic::virtio::MmioTransport;
 use netconsole::nic::{BusAddress, Model, pci};
-use netconsole::plan::{CardSet, Checked, MAX_NICS, Plan, TargetCards, TargetPlan};
+use netconsole::plan::{CardSet, MAX_NICS, Plan, TargetCards, TargetPlan};
 use netconsole::settings::{Format, TargetConfig};
 use netconsole::stack::{link_local_ipv4, link_local_ipv6};
 use netconsole::targets::asker::Route;
@@ -106,7 +107,7 @@ fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
             *slot = Some(BusAddress::Pci(function));
         }
     });
-    let addresses = memory::MMIO_CARDS.iter().filter_map(Checked::get).filter(|&address| address != 0);
+    let addresses = memory::MMIO_CARDS.iter().filter_map(Word::get).filter(|&address| address != 0);
     for address in
         addresses.filter(|&address| matches!(MmioTransport::find(address, &ACCESS.addresses), Ok(Some(_))))
     {

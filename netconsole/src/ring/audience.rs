@@ -4,7 +4,7 @@
 //! stays where it is. Each record says in its header whether its boot had one; which one is in the ring's header, per
 //! boot. Where that is damaged, a record of a boot with a key does not leave.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use crate::guarded::Word;
 
 /// An id of a key. It must not tell more of the key than whether it is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,33 +54,26 @@ impl Audience {
 
 /// Which boots' records may leave the machine in this boot. It does not survive a reset: until the ring was recovered,
 /// no record of a boot with a key may.
-pub(super) struct Access(AtomicU64);
+pub(super) struct Access(Word);
 
 impl Access {
     /// No record of a boot with a key may leave.
     pub(super) const fn new() -> Self {
-        Self(AtomicU64::new(Self::word(0, 0)))
+        Self(Word::new(0))
     }
 
     /// `open` and `closed` have a bit for each boot's number: its records may leave, although they are not for
     /// everybody, and they may not, although their own headers do not say so.
     pub(super) fn set(&self, open: u16, closed: u16) {
-        self.0.store(Self::word(open, closed), Ordering::Relaxed);
+        self.0.set(u64::from(open) | u64::from(closed) << 16);
     }
 
     /// Whether a record may leave, by the number of its boot and what its header says. Panic-safe.
     pub(super) fn admits(&self, boot: u64, is_limited: bool) -> bool {
-        let word = self.0.load(Ordering::Relaxed);
         // Where the word is damaged, what a record says of itself counts alone.
-        let masks = if word as u32 == !(word >> 32) as u32 { word as u32 } else { 0 };
-        let has_bit = |mask: u32| mask >> (boot & 15) & 1 != 0;
+        let masks = self.0.get().unwrap_or(0);
+        let has_bit = |mask: u64| mask >> (boot & 15) & 1 != 0;
         has_bit(masks & 0xffff) || !is_limited && !has_bit(masks >> 16)
-    }
-
-    /// The masks, and above them their complement, so that damage is found.
-    const fn word(open: u16, closed: u16) -> u64 {
-        let masks = open as u32 | (closed as u32) << 16;
-        masks as u64 | (!masks as u64) << 32
     }
 }
 
@@ -106,7 +99,7 @@ mod tests {
         assert!(!access.admits(4, false) && !access.admits(5, true));
         for bit in 0..64 {
             access.set(1 << 3, 1 << 4);
-            access.0.fetch_xor(1 << bit, Ordering::Relaxed);
+            access.0.flip(1 << bit);
             for boot in 0..16 {
                 assert!(!access.admits(boot, true), "bit {bit}, boot {boot}");
             }

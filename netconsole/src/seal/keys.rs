@@ -2,49 +2,24 @@
 //! decided whether there is one, nothing goes out.
 
 use super::{BootId, Number, Protection, Sealer};
-use crate::plan::mix;
+use crate::guarded::{TwoCopies, Words};
 use crate::ring::Audience;
 use crate::seal::{Key, Secrecy};
-use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Whether there is a key, the key, and the boot id.
 const WORDS: usize = 1 + 4 + 2;
+/// Zero, so that a store which nobody has told anything says so.
 const UNDECIDED: u64 = 0;
 const WITHOUT_KEY: u64 = 1;
 const WITH_KEY: u64 = 2;
 const UNREADABLE: u64 = 3;
 
-struct Copy {
-    words: [AtomicU64; WORDS],
-    checksum: AtomicU64,
-}
-
-impl Copy {
-    const fn new() -> Self {
-        let mut sum = !0;
-        let mut word = 0;
-        while word < WORDS {
-            sum = mix(sum, UNDECIDED);
-            word = usize::wrapping_add(word, 1);
-        }
-        Self { words: [const { AtomicU64::new(UNDECIDED) }; WORDS], checksum: AtomicU64::new(sum) }
-    }
-
-    fn read(&self) -> Option<[u64; WORDS]> {
-        let words = self.words.each_ref().map(|word| word.load(Ordering::Relaxed));
-        (checksum(&words) == self.checksum.load(Ordering::Relaxed)).then_some(words)
-    }
-}
-
-fn checksum(words: &[u64; WORDS]) -> u64 {
-    words.iter().fold(!0, |sum, &word| mix(sum, word))
-}
-
 /// The key of this boot, if any, and the count of datagrams sealed with it.
 pub struct KeyStore {
-    copies: [Copy; 2],
-    /// The count, and its complement, so that damage is found: a count that was set back would repeat.
-    next: [AtomicU64; 2],
+    /// In both copies the same.
+    decided: TwoCopies<WORDS>,
+    /// The count, in which damage is found: one that was set back would repeat.
+    next: Words<1>,
 }
 
 impl Default for KeyStore {
@@ -56,7 +31,7 @@ impl Default for KeyStore {
 impl KeyStore {
     /// Nobody has decided yet: nothing goes out.
     pub const fn new() -> Self {
-        Self { copies: [const { Copy::new() }; 2], next: [AtomicU64::new(0), AtomicU64::new(!0)] }
+        Self { decided: TwoCopies::zeros(), next: Words::zeros() }
     }
 
     /// Decides how datagrams are protected from here on: as the command line asks (`netconsole.key=`).
@@ -101,18 +76,15 @@ impl KeyStore {
     }
 
     fn store(&self, words: &[u64; WORDS]) {
-        for copy in &self.copies {
-            for (to, &word) in copy.words.iter().zip(words) {
-                to.store(word, Ordering::Relaxed);
-            }
-            copy.checksum.store(checksum(words), Ordering::Relaxed);
-        }
+        self.decided.set(*words);
+        self.decided.set(*words);
     }
 
     /// How datagrams are protected. Panic-safe.
     pub fn protection(&self) -> Protection {
-        let [first, second] = self.copies.each_ref().map(Copy::read);
-        let Some([state, a, b, c, d, boot_id @ ..]) = first.or(second) else { return Protection::Lost };
+        let Some([state, a, b, c, d, boot_id @ ..]) = self.decided.get() else {
+            return Protection::Lost;
+        };
         match state {
             UNDECIDED => return Protection::Undecided,
             WITHOUT_KEY => return Protection::Clear,
@@ -130,19 +102,16 @@ impl KeyStore {
     /// The number of normal running's next datagram; `None` where the count is damaged or at its end. For one
     /// context at a time.
     pub fn next_number(&self) -> Option<Number> {
-        let [next, complement] = &self.next;
-        let count = next.load(Ordering::Relaxed);
-        let number = Number::counted(count).filter(|_| complement.load(Ordering::Relaxed) == !count)?;
-        next.store(count.wrapping_add(1), Ordering::Relaxed);
-        complement.store(!count.wrapping_add(1), Ordering::Relaxed);
+        let [count] = self.next.get()?;
+        let number = Number::counted(count)?;
+        self.next.set(&[count.wrapping_add(1)]);
         Some(number)
     }
 
     /// Overwrites it with `pattern`, as a stray pointer would.
     #[cfg(test)]
     pub(super) fn overwrite(&self, copy: usize, pattern: u64) {
-        self.copies[copy].words.iter().for_each(|word| word.store(pattern, Ordering::Relaxed));
-        self.copies[copy].checksum.store(pattern, Ordering::Relaxed);
-        self.next.iter().for_each(|word| word.store(pattern, Ordering::Relaxed));
+        self.decided.overwrite_copy(copy, pattern);
+        self.next.overwrite(pattern);
     }
 }

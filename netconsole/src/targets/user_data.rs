@@ -1,7 +1,7 @@
 //! The targets' own items (Linux's userdata): kept as the lines that extended messages end with, in one
 //! pool for all targets, so that sending them copies and formats nothing.
 
-use crate::plan::mix;
+use crate::guarded::mix;
 use crate::settings::MAX_TARGETS;
 use core::fmt;
 use core::ops::Range;
