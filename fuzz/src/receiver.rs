@@ -34,6 +34,7 @@ pub fn check(bytes: &[u8]) {
             }
             Event::Missing { first, last, count } => assert!(first <= last && count <= last - first + 1),
             Event::Joined { .. }
+            | Event::Moved { .. }
             | Event::Rebooted
             | Event::Skipped { .. }
             | Event::Stray { .. }

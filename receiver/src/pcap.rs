@@ -235,6 +235,23 @@ pub fn header() -> Vec<u8> {
 /// Writes a datagram that came to this local address, as an IP packet without a link layer: what that was, a socket
 /// does not say.
 pub fn write(capture: &mut Vec<u8>, at: Duration, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    append(capture, at, (from, to), bytes, 0);
+}
+
+/// The same for a datagram whose end was cut off: its packet is one of which only the beginning was captured.
+pub fn write_cut(capture: &mut Vec<u8>, at: Duration, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    // How much is missing is not known.
+    append(capture, at, (from, to), &[bytes, &[0]].concat(), 1);
+}
+
+/// Appends the packet of a datagram without its last `missing` bytes.
+fn append(
+    capture: &mut Vec<u8>,
+    at: Duration,
+    (from, to): (SocketAddr, SocketAddr),
+    bytes: &[u8],
+    missing: usize,
+) {
     let builder = match (from.ip(), to.ip()) {
         (IpAddr::V4(from), to) => {
             let to = if let IpAddr::V4(to) = to { to } else { Ipv4Addr::UNSPECIFIED };
@@ -252,11 +269,12 @@ pub fn write(capture: &mut Vec<u8>, at: Duration, from: SocketAddr, to: SocketAd
     }
     // pcap's seconds have 32 bits: it ends in 2106.
     let seconds = u32::try_from(at.as_secs()).unwrap_or(u32::MAX);
-    let length = u32::try_from(packet.len()).unwrap_or(u32::MAX);
-    for word in [seconds, at.subsec_nanos(), length, length] {
+    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    let captured = packet.get(..packet.len().saturating_sub(missing)).unwrap_or_default();
+    for word in [seconds, at.subsec_nanos(), length(captured), length(&packet)] {
         capture.extend_from_slice(&word.to_le_bytes());
     }
-    capture.extend_from_slice(&packet);
+    capture.extend_from_slice(captured);
 }
 
 #[cfg(test)]

@@ -323,7 +323,7 @@ impl Receiver {
                 "from {from}: a datagram whose end was cut off on the way; … is in its place"
             ));
         }
-        self.outputs.datagram(now, from, to, bytes);
+        self.outputs.datagram(now, to, datagram);
         let message = match self.protection.open(from, bytes) {
             Ok(message) => message,
             Err(refusal) => {

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::event::Heard;
 use crate::options::{Options, When};
+use crate::socket::Taken;
 use crate::symbols::{Symbols, Translation};
 use crate::{event::Identity, pcap};
 use appended::Appended;
@@ -127,9 +128,11 @@ impl Outputs {
     }
 
     /// Writes a datagram into the capture.
-    pub fn datagram(&mut self, at: Duration, from: SocketAddr, to: SocketAddr, bytes: &[u8]) {
+    pub fn datagram(&mut self, at: Duration, to: SocketAddr, datagram: Taken<&[u8]>) {
         let Some((capture, _)) = &mut self.capture else { return };
-        pcap::write(capture.next_record(), at, from, to, bytes);
+        let Taken { from, bytes, is_cut } = datagram;
+        let write = if is_cut { pcap::write_cut } else { pcap::write };
+        write(capture.next_record(), at, from, to, bytes);
         if capture.is_full() {
             self.flush_capture();
         }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::model::{self, Random};
-use crate::run::{Listening, PATIENCE, stdout};
+use crate::run::{Listening, PATIENCE, run, stdout};
 
 #[test]
 fn one_socket_hears_both_versions_of_ip() {
@@ -125,8 +125,12 @@ fn lost_records_are_fetched_over_real_sockets() {
 /// Longer than a jumbo frame: its end is marked, and the next datagram is a record of its own.
 #[test]
 fn a_datagram_of_12000_bytes_is_marked_as_cut() {
-    let arguments = ["--json", "--timeout", PATIENCE, "--until", "last"];
+    let dir = tempfile::tempdir().expect("a directory");
+    let capture = dir.path().join("cut.pcap");
+    let capture = capture.to_str().expect("a plain path");
+    let arguments = ["--json", "--timeout", PATIENCE, "--until", "last", "--pcap", capture];
     let receiver = Listening::start(&arguments);
+    let port = receiver.port.to_string();
     let socket = receiver.socket();
     socket.send(b"first\n").expect("loopback");
     socket.send(format!("[    1.000000] {}\n", "x".repeat(12_000)).as_bytes()).expect("loopback");
@@ -142,6 +146,8 @@ fn a_datagram_of_12000_bytes_is_marked_as_cut() {
     assert_eq!(heard.last().map(|record| &record["text"]), Some(&"the last".into()));
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(stderr.matches("cut off on the way").count(), 1, "{stderr}");
+    let again = run(&["--read", capture, "--port", &port, "--json"]);
+    assert_eq!(stdout(&again), stdout(&output), "the capture shows it, too");
 }
 
 /// util-linux's own `logger`, in both forms that it has, and what it puts in between.
