@@ -71,6 +71,9 @@ pub const SECTIONS: [Section; 13] = [
             "A log that goes on from another port or address, by its numbers and its clock, keeps its name: behind a \
              NAT that gives out other ports, or after DHCP has given another address. Messages of which each comes \
              from a port of its own, as logger sends them, are one machine's.",
+            "A machine by two ways, two targets or cards of it, is shown once: what a new sender tells is held for a \
+             second at most where another one had its first record, and is that one's second way where both go on \
+             with the same records.",
             "--name 10.0.0.5=board7 names what comes from an address, 10.0.0.5:7000=vm from one port of it, \
              52:54:00:12:34:56=board7 from the IPv6 addresses that are made of a MAC address (fe80::5054:ff:fe12:3456), \
              10.1.0.0/16=rack from a network: rack-10.1.0.5, rack-10.1.0.6. The narrowest counts. --name-from takes \

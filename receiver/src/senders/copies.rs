@@ -9,7 +9,10 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use arrayvec::ArrayVec;
+
 use super::Senders;
+use crate::boot;
 use crate::datagram::Datagram;
 use crate::event::Heard;
 use crate::sender::{Copy, start_of};
@@ -18,8 +21,8 @@ use crate::sender::{Copy, start_of};
 const HELD: Duration = Duration::from_secs(1);
 /// So many events of it, at most.
 const HELD_EVENTS: usize = 4096;
-/// Records with a time of their own that both must have had.
-const MATCHED: u32 = 3;
+/// Records with a time and a text of their own that both must have had.
+const MATCHED: usize = 3;
 /// So many must have come of the other one since it was suspected, unless all came by both.
 const TOGETHER: u32 = 2;
 /// How late a second way may begin, in µs.
@@ -40,12 +43,28 @@ pub(super) struct Copies {
 struct Suspected {
     of: u32,
     since: Duration,
-    matched: u32,
+    /// What tells the texts of the records that both had.
+    matched: ArrayVec<u16, MATCHED>,
     together: u32,
     /// Records of it that the other one has not had yet.
     ahead: u32,
     differs: bool,
     held: Vec<Heard>,
+}
+
+impl Suspected {
+    /// Both had a record with this text, and a time. The same text over and over proves nothing.
+    fn had_both(&mut self, text: Option<u16>) {
+        if let Some(text) = text.filter(|text| !self.matched.contains(text)) {
+            // Enough is enough.
+            let _ = self.matched.try_push(text);
+        }
+    }
+}
+
+/// What tells one text from another.
+fn text_of(body: &[u8]) -> u16 {
+    boot::digest(0, 0, body.split(|&byte| byte == b'\n').next().unwrap_or_default())
 }
 
 impl Copies {
@@ -114,8 +133,15 @@ impl Senders {
             return;
         }
         self.copies.of.insert(of, number);
-        let suspected =
-            Suspected { of, since: now, matched: 0, together: 0, ahead: 0, differs: false, held: Vec::new() };
+        let suspected = Suspected {
+            of,
+            since: now,
+            matched: ArrayVec::new(),
+            together: 0,
+            ahead: 0,
+            differs: false,
+            held: Vec::new(),
+        };
         self.copies.suspected.insert(number, suspected);
     }
 
@@ -125,11 +151,11 @@ impl Senders {
             return;
         }
         let Datagram::Extended(header, body) = message else { return };
-        let has_time = u32::from(header.timestamp > 0);
+        let text = (header.timestamp > 0).then(|| text_of(body));
         if let Some(suspected) = self.copies.suspected.get_mut(&number) {
             let other = self.all.get(suspected.of as usize);
             match other.map_or(Copy::Other, |other| other.copy(header, body, now)) {
-                Copy::Same => suspected.matched = suspected.matched.saturating_add(has_time),
+                Copy::Same => suspected.had_both(text),
                 Copy::Perhaps => {}
                 Copy::Ahead => suspected.ahead = suspected.ahead.saturating_add(1),
                 Copy::Other => suspected.differs = true,
@@ -141,7 +167,7 @@ impl Senders {
             // Else its copy may come next.
             let had = self.all.get(*copy as usize).map(|sender| sender.copy(header, body, now));
             if had == Some(Copy::Same) {
-                suspected.matched = suspected.matched.saturating_add(has_time);
+                suspected.had_both(text);
                 suspected.ahead = suspected.ahead.saturating_sub(1);
             }
         }
@@ -160,7 +186,7 @@ impl Senders {
         for number in numbers {
             let Some(suspected) = self.copies.suspected.get(&number) else { continue };
             let is_over = now >= suspected.since.saturating_add(HELD) || suspected.held.len() > HELD_EVENTS;
-            let is_same = suspected.matched >= MATCHED && suspected.ahead == 0 && !suspected.differs;
+            let is_same = suspected.matched.is_full() && suspected.ahead == 0 && !suspected.differs;
             let end = |number: u32| self.all.get(number as usize).map(|sender| sender.end());
             let is_second =
                 is_same && (suspected.together >= TOGETHER || is_over && end(number) == end(suspected.of));

@@ -141,6 +141,23 @@ fn many_that_send_the_same_are_many() {
     }
 }
 
+/// The same text over and over, with numbers that anybody counts, is no sign either.
+#[test]
+fn the_same_text_over_and_over_proves_nothing() {
+    let mut sent: Vec<Sent> = Vec::new();
+    for sequence in 0..20u64 {
+        for address in [FIRST, "10.0.0.5:6664"] {
+            sent.push((
+                1000 + sequence,
+                address,
+                format!("6,{sequence},{},-;text\n", sequence * 10 + 1).into_bytes(),
+            ));
+        }
+    }
+    let (heard, count) = hear(sent);
+    assert_eq!((heard.len(), count), (40, 2));
+}
+
 /// A single record that two send is shown of both, a second later at most.
 #[test]
 fn one_record_alone_proves_nothing() {
