@@ -38,6 +38,7 @@ pub fn check(bytes: &[u8]) {
             | Event::Rebooted
             | Event::Skipped { .. }
             | Event::Stray { .. }
+            | Event::Dropped { .. }
             | Event::Crash => {}
         }
     }

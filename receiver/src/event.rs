@@ -184,6 +184,11 @@ pub enum Event {
     },
     /// What follows is a crash report.
     Crash,
+    /// This host dropped datagrams, of whichever senders: its socket's buffer was full. The identity is the socket's.
+    Dropped {
+        /// How many.
+        count: u64,
+    },
 }
 
 /// An event, whose it is and when it was received.

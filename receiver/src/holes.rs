@@ -7,6 +7,8 @@ use crate::limits;
 
 /// A gap younger than this may be mere reordering: it is not asked for yet.
 const ASK_AFTER: Duration = Duration::from_millis(20);
+/// A request so long ago was lost, or its answer was.
+const LONG_AGO: Duration = Duration::from_millis(900);
 /// The time between two requests for the same record, at least.
 pub const ASK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -19,12 +21,14 @@ pub struct Patience {
     pub asks: u32,
     /// The time between two requests.
     pub again: Duration,
+    /// Whether it is asked for at all.
+    pub is_asking: bool,
 }
 
 impl Patience {
     /// Where nothing is asked for: mere reordering is waited for.
     pub fn without_asking(again: Duration) -> Self {
-        Patience { wait: limits::REORDER_WAIT, asks: 0, again }
+        Patience { wait: limits::REORDER_WAIT, asks: 0, again, is_asking: false }
     }
 }
 
@@ -43,7 +47,7 @@ pub struct Hole {
     pub before: bool,
     noticed: Duration,
     asked_at: Duration,
-    /// When it was asked for first.
+    /// When it was asked for first, of the requests that are not from long ago.
     pub first_asked_at: Duration,
 }
 
@@ -62,7 +66,7 @@ impl Hole {
     pub fn due(&self, now: Duration, patience: Patience) -> Duration {
         if self.before {
             self.noticed.saturating_add(ASK_AFTER)
-        } else if patience.asks == 0 && !self.unsent {
+        } else if !patience.is_asking && !self.unsent {
             self.noticed.saturating_add(patience.wait)
         } else {
             now
@@ -171,7 +175,8 @@ impl Holes {
             }
             let rest = *hole;
             hole.last = hole.last.min(first.saturating_add(room - 1));
-            if hole.asked == 0 {
+            // What comes by now is no answer to a question of long ago.
+            if hole.asked == 0 || now >= hole.asked_at.saturating_add(LONG_AGO) {
                 hole.first_asked_at = now;
             }
             hole.asked = hole.asked.saturating_add(1);
@@ -247,9 +252,9 @@ mod tests {
         let mut holes = Holes::default();
         holes.open(0, 0, false, Duration::ZERO);
         let given_up = |holes: &Holes, now, wait, asks| {
-            holes
-                .first()
-                .is_some_and(|(_, hole)| hole.is_given_up(now, Patience { wait, asks, again: ASK_AGAIN }))
+            holes.first().is_some_and(|(_, hole)| {
+                hole.is_given_up(now, Patience { wait, asks, again: ASK_AGAIN, is_asking: asks > 0 })
+            })
         };
         assert!(!given_up(&holes, MILLISECOND, MILLISECOND * 2, 0));
         assert!(given_up(&holes, MILLISECOND * 2, MILLISECOND * 2, 0));

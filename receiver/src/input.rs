@@ -93,14 +93,19 @@ pub struct Inputs {
 
 impl Inputs {
     /// Listens on all addresses, joins the multicast groups, and starts to take datagrams and signals.
-    pub fn listen(addresses: &[SocketAddr], groups: &[IpAddr], clock: Clock) -> Result<Self, Error> {
+    pub fn listen(
+        addresses: &[(SocketAddr, Option<&str>)],
+        groups: &[IpAddr],
+        clock: Clock,
+    ) -> Result<Self, Error> {
         // First: who sees the sockets may send signals.
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
         let (sender, messages) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let mut sockets = Vec::new();
-        for (via, &address) in addresses.iter().enumerate() {
-            let socket = Arc::new(socket::open(address).map_err(|error| Error::Listen(address, error))?);
+        for (via, &(address, interface)) in addresses.iter().enumerate() {
+            let socket =
+                Arc::new(socket::open(address, interface).map_err(|error| Error::Listen(address, error))?);
             for &group in groups {
                 socket::join(&socket, group).map_err(|error| Error::Join(group, error))?;
             }
@@ -147,6 +152,22 @@ impl Inputs {
         if let Some(socket) = self.sockets.get(via) {
             let _ = socket::send(socket, to, datagram);
         }
+    }
+
+    /// Whether more has come already.
+    pub fn has_more(&self) -> bool {
+        self.queued.load(Ordering::Relaxed) > 0
+    }
+
+    /// Datagrams that this host dropped so far, by socket, those included of which no later datagram tells.
+    pub fn dropped(&self) -> impl Iterator<Item = (usize, u32)> {
+        let dropped = |(via, socket): (usize, &Arc<UdpSocket>)| Some((via, socket::dropped(socket)?));
+        self.sockets.iter().enumerate().filter_map(dropped)
+    }
+
+    /// Bytes of the smallest of the sockets' buffers.
+    pub fn buffer_bytes(&self) -> usize {
+        self.sockets.iter().map(|socket| socket::buffer_bytes(socket)).min().unwrap_or_default()
     }
 
     /// The address of a socket, for the record.

@@ -8,6 +8,7 @@
 //! the way in and out where there is a key. [`state`] is what outlives a run. What may be held at most is in [`limits`].
 
 pub mod basic;
+pub mod bind;
 pub mod boot;
 pub mod boots;
 pub mod clock;
@@ -15,6 +16,7 @@ pub mod complain;
 pub mod console;
 pub mod continued;
 pub mod crash;
+pub mod credit;
 pub mod datagram;
 pub mod dissect;
 pub mod due;

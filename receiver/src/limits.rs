@@ -9,8 +9,6 @@ pub const SENDERS_BYTES: usize = 256 << 20;
 pub const FORGOTTEN: usize = 4096;
 /// Senders that speak with a key, at once.
 pub const SPEAKERS: usize = 512;
-/// Files in `--dir` that are open at once.
-pub const OPEN_FILES: usize = 512;
 /// Records that one sender may have waiting behind a gap.
 pub const WINDOW_RECORDS: usize = 1 << 15;
 /// Bytes that one sender may have waiting behind a gap, fragments included.
@@ -60,6 +58,8 @@ pub const BATCH: usize = 128;
 pub const SOCKET_BYTES: usize = 256 << 20;
 /// Files in `--dir` itself; those of further senders are in 256 directories below it.
 pub const FILES: usize = 4096;
+/// With a smaller one it is said how to have a large one.
+pub const SOCKET_BYTES_LEAST: usize = 8 << 20;
 /// Files that one run makes there; the records of further senders share one.
 pub const FILES_BELOW: usize = 1 << 20;
 

@@ -21,17 +21,18 @@ pub struct Section {
 /// The heading of the fields that each JSON object has.
 pub const JSON: &str = "JSON, one object a line";
 /// The headings of the fields that some have besides.
-pub const JSON_OF_EVENTS: [&str; 6] = [
+pub const JSON_OF_EVENTS: [&str; 7] = [
     "JSON of a record",
     "JSON of missing",
     "JSON of joined",
     "JSON of stray",
     "JSON of skipped",
     "JSON of moved",
+    "JSON of dropped",
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 13] = [
+pub const SECTIONS: [Section; 14] = [
     Section {
         title: "Formats",
         text: &[
@@ -135,7 +136,8 @@ pub const SECTIONS: [Section; 13] = [
             (
                 "event",
                 "record, missing, skipped (numbers held back by the sender's level, or lost), joined (first heard in \
-                 the middle of its log), moved (it goes on from another address or port), rebooted, stray (a record continues nothing), crash (a report follows)",
+                 the middle of its log), moved (it goes on from another address or port), rebooted, stray (a record continues nothing), crash (a report follows), \
+                 dropped (by this host, of whichever senders; sender is receiver then, the address its socket's)",
             ),
             ("received", "when, RFC 3339, UTC"),
             ("sender", "the name or address"),
@@ -205,6 +207,11 @@ pub const SECTIONS: [Section; 13] = [
         title: JSON_OF_EVENTS[5],
         text: &[],
         terms: &[("before", "the address and port that it came from before")],
+    },
+    Section {
+        title: JSON_OF_EVENTS[6],
+        text: &[],
+        terms: &[("count", "datagrams that came while the socket's buffer was full")],
     },
 ];
 

@@ -7,6 +7,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::credit::Room;
 use crate::holes::{ASK_AGAIN, Patience};
 use crate::order::{Arrival, Stream};
 
@@ -17,6 +18,8 @@ const NOTHING: u64 = u64::MAX;
 /// Acknowledgements sent to a sender that has not reacted yet, and the time between them. The sender's reaction
 /// is to announce its newest record when idle.
 const GREETINGS: u32 = 6;
+/// Where the address has proven nothing: there is one in a second.
+const GREETINGS_UNPROVEN: u32 = 3;
 const GREETING: Duration = Duration::from_millis(200);
 /// The time between acknowledgements to a sender that knows the protocol, which after 10 s without one sends
 /// in emergency mode; and at least between any two.
@@ -33,6 +36,12 @@ const ASKS: u32 = 20;
 /// A sender is taken to know the protocol at the first reaction, and for certain after so many: one alone may
 /// have been a datagram that was under way for long.
 const CERTAIN: u32 = 3;
+/// The same where the address has proven nothing, and is asked once a second.
+const ASKS_UNPROVEN: u32 = 5;
+/// So long a gap is waited for meanwhile, and once such a wait was in vain.
+const UNPROVEN_WAIT: Duration = Duration::from_millis(4100);
+/// See [`UNPROVEN_WAIT`].
+const UNPROVEN_AGAIN: Duration = Duration::from_millis(1100);
 /// The least, after requests in vain: what the ring no longer has, or the level forbids, should not hold up
 /// the rest each time.
 const ASKS_LEAST: u32 = 5;
@@ -73,6 +82,8 @@ pub struct Ncrx {
     acknowledged: Option<u64>,
     acknowledged_at: Duration,
     at_once: bool,
+    /// What was sent last was not bounded by the address's credit.
+    is_proven: bool,
 }
 
 impl Default for Ncrx {
@@ -91,11 +102,18 @@ impl Default for Ncrx {
             acknowledged: None,
             acknowledged_at: Duration::ZERO,
             at_once: false,
+            is_proven: false,
         }
     }
 }
 
 impl Ncrx {
+    /// A conversation with a sender that is first heard now: what it is told first waits a little, as a question may
+    /// take its place.
+    pub fn starting(now: Duration) -> Self {
+        Ncrx { acknowledged_at: now, ..Ncrx::default() }
+    }
+
     /// A conversation that never begins: a capture is read, or the user does not want it.
     pub fn off() -> Self {
         Ncrx { known: Known::Off, ..Ncrx::default() }
@@ -109,11 +127,16 @@ impl Ncrx {
     /// How long to wait for a gap to close.
     pub fn patience(&self) -> Patience {
         let asks = match self.known {
+            Known::Unknown | Known::Speaks if !self.is_proven => {
+                // There may be no room to ask. What was in vain once is asked for once.
+                let wait = if self.in_vain > 0 { UNPROVEN_AGAIN } else { UNPROVEN_WAIT };
+                return Patience { wait, asks: 0, again: self.again, is_asking: true };
+            }
             Known::Unknown => ASKS_UNKNOWN,
             Known::Speaks => self.asks,
             Known::Silent | Known::Off => return Patience::without_asking(self.again),
         };
-        Patience { wait: Duration::ZERO, asks, again: self.again }
+        Patience { wait: Duration::ZERO, asks, again: self.again, is_asking: true }
     }
 
     /// Learns from what came.
@@ -148,8 +171,12 @@ impl Ncrx {
 
     /// When the next acknowledgement is due.
     pub fn due(&self, stream: &Stream) -> Option<Duration> {
+        if !self.is_proven && stream.has_gap() {
+            // A question is about to take its place.
+            return None;
+        }
         let after = match self.known {
-            Known::Unknown if stream.is_started() && self.greetings < GREETINGS => GREETING,
+            Known::Unknown if stream.is_started() && self.greetings < self.greetings_most() => GREETING,
             Known::Speaks if self.at_once => ACKNOWLEDGE_AT_ONCE,
             Known::Speaks if self.acknowledged != stream.acknowledged() => ACKNOWLEDGE,
             _ => return None,
@@ -157,12 +184,33 @@ impl Ncrx {
         Some(self.acknowledged_at.saturating_add(after))
     }
 
+    fn greetings_most(&self) -> u32 {
+        if self.is_proven { GREETINGS } else { GREETINGS_UNPROVEN }
+    }
+
     /// The answers that are due now.
-    pub fn answers(&mut self, stream: &mut Stream, now: Duration) -> Vec<String> {
+    pub fn answers(&mut self, stream: &mut Stream, room: Room, now: Duration) -> Vec<String> {
         if matches!(self.known, Known::Silent | Known::Off) || !stream.is_started() {
             return Vec::new();
         }
-        let missing = self.requests(stream, now);
+        self.is_proven = room == Room::All;
+        self.give_up(stream, now);
+        if self.known == Known::Silent {
+            return Vec::new();
+        }
+        let most = match room {
+            Room::All if self.speaks() => self.round,
+            Room::All => ROUND_UNKNOWN,
+            Room::Bytes(bytes) => {
+                // At least the acknowledgement, and as many numbers as are sure to fit.
+                let Some(rest) = bytes.min(ANSWER_BYTES).checked_sub(start(stream.acknowledged()).len())
+                else {
+                    return Vec::new();
+                };
+                (rest / (stream.end().to_string().len() + 1)).min(ROUND_FIRST)
+            }
+        };
+        let missing = self.requests(stream, most, now);
         let is_due = self.due(stream).is_some_and(|due| now >= due);
         if missing.is_empty() && !is_due {
             return Vec::new();
@@ -182,22 +230,10 @@ impl Ncrx {
     }
 
     /// The numbers to ask for in this round.
-    fn requests(&mut self, stream: &mut Stream, now: Duration) -> Vec<u64> {
+    fn requests(&mut self, stream: &mut Stream, most: usize, now: Duration) -> Vec<u64> {
         if now < self.asked_at.saturating_add(ASK_AGAIN) {
             return Vec::new();
         }
-        if stream.asked_in_vain > self.in_vain {
-            if self.filled == 0 {
-                self.asks = (self.asks / 2).max(ASKS_LEAST);
-            }
-            self.in_vain = stream.asked_in_vain;
-        }
-        if self.reactions < CERTAIN && self.unanswered >= ASKS_UNKNOWN {
-            self.known = Known::Silent;
-            self.reactions = 0;
-            return Vec::new();
-        }
-        let most = if self.speaks() { self.round } else { ROUND_UNKNOWN };
         let missing = stream.ask(now, most, self.again);
         if !missing.is_empty() {
             self.asked_at = now;
@@ -207,11 +243,34 @@ impl Ncrx {
         }
         missing
     }
+
+    /// Asks less often where it was in vain, and no more where nothing came of it.
+    fn give_up(&mut self, stream: &Stream, now: Duration) {
+        if now < self.asked_at.saturating_add(ASK_AGAIN) {
+            return;
+        }
+        if stream.asked_in_vain > self.in_vain {
+            if self.filled == 0 {
+                self.asks = (self.asks / 2).max(ASKS_LEAST);
+            }
+            self.in_vain = stream.asked_in_vain;
+        }
+        let asks = if self.is_proven { ASKS_UNKNOWN } else { ASKS_UNPROVEN };
+        if self.reactions < CERTAIN && self.unanswered >= asks {
+            self.known = Known::Silent;
+            self.reactions = 0;
+        }
+    }
+}
+
+/// What each answer begins with.
+fn start(acknowledged: Option<u64>) -> String {
+    format!("ncrx{}", acknowledged.unwrap_or(NOTHING))
 }
 
 /// Writes as many answers as the numbers need.
 fn write_answers(acknowledged: Option<u64>, missing: &[u64]) -> Vec<String> {
-    let start = format!("ncrx{}", acknowledged.unwrap_or(NOTHING));
+    let start = start(acknowledged);
     let mut answers = vec![start.clone()];
     for number in missing {
         let mut word = String::new();

@@ -1,12 +1,13 @@
 //! The command line.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Parser, ValueEnum};
 use regex::Regex;
 
+use crate::bind::Bind;
 use crate::names::{Name, Source};
 use crate::{console, manual};
 
@@ -15,9 +16,9 @@ use crate::{console, manual};
 #[derive(Debug, Parser)]
 #[command(name = "netconsole-receiver", version, after_long_help = manual::help(), max_term_width = 100)]
 pub struct Options {
-    /// Address to listen on, repeatable; :: is IPv6 and IPv4
-    #[arg(short, long, value_name = "ADDRESS", default_values_t = [IpAddr::V6(Ipv6Addr::UNSPECIFIED)])]
-    pub bind: Vec<IpAddr>,
+    /// Address or interface to listen on, repeatable: 10.0.0.1, fe80::1%eth0, eth0; :: is IPv6 and IPv4
+    #[arg(short, long, value_name = "ADDRESS", default_values_t = [Bind::ALL])]
+    pub bind: Vec<Bind>,
     /// UDP port to listen on, repeatable; with --read, the destination port of the datagrams
     #[arg(short, long, value_name = "PORT", default_values_t = [6666])]
     pub port: Vec<u16>,

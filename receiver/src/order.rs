@@ -316,6 +316,11 @@ impl Stream {
         hole.or_else(|| (!self.asked.is_empty()).then(|| self.asked_at.saturating_add(ANSWER)))
     }
 
+    /// Whether anything is missing.
+    pub fn has_gap(&self) -> bool {
+        self.holes.first().is_some()
+    }
+
     /// What a datagram is to this boot.
     pub fn judge(&self, received: &Received<'_>) -> Place {
         let Received { header, at, .. } = received;

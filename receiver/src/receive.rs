@@ -6,14 +6,17 @@ use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
+use crate::bind::Bind;
 use crate::clock::Clock;
 use crate::complain::complain;
 use crate::console::{self, Console};
 use crate::dissect::Captured;
-use crate::event::Heard;
+use crate::event::{Event, Heard, Identity};
 use crate::input::{self, Input, Inputs};
+use crate::limits;
 use crate::names::Names;
 use crate::options::Options;
 use crate::output::{self, Outputs};
@@ -27,6 +30,10 @@ use crate::watch::{self, Watch};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
 const TICK: Duration = Duration::from_millis(10);
+/// What is said of the receiver itself has this name.
+const SELF: &str = "receiver";
+/// How long records may wait to be written, where more of them come without a pause.
+const FLUSH: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(60);
 /// After a signal to end, what came before it is still taken: until nothing has come for the first time, at most
 /// for the second.
@@ -203,13 +210,23 @@ impl Receiver {
     }
 
     fn listen(&mut self, options: &Options, clock: Clock) -> Result<(), Error> {
-        let addresses =
-            options.bind.iter().flat_map(|&ip| options.port.iter().map(move |&port| (ip, port).into()));
-        let addresses: Vec<SocketAddr> = addresses.collect();
+        let with_ports =
+            |bind| options.port.iter().map(move |&port| (Bind::at(bind, port), bind.interface()));
+        let addresses: Vec<_> = options.bind.iter().flat_map(with_ports).collect();
         let inputs = Inputs::listen(&addresses, &options.join, clock)?;
         for address in inputs.addresses() {
             complain(format_args!("listening on {address}"));
         }
+        let buffer = inputs.buffer_bytes();
+        if buffer < limits::SOCKET_BYTES_LEAST {
+            complain(format_args!(
+                "the host gives the socket a buffer of {} KiB: a burst that is longer is lost; as root, this gives more: \
+                 sysctl -w net.core.rmem_max={}",
+                buffer >> 10,
+                limits::SOCKET_BYTES
+            ));
+        }
+        let mut flushed = Duration::ZERO;
         let mut ticked = Duration::ZERO;
         let mut end = Duration::MAX;
         while !self.is_over(clock.now()) && clock.now() < end {
@@ -218,7 +235,7 @@ impl Receiver {
             match inputs.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
                     let to = inputs.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
-                    self.dropped.insert(batch.via, batch.dropped);
+                    self.tell_dropped(batch.via, batch.dropped, to, batch.at)?;
                     for datagram in batch.datagrams() {
                         self.datagram(datagram, batch.via, to, batch.at)?;
                     }
@@ -236,12 +253,32 @@ impl Receiver {
                 let answers = self.senders.answers(now);
                 self.answer(&inputs, answers, now);
             }
-            self.outputs.flush()?;
+            // Where more has come already, several batches are written together.
+            if !inputs.has_more() || now >= flushed + FLUSH {
+                flushed = now;
+                self.outputs.flush()?;
+            }
             self.save(clock);
         }
         let answers = self.senders.last_answers();
         self.answer(&inputs, answers, clock.now());
+        for (via, dropped) in inputs.dropped() {
+            let to = inputs.local(via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+            self.tell_dropped(via, dropped, to, clock.now())?;
+        }
         self.finish(clock.now())
+    }
+
+    /// Tells what this host has dropped since the last time, in the stream.
+    fn tell_dropped(&mut self, via: usize, dropped: u32, to: SocketAddr, at: Duration) -> Result<(), Error> {
+        let before = self.dropped.insert(via, dropped).unwrap_or_default();
+        let count = u64::from(dropped.wrapping_sub(before));
+        if count == 0 {
+            return Ok(());
+        }
+        let sender = Identity { address: to, name: SELF.to_owned(), named: false };
+        self.heard.push(Heard { sender: Rc::new(sender), at, event: Event::Dropped { count } });
+        self.show()
     }
 
     /// Has what is known of the senders saved, where it is time to and something came.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::boots::Boots;
 use crate::continued::Continued;
 use crate::crash::{self, Part};
+use crate::credit::Room;
 use crate::datagram::Datagram;
 use crate::event::{Event, Heard, Identity, Record};
 use crate::extended::Header;
@@ -81,6 +82,10 @@ pub struct Sender {
     continued: Continued,
     boots: Boots,
     ncrx: Ncrx,
+    /// Bytes that came from its address and were not answered.
+    pub credit: u32,
+    /// A record came that had been asked for.
+    pub has_proven: bool,
     crash: crash::Watch,
     /// Of the record that was shown at once, beside the boot.
     crash_beside: crash::Watch,
@@ -105,7 +110,9 @@ impl Sender {
             messages: Messages::default(),
             continued: Continued::default(),
             boots: Boots::default(),
-            ncrx: if answers { Ncrx::default() } else { Ncrx::off() },
+            ncrx: if answers { Ncrx::starting(now) } else { Ncrx::off() },
+            credit: 0,
+            has_proven: false,
             crash: crash::Watch::default(),
             crash_beside: crash::Watch::default(),
         }
@@ -129,7 +136,10 @@ impl Sender {
                 let received = Received { header, body: body.into(), at: now };
                 let arrival = self.boots.accept(received, &mut events);
                 match arrival {
-                    Arrival::Filled { asked, .. } if asked > 0 => self.stats.recovered += 1,
+                    Arrival::Filled { asked, .. } if asked > 0 => {
+                        self.stats.recovered += 1;
+                        self.has_proven = true;
+                    }
                     Arrival::Duplicate { .. } => self.stats.duplicates += 1,
                     Arrival::Late => self.stats.late += 1,
                     _ => {}
@@ -313,6 +323,7 @@ impl Sender {
     pub fn move_to(&mut self, address: SocketAddr) {
         let Identity { name, named, .. } = &*self.identity;
         self.identity = Rc::new(Identity { address, name: name.clone(), named: *named });
+        self.credit = 0;
     }
 
     /// It has this name by now.
@@ -329,8 +340,8 @@ impl Sender {
     }
 
     /// The answers that are due.
-    pub fn answers(&mut self, now: Duration) -> Vec<String> {
-        let answers = self.ncrx.answers(self.boots.present_mut(), now);
+    pub fn answers(&mut self, room: Room, now: Duration) -> Vec<String> {
+        let answers = self.ncrx.answers(self.boots.present_mut(), room, now);
         self.stats.answers += u64::try_from(answers.len()).unwrap_or_default();
         answers
     }
@@ -403,7 +414,7 @@ impl Sender {
                     self.stats.strays += 1;
                     self.crash_beside = crash::Watch::default();
                 }
-                Event::Joined { .. } | Event::Moved { .. } | Event::Crash => {}
+                Event::Joined { .. } | Event::Moved { .. } | Event::Crash | Event::Dropped { .. } => {}
             }
             out.push(Heard { sender: Rc::clone(&self.identity), at, event });
         }

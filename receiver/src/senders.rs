@@ -16,6 +16,7 @@ use hashbrown::HashTable;
 use slab::Slab;
 
 use crate::complain::complain;
+use crate::credit::Credits;
 use crate::datagram::{self, Datagram};
 use crate::due::Due;
 use crate::event::{Event, Heard, Identity};
@@ -50,6 +51,7 @@ pub struct Senders {
     hashes: RandomState,
     /// Whose datagram came last: the next one often comes from there, too.
     last: u32,
+    credits: Credits,
     due: Due,
     /// When the last datagram came.
     arrived_at: Duration,
@@ -92,6 +94,7 @@ impl Senders {
             named: HashMap::default(),
             hashes: RandomState::new(),
             last: 0,
+            credits: Credits::default(),
             due: Due::default(),
             arrived_at: Duration::ZERO,
             tended: Vec::new(),
@@ -191,8 +194,12 @@ impl Senders {
         let (before, start) = (sender.held(), out.len());
         if sender.identity.address == from {
             sender.via = via;
+            sender.credit = sender.credit.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         }
         sender.datagram(message, is_cut, now, out);
+        if std::mem::take(&mut sender.has_proven) {
+            self.credits.proven(from.ip(), now);
+        }
         self.held = self.held.saturating_sub(before).saturating_add(sender.held());
         sender.noted = self.machines.started(number, sender.start, sender.noted);
         schedule(&mut self.due, number, sender, now);
@@ -235,8 +242,16 @@ impl Senders {
         for &number in &self.tended {
             let Some(sender) = self.all.get_mut(number as usize) else { continue };
             let (to, via) = (sender.identity.address, sender.via);
-            answers.extend(sender.answers(now).into_iter().map(|text| Answer { to, via, text }));
+            let room = self.credits.room(to.ip(), sender.credit as usize, now);
+            let own = sender.answers(room, now);
+            if !own.is_empty() {
+                let bytes = own.iter().map(String::len).sum::<usize>();
+                sender.credit = sender.credit.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+                self.credits.answered(to.ip(), now);
+            }
+            answers.extend(own.into_iter().map(|text| Answer { to, via, text }));
         }
+        self.credits.limit(self.most, now);
         self.put_back(now);
         answers
     }
@@ -245,7 +260,8 @@ impl Senders {
     pub fn last_answers(&self) -> Vec<Answer> {
         let due = |sender: &Sender| {
             let (to, via) = (sender.identity.address, sender.via);
-            Some(Answer { to, via, text: sender.last_answer()? })
+            let text = sender.last_answer().filter(|text| text.len() <= sender.credit as usize)?;
+            Some(Answer { to, via, text })
         };
         self.all.iter().filter_map(|(_, sender)| due(sender)).collect()
     }

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::{Ipv6V6Only, RcvBuf, RcvBufForce, ReuseAddr, RxqOvfl};
+use nix::sys::socket::sockopt::{BindToDevice, Ipv6V6Only, RcvBuf, RcvBufForce, ReuseAddr, RxqOvfl};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, SockaddrIn6,
-    SockaddrStorage, bind, recvmmsg, setsockopt, socket,
+    SockaddrStorage, bind, getsockopt, recvmmsg, setsockopt, socket,
 };
+use nix::{getsockopt_impl, sockopt_impl};
 
 use crate::clock::Clock;
 use crate::limits;
@@ -58,20 +59,36 @@ impl Batch {
     }
 }
 
-/// Opens a socket with a large buffer; the unspecified IPv6 address hears IPv4 too, and stands for IPv4 alone on a
+sockopt_impl!(
+    /// The socket's memory; its last number is the datagrams dropped (linux/sock_diag.h, SK_MEMINFO_DROPS).
+    MemInfo, GetOnly, libc::SOL_SOCKET, libc::SO_MEMINFO, [u32; 9]);
+
+/// Datagrams that were dropped so far because the socket's buffer was full, also where none has come since; `None`
+/// where the system does not tell.
+pub fn dropped(socket: &UdpSocket) -> Option<u32> {
+    getsockopt(socket, MemInfo).ok().and_then(|memory| memory.last().copied())
+}
+
+/// How many bytes the socket's buffer has, of [`limits::SOCKET_BYTES`] that were asked for.
+pub fn buffer_bytes(socket: &UdpSocket) -> usize {
+    // Linux doubles what is asked for, and tells the double.
+    getsockopt(socket, RcvBuf).unwrap_or_default() / 2
+}
+
+/// Opens a socket with a large buffer, of one interface or all; the unspecified IPv6 address hears IPv4 too, and stands for IPv4 alone on a
 /// host without IPv6.
-pub fn open(address: SocketAddr) -> io::Result<UdpSocket> {
-    match open_one(address) {
+pub fn open(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
+    match open_one(address, interface) {
         Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
             if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) =>
         {
-            Ok(open_one((Ipv4Addr::UNSPECIFIED, address.port()).into())?)
+            Ok(open_one((Ipv4Addr::UNSPECIFIED, address.port()).into(), interface)?)
         }
         opened => Ok(opened?),
     }
 }
 
-fn open_one(address: SocketAddr) -> Result<UdpSocket, Errno> {
+fn open_one(address: SocketAddr, interface: Option<&str>) -> Result<UdpSocket, Errno> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let file: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // Beyond the host's limit where we may, up to it where not.
@@ -79,6 +96,9 @@ fn open_one(address: SocketAddr) -> Result<UdpSocket, Errno> {
         setsockopt(&file, RcvBuf, &limits::SOCKET_BYTES)?;
     }
     setsockopt(&file, RxqOvfl, &1)?;
+    if let Some(interface) = interface {
+        setsockopt(&file, BindToDevice, &interface.into())?;
+    }
     match address {
         SocketAddr::V4(v4) => {
             if v4.ip().is_multicast() {

@@ -82,6 +82,13 @@ impl Buffered {
         }
     }
 
+    /// Gives back the memory, where nothing waits: there may be very many of these.
+    pub fn give_back(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+
     /// So many records are lost that had been written.
     pub fn lose(&mut self, records: u64) {
         self.lost = self.lost.saturating_add(records);

@@ -1,17 +1,26 @@
 //! A file per sender, rotated by size.
 
-use std::collections::HashMap;
-use std::fs::{self, OpenOptions};
+use std::collections::{HashMap, VecDeque};
+use std::fs;
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use slab::Slab;
 
 use super::appended::Appended;
 use super::buffered::Buffered;
 use super::error::Error;
+use super::options_of_a_file;
 use super::places::{Place, Places};
-use crate::limits;
 
+/// Files that are open at once, where the system allows it.
+const OPEN_MOST: u64 = 1 << 14;
+/// Files, sockets and pipes that are open besides.
+const OTHER_FILES: usize = 64;
 /// How often it is looked whether a file is still where it was made.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -20,16 +29,24 @@ pub struct Files {
     places: Places,
     size: u64,
     keep: u32,
-    senders: HashMap<String, Sender>,
-    open: usize,
+    by_name: HashMap<String, usize, RandomState>,
+    senders: Slab<Sender>,
+    /// Those of which a file was opened, the one that was opened first in front.
+    opened: VecDeque<usize>,
+    most_open: usize,
+    /// Those of which records wait.
+    waiting: Vec<usize>,
 }
 
 /// One sender's file.
 struct Sender {
+    name: String,
     path: PathBuf,
     has_names: bool,
     buffered: Buffered,
     file: Option<Appended>,
+    /// Something was written since it was considered last for being closed.
+    is_used: bool,
     looked_at: Instant,
     /// Records written since then.
     since: u64,
@@ -39,31 +56,46 @@ impl Files {
     /// Makes the directory if need be.
     pub fn open(dir: &Path, ending: &'static str, size: u64, keep: u32) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|error| Error::File(dir.to_owned(), error))?;
-        Ok(Files { places: Places::new(dir, ending), size, keep, senders: HashMap::new(), open: 0 })
+        Ok(Files {
+            places: Places::new(dir, ending),
+            size,
+            keep,
+            by_name: HashMap::default(),
+            senders: Slab::new(),
+            opened: VecDeque::new(),
+            most_open: most_open(),
+            waiting: Vec::new(),
+        })
     }
 
-    /// Whether the lines of a sender's file begin with its name.
-    pub fn has_names(&mut self, name: &str) -> bool {
-        if let Some(sender) = self.senders.get(name) {
-            return sender.has_names;
+    /// The number of a sender's file, and whether its lines begin with the sender's name.
+    pub fn of(&mut self, name: &str) -> (usize, bool) {
+        if let Some(&number) = self.by_name.get(name) {
+            return (number, self.senders.get(number).is_some_and(|sender| sender.has_names));
         }
-        self.close_surplus();
+        while self.opened.len() >= self.most_open {
+            self.close_one();
+        }
         let Place { path, has_names } = self.places.of(name);
-        self.open += 1;
-        self.senders.insert(name.to_owned(), Sender::new(path, has_names));
-        has_names
+        let number = self.senders.insert(Sender::new(name, path, has_names));
+        self.by_name.insert(name.to_owned(), number);
+        self.opened.push_back(number);
+        (number, has_names)
     }
 
-    /// Appends a record to a sender's file, after rotating it where it would grow too large.
-    pub fn append(&mut self, name: &str, record: &[u8]) {
-        self.has_names(name);
-        let Some(sender) = self.senders.get_mut(name) else { return };
+    /// Appends a record to a file, after rotating it where it would grow too large.
+    pub fn append(&mut self, number: usize, record: &[u8]) {
+        let Some(sender) = self.senders.get_mut(number) else { return };
         let length = u64::try_from(record.len()).unwrap_or(u64::MAX);
         if sender.length() > 0 && sender.length().saturating_add(length) > self.size {
             sender.flush();
             sender.rotate(self.keep);
         }
+        if sender.buffered.waiting() == 0 {
+            self.waiting.push(number);
+        }
         sender.buffered.next_record().extend_from_slice(record);
+        sender.is_used = true;
         sender.since = sender.since.saturating_add(1);
         if sender.buffered.is_full() {
             sender.flush();
@@ -72,32 +104,57 @@ impl Files {
 
     /// Hands everything to the system.
     pub fn flush(&mut self) {
-        self.senders.values_mut().for_each(Sender::flush);
+        for number in self.waiting.drain(..) {
+            if let Some(sender) = self.senders.get_mut(number) {
+                sender.flush();
+                sender.buffered.give_back();
+            }
+        }
     }
 
     /// What was lost.
     pub fn losses(&self) -> impl Iterator<Item = String> {
-        self.senders.values().filter_map(|sender| sender.buffered.loss())
+        self.senders.iter().filter_map(|(_, sender)| sender.buffered.loss())
     }
 
-    /// Keeps the number of open files within the number of senders.
-    fn close_surplus(&mut self) {
-        if self.open < limits::OPEN_FILES {
+    /// Closes the file that was opened first, of those that were not written lately.
+    fn close_one(&mut self) {
+        while let Some(number) = self.opened.pop_front() {
+            let Some(sender) = self.senders.get_mut(number) else { return };
+            if std::mem::take(&mut sender.is_used) {
+                self.opened.push_back(number);
+                continue;
+            }
+            sender.flush();
+            sender.file = None;
+            // What was lost is told at the end.
+            if sender.buffered.loss().is_none()
+                && let Some(sender) = self.senders.try_remove(number)
+            {
+                self.by_name.remove(&sender.name);
+            }
             return;
         }
-        self.flush();
-        self.senders.retain(|_, sender| sender.buffered.loss().is_some());
-        self.senders.values_mut().for_each(|sender| sender.file = None);
-        self.open = 0;
     }
 }
 
+/// How many files may be open at once: all but a few of those that this process may have, which are as many as the
+/// system lets it have.
+fn most_open() -> usize {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or_default();
+    let wanted = hard.min(OPEN_MOST);
+    let may =
+        if wanted > soft && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() { wanted } else { soft };
+    usize::try_from(may.min(OPEN_MOST)).unwrap_or_default().saturating_sub(OTHER_FILES).max(1)
+}
+
 impl Sender {
-    fn new(path: PathBuf, has_names: bool) -> Self {
+    fn new(name: &str, path: PathBuf, has_names: bool) -> Self {
         // One that can't be opened is tried again when it is written.
         let file = open(&path).ok();
         let buffered = Buffered::new(path.display(), "records");
-        Sender { path, has_names, buffered, file, looked_at: Instant::now(), since: 0 }
+        let (name, looked_at) = (name.to_owned(), Instant::now());
+        Sender { name, path, has_names, buffered, file, is_used: true, looked_at, since: 0 }
     }
 
     /// The file's length when everything is written.
@@ -149,11 +206,16 @@ impl Sender {
     }
 }
 
-/// Opens a file, in a directory that may have vanished.
+/// Opens a file, in a directory that may have vanished. No symbolic link is followed: whoever may write in the
+/// directory would have another file written.
 fn open(path: &Path) -> io::Result<Appended> {
-    let open = || OpenOptions::new().create(true).append(true).open(path);
-    let file = open().or_else(|error| match (error.kind(), path.parent()) {
-        (io::ErrorKind::NotFound, Some(dir)) => fs::create_dir_all(dir).and_then(|()| open()),
+    let open = || options_of_a_file().append(true).custom_flags(libc::O_NOFOLLOW).open(path);
+    let dir = path.parent().unwrap_or(Path::new(""));
+    let file = open().or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => fs::create_dir_all(dir).and_then(|()| open()),
+        _ if error.raw_os_error() == Some(libc::ELOOP) => {
+            Err(io::Error::other("it is a symbolic link, and none is followed here"))
+        }
         _ => Err(error),
     })?;
     Appended::new(file)
@@ -180,6 +242,29 @@ fn rotate(path: &Path, keep: u32) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    /// More senders than files that may be open: those that are not written are closed, and each has all its records.
+    #[test]
+    fn files_are_closed_and_opened_again() {
+        let dir = std::env::temp_dir().join(format!("netconsole-open-{}", std::process::id()));
+        let mut files = Files::open(&dir, "log", u64::MAX, 0).expect("a directory");
+        files.most_open = 8;
+        for round in 0..3 {
+            for sender in 0..20 {
+                // The first is written all the time.
+                for name in ["first".to_owned(), format!("sender{sender}")] {
+                    let (number, _) = files.of(&name);
+                    files.append(number, format!("{round}\n").as_bytes());
+                }
+                files.flush();
+                assert!(files.opened.len() <= 8 && files.senders.len() <= 8);
+            }
+        }
+        let read = |name: &str| fs::read_to_string(dir.join(format!("{name}.log"))).expect("a file");
+        assert!((0..20).all(|sender| read(&format!("sender{sender}")) == "0\n1\n2\n"));
+        assert_eq!(read("first").lines().count(), 60);
+        fs::remove_dir_all(&dir).expect("it is ours");
+    }
+
     /// Behind them come all others, each in its file, of which 256 directories have a part, with its name on each line.
     #[test]
     fn after_4096_files_there_are_256_directories() {
@@ -191,8 +276,9 @@ mod tests {
             let mut files = Files::open(&dir, "log", u64::MAX, 0).expect("a directory");
             for sender in 0..4099 {
                 let name = format!("sender{sender}");
-                named += usize::from(files.has_names(&name));
-                files.append(&name, b"text\n");
+                let (number, has_names) = files.of(&name);
+                named += usize::from(has_names);
+                files.append(number, b"text\n");
             }
             files.flush();
             assert_eq!((files.losses().count(), named), (0, (run + 1) * 3));

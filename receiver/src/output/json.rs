@@ -31,6 +31,7 @@ enum Content {
     Missing { first: u64, last: u64, count: u64 },
     Numbered { sequence: u64 },
     Moved { before: SocketAddr },
+    Dropped { count: u64 },
     Nothing {},
 }
 
@@ -59,6 +60,7 @@ pub fn write(
         &Event::Moved { before } => ("moved", Content::Moved { before }),
         Event::Rebooted => ("rebooted", Content::Nothing {}),
         Event::Crash => ("crash", Content::Nothing {}),
+        &Event::Dropped { count } => ("dropped", Content::Dropped { count }),
     };
     let line = Line {
         event,

@@ -8,12 +8,13 @@ mod json;
 mod places;
 mod text;
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
-use crate::event::Heard;
+use crate::event::{Event, Heard};
 use crate::options::{Options, When};
 use crate::socket::Taken;
 use crate::symbols::{Symbols, Translation};
@@ -24,6 +25,13 @@ pub use error::Error;
 use files::Files;
 use json::Stamp;
 use text::Style;
+
+/// What is made is for its owner to write, for its group to read.
+fn options_of_a_file() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).mode(0o640);
+    options
+}
 
 /// How an event is written.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +92,7 @@ impl Outputs {
             Ok((files, form(plain)))
         });
         let capture = options.pcap.as_ref().map(|path| {
-            let file = File::create(path).and_then(Appended::new);
+            let file = options_of_a_file().write(true).truncate(true).open(path).and_then(Appended::new);
             Ok((
                 Buffered::new(path.display(), "datagrams"),
                 file.map_err(|error| Error::File(path.clone(), error))?,
@@ -110,7 +118,11 @@ impl Outputs {
     /// Writes an event everywhere.
     pub fn event(&mut self, heard: &Heard) -> Result<(), Error> {
         let translation = self.symbols.as_mut().map(|symbols| symbols.translate(heard)).unwrap_or_default();
-        let prefix = self.has_prefix(&heard.sender);
+        // A socket is no sender.
+        let prefix = match heard.event {
+            Event::Dropped { .. } => self.prefix == When::Always,
+            _ => self.has_prefix(&heard.sender),
+        };
         if let Some((screen, form)) = &mut self.screen {
             let form = form.with_prefix(prefix);
             form.write(screen.next_record(), &mut self.stamp, heard, &translation);
@@ -119,10 +131,11 @@ impl Outputs {
             }
         }
         if let Some((files, form)) = &mut self.files {
-            let form = form.with_prefix(files.has_names(&heard.sender.name));
+            let (number, has_names) = files.of(&heard.sender.name);
+            let form = form.with_prefix(has_names);
             self.record.clear();
             form.write(&mut self.record, &mut self.stamp, heard, &translation);
-            files.append(&heard.sender.name, &self.record);
+            files.append(number, &self.record);
         }
         Ok(())
     }

@@ -69,6 +69,14 @@ pub fn write(to: &mut Vec<u8>, style: Style, heard: &Heard, translation: &Transl
         Event::Stray { sequence } => {
             lines.line(NOTICE, "", &format!("… record {sequence} was a stray: nothing continues it"));
         }
+        Event::Dropped { count } => {
+            let datagrams = if *count == 1 { "1 datagram".to_owned() } else { format!("{count} datagrams") };
+            lines.line(
+                NOTICE,
+                "",
+                &format!("… {datagrams} dropped by this host: its socket's buffer was full"),
+            );
+        }
         Event::Crash => lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name)),
     }
     if let Some(warning) = &translation.warning {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -46,6 +46,30 @@ fn the_oldest_files_go() {
     assert!(all.ends_with(&["10.0.2.15.log.2", "10.0.2.15.log.1", "10.0.2.15.log"].map(read).concat()));
 }
 
+/// For its owner and its group; and where somebody has put a link, what that leads to is not written.
+#[test]
+fn files_are_private_and_links_are_not_followed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (logs, packets) = (dir.path().join("logs"), dir.path().join("all.pcap"));
+    let arguments =
+        ["--dir", logs.to_str().expect("a plain path"), "--pcap", packets.to_str().expect("a plain path")];
+    let read = ["--read", &capture("linux-6.12-basic.pcap"), "--quiet"];
+    assert_eq!(status(&[&read[..], &arguments].concat()), Some(0));
+    for path in [logs.join("10.0.2.15.log"), packets.clone()] {
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777 & !0o640, 0, "{}: {mode:o}", path.display());
+    }
+    let elsewhere = dir.path().join("elsewhere");
+    fs::write(&elsewhere, "untouched").expect("a file");
+    fs::remove_file(logs.join("10.0.2.15.log")).expect("it is there");
+    symlink(&elsewhere, logs.join("10.0.2.15.log")).expect("a link");
+    let output = run(&[&read[..], &arguments].concat());
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("10.0.2.15.log: it is a symbolic link"), "{errors}");
+    assert_eq!(fs::read_to_string(&elsewhere).expect("it is there"), "untouched");
+}
+
 #[test]
 fn a_senders_name_does_not_leave_the_directory() {
     assert_eq!(
@@ -54,12 +78,12 @@ fn a_senders_name_does_not_leave_the_directory() {
     );
 }
 
-/// A full disk: its file is lost, and the screen, the other files and the capture go on; the end tells it.
+/// One that can't be written: its records are lost, and the screen, the other files and the capture go on; the end tells it.
 #[test]
 fn an_output_that_fails_holds_up_no_other() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = |name: &str| dir.path().join(name);
-    symlink("/dev/full", file("full.log")).expect("a link");
+    fs::create_dir(file("full.log")).expect("a directory");
     let (path, packets) = (dir.path().to_str().expect("a plain path"), file("all.pcap"));
     let packets = packets.to_str().expect("a plain path");
     let receiver = Listening::start(
@@ -89,8 +113,8 @@ fn an_output_that_fails_holds_up_no_other() {
     assert_eq!(run(&["--read", packets, "--port", &port_of(packets)]).status.code(), Some(0));
     let full = format!("{}: ", file("full.log").display());
     let said: Vec<_> = errors.lines().filter_map(|line| line.strip_prefix(&full)).collect();
-    assert!(said.len() == 2 && said[0].starts_with("No space left on device"), "{errors}");
-    assert!(said[1].starts_with("20 records lost: No space left on device"), "{errors}");
+    assert!(said.len() == 2 && said[0].starts_with("Is a directory"), "{errors}");
+    assert!(said[1].starts_with("20 records lost: Is a directory"), "{errors}");
 }
 
 /// The port that the first datagram of a capture of the program went to.

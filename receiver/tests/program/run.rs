@@ -42,11 +42,25 @@ impl Listening {
     }
 
     pub fn start_at(address: &str, table: &str, shown: &str, arguments: &[&str]) -> Self {
+        Self::spawn(Command::new(PROGRAM), address, table, shown, arguments)
+    }
+
+    /// On loopback, without the right to a large buffer of the socket, which root has.
+    pub fn start_unprivileged(arguments: &[&str]) -> Self {
+        let mut command = Command::new("setpriv");
+        if nix::unistd::geteuid().is_root() {
+            command.args(["--bounding-set", "-net_admin"]);
+        }
+        command.arg(PROGRAM);
+        Self::spawn(command, "127.0.0.1", "/proc/net/udp", "0100007F", arguments)
+    }
+
+    fn spawn(mut command: Command, address: &str, table: &str, shown: &str, arguments: &[&str]) -> Self {
         let port = UdpSocket::bind("127.0.0.1:0")
             .and_then(|socket| socket.local_addr())
             .expect("a free port")
             .port();
-        let child = Command::new(PROGRAM)
+        let child = command
             .args(["--bind", address, "--port", &port.to_string()])
             .args(arguments)
             .stdout(Stdio::piped())

@@ -6,10 +6,11 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::model::{self, Random};
-use crate::run::{Listening, PATIENCE, run, stdout};
+use crate::run::{Listening, PATIENCE, PROGRAM, run, stdout};
 
 #[test]
 fn one_socket_hears_both_versions_of_ip() {
@@ -36,6 +37,74 @@ fn broadcasts_are_heard() {
     socket.set_broadcast(true).expect("a socket");
     socket.send_to(b"to all\n", ("127.255.255.255", receiver.port)).expect("loopback");
     assert_eq!(receiver.end().status.code(), Some(0));
+}
+
+/// Of one interface alone, and of an address that is one link's.
+#[test]
+fn an_interface_or_an_address_of_a_link_is_listened_on() {
+    let arguments = ["--timeout", PATIENCE, "--until", "last"];
+    let receiver = Listening::start_at("lo", "/proc/net/udp6", &"0".repeat(32), &arguments);
+    receiver.socket().send(b"last\n").expect("loopback");
+    assert_eq!(receiver.end().status.code(), Some(0));
+
+    // In a network of its own, where the loopback interface has such an address.
+    let script = format!(
+        "ip link set lo up && ip address add fe80::1/64 dev lo nodad &&
+        {{ {PROGRAM} --bind fe80::1%lo --timeout {PATIENCE} --until last & }} &&
+        while [ -d /proc/$! ]; do echo last > /dev/udp/fe80::1%lo/6666; sleep 0.1; done 2> /dev/null; wait $!"
+    );
+    let output = Command::new("unshare").args(["-rn", "bash", "-c", &script]).output().expect("util-linux");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(stdout(&output).starts_with("last"), "{output:?}");
+}
+
+/// Fills the socket's buffer of a receiver that is stopped, and more.
+fn overflow(receiver: &Listening) -> UdpSocket {
+    let most = fs::read_to_string("/proc/sys/net/core/rmem_max").expect("Linux");
+    let most: usize = most.trim().parse().expect("a number");
+    receiver.signal(Signal::SIGSTOP);
+    let socket = receiver.socket();
+    // The system counts more than the bytes of each.
+    for _ in 0..most.min(256 << 20) * 2 / 1000 + 10 {
+        socket.send(&[b'x'; 1000]).expect("loopback");
+    }
+    socket
+}
+
+#[test]
+fn what_the_host_drops_is_told() {
+    let receiver = Listening::start_unprivileged(&["--json", "--timeout", PATIENCE, "--until", "last"]);
+    let socket = overflow(&receiver);
+    receiver.signal(Signal::SIGCONT);
+    let mut receiver = receiver;
+    let output = receiver.child.stdout.take().expect("a pipe");
+    let reader = thread::spawn(move || std::io::read_to_string(output).expect("text"));
+    while receiver.child.try_wait().expect("a child").is_none() {
+        // The receiver may have ended just now.
+        let _ = socket.send(b"\nlast\n");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let lines = reader.join().expect("the reader ends");
+    let dropped = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let dropped: Vec<_> = dropped.filter(|event| event["event"] == "dropped").collect();
+    assert!(dropped.iter().any(|event| event["count"].as_u64() > Some(0)), "{dropped:?}");
+    assert_eq!((&dropped[0]["sender"], &dropped[0]["address"]), (&"receiver".into(), &"127.0.0.1".into()));
+    let errors = String::from_utf8_lossy(&receiver.end().stderr).into_owned();
+    let most = fs::read_to_string("/proc/sys/net/core/rmem_max").expect("Linux");
+    let is_small = most.trim().parse::<usize>().expect("a number") < 8 << 20;
+    assert_eq!(errors.matches("sysctl -w net.core.rmem_max=").count(), usize::from(is_small), "{errors}");
+}
+
+/// No datagram came later that would tell it.
+#[test]
+fn what_the_host_dropped_last_is_told_at_the_end() {
+    let receiver = Listening::start_unprivileged(&["--timeout", PATIENCE]);
+    overflow(&receiver);
+    receiver.signal(Signal::SIGTERM);
+    receiver.signal(Signal::SIGCONT);
+    let output = receiver.end();
+    let text = stdout(&output);
+    assert!(text.lines().any(|line| line.ends_with("dropped by this host: its socket's buffer was full")));
 }
 
 /// 200,000 datagrams as fast as they can be sent, while the program writes each of them out.

@@ -1,0 +1,77 @@
+//! How much may be sent to an address, so that nobody has a machine flooded by datagrams in its name.
+//!
+//! Until a sender of an address has sent again a record that was asked for, no more bytes go there than came from
+//! there, and at most one answer in [`BETWEEN`]. Each sender has its own bytes, so all of an address have no more
+//! together. What an address has proven is remembered for [`PROVEN`].
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ahash::RandomState;
+
+/// Between two answers to an address that has proven nothing.
+const BETWEEN: Duration = Duration::from_secs(1);
+/// So long an address is taken to be that of who sends from it.
+const PROVEN: Duration = Duration::from_secs(600);
+
+/// What may be sent now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// Whatever there is: the address is proven.
+    All,
+    /// One answer, of at most so many bytes.
+    Bytes(usize),
+}
+
+#[derive(Debug)]
+struct Address {
+    answered_at: Duration,
+    proven_at: Option<Duration>,
+}
+
+impl Address {
+    fn is_proven(&self, now: Duration) -> bool {
+        self.proven_at.is_some_and(|at| now < at.saturating_add(PROVEN))
+    }
+
+    fn rests(&self, now: Duration) -> bool {
+        now < self.answered_at.saturating_add(BETWEEN)
+    }
+}
+
+/// The addresses that something was sent to.
+#[derive(Debug, Default)]
+pub struct Credits(HashMap<IpAddr, Address, RandomState>);
+
+impl Credits {
+    /// What may be sent to a sender of this address from which so many bytes came that were not answered.
+    pub fn room(&self, ip: IpAddr, bytes: usize, now: Duration) -> Room {
+        match self.0.get(&ip) {
+            Some(address) if address.is_proven(now) => Room::All,
+            Some(address) if address.rests(now) => Room::Bytes(0),
+            _ => Room::Bytes(bytes),
+        }
+    }
+
+    /// Something was sent there.
+    pub fn answered(&mut self, ip: IpAddr, now: Duration) {
+        self.of(ip).answered_at = now;
+    }
+
+    /// A record that was asked for came from there.
+    pub fn proven(&mut self, ip: IpAddr, now: Duration) {
+        self.of(ip).proven_at = Some(now);
+    }
+
+    /// Forgets the addresses of which nothing is to be known any more, where there are more than so many.
+    pub fn limit(&mut self, most: usize, now: Duration) {
+        if self.0.len() > most {
+            self.0.retain(|_, address| address.is_proven(now) || address.rests(now));
+        }
+    }
+
+    fn of(&mut self, ip: IpAddr) -> &mut Address {
+        self.0.entry(ip).or_insert(Address { answered_at: Duration::ZERO, proven_at: None })
+    }
+}
