@@ -2,9 +2,9 @@
 //! that nobody sees would let everything go out in the clear.
 
 use crate::parameters::may_hold_key;
-use crate::text::Text;
 use crate::{BootInfo, PhysicalMemory, Problem};
 use netconsole::cmdline;
+use netconsole::text::Text;
 
 /// How many bytes of the line are kept.
 const KEPT: usize = 4096;
@@ -39,7 +39,7 @@ impl BootInfo {
                 return;
             };
             match &mut search {
-                None if number < KEPT => _ = self.command_line.push(byte),
+                None if number < KEPT => self.command_line.push(byte),
                 None => {
                     self.problems.add(Problem::CommandLineTruncated);
                     let mut new = KeySearch::new();
@@ -77,12 +77,17 @@ impl BootInfo {
             whole = end;
         }
         line.iter().skip(whole).copied().for_each(cut);
-        self.command_line.shorten(whole);
+        self.command_line.truncate(whole);
     }
 
     /// Keeps a parameter of the line's end; false where there is no room.
     fn keep(&mut self, word: &[u8]) -> bool {
-        self.command_line.append(b" ") && self.command_line.append(word)
+        let has_room = word.len() < self.command_line.room();
+        if has_room {
+            self.command_line.push(b' ');
+            self.command_line.extend(word);
+        }
+        has_room
     }
 }
 

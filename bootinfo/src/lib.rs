@@ -40,12 +40,12 @@ pub use memory_map::{MemoryMap, MemoryRegion};
 pub(crate) use physical_memory::Fields;
 pub use physical_memory::PhysicalMemory;
 pub use problem::{Problem, Problems};
-pub use text::Text;
 pub use uefi::UefiInfo;
 
 use crate::firmware::acpi;
 use core::fmt;
 use memory_map::MapError;
+use netconsole::text::Text;
 
 /// The magic numbers that the entry code gives to [`BootInfo::read`] where the loader gives none.
 pub mod magic {
@@ -122,9 +122,9 @@ impl BootInfo {
     pub fn read(magic: u32, info: u64, memory: &dyn PhysicalMemory) -> Self {
         let mut boot = Self {
             protocol: Protocol::Unknown,
-            command_line: Text::EMPTY,
+            command_line: Text::new(),
             memory: MemoryMap::EMPTY,
-            loader: Text::EMPTY,
+            loader: Text::new(),
             acpi: None,
             uefi: None,
             problems: Problems::default(),
@@ -160,7 +160,7 @@ impl BootInfo {
         }
         // GRUB quotes as its shell does (grub-core/lib/cmdline.c); only it reads that.
         if boot.loader.as_bytes().starts_with(b"GRUB") {
-            boot.command_line.unescape();
+            text::unescape(&mut boot.command_line);
         }
         if boot.memory.regions().is_empty() {
             boot.problems.add(Problem::MemoryUnknown);
@@ -190,7 +190,7 @@ impl BootInfo {
 
     /// Copies the loader's zero-terminated name at `address`.
     fn copy_loader_name(&mut self, memory: &dyn PhysicalMemory, address: u64) {
-        if self.loader.copy(memory, address).is_err() {
+        if text::copy(&mut self.loader, memory, address).is_err() {
             self.problems.add(Problem::LoaderNameUnreadable);
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::firmware::acpi::Root;
 use crate::physical_memory::Fields;
+use crate::text;
 use crate::{BootInfo, PhysicalMemory, Problem, USABLE};
 
 /// The setup header's magic number, "HdrS".
@@ -41,7 +42,7 @@ pub(super) fn read(boot: &mut BootInfo, info: u64, memory: &dyn PhysicalMemory) 
     if command_line != 0 {
         boot.copy_command_line(memory, command_line);
     }
-    boot.loader.set(loader_name(info.u8(field::TYPE_OF_LOADER)?).as_bytes());
+    text::set(&mut boot.loader, loader_name(info.u8(field::TYPE_OF_LOADER)?).as_bytes());
     boot.acpi = info.u64(field::ACPI_RSDP_ADDR).and_then(|address| Root::read(memory, address));
     if info.u32(field::EFI_LOADER_SIGNATURE)? == EFI_64 {
         let low = u64::from(info.u32(field::EFI_SYSTAB)?);

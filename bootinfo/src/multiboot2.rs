@@ -2,6 +2,7 @@
 
 use crate::firmware::acpi::Root;
 use crate::physical_memory::Fields;
+use crate::text;
 use crate::{BootInfo, MAX_MAP_ENTRIES, PhysicalMemory, Problem, USABLE};
 
 /// What the loader leaves in EAX (section 3.3).
@@ -43,7 +44,7 @@ pub(super) fn read(boot: &mut BootInfo, info: u64, memory: &dyn PhysicalMemory) 
         let Some(fields) = Fields::read(memory, body, len) else { break };
         match kind {
             tag::COMMAND_LINE => boot.take_command_line(fields.0.iter().copied().map(Some)),
-            tag::LOADER_NAME => boot.loader.set(fields.0),
+            tag::LOADER_NAME => text::set(&mut boot.loader, fields.0),
             tag::BASIC_MEMORY => sizes = fields.u32(0).zip(fields.u32(4)),
             tag::MEMORY_MAP => read_map(boot, fields),
             tag::EFI_64_SYSTEM_TABLE => boot.uefi = fields.u64(0),

@@ -37,6 +37,11 @@ impl<const N: usize> Text<N> {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
+    /// The bytes, to be changed in place.
+    pub fn as_bytes_mut(&mut self) -> &mut [u8] {
+        self.bytes.get_mut(..self.len).unwrap_or_default()
+    }
+
     /// The text; of bytes that are no UTF-8, what stands before them.
     pub fn as_str(&self) -> &str {
         match core::str::from_utf8(self.as_bytes()) {
@@ -91,11 +96,14 @@ impl<const N: usize> Text<N> {
         self.insert(self.len, &[byte]);
     }
 
-    /// Puts as many of `bytes` at the end as fit.
+    /// Puts as many of `bytes` at the end as fit. Panic-safe.
     pub fn extend(&mut self, bytes: &[u8]) {
-        let fits = bytes.len().min(self.room());
+        // Not by `replace`, which moves what follows: the panic path calls this.
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let fits = bytes.len().min(room.len());
+        room.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
         self.is_cut |= fits < bytes.len();
-        self.insert(self.len, bytes.get(..fits).unwrap_or_default());
+        self.len = self.len.saturating_add(fits);
     }
 
     /// Puts `bytes` before byte `at`, all or none.
@@ -119,6 +127,37 @@ impl<const N: usize> Text<N> {
             *slot = byte;
         }
         self.len = len;
+    }
+}
+
+impl<const N: usize> PartialEq for Text<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl<const N: usize> Eq for Text<N> {}
+
+/// As it is, but for control characters and what is not UTF-8, which are escaped.
+impl<const N: usize> fmt::Display for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.as_bytes().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                if character.is_control() {
+                    character.escape_default().fmt(f)?;
+                } else {
+                    fmt::Write::write_char(f, character)?;
+                }
+            }
+            chunk.invalid().escape_ascii().fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl<const N: usize> fmt::Debug for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{self}\"")
     }
 }
 

@@ -1,32 +1,23 @@
 //! A line of the crash report, put together without `core::fmt`, which may panic.
 
-use core::fmt;
+use core::fmt::Write;
+use netconsole::text::Text;
 
 /// A text of at most 240 bytes; what does not fit is left away. Panic-safe.
-pub struct Line {
-    bytes: [u8; 240],
-    len: usize,
-}
+pub struct Line(Text<240>);
 
 impl Line {
     /// The line that begins with `text`.
     pub fn new(text: &str) -> Self {
-        let mut line = Self { bytes: [0; 240], len: 0 };
+        let mut line = Self(Text::new());
         line.text(text);
         line
     }
 
     /// Appends `text`, cut at a character's border where it does not fit.
     pub fn text(&mut self, text: &str) -> &mut Self {
-        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
-        let mut fits = text.len().min(room.len());
-        while !text.is_char_boundary(fits) {
-            fits = fits.saturating_sub(1);
-        }
-        for (to, &from) in room.iter_mut().zip(text.as_bytes().iter().take(fits)) {
-            *to = from;
-        }
-        self.len = self.len.saturating_add(fits);
+        // It says whether it was cut, which does not matter here.
+        _ = self.0.write_str(text);
         self
     }
 
@@ -59,13 +50,6 @@ impl Line {
 
     /// The text so far.
     pub fn as_str(&self) -> &str {
-        self.bytes.get(..self.len).and_then(|bytes| core::str::from_utf8(bytes).ok()).unwrap_or("")
-    }
-}
-
-impl fmt::Write for Line {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.text(text);
-        Ok(())
+        self.0.as_str()
     }
 }

@@ -92,10 +92,10 @@ impl<'m> Structure<'m> {
     }
 
     /// The string whose number is at `offset`; empty where there is none.
-    fn string(&self, offset: usize) -> Text<'m> {
+    fn string(&self, offset: usize) -> Escaped<'m> {
         let number = self.formatted.u8(offset).map_or(0, usize::from);
         let text = number.checked_sub(1).and_then(|index| self.strings.split(|byte| *byte == 0).nth(index));
-        Text(text.unwrap_or_default().trim_ascii())
+        Escaped(text.unwrap_or_default().trim_ascii())
     }
 
     /// What the structure calls a place, where it does.
@@ -160,9 +160,9 @@ pub enum Label {
 
 /// A string of the firmware's, shown with what is not printable ASCII escaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Text<'m>(pub &'m [u8]);
+pub struct Escaped<'m>(pub &'m [u8]);
 
-impl fmt::Display for Text<'_> {
+impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.escape_ascii().fmt(f)
     }
@@ -172,15 +172,15 @@ impl fmt::Display for Text<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Product<'m> {
     /// The maker's name.
-    pub maker: Text<'m>,
+    pub maker: Escaped<'m>,
     /// The product's name.
-    pub name: Text<'m>,
+    pub name: Escaped<'m>,
     /// Its serial number.
-    pub serial: Text<'m>,
+    pub serial: Escaped<'m>,
 }
 
 impl<'m> Product<'m> {
-    const fn new(maker: Text<'m>, name: Text<'m>, serial: Text<'m>) -> Self {
+    const fn new(maker: Escaped<'m>, name: Escaped<'m>, serial: Escaped<'m>) -> Self {
         Self { maker, name, serial }
     }
 }
@@ -198,11 +198,11 @@ pub enum Description<'m> {
     /// Section 7.1.
     Firmware {
         /// Who made it.
-        vendor: Text<'m>,
+        vendor: Escaped<'m>,
         /// Which version it is.
-        version: Text<'m>,
+        version: Escaped<'m>,
         /// When it was released.
-        date: Text<'m>,
+        date: Escaped<'m>,
     },
     /// Section 7.2.
     System(Product<'m>),

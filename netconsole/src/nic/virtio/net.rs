@@ -300,13 +300,16 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
 
     /// Takes back the transmit buffers that the device is done with.
     fn reclaim(&mut self) {
-        while let Some((id, _)) = self.believe(|nic| nic.transmit.take_used()) {
+        while let Some((id, _)) = self.unless_broken(|nic| nic.transmit.take_used()) {
             self.transmit.put_idle(id);
         }
     }
 
     /// What the device says in a queue, unless it has ever said something that can't be.
-    fn believe<V>(&mut self, take: impl FnOnce(&mut Self) -> Result<Option<V>, DeviceFault>) -> Option<V> {
+    fn unless_broken<V>(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Result<Option<V>, DeviceFault>,
+    ) -> Option<V> {
         if self.state == State::Broken {
             return None;
         }
@@ -431,7 +434,7 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
     fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> bool {
         // Bounded, for the device can fill the buffers as fast as they are given back.
         for _ in 0..RX {
-            let Some(length) = self.believe(Self::take_received) else { return false };
+            let Some(length) = self.unless_broken(Self::take_received) else { return false };
             self.notify_receive();
             match self.received.get(HEADER..length) {
                 Some(frame) if frame.len() >= ETHERNET_HEADER => {
