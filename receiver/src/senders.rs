@@ -4,6 +4,7 @@
 //! secret of this run, and only those are looked at of which the time has come ([`Due`]).
 
 mod copies;
+mod second_ways;
 mod told;
 mod whose;
 
