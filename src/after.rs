@@ -16,10 +16,10 @@ pub fn boot(kernel: &mut Kernel) -> ! {
     if after == After::Serve {
         serve(kernel)
     }
-    let code = if kernel.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
+    let code = if kernel.netconsole.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
     if code == ExitCode::NoTarget {
         kernel.await_fallback();
-        if kernel.parameters.asks_for_target {
+        if kernel.parameters.settings.asks_for_target {
             log::error!("netconsole: no target could be started");
         } else {
             log::error!("netconsole: no target was given: netconsole=@/,@ADDRESS/ names one");
@@ -52,13 +52,13 @@ fn serve(kernel: &mut Kernel) -> ! {
     kernel.clock.settle();
     let mut timer = Timer::start();
     let mut strays = Strays::new();
-    kernel.greet();
+    kernel.netconsole.terminal().greet();
     loop {
         if !kernel.poll() {
             timer.sleep();
         }
         strays.report(kernel.clock.now());
-        if let Some(ending) = kernel.take_ending() {
+        if let Some(ending) = kernel.netconsole.take_ending() {
             on_command(kernel, ending);
         }
     }

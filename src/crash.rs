@@ -3,7 +3,7 @@
 use crate::kernel::Kernel;
 use crate::machine::clock::Deadline;
 use crate::machine::trap::{self, PATTERN, Place, provoke};
-use crate::memory;
+use crate::memory::MEMORY;
 use bootinfo::parameters::{Crash, CrashKind, CrashPlace, Parameters};
 use core::fmt;
 use netconsole::ring::Recovery;
@@ -82,17 +82,18 @@ impl fmt::Display for Broken {
 /// The kinds that damage something and then panic; the others crash at once.
 fn damage(kernel: &mut Kernel, kind: CrashKind) -> ! {
     match kind {
-        CrashKind::HungDevice => kernel.hang_cards(),
-        CrashKind::OverwriteNic => kernel.overwrite_cards(PATTERN),
+        CrashKind::HungDevice => kernel.netconsole.hang_cards(),
+        // SAFETY: what is overwritten is not used again: the panic below comes at once. So for the next two.
+        CrashKind::OverwriteNic => unsafe { kernel.netconsole.overwrite_cards(PATTERN) },
         CrashKind::OverwriteSender => {
-            kernel.overwrite_targets(PATTERN);
-            for position in &memory::POSITIONS {
-                position.overwrite(u64::from_ne_bytes([PATTERN; 8]));
-            }
+            // SAFETY: as above.
+            unsafe { kernel.netconsole.overwrite_targets(PATTERN) };
+            MEMORY.overwrite_positions(u64::from_ne_bytes([PATTERN; 8]));
         }
         CrashKind::OverwriteTargets => {
-            kernel.overwrite_targets(PATTERN);
-            memory::SNAPSHOT.overwrite(u64::from_ne_bytes([PATTERN; 8]));
+            // SAFETY: as above.
+            unsafe { kernel.netconsole.overwrite_targets(PATTERN) };
+            MEMORY.overwrite_plan(u64::from_ne_bytes([PATTERN; 8]));
         }
         CrashKind::OverflowRing => {
             for number in 0..100_000 {

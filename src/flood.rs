@@ -22,7 +22,7 @@ pub fn run(kernel: &mut Kernel) {
             message.count();
         }
         left -= burst;
-        while kernel.poll() && kernel.is_behind() {}
+        while kernel.poll() && kernel.netconsole.is_behind() {}
     }
 }
 

@@ -1,10 +1,10 @@
-//! The kernel's log: the memory of its ring, and the back end of `log::info!` and its kin.
+//! The kernel's log: the memory of its ring.
 
-use crate::machine::{clock, paging};
+use crate::machine::paging;
 use bootinfo::MemoryMap;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use netconsole::ring::{Audience, Logger, Machine, Recovery, Ring, RingHeader};
+use netconsole::ring::{Audience, Recovery, Ring, RingHeader};
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
 pub const RING_SIZE: usize = 256 << 10;
@@ -40,31 +40,12 @@ pub fn ring() -> &'static Ring<'static> {
     unsafe { chosen.as_ref() }.unwrap_or(&STATIC_RING)
 }
 
-/// This machine, for its logger.
-struct ThisMachine;
-
-impl Machine for ThisMachine {
-    fn ring() -> &'static Ring<'static> {
-        ring()
-    }
-
-    fn ticks() -> u64 {
-        clock::ticks()
-    }
-}
-
-static LOGGER: Logger<ThisMachine> = Logger::new();
-
-/// Chooses the log's ring, of `size` bytes, finds what the boot before left in it, and has
-/// `log::info!` and its kin write to it from here on. `start` is the boot's first tick. To be called
-/// once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`]. Its records may leave for
+/// Chooses the log's ring, of `size` bytes, and finds what the boot before left in it. `start` is the boot's first tick. To
+/// be called once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`]. Its records may leave for
 /// `audience`.
 pub fn start(size: usize, map: &MemoryMap, start: u64, audience: Audience) -> (Recovery, Option<usize>) {
     let chosen = if size == RING_SIZE { Some(RING_SIZE) } else { large_ring(size, map) };
     let recovery = ring().recover(start, audience);
-    // It fails where a logger was set before, which only this function does.
-    let _ = log::set_logger(&LOGGER);
-    log::set_max_level(log::LevelFilter::Trace);
     (recovery, chosen)
 }
 

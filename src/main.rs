@@ -5,13 +5,9 @@
 #![no_main]
 
 mod after;
-mod card;
-mod choose;
-mod consoles;
 mod crash;
 mod describe;
 mod entry;
-mod fallback;
 mod find_cards;
 mod flood;
 mod kernel;
@@ -19,16 +15,14 @@ mod log;
 mod machine;
 mod memory;
 mod panic;
+mod platform;
 mod serial_console;
 mod start;
-mod statistics;
-mod vlan;
-mod wall_clock;
 
-use consoles::Consoles;
 use kernel::Kernel;
 use machine::clock::Clock;
 use machine::{descriptors, features, paging};
+use platform::ThisKernel;
 
 /// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
 /// instruction: the boot, told in order.
@@ -39,10 +33,10 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let address_space = paging::protect();
     let parameters = start::read_parameters(boot);
     let log = start::begin_log(boot, parameters, entered);
+    netconsole::set_logger::<ThisKernel>();
 
-    let clock = Clock::new(entered, |hz| log::ring().set_frequency(hz));
-    let consoles = Consoles::make(parameters.input).expect("the consoles are made once");
-    let kernel = Kernel::make(clock, parameters, consoles).expect("the kernel is made once");
+    let clock = Clock::new(entered, start::keep_timebase);
+    let kernel = &mut Kernel::new(clock, parameters).expect("the kernel is made once");
     start::introduce(boot, parameters, &log);
     kernel.add_targets(boot);
     kernel.start_watchdog();

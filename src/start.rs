@@ -1,15 +1,17 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
-use crate::log::{RING_SIZE, start};
+use crate::log::{RING_SIZE, ring, start};
 use crate::machine::pci::silence_network_cards;
-use crate::machine::{build, entropy, features, paging, physical::Physical};
-use crate::memory;
-use bootinfo::parameters::{self, Parameters};
+use crate::machine::{build, entropy, features, paging, physical::Physical, stacks};
+use crate::memory::MEMORY;
+use bootinfo::parameters::Parameters;
 use bootinfo::{BootInfo, CommandLine};
 use core::fmt;
-use netconsole::ring::Recovery;
+use netconsole::memory::Memory;
+use netconsole::plan::MAX_NICS;
+use netconsole::ring::{Recovery, Timebase};
 use netconsole::seal::Protection;
-use netconsole::settings::RELEASE;
+use netconsole::settings::{RELEASE, wipe_keys};
 use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();
@@ -28,11 +30,11 @@ pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
     let parameters = PARAMETERS.call_once(|| {
         let mut parameters = Parameters::parse(boot.command_line.as_bytes(), &mut |_, _| {});
         if boot.may_hide_key() {
-            parameters.silence();
+            parameters.settings.silence();
         }
         parameters
     });
-    memory::KEYS.decide(&parameters.secrecy, entropy::boot_id);
+    MEMORY.keys().decide(&parameters.settings.secrecy, entropy::boot_id);
     parameters
 }
 
@@ -44,14 +46,22 @@ pub struct Log {
     size: Option<usize>,
 }
 
-/// From here on the log works. It began at `entered` ticks.
+/// From here on the ring works. The log began at `entered` ticks.
 pub fn begin_log(boot: &BootInfo, parameters: &Parameters, entered: u64) -> Log {
     if parameters.log_buf_len != RING_SIZE {
         // The ring takes memory that may have been the firmware's.
         silence_network_cards();
     }
-    let (recovery, size) = start(parameters.log_buf_len, &boot.memory, entered, memory::KEYS.audience());
+    let (recovery, size) = start(parameters.log_buf_len, &boot.memory, entered, MEMORY.keys().audience());
     Log { recovery, size }
+}
+
+/// Has the library convert ticks by this timebase, and the ring know a frequency that was found, for the boots to come.
+pub fn keep_timebase(timebase: &Timebase, hz: Option<u64>) {
+    MEMORY.timebase().publish(timebase);
+    if let Some(hz) = hz {
+        ring().set_frequency(hz);
+    }
 }
 
 /// The log's first lines: who speaks, where it runs, and what the command line has wrong.
@@ -62,7 +72,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
     }
     let command_line = COMMAND_LINE.call_once(|| {
         let mut wiped = boot.command_line.clone();
-        parameters::wipe_keys(wiped.as_bytes_mut());
+        wipe_keys(wiped.as_bytes_mut());
         wiped
     });
     log::info!("Command line: {command_line}");
@@ -77,7 +87,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
         log::debug!("boot: usable memory {:#012x}-{:#012x}", region.start, region.end() - 1);
     }
     log::info!("boot: {} KiB of usable memory", boot.memory.total() / 1024);
-    memory::report(log.size.unwrap_or(RING_SIZE));
+    report_memory(log.size.unwrap_or(RING_SIZE));
     if log.size.is_none() {
         log::error!(
             "log_buf_len: no room for a log of {} KiB, it has {}",
@@ -85,13 +95,18 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
             RING_SIZE / 1024
         );
     }
-    if let Protection::Sealed(sealer) = memory::KEYS.protection() {
+    if let Protection::Sealed(sealer) = MEMORY.keys().protection() {
         log::info!("netconsole: messages are sealed with the key, boot id {}", sealer.boot_id());
         if !entropy::is_random() {
             log::warn!("netconsole: this CPU has no random numbers: the boot id is from the clocks alone");
         }
     }
     Parameters::parse(boot.command_line.as_bytes(), &mut |level, problem| log::log!(level, "{problem}"));
+}
+
+/// What the boot loader said; nothing before [`read_boot_info`].
+pub fn boot_info() -> Option<&'static BootInfo> {
+    BOOT.get()
 }
 
 /// The command line, keys wiped; nothing before [`introduce`].
@@ -108,4 +123,18 @@ pub fn check_protections() {
         Ok(mapped) => log::debug!("paging: checked {mapped}"),
         Err(violation) => log::error!("paging: {violation}"),
     }
+}
+
+/// Logs what the memory is for, in KiB.
+fn report_memory(ring_size: usize) {
+    let [cards, panic_cards] = Memory::card_sizes();
+    let kib = |bytes: usize| bytes / 1024;
+    log::info!(
+        "memory: {} KiB in all: log ring {}, {MAX_NICS} network cards {}, the same in a panic {}, stacks {}",
+        kib(paging::image_size() + if ring_size == RING_SIZE { 0 } else { ring_size }),
+        kib(ring_size),
+        kib(cards),
+        kib(panic_cards),
+        kib(stacks::total_size()),
+    );
 }

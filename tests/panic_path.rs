@@ -85,6 +85,8 @@ fn disassemble(image: &Image, path: &Path, code_end: u64) -> BTreeMap<u64, Funct
         } else if let Some((_, instruction)) = line.split_once(":\t")
             && let Some(mut function) = functions.last_entry()
         {
+            // A name's offset, `<name+0x10abcd>`, is no address.
+            let instruction = instruction.split_once(" <").map_or(instruction, |(operands, _)| operands);
             // `call 10abcd <name>`, `lea 0x12(%rip),%rax # 10abcd <name>`, `mov $0x10abcd,%edi`; a distance
             // from RIP is no address.
             let operands = match instruction.split_once("(%rip)") {

@@ -15,7 +15,7 @@ const STATIONS: [(&str, &[&str]); 7] = [
     ("headers", &["netconsole/src/wire/"]),
     ("queue", &["netconsole/src/nic/"]),
     ("target", &["netconsole/src/targets/", "netconsole/src/ncrx/", "netconsole/src/seal/"]),
-    ("kernel's turn", &["src/kernel.rs", "src/card.rs", "netconsole/src/stack/", "src/machine/"]),
+    ("kernel's turn", &["src/kernel.rs", "netconsole/src/runtime/", "netconsole/src/stack/", "src/machine/"]),
 ];
 
 /// But what was inlined here counts for this one.

@@ -1,9 +1,9 @@
 //! The kernel's command line. Its first [`KEPT`] bytes are kept; what follows is searched for a key, up to its end: a key
 //! that nobody sees would let everything go out in the clear.
 
-use crate::parameters::may_hold_key;
 use crate::{BootInfo, PhysicalMemory, Problem};
 use netconsole::cmdline;
+use netconsole::settings::may_hold_key;
 use netconsole::text::Text;
 
 /// How many bytes of the line are kept.

@@ -1,6 +1,7 @@
 //! The kernel's command line and the grammar of `netconsole=`.
 
-use bootinfo::parameters::{Parameters, wipe_keys};
+use bootinfo::parameters::Parameters;
+use netconsole::settings::wipe_keys;
 use netconsole::cmdline;
 use netconsole::seal::{BootId, KeyStore};
 use netconsole::settings::parameter;
@@ -15,8 +16,8 @@ pub fn check(line: &[u8]) {
         assert!(!text.is_empty() && !text.contains('\n'), "{text:?}");
     });
     let keys = KeyStore::new();
-    keys.decide(&parameters.secrecy, || BootId([7; 16]));
-    for target in parameters.targets(&keys).expect("it was decided") {
+    keys.decide(&parameters.settings.secrecy, || BootId([7; 16]));
+    for target in parameters.settings.targets(&keys).expect("it was decided") {
         let printed = target.to_string();
         let mut again = parameter::targets(printed.as_bytes());
         let parsed = again.next().expect("a target");

@@ -93,6 +93,11 @@ impl<const N: usize> Words<N> {
         (checksum(!0, words) == sum).then_some(words)
     }
 
+    /// Whether it is memory of zeros: nothing was stored, or it was zeroed.
+    pub fn is_unset(&self) -> bool {
+        self.words.iter().chain([&self.checksum]).all(|word| word.load(Ordering::Relaxed) == 0)
+    }
+
     /// Overwrites them with `pattern`, as a stray pointer would: for provoking that crash.
     pub fn overwrite(&self, pattern: u64) {
         self.words.iter().chain([&self.checksum]).for_each(|word| word.store(pattern, Ordering::Relaxed));
@@ -184,6 +189,11 @@ impl<const N: usize> TwoCopies<N> {
     /// The words of the newest whole copy. Panic-safe.
     pub fn get(&self) -> Option<[u64; N]> {
         Some(self.newest()?.each_ref().map(|word| word.load(Ordering::Relaxed)))
+    }
+
+    /// Whether it is memory of zeros: nothing was stored, or it was zeroed.
+    pub fn is_unset(&self) -> bool {
+        self.copies.iter().flat_map(Copy::all).all(|word| word.load(Ordering::Relaxed) == 0)
     }
 
     /// Overwrites both copies with `pattern`, as a stray pointer would: for provoking that crash.

@@ -1,9 +1,128 @@
-//! The parts of a netconsole: a log ring that any context may write to, the message formats, the
-//! path from a record to an Ethernet frame, and polled NIC drivers. `no_std`, no heap; any kernel
-//! can take it as a library, and the host tests it as it stands.
+//! Ships a kernel's log over the network as Linux's netconsole does, from its first record to its last words: a log ring
+//! that any context may write to, targets and their formats, a small network stack, polled drivers for network cards, and a
+//! panic path that trusts nothing. `no_std`, no heap; any kernel can take it, and the host tests it as it stands.
 //!
-//! A record's life is one line without turning back; the modules are its stations:
-//! `log::info!` → [`ring`] → [`targets`] and [`format`](mod@format) → [`wire`] (headers) → [`nic`].
+//! # A record's way
+//!
+//! ```text
+//!  any context, any CPU        the CPU that polls
+//!  log::info!()                Netconsole::poll()
+//!       │                           │
+//!       ▼                           ▼
+//!   ┌────────┐   ┌─────────┐   ┌────────┐   ┌──────┐   ┌──────┐   ┌─────┐
+//!   │ ring   │──▶│ targets │──▶│ format │──▶│ seal │──▶│ wire │──▶│ nic │──▶ UDP
+//!   └────────┘   └─────────┘   └────────┘   └──────┘   └──────┘   └─────┘
+//!       │                           ▲
+//!       └── last_words() ───────────┘    the CPU that panics, with cards that it resets
+//! ```
+//!
+//! It is one line without turning back; the modules are its stations: [`ring`], [`targets`], [`format`](mod@format),
+//! [`seal`], [`wire`], [`nic`]. Beside them: [`stack`] (ARP, NDP, DHCP), [`settings`] (`netconsole=`, `ip=`), [`console`]
+//! (commands from targets), [`plan`] (what the panic path knows).
+//!
+//! # What a kernel writes
+//!
+//! ```
+//! use core::panic::PanicInfo;
+//! use core::ptr::NonNull;
+//! use netconsole::memory::Memory;
+//! use netconsole::nic::{Access, Addresses, Ports, Width};
+//! use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
+//! use netconsole::platform::Platform;
+//! use netconsole::ring::{Ring, RingMemory};
+//! use netconsole::seal::BootId;
+//! use netconsole::settings::Settings;
+//! use netconsole::Netconsole;
+//!
+//! struct Mine;
+//! static MEMORY: Memory = Memory::new();
+//! static RING_MEMORY: RingMemory = RingMemory::new();
+//! static RING: Ring<'static> = RING_MEMORY.ring();
+//!
+//! // SAFETY: no other platform has MEMORY and RING, and Pci is this machine's own configuration space.
+//! unsafe impl Platform for Mine {
+//!     type Pci = Pci;
+//!     fn ticks() -> u64 { read_time_stamp_counter() }
+//!     fn memory() -> &'static Memory { &MEMORY }
+//!     fn ring() -> &'static Ring<'static> { &RING }
+//!     fn pci() -> Pci { Pci }
+//!     fn access() -> Access {
+//!         // SAFETY: the two functions tell the truth about this kernel's page tables.
+//!         Access { ports: &IoSpace, addresses: unsafe { Addresses::new(physical, map) } }
+//!     }
+//! }
+//!
+//! fn run(command_line: &[u8], ticks_per_second: u64) -> ! {
+//!     let settings = Settings::parse(command_line, &mut |_, _| {});
+//!     netconsole::begin_log::<Mine>(&settings, ticks_per_second, random_boot_id);
+//!     // From here on what is logged is kept; the targets get it from record 0 on.
+//!     Settings::parse(command_line, &mut |level, problem| log::log!(level, "{problem}"));
+//!     let mut netconsole = Netconsole::<Mine>::new(&settings).expect("it is made once");
+//!     netconsole.add_targets();
+//!     netconsole.find_pci_cards(|_function| true);
+//!     loop {
+//!         netconsole.poll();
+//!         other_work();
+//!     }
+//! }
+//!
+//! // In a kernel: #[panic_handler]
+//! fn panic(info: &PanicInfo<'_>) -> ! {
+//!     stop_other_cpus();
+//!     // SAFETY: the CPU that polls is this one, which does not go back, or has been stopped.
+//!     let mut last_words = unsafe { netconsole::last_words::last_words::<Mine>(info) };
+//!     loop {
+//!         last_words.poll();
+//!     }
+//! }
+//! # fn read_time_stamp_counter() -> u64 { 0 }
+//! # fn random_boot_id() -> BootId { BootId([7; 16]) }
+//! # fn other_work() {}
+//! # fn stop_other_cpus() {}
+//! # fn physical(pointer: *const u8) -> Option<u64> { Some(pointer.addr() as u64) }
+//! # fn map(_: u64, _: usize) -> Option<NonNull<u8>> { None }
+//! # struct Pci;
+//! # impl ConfigurationAccess for Pci {
+//! #     fn read_word(&self, _: DeviceFunction, _: u8) -> u32 { u32::MAX }
+//! #     fn write_word(&mut self, _: DeviceFunction, _: u8, _: u32) {}
+//! #     unsafe fn unsafe_clone(&self) -> Self { Pci }
+//! # }
+//! # struct IoSpace;
+//! # impl Ports for IoSpace {
+//! #     fn read(&self, _: u16, _: Width) -> u32 { u32::MAX }
+//! #     fn write(&self, _: u16, _: Width, _: u32) {}
+//! # }
+//! # let settings = Settings::parse(b"netconsole=@/,@10.0.2.2/", &mut |_, problem| panic!("{problem}"));
+//! # netconsole::begin_log::<Mine>(&settings, 1_000_000_000, random_boot_id);
+//! # log::info!("kept");
+//! # assert_eq!(RING.end(), 1);
+//! # let mut netconsole = Netconsole::<Mine>::new(&settings).expect("it is made once");
+//! # assert!(Netconsole::<Mine>::new(&settings).is_none());
+//! # netconsole.add_targets();
+//! # netconsole.find_pci_cards(|_| true);
+//! # netconsole.poll();
+//! # fn is_send<T: Send>(_: &T) {}
+//! # is_send(&netconsole);
+//! ```
+//!
+//! The order: [`begin_log`], [`Netconsole::new`], [`add_targets`](Netconsole::add_targets), cards
+//! ([`find_pci_cards`](Netconsole::find_pci_cards), [`claim`](Netconsole::claim), [`claim_mmio`](Netconsole::claim_mmio)),
+//! then [`poll`](Netconsole::poll) as often as there is time: the log waits in the ring meanwhile, and what the ring loses is
+//! counted. A card that is not claimed is never touched.
+//!
+//! # What is allowed where
+//!
+//! | call | context |
+//! |---|---|
+//! | `log::info!` and its kin, [`append`] | any: interrupts, exceptions, NMI, panic, every CPU; never waits |
+//! | [`Netconsole`]'s methods | one context at a time; it is `Send`, not `Sync`. Not from an interrupt that may come while one of them runs |
+//! | [`last_words`](last_words::last_words) | any, when the context that polls never goes on; other CPUs may go on logging |
+//! | [`Platform`](platform::Platform)'s methods | called from all of these: they must not panic, block or lock |
+//!
+//! # Sizes
+//!
+//! [`Memory`](memory::Memory) is about 1.1 MiB of zeros, most of it the buffers of four cards in normal running and in a panic;
+//! [`RingMemory`](ring::RingMemory) is 288 KiB. Both lie in `.bss`. A panic needs 20 KiB of stack, polling 40 KiB.
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 // Nothing here may panic, whatever comes from the wire, from a card or from damaged memory: the panic path calls it.
@@ -29,12 +148,16 @@ pub mod format;
 pub mod guarded;
 pub mod host_name;
 pub mod last_words;
+mod log;
 pub mod marked;
+pub mod memory;
 pub mod ncrx;
 pub mod nic;
 mod partial_word;
 pub mod plan;
+pub mod platform;
 pub mod ring;
+pub mod runtime;
 pub mod seal;
 pub mod settings;
 pub mod stack;
@@ -42,3 +165,6 @@ pub mod take_once;
 pub mod targets;
 pub mod text;
 pub mod wire;
+
+pub use self::log::{append, begin_log, set_logger};
+pub use runtime::Netconsole;

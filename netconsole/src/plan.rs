@@ -103,6 +103,13 @@ pub struct TargetPlan {
     pub system_data: SystemData,
 }
 
+impl Plan {
+    /// The targets, each with its number. Panic-safe.
+    pub fn targets(&self) -> impl Iterator<Item = (usize, &TargetPlan)> {
+        self.targets.iter().enumerate().filter_map(|(number, target)| Some((number, target.as_ref()?)))
+    }
+}
+
 impl TargetPlan {
     /// Whether it is sent by the card of this place. Panic-safe.
     pub fn uses(&self, place: usize) -> bool {

@@ -6,8 +6,7 @@
 //! would be free of the timer, but microVMs have no port for its gate.)
 
 use core::arch::x86_64::{__cpuid, _rdtsc};
-use netconsole::guarded::TwoCopies;
-use netconsole::ring::Timebase;
+use netconsole::ring::{PublishedTimebase, Timebase};
 use x86_64::instructions::port::Port;
 
 /// The i8254's input clock in Hz.
@@ -21,11 +20,11 @@ pub fn ticks() -> u64 {
 }
 
 /// The timebase in force, for the panic path.
-static PUBLISHED: TwoCopies<{ Timebase::WORDS }> = TwoCopies::unset();
+static PUBLISHED: PublishedTimebase = PublishedTimebase::new();
 
 /// The timebase as last published, whatever the interrupted code was doing. Panic-safe.
 pub fn published() -> Timebase {
-    PUBLISHED.get().map_or(Timebase::new(0), Timebase::from_words)
+    PUBLISHED.read()
 }
 
 /// µs since the kernel's entry, by the timebase as last published. Panic-safe.
@@ -74,8 +73,8 @@ impl Ports {
 pub struct Clock {
     timebase: Timebase,
     measurement: Option<Measurement>,
-    /// Keeps each new frequency, for the boots to come.
-    keep: fn(u64),
+    /// Gets each new timebase.
+    keep: fn(&Timebase, Option<u64>),
 }
 
 /// The counts of both counters at one moment, as nearly as an interrupted CPU can tell: a hypervisor may
@@ -155,8 +154,9 @@ impl Measurement {
 }
 
 impl Clock {
-    /// The clock, counting from `start` ticks: the kernel's entry. `keep` gets each frequency that is found, in Hz.
-    pub fn new(start: u64, keep: fn(u64)) -> Self {
+    /// The clock, counting from `start` ticks: the kernel's entry. `keep` gets each timebase, and the frequency in Hz
+    /// once one was found: for the library, and the boots to come.
+    pub fn new(start: u64, keep: fn(&Timebase, Option<u64>)) -> Self {
         let mut clock = Self { timebase: Timebase::new(start), measurement: None, keep };
         match frequency_by_cpuid() {
             Some(hz) => {
@@ -164,7 +164,8 @@ impl Clock {
                 clock.calibrate(start, hz);
             }
             None => {
-                PUBLISHED.set(clock.timebase.to_words());
+                PUBLISHED.publish(&clock.timebase);
+                keep(&clock.timebase, None);
                 clock.measurement = Some(Measurement::begin(false));
             }
         }
@@ -174,8 +175,8 @@ impl Clock {
     /// Takes a frequency from `now` ticks on, for this boot, the panic path and the boots to come.
     fn calibrate(&mut self, now: u64, hz: u64) {
         self.timebase.calibrate(now, hz);
-        PUBLISHED.set(self.timebase.to_words());
-        (self.keep)(hz);
+        PUBLISHED.publish(&self.timebase);
+        (self.keep)(&self.timebase, Some(hz));
     }
 
     /// Microseconds since the kernel's entry.

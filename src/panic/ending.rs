@@ -3,13 +3,14 @@
 //! its log.
 
 use super::line::Line;
-use super::load::Load;
-use super::ship::{Progress, Shipment};
+use super::starts::report;
 use crate::machine::clock::Deadline;
 use crate::machine::{power, watchdog};
+use crate::platform::ThisKernel;
 use crate::serial_console::LastWords;
 use bootinfo::parameters::{After, Parameters};
 use netconsole::guarded::Word;
+use netconsole::last_words::Load;
 
 /// How long serial goes before the network, in µs: time for a report at 115,200 baud.
 const SERIAL_FIRST: u64 = 300_000;
@@ -38,7 +39,7 @@ impl Policy {
         let seconds = parameters.panic.clamp(i16::MIN.into(), i16::MAX.into());
         Self {
             seconds: i16::try_from(seconds).unwrap_or(0),
-            repeat: parameters.panic_repeat,
+            repeat: parameters.settings.panic_repeat,
             exit: parameters.after == After::Exit,
         }
     }
@@ -79,11 +80,11 @@ pub fn last_words() -> ! {
         core::hint::spin_loop();
     }
     let policy = Policy::get();
-    let mut shipment = Shipment::begin(Load::Log, policy.repeats());
+    let mut shipment = begin(Load::Log, policy.repeats());
     loop {
         serial.poll();
         shipment.poll();
-        if serial.are_over() && has_ended(&shipment, policy) {
+        if serial.are_over() && shipment.has_ended(policy.link_patience()) {
             break;
         }
         core::hint::spin_loop();
@@ -104,24 +105,22 @@ pub fn last_words() -> ! {
 
 /// Sends a fixed text alone, and ends.
 pub fn fixed_text(text: &Line) {
-    let mut shipment = Shipment::begin(Load::Fixed(text), 0);
+    let mut shipment = begin(Load::Fixed(text.as_str()), 0);
     loop {
         shipment.poll();
-        if has_ended(&shipment, Policy::get()) {
+        if shipment.has_ended(Policy::get().link_patience()) {
             return;
         }
         core::hint::spin_loop();
     }
 }
 
-/// Whether all has gone out that is waited for.
-fn has_ended(shipment: &Shipment<'_>, policy: Policy) -> bool {
-    let patience = match shipment.progress() {
-        Progress::Out => 0,
-        Progress::AwaitsLink => policy.link_patience(),
-        Progress::Sending => LOG_PATIENCE,
-    };
-    shipment.age() >= patience
+type Shipment<'l> = netconsole::last_words::Shipment<'l, ThisKernel>;
+
+fn begin(load: Load<'_>, repeats: u8) -> Shipment<'_> {
+    // SAFETY: this is the panic path, on the only CPU and with interrupts off: what it interrupted never runs again, nor
+    // does an earlier start of it.
+    unsafe { Shipment::begin(load, report(), repeats) }
 }
 
 /// Ends the machine as the command line says.

@@ -23,17 +23,11 @@
     clippy::unwrap_used
 )]
 
-mod card;
 mod cause;
 mod ending;
 mod entries;
-mod hear;
 mod line;
-mod load;
-mod ncrx;
-mod plan;
 mod report;
-mod ship;
 mod starts;
 
 pub use ending::Policy;

@@ -1,9 +1,8 @@
 //! How often the panic path was started, and what every start must know of the first.
 
 use crate::log::ring;
-use crate::machine::clock;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use netconsole::seal::Numbers;
+use netconsole::last_words::Report;
 
 /// How often the path has been entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,12 +35,6 @@ pub fn count() -> u32 {
     ENTRIES.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The numbers of what this start of the path seals.
-pub fn numbers() -> Numbers<'static> {
-    let start = u8::try_from(ENTRIES.load(Ordering::Relaxed)).unwrap_or(u8::MAX);
-    Numbers::Panic { start, ticks: clock::ticks }
-}
-
 /// Keeps where the report begins: at the log's end, the first time.
 pub fn mark_report() {
     if REPORT.load(Ordering::Relaxed) == 0 {
@@ -49,7 +42,10 @@ pub fn mark_report() {
     }
 }
 
-/// The sequence number of the report's first record.
-pub fn report_begins() -> u64 {
-    REPORT.load(Ordering::Relaxed).saturating_sub(1)
+/// The report, and which start of the path sends it.
+pub fn report() -> Report {
+    Report {
+        first: REPORT.load(Ordering::Relaxed).saturating_sub(1),
+        start: u8::try_from(ENTRIES.load(Ordering::Relaxed)).unwrap_or(u8::MAX),
+    }
 }

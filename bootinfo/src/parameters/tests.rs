@@ -2,8 +2,10 @@
 
 use super::*;
 use netconsole::host_name::HostName;
-use netconsole::seal::BootId;
-use netconsole::settings::{Autoconf, DeviceName, Format};
+use netconsole::seal::{BootId, Key, KeyStore, Secrecy};
+use netconsole::settings::{
+    Autoconf, DeviceName, Fallback, Format, IpParameter, MAX_TARGETS, OF_NETCONSOLE, TargetConfig, wipe_keys,
+};
 use proptest::prelude::*;
 use std::net::IpAddr;
 
@@ -21,29 +23,41 @@ fn good(line: &str) -> Parameters {
     parameters
 }
 
+/// The targets, with a key store that has decided as the line asks.
+fn targets(parameters: &Parameters) -> Vec<TargetConfig> {
+    let keys = KeyStore::new();
+    keys.decide(&parameters.settings.secrecy, || BootId([7; 16]));
+    parameters.settings.targets(&keys).expect("it has decided").to_vec()
+}
+
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
 
 #[test]
 fn every_parameter_sets_its_field_and_no_other() {
     const D: Parameters = Parameters::DEFAULT;
+    let with = |set: fn(&mut Settings)| {
+        let mut parameters = D;
+        set(&mut parameters.settings);
+        parameters
+    };
     let serial = |serial| Parameters { console: Console::Serial(serial), ..D };
     let crash = |kind, place| Parameters { crash: Some(Crash { kind, place }), ..D };
     for (line, expected) in [
         ("", D),
-        ("loglevel=0", Parameters { loglevel: 0, ..D }),
-        ("loglevel=8", Parameters { loglevel: 8, ..D }),
-        ("loglevel=9", Parameters { loglevel: 8, ..D }),
-        ("loglevel=15", Parameters { loglevel: 8, ..D }),
-        ("loglevel=99999999999999999999", Parameters { loglevel: 8, ..D }),
-        ("quiet", Parameters { loglevel: 4, ..D }),
-        ("debug", Parameters { loglevel: 8, ..D }),
-        ("ignore_loglevel", Parameters { ignore_loglevel: true, ..D }),
-        ("ignore-loglevel=y", Parameters { ignore_loglevel: true, ..D }),
-        ("printk.time=0", Parameters { printk_time: false, ..D }),
-        ("printk.time=N", Parameters { printk_time: false, ..D }),
+        ("loglevel=0", with(|settings| settings.loglevel = 0)),
+        ("loglevel=8", with(|settings| settings.loglevel = 8)),
+        ("loglevel=9", with(|settings| settings.loglevel = 8)),
+        ("loglevel=15", with(|settings| settings.loglevel = 8)),
+        ("loglevel=99999999999999999999", with(|settings| settings.loglevel = 8)),
+        ("quiet", with(|settings| settings.loglevel = 4)),
+        ("debug", with(|settings| settings.loglevel = 8)),
+        ("ignore_loglevel", with(|settings| settings.ignore_loglevel = true)),
+        ("ignore-loglevel=y", with(|settings| settings.ignore_loglevel = true)),
+        ("printk.time=0", with(|settings| settings.printk_time = false)),
+        ("printk.time=N", with(|settings| settings.printk_time = false)),
         ("printk.time=0 printk.time=Y", D),
-        ("printk.time=no", Parameters { printk_time: false, ..D }),
-        ("netconsole.oops_only=on", Parameters { oops_only: true, ..D }),
+        ("printk.time=no", with(|settings| settings.printk_time = false)),
+        ("netconsole.oops_only=on", with(|settings| settings.oops_only = true)),
         ("console=tty0", D),
         (
             "console=ttyS1 console=tty0 console=hvc0 console=ttyUSB0,9600 console=uart8250,io,0x3f8",
@@ -51,8 +65,8 @@ fn every_parameter_sets_its_field_and_no_other() {
         ),
         ("console=ttyS1,115200n8r", serial(SerialConsole { port: 1, ..SerialConsole::DEFAULT })),
         ("netconsole.fallback=errors", D),
-        ("netconsole.fallback=log", Parameters { fallback: Fallback::Log, ..D }),
-        ("netconsole.fallback=off", Parameters { fallback: Fallback::Off, ..D }),
+        ("netconsole.fallback=log", with(|settings| settings.fallback = Fallback::Log)),
+        ("netconsole.fallback=off", with(|settings| settings.fallback = Fallback::Off)),
         (
             "virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=4K@3489660928:5:0",
             Parameters { virtio_mmio: MmioDevices::of([0xfeb0_0e00, 0xd000_0000]), ..D },
@@ -73,14 +87,14 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("panic=2147483647", Parameters { panic: i32::MAX, ..D }),
         ("watchdog=600", Parameters { watchdog: Some(600), ..D }),
         ("watchdog=5 watchdog=0", D),
-        ("netconsole.carrier_timeout=0", Parameters { carrier_timeout: 0, ..D }),
-        ("netconsole.carrier_timeout=3600", Parameters { carrier_timeout: 3600, ..D }),
-        ("netconsole.oops_only=1", Parameters { oops_only: true, ..D }),
-        ("netconsole.input=1", Parameters { input: true, ..D }),
-        ("netconsole.ncrx=0", Parameters { ncrx: false, ..D }),
-        ("netconsole.panic_repeat=0", Parameters { panic_repeat: 0, ..D }),
-        ("netconsole.panic-repeat=10", Parameters { panic_repeat: 10, ..D }),
-        ("netconsole.echo=0", Parameters { echo: false, ..D }),
+        ("netconsole.carrier_timeout=0", with(|settings| settings.carrier_timeout = 0)),
+        ("netconsole.carrier_timeout=3600", with(|settings| settings.carrier_timeout = 3600)),
+        ("netconsole.oops_only=1", with(|settings| settings.oops_only = true)),
+        ("netconsole.input=1", with(|settings| settings.input = true)),
+        ("netconsole.ncrx=0", with(|settings| settings.ncrx = false)),
+        ("netconsole.panic_repeat=0", with(|settings| settings.panic_repeat = 0)),
+        ("netconsole.panic-repeat=10", with(|settings| settings.panic_repeat = 10)),
+        ("netconsole.echo=0", with(|settings| settings.echo = false)),
         ("after=serve", D),
         ("after=poweroff", Parameters { after: After::Poweroff, ..D }),
         ("after=reboot", Parameters { after: After::Reboot, ..D }),
@@ -165,7 +179,7 @@ fn a_bad_value_is_one_line_and_changes_nothing() {
     let (_, problems) = read("crash=NOTHING");
     assert_eq!(problems.len(), 1);
     assert!(problems[0].starts_with("crash=NOTHING: expected one of PANIC BUG EXCEPTION "), "{problems:?}");
-    assert_eq!(read("loglevel=3 loglevel=x").0.loglevel, 3);
+    assert_eq!(read("loglevel=3 loglevel=x").0.settings.loglevel, 3);
 }
 
 #[test]
@@ -242,7 +256,7 @@ fn ip_takes_linux_s_forms() {
             IpParameter { client: Some("fd00::2".parse().expect("an address")), prefix: 64, ..D },
         ),
     ] {
-        assert_eq!(good(line).ip, expected, "{line}");
+        assert_eq!(good(line).settings.ip, expected, "{line}");
     }
 }
 
@@ -285,14 +299,14 @@ fn a_bad_ip_names_its_part_and_place() {
 #[test]
 fn targets_add_up_to_sixteen() {
     let parameters = good("netconsole=@/ netconsole=\"+@/,@10.0.0.2/;@/,@10.0.0.3/\"");
-    let targets = parameters.targets.as_slice();
-    assert_eq!(targets.len(), 3);
-    assert_eq!(targets[1].format, Format::Extended { release: false });
-    assert_eq!(targets[2].remote_ip, IpAddr::from([10, 0, 0, 3]));
+    let three = targets(&parameters);
+    assert_eq!(three.len(), 3);
+    assert_eq!(three[1].format, Format::Extended { release: false });
+    assert_eq!(three[2].remote_ip, IpAddr::from([10, 0, 0, 3]));
 
-    assert_eq!(good(&"netconsole=@/ ".repeat(MAX_TARGETS)).targets.as_slice().len(), MAX_TARGETS);
+    assert_eq!(targets(&good(&"netconsole=@/ ".repeat(MAX_TARGETS))).len(), MAX_TARGETS);
     let (parameters, problems) = read(&"netconsole=@/ ".repeat(MAX_TARGETS + 1));
-    assert_eq!(parameters.targets.as_slice().len(), MAX_TARGETS);
+    assert_eq!(targets(&parameters).len(), MAX_TARGETS);
     assert_eq!(
         problems,
         ["netconsole: '6665@/,6666@255.255.255.255/' is one more than 16 targets, aborting"]
@@ -303,7 +317,7 @@ fn targets_add_up_to_sixteen() {
 fn problems_of_targets_are_lines_that_begin_with_netconsole() {
     let (parameters, problems) =
         read("ro netconsole=\"@/,@10.0.0.256/;6666@192.168.1.28/eth0,6666@192.168.1.19/00:13:32:20:r9:a5\"");
-    assert_eq!(parameters.targets.as_slice().len(), 1);
+    assert_eq!(targets(&parameters).len(), 1);
     assert_eq!(
         problems,
         [
@@ -332,13 +346,13 @@ fn where_no_target_could_be_taken_that_is_said() {
         ("netconsole=@/,@10.0.0.256/ netconsole.fallback=log", false),
     ] {
         let (parameters, problems) = read(line);
-        assert_eq!(parameters.broadcasts_errors(), broadcasts, "{line}");
+        assert_eq!(parameters.settings.broadcasts_errors(), broadcasts, "{line}");
         let is_said = problems.last().is_some_and(|last| last.starts_with(NONE));
         assert_eq!(is_said, broadcasts || line.contains("fallback"), "{line}: {problems:?}");
         let falls_back = line.contains("fallback=log") || line.contains("@10.0.0.2/ ");
         let expected: &[TargetConfig] = if falls_back { &[TargetConfig::DEFAULT] } else { &[] };
         if line.contains("fallback") {
-            assert_eq!(parameters.targets.as_slice(), expected, "{line}");
+            assert_eq!(targets(&parameters), expected, "{line}");
         }
     }
 }
@@ -364,9 +378,9 @@ fn what_looks_like_a_key_stops_the_broadcasts() {
         ] {
             let line = format!("netconsole=@/,@10.0.0.256/ netconsole.fallback={fallback} {word}");
             let (parameters, problems) = read(&line);
-            assert!(!parameters.broadcasts_errors() && parameters.targets.as_slice().is_empty(), "{line}");
-            assert!(parameters.may_hold_key, "{line}");
-            assert!(secrecy.is_none_or(|secrecy| parameters.secrecy == secrecy), "{line}");
+            assert!(!parameters.settings.broadcasts_errors() && targets(&parameters).is_empty(), "{line}");
+            assert!(parameters.settings.may_hold_key, "{line}");
+            assert!(secrecy.is_none_or(|secrecy| parameters.settings.secrecy == secrecy), "{line}");
             assert!(!problems.iter().any(|problem| problem.contains(&KEY[1..])), "{problems:?}");
         }
     }
@@ -375,11 +389,11 @@ fn what_looks_like_a_key_stops_the_broadcasts() {
 #[test]
 fn a_key_with_a_wrong_name_stops_all_targets() {
     let (parameters, problems) = read(&format!("netconsole=@/,@10.0.0.2/ netconsole.kye={KEY}"));
-    assert!(parameters.targets.as_slice().is_empty());
+    assert!(targets(&parameters).is_empty());
     assert_eq!(problems[0], "netconsole.key: a parameter has nearly this name");
     // With a good one besides there is nothing to guess.
     let both = format!("netconsole=@/,@10.0.0.2/ netconsole.kye={KEY} netconsole.key={KEY}");
-    assert!(matches!(read(&both).0.secrecy, Secrecy::Sealed(_)));
+    assert!(matches!(read(&both).0.settings.secrecy, Secrecy::Sealed(_)));
 }
 
 #[test]
@@ -405,7 +419,7 @@ fn what_was_probably_meant_is_said() {
     for word in ["console.x=1", "net=1", "net.ifnames=0", "printk.x=1", "netroot=dhcp", "nosuch"] {
         assert_eq!(read(word).1, [""; 0], "{word}");
     }
-    assert!(unknown::OF_NETCONSOLE.iter().all(|name| {
+    assert!(OF_NETCONSOLE.iter().all(|name| {
         let (_, problems) = read(&format!("netconsole.{name}=-"));
         problems.iter().all(|problem| !problem.contains("not known"))
     }));
@@ -414,7 +428,7 @@ fn what_was_probably_meant_is_said() {
 #[test]
 fn a_blank_in_a_target_is_told() {
     let (parameters, problems) = read("netconsole=@/, 6666@10.0.0.2/ quiet");
-    assert!(parameters.broadcasts_errors());
+    assert!(parameters.settings.broadcasts_errors());
     assert_eq!(
         problems[1],
         "netconsole: '6666@10.0.0.2/' is ignored: a blank ends netconsole=; leave it out, or put quotes around the whole"
@@ -426,14 +440,14 @@ fn a_blank_in_a_target_is_told() {
 #[test]
 fn the_module_s_own_parameter_is_taken() {
     let (parameters, problems) = read("netconsole.netconsole=@/,@10.0.0.2/");
-    assert_eq!(parameters.targets.as_slice()[0].remote_ip, IpAddr::from([10, 0, 0, 2]));
+    assert_eq!(targets(&parameters)[0].remote_ip, IpAddr::from([10, 0, 0, 2]));
     assert_eq!(problems, ["netconsole: netconsole.netconsole= is taken for netconsole="]);
 }
 
 #[test]
 fn the_key_is_read_and_never_shown() {
     let parameters = good(&format!("netconsole.key={KEY}"));
-    assert_eq!(parameters.secrecy, Secrecy::Sealed(Key(std::array::from_fn(|index| index as u8))));
+    assert_eq!(parameters.settings.secrecy, Secrecy::Sealed(Key(std::array::from_fn(|index| index as u8))));
     assert!(format!("{parameters:?}").contains("Key(hidden)"));
 }
 
@@ -442,14 +456,12 @@ fn a_key_that_is_none_stops_all_targets_and_is_not_shown() {
     for key in ["", "00", &KEY[1..], &format!("{KEY}0"), &KEY.replace('f', "g")] {
         let (parameters, problems) =
             read(&format!("netconsole=@/ netconsole.input=1 netconsole.key={key} quiet"));
-        let silent = Parameters {
-            loglevel: 4,
-            secrecy: Secrecy::Silent,
-            may_hold_key: true,
-            asks_for_target: true,
-            ..Parameters::DEFAULT
-        };
-        assert_eq!(parameters, silent);
+        let mut silent = Settings::DEFAULT;
+        silent.loglevel = 4;
+        silent.secrecy = Secrecy::Silent;
+        silent.may_hold_key = true;
+        silent.asks_for_target = true;
+        assert_eq!(parameters.settings, silent);
         assert_eq!(
             problems,
             ["netconsole.key: expected 64 hexadecimal digits, and no open quotes before it; no target is \
@@ -518,11 +530,11 @@ proptest! {
 /// What is accepted keeps its bounds.
 fn check_any(line: &[u8]) {
     let parameters = Parameters::parse(line, &mut |_, problem| assert!(!problem.to_string().is_empty()));
-    assert!(parameters.loglevel <= 8);
+    assert!(parameters.settings.loglevel <= 8);
     assert!(parameters.log_buf_len.is_power_of_two());
     assert!(Parameters::LOG_BUF_LEN.contains(&parameters.log_buf_len));
-    if let Some(client) = parameters.ip.client {
-        assert!((1..=if client.is_ipv4() { 32 } else { 128 }).contains(&parameters.ip.prefix));
+    if let Some(client) = parameters.settings.ip.client {
+        assert!((1..=if client.is_ipv4() { 32 } else { 128 }).contains(&parameters.settings.ip.prefix));
     }
 }
 
@@ -537,14 +549,14 @@ fn there_are_no_targets_before_secrecy_is_decided() {
     let decide = |secrecy: &Secrecy| {
         let keys = KeyStore::new();
         keys.decide(secrecy, || BootId([7; 16]));
-        let count = |parameters: &Parameters| parameters.targets(&keys).map(<[_]>::len).ok();
+        let count = |parameters: &Parameters| parameters.settings.targets(&keys).map(<[_]>::len).ok();
         [count(&without), count(&with_key), count(&silent)]
     };
     let keys = KeyStore::new();
-    let before = [&without, &with_key, &silent].map(|parameters| parameters.targets(&keys).is_ok());
+    let before = [&without, &with_key, &silent].map(|parameters| parameters.settings.targets(&keys).is_ok());
     assert_eq!(before, [false; 3]);
-    assert_eq!(decide(&without.secrecy), [Some(1), None, None]);
-    assert_eq!(decide(&with_key.secrecy), [Some(1), Some(1), None]);
+    assert_eq!(decide(&without.settings.secrecy), [Some(1), None, None]);
+    assert_eq!(decide(&with_key.settings.secrecy), [Some(1), Some(1), None]);
     assert_eq!(decide(&Secrecy::Sealed(Key([1; 32]))), [Some(1), None, None]);
-    assert_eq!(decide(&silent.secrecy), [None, None, Some(0)]);
+    assert_eq!(decide(&silent.settings.secrecy), [None, None, Some(0)]);
 }

@@ -35,7 +35,7 @@ fn read(magic: u32, line: &[u8]) -> BootInfo {
 fn parameters(boot: &BootInfo) -> Parameters {
     let mut parameters = Parameters::parse(boot.command_line.as_bytes(), &mut |_, _| {});
     if boot.may_hide_key() {
-        parameters.silence();
+        parameters.settings.silence();
     }
     parameters
 }
@@ -43,8 +43,8 @@ fn parameters(boot: &BootInfo) -> Parameters {
 /// How many targets there are.
 fn targets(parameters: &Parameters) -> usize {
     let keys = KeyStore::new();
-    keys.decide(&parameters.secrecy, || BootId([7; 16]));
-    parameters.targets(&keys).expect("it was decided").len()
+    keys.decide(&parameters.settings.secrecy, || BootId([7; 16]));
+    parameters.settings.targets(&keys).expect("it was decided").len()
 }
 
 /// A target, then words up to byte `len`, then `tail`, and a zero.
@@ -67,7 +67,7 @@ fn a_key_is_found_however_far_behind() {
             let boot = read(magic, &long_line(len, &key));
             let parameters = parameters(&boot);
             let sealed = Secrecy::Sealed(Key(std::array::from_fn(|index| index as u8)));
-            assert_eq!(parameters.secrecy, sealed, "{magic:#x}, {len}");
+            assert_eq!(parameters.settings.secrecy, sealed, "{magic:#x}, {len}");
             assert_eq!(targets(&parameters), 1, "{magic:#x}, {len}");
             let is_cut = problems(&boot).contains(&Problem::CommandLineTruncated);
             assert_eq!(is_cut, len + key.len() > 4096, "{magic:#x}, {len}");
@@ -92,7 +92,7 @@ fn a_key_that_is_damaged_behind_it_stops_everything() {
             for magic in MAGICS {
                 let boot = read(magic, &long_line(len, &tail));
                 let parameters = parameters(&boot);
-                assert_eq!(parameters.secrecy, Secrecy::Silent, "{magic:#x}, {len}: {tail}");
+                assert_eq!(parameters.settings.secrecy, Secrecy::Silent, "{magic:#x}, {len}: {tail}");
                 assert!(targets(&parameters) == 0, "{magic:#x}, {len}: {tail}");
             }
         }
@@ -100,7 +100,7 @@ fn a_key_that_is_damaged_behind_it_stops_everything() {
     // Several that may be keys, more than there is room for.
     let many = format!(" root={KEY}").repeat(10) + &format!(" netconsole.key={KEY}");
     for magic in MAGICS {
-        assert_eq!(parameters(&read(magic, &long_line(5000, &many))).secrecy, Secrecy::Silent);
+        assert_eq!(parameters(&read(magic, &long_line(5000, &many))).settings.secrecy, Secrecy::Silent);
     }
 }
 
@@ -110,9 +110,13 @@ fn what_looks_like_a_key_is_seen_behind_it_too() {
         let boot = read(magic, &long_line(5000, &format!(" quiet roothash={KEY} debug")));
         let parameters = parameters(&boot);
         assert_eq!(targets(&parameters), 1);
-        assert_eq!((parameters.secrecy, parameters.may_hold_key), (Secrecy::Clear, true), "{magic:#x}");
+        assert_eq!(
+            (parameters.settings.secrecy, parameters.settings.may_hold_key),
+            (Secrecy::Clear, true),
+            "{magic:#x}"
+        );
         // Nothing else is kept.
-        assert_eq!(parameters.loglevel, Parameters::DEFAULT.loglevel);
+        assert_eq!(parameters.settings.loglevel, Parameters::DEFAULT.settings.loglevel);
     }
 }
 
@@ -121,11 +125,11 @@ fn a_line_without_an_end_stops_everything() {
     for magic in MAGICS {
         // Longer than anybody looks.
         let boot = read(magic, &long_line(MAX_COMMAND_LINE + 1, ""));
-        assert_eq!(parameters(&boot).secrecy, Secrecy::Silent, "{magic:#x}");
+        assert_eq!(parameters(&boot).settings.secrecy, Secrecy::Silent, "{magic:#x}");
         assert!(problems(&boot).contains(&Problem::CommandLineUnreadable), "{magic:#x}");
         // As long as that may be.
         let boot = read(magic, &long_line(MAX_COMMAND_LINE, ""));
-        assert_eq!(parameters(&boot).secrecy, Secrecy::Clear, "{magic:#x}");
+        assert_eq!(parameters(&boot).settings.secrecy, Secrecy::Clear, "{magic:#x}");
         if magic == multiboot2::MAGIC {
             // The tag's own end is one.
             continue;
@@ -134,7 +138,7 @@ fn a_line_without_an_end_stops_everything() {
             let mut line = long_line(len, "");
             line.pop();
             let boot = read(magic, &line);
-            assert_eq!(parameters(&boot).secrecy, Secrecy::Silent, "{magic:#x}, {len}");
+            assert_eq!(parameters(&boot).settings.secrecy, Secrecy::Silent, "{magic:#x}, {len}");
             assert!(problems(&boot).contains(&Problem::CommandLineUnreadable), "{magic:#x}, {len}");
         }
     }
@@ -151,7 +155,7 @@ proptest! {
         let line = format!("{}{} netconsole.key={KEY} {}\0", "x ".repeat(start / 2), before.join(" "), after.join(" "));
         for magic in [multiboot1::MAGIC, multiboot2::MAGIC] {
             let boot = read(magic, line.as_bytes());
-            prop_assert!(parameters(&boot).secrecy != Secrecy::Clear, "{}", line);
+            prop_assert!(parameters(&boot).settings.secrecy != Secrecy::Clear, "{}", line);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! What holds for all targets, where Linux has it: parameters of its modules in `/sys/module`.
 
+use crate::settings::truth;
 use crate::targets::LogFilter;
-use crate::targets::attribute::{AttributeError, Wanted, switch};
+use crate::targets::attribute::{AttributeError, Wanted};
 
 /// A switch, on or off from the next record on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl ModuleParameter {
     pub fn store<'a>(self, filter: &mut LogFilter, value: &'a str) -> Result<(), AttributeError<'a>> {
         let value = value.trim();
         let error = AttributeError::Value { file: self.name(), wanted: Wanted::Switch, found: value };
-        *self.of(filter) = switch(value).ok_or(error)?;
+        *self.of(filter) = truth(value).ok_or(error)?;
         Ok(())
     }
 }

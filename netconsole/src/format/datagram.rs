@@ -37,3 +37,28 @@ pub fn write_datagram(
     };
     Piece { len: output.len(), next: next.filter(|&next| next > offset) }
 }
+
+/// Writes a text that is no record as a message of level 0 to the start of `to`, with the sequence number and time given, and
+/// returns its length in bytes: for when nothing but constants can be relied on any more.
+pub fn write_text(style: &Style<'_>, sequence: u64, micros: u64, text: &str, to: &mut [u8]) -> usize {
+    let mut output = Output::new(to);
+    match style.format {
+        Format::Basic => {}
+        Format::Extended { release } => {
+            if release {
+                output.bytes(style.release.as_bytes());
+                output.byte(b',');
+            }
+            output.bytes(b"0,");
+            output.decimal(sequence);
+            output.byte(b',');
+            output.decimal(micros);
+            output.bytes(b",-;");
+        }
+        // RFC 5424: facility kern, severity emergency; no time, host or process is known.
+        Format::Syslog => output.bytes(b"<0>1 - - netconsole - - - "),
+    }
+    output.bytes(text.as_bytes());
+    output.byte(b'\n');
+    output.len()
+}

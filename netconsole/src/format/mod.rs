@@ -19,7 +19,7 @@ mod syslog;
 mod threshold;
 
 pub(crate) use burst::Burst;
-pub use datagram::{Piece, write_datagram};
+pub use datagram::{Piece, write_datagram, write_text};
 pub(crate) use lines::Lines;
 pub use lines::RecentLines;
 pub use output::MAX_DATAGRAM;

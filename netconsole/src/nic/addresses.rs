@@ -27,8 +27,8 @@ impl Addresses {
     ///
     /// # Safety
     ///
-    /// `physical` tells the truth for as long as a driver has that memory. What `map` gives can be read and written for
-    /// as long as a driver has the device, and no Rust object lies there: it refuses whatever is not a device's.
+    /// `physical` tells the truth for as long as a driver has that memory. What `map` gives can be read and written on
+    /// every CPU for as long as a driver has the device, and no Rust object lies there: it refuses whatever is not a device's.
     pub const unsafe fn new(
         physical: fn(*const u8) -> Option<u64>,
         map: fn(u64, usize) -> Option<NonNull<u8>>,

@@ -18,6 +18,8 @@ pub mod rtl8139;
 pub mod virtio;
 mod watched;
 
+#[cfg(test)]
+pub(crate) use addresses::fake::NO_PORTS;
 pub use addresses::{Access, Addresses};
 pub use bus_address::BusAddress;
 pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang};

@@ -15,6 +15,9 @@ mod log_ring;
 mod logger;
 #[cfg(all(test, loom))]
 mod loom_tests;
+#[cfg(not(loom))]
+mod memory;
+mod published;
 mod read;
 mod record;
 mod recovery;
@@ -29,6 +32,9 @@ pub(crate) use copy::Found;
 pub use level::Level;
 pub use log_ring::{Ring, RingHeader};
 pub use logger::{Logger, Machine};
+#[cfg(not(loom))]
+pub use memory::RingMemory;
+pub use published::PublishedTimebase;
 pub use read::Read;
 pub use record::{Module, Record};
 pub use recovery::Recovery;

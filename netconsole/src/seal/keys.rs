@@ -8,8 +8,6 @@ use crate::seal::{Key, Secrecy};
 
 /// Whether there is a key, the key, and the boot id.
 const WORDS: usize = 1 + 4 + 2;
-/// Zero, so that a store which nobody has told anything says so.
-const UNDECIDED: u64 = 0;
 const WITHOUT_KEY: u64 = 1;
 const WITH_KEY: u64 = 2;
 const UNREADABLE: u64 = 3;
@@ -18,7 +16,8 @@ const UNREADABLE: u64 = 3;
 pub struct KeyStore {
     /// In both copies the same.
     decided: TwoCopies<WORDS>,
-    /// The count, in which damage is found: one that was set back would repeat.
+    /// The count, in which damage is found: one that was set back would repeat. There is none
+    /// before there is a key.
     next: Words<1>,
 }
 
@@ -29,9 +28,9 @@ impl Default for KeyStore {
 }
 
 impl KeyStore {
-    /// Nobody has decided yet: nothing goes out.
+    /// Nobody has decided yet: nothing goes out. All zero, so that a static one takes no place in an image.
     pub const fn new() -> Self {
-        Self { decided: TwoCopies::zeros(), next: Words::zeros() }
+        Self { decided: TwoCopies::unset(), next: Words::unset() }
     }
 
     /// Decides how datagrams are protected from here on: as the command line asks (`netconsole.key=`).
@@ -73,6 +72,10 @@ impl KeyStore {
             *word = u64::from_le_bytes(*bytes);
         }
         self.store(&words);
+        // The count begins, unless it has.
+        if self.next.is_unset() {
+            self.next.set(&[0]);
+        }
     }
 
     fn store(&self, words: &[u64; WORDS]) {
@@ -83,10 +86,9 @@ impl KeyStore {
     /// How datagrams are protected. Panic-safe.
     pub fn protection(&self) -> Protection {
         let Some([state, a, b, c, d, boot_id @ ..]) = self.decided.get() else {
-            return Protection::Lost;
+            return if self.decided.is_unset() { Protection::Undecided } else { Protection::Lost };
         };
         match state {
-            UNDECIDED => return Protection::Undecided,
             WITHOUT_KEY => return Protection::Clear,
             WITH_KEY => {}
             _ => return Protection::Lost,

@@ -4,12 +4,22 @@
 
 #![forbid(unsafe_code)]
 
+mod command_line;
+mod fallback;
 mod ip;
+mod key;
 pub mod parameter;
 mod target;
+mod unknown;
+mod value;
 
+pub use command_line::{Problem, SecrecyUndecided, Settings};
+pub use fallback::{Fallback, FallbackError};
 pub use ip::{Autoconf, IpError, IpParameter, Part as IpPart};
+pub use key::{may_hold_key, wipe_keys};
 pub use target::{DeviceName, DeviceSelector, Format, TargetConfig};
+pub use unknown::OF_NETCONSOLE;
+pub use value::{ValueError, number, truth};
 
 /// The most targets that there can be.
 pub const MAX_TARGETS: usize = 16;

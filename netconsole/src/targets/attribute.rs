@@ -3,7 +3,7 @@
 
 use crate::format::SystemData;
 use crate::settings::parameter::{self, Expected};
-use crate::settings::{CPU, DeviceSelector, Format};
+use crate::settings::{CPU, DeviceSelector, Format, truth};
 use crate::targets::Target;
 use crate::wire::MacAddr;
 use core::fmt;
@@ -234,7 +234,7 @@ impl Attribute {
     }
 
     fn switch(self, value: &str) -> Result<bool, AttributeError<'_>> {
-        switch(value).ok_or(self.expected(Wanted::Switch, value))
+        truth(value).ok_or(self.expected(Wanted::Switch, value))
     }
 
     fn local_ip(self, value: &str) -> Result<Option<IpAddr>, AttributeError<'_>> {
@@ -301,7 +301,7 @@ impl SystemSwitch {
     pub fn store<'a>(self, target: &mut Target, value: &'a str) -> Result<(), AttributeError<'a>> {
         let value = value.trim();
         let wanted = Wanted::Switch;
-        let on = switch(value).ok_or(AttributeError::Value { file: self.name(), wanted, found: value })?;
+        let on = truth(value).ok_or(AttributeError::Value { file: self.name(), wanted, found: value })?;
         let data = &mut target.system_data;
         if on != self.is_on(data) {
             match self {
@@ -414,18 +414,6 @@ fn wants_release(target: &Target) -> bool {
     match target.config.format {
         Format::Extended { release } => release,
         Format::Basic | Format::Syslog => target.release_alone,
-    }
-}
-
-/// The words that Linux's `kstrtobool` takes.
-pub fn switch(value: &str) -> Option<bool> {
-    let is = |words: [&str; 5]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
-    if is(["1", "y", "yes", "on", "true"]) {
-        Some(true)
-    } else if is(["0", "n", "no", "off", "false"]) {
-        Some(false)
-    } else {
-        None
     }
 }
 

@@ -77,13 +77,9 @@ impl UserData {
     /// The pool's size in bytes: one target's items at their longest.
     pub const CAPACITY: usize = Self::MAX_ITEMS * (Self::MAX_KEY + Self::MAX_VALUE + " =\n".len());
 
-    /// No items.
+    /// No items. All zero, so that a static pool takes no place in an image.
     pub const fn new() -> Self {
-        Self {
-            lines: [0; Self::CAPACITY],
-            lengths: [0; 2 * MAX_TARGETS],
-            checksums: [checksum(&[]); MAX_TARGETS],
-        }
+        Self { lines: [0; Self::CAPACITY], lengths: [0; 2 * MAX_TARGETS], checksums: [0; MAX_TARGETS] }
     }
 
     /// What the messages of the target `number` end with: whole lines, ` KEY=VALUE\n`.

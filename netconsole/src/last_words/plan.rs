@@ -1,27 +1,25 @@
 //! What is known of the cards and targets, or what to do where nothing is.
 
-use crate::machine::access::ACCESS;
-use crate::machine::pci::ConfigurationPorts;
-use crate::memory;
+use super::leg::Leg;
+use crate::format::SystemData;
+use crate::guarded::Word;
+use crate::nic::virtio::MmioTransport;
+use crate::nic::{BusAddress, Model, pci};
+use crate::plan::{CardSet, MAX_NICS, Plan, TargetCards, TargetPlan};
+use crate::platform::Platform;
+use crate::settings::{Format, TargetConfig};
+use crate::stack::{link_local_ipv4, link_local_ipv6};
+use crate::targets::asker::Route;
+use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr};
-use netconsole::format::SystemData;
-use netconsole::guarded::Word;
-use netconsole::last_words::leg::Leg;
-use netconsole::nic::virtio::MmioTransport;
-use netconsole::nic::{BusAddress, Model, pci};
-use netconsole::plan::{CardSet, MAX_NICS, Plan, TargetCards, TargetPlan};
-use netconsole::settings::{Format, TargetConfig};
-use netconsole::stack::{link_local_ipv4, link_local_ipv6};
-use netconsole::targets::asker::Route;
-use netconsole::wire::{Endpoint, MacAddr};
 
 /// What the boot published, and true; where that is damaged, a plan to broadcast by every card there is.
-pub fn find() -> (Plan, bool) {
-    let known = memory::SNAPSHOT.read();
+pub fn find<P: Platform>() -> (Plan, bool) {
+    let known = P::memory().snapshot.read();
     let is_known = known.is_some();
-    let mut plan = known.unwrap_or_else(broadcast);
+    let mut plan = known.unwrap_or_else(broadcast::<P>);
     if plan.nics.iter().all(Option::is_none) {
-        plan.nics = find_cards();
+        plan.nics = find_cards::<P>();
     }
     (plan, is_known)
 }
@@ -59,10 +57,10 @@ fn source(plan: &Plan, place: usize, mac: MacAddr, target: &TargetPlan) -> (IpAd
 }
 
 /// Where nothing is known of the targets but that there are some: to everybody who listens on the default port.
-fn broadcast() -> Plan {
-    let mut plan = Plan { nics: find_cards(), ..Plan::default() };
+fn broadcast<P: Platform>() -> Plan {
+    let mut plan = Plan { nics: find_cards::<P>(), ..Plan::default() };
     // Without one, nobody was to get the log.
-    if memory::HAS_TARGETS.get() != Some(1) {
+    if P::memory().has_targets.get() != Some(1) {
         return plan;
     }
     if let Some(target) = plan.targets.first_mut() {
@@ -97,28 +95,24 @@ fn broadcast() -> Plan {
 }
 
 /// The first network cards on the PCI buses, and at the places of others that are undamaged.
-fn find_cards() -> [Option<BusAddress>; MAX_NICS] {
+fn find_cards<P: Platform>() -> [Option<BusAddress>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
-    pci::for_each_function(&ConfigurationPorts, |function| {
-        if Model::of(pci::ids(&ConfigurationPorts, function)).is_some()
+    let config = P::pci();
+    pci::for_each_function(&config, |function| {
+        if Model::of(pci::ids(&config, function)).is_some()
             && let Some(slot) = free.next()
         {
             *slot = Some(BusAddress::Pci(function));
         }
     });
-    let addresses = memory::MMIO_CARDS.iter().filter_map(Word::get).filter(|&address| address != 0);
-    for address in
-        addresses.filter(|&address| matches!(MmioTransport::find(address, &ACCESS.addresses), Ok(Some(_))))
+    let addresses = P::memory().mmio_cards.iter().filter_map(Word::get).filter(|&address| address != 0);
+    for address in addresses
+        .filter(|&address| matches!(MmioTransport::find(address, &P::access().addresses), Ok(Some(_))))
     {
         if let Some(slot) = free.next() {
             *slot = Some(BusAddress::Mmio(address));
         }
     }
     found
-}
-
-/// The targets, each with its number.
-pub fn targets(plan: &Plan) -> impl Iterator<Item = (usize, &TargetPlan)> {
-    plan.targets.iter().enumerate().filter_map(|(number, target)| Some((number, target.as_ref()?)))
 }

@@ -2,59 +2,61 @@
 //! conversations before the crash only the snapshot tells: whether a receiver had answered.
 
 use super::card::Card;
-use super::load::threshold;
-use super::starts::{numbers, report_begins};
-use crate::log::ring;
-use crate::machine::clock;
-use crate::memory;
-use netconsole::format::Style;
-use netconsole::ncrx::{Ncrx, Sender};
-use netconsole::plan::TargetPlan;
-use netconsole::seal::Sealing;
-use netconsole::settings::MAX_TARGETS;
-use netconsole::wire::Envelope;
+use super::load::{numbers, threshold};
+use super::report::Report;
+use crate::format::Style;
+use crate::ncrx::{Ncrx, Sender};
+use crate::plan::TargetPlan;
+use crate::platform::Platform;
+use crate::seal::Sealing;
+use crate::settings::MAX_TARGETS;
+use crate::wire::Envelope;
+use core::mem::MaybeUninit;
 
 /// One with the receiver of each target, by the targets' numbers.
-pub struct Conversations(&'static mut [Ncrx; MAX_TARGETS]);
+pub struct Conversations(&'static mut [Ncrx]);
 
 impl Conversations {
-    /// None has begun. Each start of the panic path may do so once.
-    pub fn new() -> Self {
-        // SAFETY: what had it before was interrupted for good, an earlier start of the panic path included.
-        let conversations = unsafe { memory::PANIC_CONVERSATIONS.take_back() };
-        conversations.iter_mut().for_each(|conversation| *conversation = Ncrx::new());
-        Self(conversations)
+    /// None has begun.
+    pub fn new(memory: &'static mut [MaybeUninit<Ncrx>; MAX_TARGETS]) -> Self {
+        // One by one: all together are larger than the panic path's stack.
+        for slot in memory.iter_mut() {
+            slot.write(Ncrx::new());
+        }
+        // SAFETY: each was written just now.
+        Self(unsafe { memory.assume_init_mut() })
     }
 
     /// Begins one when the last words have been sent to the target.
-    pub fn begin(&mut self, number: usize, target: &TargetPlan) {
-        let ring = ring();
+    pub fn begin<P: Platform>(&mut self, report: &Report, number: usize, target: &TargetPlan, now: u64) {
+        let ring = P::ring();
         let end = ring.end();
-        let held = threshold(target, report_begins()).held_before(ring, end, u64::MAX);
+        let held = threshold(report, target, report.first).held_before(ring, end, u64::MAX);
         let next = end.saturating_sub(held);
         if let Some(conversation) = self.0.get_mut(number)
             && let Some(newest) = next.checked_sub(1)
         {
-            let now = clock::micros();
             conversation.sent(newest, now);
             (next..end).for_each(|sequence| conversation.held_back(sequence, now));
             if target.has_answered {
-                conversation.resume(report_begins(), now);
+                conversation.resume(report.first, now);
             }
         }
     }
 
     /// Takes in what the target's receiver has sent.
-    pub fn hear(&mut self, number: usize, payload: &[u8]) {
+    pub fn hear<P: Platform>(&mut self, number: usize, payload: &[u8], now: u64) {
         if let Some(conversation) = self.0.get_mut(number) {
-            conversation.hear(payload, 0..ring().end(), clock::micros());
+            conversation.hear(payload, 0..P::ring().end(), now);
         }
     }
 
     /// Sends the target by `card` again what is due at `now` µs.
     #[inline(never)]
-    pub fn ship(
+    #[expect(clippy::too_many_arguments, reason = "the parts of a shipment, which lends its card meanwhile")]
+    pub fn ship<P: Platform>(
         &mut self,
+        report: &Report,
         number: usize,
         target: &TargetPlan,
         style: Style<'_>,
@@ -63,15 +65,15 @@ impl Conversations {
         now: u64,
     ) {
         let Some(conversation) = self.0.get_mut(number) else { return };
-        let timebase = clock::published();
-        let protection = memory::KEYS.protection();
+        let timebase = P::memory().timebase.read();
+        let protection = P::memory().keys.protection();
         let sender = Sender {
-            ring: ring(),
+            ring: P::ring(),
             timebase: &timebase,
             style,
-            threshold: threshold(target, report_begins()),
+            threshold: threshold(report, target, report.first),
             envelope,
-            sealing: Sealing { protection: &protection, numbers: numbers() },
+            sealing: Sealing { protection: &protection, numbers: numbers::<P>(report) },
         };
         // Where the card fails or has no room, the next turn tries again.
         _ = card.with_nic(now, |nic| {

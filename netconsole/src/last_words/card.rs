@@ -1,8 +1,8 @@
 //! One card in a panic: reset until it runs, watched for its cable, and reset again where it hangs. Nothing waits here
 //! but a reset, which counts its reads of the device.
 
-use netconsole::nic::{Nic, PanicCard, TransmitError};
-use netconsole::wire::MacAddr;
+use crate::nic::{Nic, PanicCard, TransmitError};
+use crate::wire::MacAddr;
 
 /// After how many failures in a row a card is given up: it is tried again then, but nobody waits for it.
 const TRIES: u32 = 3;

@@ -2,7 +2,7 @@
 //! parameter of somebody else, nor be shown.
 
 use super::value;
-use netconsole::cmdline::{self, Parameter};
+use crate::cmdline::{self, Parameter};
 
 /// The parameter whose value is a secret.
 pub(super) const NAME: &str = "netconsole.key";
@@ -16,7 +16,7 @@ const DIGITS: usize = 64;
 pub(super) enum Likeness {
     /// Nothing.
     None,
-    /// It is no parameter of this kernel's, but a key may be in it: it has as many hexadecimal digits.
+    /// It is no parameter of ours, but a key may be in it: it has as many hexadecimal digits.
     Digits,
     /// It has another name that begins as the key's.
     Misspelt,

@@ -1,50 +1,47 @@
 //! What is sent: the log with the report at its end, or, where writing that failed time and again, one fixed text.
 
 use super::card::Card;
-use super::line::Line;
-use super::starts::{numbers, report_begins};
-use crate::log::ring;
-use crate::machine::clock;
-use crate::memory;
-use netconsole::format::Threshold;
-use netconsole::format::{self, Style};
-use netconsole::last_words::leg::Place;
-use netconsole::nic::TransmitError;
-use netconsole::plan::TargetPlan;
-use netconsole::ring::Read;
-use netconsole::seal::Sealing;
-use netconsole::settings::{Format, RELEASE};
-use netconsole::wire::Envelope;
+use super::leg::Place;
+use super::report::Report;
+use crate::format::{self, Style, Threshold};
+use crate::nic::TransmitError;
+use crate::plan::TargetPlan;
+use crate::platform::Platform;
+use crate::ring::Read;
+use crate::seal::{Numbers, Sealing};
+use crate::wire::Envelope;
 
 /// What is sent.
 #[derive(Clone, Copy)]
 pub enum Load<'l> {
     /// The records of the log.
     Log,
-    /// One text, put together from constants alone.
-    Fixed(&'l Line),
+    /// One text, put together from constants alone; it is sent as the next record would be.
+    Fixed(&'l str),
 }
 
 impl Load<'_> {
-    /// Behind the last record; a fixed text is record 0.
-    pub fn end(&self) -> u64 {
+    /// After the last record; a fixed text is record 0.
+    pub(super) fn end<P: Platform>(&self) -> u64 {
         match self {
-            Self::Log => ring().end(),
+            Self::Log => P::ring().end(),
             Self::Fixed(_) => 1,
         }
     }
 
     /// The first record of the report.
-    pub fn report(&self) -> u64 {
+    pub(super) fn report(&self, report: &Report) -> u64 {
         match self {
-            Self::Log => report_begins(),
+            Self::Log => report.first,
             Self::Fixed(_) => 0,
         }
     }
 
     /// Queues datagrams from `place` on until the card has no room or there are no more; the next one's place.
-    pub fn queue(
+    #[expect(clippy::too_many_arguments, reason = "the parts of a shipment, which lends its card meanwhile")]
+    pub(super) fn queue<P: Platform>(
         &self,
+        report: &Report,
         card: &mut Card,
         style: &Style<'_>,
         target: &TargetPlan,
@@ -53,9 +50,12 @@ impl Load<'_> {
         now: u64,
     ) -> Result<Place, TransmitError> {
         match self {
-            Self::Log => queue_records(card, style, &threshold(target, place.sequence), envelope, place, now),
+            Self::Log => {
+                let threshold = threshold(report, target, place.sequence);
+                queue_records::<P>(report, card, style, &threshold, envelope, place, now)
+            }
             Self::Fixed(text) => {
-                queue_text(card, target.format, envelope, text, now)?;
+                queue_text::<P>(report, card, style, envelope, text, now)?;
                 Ok(Place::at(1))
             }
         }
@@ -64,13 +64,14 @@ impl Load<'_> {
 
 /// Which records go to the target where it is to have those from `begin` on: before the report only where they were asked
 /// for, if it is to have that alone.
-pub fn threshold(target: &TargetPlan, begin: u64) -> Threshold {
-    let since = if target.only_report { report_begins().min(begin) } else { 0 };
+pub(super) fn threshold(report: &Report, target: &TargetPlan, begin: u64) -> Threshold {
+    let since = if target.only_report { report.first.min(begin) } else { 0 };
     Threshold { limit: target.limit, since }
 }
 
 #[inline(never)]
-fn queue_records(
+fn queue_records<P: Platform>(
+    report: &Report,
     card: &mut Card,
     style: &Style<'_>,
     threshold: &Threshold,
@@ -78,10 +79,10 @@ fn queue_records(
     mut place: Place,
     now: u64,
 ) -> Result<Place, TransmitError> {
-    let ring = ring();
-    let timebase = clock::published();
-    let protection = memory::KEYS.protection();
-    let sealing = Sealing { protection: &protection, numbers: numbers() };
+    let ring = P::ring();
+    let timebase = P::memory().timebase.read();
+    let protection = P::memory().keys.protection();
+    let sealing = Sealing { protection: &protection, numbers: numbers::<P>(report) };
     loop {
         let held = place.held.unwrap_or_else(|| threshold.held_before(ring, place.sequence, u64::MAX));
         let next_record = Place { held: Some(0), ..Place::at(place.sequence.saturating_add(1)) };
@@ -127,37 +128,26 @@ fn queue_records(
 }
 
 #[inline(never)]
-fn queue_text(
+fn queue_text<P: Platform>(
+    report: &Report,
     card: &mut Card,
-    format: Format,
+    style: &Style<'_>,
     envelope: &Envelope,
-    text: &Line,
+    text: &str,
     now: u64,
 ) -> Result<(), TransmitError> {
-    let micros = clock::micros();
-    let protection = memory::KEYS.protection();
-    let sealing = Sealing { protection: &protection, numbers: numbers() };
-    let mut datagram = Line::new("");
-    match format {
-        Format::Basic => {}
-        Format::Extended { release } => {
-            if release {
-                datagram.text(RELEASE).text(",");
-            }
-            datagram.text("0,").decimal(ring().end()).text(",").decimal(micros).text(",-;");
-        }
-        // RFC 5424: facility kern, severity emergency; no time, host or process is known.
-        Format::Syslog => _ = datagram.text("<0>1 - - netconsole - - - "),
-    }
-    datagram.text(text.as_str()).text("\n");
+    let protection = P::memory().keys.protection();
+    let sealing = Sealing { protection: &protection, numbers: numbers::<P>(report) };
     card.transmit(now, &mut |frame| {
-        let bytes = datagram.as_str().as_bytes();
         let len = envelope.write(frame, 0, |payload| {
-            sealing.fill(payload, |message| {
-                message.iter_mut().zip(bytes).for_each(|(to, &from)| *to = from);
-                Some(bytes.len())
-            })
+            sealing
+                .fill(payload, |message| Some(format::write_text(style, P::ring().end(), now, text, message)))
         });
         len.unwrap_or(0)
     })
+}
+
+/// The numbers of what this start of the panic path seals.
+pub(super) fn numbers<P: Platform>(report: &Report) -> Numbers<'static> {
+    Numbers::Panic { start: report.start, ticks: P::ticks }
 }

@@ -3,33 +3,31 @@
 //! cable of another, and whatever comes up as long as the machine stays gets its log.
 
 use super::card::{Card, Fate};
+use super::conversations::Conversations;
 use super::hear::{Heard, Question};
+use super::leg::{Leg, Start};
 use super::load::Load;
-use super::ncrx::Conversations;
-use super::plan::{self, targets};
-use crate::machine::access::ACCESS;
-use crate::machine::clock::micros;
-use crate::machine::pci::ConfigurationPorts;
-use crate::memory;
-use core::mem::MaybeUninit;
-use netconsole::format::Style;
-use netconsole::last_words::leg::{Leg, Start};
-use netconsole::nic::{PanicCard, PanicMemory};
-use netconsole::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
-use netconsole::seal::Inputs;
-use netconsole::settings::MAX_TARGETS;
-use netconsole::take_once::TakeOnce;
-use netconsole::wire::ipv4::MIN_MTU;
-use netconsole::wire::{Envelope, MacAddr};
+use super::plan;
+use super::report::Report;
+use crate::format::Style;
+use crate::memory::Memory;
+use crate::nic::{PanicCard, PanicMemory};
+use crate::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
+use crate::platform::Platform;
+use crate::seal::Inputs;
+use crate::settings::MAX_TARGETS;
+use crate::targets::user_data::UserData;
+use crate::wire::ipv4::MIN_MTU;
+use crate::wire::{Envelope, MacAddr};
+use core::marker::PhantomData;
 
 /// How long a target's own card may be without link before the others send to all in its stead, in µs: a switch's
 /// port needs seconds. One deadline for all cards, from the panic on.
 const LINK_PATIENCE: u64 = 4_000_000;
+/// How long all is tried that can be, in µs.
+const LOG_PATIENCE: u64 = 60_000_000;
 /// How many received frames a card's turn takes.
 const FRAMES_PER_TURN: usize = 16;
-
-/// Room for the cards' drivers, which the panic path's stack has none for.
-static DRIVERS: TakeOnce<MaybeUninit<[Option<Card>; MAX_NICS]>> = TakeOnce::new(MaybeUninit::uninit());
 
 /// How far the log has gone out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +41,10 @@ pub enum Progress {
 }
 
 /// The cards, and what goes where.
-pub struct Shipment<'l> {
+pub struct Shipment<'l, P> {
+    report: Report,
     plan: Plan,
-    /// The plan is the boot's, so that [`memory::POSITIONS`] are those of its targets.
+    /// The plan is the boot's, so that the positions in memory are those of its targets.
     is_known: bool,
     load: Load<'l>,
     /// When it began, in µs.
@@ -56,45 +55,71 @@ pub struct Shipment<'l> {
     legs: &'static mut [[Leg; MAX_TARGETS]; MAX_NICS],
     conversations: Conversations,
     inputs: Inputs,
+    user_data: &'static UserData,
+    platform: PhantomData<fn() -> P>,
 }
 
-impl<'l> Shipment<'l> {
-    /// Begins to send everything that the targets have not got, and the report once more for each of `repeats`. Each
-    /// start of the panic path may do so once.
-    pub fn begin(load: Load<'l>, repeats: u8) -> Self {
-        memory::SIZING.put_back(&mut ConfigurationPorts);
-        let (plan, is_known) = plan::find();
-        // SAFETY: what had these before was interrupted for good, an earlier start of the panic path included.
-        let (legs, panic_memory, drivers) = unsafe {
-            (memory::PANIC_LEGS.take_back(), memory::PANIC_MEMORY.take_back(), DRIVERS.take_back())
+impl<'l, P: Platform> Shipment<'l, P> {
+    /// Begins to send everything that the targets have not got, and the report once more for each of `repeats`.
+    ///
+    /// # Safety
+    ///
+    /// Whatever used the platform's cards before never runs again: the code that polls them in normal running, on
+    /// whichever CPU, and an earlier start of the panic path.
+    pub unsafe fn begin(load: Load<'l>, report: Report, repeats: u8) -> Self {
+        let Memory { sizing, user_data, panic, .. } = P::memory();
+        sizing.put_back(&mut P::pci());
+        let (plan, is_known) = plan::find::<P>();
+        // SAFETY: as the caller promises, what had them before never uses them again. Any content is valid for each.
+        let (legs, drivers, cards, conversations, user_data) = unsafe {
+            (
+                panic.legs.take_back(),
+                panic.drivers.take_back(),
+                panic.cards.take_back(),
+                panic.conversations.take_back(),
+                user_data.take_back(),
+            )
         };
         for (place, legs) in legs.iter_mut().enumerate() {
             for ((number, target), leg) in plan.targets.iter().enumerate().zip(legs) {
                 *leg = target.as_ref().map_or(Leg::NONE, |target| {
-                    Leg::new(start(&load, is_known, place, number, target, repeats))
+                    Leg::new(start::<P>(&load, &report, is_known, place, number, target, repeats))
                 });
             }
         }
         let mut memory = [const { None }; MAX_NICS];
-        for (slot, memory) in memory.iter_mut().zip(panic_memory.iter_mut()) {
+        for (slot, memory) in memory.iter_mut().zip(cards) {
             *slot = Some(memory);
         }
         Self {
+            report,
             plan,
             is_known,
             load,
-            begun: micros(),
-            cards: drivers.write([const { None }; MAX_NICS]),
+            begun: now::<P>(),
+            cards: drivers.write([const { None }; _]),
             memory,
             legs,
-            conversations: Conversations::new(),
+            conversations: Conversations::new(conversations),
             inputs: Inputs::new(),
+            user_data,
+            platform: PhantomData,
         }
     }
 
     /// How long ago it began, in µs.
     pub fn age(&self) -> u64 {
-        micros().saturating_sub(self.begun)
+        now::<P>().saturating_sub(self.begun)
+    }
+
+    /// Whether all has gone out that is waited for: a link that is down so many µs, and everything else a minute.
+    pub fn has_ended(&self, link_patience: u64) -> bool {
+        let patience = match self.progress() {
+            Progress::Out => 0,
+            Progress::AwaitsLink => link_patience,
+            Progress::Sending => LOG_PATIENCE,
+        };
+        self.age() >= patience
     }
 
     /// Gives each card its turn. Never waits, but for the reset of a card.
@@ -107,9 +132,9 @@ impl<'l> Shipment<'l> {
 
     /// How far the log has gone out.
     pub fn progress(&self) -> Progress {
-        let end = self.load.end();
+        let end = self.load.end::<P>();
         let mut progress = Progress::Out;
-        for (number, target) in targets(&self.plan) {
+        for (number, target) in self.plan.targets() {
             let others_help = self.others_help(number, target);
             let own_is_gone = self.own_is_gone(target);
             let (mut is_out, mut awaits_link) = (false, false);
@@ -160,11 +185,11 @@ impl<'l> Shipment<'l> {
     /// Opens the cards that are needed: those of the targets first.
     fn open_cards(&mut self) {
         for place in 0..MAX_NICS {
-            if targets(&self.plan).any(|(_, target)| target.uses(place)) {
+            if self.plan.targets().any(|(_, target)| target.uses(place)) {
                 self.open(place);
             }
         }
-        if targets(&self.plan).any(|(number, target)| self.others_help(number, target)) {
+        if self.plan.targets().any(|(number, target)| self.others_help(number, target)) {
             (0..MAX_NICS).for_each(|place| self.open(place));
         }
     }
@@ -175,39 +200,39 @@ impl<'l> Shipment<'l> {
             && let Some(memory) = self.memory.get_mut(place).and_then(Option::take)
             && let Some(slot) = self.cards.get_mut(place)
         {
-            *slot = PanicCard::open(ConfigurationPorts, &ACCESS, *address, memory).ok().map(Card::new);
+            *slot = PanicCard::open(P::pci(), &P::access(), *address, memory).ok().map(Card::new);
         }
     }
 
     /// One card's turn.
     fn turn(&mut self, place: usize) {
-        let now = micros();
+        let now = now::<P>();
         let mut helped = [false; MAX_TARGETS];
-        for (number, target) in targets(&self.plan) {
+        for (number, target) in self.plan.targets() {
             if let Some(helped) = helped.get_mut(number) {
                 *helped = self.others_help(number, target);
             }
         }
-        let Self { plan, is_known, load, cards, legs, conversations, inputs, .. } = self;
+        let Self { report, plan, is_known, load, cards, legs, conversations, inputs, user_data, .. } = self;
         let (Some(Some(card)), Some(legs)) = (cards.get_mut(place), legs.get_mut(place)) else { return };
         match card.poll(now) {
             Fate::Open => {}
             Fate::Lost => legs.iter_mut().for_each(Leg::frames_lost),
             Fate::Left => {
-                for (number, target) in targets(plan) {
+                for (number, target) in plan.targets() {
                     let Some(leg) = legs.get_mut(number) else { continue };
-                    let is_out_now = leg.frames_left(load.end(), now);
+                    let is_out_now = leg.frames_left(load.end::<P>(), now);
                     if !target.uses(place) {
                         continue;
                     }
                     if *is_known
                         && matches!((target.cards, &*load), (TargetCards::One(_), Load::Log))
-                        && let Some(position) = memory::POSITIONS.get(number)
+                        && let Some(position) = P::memory().positions.get(number)
                     {
                         position.set(leg.left());
                     }
                     if is_out_now {
-                        conversations.begin(number, target);
+                        conversations.begin::<P>(report, number, target, now);
                     }
                 }
             }
@@ -220,14 +245,14 @@ impl<'l> Shipment<'l> {
         for _ in 0..FRAMES_PER_TURN {
             let mut heard = Heard::default();
             let mac = card.mac();
-            if !card
-                .receive(&mut |frame| heard.take(frame, mac, plan, place, legs, conversations, inputs, now))
-            {
+            if !card.receive(&mut |frame| {
+                heard.take::<P>(frame, mac, plan, place, legs, conversations, inputs, now)
+            }) {
                 break;
             }
             heard.apply(card, plan, place, legs, now);
         }
-        for (number, target) in targets(plan) {
+        for (number, target) in plan.targets() {
             let Some(leg) = legs.get_mut(number) else { continue };
             let is_own = target.uses(place);
             if !is_own && !helped.get(number).is_some_and(|&helped| helped) {
@@ -248,19 +273,19 @@ impl<'l> Shipment<'l> {
                 host_name: plan.host_name.as_ref(),
                 address: Some(route.own.ip),
                 epoch: plan.epoch,
-                user_data: user_data(number),
+                user_data: user_data.whole_lines(number),
                 system_data: target.system_data,
                 ..Style::new(target.format, target.time)
             };
-            if leg.wants_to_send(load.report(), load.end(), now) {
-                match load.queue(card, &style, target, &envelope, leg.place(), now) {
+            if leg.wants_to_send(load.report(report), load.end::<P>(), now) {
+                match load.queue::<P>(report, card, &style, target, &envelope, leg.place(), now) {
                     Ok(next) => leg.queued(next, now),
                     // The next turn resets it.
                     Err(_) => return,
                 }
             }
             if is_own && target.may_ask {
-                conversations.ship(number, target, style, &envelope, card, now);
+                conversations.ship::<P>(report, number, target, style, &envelope, card, now);
             }
         }
         card.kick();
@@ -268,8 +293,9 @@ impl<'l> Shipment<'l> {
 }
 
 /// What the leg of a target by a card begins with.
-fn start(
+fn start<P: Platform>(
     load: &Load<'_>,
+    report: &Report,
     is_known: bool,
     place: usize,
     number: usize,
@@ -277,14 +303,14 @@ fn start(
     repeats: u8,
 ) -> Start {
     let is_unheard = target.unheard.contains(place);
-    let first = if target.only_report { load.report() } else { 0 };
-    let position = memory::POSITIONS.get(number).and_then(|position| position.get());
+    let first = if target.only_report { load.report(report) } else { 0 };
+    let position = P::memory().positions.get(number).and_then(|position| position.get());
     let from = match position {
         _ if target.only_report || !is_known || matches!(load, Load::Fixed(_)) => first,
         // By which of its cards it has gone out, the position does not tell.
         _ if target.cards == TargetCards::EveryWithLink && is_unheard => first,
         // A position beyond the end is damaged as surely as one that fails its check.
-        Some(position) if position <= load.end() => position,
+        Some(position) if position <= load.end::<P>() => position,
         _ => first,
     };
     let is_own = target.uses(place);
@@ -298,8 +324,7 @@ fn start(
     }
 }
 
-/// What the messages to the target `number` end with, where that is undamaged.
-fn user_data(number: usize) -> &'static [u8] {
-    // SAFETY: what had it before was interrupted for good; here it is only read. Any content is valid for the type.
-    unsafe { memory::USER_DATA.take_back() }.whole_lines(number)
+/// The time in µs.
+fn now<P: Platform>() -> u64 {
+    P::memory().timebase.read().micros(P::ticks())
 }

@@ -1,10 +1,10 @@
 //! Names that are not known here and were probably meant for one that is: `NETCONSOLE=`, `netconsole.inptu=1`.
 
+use crate::cmdline::Parameter;
 use core::fmt;
-use netconsole::cmdline::Parameter;
 
 /// The parameters whose name begins with `netconsole.`, without that.
-pub(super) const OF_NETCONSOLE: [&str; 8] =
+pub const OF_NETCONSOLE: [&str; 8] =
     ["carrier_timeout", "echo", "fallback", "input", "key", "ncrx", "oops_only", "panic_repeat"];
 
 /// The longest name that is compared.

@@ -1,24 +1,20 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
-use crate::machine::clock;
-use crate::machine::trap::{self, Place};
-use crate::memory;
-use crate::vlan::{MAX_VLANS, Vlan, VlanMemory};
-use bootinfo::parameters::Parameters;
+use super::vlan::{MAX_VLANS, Vlan, VlanMemory};
+use crate::console::{Conversation, Neighbor, NetworkError, Sent};
+use crate::host_name::HostName;
+use crate::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
+use crate::plan::CardAddress;
+use crate::seal::{OVERHEAD, Protection, Sealing};
+use crate::settings::{Autoconf, DeviceName, DeviceSelector, IpParameter, Settings, TargetConfig};
+use crate::stack::{Addressing, Ipv4Method, Resolution, Stack};
+use crate::targets::Interface;
+use crate::targets::choice::{Candidate, Reach};
+use crate::targets::life::Life;
+use crate::targets::path_name::Labels;
+use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use netconsole::console::{Conversation, Neighbor, NetworkError, Sent};
-use netconsole::host_name::HostName;
-use netconsole::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
-use netconsole::plan::CardAddress;
-use netconsole::seal::{OVERHEAD, Protection, Sealing};
-use netconsole::settings::{Autoconf, DeviceName, DeviceSelector, IpParameter, TargetConfig};
-use netconsole::stack::{Addressing, Ipv4Method, Resolution, Stack};
-use netconsole::targets::Interface;
-use netconsole::targets::choice::{Candidate, Reach};
-use netconsole::targets::life::Life;
-use netconsole::targets::path_name::Labels;
-use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
 const LINK_INTERVAL: u64 = 10_000;
@@ -63,6 +59,17 @@ pub struct Card {
     identification: u16,
 }
 
+/// The circumstances in which a stack begins.
+#[derive(Clone, Copy)]
+pub struct Moment {
+    /// The time in µs.
+    pub now: u64,
+    /// A number that differs from boot to boot: the time stamp counter.
+    pub seed: u64,
+    /// What smoltcp calls on its way ([`Probe::Smoltcp`](crate::platform::Probe::Smoltcp)).
+    pub probe: fn(),
+}
+
 /// A link in words: `down`, `up`, or `up, 1000 Mbit/s, full duplex` where the card tells.
 struct Link {
     is_up: bool,
@@ -88,17 +95,17 @@ pub enum LinkLook {
 }
 
 impl Card {
-    /// Gives the card that `nic` drives its addresses at `now` µs.
+    /// Gives the card that `nic` drives its addresses.
     pub fn new(
         name: DeviceName,
         place: BusAddress,
         mut nic: NetworkCard,
-        parameters: &'static Parameters,
-        now: u64,
+        settings: &'static Settings,
+        moment: Moment,
     ) -> Self {
-        let addressing = addressing(parameters, name, nic.mac(), is_meant(parameters, name));
+        let addressing = addressing(settings, name, nic.mac(), is_meant(settings, name));
         let link_is_up = nic.link_is_up();
-        let stack = stack(&nic, link_is_up, &addressing, parameters, now);
+        let stack = stack(&nic, link_is_up, &addressing, settings, moment);
         let life = Life::new(nic.mac());
         log::info!(
             "{name}: ethernet address {}, MTU {}, link {}",
@@ -116,10 +123,10 @@ impl Card {
             life,
             stack,
             ipv4_may_come: addressing.ipv4 != Ipv4Method::Off,
-            ntp: ntp(parameters).filter(|_| is_meant(parameters, name)),
+            ntp: ntp(settings).filter(|_| is_meant(settings, name)),
             vlans: [const { None }; MAX_VLANS],
             link_is_up,
-            link_seen_at: now,
+            link_seen_at: moment.now,
             waiting_since: None,
             retry_at: 0,
             retry_interval: RETRY_INTERVAL,
@@ -128,11 +135,11 @@ impl Card {
     }
 
     /// Takes what `ip=` says in place of what it was told, though `ip=` is not for this card.
-    pub fn stand_in(&mut self, parameters: &'static Parameters, now: u64) {
-        let addressing = addressing(parameters, self.name, self.mac(), true);
+    pub fn stand_in(&mut self, settings: &'static Settings, moment: Moment) {
+        let addressing = addressing(settings, self.name, self.mac(), true);
         self.ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
-        self.ntp = ntp(parameters);
-        self.stack = stack(&self.nic, self.link_is_up, &addressing, parameters, now);
+        self.ntp = ntp(settings);
+        self.stack = stack(&self.nic, self.link_is_up, &addressing, settings, moment);
     }
 
     /// Says whether it waits for an address.
@@ -211,8 +218,8 @@ impl Card {
     }
 
     /// Gives the card a source address that a target names, unless it has one that was given.
-    pub fn give(&mut self, address: IpAddr, parameters: &Parameters, now: u64) {
-        self.stack.give(address, ipv4_gateway(parameters), now);
+    pub fn give(&mut self, address: IpAddr, settings: &Settings, now: u64) {
+        self.stack.give(address, ipv4_gateway(settings), now);
     }
 
     /// Takes back an address that was given, where it is this one.
@@ -227,26 +234,27 @@ impl Card {
         self.vlans.iter().flatten().any(|vlan| vlan.id == id)
     }
 
-    /// Adds an interface in the VLAN that `target` names, at `now` µs.
+    /// Adds an interface in the VLAN that `target` names.
     pub fn add_vlan(
         &mut self,
         id: u16,
         target: &TargetConfig,
         memory: &'static mut VlanMemory,
-        parameters: &'static Parameters,
-        now: u64,
+        settings: &'static Settings,
+        moment: Moment,
     ) {
         let DeviceSelector::Name(name) = target.device else { return };
         let Some(slot) = self.vlans.iter_mut().find(|slot| slot.is_none()) else { return };
-        let mut addressing = addressing(parameters, name, self.nic.mac(), is_meant(parameters, name));
+        let mut addressing = addressing(settings, name, self.nic.mac(), is_meant(settings, name));
         if let Some(IpAddr::V4(address)) = target.local_ip
             && !matches!(addressing.ipv4, Ipv4Method::Static { .. })
         {
             addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway: None };
         }
-        let seed = clock::ticks() ^ u64::from(id);
+        let Moment { now, seed, .. } = moment;
+        let seed = seed ^ u64::from(id);
         let (mac, mtu) = (self.nic.mac(), self.nic.mtu());
-        let mut stack = Stack::new(hostname(parameters), mac, mtu, Some(id), &addressing, seed, now);
+        let mut stack = Stack::new(hostname(settings), mac, mtu, Some(id), &addressing, seed, now);
         stack.link_changed(self.link_is_up, now);
         let ipv4_may_come = addressing.ipv4 != Ipv4Method::Off;
         log::info!("{name}: VLAN {id} on {}", self.name);
@@ -285,7 +293,6 @@ impl Card {
         let life = &mut self.life;
         let mut watched = Watched { nic: &mut self.nic, see: |frame: &[u8]| life.see(frame, now) };
         Stack::poll_shared(&mut stacks, &mut watched, now, &mut |received| {
-            trap::probe(Place::Receive);
             input(received);
         });
         for (before, (name, stack)) in before.iter().zip(self.stacks_mut()) {
@@ -353,9 +360,9 @@ impl Card {
     }
 
     /// The longest message of the console's that a datagram can carry.
-    pub fn longest_message(&self, conversation: &Conversation) -> usize {
+    pub fn longest_message(&self, conversation: &Conversation, protection: &Protection) -> usize {
         let longest = self.envelope(conversation).map_or(0, |envelope| envelope.longest_payload());
-        match memory::KEYS.protection() {
+        match protection {
             Protection::Clear => longest,
             _ => longest.saturating_sub(OVERHEAD),
         }
@@ -482,8 +489,8 @@ impl Card {
 }
 
 /// The name that DHCP servers are told.
-fn hostname(parameters: &'static Parameters) -> Option<&'static str> {
-    parameters.ip.hostname.as_ref().map(|hostname| hostname.as_str())
+fn hostname(settings: &'static Settings) -> Option<&'static str> {
+    settings.ip.hostname.as_ref().map(|hostname| hostname.as_str())
 }
 
 /// The addresses and neighbours of a card itself.
@@ -491,40 +498,42 @@ fn stack(
     nic: &NetworkCard,
     link_is_up: bool,
     addressing: &Addressing,
-    parameters: &'static Parameters,
-    now: u64,
+    settings: &'static Settings,
+    moment: Moment,
 ) -> Stack<'static> {
-    let seed = clock::ticks() ^ u64::from(nic.mac().0[5]);
-    let mut stack = Stack::new(hostname(parameters), nic.mac(), nic.mtu(), None, addressing, seed, now);
+    let Moment { now, seed, probe } = moment;
+    let [.., last] = nic.mac().0;
+    let seed = seed ^ u64::from(last);
+    let mut stack = Stack::new(hostname(settings), nic.mac(), nic.mtu(), None, addressing, seed, now);
     stack.link_changed(link_is_up, now);
-    stack.set_probe(|| trap::probe(Place::Smoltcp));
+    stack.set_probe(probe);
     stack
 }
 
 /// The time server that `ip=` names.
-fn ntp(parameters: &Parameters) -> Option<Ipv4Addr> {
-    match parameters.ip.ntp {
+fn ntp(settings: &Settings) -> Option<Ipv4Addr> {
+    match settings.ip.ntp {
         Some(IpAddr::V4(server)) => Some(server),
         _ => None,
     }
 }
 
 /// Whether `ip=` is for the card or VLAN of this name.
-fn is_meant(parameters: &Parameters, name: DeviceName) -> bool {
-    name == parameters.ip.device.unwrap_or(DeviceName::ETH0)
+fn is_meant(settings: &Settings, name: DeviceName) -> bool {
+    name == settings.ip.device.unwrap_or(DeviceName::ETH0)
 }
 
 /// How the card gets its addresses: by `ip=` where that is for it, else by a target's own source
 /// address, else as `ip=` says for all.
-fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr, is_meant: bool) -> Addressing {
-    let ip = &parameters.ip;
+fn addressing(settings: &Settings, name: DeviceName, mac: MacAddr, is_meant: bool) -> Addressing {
+    let ip = &settings.ip;
     let mut addressing = Addressing {
         ipv4: if ip.autoconf == Autoconf::Off { Ipv4Method::Off } else { Ipv4Method::Dhcp },
         ipv6: None,
-        echo: parameters.echo,
+        echo: settings.echo,
     };
-    let gateway = ipv4_gateway(parameters);
-    for source in parameters.source_addresses(name, mac) {
+    let gateway = ipv4_gateway(settings);
+    for source in settings.source_addresses(name, mac) {
         match source {
             IpAddr::V4(address) => addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway },
             IpAddr::V6(address) => addressing.ipv6 = Some((address, 64)),
@@ -543,8 +552,8 @@ fn addressing(parameters: &Parameters, name: DeviceName, mac: MacAddr, is_meant:
 }
 
 /// The router of `ip=`.
-fn ipv4_gateway(parameters: &Parameters) -> Option<Ipv4Addr> {
-    match parameters.ip.gateway {
+fn ipv4_gateway(settings: &Settings) -> Option<Ipv4Addr> {
+    match settings.ip.gateway {
         Some(IpAddr::V4(gateway)) => Some(gateway),
         _ => None,
     }

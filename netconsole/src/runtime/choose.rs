@@ -1,16 +1,14 @@
 //! Choosing each target's cards, and giving these the source address that it names.
 
-use crate::card::Card;
-use crate::memory;
-use bootinfo::parameters::Parameters;
+use super::card::Card;
+use crate::plan::MAX_NICS;
+use crate::seal::Protection;
+use crate::settings::{DeviceName, DeviceSelector, MAX_TARGETS, Settings, TargetConfig};
+use crate::targets::choice::{self, Candidates, Choice, Here, Substitutes};
+use crate::targets::path_name::PathName;
+use crate::targets::table::TargetTable;
+use crate::targets::{Moment, Target};
 use core::net::IpAddr;
-use netconsole::plan::MAX_NICS;
-use netconsole::seal::Protection;
-use netconsole::settings::{DeviceName, DeviceSelector, MAX_TARGETS, TargetConfig};
-use netconsole::targets::choice::{self, Candidates, Choice, Here, Substitutes};
-use netconsole::targets::path_name::PathName;
-use netconsole::targets::table::TargetTable;
-use netconsole::targets::{Moment, Target};
 
 /// Whether it takes what the firmware calls the cards' places to tell which card a target names.
 pub fn needs_labels(targets: &[TargetConfig]) -> bool {
@@ -27,30 +25,25 @@ pub fn needs_labels(targets: &[TargetConfig]) -> bool {
 pub fn cards(
     targets: &mut TargetTable,
     cards: &mut [Option<Card>; MAX_NICS],
-    parameters: &Parameters,
+    settings: &Settings,
     moment: &Moment<'_>,
 ) {
     for number in 0..MAX_TARGETS {
         let Some(target) = targets.get_mut(number).filter(|target| target.wants_cards()) else { continue };
-        choose(target, cards, parameters, moment);
+        choose(target, cards, settings, moment);
         let Some(address) = target.config.local_ip.filter(|_| target.vlan().is_none()) else { continue };
         if !target.wants_cards() {
-            give(address, number, targets, cards, parameters, moment.now);
+            give(address, number, targets, cards, settings, moment.now);
         }
     }
 }
 
-fn choose(
-    target: &mut Target,
-    cards: &[Option<Card>; MAX_NICS],
-    parameters: &Parameters,
-    moment: &Moment<'_>,
-) {
+fn choose(target: &mut Target, cards: &[Option<Card>; MAX_NICS], settings: &Settings, moment: &Moment<'_>) {
     let config = target.config;
     let candidates: Candidates =
         core::array::from_fn(|place| Some(cards.get(place)?.as_ref()?.candidate(&config, moment.now)));
     // Whoever has a key, or another machine's memory, means that card or none.
-    let is_secret = parameters.is_crash_kernel || memory::KEYS.protection() != Protection::Clear;
+    let is_secret = settings.is_crash_kernel || moment.keys.protection() != Protection::Clear;
     let for_name = target.takes_another();
     let may = Substitutes { for_name, for_mac: for_name && !is_secret };
     let (device, has_waited) = (config.device, target.has_waited(moment));
@@ -90,13 +83,13 @@ fn give(
     number: usize,
     targets: &TargetTable,
     cards: &mut [Option<Card>; MAX_NICS],
-    parameters: &Parameters,
+    settings: &Settings,
     now: u64,
 ) {
     for (place, card) in cards.iter_mut().enumerate() {
         let Some(card) = card else { continue };
         if targets.get(number).is_some_and(|target| target.uses(place)) {
-            card.give(address, parameters, now);
+            card.give(address, settings, now);
         } else if !targets.iter().any(|target| target.uses(place)) {
             card.take_back(address, now);
         }

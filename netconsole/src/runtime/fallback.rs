@@ -1,20 +1,17 @@
 //! What is broadcast where the command line asks for targets and none of them could be taken: what is wrong with it, and
 //! the network cards. Who waits with `nc` sees why no log comes. Of the log itself nothing goes out.
 
-use crate::card::Card;
-use crate::memory;
-use bootinfo::BootInfo;
-use bootinfo::parameters::Parameters;
+use super::card::Card;
+use crate::console::Conversation;
+use crate::format::MAX_DATAGRAM;
+use crate::plan::MAX_NICS;
+use crate::seal::{KeyStore, Numbers, Sealing};
+use crate::settings::{Settings, TargetConfig};
+use crate::stack::link_local_ipv4;
+use crate::text::Text;
+use crate::wire::{Endpoint, MacAddr};
 use core::fmt::Display;
 use core::net::{IpAddr, Ipv4Addr};
-use netconsole::console::Conversation;
-use netconsole::format::MAX_DATAGRAM;
-use netconsole::plan::MAX_NICS;
-use netconsole::seal::{Numbers, Sealing};
-use netconsole::settings::TargetConfig;
-use netconsole::stack::link_local_ipv4;
-use netconsole::text::Text;
-use netconsole::wire::{Endpoint, MacAddr};
 
 /// When it is broadcast, in µs after the link of a card came up: a switch's port may need half a minute until it
 /// forwards, and who looks at the screen for the first time may have been late.
@@ -38,14 +35,13 @@ struct Rounds {
 }
 
 impl Fallback {
-    /// The broadcasts, where the parameters want them.
-    pub fn of(parameters: &Parameters, boot: &'static BootInfo) -> Option<Self> {
-        let command_line = boot.command_line.as_bytes();
-        parameters.broadcasts_errors().then_some(Self { command_line, cards: [Rounds::default(); MAX_NICS] })
+    /// The broadcasts, where the settings of this command line want them.
+    pub fn of(settings: &Settings, command_line: &'static [u8]) -> Option<Self> {
+        settings.broadcasts_errors().then_some(Self { command_line, cards: [Rounds::default(); MAX_NICS] })
     }
 
     /// Sends what is due at `now` µs.
-    pub fn poll(&mut self, cards: &mut [Option<Card>; MAX_NICS], now: u64) {
+    pub fn poll(&mut self, cards: &mut [Option<Card>; MAX_NICS], keys: &KeyStore, now: u64) {
         for number in 0..MAX_NICS {
             let Some(rounds) = self.cards.get_mut(number) else { return };
             let link_is_up =
@@ -56,7 +52,7 @@ impl Fallback {
             }
             let since = *rounds.link_since.get_or_insert(now);
             if TIMES.get(rounds.done).is_some_and(|&time| now.saturating_sub(since) >= time) {
-                send_round(self.command_line, rounds, cards, number);
+                send_round(self.command_line, rounds, cards, number, keys);
             }
         }
     }
@@ -74,7 +70,13 @@ impl Fallback {
 }
 
 /// Sends by the card `number` the lines that are still to be sent, as many as it has room for.
-fn send_round(command_line: &[u8], rounds: &mut Rounds, cards: &mut [Option<Card>; MAX_NICS], number: usize) {
+fn send_round(
+    command_line: &[u8],
+    rounds: &mut Rounds,
+    cards: &mut [Option<Card>; MAX_NICS],
+    number: usize,
+    keys: &KeyStore,
+) {
     let mut descriptions = [const { Text::<128>::new() }; MAX_NICS];
     for (description, card) in descriptions.iter_mut().zip(cards.iter_mut()) {
         if let Some(card) = card {
@@ -85,12 +87,12 @@ fn send_round(command_line: &[u8], rounds: &mut Rounds, cards: &mut [Option<Card
     let (mut line, mut has_room) = (0_usize, true);
     let mut send = |text: &dyn Display| {
         if has_room && line >= rounds.lines {
-            has_room = broadcast(card, text);
+            has_room = broadcast(card, text, keys);
             rounds.lines = rounds.lines.saturating_add(usize::from(has_room));
         }
         line = line.saturating_add(1);
     };
-    Parameters::parse(command_line, &mut |_, problem| {
+    Settings::parse(command_line, &mut |_, problem| {
         if Text::<10>::of(problem).as_str() == "netconsole" {
             send(&problem);
         }
@@ -105,7 +107,7 @@ fn send_round(command_line: &[u8], rounds: &mut Rounds, cards: &mut [Option<Card
 }
 
 /// Broadcasts a line; false where the card has no room now.
-fn broadcast(card: &mut Card, text: &dyn Display) -> bool {
+fn broadcast(card: &mut Card, text: &dyn Display, keys: &KeyStore) -> bool {
     let mut message = Text::<MAX_DATAGRAM>::of(text);
     message.truncate(MAX_DATAGRAM.saturating_sub(1));
     message.push(b'\n');
@@ -118,7 +120,7 @@ fn broadcast(card: &mut Card, text: &dyn Display) -> bool {
         card: 0,
     };
     // With a key nothing comes here; if it did, it would go out sealed or not at all.
-    let protection = memory::KEYS.protection();
-    let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(&memory::KEYS) };
+    let protection = keys.protection();
+    let sealing = Sealing { protection: &protection, numbers: Numbers::Counted(keys) };
     card.send(&conversation, message.as_bytes(), Some(sealing))
 }

@@ -1,10 +1,9 @@
 //! What time it is in the world, for the syslog format: by the real-time clock at the boot, and by the
 //! NTP server that DHCP names, if any.
 
-use crate::card::Card;
-use crate::machine::{clock, rtc};
-use netconsole::console::Conversation;
-use netconsole::wire::{Endpoint, sntp, udp};
+use super::card::Card;
+use crate::console::Conversation;
+use crate::wire::{Endpoint, sntp, udp};
 
 /// The time from one question to the next without an answer, in µs.
 const RETRY_INTERVAL: u64 = 16_000_000;
@@ -32,15 +31,8 @@ impl WallClock {
         Self { ask_at: 0, question: None }
     }
 
-    /// When the clock was 0 by the real-time clock, in µs since 1970; it is `now` µs.
-    pub fn by_rtc(now: u64) -> Option<u64> {
-        let seconds = rtc::unix_seconds()?;
-        log::debug!("clock: {seconds} seconds since 1970 by the real-time clock");
-        seconds.checked_mul(1_000_000)?.checked_sub(now)
-    }
-
-    /// Asks the NTP server that one of the cards was told, where it is time to.
-    pub fn poll(&mut self, cards: &mut [Option<Card>], now: u64) {
+    /// Asks the NTP server that one of the cards was told, where it is time to, with a `cookie` that nobody can guess.
+    pub fn poll(&mut self, cards: &mut [Option<Card>], cookie: u64, now: u64) {
         if now < self.ask_at {
             return;
         }
@@ -51,7 +43,6 @@ impl WallClock {
             let Some(mac) = neighbor.mac else { return };
             let server = Endpoint { mac, ip: server.into(), port: sntp::PORT };
             let local = Endpoint { mac: card.mac(), ip: neighbor.source, port: LOCAL_PORT };
-            let cookie = clock::ticks();
             let conversation = Conversation { local, remote: server, vlan: None, card: number };
             // A server could not open what is sealed.
             if card.send(&conversation, &sntp::request(cookie), None) {

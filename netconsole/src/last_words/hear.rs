@@ -2,15 +2,15 @@
 //! targets ask for.
 
 use super::card::Card;
-use super::ncrx::Conversations;
-use super::plan::{self, targets};
-use crate::memory;
+use super::conversations::Conversations;
+use super::leg::Leg;
+use super::plan;
+use crate::plan::{Plan, TargetPlan};
+use crate::platform::Platform;
+use crate::seal::{Inputs, MAX_INPUT};
+use crate::settings::MAX_TARGETS;
+use crate::wire::{Endpoint, MacAddr, arp, ethernet, ndp, udp};
 use core::net::{IpAddr, Ipv4Addr};
-use netconsole::last_words::leg::Leg;
-use netconsole::plan::{Plan, TargetPlan};
-use netconsole::seal::{Inputs, MAX_INPUT};
-use netconsole::settings::MAX_TARGETS;
-use netconsole::wire::{Endpoint, MacAddr, arp, ethernet, ndp, udp};
 
 /// What a frame says that its buffer is not needed for.
 #[derive(Default)]
@@ -25,7 +25,7 @@ pub struct Heard {
 impl Heard {
     /// Takes in a frame that came to the card at `place` of the plan, of the address `mac`.
     #[expect(clippy::too_many_arguments, reason = "the parts of a shipment, which lends its card meanwhile")]
-    pub fn take(
+    pub fn take<P: Platform>(
         &mut self,
         bytes: &[u8],
         mac: MacAddr,
@@ -42,18 +42,18 @@ impl Heard {
         self.ndp = ndp::parse(bytes);
         let Some(received) = udp::parse(bytes) else { return };
         let mut buffer = [0; MAX_INPUT];
-        let protection = memory::KEYS.protection();
+        let protection = P::memory().keys.protection();
         let Some(payload) = protection.input(received.payload, inputs, &mut buffer) else { return };
         let received = udp::Received { payload, ..received };
         let mut asks_for_log = payload.trim_ascii() == b"dmesg";
-        for (number, target) in targets(plan).filter(|(_, target)| target.uses(place)) {
+        for (number, target) in plan.targets().filter(|(_, target)| target.uses(place)) {
             if !plan::owns_source(plan, place, mac, target, now) {
                 continue;
             }
             let Some(leg) = legs.get_mut(number) else { continue };
             let route = plan::route(plan, place, mac, target, leg);
             if target.may_ask && route.may_answer(&received) {
-                conversations.hear(number, payload);
+                conversations.hear::<P>(number, payload, now);
             }
             // One log for one question; several targets may have the same address.
             if asks_for_log && route.may_command(&received) {
@@ -76,7 +76,7 @@ impl Heard {
             plan.give_up(packet.sender_ip, place, self.vlan, now);
         }
         let mut is_answered = false;
-        for (number, target) in targets(plan) {
+        for (number, target) in plan.targets() {
             let Some(leg) = legs.get_mut(number) else { continue };
             if target.uses(place) && target.vlan == self.vlan {
                 let own = plan::route(plan, place, mac, target, leg).own.ip;

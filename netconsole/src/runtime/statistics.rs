@@ -1,8 +1,8 @@
 //! The counters of targets and consoles, in the log once a minute where they changed.
 
-use crate::consoles::Consoles;
-use netconsole::settings::MAX_TARGETS;
-use netconsole::targets::table::TargetTable;
+use super::consoles::Consoles;
+use crate::settings::MAX_TARGETS;
+use crate::targets::table::TargetTable;
 
 /// From one report to the next, in µs.
 const INTERVAL: u64 = 60_000_000;

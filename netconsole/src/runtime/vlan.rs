@@ -1,8 +1,8 @@
 //! A VLAN's interface, `eth0.100`: addresses and neighbours of its own on a card that it shares.
 
+use crate::settings::DeviceName;
+use crate::stack::Stack;
 use core::mem::MaybeUninit;
-use netconsole::settings::DeviceName;
-use netconsole::stack::Stack;
 
 /// How many VLANs there can be, on all cards together.
 pub const MAX_VLANS: usize = 8;

@@ -1,0 +1,139 @@
+//! All static memory of the library, in one value that is made `const` and is all zero, so that it takes no place in a
+//! kernel's image. There is no heap.
+//!
+//! Memory that a card reads and writes is lent once, by [`TakeOnce`]. What a panic must know of is atomic, and each part
+//! has a checksum: the panic path trusts nothing that the code it interrupted may have left half-written.
+
+use crate::guarded::Word;
+use crate::last_words::card::Card as PanicCard;
+use crate::last_words::leg::Leg;
+use crate::ncrx::Ncrx;
+use crate::nic::pci::Sizing;
+use crate::nic::{CardMemory, PanicMemory};
+use crate::plan::{MAX_NICS, Snapshot};
+use crate::ring::PublishedTimebase;
+use crate::runtime::consoles::Consoles;
+use crate::runtime::state::State;
+use crate::runtime::vlan::{MAX_VLANS, VlanMemory};
+use crate::seal::KeyStore;
+use crate::settings::{MAX_TARGETS, Settings};
+use crate::take_once::TakeOnce;
+use crate::targets::user_data::UserData;
+use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU8, AtomicU64};
+
+/// How many places of cards that are not on the PCI bus the panic path knows.
+pub const MAX_MMIO_CARDS: usize = 8;
+
+/// The library's memory: one static value for each kernel, which its [`Platform`](crate::platform::Platform) names.
+pub struct Memory {
+    /// The queues and buffers of all cards.
+    pub(crate) cards: TakeOnce<[CardMemory; MAX_NICS]>,
+    /// What the user has set.
+    pub(crate) settings: TakeOnce<MaybeUninit<Settings>>,
+    /// What runs.
+    pub(crate) state: TakeOnce<MaybeUninit<State>>,
+    /// The consoles.
+    pub(crate) consoles: TakeOnce<MaybeUninit<Consoles>>,
+    /// The memory of the VLANs' interfaces.
+    pub(crate) vlans: TakeOnce<[VlanMemory; MAX_VLANS]>,
+    /// The pool of the targets' items.
+    pub(crate) user_data: TakeOnce<UserData>,
+    /// The key that the log is sealed with, if any.
+    pub(crate) keys: KeyStore,
+    /// What converts ticks to microseconds.
+    pub(crate) timebase: PublishedTimebase,
+    /// The PCI function whose BARs are being sized.
+    pub(crate) sizing: Sizing,
+    /// What the panic path knows of the targets.
+    pub(crate) snapshot: Snapshot,
+    /// 1 where the log is meant for anybody; without a target the panic path sends it to nobody, whatever is damaged.
+    pub(crate) has_targets: Word,
+    /// Up to where each target's card has taken the log.
+    pub(crate) positions: [Word; MAX_TARGETS],
+    /// Where the network cards that are not on the PCI bus may be, physical addresses; 0 is no place.
+    pub(crate) mmio_cards: [Word; MAX_MMIO_CARDS],
+    /// How often the panic path was started.
+    pub(crate) starts: AtomicU8,
+    /// The sequence number of the report's first record, plus 1; 0 before there is one.
+    pub(crate) report: AtomicU64,
+    /// What the panic path alone uses; each of its starts takes it over.
+    pub(crate) panic: PanicParts,
+}
+
+/// What only the panic path uses.
+pub(crate) struct PanicParts {
+    /// The cards' queues and buffers.
+    pub cards: TakeOnce<[PanicMemory; MAX_NICS]>,
+    /// The drivers, which its stack has no room for.
+    pub drivers: TakeOnce<MaybeUninit<[Option<PanicCard>; MAX_NICS]>>,
+    /// How far it has come with each target, by each card.
+    pub legs: TakeOnce<[[Leg; MAX_TARGETS]; MAX_NICS]>,
+    /// The conversations with the targets' receivers.
+    pub conversations: TakeOnce<[MaybeUninit<Ncrx>; MAX_TARGETS]>,
+}
+
+impl Memory {
+    /// Memory that nothing was done with.
+    #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
+    pub const fn new() -> Self {
+        Self {
+            cards: TakeOnce::new([const { CardMemory::new() }; _]),
+            settings: TakeOnce::new(MaybeUninit::uninit()),
+            state: TakeOnce::new(MaybeUninit::uninit()),
+            consoles: TakeOnce::new(MaybeUninit::uninit()),
+            vlans: TakeOnce::new([const { VlanMemory::new() }; _]),
+            user_data: TakeOnce::new(UserData::new()),
+            keys: KeyStore::new(),
+            timebase: PublishedTimebase::new(),
+            sizing: Sizing::new(),
+            snapshot: Snapshot::new(),
+            has_targets: Word::unset(),
+            positions: [const { Word::unset() }; _],
+            mmio_cards: [const { Word::unset() }; _],
+            starts: AtomicU8::new(0),
+            report: AtomicU64::new(0),
+            panic: PanicParts {
+                cards: TakeOnce::new([const { PanicMemory::new() }; _]),
+                drivers: TakeOnce::new(MaybeUninit::uninit()),
+                legs: TakeOnce::new([const { [const { Leg::NONE }; _] }; _]),
+                conversations: TakeOnce::new([const { MaybeUninit::uninit() }; _]),
+            },
+        }
+    }
+
+    /// The key that the log is sealed with, if any. Nothing goes out before [`KeyStore::decide`]. Panic-safe.
+    pub const fn keys(&self) -> &KeyStore {
+        &self.keys
+    }
+
+    /// The timebase in force. A kernel whose time stamp counter turns out to run faster or slower than it said publishes
+    /// here. Panic-safe.
+    pub const fn timebase(&self) -> &PublishedTimebase {
+        &self.timebase
+    }
+
+    /// Has the panic path look for a network card at the physical address, which is not on the PCI bus. Others beyond the
+    /// first [`MAX_MMIO_CARDS`] places it does not find.
+    pub fn remember_mmio_card(&self, address: u64) {
+        let is_free = |place: &&Word| place.get().is_none_or(|known| known == 0 || known == address);
+        if let Some(place) = self.mmio_cards.iter().find(is_free) {
+            place.set(address);
+        }
+    }
+
+    /// Overwrites what the panic path knows of the targets, as a stray pointer would: for provoking that crash.
+    pub fn overwrite_plan(&self, pattern: u64) {
+        self.snapshot.overwrite(pattern);
+    }
+
+    /// Overwrites up to where the log has gone out, as a stray pointer would: for provoking that crash.
+    pub fn overwrite_positions(&self, pattern: u64) {
+        self.positions.iter().for_each(|position| position.overwrite(pattern));
+    }
+
+    /// How many bytes the cards take in normal running, and in a panic.
+    pub const fn card_sizes() -> [usize; 2] {
+        [size_of::<[CardMemory; MAX_NICS]>(), size_of::<[PanicMemory; MAX_NICS]>()]
+    }
+}

@@ -1,0 +1,78 @@
+//! What a kernel gives to the library: time, memory, and the ways to its cards.
+
+use crate::memory::Memory;
+use crate::nic::pci::ConfigurationAccess;
+use crate::nic::{Access, BusAddress};
+use crate::ring::Ring;
+use crate::targets::path_name::Labels;
+use core::fmt;
+
+/// The kernel around the library.
+///
+/// Every function may be called in any context, panic and NMI included, and from every CPU: none may panic, block or
+/// take a lock.
+///
+/// # Safety
+///
+/// [`memory`](Self::memory) and [`ring`](Self::ring) give the same value at each call, and no two platforms in one kernel
+/// share a [`Memory`]. [`pci`](Self::pci) reaches the configuration space of this machine's own PCI buses and nothing
+/// else.
+pub unsafe trait Platform: Sized + 'static {
+    /// How PCI configuration space is reached.
+    type Pci: ConfigurationAccess;
+
+    /// The time stamp counter: it counts up at one frequency that all CPUs share.
+    fn ticks() -> u64;
+
+    /// The library's memory.
+    fn memory() -> &'static Memory;
+
+    /// The log ring.
+    fn ring() -> &'static Ring<'static>;
+
+    /// PCI configuration space.
+    fn pci() -> Self::Pci;
+
+    /// How drivers reach the cards' registers, and the cards the drivers' memory.
+    fn access() -> Access;
+
+    /// What the firmware calls the place of a card, where the kernel knows. Called by polling alone.
+    fn labels(_place: BusAddress) -> Labels {
+        Labels::default()
+    }
+
+    /// The kernel's command line, keys wiped ([`wipe_keys`](crate::settings::wipe_keys)), for the console. Called by
+    /// polling alone.
+    fn command_line() -> &'static dyn fmt::Display {
+        &""
+    }
+
+    /// Writes the kernel's build id, for the console. Called by polling alone.
+    fn show_build_id(_out: &mut dyn fmt::Write) -> fmt::Result {
+        Ok(())
+    }
+
+    /// The names of the crashes that the kernel can provoke; where there are none, the console has no `crash`.
+    fn crashes() -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Is called where a crash is hardest to survive: for tests that provoke one there.
+    #[inline(always)]
+    fn probe(_place: Probe) {}
+}
+
+/// A place in the code that [`Platform::probe`] is called from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// Between a transmit descriptor and the notification.
+    Transmit,
+    /// While a received frame is looked at.
+    Receive,
+    /// Inside smoltcp.
+    Smoltcp,
+    /// Amid a console's command that reads the log.
+    Console,
+    /// Where the next card is found.
+    Card,
+}

@@ -1,0 +1,138 @@
+//! Taking cards in: those that the kernel claims, and what depends on all of them.
+
+use super::card::{Card, Moment};
+use super::choose;
+use super::state::State;
+use crate::nic::pci::{self, PciDevice};
+use crate::nic::virtio::MmioTransport;
+use crate::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
+use crate::plan::MAX_NICS;
+use crate::platform::{Platform, Probe};
+use crate::settings::{DeviceName, DeviceSelector};
+use crate::targets::path_name::PathName;
+use core::fmt::Display;
+
+/// The circumstances of a stack that begins now.
+pub fn moment<P: Platform>(now: u64) -> Moment {
+    Moment { now, seed: P::ticks(), probe: || P::probe(Probe::Smoltcp) }
+}
+
+impl State {
+    /// Reads a PCI function and keeps it for `lspci`; `None` where there is none.
+    pub fn look_at<P: Platform>(&mut self, function: pci::DeviceFunction) -> Option<PciDevice> {
+        let mut config = P::pci();
+        if Model::of(pci::ids(&config, function)).is_some() {
+            P::probe(Probe::Card);
+        }
+        let device = P::memory().sizing.read(&mut config, function)?;
+        log::info!("pci {device}");
+        self.consoles.found(device);
+        Some(device)
+    }
+
+    /// Brings up a card on the PCI bus; false where that does not do.
+    pub fn claim<P: Platform>(&mut self, device: &PciDevice, now: u64) -> bool {
+        let function = device.function;
+        let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
+            if device.class.is_network() {
+                log::warn!("pci {function}: there is no driver for this network card");
+            }
+            return false;
+        };
+        let probe = |memory| NetworkCard::probe(&mut P::pci(), &P::access(), device, model, memory);
+        self.take_in::<P>(BusAddress::Pci(function), model, probe, now)
+    }
+
+    /// Brings up the virtio card whose registers are at the physical `address`; false where there is none.
+    pub fn claim_mmio<P: Platform>(&mut self, address: u64, now: u64) -> bool {
+        let addresses = P::access().addresses;
+        match MmioTransport::find(address, &addresses) {
+            Ok(Some(transport)) => {
+                P::memory().remember_mmio_card(address);
+                let probe = |memory| NetworkCard::probe_mmio(transport, &addresses, memory);
+                self.take_in::<P>(BusAddress::Mmio(address), Model::Virtio, probe, now)
+            }
+            Ok(None) => false,
+            Err(error) => {
+                log::error!("{}: {error}", BusAddress::Mmio(address));
+                false
+            }
+        }
+    }
+
+    /// Brings up the card at `place` by `probe`; false where that does not do.
+    fn take_in<P: Platform>(
+        &mut self,
+        place: BusAddress,
+        model: impl Display,
+        probe: impl FnOnce(&'static mut CardMemory) -> Result<NetworkCard, NicError>,
+        now: u64,
+    ) -> bool {
+        let slot = self.cards.get_mut(usize::from(self.claimed));
+        let (Some(card), Some(memory)) = (slot, self.card_memory.next()) else {
+            log::warn!("{place}: more than {MAX_NICS} network cards, not used");
+            return false;
+        };
+        let Some(name) = DeviceName::ethernet(self.claimed) else { return false };
+        self.claimed = self.claimed.saturating_add(1);
+        self.are_cards_known = false;
+        log::info!("{name}: {model} at {place}");
+        match probe(memory) {
+            Ok(nic) => {
+                *card = Some(Card::new(name, place, nic, self.settings, moment::<P>(now)));
+                true
+            }
+            Err(error) => {
+                log::error!("{name}: {place}: can't be brought up: {error}");
+                false
+            }
+        }
+    }
+
+    /// Settles what depends on all cards, once they have been claimed.
+    pub fn know_cards<P: Platform>(&mut self, now: u64) {
+        self.are_cards_known = true;
+        if self.cards.iter().all(Option::is_none) {
+            log::error!("netconsole: no network card found");
+        }
+        self.stand_in::<P>(now);
+        self.cards.iter().flatten().for_each(Card::tell_of_waiting);
+        let macs = core::array::from_fn(|place| self.cards.get(place)?.as_ref().map(Card::mac));
+        let targets = self.settings.targets(&P::memory().keys).unwrap_or_default();
+        let needs_labels = choose::needs_labels(targets);
+        for card in self.cards.iter_mut().flatten() {
+            card.life.know_siblings(macs);
+            if needs_labels {
+                card.labels = P::labels(card.place);
+            }
+        }
+    }
+
+    /// Where `ip=` is for a device that has another name here, that card has what it says; where it is for one that is
+    /// not here, the likely one or the first.
+    fn stand_in<P: Platform>(&mut self, now: u64) {
+        let Some(device) = self.settings.ip.device else { return };
+        let base = DeviceSelector::Name(device).vlan().map_or(device, |(base, _)| base);
+        if self.cards.iter().flatten().any(|card| card.name == base) {
+            return;
+        }
+        let path = PathName::parse(base.as_str());
+        let is_meant = |path: PathName, card: &Card| path.is(card.place, card.mac(), P::labels(card.place));
+        let find = |is_it: &dyn Fn(PathName, &Card) -> bool| {
+            self.cards
+                .iter()
+                .position(|card| path.zip(card.as_ref()).is_some_and(|(path, card)| is_it(path, card)))
+        };
+        let meant = find(&is_meant);
+        let likely = || find(&|path, card| path.is_likely(card.place));
+        let chosen = meant.or_else(likely).or_else(|| self.cards.iter().position(Option::is_some));
+        let Some(card) = chosen.and_then(|place| self.cards.get_mut(place)).and_then(Option::as_mut) else {
+            return;
+        };
+        match meant {
+            Some(_) => log::info!("ip: {device} is {}", card.name),
+            None => log::warn!("ip: {device} doesn't exist: using {}", card.name),
+        }
+        card.stand_in(self.settings, moment::<P>(now));
+    }
+}

@@ -1,0 +1,115 @@
+//! The netconsole of a platform that is a test's own.
+
+use super::*;
+use crate::nic::pci::ConfigurationAccess;
+use crate::nic::pci::fake::{Function, Machine};
+use crate::nic::{Access, NO_PORTS};
+use crate::ring::{Level, Ring, RingMemory};
+use crate::seal::BootId;
+use core::sync::atomic::{AtomicU64, Ordering};
+use std::cell::RefCell;
+
+static MEMORY: Memory = Memory::new();
+static RING_MEMORY: RingMemory = RingMemory::new();
+static RING: Ring<'static> = RING_MEMORY.ring();
+static TICKS: AtomicU64 = AtomicU64::new(1_000_000);
+
+thread_local! {
+    static MACHINE: Machine = Machine::default();
+    /// The functions that were written to.
+    static WRITTEN: RefCell<Vec<DeviceFunction>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The test's configuration space, which keeps what is written to.
+struct Pci;
+
+impl ConfigurationAccess for Pci {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        MACHINE.with(|machine| machine.read_word(function, offset))
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
+        WRITTEN.with_borrow_mut(|written| written.push(function));
+        MACHINE.with(|machine| machine.clone().write_word(function, offset, data));
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        Self
+    }
+}
+
+struct Mine;
+
+// SAFETY: MEMORY and RING are this platform's alone; the configuration space is a model's.
+unsafe impl Platform for Mine {
+    type Pci = Pci;
+
+    fn ticks() -> u64 {
+        TICKS.fetch_add(1000, Ordering::Relaxed)
+    }
+
+    fn memory() -> &'static Memory {
+        &MEMORY
+    }
+
+    fn ring() -> &'static Ring<'static> {
+        &RING
+    }
+
+    fn pci() -> Pci {
+        Pci
+    }
+
+    fn access() -> Access {
+        NO_PORTS
+    }
+}
+
+/// One test, since there is one static memory: it is made once, touches nothing that is not claimed, and keeps what is logged.
+#[test]
+fn what_is_not_claimed_is_not_touched() {
+    let settings = Settings::parse(b"netconsole=@/,@10.0.2.2/", &mut |_, problem| panic!("{problem}"));
+    assert!(settings.targets(MEMORY.keys()).is_err(), "nobody has decided whether there is a key");
+    crate::begin_log::<Mine>(&settings, 1_000_000_000, || BootId([7; 16]));
+    let mut netconsole = Netconsole::<Mine>::new(&settings).expect("it is the first one");
+    assert!(Netconsole::<Mine>::new(&settings).is_none());
+    netconsole.add_targets();
+    MACHINE.with(|machine| {
+        // A bridge, a disk, and two network cards: an e1000e without registers, and one that no driver knows.
+        machine.insert((0, 0, 0), Function::new(0x8086, 0x1237, 0x06_0000));
+        machine.insert((0, 1, 0), Function::new(0x1af4, 0x1001, 0x01_0000).bar(0, 0xc001, 0xffff_ffc1));
+        machine.insert((0, 2, 0), Function::new(0x8086, 0x10d3, 0x02_0000));
+        machine.insert((0, 3, 0), Function::new(0x1234, 0x5678, 0x02_0000).bar(0, 0xc101, 0xffff_ffc1));
+    });
+    let mut asked = Vec::new();
+    netconsole.find_pci_cards(|function| {
+        asked.push(function.device);
+        false
+    });
+    assert_eq!(asked, [2, 3], "only network cards are asked for");
+    assert!(WRITTEN.with_borrow(Vec::is_empty));
+
+    netconsole.find_pci_cards(|function| function.device == 2);
+    assert_eq!(netconsole.claimed_cards(), 1);
+    assert!(WRITTEN.with_borrow(|written| written.iter().all(|function| function.device == 2)));
+    assert!(!WRITTEN.with_borrow(Vec::is_empty), "the one that was claimed was sized");
+
+    let end = RING.end();
+    crate::append::<Mine>(Level::Info, "test", "without the facade");
+    assert_eq!(RING.end(), end + 1);
+    while netconsole.has_waiting_targets() {
+        netconsole.poll();
+    }
+    assert_eq!(netconsole.running_targets(), 0, "it has no card");
+    assert!(!netconsole.is_sending());
+}
+
+/// Memory that is not all zero would take its whole place in a kernel's image.
+#[test]
+fn static_memory_is_all_zero() {
+    static UNUSED: Memory = Memory::new();
+    let start: *const u8 = (&raw const UNUSED).cast();
+    // SAFETY: the bytes lie in the static, which nobody uses; the loader has given each a value.
+    let is_zero = (0..size_of::<Memory>()).all(|at| unsafe { start.add(at).read_volatile() } == 0);
+    assert!(is_zero);
+}

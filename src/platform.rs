@@ -1,0 +1,76 @@
+//! This kernel, as the library sees it.
+
+use crate::log::ring;
+use crate::machine::access::ACCESS;
+use crate::machine::build;
+use crate::machine::clock;
+use crate::machine::pci::ConfigurationPorts;
+use crate::machine::trap::{self, Place};
+use crate::memory::MEMORY;
+use crate::{describe, start};
+use bootinfo::parameters::CrashKind;
+use core::fmt;
+use netconsole::memory::Memory;
+use netconsole::nic::{Access, BusAddress};
+use netconsole::platform::{Platform, Probe};
+use netconsole::ring::Ring;
+use netconsole::targets::path_name::Labels;
+
+/// This kernel.
+pub struct ThisKernel;
+
+// SAFETY: there is one MEMORY, which no other platform has. The log's ring is chosen before anything uses it.
+// ConfigurationPorts is the host bridge's mechanism 1.
+unsafe impl Platform for ThisKernel {
+    type Pci = ConfigurationPorts;
+
+    #[inline]
+    fn ticks() -> u64 {
+        clock::ticks()
+    }
+
+    #[inline]
+    fn memory() -> &'static Memory {
+        &MEMORY
+    }
+
+    #[inline]
+    fn ring() -> &'static Ring<'static> {
+        ring()
+    }
+
+    fn pci() -> ConfigurationPorts {
+        ConfigurationPorts
+    }
+
+    fn access() -> Access {
+        ACCESS
+    }
+
+    fn labels(place: BusAddress) -> Labels {
+        start::boot_info().map_or_else(Labels::default, |boot| describe::labels(boot, place))
+    }
+
+    fn command_line() -> &'static dyn fmt::Display {
+        start::command_line()
+    }
+
+    fn show_build_id(out: &mut dyn fmt::Write) -> fmt::Result {
+        out.write_str(build::id().as_str())
+    }
+
+    fn crashes() -> &'static [&'static str] {
+        CrashKind::NAMES
+    }
+
+    #[inline(always)]
+    fn probe(place: Probe) {
+        match place {
+            Probe::Transmit => trap::probe(Place::Transmit),
+            Probe::Receive => trap::probe(Place::Receive),
+            Probe::Smoltcp => trap::probe(Place::Smoltcp),
+            Probe::Console => trap::probe(Place::Console),
+            Probe::Card => trap::await_sizing(),
+        }
+    }
+}
