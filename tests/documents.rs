@@ -56,6 +56,11 @@ const COMMANDS: &[(&str, Tried)] = &[
         By("receiver/tests/dissector.rs"),
     ),
     ("cargo run -p netconsole-linuxlog --example vmcore_dmesg -- FILE", By("linuxlog/tests/example.rs")),
+    ("cargo run -p netconsole-example-kernel --features kernel", By("tests/scripts.rs")),
+    (
+        r#"cargo run -p netconsole-example-kernel --features kernel -- "netconsole=+@/,@10.0.2.2/ crash=second""#,
+        By("tests/qemu/example.rs"),
+    ),
     ("cargo run -p netconsole --example datagrams", By("netconsole/tests/datagrams.rs")),
     (
         r"dnsmasq -d --port=0 --interface=eth0 --dhcp-range=192.168.7.10,192.168.7.50 --enable-tftp --tftp-root=DIR \",

@@ -9,12 +9,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sources of each crate, from the workspace's folder.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "src",
     "bench/src",
     "bootinfo/src",
     "bzimage/src",
     "linuxlog/src",
+    "netconsole/examples/kernel/src",
     "netconsole/src",
     "receiver/src",
     "screen/src",

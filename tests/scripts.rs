@@ -254,6 +254,24 @@ fn cargo_run_boots_and_everything_else_runs_as_it_is() {
     assert_eq!(config.matches("\nrunner = \"scripts/cargo-run\"\n").count(), 2);
 }
 
+/// `cargo run -p netconsole-example-kernel --features kernel`, without building that: scripts/example has made it.
+#[test]
+fn cargo_run_boots_the_librarys_example() {
+    let program = directory("example").join("example-kernel");
+    fs::copy(root().join("target/example-kernel.elf"), &program).expect("scripts/example has made it");
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.set_read_timeout(Some(PATIENCE)).expect("a time");
+    let port = socket.local_addr().expect("a bound socket").port();
+    let mut command = script("cargo-run");
+    command.arg(program).arg(format!("netconsole=@/,{port}@10.0.2.2/"));
+    let mut running = Running::start(command);
+    running.wait_for("example: it runs and polls", 0);
+    let mut buffer = [0; 1000];
+    let length = socket.recv(&mut buffer).expect("the log comes");
+    let first = String::from_utf8_lossy(&buffer[..length]);
+    assert!(first.contains("example kernel "), "{first}");
+}
+
 /// A PATH with these programs and nothing else.
 fn path(name: &str, programs: &[&str], own: &[(&str, &str)]) -> PathBuf {
     let directory = directory(name);

@@ -17,6 +17,7 @@ mod crash_reset;
 mod dhcp;
 mod documents;
 mod efi;
+mod example;
 mod flood;
 mod fragments;
 mod gateways;

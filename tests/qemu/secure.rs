@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 const TARGET: &str = "10.0.0.2:6666";
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
+pub const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191A1B1C1D1E1F";
 const PATIENCE: Duration = Duration::from_secs(40);
 const HEADER: usize = 28;
 const TAG: usize = 16;
@@ -30,8 +30,8 @@ fn boot(name: &'static str, parameters: &str) -> Boot {
     Boot::new(name, parameters).peer(Peer::at("10.0.0.2")).repeats()
 }
 
-/// Boot id and number, and the message.
-fn open(datagram: &[u8]) -> (Vec<u8>, Vec<u8>) {
+/// Boot id and number, and the message, of a datagram sealed with [`KEY`].
+pub fn open(datagram: &[u8]) -> (Vec<u8>, Vec<u8>) {
     open_with(&secret(), datagram).expect("sealed with the key")
 }
 
@@ -45,9 +45,9 @@ fn open_with(key: &SecretKey, datagram: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((header[4..].to_vec(), message))
 }
 
-/// The messages of a boot, after the checks that hold for each: nothing but sealed datagrams, no nonce twice,
+/// The messages of a boot with [`KEY`], after the checks that hold for each: nothing but sealed datagrams, no nonce twice,
 /// one boot id.
-fn opened(capture: &Capture) -> Vec<Message> {
+pub fn opened(capture: &Capture) -> Vec<Message> {
     let payloads = capture.payloads(TARGET);
     let (nonces, texts): (Vec<_>, Vec<_>) = payloads.iter().map(|payload| open(payload)).unzip();
     let distinct: BTreeSet<_> = nonces.iter().collect();

@@ -71,6 +71,7 @@ pub struct Boot {
     nics: Vec<Nic>,
     first_arguments: Vec<String>,
     arguments: Vec<String>,
+    kernel: Option<PathBuf>,
     loader: Option<Vec<String>>,
     paused: bool,
     is_switched: bool,
@@ -88,6 +89,7 @@ impl Boot {
             nics: vec![Nic::virtio()],
             first_arguments: Vec::new(),
             arguments: Vec::new(),
+            kernel: None,
             loader: None,
             paused: false,
             is_switched: false,
@@ -124,6 +126,11 @@ impl Boot {
         self
     }
 
+    /// Boots another kernel than ours.
+    pub fn kernel(self, kernel: PathBuf) -> Self {
+        Self { kernel: Some(kernel), ..self }
+    }
+
     /// Boots from a CD image, not by QEMU's `-kernel`.
     pub fn image(self, image: PathBuf) -> Self {
         self.loader(["-cdrom", &image.display().to_string()])
@@ -158,7 +165,7 @@ impl Boot {
 
     /// Starts QEMU.
     pub fn start(self) -> Machine {
-        let kernel = kernel();
+        let kernel = self.kernel.unwrap_or_else(kernel);
         let files = target().join("tests").join(self.name);
         let _ = fs::remove_dir_all(&files);
         fs::create_dir_all(&files).expect("target/tests is writable");
