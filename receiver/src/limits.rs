@@ -13,6 +13,10 @@ pub const SPEAKERS: usize = 512;
 pub const WINDOW_RECORDS: usize = 1 << 15;
 /// Bytes that one sender may have waiting behind a gap, fragments included.
 pub const WINDOW_BYTES: usize = 8 << 20;
+/// Senders at once that may be another's second way: what they tell is held for a second.
+pub const SUSPECTED: usize = 1024;
+/// Events that are held so, of all of them.
+pub const SUSPECTED_EVENTS: usize = 1 << 16;
 /// Bytes that all senders together may have waiting.
 pub const WINDOWS_BYTES: usize = 64 << 20;
 /// Boots of which the sealed datagrams taken are remembered, so that none is taken twice.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arrayvec::ArrayVec;
 
 use crate::event::Heard;
+use crate::limits;
 
 /// How long what a suspected sender tells is held.
 pub(super) const HELD: Duration = Duration::from_secs(1);
@@ -62,6 +63,12 @@ impl Copies {
     /// The sender whose second way this is.
     pub(super) fn way(&self, address: SocketAddr) -> Option<u32> {
         if self.ways.is_empty() { None } else { self.ways.get(&address).copied() }
+    }
+
+    /// Whether there is no room for what further ones tell.
+    pub(super) fn is_full(&self) -> bool {
+        let held = self.suspected.values().map(|suspected| suspected.held.len()).sum::<usize>();
+        self.suspected.len() >= limits::SUSPECTED || held > limits::SUSPECTED_EVENTS
     }
 
     /// When a suspicion ends.

@@ -15,8 +15,6 @@ use crate::datagram::Datagram;
 use crate::event::Heard;
 use crate::sender::{Copy, start_of};
 
-/// So many events of a suspected sender are held at most.
-const HELD_EVENTS: usize = 4096;
 /// So many records must have come of the other one since it was suspected, unless all came by both.
 const TOGETHER: u32 = 2;
 /// How late a second way may begin, in µs.
@@ -32,6 +30,9 @@ impl Senders {
         now: Duration,
         out: &mut Vec<Heard>,
     ) {
+        if self.copies.is_full() {
+            return;
+        }
         let Datagram::Extended(header, body) = message else { return };
         let here = self.machines.at(address.ip());
         let elsewhere = self.machines.started_at(start_of(header.timestamp, now), REACH);
@@ -96,7 +97,7 @@ impl Senders {
         numbers.sort_unstable();
         for number in numbers {
             let Some(suspected) = self.copies.suspected.get(&number) else { continue };
-            let is_over = now >= suspected.since.saturating_add(HELD) || suspected.held.len() > HELD_EVENTS;
+            let is_over = now >= suspected.since.saturating_add(HELD) || self.copies.is_full();
             let end = |number: u32| self.all.get(number as usize).map(|sender| sender.end());
             let is_second = suspected.is_same()
                 && (suspected.together >= TOGETHER || is_over && end(number) == end(suspected.of));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use netconsole_receiver::event::{Event, Heard};
+use netconsole_receiver::limits;
 use netconsole_receiver::senders::Senders;
 
 use crate::{at, text};
@@ -173,4 +174,24 @@ fn one_record_alone_proves_nothing() {
         .map(|heard| heard.sender.name.as_str())
         .collect();
     assert_eq!((senders, count), (vec!["10.0.0.5", "10.0.0.6", "10.0.0.9"], 3));
+}
+
+/// Whoever sends in pairs without end has little held.
+#[test]
+fn what_is_held_is_bounded() {
+    let (mut senders, mut heard) = (Senders::new(HashMap::new(), false), Vec::new());
+    let mut taken = 0;
+    for pair in 0..50u64 {
+        for sequence in 0..2000u64 {
+            for way in 0..2 {
+                let from = SocketAddr::from(([10, 2, way, pair as u8], 6665));
+                let datagram = format!("6,{sequence},{},-;text of {pair}\n", sequence * 10 + pair + 1);
+                senders.datagram(from, 0, datagram.as_bytes(), at(1000), &mut heard);
+                taken += 1;
+            }
+            assert!(taken - heard.len() <= limits::SUSPECTED_EVENTS + 2, "{taken}");
+        }
+    }
+    senders.finish(at(90_000), &mut heard);
+    assert_eq!(heard.len(), taken);
 }
