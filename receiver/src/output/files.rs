@@ -14,7 +14,7 @@ use slab::Slab;
 use super::appended::Appended;
 use super::buffered::Buffered;
 use super::error::Error;
-use super::options_of_a_file;
+use super::permissions::options_of_a_file;
 use super::places::{Place, Places};
 
 /// Files that are open at once, where the system allows it.

@@ -5,13 +5,12 @@ mod buffered;
 mod error;
 mod files;
 mod json;
+mod permissions;
 mod places;
 mod text;
 
-use std::fs::OpenOptions;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use crate::event::{Event, Heard};
@@ -24,14 +23,8 @@ use buffered::Buffered;
 pub use error::Error;
 use files::Files;
 use json::Stamp;
+use permissions::options_of_a_file;
 use text::Style;
-
-/// What is made is for its owner to write, for its group to read.
-fn options_of_a_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).mode(0o640);
-    options
-}
 
 /// How an event is written.
 #[derive(Clone, Copy, Debug)]
