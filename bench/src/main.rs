@@ -1,5 +1,7 @@
 //! Measures the kernel: `scripts/bench` runs it. See `HELP`.
 
+#![forbid(unsafe_code)]
+
 mod append;
 mod boot;
 mod clock;

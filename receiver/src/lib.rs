@@ -7,6 +7,8 @@
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
 //! the way in and out where there is a key. [`state`] is what outlives a run. What may be held at most is in [`limits`].
 
+#![forbid(unsafe_code)]
+
 pub mod basic;
 pub mod bind;
 pub mod boot;

@@ -1,5 +1,7 @@
 //! `netconsole-receiver`: the host's end of netconsole.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};

@@ -5,6 +5,8 @@
 //! prompt with what is typed, and the answers. Where the network brings nothing, the lines that say why
 //! are those that the serial console has of `netconsole:`.
 
+#![forbid(unsafe_code)]
+
 use std::collections::VecDeque;
 use std::time::Duration;
 

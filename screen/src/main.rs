@@ -3,6 +3,8 @@
 //! these: it is asked to end after the machine. KEPT is named as the file that keeps the serial console. The exit
 //! status is the machine's. With `-` as LOG and RECEIVER there are none, and all of the serial console is shown.
 
+#![forbid(unsafe_code)]
+
 use netconsole_screen::{GRACE, PATIENCE, Screen};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Read, Write};

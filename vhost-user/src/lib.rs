@@ -4,6 +4,8 @@
 //!
 //! It trusts QEMU and the guest: what breaks the protocol ends in a panic.
 
+#![forbid(unsafe_code)]
+
 mod connection;
 mod memory;
 mod queue;
