@@ -58,6 +58,7 @@ pub fn all() -> Result<Vec<Figure>, String> {
     figures.push(panic(&symbols)?);
     figures.extend(logging_calls(&given));
     figures.extend(sizes(&symbols)?);
+    figures.extend(crate::receiver::figures()?);
     Ok(figures)
 }
 
@@ -65,7 +66,7 @@ fn boot(symbols: &Symbols, name: &str, append: &str) -> Result<Boot, String> {
     Boot::observe(symbols, name, append)
 }
 
-fn figure(key: &'static str, what: &'static str, unit: Unit, limit: Option<f64>, value: f64) -> Figure {
+pub fn figure(key: &'static str, what: &'static str, unit: Unit, limit: Option<f64>, value: f64) -> Figure {
     Figure { key, what, unit, limit, value }
 }
 

@@ -11,6 +11,7 @@ mod linux;
 mod per_record;
 mod plot;
 mod profile;
+mod receiver;
 mod scale;
 mod symbols;
 mod table;
