@@ -336,7 +336,10 @@ fn a_receiver_that_was_away_during_the_crash_gets_the_report() {
     let mut receiver = receiver(Way::default(), &["--complete", "--crash-ok"]);
     let parameters = "debug console=null log_buf_len=2M flood=4000 crash=EXCEPTION";
     let machine = boot("ncrx-crash-away", parameters).start();
-    assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.has("flood message 00000100")));
+    // It must have acknowledged something: the first time it does so 200 ms after it first heard the machine.
+    assert!(receiver.relay(&machine, PATIENCE, |receiver| {
+        receiver.has("flood message 00000100") && !receiver.answers.is_empty()
+    }));
     receiver.way.set_way(Way::CUT);
     assert!(receiver.relay(&machine, PATIENCE, |_| emergencies(&machine).len() >= 2));
     receiver.way.set_way(Way::LOSSY);
@@ -497,7 +500,8 @@ fn it_can_be_turned_off() {
     let parameters = "debug console=null flood=500 netconsole.ncrx=0 netconsole=+@10.0.0.1/,@10.0.0.2/";
     let machine = Boot::new("ncrx-off", parameters).peer(Ends::IPV4.peer()).start();
     receiver.relay(&machine, Duration::from_secs(5), |_| false);
-    assert!(receiver.answers.len() > 10, "{} answers", receiver.answers.len());
+    // One a second, to who has never reacted.
+    assert!(receiver.answers.len() > 2, "{} answers", receiver.answers.len());
     assert_eq!(receiver.end().0, Some(4));
     machine.stop();
 }
