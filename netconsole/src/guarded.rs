@@ -73,11 +73,6 @@ impl<const N: usize> Words<N> {
         Self { words: [const { AtomicU64::new(0) }; N], checksum: AtomicU64::new(0) }
     }
 
-    /// Holds zeros.
-    pub const fn zeros() -> Self {
-        Self { checksum: AtomicU64::new(checksum_of_zeros(!0, N)), ..Self::unset() }
-    }
-
     /// Stores the words. Panic-safe.
     pub fn set(&self, words: &[u64; N]) {
         for (to, &word) in self.words.iter().zip(words) {
@@ -102,10 +97,6 @@ impl<const N: usize> Words<N> {
     pub fn overwrite(&self, pattern: u64) {
         self.words.iter().chain([&self.checksum]).for_each(|word| word.store(pattern, Ordering::Relaxed));
     }
-}
-
-const fn checksum_of_zeros(start: u64, count: usize) -> u64 {
-    if count == 0 { start } else { checksum_of_zeros(mix(start, 0), count.wrapping_sub(1)) }
 }
 
 fn checksum(start: u64, words: impl IntoIterator<Item = u64>) -> u64 {
@@ -133,11 +124,6 @@ impl<const N: usize> Copy<N> {
         }
     }
 
-    const fn zeros() -> Self {
-        let (generation, checksum) = (AtomicU64::new(1), AtomicU64::new(checksum_of_zeros(mix(0, 1), N)));
-        Self { generation, checksum, ..Self::unset() }
-    }
-
     /// The copy's generation where it is whole, else 0.
     fn whole(&self) -> u64 {
         let generation = self.generation.load(Ordering::Acquire);
@@ -150,11 +136,6 @@ impl<const N: usize> TwoCopies<N> {
     /// Memory of zeros, which holds no words.
     pub const fn unset() -> Self {
         Self { copies: [const { Copy::unset() }; 2] }
-    }
-
-    /// Holds zeros, in both copies.
-    pub const fn zeros() -> Self {
-        Self { copies: [const { Copy::zeros() }; 2] }
     }
 
     /// Replaces the older copy; zeros where there are fewer words. Twice the same words are in both: then one of them may be damaged.
@@ -303,14 +284,17 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_a_value_that_is_whole() {
-        let (words, copies) = (Words::<N>::zeros(), TwoCopies::<N>::zeros());
+    fn what_was_never_stored_is_told_from_what_is_damaged() {
+        let (words, copies) = (Words::<N>::unset(), TwoCopies::<N>::unset());
+        assert!(words.is_unset() && copies.is_unset());
+        words.set(&[0; N]);
+        copies.set([0; N]);
+        assert!(!words.is_unset() && !copies.is_unset());
         assert_eq!((words.get(), copies.get()), (Some([0; N]), Some([0; N])));
-        words.overwrite(0);
-        copies.overwrite_copy(0, 0);
-        assert_eq!((words.get(), copies.get()), (None, Some([0; N])));
-        copies.overwrite_copy(1, 0);
-        assert_eq!(copies.get(), None);
+        words.overwrite(0xa5);
+        copies.overwrite(0xa5);
+        assert!(!words.is_unset() && !copies.is_unset());
+        assert_eq!((words.get(), copies.get()), (None, None));
     }
 
     #[test]
