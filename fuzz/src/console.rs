@@ -1,7 +1,8 @@
 //! What is typed at the terminal and what targets send, down to the tree of targets.
 
 use crate::pieces::pieces;
-use netconsole::console::{Conversation, Ending, Host, Neighbor, NetworkError, Remote, Sent, Show, Terminal};
+use netconsole::console::{Ending, Host, Remote, Show, Terminal};
+use netconsole::stack::network::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::format::MAX_DATAGRAM;
 use netconsole::ring::{Audience, Level, Ring, RingHeader, Timebase};
 use netconsole::settings::DeviceName;

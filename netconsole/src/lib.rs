@@ -123,8 +123,26 @@
 //!
 //! [`Memory`](memory::Memory) is about 1.1 MiB of zeros, most of it the buffers of four cards in normal running and in a panic;
 //! [`RingMemory`](ring::RingMemory) is 288 KiB. Both lie in `.bss`. A panic needs 20 KiB of stack, polling 40 KiB.
+//!
+//! # Features
+//!
+//! `stack` (addresses, targets, the loop, the last words), `virtio`, `intel`, `rtl8139` (drivers), `seal`
+//! (`netconsole.key=`; where it is given to a build without, nothing goes out), `console` (commands). All are on unless told
+//! otherwise; without any the ring, the formats and the headers remain.
 
 #![cfg_attr(not(any(test, loom)), no_std)]
+// A build without some of the features has code that only these use; the build with all of them tells what nobody uses.
+#![cfg_attr(
+    not(all(
+        feature = "stack",
+        feature = "virtio",
+        feature = "intel",
+        feature = "rtl8139",
+        feature = "seal",
+        feature = "console"
+    )),
+    allow(dead_code, unused_imports, unused_variables, unreachable_code)
+)]
 // Nothing here may panic, whatever comes from the wire, from a card or from damaged memory: the panic path calls it.
 // tests/panic_path.rs proves it on the machine code; these tell it in the editor.
 #![cfg_attr(
@@ -143,28 +161,39 @@
 )]
 
 pub mod cmdline;
+#[cfg(feature = "console")]
 pub mod console;
 pub mod format;
 pub mod guarded;
 pub mod host_name;
+#[cfg(feature = "stack")]
 pub mod last_words;
+#[cfg(feature = "stack")]
 mod log;
 pub mod marked;
+#[cfg(feature = "stack")]
 pub mod memory;
 pub mod ncrx;
 pub mod nic;
 mod partial_word;
+#[cfg(feature = "stack")]
 pub mod plan;
+#[cfg(feature = "stack")]
 pub mod platform;
 pub mod ring;
+#[cfg(feature = "stack")]
 pub mod runtime;
 pub mod seal;
 pub mod settings;
+#[cfg(feature = "stack")]
 pub mod stack;
 pub mod take_once;
+#[cfg(feature = "stack")]
 pub mod targets;
 pub mod text;
 pub mod wire;
 
+#[cfg(feature = "stack")]
 pub use self::log::{append, begin_log, set_logger};
+#[cfg(feature = "stack")]
 pub use runtime::Netconsole;

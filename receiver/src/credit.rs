@@ -1,8 +1,8 @@
 //! How much may be sent to an address, so that nobody has a machine flooded by datagrams in its name.
 //!
 //! Until a sender of an address has sent again a record that was asked for, no more bytes go there than came from
-//! there, and at most one answer in [`BETWEEN`]. Each sender has its own bytes, so all of an address have no more
-//! together. What an address has proven is remembered for [`PROVEN`].
+//! there, and at most one answer in `BETWEEN`. Each sender has its own bytes, so all of an address have no more
+//! together. What an address has proven is remembered for `PROVEN`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

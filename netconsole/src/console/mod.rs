@@ -32,8 +32,8 @@ mod terminal;
 mod tree;
 mod words;
 
-pub use host::{Ending, Host, Neighbor, NetworkError, Sent};
-pub use remote::{Conversation, Counters, Remote};
+pub use host::{Ending, Host};
+pub use remote::{Counters, Remote};
 pub use session::{Progress, Session};
 pub use terminal::{Show, Terminal};
 

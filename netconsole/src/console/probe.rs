@@ -1,8 +1,9 @@
 //! `arping` and `ping`: questions to other stations.
 
-use super::host::{Host, Sent};
+use super::host::Host;
 use super::step::{Chunk, Step, failed};
 use crate::settings::DeviceName;
+use crate::stack::network::Sent;
 use core::fmt::{self, Write};
 use core::net::IpAddr;
 

@@ -8,8 +8,8 @@
 use super::host::Host;
 use super::session::{Progress, STEP_OUTPUT, Session};
 use crate::format::MAX_DATAGRAM;
+use crate::stack::network::Conversation;
 use crate::text::Text;
-use crate::wire::Endpoint;
 use core::fmt::{self, Write};
 
 /// Lines that wait, in bytes: more than a datagram may be long.
@@ -20,19 +20,6 @@ const OUTPUT: usize = MAX_DATAGRAM + STEP_OUTPUT;
 const BURST: u32 = 20;
 /// The time after which one more may come, in µs.
 const INTERVAL: u64 = 50_000;
-
-/// Two ends of a conversation, as this machine sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Conversation {
-    /// This machine's end.
-    pub local: Endpoint,
-    /// The other.
-    pub remote: Endpoint,
-    /// The VLAN, if any.
-    pub vlan: Option<u16>,
-    /// The number of the card.
-    pub card: usize,
-}
 
 /// How many datagrams came, by what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

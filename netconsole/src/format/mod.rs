@@ -7,6 +7,7 @@
 //! It knows nothing of `stack`, `seal`, `ncrx` and `targets`.
 
 mod basic;
+#[cfg(feature = "stack")]
 mod burst;
 mod calendar;
 mod datagram;
@@ -18,6 +19,7 @@ mod style;
 mod syslog;
 mod threshold;
 
+#[cfg(feature = "stack")]
 pub(crate) use burst::Burst;
 pub use datagram::{Piece, write_datagram, write_text};
 pub(crate) use lines::Lines;

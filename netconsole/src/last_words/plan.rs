@@ -3,8 +3,7 @@
 use super::leg::Leg;
 use crate::format::SystemData;
 use crate::guarded::Word;
-use crate::nic::virtio::MmioTransport;
-use crate::nic::{BusAddress, Model, pci};
+use crate::nic::{BusAddress, Model, is_mmio_card, pci};
 use crate::plan::{CardSet, MAX_NICS, Plan, TargetCards, TargetPlan};
 use crate::platform::Platform;
 use crate::settings::{Format, TargetConfig};
@@ -107,9 +106,7 @@ fn find_cards<P: Platform>() -> [Option<BusAddress>; MAX_NICS] {
         }
     });
     let addresses = P::memory().mmio_cards.iter().filter_map(Word::get).filter(|&address| address != 0);
-    for address in addresses
-        .filter(|&address| matches!(MmioTransport::find(address, &P::access().addresses), Ok(Some(_))))
-    {
+    for address in addresses.filter(|&address| is_mmio_card(address, &P::access().addresses) == Ok(true)) {
         if let Some(slot) = free.next() {
             *slot = Some(BusAddress::Mmio(address));
         }

@@ -1,23 +1,57 @@
 //! All the cards that there are drivers for: which driver a card has, and one type over the drivers.
 
-use super::intel::{self, chips::Chip};
+#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139")))]
+use super::absent::{NoCard, NoMemory};
+#[cfg(feature = "intel")]
+use super::intel::chips::Chip;
 use super::pci::{self, ConfigurationAccess, PciDevice};
-use super::rtl8139::{self, Rtl8139};
-use super::virtio::{self, AnyTransport, MmioTransport};
 use super::{Access, Addresses, BusAddress, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem::{ManuallyDrop, MaybeUninit};
+#[cfg(feature = "virtio")]
 use virtio_drivers::transport::{DeviceStatus, Transport};
+// What each driver has, where it was built.
+#[cfg(feature = "intel")]
+use super::intel::{
+    self, IntelMemory, IntelNic as Intel, PanicMemory as PanicIntelMemory, PanicNic as PanicIntel,
+};
+#[cfg(feature = "rtl8139")]
+use super::rtl8139::{self, CardMemory as RtlMemory, Rtl8139};
+#[cfg(feature = "virtio")]
+use super::virtio::{
+    self, AnyTransport, MmioTransport, PanicMemory as PanicVirtioMemory, PanicNic as PanicVirtio,
+    VirtioNetMemory as VirtioMemory, VirtioNic as Virtio,
+};
+
+#[cfg(not(feature = "virtio"))]
+type VirtioMemory = NoMemory<false>;
+#[cfg(not(feature = "virtio"))]
+type PanicVirtioMemory = NoMemory<true>;
+#[cfg(not(feature = "virtio"))]
+use {NoCard as PanicVirtio, NoCard as Virtio};
+#[cfg(not(feature = "intel"))]
+type IntelMemory = NoMemory<false>;
+#[cfg(not(feature = "intel"))]
+type PanicIntelMemory = NoMemory<true>;
+#[cfg(not(feature = "intel"))]
+use {NoCard as Intel, NoCard as PanicIntel};
+#[cfg(not(feature = "rtl8139"))]
+type RtlMemory = NoMemory<false>;
+#[cfg(not(feature = "rtl8139"))]
+use NoCard as Rtl8139;
 
 /// What a card is, by its PCI ids. [`Display`](fmt::Display) gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Model {
     /// A virtio network card.
+    #[cfg(feature = "virtio")]
     Virtio,
     /// An Intel gigabit card.
+    #[cfg(feature = "intel")]
     Intel(Chip),
     /// Realtek's RTL8139.
+    #[cfg(feature = "rtl8139")]
     Rtl8139,
 }
 
@@ -25,18 +59,27 @@ impl Model {
     /// The model with these vendor and device ids, if there is a driver for it. Panic-safe.
     pub fn of(ids: (u16, u16)) -> Option<Self> {
         match ids {
+            #[cfg(feature = "virtio")]
             _ if virtio::drives(ids) => Some(Self::Virtio),
+            #[cfg(feature = "rtl8139")]
             _ if rtl8139::drives(ids) => Some(Self::Rtl8139),
+            #[cfg(feature = "intel")]
             _ => intel::chips::chip(ids).map(Self::Intel),
+            #[cfg(not(feature = "intel"))]
+            _ => None,
         }
     }
 }
 
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        let _ = &f;
+        match *self {
+            #[cfg(feature = "virtio")]
             Self::Virtio => write!(f, "virtio network card"),
+            #[cfg(feature = "intel")]
             Self::Intel(chip) => chip.fmt(f),
+            #[cfg(feature = "rtl8139")]
             Self::Rtl8139 => write!(f, "Realtek RTL8139"),
         }
     }
@@ -50,23 +93,20 @@ impl fmt::Display for Model {
 pub union Memory<V, I> {
     virtio: ManuallyDrop<V>,
     intel: ManuallyDrop<I>,
-    rtl8139: ManuallyDrop<rtl8139::CardMemory>,
+    rtl8139: ManuallyDrop<RtlMemory>,
 }
 
 /// The memory of one card in normal running.
-pub type CardMemory = Memory<virtio::VirtioNetMemory, intel::IntelMemory>;
+pub type CardMemory = Memory<VirtioMemory, IntelMemory>;
 /// The memory of one card in a panic.
-pub type PanicMemory = Memory<virtio::PanicMemory, intel::PanicMemory>;
-
-// What a slot takes is what virtio, with the most buffers, takes.
-const _: () = assert!(size_of::<CardMemory>() == size_of::<virtio::VirtioNetMemory>());
-const _: () = assert!(size_of::<PanicMemory>() == size_of::<virtio::PanicMemory>());
+pub type PanicMemory = Memory<PanicVirtioMemory, PanicIntelMemory>;
 
 impl CardMemory {
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
     pub const fn new() -> Self {
-        Self { virtio: ManuallyDrop::new(virtio::VirtioNetMemory::new()) }
+        // SAFETY: PLAIN.
+        unsafe { MaybeUninit::zeroed().assume_init() }
     }
 }
 
@@ -74,7 +114,8 @@ impl PanicMemory {
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
     pub const fn new() -> Self {
-        Self { virtio: ManuallyDrop::new(virtio::PanicMemory::new()) }
+        // SAFETY: PLAIN.
+        unsafe { MaybeUninit::zeroed().assume_init() }
     }
 }
 
@@ -89,9 +130,9 @@ pub enum Card<V, I> {
 }
 
 /// A card in normal running.
-pub type NetworkCard = Card<virtio::VirtioNic, intel::IntelNic>;
+pub type NetworkCard = Card<Virtio, Intel>;
 /// A card in a panic.
-pub type PanicCard = Card<virtio::PanicNic, intel::PanicNic>;
+pub type PanicCard = Card<PanicVirtio, PanicIntel>;
 
 impl NetworkCard {
     /// Brings up the card `device`, which is of this `model`. A card without an address of its own gets one that is
@@ -103,35 +144,42 @@ impl NetworkCard {
         model: Model,
         memory: &'static mut CardMemory,
     ) -> Result<Self, NicError> {
-        let mut card = match model {
+        match model {
+            #[cfg(feature = "virtio")]
             Model::Virtio => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                return virtio::probe(config, access, device, unsafe { &mut memory.virtio })
-                    .map(Self::Virtio);
+                virtio::probe(config, access, device, unsafe { &mut memory.virtio }).map(Self::Virtio)
             }
+            #[cfg(feature = "intel")]
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
-                intel::IntelNic::open(config, &access.addresses, device, chip, memory).map(Self::Intel)
+                intel::IntelNic::open(config, &access.addresses, device, chip, memory)
+                    .and_then(started)
+                    .map(Self::Intel)
             }
+            #[cfg(feature = "rtl8139")]
             Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
-                Rtl8139::open(config, access, device, unsafe { &mut memory.rtl8139 }).map(Self::Rtl8139)
+                let memory = unsafe { &mut memory.rtl8139 };
+                Rtl8139::open(config, access, device, memory).and_then(started).map(Self::Rtl8139)
             }
-        }?;
-        card.restart()?;
-        Ok(card)
+        }
     }
 
-    /// Brings up the virtio card that was found at a fixed place.
+    /// Brings up the virtio card whose registers are at the physical `address`.
     pub fn probe_mmio(
-        transport: MmioTransport,
+        address: u64,
         addresses: &Addresses,
         memory: &'static mut CardMemory,
     ) -> Result<Self, NicError> {
-        // SAFETY: PLAIN, and the driver has the memory for good.
-        let memory = unsafe { &mut memory.virtio };
-        virtio::probe_mmio(transport, addresses, memory).map(Self::Virtio)
+        #[cfg(feature = "virtio")]
+        if let Some(transport) = MmioTransport::find(address, addresses)? {
+            // SAFETY: PLAIN, and the driver has the memory for good.
+            let memory = unsafe { &mut memory.virtio };
+            return virtio::probe_mmio(transport, addresses, memory).map(Self::Virtio);
+        }
+        Err(NicError::Configuration)
     }
 }
 
@@ -146,6 +194,9 @@ impl PanicCard {
     ) -> Result<Self, NicError> {
         let function = match place {
             BusAddress::Pci(function) => function,
+            #[cfg(not(feature = "virtio"))]
+            BusAddress::Mmio(_) => return Err(NicError::Configuration),
+            #[cfg(feature = "virtio")]
             BusAddress::Mmio(address) => {
                 let transport =
                     MmioTransport::find(address, &access.addresses)?.ok_or(NicError::Configuration)?;
@@ -158,17 +209,20 @@ impl PanicCard {
         let model = Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)?;
         let device = PciDevice::read(&mut config, function).ok_or(NicError::Configuration)?;
         match model {
+            #[cfg(feature = "virtio")]
             Model::Virtio => {
                 let transport = AnyTransport::on_pci(&mut config, access, &device)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
                 virtio::PanicNic::open(transport, place, &access.addresses, memory).map(Self::Virtio)
             }
+            #[cfg(feature = "intel")]
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
                 intel::PanicNic::open(&mut config, &access.addresses, &device, chip, memory).map(Self::Intel)
             }
+            #[cfg(feature = "rtl8139")]
             Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.rtl8139 };
@@ -178,11 +232,28 @@ impl PanicCard {
     }
 }
 
+#[cfg(any(feature = "intel", feature = "rtl8139"))]
+fn started<N: Nic>(mut nic: N) -> Result<N, NicError> {
+    nic.restart()?;
+    Ok(nic)
+}
+
+/// Whether a virtio network card's registers are at the physical `address`. Panic-safe.
+pub fn is_mmio_card(address: u64, addresses: &Addresses) -> Result<bool, NicError> {
+    #[cfg(feature = "virtio")]
+    return MmioTransport::find(address, addresses).map(|found| found.is_some());
+    #[cfg(not(feature = "virtio"))]
+    Ok(false)
+}
+
 /// Stops a card behind its driver's back, so that its queues stand still: without the right to reach memory, or, where
 /// there is no such right, by a reset. For provoking that crash.
 pub fn hang<C: ConfigurationAccess>(config: &mut C, addresses: &Addresses, place: BusAddress) {
     match place {
         BusAddress::Pci(function) => pci::disable(config, function),
+        #[cfg(not(feature = "virtio"))]
+        BusAddress::Mmio(_) => _ = addresses,
+        #[cfg(feature = "virtio")]
         BusAddress::Mmio(address) => {
             if let Ok(Some(mut card)) = MmioTransport::find(address, addresses) {
                 card.set_status(DeviceStatus::empty());

@@ -2,27 +2,40 @@
 //!
 //! It knows nothing of `ring`, `format`, `stack`, `settings` and `targets`: frames have no meaning here.
 
+#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139")))]
+mod absent;
+#[cfg(feature = "pci")]
 mod addresses;
+#[cfg(feature = "pci")]
 mod bus_address;
+#[cfg(feature = "pci")]
 mod card;
-#[cfg(test)]
+#[cfg(all(test, feature = "virtio", feature = "intel", feature = "rtl8139"))]
 mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(feature = "intel")]
 pub mod intel;
 mod link_mode;
+#[cfg(any(feature = "virtio", feature = "intel"))]
 mod mmio;
+#[cfg(feature = "pci")]
 pub mod pci;
 mod ports;
+#[cfg(feature = "rtl8139")]
 pub mod rtl8139;
+#[cfg(feature = "virtio")]
 pub mod virtio;
 mod watched;
 
-#[cfg(test)]
+#[cfg(all(test, feature = "pci"))]
 pub(crate) use addresses::fake::NO_PORTS;
+#[cfg(feature = "pci")]
 pub use addresses::{Access, Addresses};
+#[cfg(feature = "pci")]
 pub use bus_address::BusAddress;
-pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang};
+#[cfg(feature = "pci")]
+pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang, is_mmio_card};
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
 pub use watched::Watched;

@@ -1,12 +1,12 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
 use super::vlan::{MAX_VLANS, Vlan, VlanMemory};
-use crate::console::{Conversation, Neighbor, NetworkError, Sent};
 use crate::host_name::HostName;
 use crate::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
 use crate::plan::CardAddress;
 use crate::seal::{OVERHEAD, Protection, Sealing};
 use crate::settings::{Autoconf, DeviceName, DeviceSelector, IpParameter, Settings, TargetConfig};
+use crate::stack::network::{Conversation, Neighbor, NetworkError, Sent};
 use crate::stack::{Addressing, Ipv4Method, Resolution, Stack};
 use crate::targets::Interface;
 use crate::targets::choice::{Candidate, Reach};

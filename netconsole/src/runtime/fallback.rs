@@ -2,12 +2,12 @@
 //! the network cards. Who waits with `nc` sees why no log comes. Of the log itself nothing goes out.
 
 use super::card::Card;
-use crate::console::Conversation;
 use crate::format::MAX_DATAGRAM;
 use crate::plan::MAX_NICS;
 use crate::seal::{KeyStore, Numbers, Sealing};
 use crate::settings::{Settings, TargetConfig};
 use crate::stack::link_local_ipv4;
+use crate::stack::network::Conversation;
 use crate::text::Text;
 use crate::wire::{Endpoint, MacAddr};
 use core::fmt::Display;

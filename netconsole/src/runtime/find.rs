@@ -4,8 +4,7 @@ use super::card::{Card, Moment};
 use super::choose;
 use super::state::State;
 use crate::nic::pci::{self, PciDevice};
-use crate::nic::virtio::MmioTransport;
-use crate::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError};
+use crate::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError, is_mmio_card};
 use crate::plan::MAX_NICS;
 use crate::platform::{Platform, Probe};
 use crate::settings::{DeviceName, DeviceSelector};
@@ -46,13 +45,13 @@ impl State {
     /// Brings up the virtio card whose registers are at the physical `address`; false where there is none.
     pub fn claim_mmio<P: Platform>(&mut self, address: u64, now: u64) -> bool {
         let addresses = P::access().addresses;
-        match MmioTransport::find(address, &addresses) {
-            Ok(Some(transport)) => {
+        match is_mmio_card(address, &addresses) {
+            Ok(true) => {
                 P::memory().remember_mmio_card(address);
-                let probe = |memory| NetworkCard::probe_mmio(transport, &addresses, memory);
-                self.take_in::<P>(BusAddress::Mmio(address), Model::Virtio, probe, now)
+                let probe = |memory| NetworkCard::probe_mmio(address, &addresses, memory);
+                self.take_in::<P>(BusAddress::Mmio(address), "virtio network card", probe, now)
             }
-            Ok(None) => false,
+            Ok(false) => false,
             Err(error) => {
                 log::error!("{}: {error}", BusAddress::Mmio(address));
                 false

@@ -2,12 +2,13 @@
 
 use super::card::Card;
 use super::consoles::Consoles;
-use crate::console::{Ending, Host, Neighbor, NetworkError, Sent};
+use crate::console::{Ending, Host};
 use crate::nic::pci::PciDevice;
 use crate::platform::{Platform, Probe};
 use crate::ring::{Level, Ring, Timebase};
 use crate::seal::{Numbers, Sealing};
 use crate::settings::DeviceName;
+use crate::stack::network::{Neighbor, NetworkError, Sent};
 use crate::targets::LogFilter;
 use crate::targets::table::TargetTable;
 use core::fmt;

@@ -5,9 +5,11 @@
 
 mod card;
 mod choose;
+#[cfg_attr(not(feature = "console"), path = "no_consoles.rs")]
 pub(crate) mod consoles;
 mod fallback;
 mod find;
+#[cfg_attr(not(feature = "console"), path = "no_host.rs")]
 mod host;
 mod ship;
 pub(crate) mod state;
@@ -18,6 +20,7 @@ mod turn;
 pub(crate) mod vlan;
 mod wall_clock;
 
+#[cfg(feature = "console")]
 use crate::console::{Ending, Terminal};
 use crate::memory::Memory;
 use crate::nic::pci::{self, Class, DeviceFunction, PciDevice};
@@ -196,11 +199,13 @@ impl<P: Platform> Netconsole<P> {
         self.state.filter
     }
 
+    #[cfg(feature = "console")]
     /// The terminal, for a kernel with a serial port: it takes keys and has bytes to show.
     pub fn terminal(&mut self) -> &mut Terminal {
         &mut self.state.consoles.terminal
     }
 
+    #[cfg(feature = "console")]
     /// How the machine is to end, if somebody asked for it at a console.
     pub fn take_ending(&mut self) -> Option<Ending> {
         self.state.consoles.take_ending()

@@ -39,6 +39,7 @@ impl Statistics {
                 self.lines = self.lines.saturating_add(1);
             }
         }
+        #[cfg(feature = "console")]
         if let Some(counters) = consoles.counters() {
             let all = counters.accepted.saturating_add(counters.foreign).saturating_add(counters.limited);
             if core::mem::replace(&mut self.input, all) != all {

@@ -1,12 +1,11 @@
 //! ChaCha20-Poly1305 (RFC 8439, section 2.8) put together from its two halves. The crates' own combination
 //! can panic as far as the compiler sees, and the panic path must not even contain a panic.
 
+use super::TAG_LEN;
 use chacha20::cipher::StreamCipher;
 use poly1305::universal_hash::{KeyInit, UniversalHash};
 use poly1305::{Block, Poly1305};
 
-/// The tag's length in bytes.
-pub const TAG_LEN: usize = 16;
 /// A block of ChaCha20's key stream.
 const BLOCK_LEN: usize = 64;
 

@@ -6,23 +6,27 @@
 //!
 //! It knows nothing of `wire`, `nic`, `stack`, `ncrx` and `targets`.
 
+#[cfg(feature = "seal")]
 mod aead;
+#[cfg_attr(not(feature = "seal"), path = "no_cipher.rs")]
+mod cipher;
 mod key;
 mod keys;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(loom), feature = "seal"))]
 mod tests;
 
 pub use key::{Key, Secrecy};
 pub use keys::KeyStore;
 
 use crate::ring::KeyId;
-use aead::TAG_LEN;
-use chacha20::cipher::{KeyIvInit, StreamCipher};
-use chacha20::{XChaCha20, XNonce};
 use core::fmt;
 
 /// What a sealed datagram begins with. No text in UTF-8 does, so none is taken for one.
 pub const MAGIC: [u8; 3] = [0xf5, b'N', b'C'];
+/// The length of a tag in bytes (RFC 8439, section 2.8).
+const TAG_LEN: usize = 16;
+/// The length of a nonce in bytes.
+const NONCE_LEN: usize = 24;
 /// Magic number, kind, boot id, number.
 pub const HEADER_LEN: usize = 4 + BootId::LEN + 8;
 /// How many bytes longer a sealed datagram is than its message.
@@ -261,10 +265,8 @@ impl Sealer {
     /// under a nonce that no datagram has. It reveals no more of the key than any sealed datagram
     /// does: whoever guesses a key can test the guess.
     fn key_id(&self) -> Option<KeyId> {
-        const NONCE: [u8; 24] = *b"netconsole: id of a key.";
-        let mut id = [0; 8];
-        XChaCha20::new(&self.key.0.into(), &NONCE.into()).try_apply_keystream(&mut id).ok()?;
-        Some(KeyId::new(u64::from_le_bytes(id)))
+        const NONCE: [u8; NONCE_LEN] = *b"netconsole: id of a key.";
+        Some(KeyId::new(u64::from_le_bytes(cipher::stream(&self.key, &NONCE)?)))
     }
 
     /// Seals the message of `len` bytes at `payload[HEADER_LEN..]` in place, and returns the datagram's
@@ -274,18 +276,9 @@ impl Sealer {
         let (to_header, rest) = payload.split_first_chunk_mut::<HEADER_LEN>()?;
         let (message, rest) = rest.split_at_mut_checked(len)?;
         let to_tag = rest.first_chunk_mut::<TAG_LEN>()?;
-        *to_tag = aead::encrypt(self.cipher(&header), &header, message)?;
+        *to_tag = cipher::encrypt(&self.key, &nonce(&header), &header, message)?;
         *to_header = header;
         len.checked_add(OVERHEAD)
-    }
-
-    /// The nonce is boot id and number: all of the header that follows the kind.
-    fn cipher(&self, header: &[u8; HEADER_LEN]) -> XChaCha20 {
-        let mut nonce = XNonce::default();
-        for (to, from) in nonce.iter_mut().zip(header.iter().skip(4)) {
-            *to = *from;
-        }
-        XChaCha20::new(&self.key.0.into(), &nonce)
     }
 
     /// Opens a datagram of input into `message` and returns its length. It must have been made for this
@@ -312,7 +305,7 @@ impl Sealer {
             for (to, from) in associated.iter_mut().zip(header.iter().chain(&boot_id.0)) {
                 *to = *from;
             }
-            aead::decrypt(self.cipher(header), &associated, message, tag)
+            cipher::decrypt(&self.key, &nonce(header), &associated, message, tag)
         };
         if open_for(self.boot_id).is_none() {
             // What is not for this boot may have been recorded: of that nothing but a greeting is taken.
@@ -351,6 +344,15 @@ impl fmt::Display for OpenError {
 }
 
 impl core::error::Error for OpenError {}
+
+/// The nonce is boot id and number: all of the header that follows the kind.
+fn nonce(header: &[u8; HEADER_LEN]) -> [u8; NONCE_LEN] {
+    let mut nonce = [0; NONCE_LEN];
+    for (to, from) in nonce.iter_mut().zip(header.iter().skip(4)) {
+        *to = *from;
+    }
+    nonce
+}
 
 fn header(kind: Kind, BootId(boot_id): BootId, number: u64) -> [u8; HEADER_LEN] {
     let mut header = [0; HEADER_LEN];

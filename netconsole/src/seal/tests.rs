@@ -3,7 +3,8 @@
 use super::*;
 use crate::format::MAX_DATAGRAM;
 use crate::ring::Audience;
-use chacha20::ChaCha20;
+use chacha20::cipher::KeyIvInit;
+use chacha20::{ChaCha20, XChaCha20};
 use orion::hazardous::aead::xchacha20poly1305 as independent;
 use orion::hazardous::aead::xchacha20poly1305::XChaCha20Poly1305 as Independent;
 use orion::hazardous::stream::xchacha20;

@@ -169,6 +169,16 @@ impl Settings {
                 ),
             );
         }
+        if !cfg!(feature = "seal") && matches!(settings.secrecy, Secrecy::Sealed(_)) {
+            settings.silence();
+            problem(
+                Level::Error,
+                format_args!(
+                    "{}: this kernel was built without sealing; no target is started, so that nothing goes out in the clear",
+                    key::NAME
+                ),
+            );
+        }
         settings.fall_back(problem);
         settings
     }

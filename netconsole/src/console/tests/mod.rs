@@ -9,6 +9,7 @@ mod tree;
 use super::*;
 use crate::ring::{Audience, KeyId, Level, Ring, RingHeader, Timebase};
 use crate::settings::DeviceName;
+use crate::stack::network::{Conversation, Neighbor, NetworkError, Sent};
 use crate::targets::LogFilter;
 use crate::targets::table::TargetTable;
 use crate::targets::user_data::UserData;
