@@ -160,11 +160,10 @@ impl<const N: usize> TwoCopies<N> {
     /// The newest whole copy, where it lies; `None` where both are damaged or none was ever complete. Panic-safe.
     pub fn newest(&self) -> Option<&[AtomicU64; N]> {
         let [first, second] = &self.copies;
-        let (first_is, second_is) = (first.whole(), second.whole());
-        match first_is.max(second_is) {
-            0 => None,
-            newest => Some(if newest == first_is { &first.words } else { &second.words }),
-        }
+        // The one that says that it is newer, where it is whole, need not be compared with the other.
+        let claimed = |copy: &Copy<N>| copy.generation.load(Ordering::Acquire);
+        let order = if claimed(first) >= claimed(second) { [first, second] } else { [second, first] };
+        order.into_iter().find(|copy| copy.whole() != 0).map(|copy| &copy.words)
     }
 
     /// The words of the newest whole copy. Panic-safe.
