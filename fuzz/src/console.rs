@@ -2,7 +2,7 @@
 
 use crate::pieces::pieces;
 use netconsole::console::{Ending, Host, Remote, Show, Terminal};
-use netconsole::stack::network::{Conversation, Neighbor, NetworkError, Sent};
+use netconsole::network::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::format::MAX_DATAGRAM;
 use netconsole::ring::{Audience, Level, Ring, RingHeader, Timebase};
 use netconsole::settings::DeviceName;

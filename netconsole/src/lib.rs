@@ -174,6 +174,8 @@ pub mod marked;
 #[cfg(feature = "stack")]
 pub mod memory;
 pub mod ncrx;
+#[cfg(feature = "stack")]
+pub mod network;
 pub mod nic;
 mod partial_word;
 #[cfg(feature = "stack")]

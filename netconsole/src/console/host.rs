@@ -1,8 +1,8 @@
 //! What the console is there to show and change.
 
+use crate::network::{Neighbor, NetworkError, Sent};
 use crate::ring::{Level, Ring, Timebase};
 use crate::settings::DeviceName;
-use crate::stack::network::{Neighbor, NetworkError, Sent};
 use crate::targets::LogFilter;
 use crate::targets::table::TargetTable;
 use core::fmt;

@@ -2,8 +2,8 @@
 
 use super::host::Host;
 use super::step::{Chunk, Step, failed};
+use crate::network::Sent;
 use crate::settings::DeviceName;
-use crate::stack::network::Sent;
 use core::fmt::{self, Write};
 use core::net::IpAddr;
 

@@ -8,7 +8,7 @@
 use super::host::Host;
 use super::session::{Progress, STEP_OUTPUT, Session};
 use crate::format::MAX_DATAGRAM;
-use crate::stack::network::Conversation;
+use crate::network::Conversation;
 use crate::text::Text;
 use core::fmt::{self, Write};
 

@@ -2,11 +2,11 @@
 
 use super::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use crate::host_name::HostName;
+use crate::network::{Conversation, Neighbor, NetworkError, Sent};
 use crate::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
 use crate::plan::CardAddress;
 use crate::seal::{OVERHEAD, Protection, Sealing};
 use crate::settings::{Autoconf, DeviceName, DeviceSelector, IpParameter, Settings, TargetConfig};
-use crate::stack::network::{Conversation, Neighbor, NetworkError, Sent};
 use crate::stack::{Addressing, Ipv4Method, Resolution, Stack};
 use crate::targets::Interface;
 use crate::targets::choice::{Candidate, Reach};

@@ -1,8 +1,8 @@
 //! The consoles, on serial and for targets.
 
 use crate::console::{Ending, Remote, Terminal};
+use crate::network::Conversation;
 use crate::nic::pci::PciDevice;
-use crate::stack::network::Conversation;
 use crate::targets::table::TargetTable;
 use crate::wire::udp;
 

@@ -3,11 +3,11 @@
 
 use super::card::Card;
 use crate::format::MAX_DATAGRAM;
+use crate::network::Conversation;
 use crate::plan::MAX_NICS;
 use crate::seal::{KeyStore, Numbers, Sealing};
 use crate::settings::{Settings, TargetConfig};
 use crate::stack::link_local_ipv4;
-use crate::stack::network::Conversation;
 use crate::text::Text;
 use crate::wire::{Endpoint, MacAddr};
 use core::fmt::Display;

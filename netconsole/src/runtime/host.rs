@@ -3,12 +3,12 @@
 use super::card::Card;
 use super::consoles::Consoles;
 use crate::console::{Ending, Host};
+use crate::network::{Neighbor, NetworkError, Sent};
 use crate::nic::pci::PciDevice;
 use crate::platform::{Platform, Probe};
 use crate::ring::{Level, Ring, Timebase};
 use crate::seal::{Numbers, Sealing};
 use crate::settings::DeviceName;
-use crate::stack::network::{Neighbor, NetworkError, Sent};
 use crate::targets::LogFilter;
 use crate::targets::table::TargetTable;
 use core::fmt;

@@ -2,7 +2,7 @@
 //! NTP server that DHCP names, if any.
 
 use super::card::Card;
-use crate::stack::network::Conversation;
+use crate::network::Conversation;
 use crate::wire::{Endpoint, sntp, udp};
 
 /// The time from one question to the next without an answer, in µs.

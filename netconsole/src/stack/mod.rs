@@ -21,7 +21,6 @@ mod ipv4;
 mod lease;
 mod link_local;
 mod neighbors;
-pub mod network;
 mod news;
 mod ping;
 mod pong;

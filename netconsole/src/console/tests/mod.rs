@@ -7,9 +7,9 @@ mod remote;
 mod tree;
 
 use super::*;
+use crate::network::{Conversation, Neighbor, NetworkError, Sent};
 use crate::ring::{Audience, KeyId, Level, Ring, RingHeader, Timebase};
 use crate::settings::DeviceName;
-use crate::stack::network::{Conversation, Neighbor, NetworkError, Sent};
 use crate::targets::LogFilter;
 use crate::targets::table::TargetTable;
 use crate::targets::user_data::UserData;
