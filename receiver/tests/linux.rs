@@ -54,6 +54,8 @@ case $kind in
         echo 1 >enabled
         ;;
 esac
+# What does not fit in the card's queue, as the log so far, Linux sends by a worker, and a panic stops that.
+sleep 4
 say() { echo "$1" >/dev/kmsg; }
 for number in 1 2 3 4 5; do
     say "<4>tool: warning $number"
@@ -62,6 +64,7 @@ for number in 1 2 3 4 5; do
 done
 say "<5>tool: long $(printf '%0960d' 7) end"
 say "<6>tool: last"
+sleep 2
 echo c >/proc/sysrq-trigger
 "#;
 
