@@ -20,8 +20,9 @@ use crate::state::Numbered;
 
 /// A record that comes again within this time after a new one may have been doubled by the network.
 const DOUBLE: Duration = Duration::from_secs(1);
-/// So long after a request an answer may come, and come twice.
-const ANSWER: Duration = Duration::from_secs(2);
+/// So long after a request an answer may come, and come twice: a sender in emergency mode is slow, and one that has
+/// proven nothing is asked once a second.
+const ANSWER: Duration = Duration::from_secs(8);
 /// A sender that repeats so many of the boot's first records exactly sends its whole log again.
 const REPEATED: u8 = 4;
 /// How far the time must go back from one number to the next, in µs, for a reset in between.
@@ -371,6 +372,10 @@ impl Stream {
     /// Whether the clocks say that the sender was started again since its newest record: it may have been, as its
     /// time is shorter than ours since then, and the record would be late if it was not.
     pub fn is_of_later_boot(&self, received: &Received<'_>) -> bool {
+        // Who says what its level holds back also sends again what was lost: that is late, however long nothing came.
+        if self.tells || received.header.held > 0 || received.header.emergency {
+            return false;
+        }
         let ours = u64::try_from(received.at.saturating_sub(self.newest_at).as_micros()).unwrap_or(u64::MAX);
         let slack = LATENESS.saturating_add(ours / 1000);
         let timestamp = received.header.timestamp.saturating_add(slack);
@@ -408,7 +413,7 @@ impl Stream {
             Old::Alike if is_repeated || self.repeats && self.repeated >= REPEATED || self.has_copies => {
                 Place::Alike
             }
-            Old::Late if is_sent_again || is_recent => Place::Late,
+            Old::Late if is_sent_again || is_recent || self.tells => Place::Late,
             // From before it was first heard.
             Old::Foreign if survived && self.joined.is_some_and(|joined| header.sequence < joined) => {
                 Place::Late
