@@ -42,6 +42,9 @@ const ASKS_UNPROVEN: u32 = 5;
 const UNPROVEN_WAIT: Duration = Duration::from_millis(4100);
 /// See [`UNPROVEN_WAIT`].
 const UNPROVEN_AGAIN: Duration = Duration::from_millis(1100);
+/// The same of a sender that has reacted, by an emergency transmission or an announcement: it can send again, and with a
+/// fifth of the datagrams lost in both directions 12 questions fail once in 200,000 times, five once in 160.
+const REACTED_WAIT: Duration = Duration::from_millis(11_100);
 /// The least, after requests in vain: what the ring no longer has, or the level forbids, should not hold up
 /// the rest each time.
 const ASKS_LEAST: u32 = 5;
@@ -129,7 +132,11 @@ impl Ncrx {
         let asks = match self.known {
             Known::Unknown | Known::Speaks if !self.is_proven => {
                 // There may be no room to ask. What was in vain once is asked for once.
-                let wait = if self.in_vain > 0 { UNPROVEN_AGAIN } else { UNPROVEN_WAIT };
+                let wait = match (self.known, self.in_vain) {
+                    (Known::Speaks, 0) => REACTED_WAIT,
+                    (Known::Speaks, _) | (_, 0) => UNPROVEN_WAIT,
+                    _ => UNPROVEN_AGAIN,
+                };
                 return Patience { wait, asks: 0, again: self.again, is_asking: true };
             }
             Known::Unknown => ASKS_UNKNOWN,

@@ -283,7 +283,7 @@ fn records_held_back_are_not_missing() {
     {
         senders.datagram(address(), 0, datagram.as_bytes(), at(0), &mut heard);
     }
-    for now in 0..80 {
+    for now in 0..160 {
         if now == 20 {
             // It shows that it knows the protocol.
             senders.datagram(address(), 0, b"6,5,9,-,held=1,ncemg=1;five\n", at(now * 100), &mut heard);
