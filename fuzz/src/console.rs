@@ -2,8 +2,8 @@
 
 use crate::pieces::pieces;
 use netconsole::console::{Ending, Host, Remote, Show, Terminal};
-use netconsole::network::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::format::MAX_DATAGRAM;
+use netconsole::network::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::ring::{Audience, Level, Ring, RingHeader, Timebase};
 use netconsole::settings::DeviceName;
 use netconsole::settings::parameter;

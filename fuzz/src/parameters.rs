@@ -1,10 +1,10 @@
 //! The kernel's command line and the grammar of `netconsole=`.
 
 use bootinfo::parameters::Parameters;
-use netconsole::settings::wipe_keys;
 use netconsole::cmdline;
 use netconsole::seal::{BootId, KeyStore};
 use netconsole::settings::parameter;
+use netconsole::settings::wipe_keys;
 
 const KEY: &[u8] = b"netconsole.key=";
 
