@@ -93,11 +93,13 @@ fn what_the_level_holds_back_is_not_missing() {
     assert!(receiver.relay(&machine, PATIENCE, |receiver| receiver.sequences() == shown), "not all came");
     let (status, stats) = receiver.end();
     assert_eq!(status, Some(0), "{stats}");
-    let held = shown[shown.len() - 1] + 1 - shown.len() as u64;
-    assert!(
-        held > 0 && stats.contains(&format!(" 0 missing in 0 gaps, 0 skipped, {held} held back, ")),
-        "{stats}"
-    );
+    let newest = shown[shown.len() - 1];
+    let held = newest + 1 - shown.len() as u64;
+    // An announcement of the newest tells what is held back behind it, too; it may have been lost.
+    let announced = sent(&machine).into_iter().filter(|(_, datagram)| sequence(datagram) == newest);
+    let behind = announced.map(|(_, datagram)| behind(&datagram)).max().unwrap_or(0);
+    let says = |held| stats.contains(&format!(" 0 missing in 0 gaps, 0 skipped, {held} held back, "));
+    assert!(held > 0 && (held..=held + behind).any(says), "{held} to {}: {stats}", held + behind);
     machine.stop();
 }
 
