@@ -20,9 +20,9 @@ use crate::state::Numbered;
 
 /// A record that comes again within this time after a new one may have been doubled by the network.
 const DOUBLE: Duration = Duration::from_secs(1);
-/// So long after a request an answer may come, and come twice: a sender in emergency mode is slow, and one that has
-/// proven nothing is asked once a second.
-const ANSWER: Duration = Duration::from_secs(8);
+/// So long after a request an answer may come, and come twice. No longer: another boot's record may have the number and
+/// nearly the time of one that was asked for, and would be taken for that one and not be shown.
+const ANSWER: Duration = Duration::from_secs(2);
 /// A sender that repeats so many of the boot's first records exactly sends its whole log again.
 const REPEATED: u8 = 4;
 /// How far the time must go back from one number to the next, in µs, for a reset in between.
