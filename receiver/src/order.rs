@@ -413,7 +413,7 @@ impl Stream {
             Old::Alike if is_repeated || self.repeats && self.repeated >= REPEATED || self.has_copies => {
                 Place::Alike
             }
-            Old::Late if is_sent_again || is_recent || self.tells => Place::Late,
+            Old::Late if is_sent_again || is_recent => Place::Late,
             // From before it was first heard.
             Old::Foreign if survived && self.joined.is_some_and(|joined| header.sequence < joined) => {
                 Place::Late
