@@ -173,7 +173,7 @@ impl Boots {
     /// Begins another boot beside the present one. Its record is shown at once, but where it was shown already.
     fn open(&mut self, received: Received<'_>, place: Place, out: &mut Vec<(Duration, Event)>) -> Arrival {
         let (sequence, timestamp, at) = (received.header.sequence, received.header.timestamp, received.at);
-        let is_later = !self.present.repeats && self.present.is_of_later_boot(&received);
+        let is_later = self.present.is_of_later_boot(&received);
         let mut stream = if place == Place::Again { Stream::beside() } else { Stream::at_once() };
         stream.accept(received, Place::Next, out);
         self.beside = Some(Box::new(Beside::Opened { stream, sequence, timestamp, at, is_later }));

@@ -44,6 +44,12 @@ impl Header {
     pub fn priority(&self) -> u8 {
         self.facility << 3 | self.level
     }
+
+    /// Whether it says what Linux never does: what the sender's level holds back, or that it sends again unasked. Who
+    /// says so sends again what was lost.
+    pub fn is_ours(&self) -> bool {
+        self.held > 0 || self.behind > 0 || self.emergency
+    }
 }
 
 /// Where a fragment belongs: `ncfrag=<offset>/<total>`.

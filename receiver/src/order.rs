@@ -231,7 +231,7 @@ impl Stream {
             next: self.next,
             timestamp_us: self.timestamp,
             message_id: self.given_id,
-            tells: self.tells || self.repeats,
+            tells: self.sends_again(),
         };
         let since = Duration::from_micros(self.newest.saturating_sub(self.timestamp));
         Some((numbered, self.newest_at.saturating_sub(since)))
@@ -334,7 +334,7 @@ impl Stream {
         if header.sequence >= self.end {
             let gap = header.sequence.saturating_sub(header.held).saturating_sub(self.end);
             // No gap is opened from one boot to another.
-            if gap > 0 && !self.repeats && self.is_of_later_boot(received) {
+            if gap > 0 && self.is_of_later_boot(received) {
                 return Place::Foreign;
             }
             let is_in_time = boot::is_between(Some(self.newest), header.timestamp, None);
@@ -372,8 +372,8 @@ impl Stream {
     /// Whether the clocks say that the sender was started again since its newest record: it may have been, as its
     /// time is shorter than ours since then, and the record would be late if it was not.
     pub fn is_of_later_boot(&self, received: &Received<'_>) -> bool {
-        // Who says what its level holds back also sends again what was lost: that is late, however long nothing came.
-        if self.tells || received.header.held > 0 || received.header.emergency {
+        // Who sends again what was lost does so late, however long nothing came.
+        if self.sends_again() || received.header.is_ours() {
             return false;
         }
         let ours = u64::try_from(received.at.saturating_sub(self.newest_at).as_micros()).unwrap_or(u64::MAX);
@@ -383,9 +383,14 @@ impl Stream {
         may_be_later && timestamp < self.newest.saturating_add(ours)
     }
 
+    /// Whether what does not come is lost, and may come again: the sender repeats on request, or is of the kind that does.
+    fn sends_again(&self) -> bool {
+        self.tells || self.repeats
+    }
+
     /// Names numbers that did not come.
     pub fn lack(&self, first: u64, last: u64, count: u64) -> Event {
-        if self.tells || self.repeats {
+        if self.sends_again() {
             Event::Missing { first, last, count }
         } else {
             Event::Skipped { first, last, count }
@@ -433,8 +438,8 @@ impl Stream {
         if !self.started {
             self.start(&received.header, now);
         }
-        let Header { sequence, behind, held, level, emergency, .. } = received.header;
-        self.tells |= held > 0 || behind > 0 || emergency || level == DEBUG;
+        let Header { sequence, behind, level, .. } = received.header;
+        self.tells |= received.header.is_ours() || level == DEBUG;
         let arrival = match place {
             Place::Next | Place::Ahead | Place::Hole => self.take(received, out),
             Place::Late => self.late(received, out),

@@ -371,15 +371,21 @@ impl Senders {
         false
     }
 
-    fn forget(&mut self, number: u32, now: Duration, out: &mut Vec<Heard>) {
-        let Some(mut sender) = self.all.try_remove(number as usize) else { return };
-        self.copies.forget(number, out);
+    /// Takes a sender out of all tables: its number may be another's from here on.
+    fn remove(&mut self, number: u32) -> Option<Sender> {
+        let sender = self.all.try_remove(number as usize)?;
         self.leave(number, sender.identity.address);
         self.machines.started(number, 0, sender.noted);
         if self.named.get(&sender.identity.name) == Some(&number) {
             self.named.remove(&sender.identity.name);
         }
         self.held = self.held.saturating_sub(sender.held());
+        Some(sender)
+    }
+
+    fn forget(&mut self, number: u32, now: Duration, out: &mut Vec<Heard>) {
+        let Some(mut sender) = self.remove(number) else { return };
+        self.copies.forget(number, out);
         sender.finish(now, out);
         if self.forgotten.len() < limits::FORGOTTEN {
             self.forgotten.push((sender.identity.name.clone(), sender.stats));

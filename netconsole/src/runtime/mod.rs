@@ -199,14 +199,14 @@ impl<P: Platform> Netconsole<P> {
         self.state.filter
     }
 
-    #[cfg(feature = "console")]
     /// The terminal, for a kernel with a serial port: it takes keys and has bytes to show.
+    #[cfg(feature = "console")]
     pub fn terminal(&mut self) -> &mut Terminal {
         &mut self.state.consoles.terminal
     }
 
-    #[cfg(feature = "console")]
     /// How the machine is to end, if somebody asked for it at a console.
+    #[cfg(feature = "console")]
     pub fn take_ending(&mut self) -> Option<Ending> {
         self.state.consoles.take_ending()
     }

@@ -113,18 +113,11 @@ impl Senders {
     fn join(&mut self, number: u32) {
         let Some(Suspected { of, .. }) = self.copies.suspected.remove(&number) else { return };
         self.copies.of.remove(&of);
-        let Some(copy) = self.all.try_remove(number as usize) else { return };
-        let address = copy.identity.address;
-        self.leave(number, address);
-        self.machines.started(number, 0, copy.noted);
-        self.held = self.held.saturating_sub(copy.held());
-        if self.named.get(&copy.identity.name) == Some(&number) {
-            self.named.remove(&copy.identity.name);
-        }
+        let Some(copy) = self.remove(number) else { return };
         if let Some(sender) = self.all.get_mut(of as usize) {
             sender.has_copies = true;
         }
-        self.copies.ways.insert(address, of);
+        self.copies.ways.insert(copy.identity.address, of);
     }
 }
 

@@ -137,13 +137,14 @@ impl Senders {
     /// A sender goes on from an address that no other has. It is said where that is not the usual thing.
     fn move_to(&mut self, number: u32, to: SocketAddr, said: Option<Duration>, out: &mut Vec<Heard>) {
         let Some(sender) = self.all.get(number as usize) else { return };
-        let before = sender.identity.address;
-        let given = if before.ip() == to.ip() { None } else { self.names.of(to) };
+        let identity = Rc::clone(&sender.identity);
+        let before = identity.address;
         self.leave(number, before);
+        let mut given = None;
         if before.ip() != to.ip() {
+            given = self.names.of(to);
             // Its name is no longer free for others of that address.
-            let name = self.all.get(number as usize).map(|sender| sender.identity.name.clone());
-            self.named.extend(name.map(|name| (name, number)));
+            self.named.insert(identity.name.clone(), number);
         }
         let Some(sender) = self.all.get_mut(number as usize) else { return };
         sender.move_to(to);
