@@ -17,6 +17,8 @@ use crate::limits;
 pub const CLOCK_SLACK: u64 = 10_000;
 /// No digest: the number was not had.
 const NONE: u16 = 0;
+/// No digest of a number that was had, in another run.
+const UNKNOWN: u16 = 1;
 const WORD: u64 = u64::BITS as u64;
 /// So far apart are the last two anchors at least.
 const NEAR: u64 = 4;
@@ -29,7 +31,7 @@ pub fn digest(timestamp: u64, priority: u8, text: &[u8]) -> u16 {
     // Its seed is always the same.
     let hash = FixedState::with_seed(0).hash_one((timestamp, priority, text));
     let [low, high, ..] = hash.to_le_bytes();
-    u16::from_le_bytes([low, high]).max(NONE + 1)
+    u16::from_le_bytes([low, high]).max(UNKNOWN + 1)
 }
 
 /// What a record with an old number is.
@@ -96,7 +98,7 @@ impl Boot {
 
     /// A boot of which all before this number was had, in another run, the last one at this time.
     pub fn resumed(next: u64, timestamp: u64) -> Self {
-        let mut boot = Boot { fates: [u64::MAX; _], next, ..Boot::new(0) };
+        let mut boot = Boot { fates: [u64::MAX; _], opening: [UNKNOWN; _], next, ..Boot::new(0) };
         if let Some(sequence) = next.checked_sub(1) {
             boot.anchors.push(Anchor { sequence, timestamp });
         }
@@ -145,6 +147,8 @@ impl Boot {
     pub fn late(&mut self, sequence: u64, digest: u16) {
         if self.next.saturating_sub(sequence) <= limits::FATES as u64 {
             self.remember(sequence, digest);
+        } else {
+            self.remember_opening(sequence, digest);
         }
         let Some(index) = self.lost.iter().position(|lost| lost.holds(sequence)) else { return };
         let lost = self.lost.remove(index);
@@ -170,6 +174,8 @@ impl Boot {
         let fits = self.fits(sequence, timestamp);
         let is_lost = if behind <= limits::FATES as u64 {
             !self.was_had(sequence)
+        } else if let Some(opening) = self.opening_of(sequence) {
+            opening == NONE
         } else {
             self.lost.iter().any(|lost| lost.holds(sequence))
         };
@@ -202,9 +208,12 @@ impl Boot {
     fn digest_of(&self, sequence: u64) -> Option<u16> {
         let newest = (self.next.saturating_sub(sequence) <= limits::DIGESTS as u64)
             .then(|| self.digests.get(slot(sequence)).copied());
-        let opening =
-            sequence.checked_sub(self.first).and_then(|index| self.opening.get(usize::try_from(index).ok()?));
-        newest.flatten().or(opening.copied()).filter(|digest| *digest != NONE)
+        newest.flatten().or(self.opening_of(sequence)).filter(|digest| *digest > UNKNOWN)
+    }
+
+    fn opening_of(&self, sequence: u64) -> Option<u16> {
+        let index = sequence.checked_sub(self.first)?;
+        self.opening.get(usize::try_from(index).ok()?).copied()
     }
 
     fn remember(&mut self, sequence: u64, digest: u16) {
@@ -217,6 +226,10 @@ impl Boot {
         {
             *newest = digest;
         }
+        self.remember_opening(sequence, digest);
+    }
+
+    fn remember_opening(&mut self, sequence: u64, digest: u16) {
         let index = sequence.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
         if let Some(opening) = index.and_then(|index| self.opening.get_mut(index)) {
             *opening = digest;

@@ -5,7 +5,7 @@
 //! given out exactly when every number before it was given out or given up.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use memchr::memchr;
@@ -167,11 +167,10 @@ pub struct Stream {
     resumed: Option<u64>,
     /// Given up, not yet told: the first number, the last, and how many of them.
     lost: Option<(u64, u64, u64)>,
-    /// When a record came last that was not had before, and when one was asked for.
+    /// When a record came last that was not had before.
     heard_at: Duration,
-    asked_at: Duration,
-    /// What was asked for lately.
-    asked: BTreeSet<u64>,
+    /// What was asked for lately, and when last.
+    asked: BTreeMap<u64, Duration>,
     /// Numbers from here on came at this time or later; and the same, one step before.
     recent: (Duration, u64),
     recent_before: u64,
@@ -314,7 +313,7 @@ impl Stream {
             return Some(now);
         }
         let hole = self.holes.first().map(|(_, hole)| hole.due(now, patience));
-        hole.or_else(|| (!self.asked.is_empty()).then(|| self.asked_at.saturating_add(ANSWER)))
+        hole.or_else(|| (!self.asked.is_empty()).then(|| now.saturating_add(ANSWER)))
     }
 
     /// Whether anything is missing.
@@ -408,7 +407,8 @@ impl Stream {
             || header.fragment.is_some()
                 && self.survived.is_some_and(|last| header.sequence.wrapping_sub(last) <= 1);
         let is_recent = is_within(self.heard_at, DOUBLE);
-        let is_sent_again = header.emergency || survived || self.asked.contains(&header.sequence);
+        let is_asked = self.asked.get(&header.sequence).is_some_and(|asked_at| is_within(*asked_at, ANSWER));
+        let is_sent_again = header.emergency || survived || is_asked;
         let is_repeated = is_sent_again || is_newest || is_recent && header.sequence >= self.recent_from(*at);
         match self.boot.judge(header.sequence, header.timestamp, received.digest()) {
             Old::Same if is_repeated || self.repeats || self.has_copies => {
@@ -532,9 +532,7 @@ impl Stream {
 
     /// Gives out what is in order, gives up what nobody waits for any longer.
     pub fn release(&mut self, now: Duration, patience: Patience, out: &mut Vec<(Duration, Event)>) {
-        if now >= self.asked_at.saturating_add(ANSWER) {
-            self.asked = BTreeSet::new();
-        }
+        self.asked.retain(|_, asked_at| now < asked_at.saturating_add(ANSWER));
         loop {
             self.give(out);
             let Some((_, hole)) = self.holes.first() else { break };
@@ -568,11 +566,8 @@ impl Stream {
     /// The missing numbers that it is time to ask for, oldest first, at most `most`; `again`: see [`Holes::ask`].
     pub fn ask(&mut self, now: Duration, most: usize, again: Duration) -> Vec<u64> {
         let numbers = self.holes.ask(now, most, again);
-        if !numbers.is_empty() {
-            self.asked_at = now;
-        }
         if self.asked.len() < limits::WINDOW_RECORDS {
-            self.asked.extend(&numbers);
+            self.asked.extend(numbers.iter().map(|&number| (number, now)));
         }
         numbers
     }
