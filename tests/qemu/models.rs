@@ -1,7 +1,7 @@
 //! Every model of card that QEMU has and the kernel drives does the main job and keeps the log of a crash.
 
 use crate::crash::distinct;
-use crate::harness::{Boot, Nic, Peer, side_by_side, status};
+use crate::harness::{Boot, Frame, Nic, Peer, side_by_side, status};
 
 const TARGET: &str = "10.0.0.2:6666";
 const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/";
@@ -14,7 +14,7 @@ struct Model {
     said: &'static str,
 }
 
-const MODELS: [Model; 11] = [
+const MODELS: [Model; 12] = [
     Model {
         name: "virtio-modern",
         device: "virtio-net-pci,disable-legacy=on",
@@ -58,15 +58,19 @@ const MODELS: [Model; 11] = [
     Model { name: "82544gc", device: "e1000-82544gc", machine: "pc", said: "8086:100c" },
     Model { name: "rtl8139", device: "rtl8139", machine: "pc", said: "10ec:8139" },
     Model { name: "82545em", device: "e1000-82545em", machine: "pc", said: "8086:100f" },
+    IGB,
 ];
+
+/// Intel's 82576, which QEMU has from version 8 on.
+const IGB: Model = Model { name: "igb", device: "igb", machine: "q35", said: "8086:10c9" };
 
 impl Model {
     fn boot(&self, job: &str, parameters: &str) -> Boot {
         // A boot's name lives as long as the tests.
         let name = format!("model-{}-{job}", self.name).leak();
-        Boot::new(name, format!("{PARAMETERS} {parameters}"))
-            .nics([Nic::device(self.device).peer(Peer::at("10.0.0.2"))])
-            .arguments(["-M", self.machine])
+        let boot = Boot::new(name, format!("{PARAMETERS} {parameters}"));
+        let boot = if self.device == IGB.device { boot.in_qemu10() } else { boot };
+        boot.nics([Nic::device(self.device).peer(Peer::at("10.0.0.2"))]).arguments(["-M", self.machine])
     }
 
     /// Whether QEMU's end may lose frames: its Intel and Realtek cards confirm what its network has not yet taken.
@@ -142,4 +146,24 @@ fn every_model_keeps_the_log_of_a_crash() {
         MODELS.iter().flat_map(|model| CRASHES.iter().map(move |crash| (model, crash))).collect();
     let name = |(model, crash): &(&Model, &Crash)| format!("{} {}", model.name, crash.kind);
     side_by_side(&cases, name, |(model, crash)| model.keeps_the_log_of(crash));
+}
+
+/// Rings that wrap hundreds of times, and frames with a tag both ways.
+#[test]
+fn the_82576_ships_a_flood_into_a_vlan() {
+    const RECORDS: usize = 5000;
+    const TAGGED: &str = "10.0.1.2:6666";
+    let parameters = format!("debug console=null netconsole=+@10.0.1.1/eth0.100,@10.0.1.2/ flood={RECORDS}");
+    let nic = Nic::device(IGB.device).peer(Peer::at("10.0.1.2").in_vlan(100));
+    let machine =
+        Boot::new("model-igb-vlan", parameters).nics([nic]).in_qemu10().arguments(["-M", "q35"]).start();
+    let last = format!("flood message {:08} ", RECORDS - 1);
+    machine.wait_for_text(TAGGED, &last);
+    let capture = machine.stop();
+    let text = capture.text(TAGGED);
+    // Its Ethernet address was asked for, and answered, in the VLAN.
+    assert!(text.contains("netconsole: remote ethernet address 02:00:0a:00:01:02"));
+    assert_eq!(text.matches("flood message ").count(), RECORDS);
+    let to_target = |frame: &&Frame| frame.datagram().is_some_and(|(to, _)| to == TAGGED.parse().unwrap());
+    assert!(capture.frames().filter(to_target).all(|frame| frame.vlan == Some(100)));
 }

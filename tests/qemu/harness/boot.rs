@@ -4,6 +4,7 @@ use super::cable::Cable;
 use super::capture::Delivery;
 use super::machine::Machine;
 use super::peer::Peer;
+use super::qemu;
 use super::record::Record;
 use super::switch::Switch;
 use super::wire::Carrier;
@@ -71,6 +72,7 @@ pub struct Boot {
     nics: Vec<Nic>,
     first_arguments: Vec<String>,
     arguments: Vec<String>,
+    qemu: PathBuf,
     kernel: Option<PathBuf>,
     loader: Option<Vec<String>>,
     paused: bool,
@@ -89,6 +91,7 @@ impl Boot {
             nics: vec![Nic::virtio()],
             first_arguments: Vec::new(),
             arguments: Vec::new(),
+            qemu: qemu::own(),
             kernel: None,
             loader: None,
             paused: false,
@@ -124,6 +127,11 @@ impl Boot {
     pub fn first_arguments<'a>(mut self, arguments: impl IntoIterator<Item = &'a str>) -> Self {
         self.first_arguments.extend(arguments.into_iter().map(String::from));
         self
+    }
+
+    /// Runs in QEMU 10, whatever the machine's own is: for what that may not have.
+    pub fn in_qemu10(self) -> Self {
+        Self { qemu: qemu::ten(), ..self }
     }
 
     /// Boots another kernel than ours.
@@ -174,7 +182,7 @@ impl Boot {
         fs::create_dir_all(&sockets).expect("a directory for sockets");
 
         let record = Arc::new(Record::default());
-        let mut qemu = Command::new("qemu-system-x86_64");
+        let mut qemu = Command::new(&self.qemu);
         let accelerator = env::var("ACCEL").unwrap_or_else(|_| "tcg".into());
         qemu.args(["-nodefaults", "-display", "none", "-accel", &accelerator]);
         qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-serial", "stdio"]);

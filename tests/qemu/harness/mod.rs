@@ -11,6 +11,7 @@ mod ncrx_receiver;
 mod pcap;
 mod peer;
 mod port;
+mod qemu;
 mod qtest;
 mod record;
 mod rsyslog;

@@ -1,8 +1,9 @@
 //! The chips that the driver knows, by PCI device id, and how their families differ. Copper only.
 //!
 //! The ids are those of the chips' specification updates and datasheets. In QEMU the 82540EM, 82544GC,
-//! 82545EM and 82574L are tested; everything else is written from the datasheets and untested.
+//! 82545EM, 82574L and 82576 are tested; everything else is written from the datasheets and untested.
 
+use super::registers::{ADVANCED_RECEIVE, LEGACY_RECEIVE, ReceiveFormat};
 use core::fmt;
 
 /// Intel's vendor id.
@@ -23,7 +24,8 @@ pub enum Family {
     /// I217, I218 and I219, the MAC of which is in the chipset. The management engine uses their PHY as
     /// well, and the firmware sets it up, so it is left alone. The address is in the chipset's flash.
     Chipset,
-    /// 82575 and later: several queues, each to be enabled. The chip reads its address by itself.
+    /// 82575 and later: several queues, each to be enabled, and advanced receive descriptors. The chip reads its
+    /// address by itself.
     Queues,
 }
 
@@ -49,6 +51,14 @@ impl Family {
     /// Whether it is on PCI or PCI-X, as the 8254x SDM describes it.
     pub const fn is_pci(self) -> bool {
         matches!(self, Self::Pci82544 | Self::Pci | Self::Pci82541)
+    }
+
+    /// How it tells of received frames.
+    pub const fn receive_format(self) -> ReceiveFormat {
+        match self {
+            Self::Queues => ADVANCED_RECEIVE,
+            _ => LEGACY_RECEIVE,
+        }
     }
 
     /// Whether the driver may use the PHY.
@@ -113,6 +123,6 @@ pub fn chip((vendor, device): (u16, u16)) -> Option<Chip> {
         0x1539 => ("I211", Queues),
         _ => return None,
     };
-    let is_tested = matches!(device, 0x100c | 0x100e | 0x100f | 0x10d3);
+    let is_tested = matches!(device, 0x100c | 0x100e | 0x100f | 0x10c9 | 0x10d3);
     (vendor == VENDOR).then_some(Chip { name, family, is_tested })
 }

@@ -76,7 +76,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         offset: Offset,
         memory: &'static mut CardMemory<TX, RX>,
     ) -> Self {
-        let (transmit, receive) = memory.rings(offset);
+        let (transmit, receive) = memory.rings(offset, chip.family.receive_format());
         Self {
             registers,
             chip,
@@ -95,10 +95,10 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     fn bring_up(&mut self) -> Result<(), NicError> {
         self.reset()?;
         self.mac = self.find_mac();
+        self.set_up_link();
         if self.chip.family.has_own_phy() {
             phy::wake(&mut self.registers);
         }
-        self.set_up_link();
         self.transmit.reset();
         self.receive.reset();
         self.start_receiving()?;
@@ -125,6 +125,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         wait_for(registers, CTRL, |ctrl| ctrl & CTRL_RESET == 0).ok_or(NicError::ResetTimeout)?;
         registers.write(IMC, u32::MAX);
         let _ = registers.read(ICR);
+        registers.write(RFCTL, 0);
         Ok(())
     }
 
@@ -183,7 +184,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     fn start_receiving(&mut self) -> Result<(), NicError> {
         set_ring::<R, RX>(&mut self.registers, [RDBAL, RDBAH, RDLEN, RDH, RDT], self.receive.address());
         if self.chip.family == Family::Queues {
-            self.registers.write(SRRCTL, SRRCTL_2_KIB);
+            self.registers.write(SRRCTL, SRRCTL_2_KIB | SRRCTL_ADVANCED);
             start_queue(&mut self.registers, RXDCTL).ok_or(NicError::NoQueue(0))?;
         }
         let rctl = RCTL_ENABLE | RCTL_MULTICAST_PROMISCUOUS | RCTL_BROADCAST | RCTL_STRIP_CRC;

@@ -46,6 +46,12 @@ pub struct Device {
     pub gone: Option<u32>,
     pub link: bool,
     pub phy_control: u16,
+    /// The PHY has agreed with the other end, which it does once it is told to.
+    pub has_negotiated: bool,
+    /// A software reset resets the PHY, which then waits to be told to negotiate (QEMU's 82576).
+    pub resets_phy: bool,
+    /// A reset leaves RFCTL as it was.
+    pub keeps_rfctl: bool,
     /// How often a PHY in reset is read until it is out.
     pub phy_reset_reads: u32,
     /// How often a chip in reset is read until it is out.
@@ -88,6 +94,9 @@ impl Device {
             gone: None,
             link: true,
             phy_control: 0x1140,
+            has_negotiated: true,
+            resets_phy: false,
+            keeps_rfctl: false,
             phy_reset_reads: 0,
             resets_for: 3,
             phy_accesses: 0,
@@ -101,6 +110,8 @@ impl Device {
         };
         device.set(0x100, 0x8002);
         device.set(0x400, 0x0003_f0fa);
+        // EXSTEN, and more.
+        device.set(0x5008, 0x0001_8000);
         for (ring, address) in [(RX, 0xdead_0000), (TX, 0xbeef_0000)] {
             device.set(ring, address);
             device.set(ring + 4, 1);
@@ -199,8 +210,9 @@ impl Device {
 
     /// Receives a frame off the cable. False when there is no buffer for it.
     pub fn deliver(&mut self, frame: &[u8]) -> bool {
+        let length = frame.len() as u64;
         // DD and EOP.
-        self.deliver_as(frame, frame.len() as u64 | 3 << 32)
+        self.deliver_as(frame, if self.kind.has_queues { length << 32 | 3 } else { length | 3 << 32 })
     }
 
     /// The same, with this in the second word of the descriptor.
@@ -211,8 +223,13 @@ impl Device {
             assert_eq!(word(at + 8).load(SeqCst), 0, "the driver clears the status");
             assert!(self.is_inside(address, 2048), "RCTL allows to write 2048 bytes");
             if self.kind.has_queues {
-                assert_eq!(self.get(RX + 0x0c) & 0x0e00_007f, 2, "SRRCTL: legacy descriptors, 2 KiB");
+                assert_eq!(
+                    self.get(RX + 0x0c),
+                    0x0200_0002,
+                    "SRRCTL: advanced descriptors, one buffer, 2 KiB"
+                );
             }
+            assert_eq!(self.get(0x5008), 0, "RFCTL: no extended descriptors, no filters");
         }
         if self.is_inside(address, 2048) {
             assert!(frame.len() <= 2048);
@@ -221,6 +238,10 @@ impl Device {
                 let buffer = pointer::<u8>(address);
                 buffer.copy_from_nonoverlapping(frame.as_ptr(), frame.len());
             }
+        }
+        if self.kind.has_queues {
+            // RSS type and hash, packet type: the address is gone.
+            word(at).store(0x1234_5678_0000_0021, SeqCst);
         }
         word(at + 8).store(fields, SeqCst);
         self.advance(RX);
@@ -237,8 +258,15 @@ impl Device {
     }
 
     fn reset(&mut self) {
-        // PCI, PHY and what is no register stay.
+        // PCI and what is no register stay, and mostly the PHY.
+        let rfctl = self.get(0x5008);
         self.words.fill(0);
+        if self.keeps_rfctl {
+            self.set(0x5008, rfctl);
+        }
+        if self.resets_phy {
+            (self.phy_control, self.has_negotiated) = (0x1140, false);
+        }
         self.interrupts_are_off = false;
         if self.reads_eeprom {
             let [a, b, c] = self.eeprom.map(u32::from);
@@ -255,7 +283,14 @@ impl Device {
             _ if address != 1 => command | 1 << 30,
             (1, 0) => {
                 self.phy_control = command as u16;
+                // Restart is done at once, and clears itself only with the reset's end in this model.
+                self.has_negotiated |= self.phy_control & 0x1200 == 0x1200;
                 command
+            }
+            // Status: what it can do; link and negotiation.
+            (2, 1) => {
+                let negotiated = u32::from(self.has_negotiated);
+                command & 0xffff_0000 | 0x7949 | negotiated << 5 | negotiated << 2
             }
             (2, 0) => {
                 let control = self.phy_control;
@@ -297,7 +332,8 @@ impl Registers for Model {
             // STATUS: link, second port as set, bus master.
             0x08 => {
                 let is_master = device.kind.is_express && device.get(0) & 4 == 0 || device.masters_forever;
-                let link = device.link && device.get(0) & 1 << 6 != 0 && device.phy_control & 1 << 11 == 0;
+                let phy = device.has_negotiated && device.phy_control & 1 << 11 == 0;
+                let link = device.link && device.get(0) & 1 << 6 != 0 && phy;
                 device.get(8) | u32::from(link) << 1 | u32::from(is_master) << 19
             }
             _ => device.get(register),

@@ -2,7 +2,8 @@
 
 use super::registers::{
     MDIC, MDIC_ERROR, MDIC_PHY_1, MDIC_READ, MDIC_READY, MDIC_WRITE, PHY_CONTROL, PHY_ISOLATE, PHY_LOOPBACK,
-    PHY_NEGOTIATE, PHY_POWER_DOWN, PHY_RESET, PHY_RESTART_NEGOTIATION, Registers,
+    PHY_NEGOTIATE, PHY_NEGOTIATED, PHY_POWER_DOWN, PHY_RESET, PHY_RESTART_NEGOTIATION, PHY_STATUS, Registers,
+    STATUS, STATUS_LINK_UP,
 };
 
 /// How often MDIC is read in all until the PHY is given up: for a tenth of a second and usually the
@@ -10,8 +11,8 @@ use super::registers::{
 const READS: u32 = 1_000_000;
 
 /// Resets a PHY that somebody has left powered down, isolated, in loopback, or with a fixed speed. One
-/// that negotiates is left alone: its link would be lost for seconds. A PHY that does not answer shows
-/// by the link that never comes.
+/// that has negotiated is left alone: its link would be lost for seconds. One that has not, and has no link, is told to
+/// begin again: the 82576's does not by itself. A PHY that does not answer shows by the link that never comes.
 pub(super) fn wake<R: Registers>(registers: &mut R) {
     let _ = Phy { registers, reads_left: READS }.wake();
 }
@@ -26,7 +27,11 @@ impl<R: Registers> Phy<'_, R> {
         let control = self.read(PHY_CONTROL)?;
         let is_off = control & (PHY_POWER_DOWN | PHY_ISOLATE | PHY_LOOPBACK | PHY_RESET) != 0;
         if !is_off && control & PHY_NEGOTIATE != 0 {
-            return Some(());
+            let has_link = self.registers.read(STATUS) & STATUS_LINK_UP != 0;
+            if has_link || self.read(PHY_STATUS)? & PHY_NEGOTIATED != 0 {
+                return Some(());
+            }
+            return self.write(PHY_CONTROL, control | PHY_RESTART_NEGOTIATION);
         }
         self.write(PHY_CONTROL, PHY_RESET)?;
         while self.read(PHY_CONTROL)? & PHY_RESET != 0 {}

@@ -78,6 +78,10 @@ pub const PHY_POWER_DOWN: u16 = 1 << 11;
 pub const PHY_NEGOTIATE: u16 = 1 << 12;
 pub const PHY_LOOPBACK: u16 = 1 << 14;
 pub const PHY_RESET: u16 = 1 << 15;
+/// The PHY's status register (IEEE 802.3, section 22.2.4.2).
+pub const PHY_STATUS: u32 = 1;
+/// Both ends have agreed on a speed.
+pub const PHY_NEGOTIATED: u16 = 1 << 5;
 
 /// Interrupt cause, cleared by reading, section 13.4.17.
 pub const ICR: usize = 0x00c0;
@@ -117,9 +121,11 @@ pub const RDBAH: usize = 0x2804;
 /// The ring's length in bytes, a multiple of 128, section 13.4.27.
 pub const RDLEN: usize = 0x2808;
 /// 82575 and later: split and replication receive control of queue 0 (I210 datasheet, chapter 8). The
-/// buffers' size in KiB is in bits 0 to 6; 0 in bits 25 to 27 chooses legacy descriptors.
+/// buffers' size in KiB is in bits 0 to 6; bits 25 to 27 choose the descriptors.
 pub const SRRCTL: usize = 0x280c;
 pub const SRRCTL_2_KIB: u32 = 2;
+/// Advanced descriptors with one buffer each.
+pub const SRRCTL_ADVANCED: u32 = 1 << 25;
 /// Receive descriptor head, section 13.4.28.
 pub const RDH: usize = 0x2810;
 /// Receive descriptor tail, section 13.4.29.
@@ -142,6 +148,10 @@ pub const TXDCTL: usize = 0x3828;
 /// 82575 and later, in RXDCTL and TXDCTL: the queue runs.
 pub const DCTL_QUEUE_ENABLE: u32 = 1 << 25;
 
+/// Receive filter control (82574 datasheet, chapter 10). Bit 15 chooses extended receive descriptors, which are not those
+/// that the driver reads; whether a reset clears it depends on the chip.
+pub const RFCTL: usize = 0x5008;
+
 /// Receive address 0, its first four octets, section 13.5.2.
 pub const RAL0: usize = 0x5400;
 /// Its last two octets, section 13.5.3.
@@ -149,13 +159,28 @@ pub const RAH0: usize = 0x5404;
 /// The address counts. After a reset the chip sets it when it has read the address from the EEPROM.
 pub const RAH_VALID: u32 = 1 << 31;
 
-/// Legacy receive descriptor, second word, section 3.2.3: length in bits 0 to 15.
-pub const RECEIVE_DONE: u64 = 1 << 32;
-/// The frame ends in this buffer.
-pub const RECEIVE_END: u64 = 1 << 33;
-/// CRC or alignment, symbol, sequence, carrier extension and data error. The two between the last ones
-/// tell of checksums in the packet.
-pub const RECEIVE_ERRORS: u64 = 0b1001_0111 << 40;
+/// What the device writes to the second word of a receive descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceiveFormat {
+    /// The descriptor is the driver's again.
+    pub done: u64,
+    /// The frame ends in this buffer.
+    pub end: u64,
+    /// What makes the frame unusable.
+    pub errors: u64,
+    /// Where the length's 16 bits begin.
+    pub length_shift: u32,
+}
+
+/// The legacy descriptor, section 3.2.3. Errors: CRC or alignment, symbol, sequence, carrier extension and data error; the
+/// two between the last ones tell of checksums in the packet.
+pub const LEGACY_RECEIVE: ReceiveFormat =
+    ReceiveFormat { done: 1 << 32, end: 1 << 33, errors: 0b1001_0111 << 40, length_shift: 0 };
+
+/// The advanced descriptor of the 82575 and later (I210 datasheet, section 7.1.4.2), which overwrites the first word as
+/// well. Error: RXE, any at the receiver; the others tell of checksums in the packet.
+pub const ADVANCED_RECEIVE: ReceiveFormat =
+    ReceiveFormat { done: 1 << 0, end: 1 << 1, errors: 1 << 31, length_shift: 32 };
 
 /// Legacy transmit descriptor, second word, section 3.3.3: length in bits 0 to 15.
 pub const TRANSMIT_END: u64 = 1 << 24;

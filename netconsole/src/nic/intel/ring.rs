@@ -1,4 +1,5 @@
-//! Rings of legacy descriptors (8254x SDM, sections 3.2 and 3.3), one buffer a descriptor, polled.
+//! Rings of descriptors, one buffer a descriptor, polled: legacy ones (8254x SDM, sections 3.2 and 3.3), and for receiving
+//! advanced ones where the chip has them.
 //!
 //! The device owns the descriptors from its head up to, but not including, the tail. One descriptor
 //! always stays with the driver, for equal head and tail mean that the device has none. Which
@@ -6,8 +7,7 @@
 //! only in the one descriptor that is due next. Neither the heads nor the addresses are read back.
 
 use super::registers::{
-    RECEIVE_DONE, RECEIVE_END, RECEIVE_ERRORS, TRANSMIT_CHECK_SEQUENCE, TRANSMIT_DONE, TRANSMIT_END,
-    TRANSMIT_REPORT,
+    ReceiveFormat, TRANSMIT_CHECK_SEQUENCE, TRANSMIT_DONE, TRANSMIT_END, TRANSMIT_REPORT,
 };
 use crate::nic::addresses::Offset;
 use core::cell::UnsafeCell;
@@ -20,7 +20,7 @@ pub(super) const TRANSMIT_SIZE: usize = 1536;
 pub(super) const RECEIVE_SIZE: usize = 2048;
 const RECEIVE_WORDS: usize = RECEIVE_SIZE / size_of::<u64>();
 
-/// The address; length, flags and status. The device writes the second word.
+/// The address; length, flags and status. The device writes the second word, and the first where the format is advanced.
 #[repr(C, align(16))]
 struct Descriptor {
     address: AtomicU64,
@@ -80,13 +80,17 @@ impl<const TX: usize, const RX: usize> CardMemory<TX, RX> {
         }
     }
 
-    /// The rings, which the device finds by `offset`.
-    pub(super) fn rings(&'static mut self, offset: Offset) -> (TransmitRing<TX>, ReceiveRing<RX>) {
+    /// The rings, which the device finds by `offset`; it writes received frames' descriptors in this `format`.
+    pub(super) fn rings(
+        &'static mut self,
+        offset: Offset,
+        format: ReceiveFormat,
+    ) -> (TransmitRing<TX>, ReceiveRing<RX>) {
         let Self { transmit_ring, receive_ring, transmit_buffers, receive_buffers, received } = self;
         let (ring, buffers) = (transmit_ring, transmit_buffers);
         let transmit = TransmitRing { ring, buffers, offset, tail: 0, head: 0, outstanding: 0 };
         let (ring, buffers) = (receive_ring, receive_buffers);
-        let receive = ReceiveRing { ring, buffers, offset, received, next: 0 };
+        let receive = ReceiveRing { ring, buffers, offset, format, received, next: 0 };
         (transmit, receive)
     }
 }
@@ -185,6 +189,7 @@ pub(super) struct ReceiveRing<const N: usize> {
     ring: &'static [Descriptor; N],
     buffers: &'static [ReceiveBuffer; N],
     offset: Offset,
+    format: ReceiveFormat,
     /// A received frame is copied here before anything looks at it: the device can't change it then,
     /// and has its buffer back at once.
     received: &'static mut [u8; RECEIVE_SIZE],
@@ -225,12 +230,13 @@ impl<const N: usize> ReceiveRing<N> {
         };
         // Acquire: what the device wrote before it said so is read after it.
         let fields = descriptor.fields.load(Ordering::Acquire);
-        if fields & RECEIVE_DONE == 0 {
+        let ReceiveFormat { done, end, errors, length_shift } = self.format;
+        if fields & done == 0 {
             return Taken::Nothing;
         }
-        let [l0, l1, ..] = fields.to_le_bytes();
+        let [l0, l1, ..] = fields.unbounded_shr(length_shift).to_le_bytes();
         let length = usize::from(u16::from_le_bytes([l0, l1]));
-        let is_whole = fields & RECEIVE_END != 0 && fields & RECEIVE_ERRORS == 0;
+        let is_whole = fields & end != 0 && fields & errors == 0;
         let taken = match self.received.get_mut(..length.next_multiple_of(size_of::<u64>())) {
             Some(copy) if is_whole => {
                 for (to, from) in copy.chunks_exact_mut(size_of::<u64>()).zip(&buffer.0) {

@@ -160,6 +160,12 @@ fn only_a_phy_that_does_not_negotiate_is_reset() {
         let is_shared = kind.0 == 0x15b8;
         let (_, device) = running(kind);
         assert_eq!(device.borrow().phy_accesses, usize::from(!is_shared));
+        // Without a cable it is asked whether it has negotiated.
+        let (mut nic, device) = card(kind);
+        device.borrow_mut().link = false;
+        assert_eq!(nic.restart(), Ok(()));
+        assert_eq!(device.borrow().phy_accesses, 2 * usize::from(!is_shared));
+        assert_eq!(device.borrow().phy_control, 0x1140);
         // Power down, isolate, loopback, a fixed speed, in reset.
         for control in [0x1940, 0x1540, 0x5140, 0x0140, 0x9140] {
             let (mut nic, device) = card(kind);
@@ -168,6 +174,29 @@ fn only_a_phy_that_does_not_negotiate_is_reset() {
             // Negotiation is on and was begun anew.
             assert_eq!(device.borrow().phy_control, if is_shared { control } else { 0x1200 });
         }
+    }
+}
+
+#[test]
+fn negotiation_that_was_never_begun_is_begun() {
+    for kind in KINDS.into_iter().filter(|kind| kind.0 != 0x15b8) {
+        let (mut nic, device) = card(kind);
+        (device.borrow_mut().resets_phy, device.borrow_mut().has_negotiated) = (true, false);
+        for _ in 0..2 {
+            assert_eq!(nic.restart(), Ok(()));
+            assert_eq!(device.borrow().phy_control, 0x1340, "as it was, and restart");
+            assert_works(&mut nic, &device);
+        }
+    }
+}
+
+#[test]
+fn filters_that_a_reset_leaves_are_off() {
+    for kind in KINDS {
+        let (mut nic, device) = card(kind);
+        device.borrow_mut().keeps_rfctl = true;
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
     }
 }
 
@@ -353,6 +382,32 @@ fn received_frames_keep_their_order_and_damaged_ones_are_counted() {
     assert_works(&mut nic, &device);
 }
 
+/// The 82576 datasheet's write-back format: status from bit 0, errors from bit 20, the length from bit 32, a VLAN from 48.
+#[test]
+fn advanced_descriptors_are_read_as_the_datasheet_has_them() {
+    let (mut nic, device) = running(QUEUES);
+    const DONE: u64 = 1;
+    const END: u64 = 2;
+    let length = |length: u64| length << 32;
+    let damaged = [
+        DONE | END,
+        DONE | END | length(13),
+        DONE | END | length(2049),
+        DONE | END | length(0xffff),
+        DONE | length(60),
+        DONE | END | length(60) | 1 << 31,
+    ];
+    for fields in damaged {
+        assert!(device.borrow_mut().deliver_as(&[0; 60], fields));
+        assert_eq!(receive(&mut nic), None, "{fields:#x}");
+    }
+    // Packets' checksums and a tag are not asked, nor what else the status has.
+    let fields = DONE | END | length(60) | 1 << 30 | 1 << 29 | 1 << 9 | 1 << 3 | 0x64 << 48;
+    assert!(device.borrow_mut().deliver_as(&[7; 60], fields));
+    assert_eq!(receive(&mut nic), Some(vec![7; 60]));
+    assert_works(&mut nic, &device);
+}
+
 #[test]
 fn a_device_that_is_gone_or_was_stopped_is_noticed() {
     let faults: [fn(&mut Device); 3] = [
@@ -426,7 +481,7 @@ fn chips_are_known_by_both_ids_and_say_whether_they_are_tested() {
     assert_eq!(name((0x1af4, 0x100e)), None);
     let tested: Vec<u16> =
         (0..=u16::MAX).filter(|&id| chip((0x8086, id)).is_some_and(|chip| chip.is_tested)).collect();
-    assert_eq!(tested, [0x100c, 0x100e, 0x100f, 0x10d3]);
+    assert_eq!(tested, [0x100c, 0x100e, 0x100f, 0x10c9, 0x10d3]);
 }
 
 /// What may happen between the driver and a device that lies.
@@ -518,6 +573,7 @@ fn take(step: Step, nic: &mut Card, handle: &Handle) {
             (device.reads_eeprom, device.eeprom_is_silent) = (!has(0), has(1));
             (device.never_resets, device.queues_never_start) = (has(2), has(3));
             (device.masters_forever, device.phy_is_silent) = (has(4), has(5));
+            (device.has_negotiated, device.resets_phy) = (!has(5), has(4));
             (device.gone, device.link) = (has(6).then_some(u32::MAX), !has(7));
         }
         Step::Phy(control, reads) => {
