@@ -8,9 +8,9 @@ use crate::machine::uart::{PORTS, try_send};
 use bootinfo::parameters;
 use core::sync::atomic::{AtomicBool, Ordering};
 use netconsole::console::{Show, Terminal};
-use netconsole::format::{self, MAX_DATAGRAM, Style};
+use netconsole::format::{Cursor, MAX_DATAGRAM, Next, RingLog, Style, Unfinished};
 use netconsole::guarded::Word;
-use netconsole::ring::{Read, Record, Ring, Timebase};
+use netconsole::ring::{Record, Ring, Timebase};
 use netconsole::settings::Format;
 use netconsole::targets::LogFilter;
 use uart_16550::backend::PioBackend;
@@ -64,7 +64,7 @@ impl SerialConsole {
         };
         port.init(config).ok()?;
         IN_USE.set(base.into());
-        Some(Self { port, shown: Shown::from(0, false), read_at: 0 })
+        Some(Self { port, shown: Shown::from(0, Unfinished::Await), read_at: 0 })
     }
 
     /// Hands what has been typed to the terminal. The port is asked once a millisecond at most: each
@@ -94,7 +94,7 @@ impl SerialConsole {
         filter: LogFilter,
         terminal: &mut Terminal,
     ) -> bool {
-        self.shown.show(ring, timebase, filter, terminal, &mut |byte| {
+        self.shown.show(&RingLog::local(ring, timebase), filter, terminal, &mut |byte| {
             let taken = self.port.try_send_byte(byte).is_ok();
             trap::probe(Place::Serial);
             taken
@@ -137,36 +137,34 @@ impl Screen for LogAlone {
 /// How far the log was shown. Each record is formatted as the basic format does, and its bytes leave as the
 /// port takes them.
 struct Shown {
-    /// The next record, and where in its text the next piece begins.
-    sequence: u64,
-    offset: usize,
+    /// What is shown after the piece.
+    cursor: Cursor,
     piece: [u8; MAX_DATAGRAM],
     sent: usize,
     length: usize,
     /// A carriage return has gone out for the line feed that is next.
     returned: bool,
-    /// A record that is being written will not be finished any more: what there is of it is shown.
-    is_last: bool,
+    /// What becomes of a record that is being written.
+    unfinished: Unfinished,
 }
 
 impl Shown {
-    const fn from(sequence: u64, is_last: bool) -> Self {
-        let piece = [0; MAX_DATAGRAM];
-        Self { sequence, offset: 0, piece, sent: 0, length: 0, returned: false, is_last }
+    const fn from(sequence: u64, unfinished: Unfinished) -> Self {
+        let (cursor, piece) = (Cursor::at(sequence), [0; MAX_DATAGRAM]);
+        Self { cursor, piece, sent: 0, length: 0, returned: false, unfinished }
     }
 
     /// Hands bytes, of the log and of the screen, to `send` until it does not take one, for one turn. False
     /// once everything has gone out.
     fn show(
         &mut self,
-        ring: &Ring<'_>,
-        timebase: &Timebase,
+        log: &RingLog<'_, '_>,
         filter: LogFilter,
         screen: &mut impl Screen,
         send: &mut dyn FnMut(u8) -> bool,
     ) -> bool {
         for _ in 0..BYTES_A_TURN {
-            if self.sent == self.length && !self.next_piece(ring, timebase, filter, screen) {
+            if self.sent == self.length && !self.next_piece(log, filter, screen) {
                 return false;
             }
             let Some(&byte) = self.piece.get(self.sent) else { return false };
@@ -183,61 +181,48 @@ impl Shown {
     }
 
     /// Takes the next piece of what is to be shown; false where there is none.
-    fn next_piece(
-        &mut self,
-        ring: &Ring<'_>,
-        timebase: &Timebase,
-        filter: LogFilter,
-        screen: &mut impl Screen,
-    ) -> bool {
-        let record = loop {
-            let record = self.next_record(ring, filter);
+    fn next_piece(&mut self, log: &RingLog<'_, '_>, filter: LogFilter, screen: &mut impl Screen) -> bool {
+        loop {
+            let record = self.next_record(log, filter);
             // A record's pieces stay together.
-            if self.offset != 0 {
-                break record;
-            }
-            match screen.next(record.as_ref().map(Record::sequence)) {
-                Show::Output => {
-                    (self.sent, self.length) = (0, screen.take_output(&mut self.piece));
-                    return true;
+            if self.cursor.is_at_begin() {
+                match screen.next(record.as_ref().map(Record::sequence)) {
+                    Show::Output => {
+                        (self.sent, self.length) = (0, screen.take_output(&mut self.piece));
+                        return true;
+                    }
+                    Show::Log => {}
+                    Show::Skip => {
+                        self.cursor = self.cursor.after(1);
+                        continue;
+                    }
+                    Show::Nothing => return false,
                 }
-                Show::Log => break record,
-                Show::Skip => self.step_to(self.sequence.saturating_add(1)),
-                Show::Nothing => return false,
             }
-        };
-        let Some(record) = record else { return false };
-        let style = Style::new(Format::Basic, filter.time);
-        let micros = ring.micros(&record, timebase);
-        let piece = format::write_datagram(&style, &record, micros, self.offset, &mut self.piece);
-        (self.sent, self.length) = (0, piece.len);
-        match piece.next {
-            Some(offset) => self.offset = offset,
-            None => self.step_to(record.sequence().saturating_add(1)),
+            let Some(record) = record else { return false };
+            let style = Style::new(Format::Basic, filter.time);
+            let Some(datagram) = self.cursor.datagram(&style, log, &record, &mut self.piece) else {
+                // It was overwritten just now.
+                self.cursor = self.cursor.after(1);
+                continue;
+            };
+            (self.sent, self.length) = (0, datagram.len);
+            self.cursor = datagram.next;
+            return true;
         }
-        true
     }
 
     /// The next record that is to be shown, if it is complete.
-    fn next_record<'r>(&mut self, ring: &'r Ring<'r>, filter: LogFilter) -> Option<Record<'r>> {
+    fn next_record<'l>(&mut self, log: &RingLog<'l, '_>, filter: LogFilter) -> Option<Record<'l>> {
         loop {
             // All before was shown to its end.
-            POSITION.set(self.sequence);
-            match ring.read_locally(self.sequence) {
-                Read::Record(record) if self.offset != 0 || filter.passes(record.level()) => {
-                    return Some(record);
-                }
-                Read::Unfinished(record) if self.is_last => return Some(record),
-                // Nothing is withheld here.
-                Read::Unfinished(_) | Read::Withheld | Read::End => return None,
-                Read::Record(record) => self.step_to(record.sequence().saturating_add(1)),
-                Read::Lost { resume } => self.step_to(resume.max(self.sequence.saturating_add(1))),
+            POSITION.set(self.cursor.sequence());
+            match self.cursor.next(log, self.unfinished, |record| filter.passes(record.level())) {
+                Next::Record(record) => return Some(record),
+                Next::HeldBack | Next::Lost(_) => {}
+                Next::End => return None,
             }
         }
-    }
-
-    fn step_to(&mut self, sequence: u64) {
-        (self.sequence, self.offset) = (sequence, 0);
     }
 }
 
@@ -261,7 +246,9 @@ impl LastWords {
             // The record is shown once more, on a line of its own.
             let _ = try_send(base, b'\r') && try_send(base, b'\n');
         }
-        Self { base, shown: Shown::from(position.unwrap_or(0), true), deadline: Deadline::after(PATIENCE) }
+        // A record that is being written will not be finished any more.
+        let shown = Shown::from(position.unwrap_or(0), Unfinished::Take);
+        Self { base, shown, deadline: Deadline::after(PATIENCE) }
     }
 
     /// Whether nothing more will be shown.
@@ -282,8 +269,9 @@ impl LastWords {
             ncrx: false,
         };
         let timebase = clock::published();
+        let log = RingLog::local(ring(), &timebase);
         let mut has_sent = false;
-        let goes_on = self.shown.show(ring(), &timebase, filter, &mut LogAlone, &mut |byte| {
+        let goes_on = self.shown.show(&log, filter, &mut LogAlone, &mut |byte| {
             let sent = try_send(base, byte);
             has_sent |= sent;
             sent

@@ -1,7 +1,7 @@
 //! From a record to datagrams and, through the receiver, back.
 
-use netconsole::format::{MAX_DATAGRAM, Style, write_datagram};
-use netconsole::ring::{Level, Read, Ring, RingHeader};
+use netconsole::format::{Cursor, MAX_DATAGRAM, Next, RingLog, Style, Unfinished};
+use netconsole::ring::{Level, Ring, RingHeader, Timebase};
 use netconsole::settings::Format;
 use netconsole_receiver::event::{Event, Heard};
 use netconsole_receiver::senders::Senders;
@@ -25,22 +25,27 @@ pub fn check(bytes: &[u8]) {
     let data: Vec<AtomicU64> = (0..4096).map(|_| AtomicU64::new(0)).collect();
     let ring = Ring::new(&header, &index, &data);
     ring.append(Level::Warning, "fuzz", 1, format_args!("{text}"));
-    let Read::Record(record) = ring.read(0) else { panic!("the record is there") };
+    let timebase = Timebase::new(0);
+    let log = RingLog::new(&ring, &timebase);
+    let mut cursor = Cursor::at(0);
+    let Next::Record(record) = cursor.next(&log, Unfinished::Await, |_| true) else {
+        panic!("the record is there")
+    };
 
     let style = Style::new(format, true);
     // Less than a header takes may cut a record short, but no longer than this is.
     let room = 200 + usize::from(*room) * 4;
     let mut datagrams = Vec::new();
-    let (mut offset, mut buffer) = (0, vec![0; room]);
+    let mut buffer = vec![0; room];
     loop {
-        let piece = write_datagram(&style, &record, 1234, offset, &mut buffer);
-        assert!(piece.len <= room.min(MAX_DATAGRAM));
-        datagrams.push(buffer[..piece.len].to_vec());
+        let datagram = cursor.datagram(&style, &log, &record, &mut buffer).expect("nobody overwrites it");
+        assert!(datagram.len <= room.min(MAX_DATAGRAM));
+        datagrams.push(buffer[..datagram.len].to_vec());
         assert!(datagrams.len() <= 200, "a record is not endless");
-        match piece.next {
-            Some(next) => offset = next,
-            None => break,
+        if datagram.ends_record() {
+            break;
         }
+        cursor = datagram.next;
     }
     if matches!(format, Format::Extended { .. }) {
         let logged = text.strip_suffix('\n').unwrap_or(&text);

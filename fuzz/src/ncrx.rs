@@ -2,11 +2,11 @@
 
 use crate::nic::Card;
 use crate::pieces::pieces;
-use netconsole::format::Style;
-use netconsole::format::Threshold;
-use netconsole::ncrx::{Ncrx, Sender};
+use netconsole::format::{RingLog, Style, Threshold};
+use netconsole::ncrx::Ncrx;
 use netconsole::ring::{Level, Ring, RingHeader, Timebase};
 use netconsole::seal::{KeyStore, Numbers, Protection, Sealing};
+use netconsole::sender::Sender;
 use netconsole::settings::Format;
 use netconsole::wire::{Endpoint, Envelope, MacAddr, udp};
 use std::net::{IpAddr, Ipv4Addr};
@@ -32,8 +32,7 @@ pub fn check(bytes: &[u8]) {
     let keys = KeyStore::new();
     let timebase = Timebase::new(0);
     let sender = Sender {
-        ring: &ring,
-        timebase: &timebase,
+        log: &RingLog::new(&ring, &timebase),
         style: Style::new(Format::Extended { release: false }, true),
         threshold: Threshold::level(8),
         envelope: &envelope,

@@ -5,9 +5,9 @@
 //! cargo run -p netconsole --example datagrams
 //! ```
 
-use netconsole::format::{MAX_DATAGRAM, Style, write_datagram};
+use netconsole::format::{Cursor, MAX_DATAGRAM, Next, RingLog, Style, Unfinished};
 use netconsole::host_name::HostName;
-use netconsole::ring::{Level, Read, Ring, RingHeader, Timebase};
+use netconsole::ring::{Level, Ring, RingHeader, Timebase};
 use netconsole::settings::Format;
 use std::sync::atomic::AtomicU64;
 
@@ -45,30 +45,20 @@ fn main() {
 
 /// Walks over the ring from its oldest record on.
 fn print_log(style: &Style<'_>, timebase: &Timebase) {
-    let mut sequence = RING.first();
+    let log = RingLog::new(&RING, timebase);
+    let mut cursor = Cursor::at(RING.first());
     loop {
-        match RING.read(sequence) {
-            Read::Record(record) => {
-                // What does not fit a datagram goes on in the next.
-                let mut offset = Some(0);
-                while let Some(from) = offset {
-                    let mut datagram = [0; MAX_DATAGRAM];
-                    let micros = timebase.micros(record.ticks());
-                    let piece = write_datagram(style, &record, micros, from, &mut datagram);
-                    // Another context may have overwritten the oldest record just now.
-                    if !record.is_intact() {
-                        break;
-                    }
-                    println!("  {}", String::from_utf8_lossy(&datagram[..piece.len]).replace('\n', "⏎"));
-                    offset = piece.next;
-                }
-                sequence += 1;
-            }
-            Read::Lost { resume } => sequence = resume,
-            // Another context is writing it: its time comes.
-            Read::Unfinished(_) => std::thread::yield_now(),
-            Read::Withheld => sequence += 1,
-            Read::End => return,
+        let record = match cursor.next(&log, Unfinished::Take, |_| true) {
+            Next::Record(record) => record,
+            Next::HeldBack | Next::Lost(_) => continue,
+            Next::End => return,
+        };
+        let mut payload = [0; MAX_DATAGRAM];
+        // Where another context has overwritten the oldest record just now, it is found lost.
+        if let Some(datagram) = cursor.datagram(style, &log, &record, &mut payload) {
+            println!("  {}", String::from_utf8_lossy(&payload[..datagram.len]).replace('\n', "⏎"));
+            // What does not fit a datagram goes on in the next.
+            cursor = datagram.next;
         }
     }
 }

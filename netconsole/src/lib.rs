@@ -186,6 +186,7 @@ pub mod ring;
 #[cfg(feature = "stack")]
 pub mod runtime;
 pub mod seal;
+pub mod sender;
 pub mod settings;
 #[cfg(feature = "stack")]
 pub mod stack;

@@ -3,16 +3,15 @@
 use super::error::CommandError;
 use super::host::Host;
 use super::step::{CHUNK, Chunk, Step};
-use crate::format::{self, Style};
-use crate::ring::{Level, Read};
+use crate::format::{Cursor, Next, RingLog, Style, Unfinished};
+use crate::ring::Level;
 use crate::settings::Format;
 use core::fmt::Write;
 
 /// The log being shown.
 pub(super) struct Dmesg {
-    /// The next record, and where in its text the next piece begins.
-    sequence: u64,
-    offset: usize,
+    /// What is shown next.
+    cursor: Cursor,
     /// Where the log ended when the command began; `None` where it is followed.
     end: Option<u64>,
     /// By date and time of day (`-T`).
@@ -70,8 +69,7 @@ pub(super) fn read<'w>(
 ) -> Result<Asked, CommandError<'w>> {
     let ring = host.ring();
     let mut shown = Dmesg {
-        sequence: ring.first(),
-        offset: 0,
+        cursor: Cursor::at(ring.first()),
         end: Some(ring.end()),
         calendar: false,
         told: false,
@@ -112,7 +110,7 @@ pub(super) fn read<'w>(
 impl Dmesg {
     /// The record that is shown next, where new ones are waited for (`-w`).
     pub(super) fn followed(&self) -> Option<u64> {
-        self.end.is_none().then_some(self.sequence)
+        self.end.is_none().then_some(self.cursor.sequence())
     }
 
     /// Ends where `other` does: the log may have grown since.
@@ -122,10 +120,20 @@ impl Dmesg {
 
     /// One datagram's worth of the log, as the basic format has it.
     pub(super) fn step(&mut self, host: &mut dyn Host, out: &mut Chunk, problem: &mut dyn Write) -> Step {
-        let ring = host.ring();
-        let is_at_end = self.end.is_some_and(|end| self.sequence >= end);
-        let found = if is_at_end { Read::End } else { ring.read(self.sequence) };
-        if !matches!(found, Read::Withheld) && self.withheld > 0 {
+        let timebase = host.timebase();
+        let log = RingLog::new(host.ring(), &timebase);
+        // Where the log is followed, a record that is being written is complete soon.
+        let (unfinished, at_end) = match self.end {
+            None => (Unfinished::Await, Step::Waits),
+            Some(_) => (Unfinished::Take, Step::Done),
+        };
+        let is_at_end = self.end.is_some_and(|end| self.cursor.sequence() >= end);
+        let found = if is_at_end { Next::End } else { self.cursor.next(&log, unfinished, |_| true) };
+        if matches!(found, Next::HeldBack) {
+            self.withheld = self.withheld.saturating_add(1);
+            return Step::More;
+        }
+        if self.withheld > 0 {
             let count = core::mem::take(&mut self.withheld);
             let _ = writeln!(
                 out,
@@ -133,7 +141,6 @@ impl Dmesg {
             );
             return Step::More;
         }
-        let timebase = host.timebase();
         let filter = *host.filter();
         if self.calendar && filter.epoch.is_none() && !core::mem::replace(&mut self.told, true) {
             let _ = writeln!(
@@ -142,37 +149,21 @@ impl Dmesg {
             );
             return Step::More;
         }
+        let record = match found {
+            Next::Record(record) => record,
+            Next::HeldBack | Next::Lost(_) => return Step::More,
+            Next::End => return at_end,
+        };
         let style = Style {
             epoch: filter.epoch,
             calendar: self.calendar,
             ..Style::new(Format::Basic, filter.time || self.calendar)
         };
-        let record = match found {
-            // It is being written: where the log is followed, it is complete soon.
-            Read::Unfinished(_) if self.end.is_none() => return Step::Waits,
-            Read::Record(record) | Read::Unfinished(record) => record,
-            Read::Withheld => {
-                (self.sequence, self.offset) = (self.sequence.saturating_add(1), 0);
-                self.withheld = self.withheld.saturating_add(1);
-                return Step::More;
-            }
-            Read::Lost { resume } => {
-                (self.sequence, self.offset) = (resume.max(self.sequence.saturating_add(1)), 0);
-                return Step::More;
-            }
-            Read::End if self.end.is_none() => return Step::Waits,
-            Read::End => return Step::Done,
-        };
         let mut text = [0; CHUNK];
-        let micros = ring.micros(&record, &timebase);
-        let piece = format::write_datagram(&style, &record, micros, self.offset, &mut text);
         // What was overwritten meanwhile is found lost at the next step.
-        if record.is_intact() {
-            out.extend(text.get(..piece.len).unwrap_or_default());
-            (self.sequence, self.offset) = match piece.next {
-                Some(offset) => (self.sequence, offset),
-                None => (self.sequence.saturating_add(1), 0),
-            };
+        if let Some(datagram) = self.cursor.datagram(&style, &log, &record, &mut text) {
+            out.extend(text.get(..datagram.len).unwrap_or_default());
+            self.cursor = datagram.next;
         }
         Step::More
     }

@@ -6,8 +6,8 @@
 
 use super::Style;
 use super::calendar::Moment;
+use super::log::LogRecord;
 use super::output::{Output, ZEROS, eight_digits};
-use crate::ring::Record;
 
 /// What ends a record that was cut off.
 const CUT: &[u8] = b" [cut]\n";
@@ -16,7 +16,7 @@ const CUT: &[u8] = b" [cut]\n";
 /// prefix is still to be written; at the text's end, the ending.
 pub(super) fn write(
     style: &Style<'_>,
-    record: &Record<'_>,
+    record: &impl LogRecord,
     micros: u64,
     offset: usize,
     output: &mut Output<'_>,
@@ -69,7 +69,7 @@ const fn character_len(first: u8) -> usize {
     }
 }
 
-fn write_prefix(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) {
+fn write_prefix(style: &Style<'_>, record: &impl LogRecord, micros: u64, output: &mut Output<'_>) {
     let boot = record.boot();
     if boot != 0 {
         output.bytes(b"[boot -");
@@ -151,7 +151,7 @@ const fn three_digits(number: u32) -> u64 {
     (hundreds | (tens - hundreds * 10) << 8 | (number - tens * 10) << 16) as u64
 }
 
-fn byte_at(record: &Record<'_>, offset: usize) -> Option<u8> {
+fn byte_at(record: &impl LogRecord, offset: usize) -> Option<u8> {
     let mut byte = [0];
     (record.copy_text(offset, &mut byte) == 1).then_some(byte[0])
 }

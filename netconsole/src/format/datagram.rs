@@ -1,19 +1,18 @@
 //! A record's datagrams, each in its turn.
 
+use super::log::LogRecord;
 use super::output::Output;
 use super::style::Style;
 use super::{basic, extended, syslog};
-use crate::ring::Record;
 use crate::settings::Format;
 
-/// What [`write_datagram`] wrote.
+/// What [`write`] wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub(super) struct Piece {
     /// The payload's length in bytes.
-    pub len: usize,
-    /// The offset to go on with; `None` where the record is done. It is larger than the offset before,
-    /// and means nothing outside of this module.
-    pub next: Option<usize>,
+    pub(super) len: usize,
+    /// The offset to go on with; `None` where the record is done. It is larger than the offset before.
+    pub(super) next: Option<usize>,
 }
 
 /// Writes the next datagram of `record` to the start of `to`, at most [`MAX_DATAGRAM`](super::MAX_DATAGRAM) bytes. A `to`
@@ -21,10 +20,10 @@ pub struct Piece {
 ///
 /// `micros` is the time since boot at which the record was logged, in microseconds. `offset` is 0 for
 /// the first datagram and [`Piece::next`] afterwards. Whether the ring overwrote the record meanwhile is
-/// for the caller to ask, with [`Record::is_intact`].
-pub fn write_datagram(
+/// for the caller to ask, with [`LogRecord::is_intact`].
+pub(super) fn write(
     style: &Style<'_>,
-    record: &Record<'_>,
+    record: &impl LogRecord,
     micros: u64,
     offset: usize,
     to: &mut [u8],

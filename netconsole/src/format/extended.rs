@@ -12,8 +12,8 @@
 
 use super::Style;
 use super::escape::{ESCAPED_LEN, Escaping, escape};
+use super::log::LogRecord;
 use super::output::Output;
-use crate::ring::Record;
 
 /// More of a release than any kernel's is not sent, so that a header always leaves room for a body.
 const MAX_RELEASE: usize = 64;
@@ -22,7 +22,7 @@ const MAX_RELEASE: usize = 64;
 pub(super) fn write(
     style: &Style<'_>,
     release: bool,
-    record: &Record<'_>,
+    record: &impl LogRecord,
     micros: u64,
     offset: usize,
     output: &mut Output<'_>,
@@ -67,7 +67,13 @@ pub(super) fn write(
 }
 
 /// All before the `;`, but the fragment's place.
-fn write_header(style: &Style<'_>, release: bool, record: &Record<'_>, micros: u64, output: &mut Output<'_>) {
+fn write_header(
+    style: &Style<'_>,
+    release: bool,
+    record: &impl LogRecord,
+    micros: u64,
+    output: &mut Output<'_>,
+) {
     if release {
         let release = style.release.as_bytes();
         output.bytes(release.get(..MAX_RELEASE).unwrap_or(release));
@@ -93,7 +99,7 @@ fn write_header(style: &Style<'_>, release: bool, record: &Record<'_>, micros: u
 }
 
 /// Hands the body to `put`, part by part; every time the same bytes.
-fn body(style: &Style<'_>, record: &Record<'_>, put: &mut dyn FnMut(&[u8])) {
+fn body(style: &Style<'_>, record: &impl LogRecord, put: &mut dyn FnMut(&[u8])) {
     let mut offset = 0usize;
     loop {
         let mut chunk = [0; 64];
@@ -119,7 +125,7 @@ fn body(style: &Style<'_>, record: &Record<'_>, put: &mut dyn FnMut(&[u8])) {
 }
 
 /// Hands the lines after the text to `put`.
-fn lines(style: &Style<'_>, record: &Record<'_>, put: &mut dyn FnMut(&[u8])) {
+fn lines(style: &Style<'_>, record: &impl LogRecord, put: &mut dyn FnMut(&[u8])) {
     let boot = record.boot();
     if boot != 0 {
         number(b" boot=-", boot.into(), put);

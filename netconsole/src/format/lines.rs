@@ -2,7 +2,7 @@
 
 use super::basic::{LONG_UPTIME, TIME_LEN, time};
 use super::output::eight_digits;
-use super::{MAX_DATAGRAM, Style};
+use super::{MAX_DATAGRAM, RingLog, Style};
 use crate::ring::{Found, Ring, Timebase};
 use crate::settings::Format;
 use crate::wire::checksum::Sum;
@@ -23,8 +23,7 @@ impl<'l, 'r> Lines<'l, 'r> {
     /// ones, `recent` spares making them again.
     pub(crate) fn new(
         style: &Style<'_>,
-        ring: &'l Ring<'r>,
-        timebase: &'l Timebase,
+        log: &RingLog<'l, 'r>,
         limit: u8,
         recent: Option<&'l mut RecentLines<'r>>,
     ) -> Option<Self> {
@@ -43,13 +42,14 @@ impl<'l, 'r> Lines<'l, 'r> {
             epoch: _,
             calendar,
         } = *style;
+        let (ring, timebase) = (log.ring(), log.timebase());
         let lines = Self { ring, timebase, limit, has_time, time: LineTime::NONE, recent };
         (format == Format::Basic && !calendar).then_some(lines)
     }
 
     /// Writes a record to the start of `to`, in one pass over its text that proves it to be intact; returns the
     /// datagram's length and sum. `None`, and what is in `to` means nothing, where the record is not there, not of
-    /// this boot, not to go out, or is no plain line: [`write_datagram`](super::write_datagram) is for those.
+    /// this boot, not to go out, or is no plain line: [`Cursor::datagram`](super::Cursor::datagram) is for those.
     #[inline(always)]
     pub(crate) fn write(&mut self, sequence: u64, to: &mut [u8]) -> Option<(usize, Sum)> {
         let start = if self.has_time { TIME_LEN } else { 0 };

@@ -1,6 +1,6 @@
 //! A datagram under way.
 
-use crate::ring::Record;
+use super::log::LogRecord;
 use core::net::IpAddr;
 use core::ops::Range;
 
@@ -155,7 +155,7 @@ impl<'b> Output<'b> {
     }
 
     /// Copies as much of the record's text from `offset` on as fits, and returns it.
-    pub(super) fn text(&mut self, record: &Record<'_>, offset: usize) -> &[u8] {
+    pub(super) fn text(&mut self, record: &impl LogRecord, offset: usize) -> &[u8] {
         let start = self.len;
         let count = record.copy_text(offset, self.rest());
         self.len = start.saturating_add(count).min(self.buffer.len());

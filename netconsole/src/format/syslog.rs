@@ -11,8 +11,8 @@
 use super::Style;
 use super::calendar::Moment;
 use super::escape::{ESCAPED_LEN, Escaping, escape};
+use super::log::LogRecord;
 use super::output::Output;
-use crate::ring::Record;
 
 /// The limit of RFC 5424, section 6.
 const MAX_MESSAGE_ID: usize = 32;
@@ -20,7 +20,7 @@ const MAX_MESSAGE_ID: usize = 32;
 /// Writes from byte `offset` of the text on; returns where to go on.
 pub(super) fn write(
     style: &Style<'_>,
-    record: &Record<'_>,
+    record: &impl LogRecord,
     micros: u64,
     offset: usize,
     output: &mut Output<'_>,
@@ -49,7 +49,7 @@ pub(super) fn write(
 }
 
 /// All up to the structured data, which is left open.
-fn write_header(style: &Style<'_>, record: &Record<'_>, micros: u64, output: &mut Output<'_>) {
+fn write_header(style: &Style<'_>, record: &impl LogRecord, micros: u64, output: &mut Output<'_>) {
     output.byte(b'<');
     output.decimal(record.level() as u64);
     output.bytes(b">1 ");
@@ -116,7 +116,7 @@ fn write_time(micros: u64, output: &mut Output<'_>) {
 }
 
 /// Writes the text from `offset` on, escaped, until no whole character fits; returns where that is.
-fn write_text(record: &Record<'_>, offset: usize, output: &mut Output<'_>) -> usize {
+fn write_text(record: &impl LogRecord, offset: usize, output: &mut Output<'_>) -> usize {
     let mut at = offset;
     loop {
         let mut chunk = [0; 64];

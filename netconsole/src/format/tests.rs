@@ -1,5 +1,6 @@
 //! Datagrams against Linux's own, and against what a receiver makes of them.
 
+use super::datagram::{Piece, write as write_datagram};
 use super::*;
 use crate::host_name::HostName;
 use crate::ring::{Audience, Level, Read, Record, Ring, RingHeader, Timebase};
@@ -72,7 +73,7 @@ fn lines(lines: &mut Lines<'_, '_>, records: u64) -> Vec<Option<Vec<u8>>> {
 /// The first record as a plain line.
 fn line<'r>(ring: &Ring<'r>, recent: Option<&mut RecentLines<'r>>) -> Option<Vec<u8>> {
     let timebase = Timebase::new(0);
-    let of = Lines::new(&BASIC, ring, &timebase, 8, recent);
+    let of = Lines::new(&BASIC, &RingLog::new(ring, &timebase), 8, recent);
     lines(&mut of.expect("the basic format"), 1).remove(0)
 }
 
@@ -115,16 +116,16 @@ proptest! {
             };
             if calendar {
                 // No record has a short way then.
-                prop_assert!(Lines::new(&style, ring, &timebase, limit, None).is_none());
+                prop_assert!(Lines::new(&style, &RingLog::new(ring, &timebase), limit, None).is_none());
                 return Ok(());
             }
             let mut recent = RecentLines::new();
             let mut made = |limit| {
-                let lines_of = Lines::new(&style, ring, &timebase, limit, Some(&mut recent));
+                let lines_of = Lines::new(&style, &RingLog::new(ring, &timebase), limit, Some(&mut recent));
                 lines(&mut lines_of.expect("the basic format"), records)
             };
             let (first, second) = (made(8), made(limit));
-            let alone = Lines::new(&style, ring, &timebase, limit, None);
+            let alone = Lines::new(&style, &RingLog::new(ring, &timebase), limit, None);
             let alone = lines(&mut alone.expect("the basic format"), records);
             for (number, (text, level)) in texts.iter().enumerate() {
                 let record = record(ring, number as u64);

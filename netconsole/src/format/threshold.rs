@@ -1,6 +1,6 @@
-//! Which records go to a target, and how many were held back before one.
+//! Which records go to a target.
 
-use crate::ring::{Record, Ring};
+use super::LogRecord;
 
 /// Which records go to a target; the others are held back. Those that were logged with the target
 /// [`ALWAYS`](crate::ring::ALWAYS) go out under any threshold, those of an earlier boot with another key under none.
@@ -19,14 +19,8 @@ impl Threshold {
     }
 
     /// Whether a record goes out. Panic-safe.
-    pub fn passes(&self, record: &Record<'_>) -> bool {
+    pub fn passes(&self, record: &impl LogRecord) -> bool {
         let is_wanted = record.sequence() >= self.since && record.level().passes(self.limit);
         (is_wanted || record.goes_always()) && record.may_leave()
-    }
-
-    /// How many records directly before `sequence` are held back, as far as the ring still has them, and at most
-    /// `most`. It looks at each of them. Panic-safe.
-    pub fn held_before(&self, ring: &Ring<'_>, sequence: u64, most: u64) -> u64 {
-        ring.count_before(sequence, most, |record| !self.passes(record))
     }
 }

@@ -4,11 +4,12 @@
 use super::card::Card;
 use super::load::{numbers, threshold};
 use super::report::Report;
-use crate::format::Style;
-use crate::ncrx::{Ncrx, Sender};
+use crate::format::{Cursor, RingLog, Style};
+use crate::ncrx::Ncrx;
 use crate::plan::TargetPlan;
 use crate::platform::Platform;
 use crate::seal::Sealing;
+use crate::sender::Sender;
 use crate::settings::MAX_TARGETS;
 use crate::wire::Envelope;
 use core::mem::MaybeUninit;
@@ -29,10 +30,12 @@ impl Conversations {
 
     /// Begins one when the last words have been sent to the target.
     pub fn begin<P: Platform>(&mut self, report: &Report, number: usize, target: &TargetPlan, now: u64) {
-        let ring = P::ring();
+        let (ring, timebase) = (P::ring(), P::memory().timebase.read());
         let end = ring.end();
-        let held = threshold(report, target, report.first).held_before(ring, end, u64::MAX);
-        let next = end.saturating_sub(held);
+        let threshold = threshold(report, target, report.first);
+        let mut behind_all = Cursor::at(end);
+        behind_all.count_held(&RingLog::new(ring, &timebase), u64::MAX, |record| threshold.passes(record));
+        let next = end.saturating_sub(behind_all.held());
         if let Some(conversation) = self.0.get_mut(number)
             && let Some(newest) = next.checked_sub(1)
         {
@@ -68,8 +71,7 @@ impl Conversations {
         let timebase = P::memory().timebase.read();
         let protection = P::memory().keys.protection();
         let sender = Sender {
-            ring: P::ring(),
-            timebase: &timebase,
+            log: &RingLog::new(P::ring(), &timebase),
             style,
             threshold: threshold(report, target, report.first),
             envelope,

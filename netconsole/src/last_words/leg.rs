@@ -5,6 +5,7 @@
 //! card was reset. So what went out before anybody showed that he could hear it goes out again when somebody does,
 //! once. All times are µs of one clock. Nothing here allocates, panics or waits.
 
+use crate::format::Cursor;
 use crate::wire::MacAddr;
 
 /// How long the Ethernet address of a receiver is waited for when the link has come, before broadcast is used.
@@ -19,24 +20,6 @@ const SAME_MOMENT: u64 = 5_000_000;
 const REPEAT_AFTER: u64 = 1_000_000;
 /// How often somebody may have the whole log sent again.
 const LOG_INTERVAL: u64 = 10_000_000;
-
-/// The next datagram: a record, and where in it the datagram begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place {
-    /// The record's sequence number.
-    pub sequence: u64,
-    /// The offset in its text, in bytes.
-    pub offset: usize,
-    /// How many records directly before it were held back; `None` where that is not known, so that the ring must say.
-    pub held: Option<u64>,
-}
-
-impl Place {
-    /// The beginning of a record, wherever what was sent before it is.
-    pub const fn at(sequence: u64) -> Self {
-        Self { sequence, offset: 0, held: None }
-    }
-}
 
 /// What a [`Leg`] begins with.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +41,7 @@ pub struct Start {
 /// One target's log on its way by one card. All zero where there is no target.
 #[derive(Clone, Copy, Debug)]
 pub struct Leg {
-    place: Place,
+    cursor: Cursor,
     /// All before this record has left by a link that was up.
     left: u64,
     is_out: bool,
@@ -80,7 +63,7 @@ pub struct Leg {
 impl Leg {
     /// Without a target: nothing is sent. All zero, so that a static one takes no place in an image.
     pub const NONE: Self = Self {
-        place: Place::at(0),
+        cursor: Cursor::at(0),
         left: 0,
         is_out: false,
         repeats: 0,
@@ -100,7 +83,7 @@ impl Leg {
     pub const fn new(start: Start) -> Self {
         let Start { from, unheard_from, first_sent, mac, asks, repeats } = start;
         Self {
-            place: Place::at(from),
+            cursor: Cursor::at(from),
             left: from,
             repeats,
             unheard_from: Some(unheard_from),
@@ -117,8 +100,8 @@ impl Leg {
     }
 
     /// The next datagram.
-    pub const fn place(&self) -> Place {
-        self.place
+    pub const fn cursor(&self) -> Cursor {
+        self.cursor
     }
 
     /// All before this record has left.
@@ -171,19 +154,19 @@ impl Leg {
             self.repeat_at = now.saturating_add(REPEAT_AFTER);
             self.go_back(report);
         }
-        self.place.sequence < end
+        self.cursor.sequence() < end
     }
 
     /// Datagrams were queued, up to this next one.
-    pub fn queued(&mut self, next: Place, now: u64) {
-        self.place = next;
+    pub fn queued(&mut self, next: Cursor, now: u64) {
+        self.cursor = next;
         self.first_sent.get_or_insert(now);
     }
 
     /// The card has sent all that was queued, by a link that was up. True where the whole log is out by this, for the
     /// first time.
     pub fn frames_left(&mut self, end: u64, now: u64) -> bool {
-        self.left = self.place.sequence;
+        self.left = self.cursor.sequence();
         let is_out_now = !self.is_out && self.left >= end;
         if is_out_now {
             self.is_out = true;
@@ -194,7 +177,7 @@ impl Leg {
 
     /// What was queued may not have left.
     pub fn frames_lost(&mut self) {
-        self.place = Place::at(self.left);
+        self.cursor = Cursor::at(self.left);
     }
 
     /// The card has received a frame of another station that a switch has forwarded. What was sent long before then
@@ -238,8 +221,8 @@ impl Leg {
     }
 
     fn go_back(&mut self, sequence: u64) {
-        if sequence < self.place.sequence {
-            self.place = Place::at(sequence);
+        if sequence < self.cursor.sequence() {
+            self.cursor = Cursor::at(sequence);
         }
         self.left = self.left.min(sequence);
     }
@@ -266,10 +249,10 @@ mod tests {
 
     /// Sends what there is to send; from where on, if there is anything.
     fn send(leg: &mut Leg, now: u64) -> Option<u64> {
-        let from = leg.place().sequence;
+        let from = leg.cursor().sequence();
         leg.wants_to_send(REPORT, END, now).then(|| {
-            let from = from.min(leg.place().sequence);
-            leg.queued(Place::at(END), now);
+            let from = from.min(leg.cursor().sequence());
+            leg.queued(Cursor::at(END), now);
             leg.frames_left(END, now);
             from
         })
@@ -288,12 +271,12 @@ mod tests {
     fn what_was_lost_goes_again() {
         let mut leg = leg(START);
         assert!(leg.wants_to_send(REPORT, END, 0));
-        leg.queued(Place::at(60), 0);
+        leg.queued(Cursor::at(60), 0);
         assert!(!leg.frames_left(END, 0));
-        leg.queued(Place { offset: 7, ..Place::at(80) }, 0);
+        leg.queued(Cursor::amid(80, 7), 0);
         leg.frames_lost();
-        assert_eq!((leg.left(), leg.place()), (60, Place::at(60)));
-        leg.queued(Place::at(END), 0);
+        assert_eq!((leg.left(), leg.cursor()), (60, Cursor::at(60)));
+        leg.queued(Cursor::at(END), 0);
         assert!(!leg.is_out());
         assert!(leg.frames_left(END, 0));
         assert!(!leg.frames_left(END, 0), "only the first time");

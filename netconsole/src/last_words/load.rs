@@ -1,14 +1,14 @@
 //! What is sent: the log with the report at its end, or, where writing that failed time and again, one fixed text.
 
 use super::card::Card;
-use super::leg::Place;
 use super::report::Report;
-use crate::format::{self, Style, Threshold};
+use crate::format::{self, Cursor, Next, RingLog, Style, Threshold, Unfinished};
 use crate::nic::TransmitError;
 use crate::plan::TargetPlan;
 use crate::platform::Platform;
-use crate::ring::Read;
+use crate::ring::Record;
 use crate::seal::{Numbers, Sealing};
+use crate::sender::Sender;
 use crate::wire::Envelope;
 
 /// What is sent.
@@ -37,7 +37,7 @@ impl Load<'_> {
         }
     }
 
-    /// Queues datagrams from `place` on until the card has no room or there are no more; the next one's place.
+    /// Queues datagrams from `cursor` on until the card has no room or there are no more; where the next one is.
     #[expect(clippy::too_many_arguments, reason = "the parts of a shipment, which lends its card meanwhile")]
     pub(super) fn queue<P: Platform>(
         &self,
@@ -46,17 +46,17 @@ impl Load<'_> {
         style: &Style<'_>,
         target: &TargetPlan,
         envelope: &Envelope,
-        place: Place,
+        cursor: Cursor,
         now: u64,
-    ) -> Result<Place, TransmitError> {
+    ) -> Result<Cursor, TransmitError> {
         match self {
             Self::Log => {
-                let threshold = threshold(report, target, place.sequence);
-                queue_records::<P>(report, card, style, &threshold, envelope, place, now)
+                let threshold = threshold(report, target, cursor.sequence());
+                queue_records::<P>(report, card, style, &threshold, envelope, cursor, now)
             }
             Self::Fixed(text) => {
                 queue_text::<P>(report, card, style, envelope, text, now)?;
-                Ok(Place::at(1))
+                Ok(Cursor::at(1))
             }
         }
     }
@@ -76,52 +76,37 @@ fn queue_records<P: Platform>(
     style: &Style<'_>,
     threshold: &Threshold,
     envelope: &Envelope,
-    mut place: Place,
+    mut cursor: Cursor,
     now: u64,
-) -> Result<Place, TransmitError> {
-    let ring = P::ring();
+) -> Result<Cursor, TransmitError> {
     let timebase = P::memory().timebase.read();
+    let log = RingLog::new(P::ring(), &timebase);
     let protection = P::memory().keys.protection();
     let sealing = Sealing { protection: &protection, numbers: numbers::<P>(report) };
+    let sender = Sender { log: &log, style: *style, threshold: *threshold, envelope, sealing };
+    let passes = |record: &Record<'_>| threshold.passes(record);
+    cursor.count_held(&log, u64::MAX, passes);
     loop {
-        let held = place.held.unwrap_or_else(|| threshold.held_before(ring, place.sequence, u64::MAX));
-        let next_record = Place { held: Some(0), ..Place::at(place.sequence.saturating_add(1)) };
-        let record = match ring.read(place.sequence) {
-            // A record that was being written is sent with what it has, marked as cut.
-            Read::Record(record) | Read::Unfinished(record) => record,
-            Read::Withheld => {
-                place = Place { held: Some(held.saturating_add(1)), ..next_record };
-                continue;
-            }
-            Read::Lost { resume } => {
-                place = Place { sequence: resume.max(next_record.sequence), ..next_record };
-                continue;
-            }
-            Read::End => return Ok(place),
+        // A record that was being written is sent with what it has, marked as cut.
+        let record = match cursor.next(&log, Unfinished::Take, passes) {
+            Next::Record(record) => record,
+            Next::HeldBack | Next::Lost(_) => continue,
+            Next::End => return Ok(cursor),
         };
-        if !threshold.passes(&record) {
-            place = Place { held: Some(held.saturating_add(1)), ..next_record };
-            continue;
-        }
-        let style = Style { held, ..*style };
-        let micros = ring.micros(&record, &timebase);
-        let mut next = next_record;
-        let [low, high, ..] = place.sequence.to_le_bytes();
+        let [low, high, ..] = cursor.sequence().to_le_bytes();
+        let identification = u16::from_le_bytes([low, high]);
+        // One that another CPU has overwritten meanwhile is passed over.
+        let mut next = cursor.after(1);
         let queued = card.transmit(now, &mut |frame| {
-            let len = envelope.write(frame, u16::from_le_bytes([low, high]), |payload| {
-                sealing.fill(payload, |message| {
-                    let piece = format::write_datagram(&style, &record, micros, place.offset, message);
-                    if let Some(offset) = piece.next {
-                        next = Place { offset, held: Some(held), ..place };
-                    }
-                    Some(piece.len)
-                })
-            });
-            len.unwrap_or(0)
+            let (datagram, len) = sender.fill(frame, &record, &cursor, identification);
+            if let Some(datagram) = datagram {
+                next = datagram.next;
+            }
+            len
         });
         match queued {
-            Ok(()) => place = next,
-            Err(TransmitError::Full) => return Ok(place),
+            Ok(()) => cursor = next,
+            Err(TransmitError::Full) => return Ok(cursor),
             Err(TransmitError::Broken) => return Err(TransmitError::Broken),
         }
     }

@@ -278,7 +278,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
                 ..Style::new(target.format, target.time)
             };
             if leg.wants_to_send(load.report(report), load.end::<P>(), now) {
-                match load.queue::<P>(report, card, &style, target, &envelope, leg.place(), now) {
+                match load.queue::<P>(report, card, &style, target, &envelope, leg.cursor(), now) {
                     Ok(next) => leg.queued(next, now),
                     // The next turn resets it.
                     Err(_) => return,

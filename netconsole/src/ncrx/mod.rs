@@ -21,12 +21,9 @@ mod tests;
 mod told;
 mod wanted;
 
-use crate::format::Threshold;
-use crate::format::{self, Piece, Style};
+use crate::format::{Cursor, Log, Next, Style, Unfinished};
 use crate::nic::{Nic, TransmitError};
-use crate::ring::{Read, Record, Ring, Timebase};
-use crate::seal::Sealing;
-use crate::wire::Envelope;
+use crate::sender::Sender;
 use answer::Answer;
 use core::fmt;
 use core::ops::Range;
@@ -49,68 +46,6 @@ const SAVED_TIME: u64 = 8_000;
 const STEPS_PER_TURN: usize = 16;
 /// How many records one turn looks at to find how many were held back before another, where that is not remembered.
 const HELD_LOOKED_AT: u64 = 4096;
-
-/// Where records come from, how they look and where they go.
-pub struct Sender<'s> {
-    /// The log.
-    pub ring: &'s Ring<'s>,
-    /// What converts its records' ticks.
-    pub timebase: &'s Timebase,
-    /// The format, an extended one.
-    pub style: Style<'s>,
-    /// Which records go out.
-    pub threshold: Threshold,
-    /// The headers.
-    pub envelope: &'s Envelope,
-    /// Whether and how datagrams are sealed.
-    pub sealing: Sealing<'s>,
-}
-
-impl Sender<'_> {
-    /// Queues the datagram of `record` that begins at `offset`. `Ok(None)`: nothing was queued, since the
-    /// record was overwritten meanwhile.
-    pub fn transmit<N: Nic + ?Sized>(
-        &self,
-        nic: &mut N,
-        record: &Record<'_>,
-        offset: usize,
-        identification: u16,
-    ) -> Result<Option<Piece>, TransmitError> {
-        let micros = self.ring.micros(record, self.timebase);
-        let mut piece = None;
-        nic.transmit(&mut |frame: &mut [u8]| {
-            let (written, frame_len) = self.fill(frame, record, micros, offset, identification);
-            piece = written;
-            frame_len
-        })?;
-        Ok(piece)
-    }
-
-    /// Writes any datagram of a record into `frame`; returns what it holds and the frame's length, 0 where it
-    /// is not to go out.
-    #[inline(never)]
-    fn fill(
-        &self,
-        frame: &mut [u8],
-        record: &Record<'_>,
-        micros: u64,
-        offset: usize,
-        identification: u16,
-    ) -> (Option<Piece>, usize) {
-        let mut piece = None;
-        let frame_len = self.envelope.write(frame, identification, |payload| {
-            self.sealing.fill(payload, |message| {
-                let written = format::write_datagram(&self.style, record, micros, offset, message);
-                piece = record.is_intact().then_some(written);
-                piece.map(|piece| piece.len)
-            })
-        });
-        match frame_len {
-            Some(len) => (piece, len),
-            None => (None, 0),
-        }
-    }
-}
 
 /// What a receiver asked for and got, since the target was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -141,14 +76,12 @@ enum Reason {
     Announcement,
 }
 
-/// A record that goes out again, and where in it the next datagram begins.
+/// A record that goes out again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Again {
-    sequence: u64,
-    offset: usize,
-    /// How many records were held back before it, once its first datagram has gone out …
-    held: u64,
-    /// … and after it, where this is told.
+    /// The next datagram of it.
+    cursor: Cursor,
+    /// How many records were held back after it, where this is told.
     behind: u64,
     reason: Reason,
 }
@@ -317,25 +250,34 @@ impl Ncrx {
 
     /// Sends again what is due, as far as the rate allows. The card is to be kicked afterwards. True where
     /// there is more to do at once.
-    pub fn ship(&mut self, sender: &Sender<'_>, nic: &mut dyn Nic, now: u64) -> Result<bool, TransmitError> {
+    pub fn ship<L: Log>(
+        &mut self,
+        sender: &Sender<'_, L>,
+        nic: &mut dyn Nic,
+        now: u64,
+    ) -> Result<bool, TransmitError> {
         for _ in 0..STEPS_PER_TURN {
             if self.used_until > now {
                 return Ok(false);
             }
             let Some(again) = self.due(now) else { return Ok(false) };
-            let record = match sender.ring.read(again.sequence) {
-                // One that is not finished was sent so in a panic.
-                Read::Record(record) | Read::Unfinished(record) if sender.threshold.passes(&record) => record,
-                Read::Lost { resume } => {
-                    self.leave(again, resume, now);
+            let sequence = again.cursor.sequence();
+            let next_record = sequence.saturating_add(1);
+            let mut cursor = again.cursor;
+            // One that is not finished was sent so in a panic.
+            let found = cursor.next(sender.log, Unfinished::Take, |record| sender.threshold.passes(record));
+            let record = match found {
+                Next::Record(record) => record,
+                Next::HeldBack | Next::Lost(_) => {
+                    self.leave(again, cursor.sequence(), now);
                     continue;
                 }
-                _ => {
-                    self.leave(again, again.sequence.saturating_add(1), now);
+                Next::End => {
+                    self.leave(again, next_record, now);
                     continue;
                 }
             };
-            let [low, high, ..] = again.sequence.to_le_bytes();
+            let [low, high, ..] = sequence.to_le_bytes();
             let identification = u16::from_le_bytes([low, high]);
             // Without that, ncrx takes an old record that it has for one of another boot.
             let emergency = match again.reason {
@@ -343,40 +285,41 @@ impl Ncrx {
                 Reason::Emergency => true,
                 Reason::Announcement => self.announces_late,
             };
-            let again = if again.offset == 0 { self.with_held(again, sender) } else { again };
-            let Again { held, behind, .. } = again;
-            let sender = Sender { style: Style { emergency, held, behind, ..sender.style }, ..*sender };
-            let Some(piece) = sender.transmit(nic, &record, again.offset, identification)? else {
-                self.leave(again, again.sequence.saturating_add(1), now);
+            let again = if cursor.is_at_begin() { self.with_held(again, sender) } else { again };
+            let style = Style { emergency, behind: again.behind, ..sender.style };
+            let sender = Sender { style, ..*sender };
+            let Some(datagram) = sender.transmit(nic, &record, &again.cursor, identification)? else {
+                self.leave(again, next_record, now);
                 continue;
             };
             self.used_until =
                 self.used_until.max(now.saturating_sub(SAVED_TIME)).saturating_add(DATAGRAM_TIME);
             self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
-            match piece.next {
-                Some(offset) => self.under_way = Some(Again { offset, ..again }),
-                None => {
-                    self.counters.resent = self.counters.resent.wrapping_add(1);
-                    self.done(again, now);
-                }
+            if datagram.ends_record() {
+                self.counters.resent = self.counters.resent.wrapping_add(1);
+                self.done(again, now);
+            } else {
+                self.under_way = Some(Again { cursor: datagram.next, ..again });
             }
         }
         Ok(self.used_until <= now && self.due(now).is_some())
     }
 
     /// The record, with what it tells of those that were held back around it.
-    fn with_held(&self, again: Again, sender: &Sender<'_>) -> Again {
-        let held = self
-            .told
-            .held_before(again.sequence)
-            .unwrap_or_else(|| sender.threshold.held_before(sender.ring, again.sequence, HELD_LOOKED_AT));
+    fn with_held<L: Log>(&self, again: Again, sender: &Sender<'_, L>) -> Again {
+        let sequence = again.cursor.sequence();
+        let mut cursor = Cursor::at(sequence);
+        if let Some(held) = self.told.held_before(sequence) {
+            cursor = Cursor::at_after_held(sequence, held);
+        }
+        cursor.count_held(sender.log, HELD_LOOKED_AT, |record| sender.threshold.passes(record));
         let behind = if again.reason == Reason::Announcement { self.behind } else { 0 };
-        Again { held, behind, ..again }
+        Again { cursor, behind, ..again }
     }
 
     /// What is to be sent again now: first what was asked for.
     fn due(&mut self, now: u64) -> Option<Again> {
-        let begin = |sequence, reason| Again { sequence, offset: 0, held: 0, behind: 0, reason };
+        let begin = |sequence, reason| Again { cursor: Cursor::at(sequence), behind: 0, reason };
         if self.under_way.is_some() {
             return self.under_way;
         }
@@ -399,7 +342,7 @@ impl Ncrx {
 
     /// The record is sent.
     fn done(&mut self, again: Again, now: u64) {
-        let next = again.sequence.saturating_add(1);
+        let next = again.cursor.sequence().saturating_add(1);
         if again.reason == Reason::Emergency
             && let Some(emergency) = &mut self.emergency
         {
@@ -412,7 +355,7 @@ impl Ncrx {
     fn leave(&mut self, again: Again, next: u64, now: u64) {
         self.under_way = None;
         match again.reason {
-            Reason::Requested => self.wanted.remove(again.sequence),
+            Reason::Requested => self.wanted.remove(again.cursor.sequence()),
             Reason::Announcement => self.announced = self.announced.saturating_add(1),
             Reason::Emergency => {
                 let (Some(emergency), Some(acknowledged)) = (&mut self.emergency, self.acknowledged) else {

@@ -1,11 +1,12 @@
 //! A ring, a card that keeps what it is given, and a receiver's answers, in simulated time.
 
 use super::*;
+use crate::format::{RingLog, Threshold};
 use crate::nic::fake::Card;
-use crate::ring::{Audience, KeyId, Level, RingHeader};
-use crate::seal::{KeyStore, Numbers, Protection};
+use crate::ring::{Audience, KeyId, Level, Ring, RingHeader, Timebase};
+use crate::seal::{KeyStore, Numbers, Protection, Sealing};
 use crate::settings::Format;
-use crate::wire::{Endpoint, MacAddr, udp};
+use crate::wire::{Endpoint, Envelope, MacAddr, udp};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -68,9 +69,9 @@ impl Bench<'_> {
 
     fn try_turn(&mut self, card: &mut Card) -> Result<bool, TransmitError> {
         let (source, destination) = endpoints();
+        let timebase = Timebase::new(0);
         let sender = Sender {
-            ring: self.ring,
-            timebase: &Timebase::new(0),
+            log: &RingLog::new(self.ring, &timebase),
             style: Style::new(Format::Extended { release: false }, true),
             threshold: Threshold::level(self.limit),
             envelope: &Envelope::new(source, destination, None).expect("both are IPv4"),

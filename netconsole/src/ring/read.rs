@@ -4,13 +4,13 @@ use super::layout::Place;
 use super::sync::Ordering;
 use super::{Record, Ring};
 
-/// What [`Ring::read`] finds.
+/// What a log has under a sequence number, as [`Ring::read`] finds it.
 #[derive(Clone, Copy, Debug)]
-pub enum Read<'r> {
+pub enum Read<R> {
     /// A record that does not change any more. It is cut where an earlier boot ended amid writing it.
-    Record(Record<'r>),
+    Record(R),
     /// A record that is being written: what there is of it, which may be nothing at all.
-    Unfinished(Record<'r>),
+    Unfinished(R),
     /// A record that must not leave the machine: its boot had a key, and this one has not the same.
     Withheld,
     /// The record is gone: overwritten or damaged.
@@ -26,7 +26,7 @@ impl Ring<'_> {
     /// The record of a sequence number, for whoever takes it out of the machine.
     ///
     /// Whoever copies from it asks [`Record::is_intact`] afterwards.
-    pub fn read(&self, sequence: u64) -> Read<'_> {
+    pub fn read(&self, sequence: u64) -> Read<Record<'_>> {
         match self.read_locally(sequence) {
             Read::Record(record) | Read::Unfinished(record) if !record.may_leave() => Read::Withheld,
             found => found,
@@ -34,7 +34,7 @@ impl Ring<'_> {
     }
 
     /// As [`read`](Self::read), for whoever is at the machine: no record is withheld.
-    pub fn read_locally(&self, sequence: u64) -> Read<'_> {
+    pub fn read_locally(&self, sequence: u64) -> Read<Record<'_>> {
         let head = self.head();
         if sequence >= head.sequence {
             return Read::End;
@@ -63,7 +63,7 @@ impl Ring<'_> {
 
     /// How many records directly before `sequence` are there and are as `is_one` says, at most `most` of them: it looks
     /// at each.
-    pub fn count_before(&self, sequence: u64, most: u64, is_one: impl Fn(&Record<'_>) -> bool) -> u64 {
+    pub fn count_before<'s>(&'s self, sequence: u64, most: u64, is_one: impl Fn(&Record<'s>) -> bool) -> u64 {
         let mut count: u64 = 0;
         for number in (0..sequence).rev().take(usize::try_from(most).unwrap_or(usize::MAX)) {
             let place = self.entry(number).filter(|place| place.sequence == number);

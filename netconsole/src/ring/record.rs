@@ -209,6 +209,9 @@ pub struct Module {
 }
 
 impl Module {
+    /// No module.
+    pub const NONE: Self = Self { bytes: [0; _], len: 0 };
+
     fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.len).unwrap_or_default()
     }

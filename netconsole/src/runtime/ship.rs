@@ -2,6 +2,7 @@
 
 use super::card::Card;
 use super::state::State;
+use crate::format::RingLog;
 use crate::nic::Nic;
 use crate::platform::{Platform, Probe};
 use crate::ring::Timebase;
@@ -41,8 +42,7 @@ impl State {
             _ => u64::MAX,
         };
         let mut turn = Turn {
-            ring: P::ring(),
-            timebase,
+            log: RingLog::new(P::ring(), timebase),
             filter: &self.filter,
             sealing,
             now,

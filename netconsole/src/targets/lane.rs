@@ -2,6 +2,7 @@
 
 use super::voice::{self, Voice};
 use super::{Interface, Moment};
+use crate::format::Cursor;
 use crate::plan::MAX_NICS;
 use crate::ring::ALWAYS;
 use crate::settings::TargetConfig;
@@ -76,12 +77,8 @@ pub(super) struct Lane {
     pub(super) settling: bool,
     /// Counts the calls of [`ship`](super::Target::ship), and wraps.
     pub(super) turns: u8,
-    /// The next record, and where in it the next datagram begins.
-    pub(super) sequence: u64,
-    pub(super) offset: usize,
-    /// How many records directly before the next one were held back; `None` where it has stepped elsewhere, so that the
-    /// ring must say.
-    pub(super) held: Option<u64>,
+    /// The next datagram.
+    pub(super) cursor: Cursor,
     /// All before this one was taken by the card …
     pub(super) taken: u64,
     /// … and all before this one while the link was up for sure.
@@ -104,9 +101,7 @@ impl Lane {
             signs: 0,
             settling: false,
             turns: 0,
-            sequence: 0,
-            offset: 0,
-            held: None,
+            cursor: Cursor::at(0),
             taken: 0,
             confirmed: 0,
             lost: 0,
@@ -146,7 +141,7 @@ impl Lane {
     pub(super) fn stop(&mut self, state: State) {
         self.state = state;
         self.is_connected = false;
-        self.step_to(self.sequence);
+        self.step_to(self.cursor.sequence());
     }
 
     /// Logs why the lane is given up.
@@ -156,7 +151,7 @@ impl Lane {
     }
 
     pub(super) fn step_to(&mut self, sequence: u64) {
-        (self.sequence, self.offset, self.held) = (sequence, 0, None);
+        self.cursor = Cursor::at(sequence);
     }
 
     /// Goes to a record: what lies before it counts as sent.
@@ -167,7 +162,7 @@ impl Lane {
 
     /// Goes back to the last record that is known to have left; returns how many records that is.
     pub(super) fn rewind(&mut self) -> u64 {
-        let back = self.sequence.saturating_sub(self.confirmed);
+        let back = self.cursor.sequence().saturating_sub(self.confirmed);
         self.go_to(self.confirmed);
         back
     }
@@ -210,7 +205,8 @@ impl Lane {
     pub(super) fn start(&mut self, route: Route, interface: &Interface<'_, '_>, has_company: bool, now: u64) {
         let is_heard =
             if route.next_hop.is_some() { !route.unanswered } else { interface.life.heard_at().is_some() };
-        let unheard = Unheard { from: self.sequence, first_sent: None, unanswered: route.unanswered };
+        let unheard =
+            Unheard { from: self.cursor.sequence(), first_sent: None, unanswered: route.unanswered };
         self.unheard = (!is_heard).then_some(unheard);
         self.signs = interface.life.signs();
         if route.destination.ip.is_ipv6() && interface.stack.mtu() < ipv6::MIN_MTU {
@@ -311,7 +307,7 @@ impl Lane {
     fn again(&mut self, why: fmt::Arguments<'_>, from: u64, moment: &Moment<'_>) -> u64 {
         self.unheard = None;
         let from = from.max(moment.ring.first());
-        let again = self.sequence.saturating_sub(from);
+        let again = self.cursor.sequence().saturating_sub(from);
         if again > 0 {
             self.go_to(from);
             log::info!("netconsole: {why}: sending the log again from record {from}");
@@ -333,7 +329,7 @@ impl Lane {
             && before != next
         {
             self.unheard = None;
-            self.step_to(self.sequence);
+            self.step_to(self.cursor.sequence());
             log::info!(
                 "netconsole: eth{own} hears eth{behind}: they are on one network, and eth{own} is quiet"
             );

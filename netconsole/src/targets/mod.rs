@@ -240,12 +240,12 @@ impl Target {
 
     /// Takes in a datagram that arrived at `card` at `now` µs, where it is the receiver's answer by the ncrx protocol.
     pub fn hear(&mut self, card: usize, received: &udp::Received<'_>, filter: &LogFilter, now: u64) {
-        if let Some(Lane { state: State::Running(route), sequence, .. }) = self.lane(card)
+        if let Some(Lane { state: State::Running(route), cursor, .. }) = self.lane(card)
             && filter.ncrx
             && matches!(self.config.format, Format::Extended { .. })
             && self.ends(route).may_answer(received)
         {
-            let sent = 0..*sequence;
+            let sent = 0..cursor.sequence();
             self.ncrx.hear(received.payload, sent, now);
         }
     }
@@ -297,7 +297,7 @@ impl Target {
     /// is to be asked again after it.
     pub fn settle(&mut self) -> bool {
         self.ncrx.interrupt();
-        self.lanes.iter_mut().for_each(|lane| lane.settling = lane.offset != 0);
+        self.lanes.iter_mut().for_each(|lane| lane.settling = !lane.cursor.is_at_begin());
         !self.is_settling()
     }
 
@@ -337,7 +337,7 @@ impl Target {
 
     /// Whether a card of it ships and has not queued everything before the sequence number `end`.
     pub fn is_behind(&self, end: u64) -> bool {
-        self.lanes.iter().any(|lane| lane.has_a_say() && lane.sequence < end)
+        self.lanes.iter().any(|lane| lane.has_a_say() && lane.cursor.sequence() < end)
     }
 
     /// Whether `card` ships and has not taken everything before the sequence number `end`.
@@ -516,12 +516,12 @@ impl Target {
                 *place != own
                     && (before == Voice::Quiet { behind: *place } || lane.is_speaking() && hears(*place))
             });
-            let sent = heard.map(|(_, lane)| (lane.confirmed, lane.sequence)).max();
+            let sent = heard.map(|(_, lane)| (lane.confirmed, lane.cursor.sequence())).max();
             let Some(lane) = self.lanes.get_mut(own) else { continue };
             lane.settle_voice(own, &voices, hearing, now);
             if let Some((confirmed, queued)) = sent.filter(|_| before != Voice::Speaking) {
                 let is_relieving = lane.voice == Voice::Speaking;
-                lane.go_to(lane.sequence.max(if is_relieving { queued } else { confirmed }));
+                lane.go_to(lane.cursor.sequence().max(if is_relieving { queued } else { confirmed }));
             }
         }
     }
@@ -529,7 +529,7 @@ impl Target {
     /// The card has finished with every frame.
     pub fn was_taken(&mut self, card: usize) {
         if let Some(lane) = self.lane_mut(card) {
-            lane.taken = lane.sequence;
+            lane.taken = lane.cursor.sequence();
         }
     }
 

@@ -3,20 +3,17 @@
 use super::lane::{Lane, State};
 use super::voice::Voice;
 use super::{Counters, LogFilter, Target};
-use crate::format::Burst;
-use crate::format::Threshold;
-use crate::format::{Lines, RecentLines, Style, SystemData};
-use crate::ncrx::{Ncrx, Sender};
+use crate::format::{Burst, Lines, Next, RecentLines, RingLog, Style, SystemData, Threshold, Unfinished};
+use crate::ncrx::Ncrx;
 use crate::nic::{Nic, TransmitError};
-use crate::ring::{Read, Record, Ring, Timebase};
+use crate::ring::Record;
 use crate::seal::Sealing;
+use crate::sender::Sender;
 
 /// What all targets that ship in one turn have in common.
 pub struct Turn<'t, 'r> {
     /// The log.
-    pub ring: &'t Ring<'r>,
-    /// What converts its records' ticks.
-    pub timebase: &'t Timebase,
+    pub log: RingLog<'t, 'r>,
     /// What goes out, and how.
     pub filter: &'t LogFilter,
     /// Whether and how datagrams are sealed.
@@ -71,11 +68,9 @@ impl Target {
         style.epoch = filter.epoch;
         style.host_name = filter.host_name.as_ref();
         style.address = Some(route.source.ip);
-        let Turn { ring, timebase, sealing, now, .. } = *turn;
-        let mut sender = Sender { ring, timebase, style, threshold, envelope: &route.envelope, sealing };
-        if lane.held.is_none() {
-            lane.held = Some(threshold.held_before(ring, lane.sequence, u64::MAX));
-        }
+        let Turn { log, sealing, now, .. } = *turn;
+        let mut sender = Sender { log: &log, style, threshold, envelope: &route.envelope, sealing };
+        lane.cursor.count_held(&log, u64::MAX, |record| threshold.passes(record));
         let before = counters.datagrams;
         let shipped = Shipping { lane, counters, ncrx }.ship(&mut sender, turn, nic);
         if counters.datagrams != before {
@@ -102,7 +97,12 @@ impl Shipping<'_> {
     /// In one of so many turns what goes out again comes before the log.
     const AGAIN_FIRST: u8 = 4;
 
-    fn ship<N: Nic>(&mut self, sender: &mut Sender<'_>, turn: &mut Turn<'_, '_>, nic: &mut N) -> Shipped {
+    fn ship<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_, RingLog<'_, '_>>,
+        turn: &mut Turn<'_, '_>,
+        nic: &mut N,
+    ) -> Shipped {
         self.lane.turns = self.lane.turns.wrapping_add(1);
         let (log, again) = if self.lane.turns.is_multiple_of(Self::AGAIN_FIRST) {
             let again = self.ship_again(sender, nic, turn.now);
@@ -120,7 +120,7 @@ impl Shipping<'_> {
 
     fn ship_again<N: Nic>(
         &mut self,
-        sender: &Sender<'_>,
+        sender: &Sender<'_, RingLog<'_, '_>>,
         nic: &mut N,
         now: u64,
     ) -> Result<bool, TransmitError> {
@@ -130,7 +130,12 @@ impl Shipping<'_> {
         self.ncrx.ship(&Sender { style, ..*sender }, nic, now)
     }
 
-    fn ship_log<N: Nic>(&mut self, sender: &mut Sender<'_>, turn: &mut Turn<'_, '_>, nic: &mut N) -> Shipped {
+    fn ship_log<N: Nic>(
+        &mut self,
+        sender: &mut Sender<'_, RingLog<'_, '_>>,
+        turn: &mut Turn<'_, '_>,
+        nic: &mut N,
+    ) -> Shipped {
         match self.queue_log(sender, turn, nic) {
             Ok(true) => Shipped::Everything,
             Ok(false) => Shipped::More,
@@ -145,12 +150,12 @@ impl Shipping<'_> {
     /// Queues what one turn may; true where that was all.
     fn queue_log<N: Nic>(
         &mut self,
-        sender: &mut Sender<'_>,
+        sender: &mut Sender<'_, RingLog<'_, '_>>,
         turn: &mut Turn<'_, '_>,
         nic: &mut N,
     ) -> Result<bool, TransmitError> {
         loop {
-            if self.lane.settling && self.lane.offset == 0 {
+            if self.lane.settling && self.lane.cursor.is_at_begin() {
                 self.lane.settling = false;
                 return Ok(false);
             }
@@ -169,19 +174,19 @@ impl Shipping<'_> {
     #[inline(always)]
     fn queue_lines<N: Nic>(
         &mut self,
-        sender: &mut Sender<'_>,
+        sender: &mut Sender<'_, RingLog<'_, '_>>,
         turn: &mut Turn<'_, '_>,
         nic: &mut N,
     ) -> Result<(), TransmitError> {
-        if self.lane.offset != 0 || sender.sealing.seals() {
+        if !self.lane.cursor.is_at_begin() || sender.sealing.seals() {
             return Ok(());
         }
         let recent = turn.recent.as_deref_mut();
-        let lines = Lines::new(&sender.style, turn.ring, turn.timebase, sender.threshold.limit, recent);
+        let lines = Lines::new(&sender.style, &turn.log, sender.threshold.limit, recent);
         // A card without room must not hide that there is nothing to queue.
         let Some(lines) = lines.filter(|_| self.seems_next(sender).is_some()) else { return Ok(()) };
-        let (sequence, identification, left) = (self.lane.sequence, self.lane.identification, turn.frames);
-        let mut burst = Burst { sequence, identification, left, bytes: 0 };
+        let (sequence, identification) = (self.lane.cursor.sequence(), self.lane.identification);
+        let mut burst = Burst { sequence, identification, left: turn.frames, bytes: 0 };
         let result = burst.queue(nic, lines, sender.envelope);
         self.lane.identification = burst.identification;
         self.counters.bytes = self.counters.bytes.wrapping_add(burst.bytes);
@@ -197,7 +202,7 @@ impl Shipping<'_> {
     /// Queues the next datagram, or steps over a record that is not to go out; true where nothing is left.
     fn queue_datagram<N: Nic>(
         &mut self,
-        sender: &mut Sender<'_>,
+        sender: &mut Sender<'_, RingLog<'_, '_>>,
         nic: &mut N,
         now: u64,
     ) -> Result<bool, TransmitError> {
@@ -207,24 +212,16 @@ impl Shipping<'_> {
             return Ok(false);
         }
         // It was not what it seemed to be, or is not to go out.
-        match sender.ring.read(self.lane.sequence) {
-            Read::Record(record) if self.wants(&record, &sender.threshold) => {
-                self.queue_piece(sender, &record, nic, now)?;
-            }
-            Read::Record(_) | Read::Withheld => {
+        let sequence = self.lane.cursor.sequence();
+        let threshold = sender.threshold;
+        match self.lane.cursor.next(sender.log, Unfinished::Await, |record| threshold.passes(record)) {
+            Next::Record(record) => _ = self.queue_piece(sender, &record, nic, now)?,
+            Next::HeldBack => {
                 self.counters.filtered = self.counters.filtered.wrapping_add(1);
-                self.ncrx.held_back(self.lane.sequence, now);
-                let held = self.lane.held.map(|held| held.wrapping_add(1));
-                self.lane.step_to(self.lane.sequence.wrapping_add(1));
-                self.lane.held = held;
+                self.ncrx.held_back(sequence, now);
             }
-            Read::Lost { resume } => {
-                let lost = resume.saturating_sub(self.lane.sequence);
-                self.lane.lost = self.lane.lost.wrapping_add(lost);
-                self.lane.step_to(resume);
-                self.lane.held = Some(0);
-            }
-            Read::Unfinished(_) | Read::End => return Ok(true),
+            Next::Lost(lost) => self.lane.lost = self.lane.lost.wrapping_add(lost),
+            Next::End => return Ok(true),
         }
         Ok(false)
     }
@@ -232,32 +229,32 @@ impl Shipping<'_> {
     /// Queues the next datagram of a record; false where the ring overwrote the record meanwhile.
     fn queue_piece<N: Nic>(
         &mut self,
-        sender: &mut Sender<'_>,
+        sender: &mut Sender<'_, RingLog<'_, '_>>,
         record: &Record<'_>,
         nic: &mut N,
         now: u64,
     ) -> Result<bool, TransmitError> {
-        sender.style.held = self.lane.held.unwrap_or(0);
-        let Some(piece) = sender.transmit(nic, record, self.lane.offset, self.lane.identification)? else {
+        let cursor = self.lane.cursor;
+        let Some(datagram) = sender.transmit(nic, record, &cursor, self.lane.identification)? else {
             return Ok(false);
         };
         self.lane.identification = self.lane.identification.wrapping_add(1);
         self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
-        self.counters.bytes = self.counters.bytes.wrapping_add(piece.len as u64);
-        match piece.next {
-            Some(offset) => self.lane.offset = offset,
-            None => self.was_sent(sender, 1, now),
+        self.counters.bytes = self.counters.bytes.wrapping_add(datagram.len as u64);
+        if datagram.ends_record() {
+            self.was_sent(sender, 1, now);
+        } else {
+            self.lane.cursor = datagram.next;
         }
         Ok(true)
     }
 
-    /// Steps behind so many records, which were sent as a whole.
-    fn was_sent(&mut self, sender: &mut Sender<'_>, records: u64, now: u64) {
+    /// Steps over so many records, which were sent as a whole.
+    fn was_sent(&mut self, sender: &mut Sender<'_, RingLog<'_, '_>>, records: u64, now: u64) {
         self.counters.records = self.counters.records.wrapping_add(records);
-        self.ncrx.told(self.lane.sequence, self.lane.held.unwrap_or(0));
-        self.lane.step_to(self.lane.sequence.wrapping_add(records));
-        self.lane.held = Some(0);
-        self.ncrx.sent(self.lane.sequence.wrapping_sub(1), now);
+        self.ncrx.told(self.lane.cursor.sequence(), self.lane.cursor.held());
+        self.lane.cursor = self.lane.cursor.after(records);
+        self.ncrx.sent(self.lane.cursor.sequence().wrapping_sub(1), now);
         if let Some(message_id) = &mut sender.style.system_data.message_id {
             *message_id = message_id.wrapping_add(records as u32);
             self.lane.messages = self.lane.messages.wrapping_add(records as u32);
@@ -265,12 +262,7 @@ impl Shipping<'_> {
     }
 
     /// The next record, where it seems to be whole and is to go out.
-    fn seems_next<'s>(&self, sender: &Sender<'s>) -> Option<Record<'s>> {
-        sender.ring.peek(self.lane.sequence).filter(|record| self.wants(record, &sender.threshold))
-    }
-
-    /// Whether a record is for this target. A limit that changes under way does not cut one.
-    fn wants(&self, record: &Record<'_>, threshold: &Threshold) -> bool {
-        self.lane.offset != 0 || threshold.passes(record)
+    fn seems_next<'l>(&self, sender: &Sender<'_, RingLog<'l, '_>>) -> Option<Record<'l>> {
+        self.lane.cursor.peek(sender.log, |record| sender.threshold.passes(record))
     }
 }

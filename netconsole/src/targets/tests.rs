@@ -4,6 +4,7 @@ mod lanes;
 
 use super::life::Life;
 use super::*;
+use crate::format::RingLog;
 use crate::nic::fake::{Card, MAC};
 use crate::ring::{ALWAYS, Audience, Ring, RingHeader, Timebase};
 use crate::seal::KeyStore;
@@ -90,7 +91,7 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
 }
 
 fn queued(target: &Target) -> u64 {
-    target.lanes[0].sequence
+    target.lanes[0].cursor.sequence()
 }
 
 /// One turn of 32 frames.
@@ -106,9 +107,9 @@ fn ship_under(
     card: &mut Card,
 ) -> Shipped {
     let keys = KeyStore::new();
+    let timebase = Timebase::new(0);
     let mut turn = Turn {
-        ring,
-        timebase: &Timebase::new(0),
+        log: RingLog::new(ring, &timebase),
         filter,
         sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) },
         now: 1_000_000,

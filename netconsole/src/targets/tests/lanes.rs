@@ -1,6 +1,7 @@
 //! A target's cards: what nobody was there to hear goes out again, and one card speaks for those on one network.
 
 use super::*;
+use crate::format::RingLog;
 use crate::nic::fake::Card;
 use crate::wire::arp;
 
@@ -82,7 +83,8 @@ fn ship_at(now: u64, card: usize, target: &mut Target, ring: &Ring<'_>, nic: &mu
     let keys = KeyStore::new();
     let sealing = Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) };
     let timebase = &Timebase::new(0);
-    let mut turn = Turn { ring, timebase, filter: &FILTER, sealing, now, frames: 32, recent: None };
+    let mut turn =
+        Turn { log: RingLog::new(ring, timebase), filter: &FILTER, sealing, now, frames: 32, recent: None };
     target.ship(card, &mut turn, b"", nic)
 }
 
