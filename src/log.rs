@@ -1,6 +1,6 @@
 //! The kernel's log: the memory of its ring.
 
-use crate::machine::paging;
+use crate::machine::{cache, paging};
 use bootinfo::MemoryMap;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
@@ -26,7 +26,7 @@ static INDEX: [AtomicU64; index_words(RING_SIZE)] = [const { AtomicU64::new(0) }
 #[unsafe(link_section = ".persistent")]
 static DATA: [AtomicU64; data_words(RING_SIZE)] = [const { AtomicU64::new(0) }; _];
 
-static STATIC_RING: Ring<'static> = Ring::new(&HEADER, &INDEX, &DATA);
+static STATIC_RING: Ring<'static> = Ring::new(&HEADER, &INDEX, &DATA).written_back_by(cache::write_back);
 
 /// The ring that `log_buf_len=` asked for; null while [`STATIC_RING`] is in use.
 static CHOSEN_RING: AtomicPtr<Ring<'static>> = AtomicPtr::new(core::ptr::null_mut());
@@ -71,7 +71,7 @@ fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
             core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words);
         let (index, data) = words.split_at(index_words(size));
         let ring: *mut MaybeUninit<Ring<'static>> = &raw mut LARGE_RING;
-        (*ring).write(Ring::new(header, index, data));
+        (*ring).write(Ring::new(header, index, data).written_back_by(cache::write_back));
         CHOSEN_RING.store(ring.cast(), Ordering::Release);
     }
     Some(size)

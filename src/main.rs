@@ -21,7 +21,7 @@ mod start;
 
 use kernel::Kernel;
 use machine::clock::Clock;
-use machine::{descriptors, features, paging};
+use machine::{cache, descriptors, features, paging};
 use platform::ThisKernel;
 
 /// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
@@ -29,6 +29,7 @@ use platform::ThisKernel;
 extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     descriptors::load();
     features::turn_on_protections();
+    cache::choose();
     let boot = start::read_boot_info(magic, info);
     let address_space = paging::protect();
     let parameters = start::read_parameters(boot);

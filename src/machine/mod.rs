@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod build;
+pub mod cache;
 pub mod clock;
 pub mod cpu;
 pub mod descriptors;

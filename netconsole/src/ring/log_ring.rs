@@ -83,7 +83,13 @@ pub struct Ring<'m> {
     pub(super) seed: Checksum,
     /// Which records may leave the machine.
     pub(super) access: Access,
+    /// Writes words back to memory.
+    write_back: Option<WriteBack>,
 }
+
+/// Writes words of a ring back from the CPU's caches to memory. Is called in any context, panic included, with what was
+/// just written.
+pub type WriteBack = fn(&[AtomicU64]);
 
 impl<'m> Ring<'m> {
     /// How often a reservation is tried. Each failure means that another writer got its record, so no
@@ -110,7 +116,42 @@ impl<'m> Ring<'m> {
             MAX_WORDS.. => MAX_WORDS,
             _ => half,
         };
-        Self { header, index, data, max_words, seed: Checksum::new(data.len()), access: Access::new() }
+        let (seed, access) = (Checksum::new(data.len()), Access::new());
+        Self { header, index, data, max_words, seed, access, write_back: None }
+    }
+
+    /// The same ring, which has each record written back once it is done, before anybody can be sent it: so a reset that
+    /// throws the caches away loses at most what was being written, and no sequence number is ever given again. For a ring
+    /// whose memory a reset leaves alone.
+    pub const fn written_back_by(self, write_back: WriteBack) -> Self {
+        Self { write_back: Some(write_back), ..self }
+    }
+
+    /// Has these words written back.
+    #[inline(always)]
+    pub(super) fn keep(&self, words: &[AtomicU64]) {
+        if let Some(write_back) = self.write_back {
+            write_back(words);
+        }
+    }
+
+    /// The sequence number from which on all that the ring has lies in the newest `bytes` bytes of its memory. What a
+    /// record takes there is more than its text and a time before it.
+    pub fn newest_within(&self, bytes: usize) -> u64 {
+        let head = self.head();
+        let (words, mut first) = (bytes / 8, head.sequence);
+        for back in 1..=self.index.len() as u64 {
+            let Some(sequence) = head.sequence.checked_sub(back) else { break };
+            // One that is being written has no entry yet.
+            let Some(place) = self.entry(sequence).filter(|place| place.sequence == sequence) else {
+                continue;
+            };
+            if head.words_since(place.position) > words {
+                break;
+            }
+            first = sequence;
+        }
+        first
     }
 
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
@@ -268,6 +309,7 @@ impl<'m> Ring<'m> {
         if let Some(slot) = self.slot(place.sequence) {
             // The maximum, so that a writer that slept while the index went round does no harm.
             slot.fetch_max(place.after(0).pack(), Ordering::Release);
+            self.keep(core::slice::from_ref(slot));
         }
     }
 }

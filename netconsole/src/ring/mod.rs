@@ -30,7 +30,7 @@ mod writer;
 pub use audience::{Audience, KeyId};
 pub(crate) use copy::Found;
 pub use level::Level;
-pub use log_ring::{Ring, RingHeader};
+pub use log_ring::{Ring, RingHeader, WriteBack};
 pub use logger::{Logger, Machine};
 #[cfg(not(loom))]
 pub use memory::RingMemory;

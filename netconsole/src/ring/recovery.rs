@@ -72,12 +72,15 @@ impl Ring<'_> {
         self.header.goodbye.store(0, Ordering::Relaxed);
         self.set_boot(start, 0, audience);
         self.header.head.store(next.pack(), Ordering::Release);
+        self.keep(core::slice::from_ref(&self.header.goodbye));
+        self.keep(self.index);
         recovery
     }
 
     /// Notes that this boot ends in order, as the next one will say.
     pub fn say_goodbye(&self) {
         self.header.goodbye.store(Self::GOODBYE ^ self.this_boot(), Ordering::Relaxed);
+        self.keep(core::slice::from_ref(&self.header.goodbye));
     }
 
     /// Notes the frequency of this boot's counter, for the next ones.
@@ -192,6 +195,7 @@ impl Ring<'_> {
             for (word, value) in words.iter().zip([start, hz, audience.to_word(), check]) {
                 word.store(value, Ordering::Relaxed);
             }
+            self.keep(words);
         }
     }
 

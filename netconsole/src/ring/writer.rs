@@ -85,14 +85,15 @@ impl<'s> Source<'s> {
     /// would have no text.
     #[inline(always)]
     fn write_part(&self, ring: &Ring<'_>, text: &[u8], continuation: bool) {
-        let Some((place, slots)) = ring.reserve(self.text_offset().wrapping_add(words(text.len()))) else {
+        let Some((place, all)) = ring.reserve(self.text_offset().wrapping_add(words(text.len()))) else {
             return;
         };
-        let Some((head, sum, slots)) = self.store(ring, place, slots) else { return };
+        let Some((head, sum, slots)) = self.store(ring, place, all) else { return };
         let sum = store_padded(slots, text, sum);
         let header = self.header(ring, place.sequence, continuation).longer_by(text.len()).done();
         head[CHECKSUM].store(sum.finish(header), Ordering::Relaxed);
         head[0].store(header.0, Ordering::Release);
+        ring.keep(all);
         ring.publish(place);
     }
 
@@ -434,6 +435,8 @@ impl<'r> Open<'r> {
         let header = self.header.done();
         self.head[CHECKSUM].store(self.checksum.finish(header), Ordering::Relaxed);
         self.head[0].store(header.0, Ordering::Release);
+        let all = self.ring.words_from(self.start);
+        self.ring.keep(all.get(..self.header.text_offset().wrapping_add(self.written)).unwrap_or(all));
         if self.written != self.slots.len() {
             // Where another record has followed, the rest stays unused.
             self.move_end(self.written);

@@ -1,6 +1,7 @@
 //! The ring on the host: what is appended is what is read, whatever comes between.
 
 mod append;
+mod cache;
 mod laps;
 mod recovery;
 mod threads;

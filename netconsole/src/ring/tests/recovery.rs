@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 impl Memory {
-    fn words(&self) -> impl Iterator<Item = &AtomicU64> {
+    pub(super) fn words(&self) -> impl Iterator<Item = &AtomicU64> {
         let RingHeader { head, dropped, boot, boot_sequence, goodbye, boots } = &self.header;
         [head, dropped, boot, boot_sequence, goodbye]
             .into_iter()

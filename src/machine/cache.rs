@@ -1,0 +1,58 @@
+//! The CPU's caches: what is to outlive a reset is written back to memory, since RESET throws them away (Intel SDM volume
+//! 3, table 10-1). In a virtual machine nothing would be lost.
+//!
+//! The log is written back line by line, each as a record is done. A log that is mapped write-through would have each of
+//! its stores written to memory, and each of its locked instructions, two a record, would lock the whole bus (SDM volume 3,
+//! section 9.1.4).
+
+use core::arch::asm;
+use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+/// The size of a cache's line on every CPU with 64-bit mode, in bytes.
+const LINE: usize = 64;
+
+/// By which instruction a line is written back: [`CLFLUSH`] until [`choose`] has looked.
+static BY: AtomicU8 = AtomicU8::new(CLFLUSH);
+/// Waits for the line before, and throws it away.
+const CLFLUSH: u8 = 0;
+/// Throws it away.
+const CLFLUSHOPT: u8 = 1;
+/// Keeps it, so that the next access to it is as fast as ever.
+const CLWB: u8 = 2;
+
+/// Chooses the best of this CPU's instructions (Intel SDM volume 2, CPUID, leaf 7, EBX bits 23 and 24).
+pub fn choose() {
+    let features = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
+    let by = match (features & 1 << 24 != 0, features & 1 << 23 != 0) {
+        (true, _) => CLWB,
+        (false, true) => CLFLUSHOPT,
+        (false, false) => CLFLUSH,
+    };
+    BY.store(by, Ordering::Relaxed);
+}
+
+/// Has the lines of these words written back, soon. Panic-safe.
+pub fn write_back(words: &[AtomicU64]) {
+    let range = words.as_ptr_range();
+    let (mut line, end) = (range.start.addr() & !(LINE - 1), range.end.addr());
+    let by = BY.load(Ordering::Relaxed);
+    while line < end {
+        // SAFETY: the line is that of a word of the slice, so that it is mapped. Nothing changes by this that can be seen,
+        // and `choose` saw that the CPU has the instruction.
+        unsafe {
+            match by {
+                CLWB => asm!("clwb [{}]", in(reg) line, options(nostack, preserves_flags)),
+                CLFLUSHOPT => asm!("clflushopt [{}]", in(reg) line, options(nostack, preserves_flags)),
+                _ => asm!("clflush [{}]", in(reg) line, options(nostack, preserves_flags)),
+            }
+        }
+        line = line.wrapping_add(LINE);
+    }
+}
+
+/// Writes all caches back. It takes some milliseconds on a large CPU. Panic-safe.
+pub fn write_back_all() {
+    // SAFETY: it changes nothing that can be seen; ring 0 may.
+    unsafe { asm!("wbinvd", options(nostack, preserves_flags)) };
+}
