@@ -1,13 +1,16 @@
 //! What the machine is, told in the log: nobody sees a screen. It is told after the targets have started,
 //! so that the first frame does not wait for it.
 
+use crate::machine::clock::{Counter, Hpet, Others};
 use crate::machine::{cpu, physical::Physical, power};
+use crate::start;
 use bootinfo::BootInfo;
 use bootinfo::firmware::acpi::{self, Fixed, Root};
 use bootinfo::firmware::smbios::{EntryPoint, Label};
 use bootinfo::firmware::uefi::SystemTable;
 use netconsole::nic::BusAddress;
 use netconsole::targets::path_name::Labels;
+use spin::Once;
 
 /// Logs what firmware, SMBIOS, CPU and ACPI say, and tells [`power`] of ACPI's ways to end the machine.
 pub fn machine(boot: &BootInfo) {
@@ -66,9 +69,29 @@ pub fn labels(boot: &BootInfo, place: BusAddress) -> Labels {
     labels
 }
 
-/// ACPI's table of tables, as the loader or the BIOS gives it.
+/// ACPI's table of tables, as the loader or the BIOS gives it; a BIOS's is looked for once.
 fn root(boot: &BootInfo, memory: &Physical) -> Option<Root> {
-    boot.acpi.or_else(|| Root::find(memory))
+    static FOUND: Once<Option<Root>> = Once::new();
+    boot.acpi.or_else(|| *FOUND.call_once(|| Root::find(memory)))
+}
+
+fn fixed<'m>(boot: &BootInfo, memory: &'m Physical) -> Option<Fixed<'m>> {
+    root(boot, memory).and_then(|root| root.table(memory, b"FACP")).map(Fixed::new)
+}
+
+/// The counters of known frequency that ACPI names.
+pub fn counters() -> Others {
+    let memory = Physical::now();
+    let Some(boot) = start::boot_info() else { return [None; 2] };
+    let table = root(boot, &memory).and_then(|root| root.table(&memory, b"HPET"));
+    let hpet = table.and_then(|table| acpi::event_timer(&table)).and_then(Hpet::at);
+    let timer = fixed(boot, &memory).and_then(|fixed| fixed.power_timer());
+    [hpet.map(Counter::Hpet), timer.map(Counter::Acpi)]
+}
+
+/// Which register of the real-time clock holds the year's first two digits, says ACPI.
+pub fn century(boot: &BootInfo) -> Option<u8> {
+    fixed(boot, &Physical::now())?.century()
 }
 
 fn describe_acpi(root: Root, memory: &Physical) {
@@ -94,7 +117,6 @@ fn describe_acpi(root: Root, memory: &Physical) {
 /// Calls `visit` with the address of each virtio device over MMIO that ACPI names.
 pub fn virtio_mmio(boot: &BootInfo, visit: impl FnMut(u64)) {
     let memory = Physical::now();
-    let fixed = root(boot, &memory).and_then(|root| root.table(&memory, b"FACP")).map(Fixed::new);
-    let dsdt = fixed.and_then(|fixed| fixed.dsdt(&memory));
+    let dsdt = fixed(boot, &memory).and_then(|fixed| fixed.dsdt(&memory));
     dsdt.iter().flat_map(acpi::virtio_mmio).for_each(visit);
 }

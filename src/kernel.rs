@@ -1,6 +1,7 @@
 //! The kernel while it runs: the netconsole, the serial console and the watchdog, each looked at in turn. Nothing here
 //! blocks.
 
+use crate::describe;
 use crate::find_cards::find_cards;
 use crate::log::ring;
 use crate::machine::clock::{Clock, Deadline};
@@ -65,7 +66,7 @@ impl Kernel {
     pub fn add_targets(&mut self, boot: &'static BootInfo) {
         self.clock.now();
         self.netconsole.broadcast_problems_of(boot.command_line.as_bytes());
-        if let Some(seconds) = rtc::unix_seconds() {
+        if let Some(seconds) = rtc::unix_seconds(describe::century(boot)) {
             log::debug!("clock: {seconds} seconds since 1970 by the real-time clock");
             self.netconsole.set_unix_time(seconds);
         }

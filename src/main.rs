@@ -36,7 +36,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let log = start::begin_log(boot, parameters, entered);
     netconsole::set_logger::<ThisKernel>();
 
-    let clock = Clock::new(entered, start::keep_timebase);
+    let clock = Clock::new(entered, start::keep_timebase, describe::counters);
     let kernel = &mut Kernel::new(clock, parameters).expect("the kernel is made once");
     start::introduce(boot, parameters, &log);
     kernel.add_targets(boot);

@@ -98,7 +98,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
     if let Protection::Sealed(sealer) = MEMORY.keys().protection() {
         log::info!("netconsole: messages are sealed with the key, boot id {}", sealer.boot_id());
         if !entropy::is_random() {
-            log::warn!("netconsole: this CPU has no random numbers: the boot id is from the clocks alone");
+            log::warn!("netconsole: this CPU gives no random numbers: the boot id is from the clocks alone");
         }
     }
     Parameters::parse(boot.command_line.as_bytes(), &mut |level, problem| log::log!(level, "{problem}"));

@@ -23,6 +23,7 @@
 
 mod command_line;
 pub mod firmware;
+pub mod kvm_clock;
 mod linux;
 mod memory_map;
 mod multiboot1;

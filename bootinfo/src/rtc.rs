@@ -17,7 +17,7 @@ pub struct Registers {
     pub month: u8,
     /// Register 9: the year's last two digits.
     pub year: u8,
-    /// Register 0x32 of most machines since the AT: the year's first two digits.
+    /// The year's first two digits, from the register that the FADT names; 0 where it names none.
     pub century: u8,
     /// Register 0x0b: how the others are written.
     pub status_b: u8,

@@ -1,16 +1,19 @@
 //! Time: the time stamp counter, and how fast it runs.
 //!
-//! Records keep raw ticks; the frequency is applied when one is shown. It comes from CPUID where the
-//! CPU or hypervisor says it, else it is measured against the i8254 while the boot goes on: channel 0
-//! counts down once, and whenever somebody needs the time the ticks since then are compared. (Channel 2
-//! would be free of the timer, but microVMs have no port for its gate.)
+//! Records keep raw ticks; the frequency is applied when one is shown. It comes from the CPU or the hypervisor where
+//! they tell it, else it is measured while the boot goes on: whenever somebody needs the time, the ticks are compared with
+//! those of a counter whose frequency is known. That is the i8254's channel 0, which counts down once (channel 2 would be
+//! free of the timer, but microVMs have no port for its gate); where it is absent or does not count, the HPET or ACPI's
+//! timer. Where none of them counts, the time is a guess, and the log says so.
 
-use core::arch::x86_64::{__cpuid, _rdtsc};
+mod counter;
+mod told;
+
+pub use counter::{Counter, Hpet, PIT_HZ, Ports};
+
+use core::arch::x86_64::_rdtsc;
+use counter::Reading;
 use netconsole::ring::{PublishedTimebase, Timebase};
-use x86_64::instructions::port::Port;
-
-/// The i8254's input clock in Hz.
-pub const PIT_HZ: u32 = 1_193_182;
 
 /// The time stamp counter, in ticks since the machine's reset or so. Panic-safe.
 #[inline]
@@ -48,31 +51,16 @@ impl Deadline {
     }
 }
 
-/// The ports that this kernel's clock and timer use.
-pub struct Ports;
-
-impl Ports {
-    /// i8254 channel 0: the timer's.
-    pub const PIT_CHANNEL_0: u16 = 0x40;
-    /// i8254 control word.
-    pub const PIT_CONTROL: u16 = 0x43;
-
-    /// Writes one byte to a port of the i8254 or the i8259s.
-    pub fn write(port: u16, value: u8) {
-        // SAFETY: callers are clock.rs and timer.rs, which own these chips; no memory is involved.
-        unsafe { Port::new(port).write(value) }
-    }
-
-    fn read(port: u16) -> u8 {
-        // SAFETY: as above.
-        unsafe { Port::new(port).read() }
-    }
-}
+/// The counters that ACPI names, to be asked for where the i8254 does not count: in the order in which they are tried.
+pub type Others = [Option<Counter>; 2];
 
 /// The time since the kernel's entry, with a frequency that gets better while the boot goes on.
 pub struct Clock {
     timebase: Timebase,
     measurement: Option<Measurement>,
+    /// How many of the other counters were tried.
+    tried: usize,
+    others: fn() -> Others,
     /// Gets each new timebase.
     keep: fn(&Timebase, Option<u64>),
 }
@@ -81,92 +69,111 @@ pub struct Clock {
 /// run others at any instruction, for longer than the whole measurement.
 #[derive(Clone, Copy)]
 struct Look {
-    /// The i8254's, which runs down.
-    count: u16,
-    /// The time stamp counter's before and after that was read.
+    count: u32,
+    /// The time stamp counter's before and after the count was taken.
     before: u64,
     after: u64,
 }
 
 impl Look {
-    /// Reads both; `None` once the i8254's count has ended.
-    fn take() -> Option<Self> {
-        // i8254 datasheet, read-back command: latch status and count of channel 0.
-        const READ_BACK: u8 = 0xc2;
-        const OUTPUT: u8 = 1 << 7;
-        const NOT_LOADED: u8 = 1 << 6;
-        let before = ticks();
-        Ports::write(Ports::PIT_CONTROL, READ_BACK);
-        let after = ticks();
-        let [status, low, high] = [(); 3].map(|()| Ports::read(Ports::PIT_CHANNEL_0));
-        if status & OUTPUT != 0 {
-            return None;
-        }
-        let count = if status & NOT_LOADED != 0 { u16::MAX } else { u16::from_le_bytes([low, high]) };
-        Some(Self { count, before, after })
-    }
-
     /// By how many ticks it may be wrong.
     fn doubt(&self) -> u64 {
         self.after.wrapping_sub(self.before)
     }
 }
 
-/// A countdown of channel 0 from 0xffff (55 ms), and the look at it that later ones are compared with.
+/// A counter, and the look at it that later ones are compared with.
 struct Measurement {
+    counter: Counter,
     base: Option<Look>,
     provisional: bool,
 }
 
+/// What a look at the counter brought.
+enum Progress {
+    /// Nothing yet.
+    Open,
+    /// The frequency in Hz, from these ticks on.
+    Found { at: u64, hz: u64, is_final: bool },
+    /// The counter does not count, or is not there.
+    Dead,
+}
+
 impl Measurement {
-    /// The shortest time, in PIT ticks (0.1 ms), that gives a frequency good enough for first use: the
+    /// The part of a second that gives a frequency good enough for first use (0.1 ms): the
     /// first frame may leave soon after, and no time is shown differently later.
-    const SHORTEST: u16 = 119;
-    /// The time after which the figure is final (20 ms: one PIT tick in 24,000).
-    const LONG_ENOUGH: u16 = 23864;
+    const SHORTEST: u64 = 10_000;
+    /// The part of a second after which the figure is final (20 ms: one PIT tick in 24,000).
+    const LONG_ENOUGH: u64 = 50;
     /// How much longer than the looks' doubt the time between them must be, for first use and in the end.
     const CERTAINTY: u64 = 16;
     const LAST_CERTAINTY: u64 = 256;
+    /// A counter that is the same after so many ticks does not count: 130 µs at 8 GHz.
+    const STANDSTILL: u64 = 1 << 20;
+    /// The most ticks that are compared, far less than ACPI's timer takes for a lap (4.7 s).
+    const LONGEST: u64 = 1 << 30;
 
-    fn begin(provisional: bool) -> Self {
-        // i8254 datasheet: channel 0, both bytes, mode 0 (the output rises at the end of the count).
-        Ports::write(Ports::PIT_CONTROL, 0x30);
-        Ports::write(Ports::PIT_CHANNEL_0, 0xff);
-        Ports::write(Ports::PIT_CHANNEL_0, 0xff);
-        Self { base: Look::take(), provisional }
+    fn begin(counter: Counter, provisional: bool) -> Self {
+        counter.start();
+        Self { counter, base: None, provisional }
     }
 
-    /// The PIT ticks and the time stamp counter's between the base and `look`, where they are certain
-    /// enough; else the more certain of the two looks becomes the base.
-    fn compare(&mut self, look: Look) -> Option<(u16, u64)> {
+    /// Looks at both counters.
+    fn look(&mut self) -> Progress {
+        let (before, mut after) = (ticks(), 0);
+        match self.counter.read(|| after = ticks()) {
+            Reading::At(count) => self.compare(Look { count, before, after }),
+            Reading::Absent => Progress::Dead,
+            Reading::Ended => {
+                // Nobody looked for 55 ms: begin again. What was found before stays in force.
+                *self = Self::begin(self.counter, self.provisional);
+                Progress::Open
+            }
+        }
+    }
+
+    /// Compares a look with the base, where they are certain enough; else the more certain of the two becomes the base.
+    fn compare(&mut self, look: Look) -> Progress {
         let base = *self.base.get_or_insert(look);
         let ticks = look.before.wrapping_sub(base.before);
         let doubt = base.doubt().saturating_add(look.doubt());
         let certainty = if self.provisional { Self::LAST_CERTAINTY } else { Self::CERTAINTY };
-        if doubt.saturating_mul(certainty) > ticks {
-            if look.doubt() < base.doubt() {
+        if ticks > Self::LONGEST || doubt.saturating_mul(certainty) > ticks {
+            if ticks > Self::LONGEST || look.doubt() < base.doubt() {
                 self.base = Some(look);
             }
-            return None;
+            return Progress::Open;
         }
-        Some((base.count.wrapping_sub(look.count), ticks))
+        let elapsed = u64::from(self.counter.between(base.count, look.count));
+        if elapsed == 0 {
+            return if ticks > Self::STANDSTILL { Progress::Dead } else { Progress::Open };
+        }
+        let counter_hz = self.counter.hz();
+        let is_final = self.provisional && elapsed >= counter_hz / Self::LONG_ENOUGH;
+        if !is_final && (elapsed < counter_hz / Self::SHORTEST || self.provisional) {
+            return Progress::Open;
+        }
+        self.provisional = true;
+        Progress::Found { at: look.before, hz: ticks.saturating_mul(counter_hz) / elapsed, is_final }
     }
 }
 
 impl Clock {
     /// The clock, counting from `start` ticks: the kernel's entry. `keep` gets each timebase, and the frequency in Hz
-    /// once one was found: for the library, and the boots to come.
-    pub fn new(start: u64, keep: fn(&Timebase, Option<u64>)) -> Self {
-        let mut clock = Self { timebase: Timebase::new(start), measurement: None, keep };
-        match frequency_by_cpuid() {
-            Some(hz) => {
-                log::info!("clock: {} MHz, says the CPU", hz / 1_000_000);
+    /// once one was found: for the library, and the boots to come. `others` tells what may be measured by beside the
+    /// i8254.
+    pub fn new(start: u64, keep: fn(&Timebase, Option<u64>), others: fn() -> Others) -> Self {
+        let mut clock = Self { timebase: Timebase::new(start), measurement: None, tried: 0, others, keep };
+        match told::frequency() {
+            Some((hz, teller)) => {
+                log::info!("clock: {} MHz, {teller}", hz / 1_000_000);
                 clock.calibrate(start, hz);
             }
             None => {
                 PUBLISHED.publish(&clock.timebase);
                 keep(&clock.timebase, None);
-                clock.measurement = Some(Measurement::begin(false));
+                clock.measurement = Some(Measurement::begin(Counter::Pit, false));
+                clock.measure();
             }
         }
         clock
@@ -192,63 +199,48 @@ impl Clock {
     }
 
     /// Waits until the frequency is final (20 ms after the boot's first look at the clock, or 100 ms
-    /// where the i8254 does not count), so that channel 0 is free for the timer.
+    /// where no counter counts), so that channel 0 is free for the timer.
     pub fn settle(&mut self) {
-        let deadline = Deadline::after(5 * u64::from(Measurement::LONG_ENOUGH));
+        let deadline = Deadline::after(5 * 1_000_000 / Measurement::LONG_ENOUGH);
         while self.measurement.is_some() && !deadline.has_come() {
             self.measure();
         }
-        self.measurement = None;
+        if let Some(measurement) = self.measurement.take()
+            && !measurement.provisional
+        {
+            self.give_up();
+        }
     }
 
     /// Compares both counters if that improves the frequency now. Never waits.
     fn measure(&mut self) {
         let Some(measurement) = &mut self.measurement else { return };
-        let Some(look) = Look::take() else {
-            // Nobody looked for 55 ms: begin anew. What was found before stays in force.
-            *measurement = Measurement::begin(measurement.provisional);
-            return;
-        };
-        let Some((elapsed, ticks)) = measurement.compare(look) else { return };
-        let finished = measurement.provisional && elapsed >= Measurement::LONG_ENOUGH;
-        if !finished && (elapsed < Measurement::SHORTEST || measurement.provisional) {
-            return;
-        }
-        measurement.provisional = true;
-        let hz = ticks.saturating_mul(PIT_HZ.into()) / u64::from(elapsed);
-        self.calibrate(look.before, hz);
-        if finished {
-            self.measurement = None;
-            log::info!("clock: {} MHz, measured", hz / 1_000_000);
-        }
-    }
-}
-
-/// The counter's frequency in Hz where CPUID tells it: leaves 0x15 and 0x16 (Intel SDM volume 2), or the
-/// hypervisors' leaf 0x4000_0010 (kHz).
-fn frequency_by_cpuid() -> Option<u64> {
-    const HYPERVISOR: u32 = 1 << 31;
-    let highest = __cpuid(0).eax;
-    if highest >= 0x15 {
-        let leaf = __cpuid(0x15);
-        let (denominator, numerator, crystal) =
-            (u64::from(leaf.eax), u64::from(leaf.ebx), u64::from(leaf.ecx));
-        if denominator != 0 && numerator != 0 && crystal != 0 {
-            return Some(crystal * numerator / denominator);
-        }
-        // Where the crystal is not told, the counter runs at the base frequency, in MHz.
-        if denominator != 0 && numerator != 0 && highest >= 0x16 {
-            let mhz = u64::from(__cpuid(0x16).eax & 0xffff);
-            if mhz != 0 {
-                return Some(mhz * 1_000_000);
+        match measurement.look() {
+            Progress::Open => {}
+            Progress::Found { at, hz, is_final } => {
+                let counter = measurement.counter;
+                self.calibrate(at, hz);
+                if is_final {
+                    self.measurement = None;
+                    log::info!("clock: {} MHz, measured by {counter}", hz / 1_000_000);
+                }
+            }
+            Progress::Dead => {
+                let provisional = measurement.provisional;
+                let next = (self.others)().into_iter().flatten().nth(self.tried);
+                self.tried += 1;
+                self.measurement = next.map(|counter| Measurement::begin(counter, provisional));
+                if next.is_none() && !provisional {
+                    self.give_up();
+                }
             }
         }
     }
-    if __cpuid(1).ecx & HYPERVISOR != 0 && __cpuid(0x4000_0000).eax >= 0x4000_0010 {
-        let khz = u64::from(__cpuid(0x4000_0010).eax);
-        if khz != 0 {
-            return Some(khz * 1000);
-        }
+
+    fn give_up(&self) {
+        log::warn!(
+            "clock: nothing tells how fast the time stamp counter runs: times are by a guess, {} MHz, and may be too short",
+            self.timebase.hz() / 1_000_000
+        );
     }
-    None
 }

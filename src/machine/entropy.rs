@@ -3,6 +3,7 @@
 use super::{clock, rtc};
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
+use core::sync::atomic::{AtomicBool, Ordering};
 use netconsole::seal::BootId;
 
 /// How often an instruction is asked for a number that it does not have yet (Intel SDM volume 1, section
@@ -16,33 +17,39 @@ enum Source {
     Rdrand,
 }
 
-/// CPUID, leaf 7, EBX bit 18 and leaf 1, ECX bit 30.
-fn source() -> Option<Source> {
-    if __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ebx & 1 << 18 != 0 {
-        Some(Source::Rdseed)
-    } else if __cpuid(1).ecx & 1 << 30 != 0 {
-        Some(Source::Rdrand)
-    } else {
-        None
-    }
+/// Those that this CPU has: CPUID, leaf 7, EBX bit 18 and leaf 1, ECX bit 30.
+fn sources() -> impl Iterator<Item = Source> {
+    let has_rdseed = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ebx & 1 << 18 != 0;
+    let has_rdrand = __cpuid(1).ecx & 1 << 30 != 0;
+    [has_rdseed.then_some(Source::Rdseed), has_rdrand.then_some(Source::Rdrand)].into_iter().flatten()
 }
 
-/// Whether the CPU has random numbers. Without, a boot id tells boots apart by the clocks alone.
+/// Whether random numbers went into the boot id.
+static IS_RANDOM: AtomicBool = AtomicBool::new(false);
+
+/// Whether the boot id is of the CPU's random numbers. Where it has none, or gave none, the id tells boots apart by the
+/// clocks alone.
 pub fn is_random() -> bool {
-    source().is_some()
+    IS_RANDOM.load(Ordering::Relaxed)
 }
 
 /// An id that no other boot has had: 128 random bits, with the time stamp counter and the real-time clock
 /// XORed into them, so that it is at least as different as each of these is.
 pub fn boot_id() -> BootId {
     let random = [random(), random()];
-    let id = [random[0] ^ clock::ticks(), random[1] ^ rtc::unix_seconds().unwrap_or(0)];
+    IS_RANDOM.store(random.iter().all(Option::is_some), Ordering::Relaxed);
+    let [first, second] = random.map(Option::unwrap_or_default);
+    let id = [first ^ clock::ticks(), second ^ rtc::unix_seconds(None).unwrap_or(0)];
     BootId((u128::from(id[0]) << 64 | u128::from(id[1])).to_le_bytes())
 }
 
-/// A random number; 0 where there is none.
-fn random() -> u64 {
-    let Some(source) = source() else { return 0 };
+/// A random number, of the first source that gives one.
+fn random() -> Option<u64> {
+    sources().find_map(ask)
+}
+
+/// Asks a source for a number; `None` where it has none within [`TRIES`].
+fn ask(source: Source) -> Option<u64> {
     for _ in 0..TRIES {
         let (number, is_valid): (u64, u8);
         // SAFETY: CPUID has the instruction, which only writes a register and the carry flag.
@@ -57,9 +64,9 @@ fn random() -> u64 {
             }
         }
         if is_valid != 0 {
-            return number;
+            return Some(number);
         }
         core::hint::spin_loop();
     }
-    0
+    None
 }

@@ -8,6 +8,7 @@ mod arp;
 mod bzimage;
 mod card_goes;
 mod choice;
+mod clock;
 mod console_serial;
 mod console_udp;
 mod crash;

@@ -222,6 +222,29 @@ impl Register {
     }
 }
 
+/// ACPI's timer (section 4.8.3.3): it counts up at [`HZ`](Self::HZ).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PowerTimer {
+    /// Where it is read, as 32 bits.
+    pub register: Register,
+    /// Whether it has 32 bits, and not 24.
+    pub is_wide: bool,
+}
+
+impl PowerTimer {
+    /// Its frequency.
+    pub const HZ: u32 = 3_579_545;
+}
+
+/// The physical address of the registers that the table `HPET` names (IA-PC HPET specification 1.0a, section 3.2.4).
+pub fn event_timer(hpet: &Table<'_>) -> Option<u64> {
+    const ADDRESS: usize = 40;
+    match Register::read(hpet.fields(), ADDRESS)? {
+        Register::Memory(address) => Some(address),
+        Register::Port(_) => None,
+    }
+}
+
 /// How the machine is turned off: state S5 (section 7.3.2, `_S5_`; section 4.8.3.2, PM1 control; section
 /// 4.8.3.7, sleep control).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,11 +274,16 @@ mod fadt {
     pub const ACPI_ENABLE: usize = 52;
     pub const PM1A_CONTROL: usize = 64;
     pub const PM1B_CONTROL: usize = 68;
+    pub const POWER_TIMER: usize = 76;
+    pub const POWER_TIMER_LENGTH: usize = 91;
+    pub const CENTURY: usize = 108;
     pub const FLAGS: usize = 112;
     pub const RESET_REGISTER: usize = 116;
     pub const RESET_VALUE: usize = 128;
     pub const X_DSDT: usize = 140;
+    pub const X_POWER_TIMER: usize = 208;
     pub const SLEEP_CONTROL: usize = 244;
+    pub const FLAG_WIDE_TIMER: u32 = 1 << 8;
     pub const FLAG_RESET: u32 = 1 << 10;
     pub const FLAG_REDUCED_HARDWARE: u32 = 1 << 20;
 }
@@ -283,6 +311,25 @@ impl<'m> Fixed<'m> {
             return None;
         }
         Register::read(self.fadt, fadt::RESET_REGISTER).zip(self.fadt.u8(fadt::RESET_VALUE))
+    }
+
+    /// ACPI's timer.
+    pub fn power_timer(&self) -> Option<PowerTimer> {
+        if self.has(fadt::FLAG_REDUCED_HARDWARE) {
+            return None;
+        }
+        let old = || {
+            self.fadt.u8(fadt::POWER_TIMER_LENGTH).filter(|&length| length == 4)?;
+            let port = u16::try_from(self.fadt.u32(fadt::POWER_TIMER)?).ok().filter(|&port| port != 0)?;
+            Some(Register::Port(port))
+        };
+        let register = Register::read(self.fadt, fadt::X_POWER_TIMER).or_else(old)?;
+        Some(PowerTimer { register, is_wide: self.has(fadt::FLAG_WIDE_TIMER) })
+    }
+
+    /// Which register of the real-time clock holds the year's first two digits, if one does.
+    pub fn century(&self) -> Option<u8> {
+        self.fadt.u8(fadt::CENTURY).filter(|&register| (0x0e..0x80).contains(&register))
     }
 
     /// How the machine is turned off, the sleep types being those of the DSDT.

@@ -1,6 +1,6 @@
 //! Tables of the firmware, well made and not.
 
-use super::acpi::{self, Fixed, PowerOff, Register, Root, Table, TableError};
+use super::acpi::{self, Fixed, PowerOff, PowerTimer, Register, Root, Table, TableError};
 use super::smbios::{EntryPoint, Label};
 use super::uefi::SystemTable;
 use crate::PhysicalMemory;
@@ -243,6 +243,36 @@ fn the_machine_s_ends_are_found() {
         memory.put(DSDT_AT, &table(b"DSDT", code));
         assert_eq!(ends(&mut memory, 0, &[(140, &dsdt_at), (64, &port(0x604))]).0, None);
     }
+}
+
+#[test]
+fn the_machine_s_counters_and_its_century_are_found() {
+    let port = 0x608u32.to_le_bytes();
+    let wide = [&[1u8, 32, 0, 3][..], &0x708u64.to_le_bytes()].concat();
+    let found = |flags, fields: &[(usize, &[u8])]| {
+        let mut memory = machine();
+        memory.put(0x2_0000, &fadt(flags, fields));
+        let fixed = Fixed::new(Table::read(&memory, 0x2_0000).expect("a FADT"));
+        (fixed.power_timer(), fixed.century())
+    };
+    let timer = |port, is_wide| Some(PowerTimer { register: Register::Port(port), is_wide });
+    let old: [(usize, &[u8]); 3] = [(76, &port), (91, &[4]), (108, &[0x32])];
+    assert_eq!(found(0, &old), (timer(0x608, false), Some(0x32)));
+    assert_eq!(found(1 << 8, &old), (timer(0x608, true), Some(0x32)));
+    let both: [(usize, &[u8]); 4] = [(76, &port), (91, &[4]), (208, &wide), (108, &[0x80])];
+    assert_eq!(found(1 << 8, &both), (timer(0x708, true), None));
+    assert_eq!(found(0, &[(76, &port), (91, &[0])]), (None, None));
+    assert_eq!(found(REDUCED_HARDWARE, &old).0, None);
+
+    let hpet = |space: u8, address: u64| {
+        let mut memory = Memory::new();
+        let body = [&[0, 0, 0, 0, space, 64, 0, 0][..], &address.to_le_bytes(), &[0; 4]].concat();
+        memory.put(0x2_0000, &table(b"HPET", &body));
+        acpi::event_timer(&Table::read(&memory, 0x2_0000).expect("a table"))
+    };
+    assert_eq!(hpet(0, 0xfed0_0000), Some(0xfed0_0000));
+    assert_eq!(hpet(0, 0), None);
+    assert_eq!(hpet(1, 0x100), None);
 }
 
 #[test]
