@@ -35,6 +35,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let parameters = start::read_parameters(boot);
     let log = start::begin_log(boot, parameters, entered);
     netconsole::set_logger::<ThisKernel>();
+    start::watch_the_machine();
 
     let clock = Clock::new(entered, start::keep_timebase, describe::counters);
     let kernel = &mut Kernel::new(clock, parameters).expect("the kernel is made once");

@@ -2,7 +2,7 @@
 
 use crate::log::{RING_SIZE, ring, start};
 use crate::machine::pci::silence_network_cards;
-use crate::machine::{build, entropy, features, paging, physical::Physical, stacks};
+use crate::machine::{build, entropy, features, machine_check, paging, physical::Physical, stacks};
 use crate::memory::MEMORY;
 use bootinfo::parameters::Parameters;
 use bootinfo::{BootInfo, CommandLine};
@@ -54,6 +54,11 @@ pub fn begin_log(boot: &BootInfo, parameters: &Parameters, entered: u64) -> Log 
     }
     let (recovery, size) = start(parameters.log_buf_len, &boot.memory, entered, MEMORY.keys().audience());
     Log { recovery, size }
+}
+
+/// Has the CPU report machine checks, and tells of those that a boot before has left.
+pub fn watch_the_machine() {
+    machine_check::turn_on(|event| log::warn!("cpu: machine check before this boot: {event}"));
 }
 
 /// Has the library convert ticks by this timebase, and the ring know a frequency that was found, for the boots to come.

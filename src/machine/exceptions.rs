@@ -54,6 +54,8 @@ pub struct Frame {
 
 /// The page fault's vector.
 pub const PAGE_FAULT: u64 = 14;
+/// The machine check's vector.
+pub const MACHINE_CHECK: u64 = 18;
 /// The non-maskable interrupt's vector.
 pub const NMI: u64 = 2;
 

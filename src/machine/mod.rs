@@ -16,6 +16,7 @@ pub mod features;
 pub mod interrupts;
 mod local_apic;
 pub mod long_mode;
+pub mod machine_check;
 pub mod paging;
 pub mod pci;
 pub mod physical;

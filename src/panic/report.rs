@@ -7,9 +7,9 @@ use super::cause::Cause;
 use super::line::Line;
 use super::starts::Depth;
 use crate::log::ring;
-use crate::machine::exceptions::{Frame, PAGE_FAULT};
+use crate::machine::exceptions::{Frame, MACHINE_CHECK, PAGE_FAULT};
 use crate::machine::paging::{self, Meaning};
-use crate::machine::{build, clock, stacks};
+use crate::machine::{build, clock, machine_check, stacks};
 use core::panic::PanicInfo;
 use netconsole::ring::Level;
 use netconsole::settings::RELEASE;
@@ -88,6 +88,9 @@ fn what(cause: &Cause<'_>) {
                 _ => selector(&mut line, frame),
             }
             alert(&line);
+            if frame.vector == MACHINE_CHECK {
+                machine_checks();
+            }
             let mut line = Line::new("Kernel panic - not syncing: Fatal exception: ");
             line.text(frame.name());
             emergency(&line);
@@ -106,6 +109,26 @@ fn write_message(info: &PanicInfo<'_>) {
         clock::ticks(),
         format_args!("Kernel panic - not syncing: {}", info.message()),
     );
+}
+
+/// What the CPU tells of a machine check, a line for each bank that has an error.
+fn machine_checks() {
+    if let Some(status) = machine_check::status() {
+        let mut line = Line::new("machine check: status 0x");
+        line.hex(status, 16);
+        alert(&line);
+    }
+    for event in machine_check::events() {
+        let mut line = Line::new("machine check: bank ");
+        line.decimal(event.bank.into()).text(": status 0x").hex(event.status, 16);
+        for (name, value) in [(", address 0x", event.address), (", misc 0x", event.other)] {
+            if let Some(value) = value {
+                line.text(name).hex(value, 16);
+            }
+        }
+        alert(&line);
+    }
+    machine_check::end();
 }
 
 fn selector(line: &mut Line, frame: &Frame) {

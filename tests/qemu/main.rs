@@ -30,6 +30,7 @@ mod link;
 mod link_flaps;
 mod loaders;
 mod lying_card;
+mod machine_check;
 mod machine_info;
 mod machines;
 mod main_job;
