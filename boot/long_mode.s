@@ -17,6 +17,27 @@ enter_long_mode:
     jb no_long_mode
     mov eax, 0x80000001
     cpuid
+    and edx, 1 << 29 | 1 << 20  # long mode, no-execute
+    cmp edx, 1 << 29
+    jne 1f
+    # Intel's firmware can turn no-execute off, and with it what CPUID says of it: IA32_MISC_ENABLE, bit 34 (SDM volume 4,
+    # table 2-2). All of its CPUs with long mode have that register.
+    xor eax, eax
+    cpuid
+    cmp ebx, 0x756e6547         # "Genu"
+    jne 1f
+    cmp edx, 0x49656e69         # "ineI"
+    jne 1f
+    cmp ecx, 0x6c65746e         # "ntel"
+    jne 1f
+    mov ecx, 0x1a0
+    rdmsr
+    btr edx, 34 - 32
+    jnc 1f
+    wrmsr
+1:
+    mov eax, 0x80000001
+    cpuid
     and edx, {CPUID_NEEDED}
     cmp edx, {CPUID_NEEDED}
     jne no_long_mode

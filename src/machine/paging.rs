@@ -10,6 +10,7 @@ mod check;
 pub use check::check;
 
 use super::stacks;
+use core::arch::x86_64::__cpuid;
 use core::fmt;
 use x86_64::PhysAddr;
 use x86_64::instructions::tlb;
@@ -67,8 +68,8 @@ pub struct AddressSpace {
 /// Why a range could not be mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapError {
-    /// It lies beyond what four-level paging reaches, or wraps.
-    OutOfReach,
+    /// It lies beyond what the CPU addresses, with so many bits, or wraps.
+    OutOfReach(u8),
     /// All tables for ranges above 4 GiB are in use.
     NoTableLeft,
 }
@@ -76,7 +77,9 @@ pub enum MapError {
 impl fmt::Display for MapError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfReach => write!(f, "it lies beyond the address space"),
+            Self::OutOfReach(bits) => {
+                write!(f, "it lies beyond the {bits} bits of address that this CPU has")
+            }
             Self::NoTableLeft => write!(f, "all {SPARE_TABLES} page tables for such ranges are in use"),
         }
     }
@@ -119,7 +122,9 @@ impl AddressSpace {
     /// Maps `length` bytes of a device's registers at `address`, writable and not cached.
     /// Below 4 GiB all is mapped already, and the firmware's MTRRs keep devices uncached.
     pub fn map_device(&mut self, address: u64, length: u64) -> Result<(), MapError> {
-        let end = address.checked_add(length).filter(|&end| end <= 1 << 47).ok_or(MapError::OutOfReach)?;
+        let bits = address_bits();
+        let end = address.checked_add(length).filter(|&end| end <= 1 << bits);
+        let end = end.ok_or(MapError::OutOfReach(bits))?;
         let mut page = address & !(LARGE_PAGE - 1);
         while page < end {
             if page >= MAPPED_AT_BOOT {
@@ -159,6 +164,15 @@ impl AddressSpace {
         // static and identity-mapped; `&mut self` makes the borrow exclusive while it is walked.
         Ok(unsafe { &mut *core::ptr::with_exposed_provenance_mut(entry.addr().as_u64() as usize) })
     }
+}
+
+/// How many bits a physical address has, at most what four levels of tables reach one to one (Intel SDM volume 3, section
+/// 4.1.4). A table that names a higher address is a page fault at each access.
+fn address_bits() -> u8 {
+    const HIGHEST_LEAF: u32 = 0x8000_0000;
+    const SIZES: u32 = 0x8000_0008;
+    let bits = if __cpuid(HIGHEST_LEAF).eax >= SIZES { __cpuid(SIZES).eax.to_le_bytes()[0] } else { 36 };
+    bits.clamp(32, 47)
 }
 
 /// Whether all of a range is mapped. Panic-safe.

@@ -1,6 +1,7 @@
 //! Machines of other sizes and kinds.
 
-use crate::harness::{Boot, Peer, status};
+use crate::harness::{Boot, Nic, Peer, kernel, status};
+use crate::loaders::grub_image;
 
 #[test]
 fn every_machine_ships_its_log() {
@@ -22,8 +23,33 @@ fn every_machine_ships_its_log() {
 fn a_nic_behind_bridges_is_found() {
     let bridges =
         ["-device", "pci-bridge,id=b1,chassis_nr=1", "-device", "pci-bridge,id=b2,chassis_nr=2,bus=b1"];
-    let nic = crate::harness::Nic::device("virtio-net-pci,bus=b2,addr=3").peer(Peer::at("10.0.0.2"));
+    let nic = Nic::device("virtio-net-pci,bus=b2,addr=3").peer(Peer::at("10.0.0.2"));
     let boot = Boot::new("bridges", "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit");
     let capture = boot.nics([nic]).first_arguments(bridges).start().end();
     assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
+}
+
+/// QEMU's CPUs have 40 bits: GRUB places a card's registers just beyond them.
+#[test]
+fn registers_beyond_the_cpu_s_addresses_are_named() {
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
+    let commands = format!("setpci -s 00:04.0 24.L=100\nmultiboot /boot/netconsole {parameters}");
+    let image = grub_image("far-registers-image", &kernel(), &commands);
+    let nic = Nic::device("virtio-net-pci,addr=4").peer(Peer::at("10.0.0.2"));
+    let capture = Boot::new("far-registers", parameters).nics([nic]).image(image).start().end();
+    let said =
+        "can't map its registers at 0x100febf8000: it lies beyond the 40 bits of address that this CPU has";
+    assert!(capture.serial.contains(said), "{}", capture.serial);
+    assert!(!capture.serial.contains("page fault"), "{}", capture.serial);
+    assert_eq!(capture.status, status::NO_TARGET);
+}
+
+/// An Intel CPU is asked whether its firmware has turned no-execute off; one that has none says so all the same.
+#[test]
+fn a_cpu_without_no_execute_is_told_on_serial() {
+    for cpu in ["Nehalem,-nx", "qemu64,-nx"] {
+        let machine = Boot::new("no-execute", "").arguments(["-cpu", cpu]).start();
+        machine.wait_for_serial("this CPU has no 64-bit mode with no-execute pages, which the kernel needs");
+        machine.stop();
+    }
 }
