@@ -77,13 +77,15 @@ impl Kernel {
     /// Arms the watchdog that `watchdog=` asks for; [`poll`](Self::poll) feeds it from here on.
     pub fn start_watchdog(&mut self) {
         let Some(seconds) = self.parameters.watchdog else { return };
-        self.watchdog = Watchdog::find();
-        match self.watchdog {
-            Some(watchdog) => {
-                watchdog.arm(seconds);
+        let Some(watchdog) = Watchdog::find() else {
+            return log::error!("watchdog: this machine has none that is known");
+        };
+        match watchdog.arm(seconds) {
+            Ok(()) => {
+                self.watchdog = Some(watchdog);
                 log::info!("watchdog: {watchdog}, {seconds} s");
             }
-            None => log::error!("watchdog: this machine has none that is known"),
+            Err(error) => log::error!("watchdog: {watchdog} is not armed: {error}"),
         }
     }
 

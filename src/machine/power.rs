@@ -1,7 +1,7 @@
 //! How the machine ends: QEMU's exit device, power off, reboot, halt.
 
 use super::clock::Deadline;
-use super::paging;
+use super::{cache, cpu, paging};
 use bootinfo::firmware::acpi::{PowerOff, Register};
 use netconsole::guarded::Words;
 use spin::Once;
@@ -33,6 +33,14 @@ const SLEEP_CONTROL_TYPE_SHIFT: u32 = 2;
 const SLEEP_CONTROL_ENABLE: u8 = 1 << 5;
 /// How long the firmware may take to hand over its registers, in µs.
 const ENABLE_PATIENCE: u64 = 3_000_000;
+/// How long a way to end the machine is given until the next one is tried, in µs.
+const END_PATIENCE: u64 = 50_000;
+/// How long the keyboard controller may be busy, in µs.
+const KEYBOARD_PATIENCE: u64 = 10_000;
+/// Its status: it has not read the last byte yet.
+const INPUT_FULL: u8 = 1 << 1;
+/// How long the machine may take to turn itself off, in µs.
+const OFF_PATIENCE: u64 = 5_000_000;
 
 static POWER_OFF: Once<PowerOff> = Once::new();
 /// ACPI's reset register, for the panic path too: the address (below 4 GiB), whether it is
@@ -48,9 +56,10 @@ pub fn exit(code: ExitCode) -> ! {
     halt()
 }
 
-/// Stops for good. Panic-safe.
+/// Stops for good: what follows may be somebody's hand at the reset button. Panic-safe.
 pub fn halt() -> ! {
     interrupts::disable();
+    cache::write_back_all();
     loop {
         hlt();
     }
@@ -74,9 +83,10 @@ pub fn use_acpi(off: Option<PowerOff>, reset: Option<(Register, u8)>) {
 }
 
 /// Resets the machine: ACPI's reset register, the chipset's, the keyboard controller, then a triple
-/// fault. Panic-safe.
+/// fault. Each is given some time, as a reset does not come at once. Panic-safe.
 pub fn reboot() -> ! {
     interrupts::disable();
+    cache::write_back_all();
     if let Some([word]) = RESET.get() {
         let [a, b, c, d, _, _, _, value] = word.to_le_bytes();
         let register = if word & RESET_IS_PORT != 0 {
@@ -85,14 +95,37 @@ pub fn reboot() -> ! {
             Register::Memory(u32::from_le_bytes([a, b, c, d]).into())
         };
         write(register, value);
+        pause(END_PATIENCE);
     }
-    // SAFETY: the machine ends here, so no state that these ports break matters.
+    // SAFETY: the machine ends here, so no state that the port breaks matters.
     unsafe {
         Port::new(RESET_CONTROL).write(0x02u8);
         Port::new(RESET_CONTROL).write(0x06u8);
+    }
+    pause(END_PATIENCE);
+    reset_by_keyboard();
+    triple_fault()
+}
+
+/// Has the keyboard controller pull the CPU's reset line. Panic-safe.
+fn reset_by_keyboard() {
+    let deadline = Deadline::after(KEYBOARD_PATIENCE);
+    // SAFETY: the machine ends here, so no state that the port breaks matters. Reading it tells how the controller is.
+    unsafe {
+        while Port::<u8>::new(KEYBOARD_CONTROLLER).read() & INPUT_FULL != 0 && !deadline.has_come() {
+            core::hint::spin_loop();
+        }
         Port::new(KEYBOARD_CONTROLLER).write(0xfeu8);
     }
-    triple_fault()
+    pause(END_PATIENCE);
+}
+
+/// Waits for so many µs.
+fn pause(micros: u64) {
+    let deadline = Deadline::after(micros);
+    while !deadline.has_come() {
+        core::hint::spin_loop();
+    }
 }
 
 /// Writes a byte to a register that ACPI names for the machine's end.
@@ -118,9 +151,10 @@ pub fn triple_fault() -> ! {
     }
 }
 
-/// Turns the machine off by ACPI's state S5, without the firmware's byte code that may want to run before;
-/// halts where that does not work.
+/// Turns the machine off by ACPI's state S5, without the firmware's byte code that may want to run before. Where there is
+/// no such way, small hypervisors (Firecracker, kvmtool) end a machine that asks to be reset; else it halts.
 pub fn poweroff() -> ! {
+    cache::write_back_all();
     match POWER_OFF.get() {
         Some(PowerOff::Pm1 { enable, a, b }) => {
             if let Some((port, value)) = *enable {
@@ -135,8 +169,10 @@ pub fn poweroff() -> ! {
         Some(PowerOff::SleepControl(register, sleep_type)) => {
             write(*register, sleep_type << SLEEP_CONTROL_TYPE_SHIFT | SLEEP_CONTROL_ENABLE);
         }
+        None if cpu::ends_by_reset() => reset_by_keyboard(),
         None => log::error!("power: ACPI says no way to turn this machine off; halted"),
     }
+    pause(OFF_PATIENCE);
     halt()
 }
 

@@ -40,6 +40,28 @@ impl fmt::Display for Watchdog {
     }
 }
 
+/// Why a watchdog would not reset the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unarmed {
+    /// The chipset's registers, where resets are allowed, are turned off.
+    OutOfReach,
+    /// The board has NO_REBOOT set for good.
+    NoReboot,
+}
+
+impl fmt::Display for Unarmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OutOfReach => {
+                "the chipset's registers (RCBA) are turned off, so that NO_REBOOT can't be cleared"
+            }
+            Self::NoReboot => "NO_REBOOT can't be cleared on this board",
+        })
+    }
+}
+
+impl core::error::Error for Unarmed {}
+
 /// The 6300ESB.
 mod esb {
     pub const ID: u32 = 0x25ab_8086;
@@ -90,9 +112,11 @@ mod tco {
     /// Bit 3: the timer has ended once.
     pub const STATUS_1: u16 = 0x04;
     pub const TIMEOUT: u16 = 1 << 3;
-    /// Bit 1: the timer has ended a second time.
+    /// Bit 1: the timer has ended a second time; bit 2: and the boot after that has not begun. The second is cleared after
+    /// the first.
     pub const STATUS_2: u16 = 0x06;
     pub const SECOND_TIMEOUT: u16 = 1 << 1;
+    pub const BOOT: u16 = 1 << 2;
     /// Bit 11: the timer stands.
     pub const CONTROL_1: u16 = 0x08;
     pub const HALT: u16 = 1 << 11;
@@ -120,10 +144,14 @@ impl Watchdog {
     }
 
     /// Has it reset the machine once `seconds` have passed without [`feed`](Self::feed), and tells the panic
-    /// path of it. Panic-safe.
-    pub fn arm(self, seconds: u16) {
+    /// path of it. Refuses where the machine would not be reset. Panic-safe.
+    pub fn arm(self, seconds: u16) -> Result<(), Unarmed> {
+        if matches!(self, Self::Tco(_)) {
+            allow_reboot()?;
+        }
         self.count_from(seconds);
         SECONDS.set(seconds.into());
+        Ok(())
     }
 
     fn count_from(self, seconds: u16) {
@@ -141,11 +169,6 @@ impl Watchdog {
                 ConfigurationPorts::write_narrow(function, esb::LOCK, esb::ENABLE);
             }
             Self::Tco(base) => {
-                let rcba = ConfigurationPorts.read_word(tco::BRIDGE, tco::RCBA);
-                if rcba & 1 != 0 {
-                    let chipset = rcba & !0x3fff;
-                    write(chipset, tco::GCS, read(chipset, tco::GCS) & !tco::NO_REBOOT);
-                }
                 // Half of the time, in units of 0.6 s, rounded up.
                 let units = seconds.saturating_mul(5).div_ceil(6);
                 let (first, last) = (*tco::TIMER_RANGE.start(), *tco::TIMER_RANGE.end());
@@ -153,6 +176,7 @@ impl Watchdog {
                 // Written as 1, these are cleared.
                 output(base, tco::STATUS_1, tco::TIMEOUT);
                 output(base, tco::STATUS_2, tco::SECOND_TIMEOUT);
+                output(base, tco::STATUS_2, tco::BOOT);
                 output(base, tco::CONTROL_1, input(base, tco::CONTROL_1) & !tco::HALT);
                 self.feed();
             }
@@ -181,7 +205,18 @@ impl Watchdog {
     }
 }
 
-/// The watchdog that was armed, looked for anew.
+/// Clears the bit that keeps the TCO timer from resetting the machine, and looks whether it stays so.
+fn allow_reboot() -> Result<(), Unarmed> {
+    let rcba = ConfigurationPorts.read_word(tco::BRIDGE, tco::RCBA);
+    let chipset = rcba & !0x3fff;
+    if rcba & 1 == 0 || chipset == 0 || rcba == u32::MAX {
+        return Err(Unarmed::OutOfReach);
+    }
+    write(chipset, tco::GCS, read(chipset, tco::GCS) & !tco::NO_REBOOT);
+    if read(chipset, tco::GCS) & tco::NO_REBOOT != 0 { Err(Unarmed::NoReboot) } else { Ok(()) }
+}
+
+/// The watchdog that was armed, looked for again.
 fn armed() -> Option<Watchdog> {
     SECONDS.get().filter(|&seconds| seconds > 0).and_then(|_| Watchdog::find())
 }

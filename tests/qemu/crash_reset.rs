@@ -1,6 +1,6 @@
 //! Crashes that leave no time for last words: the log survives the reset in memory, and the next boot ships it.
 
-use crate::harness::{Boot, Capture, Message, Nic, Peer, kernel, status};
+use crate::harness::{Boot, Capture, Message, Nic, Peer, Qtest, kernel, status};
 use crate::loaders::grub_image;
 
 const TARGET: &str = "10.0.0.2:6666";
@@ -103,6 +103,39 @@ fn a_hang_is_ended_by_the_tco_timer() {
         "ICH9-LPC.noreboot=false",
     ]);
     check(&boot.start().end(), "crash: provoking LOOP");
+}
+
+/// What the timer has noted of the reset is cleared, or the next one would not come on real boards.
+#[test]
+fn the_tco_timer_forgets_the_reset() {
+    /// TCO2_STS of QEMU's q35.
+    const STATUS: u16 = 0x666;
+    let qtest = Qtest::new("tco-status");
+    let arguments = qtest.arguments();
+    let machine = boot("reset-tco-status", "watchdog=3 crash=LOOP after=serve")
+        .first_arguments(["-machine", "q35", "-global", "ICH9-LPC.noreboot=false"])
+        .arguments(arguments.iter().map(String::as_str))
+        .start();
+    let mut ports = qtest.accept();
+    machine.wait_for_text(TARGET, "previous boot ended without a goodbye");
+    machine.wait_for_text(TARGET, "the local APIC ticks");
+    assert_eq!(ports.read_port(STATUS), 0);
+    machine.stop();
+}
+
+/// GRUB turns the chipset's registers off, where the timer is allowed to reset the machine.
+#[test]
+fn a_watchdog_that_would_not_reset_is_refused() {
+    let commands = format!("setpci -s 00:1f.0 f0.L=0\nmultiboot /boot/netconsole {PARAMETERS} watchdog=3");
+    let image = grub_image("watchdog-refused-image", &kernel(), &commands);
+    let boot = boot("watchdog-refused", "watchdog=3").first_arguments(["-machine", "q35"]).image(image);
+    let capture = boot.start().end();
+    assert_eq!(capture.status, status::GOOD);
+    let text = capture.text(BASIC);
+    assert!(
+        text.contains("watchdog: TCO timer at I/O 0x660 is not armed: the chipset's registers"),
+        "{text}"
+    );
 }
 
 /// Where the watchdog gives an NMI, the hang has last words of its own.

@@ -67,6 +67,12 @@ impl Ports {
         self.ask(&format!("outl {DATA_PORT:#x} {value:#x}"));
     }
 
+    /// A port of 16 bits.
+    pub fn read_port(&mut self, port: u16) -> u16 {
+        let answer = self.ask(&format!("inw {port:#x}"));
+        u16::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+    }
+
     /// Sends the first CPU an interrupt as a device does by a message (Intel SDM volume 3, section 11.11).
     pub fn message_interrupt(&mut self, vector: u8) {
         self.ask(&format!("writel 0xfee00000 {vector:#x}"));
