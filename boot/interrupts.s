@@ -45,4 +45,7 @@ interrupt_common:
     pop rax
     # The vector.
     add rsp, 8
+    # Interrupts are off afterwards: one that comes again at once, as a line that nobody answers does, would keep the kernel
+    # from ever going on.
+    and dword ptr [rsp + 16], {WITHOUT_INTERRUPTS}
     iretq

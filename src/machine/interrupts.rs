@@ -1,4 +1,5 @@
-//! The vectors from 32 on: the timer's ticks, and whatever else comes. They are let in only while the kernel sleeps.
+//! The vectors from 32 on: the timer's ticks, and whatever else comes. They are let in only while the kernel sleeps, one
+//! each time.
 //!
 //! No device of this kernel interrupts. But a machine may have one that does: left running by firmware, by a Linux that
 //! crashed, or a controller's spurious vector. Such an interrupt is ended where its controller waits for that, and
@@ -15,12 +16,15 @@ pub const PIC_BASE: u8 = 0x20;
 
 /// Each entry's size in boot/interrupts.s, in bytes.
 const ENTRY_SIZE: u64 = 16;
+/// RFLAGS, all but the interrupt flag.
+const WITHOUT_INTERRUPTS: i32 = !(1 << 9);
 /// What FXSAVE writes, in bytes (Intel SDM volume 1, section 10.5.1).
 const FXSAVE_SIZE: usize = 512;
 
 global_asm!(
     include_str!("../../boot/interrupts.s"),
     FXSAVE_SIZE = const FXSAVE_SIZE,
+    WITHOUT_INTERRUPTS = const WITHOUT_INTERRUPTS,
     interrupt = sym interrupt,
 );
 
