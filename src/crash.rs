@@ -44,6 +44,8 @@ pub fn after_boot(kernel: &mut Kernel, recovery: &Recovery) {
         Some(CrashPlace::Panic) => panic_while_panicking(kind, 1),
         Some(CrashPlace::Panic2) => panic_while_panicking(kind, 2),
         Some(CrashPlace::Panic3) => panic_while_panicking(kind, 3),
+        Some(CrashPlace::PanicCard) => panic_at_cards(kind, 1),
+        Some(CrashPlace::PanicCards) => panic_at_cards(kind, u32::from(u8::MAX)),
     }
 }
 
@@ -54,6 +56,11 @@ pub fn on_command(kernel: &mut Kernel, name: &str) -> ! {
 
 fn panic_while_panicking(kind: CrashKind, times: u32) -> ! {
     trap::arm(kind, Place::Panic, times);
+    provoke(kind)
+}
+
+fn panic_at_cards(kind: CrashKind, times: u32) -> ! {
+    trap::arm(kind, Place::PanicCard, times);
     provoke(kind)
 }
 

@@ -71,6 +71,7 @@ unsafe impl Platform for ThisKernel {
             Probe::Smoltcp => trap::probe(Place::Smoltcp),
             Probe::Console => trap::probe(Place::Console),
             Probe::Card => trap::await_sizing(),
+            Probe::PanicCard => trap::probe(Place::PanicCard),
         }
     }
 }

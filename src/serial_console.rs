@@ -5,6 +5,7 @@ use crate::log::ring;
 use crate::machine::clock::{self, Deadline};
 use crate::machine::trap::{self, Place};
 use crate::machine::uart::{PORTS, try_send};
+use crate::panic::line::Line;
 use bootinfo::parameters;
 use core::sync::atomic::{AtomicBool, Ordering};
 use netconsole::console::{Show, Terminal};
@@ -24,9 +25,16 @@ const BYTES_A_TURN: usize = 64;
 const READ_INTERVAL: u64 = 1_000;
 /// How long the last words wait for a port that takes nothing, in µs.
 const PATIENCE: u64 = 100_000;
+/// How long they may take in all, in µs.
+const LIMIT: u64 = 30_000_000;
+/// As many bytes as a line sends in four fifths of that, for each bit a second: a byte is ten bits.
+const BYTES_IN_TIME: (u64, u64) = (LIMIT / 1_000_000 * 4, 5 * 10);
+/// How long one line may take that is said when nothing else goes any more, in µs: 200 bytes at 2400 baud.
+const LINE_PATIENCE: u64 = 1_000_000;
 
-/// The port and speed in use and its check, for the last words: 0 where there is none.
+/// The port in use, in the lower 16 bits, and its speed above, for the last words: 0 where there is none.
 static IN_USE: Word = Word::new(0);
+const SPEED_SHIFT: u32 = 16;
 /// Up to where the log was shown.
 static POSITION: Word = Word::new(0);
 /// Whether the last byte shown ended no line.
@@ -63,7 +71,7 @@ impl SerialConsole {
             ..Config::DEFAULT
         };
         port.init(config).ok()?;
-        IN_USE.set(base.into());
+        IN_USE.set(u64::from(base) | u64::from(line.speed) << SPEED_SHIFT);
         Some(Self { port, shown: Shown::from(0, Unfinished::Await), read_at: 0 })
     }
 
@@ -154,6 +162,16 @@ impl Shown {
         Self { cursor, piece, sent: 0, length: 0, returned: false, unfinished }
     }
 
+    /// Shows this text first.
+    fn begin_with(&mut self, text: &str) {
+        self.length = 0;
+        for (place, &byte) in self.piece.iter_mut().zip(text.as_bytes()) {
+            *place = byte;
+            self.length = self.length.saturating_add(1);
+        }
+        self.sent = 0;
+    }
+
     /// Hands bytes, of the log and of the screen, to `send` until it does not take one, for one turn. False
     /// once everything has gone out.
     fn show(
@@ -226,20 +244,49 @@ impl Shown {
     }
 }
 
-/// What the log still holds, on its way to the port that was in use. It has a deadline for each byte and never waits.
+/// The port in use and its speed in bits a second. Panic-safe.
+fn in_use() -> Option<(u16, u64)> {
+    let word = IN_USE.get()?;
+    let [low, high, ..] = word.to_le_bytes();
+    let base = u16::from_le_bytes([low, high]);
+    PORTS.contains(&base).then_some((base, word >> SPEED_SHIFT))
+}
+
+/// Shows one line on the port that was in use, for when the log can't be shown any more. Panic-safe.
+pub fn say(text: &str) {
+    let Some((base, _)) = in_use() else { return };
+    let deadline = Deadline::after(LINE_PATIENCE);
+    for &byte in [b"\r\n", text.as_bytes(), b"\r\n"].into_iter().flatten() {
+        while !try_send(base, byte) {
+            if deadline.has_come() {
+                return;
+            }
+            core::hint::spin_loop();
+        }
+    }
+}
+
+/// What the log still holds, on its way to the port that was in use; of more than a slow line sends in time, the newest.
+/// It has a deadline for each byte and for all, and never waits.
 pub struct LastWords {
     /// `None` where there is no port, it takes nothing, or all has been shown.
     base: Option<u16>,
     shown: Shown,
     /// Until when the port may take no byte.
     deadline: Deadline,
+    /// When it ends, whatever is left.
+    end: Deadline,
 }
 
 impl LastWords {
     /// Goes on where the log was shown up to. Panic-safe.
     pub fn begin() -> Self {
-        let base = IN_USE.get().and_then(|base| u16::try_from(base).ok()).filter(|base| PORTS.contains(base));
-        let position = POSITION.get().filter(|&position| position <= ring().end());
+        let port = in_use();
+        let base = port.map(|(base, _)| base);
+        let position = POSITION.get().filter(|&position| position <= ring().end()).unwrap_or(0);
+        let (times, of) = BYTES_IN_TIME;
+        let room = port.map_or(0, |(_, speed)| speed.saturating_mul(times) / of);
+        let first = position.max(ring().newest_within(usize::try_from(room).unwrap_or(usize::MAX)));
         if let Some(base) = base
             && IS_AMID_LINE.load(Ordering::Relaxed)
         {
@@ -247,8 +294,14 @@ impl LastWords {
             let _ = try_send(base, b'\r') && try_send(base, b'\n');
         }
         // A record that is being written will not be finished any more.
-        let shown = Shown::from(position.unwrap_or(0), Unfinished::Take);
-        Self { base, shown, deadline: Deadline::after(PATIENCE) }
+        let mut shown = Shown::from(first, Unfinished::Take);
+        let left_out = first.saturating_sub(position.max(ring().first()));
+        if base.is_some() && left_out > 0 {
+            let mut line = Line::new("serial: this line is slow: ");
+            line.decimal(left_out).text(" records are left out here\n");
+            shown.begin_with(line.as_str());
+        }
+        Self { base, shown, deadline: Deadline::after(PATIENCE), end: Deadline::after(LIMIT) }
     }
 
     /// Whether nothing more will be shown.
@@ -279,7 +332,7 @@ impl LastWords {
         if has_sent {
             self.deadline = Deadline::after(PATIENCE);
         }
-        if !goes_on || self.deadline.has_come() {
+        if !goes_on || self.deadline.has_come() || self.end.has_come() {
             self.base = None;
         }
     }

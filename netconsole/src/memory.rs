@@ -57,6 +57,9 @@ pub struct Memory {
     pub(crate) starts: AtomicU8,
     /// The sequence number of the report's first record, plus 1; 0 before there is one.
     pub(crate) report: AtomicU64,
+    /// At which card the panic path is, its place plus 1, and those at which an earlier start of it has died, a bit each.
+    pub(crate) at_card: AtomicU8,
+    pub(crate) deadly_cards: AtomicU8,
     /// What the panic path alone uses; each of its starts takes it over.
     pub(crate) panic: PanicParts,
 }
@@ -93,6 +96,8 @@ impl Memory {
             mmio_cards: [const { Word::unset() }; _],
             starts: AtomicU8::new(0),
             report: AtomicU64::new(0),
+            at_card: AtomicU8::new(0),
+            deadly_cards: AtomicU8::new(0),
             panic: PanicParts {
                 cards: TakeOnce::new([const { PanicMemory::new() }; _]),
                 drivers: TakeOnce::new(MaybeUninit::uninit()),

@@ -75,4 +75,6 @@ pub enum Probe {
     Console,
     /// Where the next card is found.
     Card,
+    /// Where the panic path opens a card.
+    PanicCard,
 }

@@ -26,6 +26,8 @@ pub enum Place {
     Card = 7,
     /// While a card's BARs are being sized.
     Sizing = 8,
+    /// Where the panic path opens a card.
+    PanicCard = 9,
 }
 
 /// The place in the low byte, the kind's number in the next, above it how often; 0 where nothing is armed.

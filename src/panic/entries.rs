@@ -5,7 +5,8 @@ use super::starts::{self, Depth};
 use super::{ending, report};
 use crate::machine::exceptions::Frame;
 use crate::machine::trap::{self, Place};
-use crate::machine::{descriptors, power, stacks, watchdog};
+use crate::machine::{cache, descriptors, power, stacks, watchdog};
+use crate::serial_console;
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 use core::panic::PanicInfo;
@@ -42,7 +43,10 @@ fn begin(cause: &Cause<'_>) -> ! {
         1 => second,
         2 => third,
         3 => fourth,
-        4 => ending::end(),
+        4 => {
+            serial_console::say("Kernel panic - not syncing: panic in panic, five times: this is the end");
+            ending::end()
+        }
         // Even the end failed.
         _ => power::halt(),
     };
@@ -57,13 +61,18 @@ extern "C" fn last_words(cause: u64) -> ! {
     watchdog::give_time();
     starts::mark_report();
     if depth == Depth::Fourth {
-        // First to the network, put together from constants; then to the log, under the number that it was sent with.
+        // First to serial and the network, put together from constants; then to the log, under the number that it was
+        // sent with.
         let text = report::fixed(cause);
+        serial_console::say(text.as_str());
         ending::fixed_text(&text);
         report::emergency(&text);
+        cache::write_back_all();
         ending::end()
     }
     report::write(cause, depth);
+    // What a card or a reset does from here on, the report is in memory.
+    cache::write_back_all();
     trap::probe(Place::Panic);
     ending::last_words()
 }

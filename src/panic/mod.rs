@@ -26,7 +26,7 @@
 mod cause;
 mod ending;
 mod entries;
-mod line;
+pub mod line;
 mod report;
 mod starts;
 

@@ -185,6 +185,52 @@ fn what_a_full_ring_still_has_arrives() {
     assert_eq!(flood.last().unwrap().text, "overflow message 00099999");
 }
 
+/// A line of 9600 baud takes four and a half minutes for a full ring: it gets the newest of it, and says so.
+#[test]
+fn a_slow_serial_line_gets_the_newest() {
+    let parameters = "after=exit console=ttyS0,9600 crash=OVERFLOW_RING";
+    let capture = boot("crash-slow-serial", parameters).loses().start().end();
+    assert_eq!(capture.status, status::PANIC);
+    let (_, newest) = capture.serial.split_once(" records are left out here\n").expect("what is left out");
+    // In 30 s it takes 28,800 bytes.
+    assert!((10_000..28_800).contains(&newest.len()), "{} bytes", newest.len());
+    let flood: Vec<&str> = newest.lines().filter(|line| line.contains("overflow message")).collect();
+    assert!(flood.last().expect("the newest").ends_with("overflow message 00099999"));
+    assert!(newest.trim_end().ends_with(PANIC_END), "{newest}");
+}
+
+/// The panic path dies at its first card; its next start leaves that alone, and the other card sends.
+#[test]
+fn a_card_that_kills_the_panic_path_is_left_alone() {
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+@10.0.1.1/eth1,7777@10.0.1.2/ \
+                      after=exit crash=EXCEPTION@paniccard";
+    let nics = [Nic::virtio().peer(Peer::at("10.0.0.2")), Nic::virtio().peer(Peer::at("10.0.1.2"))];
+    let capture = Boot::new("crash-at-card", parameters).nics(nics).repeats().start().end();
+    assert_eq!(capture.status, status::PANIC);
+    let end = "---[ end Kernel panic - not syncing: page fault ]---";
+    assert_eq!(end_of(&capture.messages("10.0.1.2:7777")), end);
+    assert!(capture.serial.trim_end().ends_with(end), "{}", capture.serial);
+    // Both reports are there.
+    assert_eq!(capture.serial.matches(end).count(), 2);
+}
+
+/// However deep it goes, the machine ends as it was told to, and serial says why.
+#[test]
+fn cards_that_all_kill_the_panic_path_leave_serial() {
+    let targets: String =
+        (0..4).map(|card| format!("netconsole=+@10.0.{card}.1/eth{card},@10.0.{card}.2/ ")).collect();
+    let parameters = format!("debug {targets}after=exit crash=EXCEPTION@paniccards");
+    let nics = [0, 1, 2, 3].map(|card| Nic::virtio().peer(Peer::at(&format!("10.0.{card}.2"))));
+    let capture = Boot::new("crash-at-all-cards", parameters).nics(nics).repeats().start().end();
+    assert_eq!(capture.status, status::PANIC);
+    let serial = &capture.serial;
+    let ends = serial.matches("---[ end Kernel panic - not syncing: page fault ]---").count();
+    assert_eq!(ends, 3, "{serial}");
+    assert!(serial.contains("Kernel panic - not syncing: panic in panic: page fault at 0x"), "{serial}");
+    let last = "Kernel panic - not syncing: panic in panic, five times: this is the end";
+    assert!(serial.trim_end().ends_with(last), "{serial}");
+}
+
 /// Each restart writes less; after the third only the place is sent, in one frame.
 #[test]
 fn each_report_is_shorter() {
@@ -217,6 +263,8 @@ fn each_report_is_shorter() {
         "{}",
         only.text
     );
+
+    assert!(capture.serial.contains(&only.text), "{}", capture.serial);
 
     let capture = boot("crash-restart-3-panic", "after=exit crash=PANIC@panic3").loses().start().end();
     let end = end_of(&capture.messages(TARGET)).to_string();

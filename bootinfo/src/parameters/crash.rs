@@ -102,6 +102,10 @@ words! {
         Panic2 = "panic2",
         /// In the panic path, three times: no report can be sent.
         Panic3 = "panic3",
+        /// In the panic path, where it opens a card.
+        PanicCard = "paniccard",
+        /// In the panic path, at every card that it opens.
+        PanicCards = "paniccards",
         /// Before the NIC is up.
         Early = "early",
         /// While the NIC's BARs are being sized.

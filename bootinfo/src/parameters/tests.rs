@@ -128,8 +128,7 @@ fn the_crash_s_words_print_and_parse() {
 fn a_bad_value_is_one_line_and_changes_nothing() {
     const SERIAL: &str = "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
                           parity (n, o, e) and bits (5 to 8), or null";
-    const PLACES: &str =
-        "behind '@' one of log message tx rx serial smoltcp console panic panic2 panic3 early pci";
+    const PLACES: &str = "behind '@' one of log message tx rx serial smoltcp console panic panic2 panic3 paniccard paniccards early pci";
     for (line, expected) in [
         ("loglevel=-1", "a number from 0 to 8"),
         ("loglevel=+1", "a number from 0 to 8"),

@@ -16,6 +16,7 @@ mod of_panic;
 mod plan;
 mod report;
 mod ship;
+mod skip;
 
 pub use load::Load;
 pub use of_panic::last_words;

@@ -9,11 +9,12 @@ use super::leg::{Leg, Start};
 use super::load::Load;
 use super::plan;
 use super::report::Report;
+use super::skip;
 use crate::format::Style;
 use crate::memory::Memory;
 use crate::nic::{PanicCard, PanicMemory};
 use crate::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
-use crate::platform::Platform;
+use crate::platform::{Platform, Probe};
 use crate::seal::Inputs;
 use crate::settings::MAX_TARGETS;
 use crate::targets::user_data::UserData;
@@ -69,6 +70,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
     pub unsafe fn begin(load: Load<'l>, report: Report, repeats: u8) -> Self {
         let Memory { sizing, user_data, panic, .. } = P::memory();
         sizing.put_back(&mut P::pci());
+        skip::begin(P::memory());
         let (plan, is_known) = plan::find::<P>();
         // SAFETY: as the caller promises, what had them before never uses them again. Any content is valid for each.
         let (legs, drivers, cards, conversations, user_data) = unsafe {
@@ -126,7 +128,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
     pub fn poll(&mut self) {
         self.open_cards();
         for place in 0..MAX_NICS {
-            self.turn(place);
+            skip::at::<P, _>(place, || self.turn(place));
         }
     }
 
@@ -194,13 +196,17 @@ impl<'l, P: Platform> Shipment<'l, P> {
         }
     }
 
-    /// Opens a card, unless that was tried before.
+    /// Opens a card, unless that was tried before, or an earlier start has died at it.
     fn open(&mut self, place: usize) {
         if let Some(Some(address)) = self.plan.nics.get(place)
             && let Some(memory) = self.memory.get_mut(place).and_then(Option::take)
             && let Some(slot) = self.cards.get_mut(place)
+            && !skip::has_died_at(P::memory(), place)
         {
-            *slot = PanicCard::open(P::pci(), &P::access(), *address, memory).ok().map(Card::new);
+            skip::at::<P, _>(place, || {
+                P::probe(Probe::PanicCard);
+                *slot = PanicCard::open(P::pci(), &P::access(), *address, memory).ok().map(Card::new);
+            });
         }
     }
 
