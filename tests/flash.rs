@@ -1,5 +1,5 @@
 //! What scripts/flash writes to, and what it leaves alone. The device is a node that nothing is behind; what
-//! lsblk says of it, and dd, which would write to it, are the test's own.
+//! lsblk, sysfs and the kernel say of it, and dd, which would write to it, are the test's own.
 
 use std::fs::{self, Permissions};
 use std::io::Write;
@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// A removable stick of 8 GB, not mounted, as lsblk's columns say it.
-const STICK: [(&str, &str); 6] = [
+const STICK: [(&str, &str); 8] = [
+    // Of all that is on it.
+    ("raw --output TYPE", "disk part"),
+    ("FSTYPE", "vfat"),
     ("TYPE", "disk"),
     ("RM", "1"),
     ("HOTPLUG", "1"),
@@ -52,11 +55,15 @@ impl Bench {
     fn flash(&self, changes: &[(&str, &str)], answer: &str) -> Output {
         let cases = STICK.iter().map(|&(column, value)| {
             let change = changes.iter().find(|(changed, _)| *changed == column);
-            format!("*'--output {column} '*) echo '{}' ;;\n", change.map_or(value, |(_, value)| value))
+            let option = if column.contains(' ') { "" } else { "output " };
+            format!("*'--{option}{column} '*) echo '{}' ;;\n", change.map_or(value, |(_, value)| value))
         });
         let cases: String = cases.collect();
         self.program("lsblk", &format!("case \"$*\" in\n{cases}*) echo ACME Stick 8G ;;\nesac\n"));
         self.program("dd", "echo \"$@\" >written\n");
+        let said = |what: &str| changes.iter().find(|(said, _)| *said == what).map_or("", |(_, value)| value);
+        self.program("cat", &format!("echo '{}'\n", said("device/type")));
+        self.program("blockdev", &format!("[ \"$1\" = --rereadpt ] && [ -z '{}' ]\n", said("busy")));
         let path =
             format!("{}:{}", self.directory.join("bin").display(), std::env::var("PATH").expect("a path"));
         let mut script = Command::new(self.directory.join("scripts/flash"))
@@ -110,6 +117,44 @@ fn what_is_no_removable_disk_is_refused_without_a_question() {
         assert!(!String::from_utf8_lossy(&output.stdout).contains("will be lost"), "{changes:?}: it asked");
         assert_eq!(bench.written(), None, "{changes:?}");
     }
+}
+
+/// Each of these is in use without being mounted.
+#[test]
+fn what_is_in_use_is_refused() {
+    let bench = Bench::new("in-use");
+    for (changes, reason) in [
+        (&[("raw --output TYPE", "disk part crypt")][..], "is in use: there is a crypt on it"),
+        (&[("raw --output TYPE", "disk lvm")], "is in use: there is a lvm on it"),
+        (&[("raw --output TYPE", "disk part raid1")], "is in use: there is a raid1 on it"),
+        (&[("FSTYPE", "zfs_member zfs_member")], "is part of a ZFS pool"),
+        (&[("busy", "yes")], "is in use, says the kernel; nothing was written"),
+    ] {
+        let output = bench.flash(changes, "yes\n");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{changes:?}");
+        assert!(said.contains(reason), "{changes:?}: {said}");
+        assert_eq!(bench.written(), None, "{changes:?}");
+    }
+}
+
+/// To lsblk memory that is soldered in can be plugged in, too.
+#[test]
+fn a_card_is_written_and_internal_memory_is_not() {
+    let mut bench = Bench::new("mmc");
+    let device = bench.directory.join("mmcblk0");
+    fs::rename(&bench.device, &device).expect("the device has another name");
+    bench.device = device;
+    for kind in ["MMC", ""] {
+        let output = bench.flash(&[("RM", "0"), ("device/type", kind)], "yes\n");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{kind}");
+        assert!(said.contains("is internal memory (eMMC), no card"), "{kind}: {said}");
+        assert_eq!(bench.written(), None, "{kind}");
+    }
+    let output = bench.flash(&[("RM", "0"), ("device/type", "SD")], "yes\n");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(bench.written().is_some());
 }
 
 #[test]
