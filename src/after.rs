@@ -7,6 +7,7 @@ use crate::machine::interrupts::Strays;
 use crate::machine::power::{self, ExitCode};
 use crate::machine::timer::Timer;
 use crate::machine::watchdog;
+use crate::{describe, start};
 use bootinfo::parameters::After;
 use netconsole::console::Ending;
 
@@ -50,6 +51,9 @@ fn ending(after: After) -> &'static str {
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
 fn serve(kernel: &mut Kernel) -> ! {
     kernel.clock.settle();
+    if let Some(boot) = start::boot_info() {
+        describe::hold_back_interrupts(boot);
+    }
     let mut timer = Timer::start();
     let mut strays = Strays::new();
     kernel.netconsole.terminal().greet();

@@ -2,7 +2,7 @@
 //! so that the first frame does not wait for it.
 
 use crate::machine::clock::{Counter, Hpet, Others};
-use crate::machine::{cpu, physical::Physical, power};
+use crate::machine::{cpu, io_apic, physical::Physical, power};
 use crate::start;
 use bootinfo::BootInfo;
 use bootinfo::firmware::acpi::{self, Fixed, Root};
@@ -87,6 +87,13 @@ pub fn counters() -> Others {
     let hpet = table.and_then(|table| acpi::event_timer(&table)).and_then(Hpet::at);
     let timer = fixed(boot, &memory).and_then(|fixed| fixed.power_timer());
     [hpet.map(Counter::Hpet), timer.map(Counter::Acpi)]
+}
+
+/// Holds back what the I/O APICs may bring that ACPI names.
+pub fn hold_back_interrupts(boot: &BootInfo) {
+    let memory = Physical::now();
+    let madt = root(boot, &memory).and_then(|root| root.table(&memory, b"APIC"));
+    madt.iter().flat_map(acpi::io_apics).for_each(io_apic::hold_back);
 }
 
 /// Which register of the real-time clock holds the year's first two digits, says ACPI.

@@ -14,6 +14,7 @@ pub mod entropy;
 pub mod exceptions;
 pub mod features;
 pub mod interrupts;
+pub mod io_apic;
 mod local_apic;
 pub mod long_mode;
 pub mod machine_check;

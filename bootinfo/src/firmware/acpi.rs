@@ -177,27 +177,35 @@ impl fmt::Display for Table<'_> {
     }
 }
 
-/// How many processors the MADT (section 5.2.12) says can be used.
+/// How many processors the MADT says can be used.
 pub fn processors(madt: &Table<'_>) -> usize {
     const LOCAL_APIC: u8 = 0;
     const LOCAL_X2APIC: u8 = 9;
     const ENABLED: u32 = 1;
+    let flags = controllers(madt).filter_map(|(kind, entry)| match kind {
+        LOCAL_APIC => entry.u32(4),
+        LOCAL_X2APIC => entry.u32(8),
+        _ => None,
+    });
+    flags.filter(|flags| flags & ENABLED != 0).count()
+}
+
+/// The physical addresses of the I/O APICs that the MADT names.
+pub fn io_apics<'m>(madt: &Table<'m>) -> impl Iterator<Item = u32> + use<'m> {
+    const IO_APIC: u8 = 1;
+    controllers(madt).filter_map(|(kind, entry)| if kind == IO_APIC { entry.u32(4) } else { None })
+}
+
+/// What the MADT (section 5.2.12) names, each with its type.
+fn controllers<'m>(madt: &Table<'m>) -> impl Iterator<Item = (u8, Fields<'m>)> + use<'m> {
     let mut rest = madt.bytes.get(44..).unwrap_or_default();
-    let mut count: usize = 0;
     // Each entry has at least its type and length, so the walk ends.
-    while let [kind, length, ..] = *rest
-        && length >= 2
-    {
+    core::iter::from_fn(move || {
+        let (&kind, &length) = rest.first().zip(rest.get(1).filter(|&&length| length >= 2))?;
         let (entry, following) = rest.split_at_checked(length.into()).unwrap_or((rest, &[]));
-        let flags = match kind {
-            LOCAL_APIC => Fields(entry).u32(4),
-            LOCAL_X2APIC => Fields(entry).u32(8),
-            _ => None,
-        };
-        count = count.saturating_add(usize::from(flags.is_some_and(|flags| flags & ENABLED != 0)));
         rest = following;
-    }
-    count
+        Some((kind, Fields(entry)))
+    })
 }
 
 /// Where a register is (section 5.2.3.2, Generic Address Structure).

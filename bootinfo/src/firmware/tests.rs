@@ -90,7 +90,7 @@ fn machine() -> Memory {
     memory.put(0x2_0000, &fadt(0, &[(40, &dsdt), (64, &0x604u32.to_le_bytes())]));
     let mut madt = vec![0; 8];
     madt.extend([0, 8, 0, 0, 1, 0, 0, 0]);
-    madt.extend([1, 12, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]);
+    madt.extend([1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 1, 0, 0, 0]);
     madt.extend([0, 8, 1, 1, 0, 0, 0, 0]);
     madt.extend([9, 16, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
     memory.put(0x3_0000, &table(b"APIC", &madt));
@@ -126,7 +126,9 @@ fn acpi_is_found_and_read() {
     let root = Root::find(&memory).expect("a root pointer");
     assert_eq!(root, Root { address: 0x1_1000, is_wide: true });
     assert_eq!(signatures(&memory, root), ["FACP", "APIC"]);
-    assert_eq!(acpi::processors(&root.table(&memory, b"APIC").expect("a MADT")), 2);
+    let madt = root.table(&memory, b"APIC").expect("a MADT");
+    assert_eq!(acpi::processors(&madt), 2);
+    assert_eq!(acpi::io_apics(&madt).collect::<Vec<_>>(), [0xfec0_0000]);
 
     // The old root pointer, and a newer one whose second checksum is wrong.
     let old = Root { address: 0x1_0000, is_wide: false };

@@ -33,7 +33,7 @@ pub use pcap::read_pcap;
 pub use peer::Peer;
 pub use port::{free_port, wait_for_listener};
 pub use qtest::Qtest;
-pub use record::Sent;
+pub use record::{Events, Sent};
 pub use rsyslog::Rsyslog;
 pub use server::{HOST_NAME, Lease, Service};
 pub use side_by_side::side_by_side;

@@ -73,6 +73,28 @@ impl Ports {
         u16::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
     }
 
+    /// Asserts a line of an interrupt controller.
+    pub fn raise(&mut self, controller: &str, line: u8) {
+        self.ask(&format!("set_irq_in {controller} unnamed-gpio-in {line} 1"));
+    }
+
+    fn select_io_apic_entry(&mut self, line: u8) {
+        self.ask(&format!("writel 0xfec00000 {:#x}", 0x10 + 2 * u32::from(line)));
+    }
+
+    /// The lower half of the entry of a line of the I/O APIC (Intel 82093AA datasheet, section 3.2.4).
+    pub fn io_apic_entry(&mut self, line: u8) -> u32 {
+        self.select_io_apic_entry(line);
+        let answer = self.ask("readl 0xfec00010");
+        u32::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+    }
+
+    /// Writes it.
+    pub fn open_io_apic_line(&mut self, line: u8, entry: u32) {
+        self.select_io_apic_entry(line);
+        self.ask(&format!("writel 0xfec00010 {entry:#x}"));
+    }
+
     /// Sends the first CPU an interrupt as a device does by a message (Intel SDM volume 3, section 11.11).
     pub fn message_interrupt(&mut self, vector: u8) {
         self.ask(&format!("writel 0xfee00000 {vector:#x}"));
