@@ -19,6 +19,41 @@
     .endr
 .endm
 
+# Where a read of a dead kernel's memory faults (boot/old_memory.s), it fails, and nothing else happens: page faults,
+# general protection, and machine checks, of which the CPU must be told that this one is over (SDM volume 3, section
+# 16.3.1.2, IA32_MCG_STATUS.MCIP), or the next one resets the machine.
+.macro fail_old_memory_read
+    push rax
+    push rcx
+    mov rcx, [rsp + 32]         # RIP, above the error code, the vector and these two
+    lea rax, [rip + read_old_memory]
+    cmp rcx, rax
+    jb 9f
+    lea rax, [rip + read_old_memory_end]
+    cmp rcx, rax
+    jae 9f
+    cmp qword ptr [rsp + 16], {PAGE_FAULT}
+    je 8f
+    cmp qword ptr [rsp + 16], {GENERAL_PROTECTION}
+    je 8f
+    cmp qword ptr [rsp + 16], {MACHINE_CHECK}
+    jne 9f
+    push rdx
+    mov ecx, {MCG_STATUS}
+    xor eax, eax
+    xor edx, edx
+    wrmsr
+    pop rdx
+8:  lea rax, [rip + read_old_memory_failed]
+    mov [rsp + 32], rax
+    pop rcx
+    pop rax
+    add rsp, 16
+    iretq
+9:  pop rcx
+    pop rax
+.endm
+
 .macro save_and_call handler
     push rax
     push rbx
@@ -55,8 +90,10 @@ panic_entries:
 
 .balign 16
 exception_common:
+    fail_old_memory_read
     save_and_call {exception}
 panic_common:
+    fail_old_memory_read
     save_and_call {exception_in_panic}
 
 # While the panic path runs an NMI has nothing to add (a watchdog that goes on barking, another press

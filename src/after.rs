@@ -2,6 +2,7 @@
 
 use crate::crash;
 use crate::kernel::Kernel;
+use crate::linux::Before;
 use crate::log::ring;
 use crate::machine::interrupts::Strays;
 use crate::machine::power::{self, ExitCode};
@@ -11,12 +12,17 @@ use crate::{describe, start};
 use bootinfo::parameters::After;
 use netconsole::console::Ending;
 
-/// Ends or serves as the command line says.
-pub fn boot(kernel: &mut Kernel) -> ! {
-    let after = kernel.parameters.after;
-    if after == After::Serve {
-        serve(kernel)
-    }
+/// Ends or serves as the command line says; where it says nothing, a Linux's crash kernel reboots once its log was heard.
+pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
+    let after = match kernel.parameters.after {
+        Some(After::Serve) => serve(kernel),
+        Some(after) => after,
+        None if before.is_asked_for() => {
+            kernel.await_reception();
+            After::Reboot
+        }
+        None => serve(kernel),
+    };
     let code = if kernel.netconsole.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
     if code == ExitCode::NoTarget {
         kernel.await_fallback();

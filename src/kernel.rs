@@ -15,10 +15,16 @@ use crate::serial_console::SerialConsole;
 use bootinfo::BootInfo;
 use bootinfo::parameters::{Console, Parameters};
 use netconsole::Netconsole;
-use netconsole::targets::LogFilter;
+use netconsole::targets::{LogFilter, Reception};
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
+
+/// How long a receiver that has acknowledged the log of a Linux may still ask for something, in µs.
+const AFTER_ACKNOWLEDGEMENT: u64 = 1_000_000;
+
+/// The same of one that does not answer, in µs.
+const AFTER_SHIPPING: u64 = 5_000_000;
 
 /// How often serial and the watchdog are looked at while there is more of the log to ship, in µs, for each target that
 /// ships: such a look costs as much as many records.
@@ -92,6 +98,13 @@ impl Kernel {
     /// Finds the network cards and brings them up.
     pub fn find_cards(&mut self, boot: &BootInfo, address_space: AddressSpace) {
         let Self { netconsole, clock, parameters, .. } = self;
+        let settings = &parameters.settings;
+        if settings.is_crash_kernel && !settings.asks_for_target {
+            // The log of a Linux that crashed goes to whom the command line names, and to nobody else.
+            return log::error!(
+                "netconsole: no target was given, so that no card is touched: netconsole=@/,@ADDRESS/ names one"
+            );
+        }
         find_cards(netconsole, clock, parameters, boot, address_space);
     }
 
@@ -123,6 +136,40 @@ impl Kernel {
         let deadline = Deadline::after(DRAIN_PATIENCE);
         while self.netconsole.is_unacknowledged() && !deadline.has_come() {
             self.poll();
+        }
+    }
+
+    /// Runs until the log was received: so long after a receiver has acknowledged all of it, or after all has gone out and
+    /// something shows that it can be heard, or until `linux.patience=` is over.
+    pub fn await_reception(&mut self) {
+        let patience = u64::from(self.parameters.linux.patience) * 1_000_000;
+        let mut since = None;
+        while self.netconsole.has_enabled_targets() {
+            let busy = self.poll();
+            let now = self.clock.now();
+            let reception = match self.netconsole.reception() {
+                _ if self.netconsole.is_behind() || self.netconsole.is_sending() || busy => {
+                    Reception::Unheard
+                }
+                reception => reception,
+            };
+            let wait = match reception {
+                Reception::Acknowledged => AFTER_ACKNOWLEDGEMENT,
+                Reception::Heard => AFTER_SHIPPING,
+                Reception::Unheard => u64::MAX,
+            };
+            let (known, begin) = *since.get_or_insert((reception, now));
+            if known != reception {
+                since = Some((reception, now));
+            } else if now.saturating_sub(begin) >= wait {
+                return log::info!("linux: {}", reception);
+            }
+            if now >= patience {
+                let seconds = self.parameters.linux.patience;
+                return log::warn!(
+                    "linux: nothing shows that anybody heard the log: it ends after {seconds} s (linux.patience=)"
+                );
+            }
         }
     }
 

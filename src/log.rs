@@ -4,7 +4,7 @@ use crate::machine::{cache, paging};
 use bootinfo::MemoryMap;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
-use netconsole::ring::{Audience, Recovery, Ring, RingHeader};
+use netconsole::ring::{Audience, Past, Recovery, Ring, RingHeader};
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
 pub const RING_SIZE: usize = 256 << 10;
@@ -28,15 +28,15 @@ static DATA: [AtomicU64; data_words(RING_SIZE)] = [const { AtomicU64::new(0) }; 
 
 static STATIC_RING: Ring<'static> = Ring::new(&HEADER, &INDEX, &DATA).written_back_by(cache::write_back);
 
-/// The ring that `log_buf_len=` asked for; null while [`STATIC_RING`] is in use.
+/// The ring that `log_buf_len=` asked for, or that follows another kernel's log; null while [`STATIC_RING`] is in use.
 static CHOSEN_RING: AtomicPtr<Ring<'static>> = AtomicPtr::new(core::ptr::null_mut());
-static mut LARGE_RING: MaybeUninit<Ring<'static>> = MaybeUninit::uninit();
+static mut CHOSEN: MaybeUninit<Ring<'static>> = MaybeUninit::uninit();
 
 /// The log ring, usable from the first instruction on. Panic-safe.
 #[inline]
 pub fn ring() -> &'static Ring<'static> {
     let chosen = CHOSEN_RING.load(Ordering::Acquire);
-    // SAFETY: it is null or points to LARGE_RING, which was complete before and does not change.
+    // SAFETY: it is null or points to CHOSEN, which was complete before and does not change.
     unsafe { chosen.as_ref() }.unwrap_or(&STATIC_RING)
 }
 
@@ -47,6 +47,23 @@ pub fn start(size: usize, map: &MemoryMap, start: u64, audience: Audience) -> (R
     let chosen = if size == RING_SIZE { Some(RING_SIZE) } else { large_ring(size, map) };
     let recovery = ring().recover(start, audience);
     (recovery, chosen)
+}
+
+/// Has the log go on where another kernel's ended, whose last record has the number before `end` and was logged `micros` µs
+/// after that kernel's start. To be called once, in place of [`start`].
+pub fn follow(past: &'static dyn Past, end: u64, micros: u64, start: u64, audience: Audience) {
+    choose(Ring::new(&HEADER, &INDEX, &DATA).following(past, end, micros));
+    ring().begin_following(start, audience);
+}
+
+/// Has this ring be the log's.
+fn choose(chosen: Ring<'static>) {
+    let ring: *mut MaybeUninit<Ring<'static>> = &raw mut CHOSEN;
+    // SAFETY: this is called once, before the log begins, on the only CPU: nobody holds a reference to it.
+    unsafe {
+        (*ring).write(chosen);
+    }
+    CHOSEN_RING.store(ring.cast(), Ordering::Release);
 }
 
 /// Lays a ring of `size` bytes of data at the end of the highest usable memory below 4 GiB that has
@@ -64,15 +81,14 @@ fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
     // SAFETY: the loader says that this memory is usable; it lies above the image, is mapped and
     // page-aligned, and nothing else takes memory from the map. Any content is valid for the atomics
     // that a ring consists of.
-    unsafe {
+    let ring = unsafe {
         let header = &*core::ptr::with_exposed_provenance::<RingHeader>(address);
         let words_at = address + size_of::<RingHeader>();
         let words =
             core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words);
         let (index, data) = words.split_at(index_words(size));
-        let ring: *mut MaybeUninit<Ring<'static>> = &raw mut LARGE_RING;
-        (*ring).write(Ring::new(header, index, data).written_back_by(cache::write_back));
-        CHOSEN_RING.store(ring.cast(), Ordering::Release);
-    }
+        Ring::new(header, index, data).written_back_by(cache::write_back)
+    };
+    choose(ring);
     Some(size)
 }

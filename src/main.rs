@@ -11,6 +11,7 @@ mod entry;
 mod find_cards;
 mod flood;
 mod kernel;
+mod linux;
 mod log;
 mod machine;
 mod memory;
@@ -33,13 +34,15 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let boot = start::read_boot_info(magic, info);
     let address_space = paging::protect();
     let parameters = start::read_parameters(boot);
-    let log = start::begin_log(boot, parameters, entered);
+    let before = linux::open(boot, parameters);
+    let log = start::begin_log(boot, parameters, before, entered);
     netconsole::set_logger::<ThisKernel>();
     start::watch_the_machine();
 
     let clock = Clock::new(entered, start::keep_timebase, describe::counters);
     let kernel = &mut Kernel::new(clock, parameters).expect("the kernel is made once");
     start::introduce(boot, parameters, &log);
+    linux::tell(before);
     kernel.add_targets(boot);
     kernel.start_watchdog();
     crash::before_cards(parameters, &log.recovery);
@@ -50,5 +53,5 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     flood::run(kernel);
     kernel.drain();
     crash::after_boot(kernel, &log.recovery);
-    after::boot(kernel)
+    after::boot(kernel, before)
 }

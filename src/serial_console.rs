@@ -72,7 +72,8 @@ impl SerialConsole {
         };
         port.init(config).ok()?;
         IN_USE.set(u64::from(base) | u64::from(line.speed) << SPEED_SHIFT);
-        Some(Self { port, shown: Shown::from(0, Unfinished::Await), read_at: 0 })
+        // What a Linux that crashed logged it has shown itself, and a serial line is slow.
+        Some(Self { port, shown: Shown::from(ring().own_first(), Unfinished::Await), read_at: 0 })
     }
 
     /// Hands what has been typed to the terminal. The port is asked once a millisecond at most: each
@@ -283,7 +284,8 @@ impl LastWords {
     pub fn begin() -> Self {
         let port = in_use();
         let base = port.map(|(base, _)| base);
-        let position = POSITION.get().filter(|&position| position <= ring().end()).unwrap_or(0);
+        let position = POSITION.get().filter(|&position| position <= ring().end());
+        let position = position.unwrap_or(0).max(ring().own_first());
         let (times, of) = BYTES_IN_TIME;
         let room = port.map_or(0, |(_, speed)| speed.saturating_mul(times) / of);
         let first = position.max(ring().newest_within(usize::try_from(room).unwrap_or(usize::MAX)));

@@ -1,6 +1,7 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
-use crate::log::{RING_SIZE, ring, start};
+use crate::linux::Before;
+use crate::log::{RING_SIZE, follow, ring, start};
 use crate::machine::pci::silence_network_cards;
 use crate::machine::{build, entropy, features, machine_check, paging, physical::Physical, stacks};
 use crate::memory::MEMORY;
@@ -46,13 +47,18 @@ pub struct Log {
     size: Option<usize>,
 }
 
-/// From here on the ring works. The log began at `entered` ticks.
-pub fn begin_log(boot: &BootInfo, parameters: &Parameters, entered: u64) -> Log {
+/// From here on the ring works. The log began at `entered` ticks; it goes on from that of `before`, if there is one.
+pub fn begin_log(boot: &BootInfo, parameters: &Parameters, before: Before, entered: u64) -> Log {
+    let audience = MEMORY.keys().audience();
+    if let Before::Log(past) = before {
+        follow(past, past.end(), past.last_micros(), entered, audience);
+        return Log { recovery: Recovery::NOTHING, size: Some(RING_SIZE) };
+    }
     if parameters.log_buf_len != RING_SIZE {
         // The ring takes memory that may have been the firmware's.
         silence_network_cards();
     }
-    let (recovery, size) = start(parameters.log_buf_len, &boot.memory, entered, MEMORY.keys().audience());
+    let (recovery, size) = start(parameters.log_buf_len, &boot.memory, entered, audience);
     Log { recovery, size }
 }
 

@@ -3,6 +3,7 @@
 use crate::memory::{self, Memory, Unreadable, field};
 use crate::note::{Note, notes};
 use core::cell::Cell;
+use core::ops::Range;
 
 /// An ELF-64 header's length, and a program header's.
 const HEADER: usize = 64;
@@ -58,26 +59,18 @@ impl CoreHeader {
     /// The program headers that can be read: type, offset or physical address of its content, and the rest.
     fn segments<M: Memory>(&self, memory: &M) -> impl Iterator<Item = Segment> {
         let table = self.table;
-        (0..self.count).filter_map(move |number| {
-            let at = table.checked_add(number.checked_mul(PROGRAM_HEADER as u64)?)?;
-            let header = memory::bytes::<PROGRAM_HEADER>(memory, at).ok()?;
-            Some(Segment {
-                kind: field(&header, 0, 4)?,
-                offset: field(&header, 8, 8)?,
-                load: Load {
-                    r#virtual: field(&header, 16, 8)?,
-                    physical: field(&header, 24, 8)?,
-                    len: field(&header, 40, 8)?,
-                },
-                file_len: field(&header, 32, 8)?,
-            })
-        })
+        (0..self.count).filter_map(move |number| Segment::read(memory, table, number))
     }
 
     /// All notes. Of a note segment the offset is a physical address.
     pub fn notes<M: Memory>(&self, memory: &M) -> impl Iterator<Item = Note> {
         let segments = self.segments(memory).filter(|segment| segment.kind == PT_NOTE);
         segments.flat_map(move |segment| notes(memory, segment.offset, segment.file_len.min(MAX_NOTES)))
+    }
+
+    /// The physical memory that the dead kernel had.
+    pub fn regions<'m, M: Memory>(&self, memory: &'m M) -> Regions<'m, M> {
+        Regions { memory, header: self.clone(), number: 0 }
     }
 
     /// The physical address of one in the dead kernel's direct map.
@@ -98,4 +91,43 @@ struct Segment {
     offset: u64,
     file_len: u64,
     load: Load,
+}
+
+impl Segment {
+    fn read(memory: &impl Memory, table: u64, number: u64) -> Option<Self> {
+        let at = table.checked_add(number.checked_mul(PROGRAM_HEADER as u64)?)?;
+        let header = memory::bytes::<PROGRAM_HEADER>(memory, at).ok()?;
+        Some(Self {
+            kind: field(&header, 0, 4)?,
+            offset: field(&header, 8, 8)?,
+            load: Load {
+                r#virtual: field(&header, 16, 8)?,
+                physical: field(&header, 24, 8)?,
+                len: field(&header, 40, 8)?,
+            },
+            file_len: field(&header, 32, 8)?,
+        })
+    }
+}
+
+/// The physical memory that a dead kernel had, stretch by stretch, as [`regions`](crate::regions) gives it.
+pub struct Regions<'m, M> {
+    memory: &'m M,
+    header: CoreHeader,
+    number: u64,
+}
+
+impl<M: Memory> Iterator for Regions<'_, M> {
+    type Item = Range<u64>;
+
+    fn next(&mut self) -> Option<Range<u64>> {
+        while self.number < self.header.count {
+            let segment = Segment::read(self.memory, self.header.table, self.number);
+            self.number = self.number.saturating_add(1);
+            if let Some(Segment { kind: PT_LOAD, load, .. }) = segment {
+                return Some(load.physical..load.physical.saturating_add(load.len));
+            }
+        }
+        None
+    }
 }

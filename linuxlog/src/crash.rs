@@ -1,6 +1,6 @@
 //! A Linux that has crashed: its notes, and the way to its log.
 
-use crate::core_header::CoreHeader;
+use crate::core_header::{CoreHeader, Regions};
 use crate::cpu::Cpu;
 use crate::log::{Log, LogError};
 use crate::memory::{Memory, Unreadable};
@@ -41,6 +41,13 @@ impl From<Unreadable> for OpenError {
     fn from(error: Unreadable) -> Self {
         Self::Unreadable(error)
     }
+}
+
+/// The physical memory that the dead kernel had, as the ELF core header at the physical address `core_header` says:
+/// nothing else need be read but that header.
+pub fn regions<M: Memory>(memory: &M, core_header: u64) -> Result<Regions<'_, M>, OpenError> {
+    let core = CoreHeader::read(memory, core_header)?.ok_or(OpenError::NoCoreHeader(core_header))?;
+    Ok(core.regions(memory))
 }
 
 /// A Linux that has crashed.

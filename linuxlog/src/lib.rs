@@ -61,8 +61,9 @@ mod scan;
 mod translation;
 mod vmcoreinfo;
 
+pub use core_header::Regions;
 pub use cpu::{Cpu, Registers};
-pub use crash::{Crash, OpenError};
+pub use crash::{Crash, OpenError, regions};
 pub use log::{Log, LogError, Read, Record};
 pub use memory::{Memory, Unreadable};
 pub use scan::{Scan, scan};

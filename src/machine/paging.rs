@@ -6,8 +6,10 @@
 //! page 0 and the stacks' guards absent.
 
 mod check;
+mod old;
 
 pub use check::check;
+pub use old::make_readable;
 
 use super::stacks;
 use core::arch::x86_64::__cpuid;

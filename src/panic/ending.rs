@@ -40,7 +40,7 @@ impl Policy {
         Self {
             seconds: i16::try_from(seconds).unwrap_or(0),
             repeat: parameters.settings.panic_repeat,
-            exit: parameters.after == After::Exit,
+            exit: parameters.after == Some(After::Exit),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::cause::Cause;
 use super::starts::{self, Depth};
 use super::{ending, report};
-use crate::machine::exceptions::Frame;
+use crate::machine::exceptions::{self, Frame};
 use crate::machine::trap::{self, Place};
 use crate::machine::{cache, descriptors, power, stacks, watchdog};
 use crate::serial_console;
@@ -16,6 +16,10 @@ global_asm!(
     include_str!("../../boot/exceptions.s"),
     exception = sym exception,
     exception_in_panic = sym exception_in_panic,
+    PAGE_FAULT = const exceptions::PAGE_FAULT,
+    GENERAL_PROTECTION = const exceptions::GENERAL_PROTECTION,
+    MACHINE_CHECK = const exceptions::MACHINE_CHECK,
+    MCG_STATUS = const exceptions::MCG_STATUS,
 );
 
 #[panic_handler]

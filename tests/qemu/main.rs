@@ -28,6 +28,7 @@ mod ipv6;
 mod levels;
 mod link;
 mod link_flaps;
+mod linux_log;
 mod loaders;
 mod lying_card;
 mod machine_check;

@@ -4,11 +4,13 @@
 
 mod console;
 mod crash;
+mod linux;
 mod value;
 mod virtio_mmio;
 
 pub use console::{Console, ConsoleError, Parity, SerialConsole};
 pub use crash::{Crash, CrashError, CrashKind, CrashPlace};
+pub use linux::Linux;
 pub use value::ValueError;
 pub use virtio_mmio::MmioDevices;
 
@@ -45,8 +47,10 @@ pub struct Parameters {
     pub watchdog: Option<u16>,
     /// Where virtio devices over MMIO are.
     pub virtio_mmio: MmioDevices,
-    /// What follows the boot log.
-    pub after: After,
+    /// What follows the boot log, where it is said.
+    pub after: Option<After>,
+    /// What is about the log of a Linux that crashed.
+    pub linux: Linux,
     /// How many records to log as fast as possible.
     pub flood: u32,
     /// The length of their text in bytes, of which the flood's own text is repeated or cut.
@@ -75,7 +79,8 @@ impl Parameters {
         panic: 0,
         watchdog: None,
         virtio_mmio: MmioDevices::NONE,
-        after: After::Serve,
+        after: None,
+        linux: Linux::DEFAULT,
         flood: 0,
         flood_length: Self::FLOOD_LENGTH,
         crash: None,
@@ -102,13 +107,13 @@ impl Parameters {
                 self.watchdog = Some(number(text, 0, Self::MAX_WATCHDOG)?).filter(|&s| s > 0);
             }
             "virtio_mmio.device" => self.virtio_mmio.add(text)?,
-            "after" => self.after = parse_after(text)?,
+            "after" => self.after = Some(parse_after(text)?),
             "flood" => self.flood = number(text, 0, u32::MAX)?,
             "flood.length" => {
                 self.flood_length = number(text, Self::MIN_FLOOD_LENGTH, Self::MAX_FLOOD_LENGTH)?;
             }
             "crash" => self.crash = Some(text.parse()?),
-            _ => return Ok(false),
+            _ => return self.linux.set(name, text),
         }
         Ok(true)
     }

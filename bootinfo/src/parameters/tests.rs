@@ -95,11 +95,15 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("netconsole.panic_repeat=0", with(|settings| settings.panic_repeat = 0)),
         ("netconsole.panic-repeat=10", with(|settings| settings.panic_repeat = 10)),
         ("netconsole.echo=0", with(|settings| settings.echo = false)),
-        ("after=serve", D),
-        ("after=poweroff", Parameters { after: After::Poweroff, ..D }),
-        ("after=reboot", Parameters { after: After::Reboot, ..D }),
-        ("after=halt", Parameters { after: After::Halt, ..D }),
-        ("after=exit", Parameters { after: After::Exit, ..D }),
+        ("after=serve", Parameters { after: Some(After::Serve), ..D }),
+        ("linux=scan", linux(|linux| linux.scans = true)),
+        ("linux.caller=1", linux(|linux| linux.caller = true)),
+        ("linux.loglevel=5", linux(|linux| linux.loglevel = 5)),
+        ("linux.patience=3600", linux(|linux| linux.patience = 3600)),
+        ("after=poweroff", Parameters { after: Some(After::Poweroff), ..D }),
+        ("after=reboot", Parameters { after: Some(After::Reboot), ..D }),
+        ("after=halt", Parameters { after: Some(After::Halt), ..D }),
+        ("after=exit", Parameters { after: Some(After::Exit), ..D }),
         ("flood=20000", Parameters { flood: 20000, ..D }),
         ("flood.length=22", Parameters { flood_length: 22, ..D }),
         ("flood.length=1000", Parameters { flood_length: 1000, ..D }),
@@ -111,6 +115,37 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("a -- loglevel=3 netconsole=@/", D),
     ] {
         assert_eq!(good(line), expected, "{line}");
+    }
+}
+
+/// Parameters that are the default but for this about a Linux that crashed.
+fn linux(change: impl FnOnce(&mut Linux)) -> Parameters {
+    let mut parameters = Parameters::DEFAULT;
+    change(&mut parameters.linux);
+    parameters
+}
+
+/// Both of kexec's loaders say where the ELF core header lies, each in its way.
+#[test]
+fn a_crash_kernel_is_told_where_the_core_header_lies() {
+    for (line, address) in [
+        ("elfcorehdr=0x1f000000", 0x1f00_0000),
+        ("elfcorehdr=511348K", 511_348 << 10),
+        ("elfcorehdr=4096", 4096),
+        ("elfcorehdr=3M", 3 << 20),
+        ("elfcorehdr=5G", 5 << 30),
+    ] {
+        let parameters = good(line);
+        assert_eq!(parameters.linux.core_header, Some(address), "{line}");
+        assert!(parameters.settings.is_crash_kernel, "{line}");
+    }
+    for value in ["", "0x", "1fK0", "17179869184G", "-1"] {
+        let mut problems = Vec::new();
+        let line = format!("elfcorehdr={value}");
+        let parameters =
+            Parameters::parse(line.as_bytes(), &mut |_, problem| problems.push(problem.to_string()));
+        assert_eq!(parameters.linux.core_header, None, "{line}");
+        assert!(problems[0].contains("expected a physical address, with 0x or K, M or G"), "{problems:?}");
     }
 }
 

@@ -18,6 +18,10 @@ pub enum ValueError {
     Console,
     /// A virtio device over MMIO.
     VirtioMmio,
+    /// An address.
+    Address,
+    /// Where a crashed Linux is to be looked for.
+    Scan,
     /// A crash.
     Crash(CrashError),
 }
@@ -36,6 +40,8 @@ impl fmt::Display for ValueError {
                 "a size, '@', an address from 1 MiB to 4 GiB and ':' with an interrupt's number, for 8 \
                  devices at most",
             ),
+            Self::Address => f.write_str("a physical address, with 0x or K, M or G"),
+            Self::Scan => f.write_str("scan"),
             Self::Crash(error) => error.fmt(f),
         }
     }
@@ -59,6 +65,25 @@ impl From<CrashError> for ValueError {
     fn from(error: CrashError) -> Self {
         Self::Crash(error)
     }
+}
+
+/// A physical address as kexec's loaders write it: `0x1f000000`, `511348K`.
+pub(super) fn address(text: &str) -> Result<u64, ValueError> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => {
+            let digits = text.trim_end_matches(['K', 'k', 'M', 'm', 'G', 'g']);
+            let unit: Option<u64> = match text.get(digits.len()..) {
+                Some("") => Some(1),
+                Some("K" | "k") => Some(1 << 10),
+                Some("M" | "m") => Some(1 << 20),
+                Some("G" | "g") => Some(1 << 30),
+                _ => None,
+            };
+            digits.parse::<u64>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit))
+        }
+    };
+    number.ok_or(ValueError::Address)
 }
 
 /// A power of two with K, M or G behind it, from `min` to `max` bytes.

@@ -72,6 +72,11 @@ impl<'l, M> Record<'l, M> {
         self.text.len
     }
 
+    /// The virtual address of the text, for [`Crash::read`](crate::Crash::read).
+    pub fn text_address(&self) -> u64 {
+        self.text.at
+    }
+
     /// Whether it has no text.
     pub fn is_empty(&self) -> bool {
         self.text.len == 0

@@ -1,7 +1,7 @@
 //! The basic format: the text as the console shows it.
 //!
 //! `[    0.000123] text\n`, every line of a record with the prefix, as Linux does. A record of an
-//! earlier boot has `[boot -1] ` before it; one whose writer never finished ends in ` [cut]`. What is
+//! earlier boot has `[boot -1] ` before it; one of another kernel that says who logged it, `[    T1]` behind the time; one whose writer never finished ends in ` [cut]`. What is
 //! longer than a datagram goes on in the next one, at a character's border, without another prefix.
 
 use super::Style;
@@ -82,18 +82,34 @@ fn write_prefix(style: &Style<'_>, record: &impl LogRecord, micros: u64, output:
     {
         return write_moment(&moment, output);
     }
-    if !style.time {
-        return;
+    if style.time {
+        write_time(micros, output);
     }
+    if let Some(caller) = record.caller() {
+        let mut text = [0; MAX_CALLER];
+        let mut text = Output::new(&mut text);
+        text.caller(caller);
+        // As Linux aligns it.
+        output.byte(b'[');
+        (text.written().len()..CALLER_WIDTH).for_each(|_| output.byte(b' '));
+        output.bytes(text.written());
+        output.byte(b']');
+    }
+    if style.time || record.caller().is_some() {
+        output.byte(b' ');
+    }
+}
+
+fn write_time(micros: u64, output: &mut Output<'_>) {
     if micros >= LONG_UPTIME {
         output.byte(b'[');
         output.decimal(micros / 1_000_000);
         output.byte(b'.');
         output.digits::<6>((micros % 1_000_000) as u32);
-        return output.bytes(b"] ");
+        return output.byte(b']');
     }
     let time = time(micros).map(u64::to_le_bytes);
-    output.bytes(time.as_flattened().get(..TIME_LEN).unwrap_or_default());
+    output.bytes(time.as_flattened().get(..TIME_LEN - 1).unwrap_or_default());
 }
 
 /// `[Thu Jan  1 00:00:00 1970] `, as `dmesg -T` of util-linux.
@@ -115,6 +131,10 @@ fn write_moment(moment: &Moment, output: &mut Output<'_>) {
     output.decimal(moment.year.into());
     output.bytes(b"] ");
 }
+
+/// A caller's width in columns, and its longest text: `C` and ten digits.
+const CALLER_WIDTH: usize = 6;
+const MAX_CALLER: usize = 11;
 
 /// From here on, in microseconds, the seconds have more than five digits.
 pub(super) const LONG_UPTIME: u64 = 100_000_000_000;

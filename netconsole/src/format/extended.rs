@@ -1,11 +1,12 @@
 //! The extended format, Linux's `/dev/kmsg` with items after the text:
 //! `level,sequence,microseconds,flag;text\n`, then lines of ` KEY=VALUE\n`.
 //!
-//! After the flag come fields of the header: `,held=<N>` where the N records directly before this one were held back by
+//! After the flag come fields of the header: `,caller=T1` where another kernel's record says which thread logged it, `C1`
+//! which CPU; `,held=<N>` where the N records directly before this one were held back by
 //! the target's level, so that nobody takes them for lost; `,behind=<N>` in an announcement of the newest record where the
 //! N records directly after it were; `,ncemg=1` in an emergency transmission.
 //!
-//! The lines come in this order: ` boot=-N` for a record of the N-th boot before, ` cut=1` for one whose
+//! The lines come in this order: what another kernel's record has beside its text (` SUBSYSTEM=`, ` DEVICE=`), ` boot=-N` for a record of the N-th boot before, ` cut=1` for one whose
 //! writer never finished, the target's own, the kernel's. What follows the `;` is the body; where
 //! it does not fit, every datagram has the whole header, `,ncfrag=<offset>/<length>` of the body before
 //! the `;`, and as much of the body as fits, cut anywhere, as on Linux.
@@ -75,16 +76,20 @@ fn write_header(
     output: &mut Output<'_>,
 ) {
     if release {
-        let release = style.release.as_bytes();
+        let release = record.release().unwrap_or(style.release).as_bytes();
         output.bytes(release.get(..MAX_RELEASE).unwrap_or(release));
         output.byte(b',');
     }
-    output.decimal(record.level() as u64);
+    output.decimal(record.priority());
     output.byte(b',');
     output.decimal(record.sequence());
     output.byte(b',');
     output.decimal(micros);
     output.bytes(if record.is_continuation() { b",c" } else { b",-" });
+    if let Some(caller) = record.caller() {
+        output.bytes(b",caller=");
+        output.caller(caller);
+    }
     if style.held > 0 {
         output.bytes(b",held=");
         output.decimal(style.held);
@@ -106,13 +111,21 @@ fn body(style: &Style<'_>, record: &impl LogRecord, put: &mut dyn FnMut(&[u8])) 
         let copied = record.copy_text(offset, &mut chunk);
         let Some(text) = chunk.get(..copied).filter(|text| !text.is_empty()) else { break };
         offset = offset.saturating_add(copied);
-        if Escaping::Extended.leaves(text) {
-            put(text);
-            continue;
-        }
+        escaped(text, put);
+    }
+    put(b"\n");
+    lines(style, record, put);
+}
+
+/// Hands bytes to `put`, what can't go out as it is as an escape.
+fn escaped(bytes: &[u8], put: &mut dyn FnMut(&[u8])) {
+    if Escaping::Extended.leaves(bytes) {
+        return put(bytes);
+    }
+    for bytes in bytes.chunks(64) {
         let mut escaped = [0; 64 * ESCAPED_LEN];
         let mut escaped = Output::new(&mut escaped);
-        for &byte in text {
+        for &byte in bytes {
             match Escaping::Extended.covers(byte) {
                 true => escaped.bytes(&escape(byte)),
                 false => escaped.byte(byte),
@@ -120,12 +133,17 @@ fn body(style: &Style<'_>, record: &impl LogRecord, put: &mut dyn FnMut(&[u8])) 
         }
         put(escaped.written());
     }
-    put(b"\n");
-    lines(style, record, put);
 }
 
 /// Hands the lines after the text to `put`.
 fn lines(style: &Style<'_>, record: &impl LogRecord, put: &mut dyn FnMut(&[u8])) {
+    record.fields(&mut |key, value| {
+        put(b" ");
+        escaped(key, put);
+        put(b"=");
+        escaped(value, put);
+        put(b"\n");
+    });
     let boot = record.boot();
     if boot != 0 {
         number(b" boot=-", boot.into(), put);
@@ -145,7 +163,7 @@ fn lines(style: &Style<'_>, record: &impl LogRecord, put: &mut dyn FnMut(&[u8]))
     }
     if system_data.release {
         put(b" release=");
-        put(style.release.as_bytes());
+        put(record.release().unwrap_or(style.release).as_bytes());
         put(b"\n");
     }
     if let Some(message_id) = system_data.message_id {

@@ -88,7 +88,8 @@ impl<'l, 'r> Lines<'l, 'r> {
         if low & HIGH_BITS != 0 {
             return None;
         }
-        let time = self.time.text(self.timebase.micros(record.ticks))?;
+        let micros = self.timebase.micros(record.ticks).saturating_add(self.ring.origin());
+        let time = self.time.text(micros)?;
         let line = Line { sequence, record, text, time };
         if let Some(recent) = &mut self.recent {
             recent.keep(line);

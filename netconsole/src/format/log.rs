@@ -95,6 +95,29 @@ pub trait LogRecord {
     fn may_leave(&self) -> bool {
         true
     }
+
+    /// Who logged it and how urgent it is, as syslog counts (RFC 5424, section 6.2.1); a kernel is facility 0.
+    fn priority(&self) -> u64 {
+        self.level() as u64
+    }
+
+    /// The release of the kernel that logged it, where that is another one.
+    fn release(&self) -> Option<&str> {
+        None
+    }
+
+    /// The thread that logged it, or with the top bit set the CPU, where that is to be shown.
+    fn caller(&self) -> Option<u32> {
+        None
+    }
+
+    /// Calls `item` with key and value of each item beside the text.
+    fn fields(&self, _item: &mut dyn FnMut(&[u8], &[u8])) {}
+
+    /// Whether it goes to the targets, whatever their limits of levels, where its log decides that.
+    fn past_goes(&self) -> Option<bool> {
+        None
+    }
 }
 
 impl LogRecord for Record<'_> {
@@ -141,6 +164,26 @@ impl LogRecord for Record<'_> {
 
     fn may_leave(&self) -> bool {
         self.may_leave()
+    }
+
+    fn priority(&self) -> u64 {
+        self.priority()
+    }
+
+    fn release(&self) -> Option<&str> {
+        self.release()
+    }
+
+    fn caller(&self) -> Option<u32> {
+        self.caller()
+    }
+
+    fn fields(&self, item: &mut dyn FnMut(&[u8], &[u8])) {
+        self.fields(item);
+    }
+
+    fn past_goes(&self) -> Option<bool> {
+        self.past_goes()
     }
 }
 

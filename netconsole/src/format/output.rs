@@ -92,6 +92,13 @@ impl<'b> Output<'b> {
         }
     }
 
+    /// Writes who logged a record: `T` and a thread's number, or with the top bit set `C` and a CPU's.
+    pub(super) fn caller(&mut self, caller: u32) {
+        const CPU: u32 = 1 << 31;
+        self.byte(if caller & CPU == 0 { b'T' } else { b'C' });
+        self.decimal((caller & !CPU).into());
+    }
+
     /// Writes the last `WIDTH` digits of a number, at most 8, zeros before it included.
     pub(super) fn digits<const WIDTH: usize>(&mut self, number: u32) {
         let digits = eight_digits(number % END_OF_EIGHT) | ZEROS;

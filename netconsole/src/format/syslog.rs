@@ -51,7 +51,7 @@ pub(super) fn write(
 /// All up to the structured data, which is left open.
 fn write_header(style: &Style<'_>, record: &impl LogRecord, micros: u64, output: &mut Output<'_>) {
     output.byte(b'<');
-    output.decimal(record.level() as u64);
+    output.decimal(record.priority());
     output.bytes(b">1 ");
     let boot = record.boot();
     match style.epoch.and_then(|epoch| epoch.checked_add(micros)).filter(|_| boot == 0) {

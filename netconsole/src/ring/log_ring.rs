@@ -2,6 +2,7 @@
 
 use super::audience::Access;
 use super::layout::{Checksum, MAX_WORDS, MIN_WORDS, Place};
+use super::past::{Before, Past};
 use super::sync::{AtomicU64, Ordering, fence};
 
 /// How many boots a ring can tell apart.
@@ -85,6 +86,8 @@ pub struct Ring<'m> {
     pub(super) access: Access,
     /// Writes words back to memory.
     write_back: Option<WriteBack>,
+    /// The log that this one follows, if any.
+    before: Option<Before<'m>>,
 }
 
 /// Writes words of a ring back from the CPU's caches to memory. Is called in any context, panic included, with what was
@@ -117,7 +120,7 @@ impl<'m> Ring<'m> {
             _ => half,
         };
         let (seed, access) = (Checksum::new(data.len()), Access::new());
-        Self { header, index, data, max_words, seed, access, write_back: None }
+        Self { header, index, data, max_words, seed, access, write_back: None, before: None }
     }
 
     /// The same ring, which has each record written back once it is done, before anybody can be sent it: so a reset that
@@ -154,6 +157,36 @@ impl<'m> Ring<'m> {
         first
     }
 
+    /// This ring as one that follows another kernel's log, whose last record has the number before `end` and was logged
+    /// `micros` µs after that kernel's start: its records are read by this ring too, and the numbers and times of this one's
+    /// go on from there. [`begin_following`](Self::begin_following) comes next.
+    pub const fn following(self, log: &'m dyn Past, end: u64, micros: u64) -> Self {
+        Self { before: Some(Before { log, end, micros }), ..self }
+    }
+
+    /// The log that this one follows, where the record of this number is in that one.
+    #[inline]
+    pub(super) fn past(&self, sequence: u64) -> Option<&'m dyn Past> {
+        self.before.as_ref().filter(|before| sequence < before.end).map(|before| before.log)
+    }
+
+    /// Whether the record of this number is another kernel's, which this log follows.
+    #[inline]
+    pub fn is_past(&self, sequence: u64) -> bool {
+        self.past(sequence).is_some()
+    }
+
+    /// The first sequence number that is not another kernel's.
+    pub fn own_first(&self) -> u64 {
+        self.before.as_ref().map_or(0, |before| before.end)
+    }
+
+    /// What the time of this boot's records begins with, in µs: where the log before this one ended.
+    #[inline(always)]
+    pub fn origin(&self) -> u64 {
+        self.before.as_ref().map_or(0, |before| before.micros)
+    }
+
     /// The oldest record's sequence number. As they count from 0, it is also the number of records that
     /// were overwritten since the cold start.
     pub fn first(&self) -> u64 {
@@ -172,6 +205,9 @@ impl<'m> Ring<'m> {
 
     /// The first sequence number from `sequence` on that is not gone.
     pub(super) fn next_from(&self, sequence: u64) -> u64 {
+        if let Some(past) = self.past(sequence) {
+            return sequence.max(past.first());
+        }
         let head = self.head();
         let oldest = head.sequence.saturating_sub(self.index.len() as u64);
         let mut next = sequence.max(oldest);

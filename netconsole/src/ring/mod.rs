@@ -17,6 +17,7 @@ mod logger;
 mod loom_tests;
 #[cfg(not(loom))]
 mod memory;
+mod past;
 mod published;
 mod read;
 mod record;
@@ -34,6 +35,7 @@ pub use log_ring::{Ring, RingHeader, WriteBack};
 pub use logger::{Logger, Machine};
 #[cfg(not(loom))]
 pub use memory::RingMemory;
+pub use past::{Past, PastRecord};
 pub use published::PublishedTimebase;
 pub use read::Read;
 pub use record::{Module, Record};

@@ -35,6 +35,12 @@ impl Ring<'_> {
 
     /// As [`read`](Self::read), for whoever is at the machine: no record is withheld.
     pub fn read_locally(&self, sequence: u64) -> Read<Record<'_>> {
+        if let Some(past) = self.past(sequence) {
+            return match past.find(sequence) {
+                Some(found) => Read::Record(Record::of_past(self, past, found)),
+                None => Read::Lost { resume: self.next_from(sequence.saturating_add(1)) },
+            };
+        }
         let head = self.head();
         if sequence >= head.sequence {
             return Read::End;
@@ -57,8 +63,16 @@ impl Ring<'_> {
     /// The record of a sequence number if it seems to be whole and may leave the machine, faster than [`read`](Self::read): nothing of it
     /// may be believed before [`Record::is_intact`] says so. Otherwise `read` says what became of it.
     pub fn peek(&self, sequence: u64) -> Option<Record<'_>> {
-        let place = self.entry(sequence).filter(|place| place.sequence == sequence)?;
+        let Some(place) = self.entry(sequence).filter(|place| place.sequence == sequence) else {
+            return self.peek_past(sequence);
+        };
         self.record(place).filter(|record| !record.is_cut() && record.may_leave())
+    }
+
+    #[cold]
+    fn peek_past(&self, sequence: u64) -> Option<Record<'_>> {
+        let past = self.past(sequence)?;
+        Some(Record::of_past(self, past, past.find(sequence)?)).filter(Record::may_leave)
     }
 
     /// How many records directly before `sequence` are there and are as `is_one` says, at most `most` of them: it looks
@@ -67,7 +81,10 @@ impl Ring<'_> {
         let mut count: u64 = 0;
         for number in (0..sequence).rev().take(usize::try_from(most).unwrap_or(usize::MAX)) {
             let place = self.entry(number).filter(|place| place.sequence == number);
-            let record = place.and_then(|place| self.record(place));
+            let record = match place {
+                Some(place) => self.record(place),
+                None => self.peek_past(number),
+            };
             if !record.is_some_and(|record| is_one(&record) && record.is_intact()) {
                 break;
             }

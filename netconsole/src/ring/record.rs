@@ -1,6 +1,7 @@
 //! A record as a reader sees it.
 
 use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place, TICKS};
+use super::past::{Past, PastRecord};
 use super::sync::{AtomicU64, Ordering};
 use super::{ALWAYS, Level, Ring};
 use core::fmt;
@@ -17,6 +18,8 @@ pub struct Record<'r> {
     words: &'r [AtomicU64],
     header: Header,
     ticks: u64,
+    /// What it is where it is another kernel's, and that one's log.
+    past: Option<(&'r dyn Past, PastRecord)>,
 }
 
 impl<'r> Record<'r> {
@@ -25,14 +28,23 @@ impl<'r> Record<'r> {
         let words = ring.words_from(position);
         let header = Header(words.first().map_or(0, |word| word.load(Ordering::Acquire)));
         let ticks = word(words, TICKS);
-        Self { ring, sequence: header.sequence(), position: Some(position), words, header, ticks }
+        Self { ring, sequence: header.sequence(), position: Some(position), words, header, ticks, past: None }
     }
 
     /// A record that is reserved and has no header yet.
     pub(super) fn unwritten(ring: &'r Ring<'r>, sequence: u64) -> Self {
         let boot = ring.header.boot.load(Ordering::Relaxed);
         let header = Header::new(sequence, Level::Emergency, 0, boot, false);
-        Self { ring, sequence, position: None, words: &[], header, ticks: 0 }
+        Self { ring, sequence, position: None, words: &[], header, ticks: 0, past: None }
+    }
+
+    /// A record of the log that this one follows.
+    pub(super) fn of_past(ring: &'r Ring<'r>, past: &'r dyn Past, record: PastRecord) -> Self {
+        let boot = ring.header.boot.load(Ordering::Relaxed);
+        let level = Level::from_low_bits(record.level);
+        let header = Header::new(record.sequence, level, 0, boot, record.continues).done();
+        let sequence = record.sequence;
+        Self { ring, sequence, position: None, words: &[], header, ticks: 0, past: Some((past, record)) }
     }
 
     /// The record's number in the ring, from 0 at a cold start.
@@ -48,6 +60,41 @@ impl<'r> Record<'r> {
     /// How urgent it is; [`Level::Emergency`] where that is not written yet.
     pub fn level(&self) -> Level {
         self.header.level()
+    }
+
+    /// Who logged it and how urgent it is, as syslog counts (RFC 5424, section 6.2.1): this kernel is facility 0.
+    pub fn priority(&self) -> u64 {
+        let facility = self.past.as_ref().map_or(0, |(_, record)| u64::from(record.facility));
+        facility << 3 | self.level() as u64
+    }
+
+    /// Whether it goes to the targets, whatever their limits, where it is another kernel's.
+    #[inline]
+    pub fn past_goes(&self) -> Option<bool> {
+        self.past.as_ref().map(|(_, record)| record.goes)
+    }
+
+    /// When it was logged, in µs, where it is another kernel's.
+    #[inline]
+    pub(super) fn past_micros(&self) -> Option<u64> {
+        self.past.as_ref().map(|(_, record)| record.micros)
+    }
+
+    /// The release of the kernel that logged it, where that is another one.
+    pub fn release(&self) -> Option<&'r str> {
+        self.past.map(|(past, _)| past.release())
+    }
+
+    /// The thread that logged it, or with the top bit set the CPU; another kernel's, where that is to be shown.
+    pub fn caller(&self) -> Option<u32> {
+        self.past.as_ref().and_then(|(_, record)| record.caller)
+    }
+
+    /// Calls `item` with key and value of each item beside the text: another kernel's records have some.
+    pub fn fields(&self, item: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Some((past, record)) = &self.past {
+            past.fields(record, item);
+        }
     }
 
     /// Whether it goes to every target, whatever its level: it was logged with the target [`ALWAYS`](super::ALWAYS).
@@ -68,6 +115,9 @@ impl<'r> Record<'r> {
 
     /// How many boots ago it was logged, 0 to 15; 0 is this one.
     pub fn boot(&self) -> u8 {
+        if let Some((past, _)) = &self.past {
+            return past.boots_ago();
+        }
         (self.ring.header.boot.load(Ordering::Relaxed).wrapping_sub(self.header.boot()) & 15) as u8
     }
 
@@ -79,9 +129,12 @@ impl<'r> Record<'r> {
         module
     }
 
-    /// The text's length in bytes, at most 4608.
+    /// The text's length in bytes, at most 4608; of another kernel's record at most 65,535.
     pub fn len(&self) -> usize {
-        self.header.len()
+        match &self.past {
+            None => self.header.len(),
+            Some((_, record)) => record.len,
+        }
     }
 
     /// Whether there is no text.
@@ -93,7 +146,11 @@ impl<'r> Record<'r> {
     /// that is. A whole record's text is UTF-8; of a cut one from an earlier boot that is not sure.
     pub fn copy_text(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let count = self.len().saturating_sub(offset).min(buffer.len());
-        self.copy(self.header.text_offset(), offset, buffer.get_mut(..count).unwrap_or_default());
+        let to = buffer.get_mut(..count).unwrap_or_default();
+        match &self.past {
+            None => self.copy(self.header.text_offset(), offset, to),
+            Some((past, record)) => past.copy_text(record, offset, to),
+        }
         count
     }
 

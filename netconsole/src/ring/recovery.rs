@@ -28,6 +28,11 @@ pub struct Recovery {
     pub goodbye: bool,
 }
 
+impl Recovery {
+    /// Nothing was there, or nothing was looked for.
+    pub const NOTHING: Self = Self { records: 0, damaged: 0, withheld: 0, boots: 0, goodbye: false };
+}
+
 /// What the boot's log says of the boot before; to be shown where there are records.
 impl fmt::Display for Recovery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,6 +82,21 @@ impl Ring<'_> {
         recovery
     }
 
+    /// Begins a boot at `start` ticks, for `audience`, whose records follow the log of another kernel
+    /// ([`following`](Self::following)). What was in this memory before is gone. To be called by one context, before the
+    /// first record.
+    pub fn begin_following(&self, start: u64, audience: Audience) {
+        self.index.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
+        let next = Place { sequence: self.own_first(), position: 0 };
+        self.admit(0, audience);
+        self.header.boot.store(Header::boot_word(0, audience.is_limited()), Ordering::Relaxed);
+        self.header.boot_sequence.store(next.sequence, Ordering::Relaxed);
+        self.header.dropped.store(0, Ordering::Relaxed);
+        self.header.goodbye.store(0, Ordering::Relaxed);
+        self.set_boot(start, 0, audience);
+        self.header.head.store(next.pack(), Ordering::Release);
+    }
+
     /// Notes that this boot ends in order, as the next one will say.
     pub fn say_goodbye(&self) {
         self.header.goodbye.store(Self::GOODBYE ^ self.this_boot(), Ordering::Relaxed);
@@ -90,12 +110,15 @@ impl Ring<'_> {
         }
     }
 
-    /// Microseconds from the start of a record's own boot to the record; `timebase` is this boot's. 0
-    /// where that boot's start or frequency is not known.
+    /// Microseconds from the start of a record's own boot to the record, or from that of the kernel whose log this boot's
+    /// follows; `timebase` is this boot's. 0 where that boot's start or frequency is not known.
     #[inline(always)]
     pub fn micros(&self, record: &Record<'_>, timebase: &Timebase) -> u64 {
+        if let Some(micros) = record.past_micros() {
+            return micros;
+        }
         match record.boot() {
-            0 => timebase.micros(record.ticks()),
+            0 => timebase.micros(record.ticks()).saturating_add(self.origin()),
             boots_ago => self.earlier_micros(boots_ago, record.ticks()),
         }
     }

@@ -27,7 +27,7 @@ use crate::nic::pci::{self, Class, DeviceFunction, PciDevice};
 use crate::nic::{self, Model};
 use crate::platform::Platform;
 use crate::settings::Settings;
-use crate::targets::{LogFilter, Target};
+use crate::targets::{LogFilter, Reception, Target};
 use consoles::Consoles;
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -62,6 +62,7 @@ impl<P: Platform> Netconsole<P> {
     /// names is asked anyway.
     pub fn set_unix_time(&mut self, seconds: u64) {
         let now = now::<P>();
+        let now = now.saturating_add(P::ring().origin());
         self.state.filter.epoch = seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_sub(now));
     }
 
@@ -187,6 +188,17 @@ impl<P: Platform> Netconsole<P> {
     /// Whether a receiver that answers has not acknowledged everything.
     pub fn is_unacknowledged(&self) -> bool {
         self.state.targets.iter().any(Target::is_unacknowledged)
+    }
+
+    /// Whether there is a target that ships or waits for what it needs to.
+    pub fn has_enabled_targets(&self) -> bool {
+        self.state.targets.iter().any(Target::is_enabled)
+    }
+
+    /// What shows that the log was heard by every target; by none where there is none.
+    pub fn reception(&self) -> Reception {
+        let enabled = self.state.targets.iter().filter(|target| target.is_enabled());
+        enabled.map(Target::reception).min().unwrap_or(Reception::Unheard)
     }
 
     /// Whether what is wrong with the settings is still to be broadcast.

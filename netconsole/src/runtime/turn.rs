@@ -120,7 +120,7 @@ impl State {
             card.poll(now, &mut |datagram| {
                 P::probe(Probe::Receive);
                 if let Some(epoch) = self.wall_clock.take(datagram, now) {
-                    self.filter.epoch = Some(epoch);
+                    self.filter.epoch = Some(epoch.saturating_sub(P::ring().origin()));
                     return;
                 }
                 let mut buffer = [0; MAX_INPUT];

@@ -324,7 +324,11 @@ impl Settings {
             }
             "netconsole.echo" => self.echo = switch()?,
             "netconsole.fallback" => self.fallback = text.parse()?,
-            "elfcorehdr" => self.is_crash_kernel = true,
+            // Where it is said to lie is for the kernel to read.
+            "elfcorehdr" => {
+                self.is_crash_kernel = true;
+                return Ok(false);
+            }
             _ => return Ok(false),
         }
         Ok(true)

@@ -107,6 +107,28 @@ impl fmt::Display for Counters {
     }
 }
 
+/// What shows that the log was heard, from nothing to certainty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reception {
+    /// Nothing does.
+    Unheard,
+    /// The target, its gateway or another station has been heard from, so that what went out can be heard.
+    Heard,
+    /// A receiver has acknowledged every record.
+    Acknowledged,
+}
+
+/// What it means for a log that has gone out.
+impl fmt::Display for Reception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unheard => "nothing shows that the log was heard",
+            Self::Heard => "the log has gone out",
+            Self::Acknowledged => "the log has gone out and was acknowledged",
+        })
+    }
+}
+
 /// One target.
 pub struct Target {
     name: TargetName,
@@ -236,6 +258,15 @@ impl Target {
     /// Whether a receiver that answers has not yet acknowledged all that it was sent.
     pub fn is_unacknowledged(&self) -> bool {
         self.is_running() && self.ncrx.is_unacknowledged()
+    }
+
+    /// What shows that what it has sent so far was heard.
+    pub fn reception(&self) -> Reception {
+        if self.ncrx.has_answered() {
+            return if self.is_unacknowledged() { Reception::Unheard } else { Reception::Acknowledged };
+        }
+        let is_heard = |lane: &Lane| lane.is_running() && lane.unheard.is_none();
+        if self.lanes.iter().any(is_heard) { Reception::Heard } else { Reception::Unheard }
     }
 
     /// Takes in a datagram that arrived at `card` at `now` µs, where it is the receiver's answer by the ncrx protocol.

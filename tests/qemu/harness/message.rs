@@ -113,8 +113,9 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
     if fragment.is_none() && body.last() != Some(&b'\n') {
         return Err(refuse("no newline at the end"));
     }
-    let level =
-        u8::try_from(number(level)?).ok().filter(|&level| level < 8).ok_or_else(|| refuse("a bad level"))?;
+    // Above the level is the facility; user space, which is 1, speaks in the log of a Linux that crashed.
+    let priority = u8::try_from(number(level)?).ok().filter(|&priority| priority < 192);
+    let level = priority.ok_or_else(|| refuse("a bad level"))? & 7;
     let (sequence, micros) = (number(sequence)?, number(micros)?);
     let message = Message { release, level, sequence, micros, held, text: String::new(), fragments: 1 };
     Ok(Datagram { message, fragment, body })

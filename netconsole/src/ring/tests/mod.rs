@@ -3,6 +3,7 @@
 mod append;
 mod cache;
 mod laps;
+mod past;
 mod recovery;
 mod threads;
 

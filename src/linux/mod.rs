@@ -1,0 +1,251 @@
+//! The log of a Linux that crashed: found in its memory when this kernel is its crash kernel (`elfcorehdr=`), or after a
+//! reset that left memory as it was (`linux=scan`), and handed on as what came before this kernel's own log.
+
+mod memory;
+mod report;
+
+use crate::machine::paging;
+use bootinfo::BootInfo;
+use bootinfo::parameters::Parameters;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
+use linuxlog::{Crash, Log, LogError, OpenError, Read, Record, scan};
+use memory::OldMemory;
+use netconsole::ring::{ALWAYS, Past, PastRecord};
+use spin::Once;
+
+/// How much is read for the ELF core header before anything is known of the memory, in bytes: it has a header of 56 bytes
+/// for each stretch of memory.
+const CORE_HEADER: u64 = 1 << 20;
+/// How much text is looked through for a record's readability at once, in bytes.
+const CHUNK: usize = 256;
+
+static MEMORY: OldMemory = OldMemory::new();
+static CRASH: Once<OneCpu<Crash<'static, OldMemory>>> = Once::new();
+static LOG: Once<OldLog> = Once::new();
+
+/// What one CPU alone looks at.
+struct OneCpu<T>(T);
+
+// SAFETY: this kernel runs on one CPU. What is in here remembers in cells where it found something last, as plain numbers,
+// which are checked at each use; the panic path, which may come in amid a change, reads with them what is then refused or
+// wrong, and never goes back.
+unsafe impl<T> Sync for OneCpu<T> {}
+// SAFETY: as above: there is no other CPU to send it to.
+unsafe impl<T> Send for OneCpu<T> {}
+
+/// How the dead kernel was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// By the ELF core header at this physical address.
+    CoreHeader(u64),
+    /// By a search of the memory, which found so many, of which this is the one that crashed last.
+    Scan {
+        /// How many were found.
+        found: usize,
+    },
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CoreHeader(address) => write!(f, "by the ELF core header at {address:#x} (elfcorehdr=)"),
+            Self::Scan { found: 1 } => f.write_str("in memory, after a reset (linux=scan)"),
+            Self::Scan { found } => {
+                write!(f, "in memory, after a reset (linux=scan), as the newest of {found}")
+            }
+        }
+    }
+}
+
+/// Why there is no log of a Linux though one was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// The core header leads nowhere.
+    Crash(OpenError),
+    /// The log can't be read.
+    Log(LogError),
+    /// The memory was searched, and no Linux has crashed in it.
+    NotFound,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crash(error) => write!(f, "nothing is known of the Linux that crashed: {error}"),
+            Self::Log(error) => write!(f, "the log of the Linux that crashed can't be read: {error}"),
+            Self::NotFound => f.write_str("no Linux that crashed was found in memory (linux=scan)"),
+        }
+    }
+}
+
+/// What came before this kernel.
+#[derive(Clone, Copy)]
+pub enum Before {
+    /// Nobody asked for the log of a Linux.
+    Nothing,
+    /// A Linux whose log is this one.
+    Log(&'static OldLog),
+    /// A Linux whose log is not to be had.
+    Missing(Missing),
+}
+
+impl Before {
+    /// Whether this kernel runs for the sake of another one's log.
+    pub fn is_asked_for(self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+}
+
+/// Looks for the Linux that crashed, where the command line says that there is one. To be called once, when page tables
+/// and exceptions are this kernel's.
+pub fn open(boot: &BootInfo, parameters: &Parameters) -> Before {
+    let found = if let Some(address) = parameters.linux.core_header {
+        by_core_header(boot, address)
+    } else if parameters.linux.scans {
+        by_scan(boot)
+    } else {
+        return Before::Nothing;
+    };
+    let log = found.and_then(|(crash, how)| {
+        let crash = &CRASH.call_once(|| OneCpu(crash)).0;
+        let log = crash.log().map_err(Missing::Log)?;
+        let new = || OldLog {
+            crash: OneCpu(crash),
+            how,
+            log: OneCpu(log),
+            shows_caller: parameters.linux.caller,
+            limit: parameters.linux.loglevel,
+        };
+        Ok(LOG.call_once(new))
+    });
+    match log {
+        Ok(log) => Before::Log(log),
+        Err(missing) => Before::Missing(missing),
+    }
+}
+
+fn by_core_header(boot: &BootInfo, address: u64) -> Result<(Crash<'static, OldMemory>, How), Missing> {
+    // The header lies in the memory that was set aside for this kernel.
+    MEMORY.add(address..address.saturating_add(CORE_HEADER));
+    for region in linuxlog::regions(&MEMORY, address).map_err(Missing::Crash)? {
+        MEMORY.add(region);
+    }
+    for region in boot.memory.regions() {
+        MEMORY.add(region.start..region.end());
+    }
+    let crash = Crash::open(&MEMORY, address).map_err(Missing::Crash)?;
+    Ok((crash, How::CoreHeader(address)))
+}
+
+fn by_scan(boot: &BootInfo) -> Result<(Crash<'static, OldMemory>, How), Missing> {
+    for region in boot.memory.regions() {
+        MEMORY.add(region.start.max(paging::PAGE)..region.end());
+    }
+    let (mut found, mut newest) = (0, None);
+    for crash in MEMORY.regions().flat_map(|region| scan(&MEMORY, region)) {
+        found = usize::wrapping_add(found, 1);
+        let time = |crash: &Crash<'_, _>| (crash.info().crash_time, crash.log().is_ok());
+        if newest.as_ref().is_none_or(|newest| time(newest) < time(&crash)) {
+            newest = Some(crash);
+        }
+    }
+    Ok((newest.ok_or(Missing::NotFound)?, How::Scan { found }))
+}
+
+/// The log of a Linux that crashed.
+pub struct OldLog {
+    crash: OneCpu<&'static Crash<'static, OldMemory>>,
+    how: How,
+    log: OneCpu<Log<'static, OldMemory>>,
+    shows_caller: bool,
+    /// Only records with a lower level number go out.
+    limit: u8,
+}
+
+impl OldLog {
+    /// The number after the newest record's.
+    pub fn end(&self) -> u64 {
+        self.log.0.end()
+    }
+
+    /// When the newest record that is whole was logged, in µs by that Linux's clock.
+    pub fn last_micros(&self) -> u64 {
+        let log = &self.log.0;
+        let records = (log.first()..log.end()).rev();
+        let micros = records.filter_map(|sequence| Some(self.find(sequence)?.micros)).next();
+        micros.unwrap_or(0)
+    }
+
+    /// Whether all of a record's text can be read.
+    fn is_readable(record: &Record<'_, OldMemory>) -> bool {
+        let mut chunk = [0; CHUNK];
+        (0..record.len()).step_by(CHUNK).all(|offset| record.copy_text(offset, &mut chunk).is_ok())
+    }
+}
+
+impl Past for OldLog {
+    fn first(&self) -> u64 {
+        self.log.0.first()
+    }
+
+    fn find(&self, sequence: u64) -> Option<PastRecord> {
+        let Read::Record(record) = self.log.0.read(sequence) else { return None };
+        if !Self::is_readable(&record) {
+            return None;
+        }
+        Some(PastRecord {
+            sequence,
+            micros: record.nanoseconds / 1000,
+            level: record.level,
+            facility: record.facility,
+            continues: record.continues,
+            goes: record.level < self.limit,
+            caller: record.caller.filter(|_| self.shows_caller),
+            len: record.len(),
+            text: record.text_address(),
+        })
+    }
+
+    fn copy_text(&self, record: &PastRecord, offset: usize, to: &mut [u8]) {
+        let address = u64::try_from(offset).ok().and_then(|offset| record.text.checked_add(offset));
+        let read = address.map(|address| self.crash.0.read(address, to));
+        if !matches!(read, Some(Ok(()))) {
+            to.fill(b'?');
+        }
+    }
+
+    fn fields(&self, record: &PastRecord, item: &mut dyn FnMut(&[u8], &[u8])) {
+        if let Read::Record(record) = self.log.0.read(record.sequence) {
+            record.fields(item);
+        }
+    }
+
+    fn release(&self) -> &str {
+        self.crash.0.info().release.as_str()
+    }
+
+    fn boots_ago(&self) -> u8 {
+        match self.how {
+            How::CoreHeader(_) => 0,
+            How::Scan { .. } => 1,
+        }
+    }
+}
+
+static IS_TOLD: AtomicBool = AtomicBool::new(false);
+
+/// Logs what was found, and what could not be, once.
+pub fn tell(before: Before) {
+    if IS_TOLD.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    match before {
+        Before::Nothing => {}
+        Before::Log(log) => report::log(log),
+        Before::Missing(missing) => log::error!(target: ALWAYS, "linux: {missing}"),
+    }
+    if let Some((count, address)) = MEMORY.failures() {
+        log::warn!(target: ALWAYS, "linux: {count} reads of its memory failed and were passed over, the last one at {address:#x}");
+    }
+}

@@ -1,0 +1,107 @@
+//! What is said of a Linux that crashed, behind its log: what it was, how much of its log is there, and what each of its
+//! CPUs was doing.
+
+use super::OldLog;
+use core::fmt;
+use linuxlog::{Cpu, Read};
+use netconsole::ring::{ALWAYS, Past};
+
+/// How many CPUs are looked at for others that did the same.
+const MAX_CPUS: usize = 256;
+
+/// How many records of a log are there, and are not.
+#[derive(Default)]
+struct Count {
+    whole: u64,
+    unfinished: u64,
+    lost: u64,
+}
+
+/// Logs all of it.
+pub fn log(old: &OldLog) {
+    let info = old.crash.0.info();
+    let micros = old.last_micros();
+    log::info!(target: ALWAYS,
+        "linux: Linux {} crashed after {}.{:06} s, found {}",
+        info.release,
+        micros / 1_000_000,
+        micros % 1_000_000,
+        old.how
+    );
+    if !info.build_id.as_str().is_empty() {
+        log::info!(target: ALWAYS, "linux: build id {}", info.build_id);
+    }
+    let Count { whole, unfinished, lost } = count(old);
+    log::info!(target: ALWAYS,
+        "linux: {whole} records of its log, numbers {} to {}; {} overwritten before, {unfinished} unfinished, {lost} unreadable",
+        old.first(),
+        old.end().saturating_sub(1),
+        old.first(),
+    );
+    cpus(old);
+}
+
+fn count(old: &OldLog) -> Count {
+    let log = &old.log.0;
+    let mut count = Count::default();
+    for sequence in log.first()..log.end() {
+        let kind = match log.read(sequence) {
+            Read::Unfinished => &mut count.unfinished,
+            Read::Record(_) if old.find(sequence).is_some() => &mut count.whole,
+            _ => &mut count.lost,
+        };
+        *kind = kind.wrapping_add(1);
+    }
+    count
+}
+
+/// Which CPU crashed, as far as the log's last words say it: `CPU: 1 PID: 234 Comm: …`.
+fn crashed_cpu(old: &OldLog) -> Option<usize> {
+    const LOOKED_AT: usize = 512;
+    let mut text = [0; 64];
+    (old.first()..old.end()).rev().take(LOOKED_AT).find_map(|sequence| {
+        let record = old.find(sequence)?;
+        let text = text.get_mut(..record.len.min(64))?;
+        old.copy_text(&record, 0, text);
+        let number = text.strip_prefix(b"CPU: ")?;
+        let digits = number.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        core::str::from_utf8(number.get(..digits)?).ok()?.parse().ok()
+    })
+}
+
+/// Logs what each CPU was doing, the one that crashed first, those at the same place together.
+fn cpus(old: &OldLog) {
+    let crashed = crashed_cpu(old);
+    if let Some((number, cpu)) = crashed.and_then(|number| Some((number, old.crash.0.cpus().nth(number)?))) {
+        registers(format_args!("CPU {number}, which crashed"), &cpu);
+    }
+    for (number, cpu) in old.crash.0.cpus().enumerate().take(MAX_CPUS) {
+        let is_same = |(other, known): &(usize, Cpu)| {
+            Some(*other) != crashed && known.registers.rip == cpu.registers.rip
+        };
+        let first = old.crash.0.cpus().enumerate().find(is_same);
+        if Some(number) == crashed || first.is_some_and(|(first, _)| first != number) {
+            continue;
+        }
+        let same = old.crash.0.cpus().enumerate().skip(number.wrapping_add(1)).filter(is_same).count();
+        if same > 0 {
+            registers(format_args!("CPU {number}, and {same} more at the same place"), &cpu);
+        } else {
+            registers(format_args!("CPU {number}"), &cpu);
+        }
+    }
+}
+
+fn registers(who: fmt::Arguments<'_>, cpu: &Cpu) {
+    let r = &cpu.registers;
+    log::info!(target: ALWAYS,
+        "linux: {who}: process {}, RIP {:04x}:{:#018x} RSP {:04x}:{:#018x} RFLAGS {:#010x}\n\
+         RAX {:016x} RBX {:016x} RCX {:016x} RDX {:016x}\n\
+         RSI {:016x} RDI {:016x} RBP {:016x} R8  {:016x}\n\
+         R9  {:016x} R10 {:016x} R11 {:016x} R12 {:016x}\n\
+         R13 {:016x} R14 {:016x} R15 {:016x}",
+        cpu.process, r.cs, r.rip, r.ss, r.rsp, r.rflags,
+        r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8,
+        r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15
+    );
+}
