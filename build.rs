@@ -9,7 +9,7 @@ fn main() {
     let bare = env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os == "none");
     // A bare target calls the linker itself, the host's calls it through the C compiler.
     let for_compiler = ["-nostartfiles", "-nostdlib", "-static", "-no-pie"];
-    let for_linker = ["-zmax-page-size=4096", "--build-id=sha1", "-znoexecstack"];
+    let for_linker = ["-zmax-page-size=4096", "--build-id=sha1", "-znoexecstack", "--emit-relocs"];
     let mut arguments = vec![format!("-T{script}")];
     if bare {
         arguments.extend(for_linker.map(String::from));

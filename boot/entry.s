@@ -1,21 +1,23 @@
 # The kernel's first instructions: the headers that boot loaders look for, and the way from 32-bit
 # protected mode, in which every one of them enters, to 64-bit Rust.
 #
-# What the first four protocols promise at their entries: 32-bit protected mode, flat CS and data segments,
-# A20 open, paging and interrupts off. Nothing else is known: no stack, no GDT of ours.
+# What the first two promise at their entries: 32-bit protected mode, flat CS and data segments, A20 open, paging and
+# interrupts off. Nothing else is known: no stack, no GDT of ours. The kernel lies where it is linked to, and only this
+# code relies on that.
 #
 # - `entry`: multiboot 1 (specification 0.6.96, section 3.2) and 2 (2.0, section 3.3). EAX holds the
 #   loader's magic, EBX the address of its information.
 # - `entry_pvh`: PVH (Xen, docs/misc/pvh.pandoc). EBX holds the address of hvm_start_info.
-# - `entry_linux`: Linux (Documentation/arch/x86/boot.rst, "32-bit Boot Protocol"), at the load address
-#   itself. ESI holds the address of boot_params. Nobody has cleared the .bss. bzimage/boot/unpacker.s comes here.
 #
-# - `entry_efi`: UEFI, in 64-bit mode, by way of bzimage/boot/efi.s. RCX holds the image's handle, RDX the system table,
-#   the stack is the firmware's. machine/efi.rs takes from the firmware what is needed, and comes back by
-#   `leave_long_mode`, with EDI the magic and ESI the address of what it has taken.
+# The others enter in 64-bit mode, by way of bzimage/boot/, with the kernel anywhere in memory, moved there by
+# bzimage/src/relocations.rs. All page tables are taken that map the kernel's memory one to one, of four levels or five;
+# what else they map, and what descriptor tables there are, does not matter.
 #
-# `leave_long_mode` goes from 64-bit mode, interrupts off, to one of the other entries: EBP is its address, EAX and EBX
-# become EDI and ESI, which stays.
+# - `entry_unpacked`: Linux's protocol (Documentation/arch/x86/boot.rst, "64-bit Boot Protocol"). RSI holds the address of
+#   boot_params. Nobody has cleared the .bss.
+# - `entry_efi`: UEFI. RCX holds the image's handle, RDX the system table, the stack is the firmware's. machine/efi.rs
+#   takes from the firmware what is needed, and goes on at `entry_64`, with EDI the magic and RSI the address of what it
+#   has taken.
 #
 # At `kernel_main(magic, info, tsc)`: 64-bit mode, 4 GiB mapped one to one and writable (paging.rs
 # takes rights away soon after), SSE on, interrupts off, RSP on the main stack, RBP zero so that a
@@ -25,8 +27,6 @@
 
 .section .headers, "ax"
 .code32
-    jmp entry_linux             # linker.ld puts this at image_start
-
 .balign 4
 multiboot_header:
     .long {HEADER_MAGIC}
@@ -76,17 +76,6 @@ entry_pvh:
     mov eax, {PVH_MAGIC}
     jmp entry
 
-entry_linux:
-    cld
-    mov edi, offset data_end
-    mov ecx, offset image_end
-    sub ecx, edi                # a multiple of 4: both are aligned to pages
-    shr ecx, 2
-    xor eax, eax
-    rep stosd
-    mov eax, {LINUX_MAGIC}
-    mov ebx, esi
-
 .global entry
 entry:
     cli
@@ -118,42 +107,14 @@ entry:
     dec edx
     jnz 1b
 
+    mov eax, offset {root_table}
+    xor edx, edx
     jmp enter_long_mode
 
 # Neither a log nor a NIC can be had without long mode.
 no_long_mode:
     mov esi, offset no_long_mode_text
     jmp say
-
-.code64
-.global entry_efi
-entry_efi:
-    cli
-    jmp {efi_enter}
-
-.global leave_long_mode
-leave_long_mode:
-    lgdt [boot_gdt_pointer]
-    push {CODE_32_SELECTOR}
-    mov rax, offset compatibility_mode
-    push rax
-    retfq
-.code32
-compatibility_mode:
-    mov eax, {DATA_32_SELECTOR}
-    mov ds, eax
-    mov es, eax
-    mov ss, eax
-    mov eax, cr0
-    and eax, {CR0_WITHOUT_PAGING}
-    mov cr0, eax
-    mov ecx, {EFER}             # long mode would begin anew with the first look at CR0
-    rdmsr
-    and eax, {EFER_WITHOUT_LONG_MODE}
-    wrmsr
-    mov eax, edi
-    mov ebx, esi
-    jmp ebp
 
 .code64
 long_mode:
@@ -169,20 +130,86 @@ long_mode:
     shl rdx, 32
     mov eax, ebp
     or rdx, rax
-    mov esp, offset {main_stack} + {MAIN_STACK_END}
+    lea rsp, [rip + {main_stack} + {MAIN_STACK_END}]
     xor ebp, ebp
     call {kernel_main}
     ud2                         # it does not return
+
+.section .text.boot64, "ax"
+.global entry_efi
+entry_efi:
+    cli
+    jmp {efi_enter}
+
+.global entry_unpacked
+entry_unpacked:
+    cli
+    cld
+    rdtsc                       # the start of the log's time
+    mov r14d, eax
+    mov r15d, edx
+    lea rdi, [rip + data_end]
+    lea rcx, [rip + image_end]
+    sub rcx, rdi                # a multiple of 8: both are aligned to pages
+    shr rcx, 3
+    xor eax, eax
+    rep stosq
+    mov r12d, {LINUX_MAGIC}
+    mov r13, rsi
+    jmp enter_kernel
+
+.global entry_64
+entry_64:
+    cli
+    cld
+    rdtsc
+    mov r14d, eax
+    mov r15d, edx
+    mov r12d, edi
+    mov r13, rsi
+
+enter_kernel:
+    shl r15, 32
+    or r14, r15
+    lea rsp, [rip + {main_stack} + {MAIN_STACK_END}]
+    allow_no_execute
+    mov eax, 0x80000001
+    cpuid
+    and edx, {CPUID_NEEDED}
+    cmp edx, {CPUID_NEEDED}
+    jne no_execute_missing
+    mov ecx, {EFER}
+    rdmsr
+    or eax, {EFER_FLAGS}
+    wrmsr
+    mov eax, {CR0_FLAGS}
+    mov cr0, rax
+    mov rax, cr4
+    and eax, {CR4_FIVE_LEVELS}  # can't be changed without leaving 64-bit mode, for which all would have to lie below 4 GiB
+    or eax, {CR4_FLAGS}
+    mov cr4, rax
+    xor eax, eax
+    mov ds, eax
+    mov es, eax
+    mov fs, eax
+    mov gs, eax
+    mov ss, eax
+    call {map_machine}
+    mov edi, r12d
+    mov rsi, r13
+    mov rdx, r14
+    xor ebp, ebp
+    call {kernel_main}
+    ud2
+
+no_execute_missing:
+    lea rsi, [rip + no_long_mode_text]
+    jmp say
 
 .section .rodata.boot, "a"
 .balign 8
 boot_gdt:
     .quad 0
     .quad {CODE_SEGMENT}
-    .quad {CODE_SEGMENT_32}
-    .quad {DATA_SEGMENT_32}
-boot_gdt_pointer:
-    .word boot_gdt_pointer - boot_gdt - 1
-    .quad boot_gdt              # in 32-bit mode the lower half is loaded
 no_long_mode_text:
     .asciz "netconsole: this CPU has no 64-bit mode with no-execute pages, which the kernel needs\r\n"

@@ -7,6 +7,9 @@ mod branches;
 #[path = "src/inflate.rs"]
 mod inflate;
 #[cfg(feature = "kernel")]
+#[path = "src/relocations.rs"]
+mod relocations;
+#[cfg(feature = "kernel")]
 #[path = "src/stream.rs"]
 mod stream;
 
@@ -18,25 +21,25 @@ fn main() {
 
 #[cfg(feature = "kernel")]
 mod kernel {
-    use super::{branches, stream};
+    use super::{branches, relocations, stream};
+    use object::elf::{
+        R_X86_64_64, R_X86_64_GOTPCREL, R_X86_64_GOTPCRELX, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
+        R_X86_64_REX_GOTPCRELX, SHF_ALLOC,
+    };
     use object::read::elf::ElfFile64;
-    use object::{LittleEndian, Object, ObjectSegment, ObjectSymbol};
+    use object::{
+        LittleEndian, Object, ObjectSection, ObjectSegment, ObjectSymbol, RelocationFlags, SectionFlags,
+    };
     use std::fmt::Write;
+    use std::ops::Range;
     use std::path::Path;
     use std::{env, fs};
 
     /// With symbols; scripts/build puts it there, wherever cargo builds.
     const KERNEL: &str = "../target/netconsole.debug";
     /// What the assembly is told about the kernel, by linker.ld's names.
-    const SYMBOLS: [&str; 7] = [
-        "image_start",
-        "text_end",
-        "data_end",
-        "image_end",
-        "persistent_end",
-        "entry_efi",
-        "leave_long_mode",
-    ];
+    const SYMBOLS: [&str; 7] =
+        ["image_start", "text_end", "data_end", "image_end", "persistent_end", "entry_efi", "entry_unpacked"];
 
     /// Leaves in OUT_DIR the file `kernel`, packed, and `kernel.rs`, what there is to know about it.
     pub fn pack() {
@@ -47,8 +50,12 @@ mod kernel {
         let elf = ElfFile64::<LittleEndian>::parse(&*elf).expect("an ELF file");
         let address = |name| elf.symbol_by_name(name).unwrap_or_else(|| panic!("no {name}")).address();
         let start = address("image_start");
-        let size = |name| usize::try_from(address(name) - start).expect("an address behind image_start");
+        let distance = |name| address(name).checked_sub(start).expect("an address behind image_start");
+        let size = |name| usize::try_from(distance(name)).expect("a size");
+        let got = distance("got_start")..distance("got_end");
         let (image_size, text_size) = (size("data_end"), size("text_end"));
+
+        let reach = u32::try_from(size("persistent_end")).expect("a size");
 
         // As the file has the segments, so they lie in memory.
         let mut image = vec![0; image_size];
@@ -58,14 +65,15 @@ mod kernel {
             image[at..at + bytes.len()].copy_from_slice(bytes);
         }
         let mut filtered = image.clone();
-        branches::make_absolute(&mut filtered[..text_size]);
+        branches::make_absolute(&mut filtered[..text_size], reach);
         let mut packed = Vec::new();
         zopfli::compress(zopfli::Options::default(), zopfli::Format::Deflate, &*filtered, &mut packed)
             .expect("a vector takes all");
+        relocations::encode(&places(&elf, &image, start, distance("fixed_end"), got), &mut packed);
         packed.extend(stream::checksum(&packed));
 
         let mut unpacked = vec![0; image_size];
-        assert!(stream::unpack(&packed, &mut unpacked, text_size), "what was packed unpacks");
+        assert!(stream::unpack(&packed, &mut unpacked, text_size, reach, 0), "what was packed unpacks");
         assert!(unpacked == image, "what was packed comes out again");
 
         let mut constants = String::new();
@@ -77,14 +85,57 @@ mod kernel {
         let directory = Path::new(&directory);
         fs::write(directory.join("kernel.rs"), constants).expect("OUT_DIR is writable");
         fs::write(directory.join("kernel"), packed).expect("OUT_DIR is writable");
-        link(
-            ["image_start", "data_end", "image_end"]
-                .map(|name| format!("--defsym=kernel_{name}={:#x}", address(name))),
-        );
+        link(["data_end", "image_end"].map(|name| format!("--defsym=kernel_{name}={:#x}", size(name))));
     }
 
-    /// Links by linker.ld, without a C runtime, into the kernel's .bss.
-    fn link(addresses: [String; 3]) {
+    /// Where the image, which is linked to `start`, holds addresses of its own: from its begin, in their order. What comes
+    /// before `fixed` runs nowhere else, and may hold others.
+    fn places(
+        elf: &ElfFile64<LittleEndian>,
+        image: &[u8],
+        start: u64,
+        fixed: u64,
+        got: Range<u64>,
+    ) -> Vec<u64> {
+        let word = |place: u64| {
+            let bytes = usize::try_from(place).ok().and_then(|place| image.get(place..)?.first_chunk());
+            u64::from_le_bytes(*bytes.expect("a word of the image"))
+        };
+        // The linker tells no relocations of its own table.
+        let mut places: Vec<u64> = got.step_by(8).filter(|&place| word(place) != 0).collect();
+        for section in elf.sections() {
+            let SectionFlags::Elf { sh_flags, .. } = section.flags() else { continue };
+            if sh_flags.0 & SHF_ALLOC.0 == 0 {
+                continue;
+            }
+            for (address, relocation) in section.relocations() {
+                let RelocationFlags::Elf { r_type } = relocation.flags() else { continue };
+                let place = address - start;
+                match r_type {
+                    R_X86_64_64 => places.push(place),
+                    R_X86_64_PC32
+                    | R_X86_64_PC64
+                    | R_X86_64_PLT32
+                    | R_X86_64_GOTPCREL
+                    | R_X86_64_GOTPCRELX
+                    | R_X86_64_REX_GOTPCRELX => {}
+                    _ => assert!(
+                        place < fixed,
+                        "at {address:#x} is a relocation of type {r_type}: it can't be moved"
+                    ),
+                }
+            }
+        }
+        places.sort_unstable();
+        for &place in &places {
+            let value = word(place);
+            assert!(value >= start, "{value:#x} is no address in the image");
+        }
+        places
+    }
+
+    /// Links by linker.ld, without a C runtime. The kernel's sizes are told.
+    fn link(sizes: [String; 2]) {
         let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         let mut arguments = vec![format!("-T{folder}/linker.ld")];
         // A bare target calls the linker itself, the host's calls it through the C compiler.
@@ -92,7 +143,9 @@ mod kernel {
         if !bare {
             arguments.extend(["-nostartfiles", "-nostdlib", "-static", "-no-pie"].map(String::from));
         }
-        let for_linker = ["--build-id=none", "-znoexecstack"].map(String::from).into_iter().chain(addresses);
+        // Both sections begin at 0.
+        let for_linker = ["--build-id=none", "-znoexecstack", "--no-check-sections"];
+        let for_linker = for_linker.map(String::from).into_iter().chain(sizes);
         arguments.extend(for_linker.map(|argument| if bare { argument } else { format!("-Wl,{argument}") }));
         for argument in arguments {
             println!("cargo:rustc-link-arg-bin=bzimage={argument}");

@@ -21,17 +21,12 @@ const CR0_FLAGS: u32 = long_mode::CR0_FLAGS | 1 << 16;
 /// No-execute.
 const EFER_FLAGS: u32 = long_mode::EFER_LONG_MODE | 1 << 11;
 
-/// Flat segments of 4 GiB in ring 0, for the way from UEFI: code, readable, 32 bits; data, writable.
-const CODE_SEGMENT_32: u64 = 0x00cf_9b00_0000_ffff;
-const DATA_SEGMENT_32: u64 = 0x00cf_9300_0000_ffff;
-const CODE_32_SELECTOR: u32 = 16;
-const DATA_32_SELECTOR: u32 = 24;
-const CR0_WITHOUT_PAGING: u32 = !(1 << 31);
-const EFER_WITHOUT_LONG_MODE: u32 = !long_mode::EFER_LONG_MODE;
+/// Five levels of page tables.
+const CR4_FIVE_LEVELS: u32 = paging::CR4_FIVE_LEVELS;
 
 global_asm!(
-    include_str!("../boot/entry.s"),
     include_str!("../boot/long_mode.s"),
+    include_str!("../boot/entry.s"),
     HEADER_MAGIC = const HEADER_MAGIC,
     HEADER_FLAGS = const HEADER_FLAGS,
     HEADER2_MAGIC = const HEADER2_MAGIC,
@@ -49,18 +44,14 @@ global_asm!(
     EFER = const long_mode::EFER,
     EFER_FLAGS = const EFER_FLAGS,
     CODE_SEGMENT = const long_mode::CODE_SEGMENT,
-    CODE_SEGMENT_32 = const CODE_SEGMENT_32,
-    DATA_SEGMENT_32 = const DATA_SEGMENT_32,
-    CODE_32_SELECTOR = const CODE_32_SELECTOR,
-    DATA_32_SELECTOR = const DATA_32_SELECTOR,
-    CR0_WITHOUT_PAGING = const CR0_WITHOUT_PAGING,
-    EFER_WITHOUT_LONG_MODE = const EFER_WITHOUT_LONG_MODE,
+    CR4_FIVE_LEVELS = const CR4_FIVE_LEVELS,
     efi_enter = sym efi::enter,
     main_stack = sym stacks::MAIN,
     MAIN_STACK_END = const size_of::<stacks::MainStack>(),
     root_table = sym paging::ROOT_TABLE,
     pointer_table = sym paging::POINTER_TABLE,
     page_directories = sym paging::PAGE_DIRECTORIES,
+    map_machine = sym paging::map_machine,
     kernel_main = sym crate::kernel_main,
 );
 global_asm!(include_str!("../boot/say.s"));

@@ -71,14 +71,9 @@ fn choose(chosen: Ring<'static>) {
 fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
     let words = data_words(size) + index_words(size);
     let length = (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64;
-    let lowest = paging::persistent_end();
-    let address = map.regions().iter().filter_map(|region| {
-        let end = region.end().min(paging::MAPPED_AT_BOOT) & !0xfff;
-        let start = end.checked_sub(length)?;
-        (start >= region.start.max(lowest)).then_some(start)
-    });
-    let address = address.max()? as usize;
-    // SAFETY: the loader says that this memory is usable; it lies above the image, is mapped and
+    let own = paging::image_start()..paging::persistent_end();
+    let address = map.highest_room(length, paging::MAPPED_AT_BOOT, &own)? as usize;
+    // SAFETY: the loader says that this memory is usable; it lies outside of the image, is mapped and
     // page-aligned, and nothing else takes memory from the map. Any content is valid for the atomics
     // that a ring consists of.
     let ring = unsafe {

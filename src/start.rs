@@ -91,6 +91,9 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
         [] => log::info!("boot: by an unnamed loader, {}", boot.protocol),
         _ => log::info!("boot: by {}, {}", boot.loader, boot.protocol),
     }
+    if paging::offset() != 0 {
+        log::info!("boot: the kernel lies at {:#x}", paging::image_start());
+    }
     for problem in boot.problems.iter() {
         log::log!(problem.level(), "boot: {problem}");
     }

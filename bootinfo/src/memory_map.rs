@@ -1,5 +1,7 @@
 //! The memory that the loader says is free to use.
 
+use core::ops::Range;
+
 /// A region of usable memory: `start..start + len`, which never wraps; `len` is not 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryRegion {
@@ -46,6 +48,24 @@ impl MemoryMap {
     /// The length of all regions together, in bytes.
     pub fn total(&self) -> u64 {
         self.regions().iter().fold(0, |sum, region| sum.saturating_add(region.len))
+    }
+
+    /// Where the highest `length` bytes lie that are usable, below `end` and outside of `taken`: a multiple of 4 KiB, not
+    /// below 1 MiB, where firmware and devices have theirs.
+    pub fn highest_room(&self, length: u64, end: u64, taken: &Range<u64>) -> Option<u64> {
+        const PAGE: u64 = 4096;
+        const LOWEST: u64 = 1 << 20;
+        let fits = |from: u64, to: u64| {
+            let start = to.min(end).checked_sub(length)?;
+            let start = start.checked_sub(start.checked_rem(PAGE)?)?;
+            (start >= from.max(LOWEST)).then_some(start)
+        };
+        let rooms = self.regions().iter().filter_map(|region| {
+            // Above what is taken, else below.
+            let above = fits(region.start.max(taken.end), region.end());
+            above.or_else(|| fits(region.start, region.end().min(taken.start)))
+        });
+        rooms.max()
     }
 
     /// Adds a region; those it touches become one with it.

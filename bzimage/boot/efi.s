@@ -5,8 +5,8 @@
 # a stack of the firmware's; loaded anywhere. It is called as a function (Microsoft's convention: RBX, RBP, RDI and
 # RSI are kept, 32 bytes of stack are the callee's), and returns a status where the kernel can't be started.
 #
-# The kernel runs where it is linked to. The firmware is asked for that memory: where it is in use, by the firmware
-# itself, the kernel can't be loaded this way (GRUB can, for it moves the kernel there when the firmware has ended).
+# The firmware is asked for memory where the kernel is linked to, so that it finds the log of the boot before where that
+# one had it; where that is in use, for other memory below 4 GiB, which every card reaches, and then for any.
 #
 # The constants in braces come from main.rs, the names that are nowhere here from linker.ld.
 
@@ -15,6 +15,8 @@
 .set CON_OUT_OUTPUT_STRING, 0x08
 .set BOOT_SERVICES_ALLOCATE_PAGES, 0x28
 .set BOOT_SERVICES_FREE_PAGES, 0x30
+.set ALLOCATE_ANY, 0
+.set ALLOCATE_BELOW, 1
 .set ALLOCATE_ADDRESS, 2
 .set LOADER_CODE, 1                 # memory that may be executed
 .set MEMORY_PAGES, {MEMORY_SIZE} / 4096
@@ -26,49 +28,57 @@ efi:
     push rbp
     push rdi
     push rsi
-    sub rsp, 0x28                   # the callee's 32 bytes and an address; RSP is a multiple of 16 then
+    push r12
+    sub rsp, 0x30                   # the callee's 32 bytes and an address; RSP is a multiple of 16 then
     mov rbx, rcx
     mov rbp, rdx
 
+    mov esi, ALLOCATE_ADDRESS
     mov qword ptr [rsp + 0x20], {IMAGE_START}
-    mov ecx, ALLOCATE_ADDRESS
+1:  mov ecx, esi
     mov edx, LOADER_CODE
     mov r8d, MEMORY_PAGES
     lea r9, [rsp + 0x20]
     mov rax, [rbp + SYSTEM_TABLE_BOOT_SERVICES]
     call [rax + BOOT_SERVICES_ALLOCATE_PAGES]
-    lea rdi, [rip + {in_use_text}]
     test rax, rax
-    jnz refuse
+    jz 2f
+    lea rdi, [rip + {no_memory_text}]
+    mov ecx, 0xffffffff             # the last address
+    mov [rsp + 0x20], rcx
+    dec esi
+    jns 1b
+    jmp refuse
 
+2:  mov r12, [rsp + 0x20]
     cli                             # interrupt handlers use this stack, where leaf functions may have data (the red zone)
     cld
     lea rsi, [rip + unpacker]
-    mov edi, offset unpacker
-    mov ecx, offset unpacker_words
-    rep movsd
-    mov eax, offset {unpack}
+    lea rdi, [r12 + {MOVE}]
+    lea rax, [rdi + unpack]         # it is linked to 0
+    mov ecx, offset unpacker_quads
+    rep movsq
+    mov rcx, r12
     call rax
     lea rdi, [rip + {damaged_text}]
     test al, al
     mov rax, {EFI_CRC_ERROR}
     jz give_back
 
-    mov edi, offset unpacker        # the kernel's .bss
-    mov ecx, {IMAGE_END}
-    sub ecx, edi
+    lea rdi, [r12 + {MOVE}]         # the kernel's .bss
+    mov ecx, {IMAGE_END} - {DATA_END}
     xor eax, eax
     rep stosb
     mov rcx, rbx
     mov rdx, rbp
-    mov eax, {ENTRY_EFI}
+    lea rax, [r12 + {ENTRY_EFI}]
     call rax                        # comes back where the firmware has refused something
     xor edi, edi
 
 give_back:
     sti
     mov rsi, rax
-    mov ecx, {IMAGE_START}
+    mov rcx, r12
     mov edx, MEMORY_PAGES
     mov rax, [rbp + SYSTEM_TABLE_BOOT_SERVICES]
     call [rax + BOOT_SERVICES_FREE_PAGES]
@@ -83,7 +93,8 @@ refuse:
     mov rcx, [rbp + SYSTEM_TABLE_CON_OUT]
     call [rcx + CON_OUT_OUTPUT_STRING]
 1:  mov rax, rsi
-    add rsp, 0x28
+    add rsp, 0x30
+    pop r12
     pop rsi
     pop rdi
     pop rbp

@@ -1,6 +1,7 @@
-# The first part of target/netconsole.bzimage: the header of Linux's boot protocol 2.12
+# The first part of target/netconsole.bzimage: the header of Linux's boot protocol 2.15
 # (Documentation/arch/x86/boot.rst), and the real-mode code that QEMU, Syslinux and iPXE start. unpacker.s and the packed
-# kernel follow. Loaders that enter in 32-bit mode (GRUB's `linux`, kexec) take the header alone and go to `unpacker`.
+# kernel follow. Loaders that enter in 32-bit mode (GRUB's `linux`) or 64-bit mode (kexec, Firecracker) take the header
+# alone and go to `unpacker` or `unpacker_64`, wherever they have put it.
 #
 # At `start`: DS is the segment that this file's first byte is loaded to, SS:SP a stack of the loader's, CS anything.
 # At `unpacker`: as described there. The page behind this code becomes boot_params: with the header as the loader has
@@ -9,6 +10,7 @@
 # The constants in braces come from main.rs, the names that are nowhere here from linker.ld.
 
 .set HEADER, 0x1f1                  # in this file and in boot_params
+.set CODE32_START, 0x214
 .set BOOT_PARAMS_SIZE, 4096
 .set BOOT_PARAMS_E820_ENTRIES, 0x1e8
 .set BOOT_PARAMS_E820_TABLE, 0x2d0
@@ -66,7 +68,7 @@ optional_end:
     .word 0xaa55                    # boot_flag
     .byte 0xeb, header_end - 0x202  # jump: its second byte tells the header's end, too
     .ascii "HdrS"
-    .word 0x020c                    # version
+    .word 0x020f                    # version
     .long 0                         # realmode_swtch
     .word 0                         # start_sys_seg
     .word name - 0x200              # kernel_version
@@ -80,8 +82,8 @@ optional_end:
     .long 0                         # cmd_line_ptr
     .long 0x7fffffff                # initrd_addr_max
     .long 0x1000                    # kernel_alignment
-    .byte 0, 12                     # relocatable_kernel, min_alignment (2^12)
-    .word 0                         # xloadflags
+    .byte 1, 12                     # relocatable_kernel, min_alignment (2^12)
+    .word {XLOADFLAGS}
     .long COMMAND_LINE_SIZE
     .long 0                         # hardware_subarch: PC
     .quad 0                         # hardware_subarch_data
@@ -90,6 +92,7 @@ optional_end:
     .quad {IMAGE_START}             # pref_address
     .long {MEMORY_SIZE}             # init_size
     .long 0                         # handover_offset
+    .long kernel_info               # kernel_info_offset, from what the loader puts into memory on
 header_end:
     mov ax, ds
     mov es, ax
@@ -132,6 +135,8 @@ header_end:
     xor esi, esi
     mov si, ds
     shl esi, 4
+    mov eax, [CODE32_START]         # a loader that has put the kernel elsewhere says so there
+    mov [to_kernel + 2], eax
     lea eax, [esi + setup_gdt]
     mov [setup_gdt_pointer + 2], eax
     lgdt [setup_gdt_pointer]
@@ -146,8 +151,9 @@ header_end:
     mov gs, ax
     mov ss, ax
     # A far jump from 16-bit code to 32-bit code: JMP ptr16:32, spelled out for every assembler.
+to_kernel:
     .byte 0x66, 0xea
-    .long {IMAGE_START}
+    .long 0
     .word 0x10
 
 .balign 8

@@ -1,10 +1,10 @@
-//! A filter for x86-64 machine code: makes the operands of CALL, JMP and Jcc absolute. Calls of the same function are
-//! then the same bytes, wherever they stand, and compress better. Operands are stored with their high byte first, for
-//! it is what neighbours share.
+//! A filter for x86-64 machine code: makes the operands of CALL, JMP and Jcc absolute, and those of LEA and MOV that are
+//! relative to the instruction's address. Calls of the same function are then the same bytes, wherever they stand, and
+//! compress better. Operands are stored with their high byte first, for it is what neighbours share.
 //!
-//! A byte that looks like an opcode need not be one. So an operand is changed only where it leads into the code, and
-//! the change is one to one: of all 2³² operands, as many lead into the code as look like an address in it. The
-//! former become the latter. Those that look so without leading into the code take the places that are left: each the
+//! A byte that looks like an opcode need not be one. So an operand is changed only where it leads into the program, and
+//! the change is one to one: of all 2³² operands, as many lead into the program as look like an address in it. The
+//! former become the latter. Those that look so without leading into the program take the places that are left: each the
 //! one that it comes to by going back from address to operand as often as it can.
 
 /// CALL and JMP with an operand of 32 bits (Intel SDM, volume 2).
@@ -13,10 +13,17 @@ const JMP: u8 = 0xe9;
 /// The first byte of Jcc with such an operand, and the upper half of the second.
 const TWO_BYTES: u8 = 0x0f;
 const JCC: u8 = 0x80;
+/// LEA, MOV to a register and MOV from one; such an operand follows a byte ModRM that says so.
+const LEA: u8 = 0x8d;
+const LOAD: u8 = 0x8b;
+const STORE: u8 = 0x89;
+const MOD_RM: u8 = 0b11_000_111;
+const RELATIVE: u8 = 0b00_000_101;
 
-/// Makes the operands absolute. Code of 4 GiB and more is left as it is.
-pub fn make_absolute(code: &mut [u8]) {
-    each_operand(code, |operand, end, length| {
+/// Makes the operands absolute that lead into the program: its `length` bytes from the begin of `code` on. Code of 4 GiB
+/// and more is left as it is.
+pub fn make_absolute(code: &mut [u8], length: u32) {
+    each_operand(code, |operand, end| {
         if to_address(operand, end) < length {
             return to_address(operand, end).swap_bytes();
         }
@@ -29,8 +36,8 @@ pub fn make_absolute(code: &mut [u8]) {
 }
 
 /// Makes them relative again: the inverse of [`make_absolute`].
-pub fn make_relative(code: &mut [u8]) {
-    each_operand(code, |operand, end, length| {
+pub fn make_relative(code: &mut [u8], length: u32) {
+    each_operand(code, |operand, end| {
         if operand.swap_bytes() < length {
             return from_address(operand.swap_bytes(), end);
         }
@@ -50,23 +57,29 @@ fn from_address(address: u32, end: u32) -> u32 {
     address.wrapping_sub(end)
 }
 
-/// Replaces each operand by what `change` makes of it, of its end and of the code's length. Opcodes are not changed,
-/// and are not looked for in operands, so both directions find the same ones.
-fn each_operand(code: &mut [u8], change: impl Fn(u32, u32, u32) -> u32) {
-    let Ok(length) = u32::try_from(code.len()) else { return };
+/// Replaces each operand by what `change` makes of it and of its end. Opcodes are not changed, and are not looked for in
+/// operands, so both directions find the same ones.
+fn each_operand(code: &mut [u8], change: impl Fn(u32, u32) -> u32) {
+    if u32::try_from(code.len()).is_err() {
+        return;
+    }
     let mut at = 0usize;
     while let Some(opcode) = next_opcode(code, at) {
-        at = opcode.wrapping_add(1);
-        if code.get(opcode) == Some(&TWO_BYTES) {
-            if code.get(at).is_none_or(|second| second & 0xf0 != JCC) {
+        let second = code.get(opcode.wrapping_add(1)).copied().unwrap_or_default();
+        let length = match code.get(opcode) {
+            Some(&(CALL | JMP)) => 1,
+            Some(&TWO_BYTES) if second & 0xf0 == JCC => 2,
+            Some(&(LEA | LOAD | STORE)) if second & MOD_RM == RELATIVE => 2,
+            _ => {
+                at = opcode.wrapping_add(1);
                 continue;
             }
-            at = at.wrapping_add(1);
-        }
+        };
+        at = opcode.wrapping_add(length);
         let Some(operand) = code.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) else { return };
         at = at.wrapping_add(4);
-        // No more than `length`, which fits.
-        *operand = change(u32::from_le_bytes(*operand), at as u32, length).to_le_bytes();
+        // No more than the code's length, which fits.
+        *operand = change(u32::from_le_bytes(*operand), at as u32).to_le_bytes();
     }
 }
 
@@ -75,17 +88,23 @@ fn next_opcode(code: &[u8], mut from: usize) -> Option<usize> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const TWO_BYTES_EACH: u64 = EACH * TWO_BYTES as u64;
     const CALL_EACH: u64 = EACH * CALL as u64;
+    const STORE_EACH: u64 = EACH * STORE as u64;
+    const MOVES_DIFFER: u64 = EACH * (LEA ^ LOAD) as u64;
     // The highest bit of each byte that is zero, and maybe of some above it.
     let zeros = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes & EACH << 7;
     while let Some(&bytes) = code.get(from..).and_then(|rest| rest.first_chunk()) {
         let bytes = u64::from_le_bytes(bytes);
-        // CALL and JMP differ in the lowest bit.
-        let found = zeros(bytes ^ TWO_BYTES_EACH) | zeros(bytes & !EACH ^ CALL_EACH);
+        // CALL and JMP differ in the lowest bit, the other three in two.
+        let found = zeros(bytes ^ TWO_BYTES_EACH)
+            | zeros(bytes & !EACH ^ CALL_EACH)
+            | zeros(bytes & !MOVES_DIFFER ^ STORE_EACH);
         if found != 0 {
             return Some(from.wrapping_add(found.trailing_zeros() as usize / 8));
         }
         from = from.wrapping_add(8);
     }
     let rest = code.get(from..)?;
-    rest.iter().position(|&byte| matches!(byte, TWO_BYTES | CALL | JMP)).map(|at| from.wrapping_add(at))
+    rest.iter()
+        .position(|&byte| matches!(byte, TWO_BYTES | CALL | JMP | LEA | LOAD | STORE))
+        .map(|at| from.wrapping_add(at))
 }

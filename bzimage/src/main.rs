@@ -13,29 +13,36 @@ use netconsole_bzimage::stream;
 
 // The kernel's addresses.
 include!(concat!(env!("OUT_DIR"), "/kernel.rs"));
-static KERNEL: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/kernel"));
+static KERNEL: [u8; include_bytes!(concat!(env!("OUT_DIR"), "/kernel")).len()] =
+    *include_bytes!(concat!(env!("OUT_DIR"), "/kernel"));
 
 const IMAGE_SIZE: usize = DATA_END - IMAGE_START;
 const TEXT_SIZE: usize = TEXT_END - IMAGE_START;
 /// All that the kernel uses when it starts; all that is used here lies within.
 const MEMORY_SIZE: usize = PERSISTENT_END - IMAGE_START;
+/// How far this program moves itself away from where the kernel belongs: to the kernel's .bss.
+const MOVE: usize = DATA_END - IMAGE_START;
+/// How far behind the kernel's begin its .bss ends, where 16 KiB are free for page tables.
+const TABLES: usize = IMAGE_END - IMAGE_START;
+
+/// The boot protocol's XLF_KERNEL_64, XLF_CAN_BE_LOADED_ABOVE_4G, XLF_5LEVEL and XLF_5LEVEL_ENABLED.
+const XLOADFLAGS: u16 = 1 << 0 | 1 << 1 | 1 << 5 | 1 << 6;
+
+/// SSE is not emulated, nor are its registers saved by a trap (Intel SDM, volume 3, section 2.5).
+const CR0_WITHOUT_EMULATION: u32 = !(1 << 2 | 1 << 3);
 
 /// UEFI specification 2.10, appendix D.
 const EFI_CRC_ERROR: u64 = 1 << 63 | 27;
 
-/// Page tables of the three upper levels, one each.
-#[repr(C, align(4096))]
-struct Tables([[u64; 512]; 3]);
-static mut TABLES: Tables = Tables([[0; 512]; 3]);
 /// A call of [`unpack`] takes some 10 KiB.
 #[repr(C, align(16))]
 struct Stack([u8; 16384]);
 static mut STACK: Stack = Stack([0; 16384]);
 
 // For the firmware's console: UTF-16, with a zero at the end.
-static IN_USE_TEXT: [u16; IN_USE.len() + 1] = utf16(IN_USE);
+static NO_MEMORY_TEXT: [u16; NO_MEMORY.len() + 1] = utf16(NO_MEMORY);
 static DAMAGED_TEXT: [u16; DAMAGED.len() + 1] = utf16(DAMAGED);
-const IN_USE: &str = "netconsole: the firmware uses the memory at 1 MiB; load the kernel by GRUB\r\n";
+const NO_MEMORY: &str = "netconsole: the firmware has no memory for the kernel\r\n";
 const DAMAGED: &str = "netconsole: the packed kernel is damaged\r\n";
 
 global_asm!(
@@ -47,37 +54,39 @@ global_asm!(
     include_str!("../../boot/memory.s"),
     IMAGE_START = const IMAGE_START,
     IMAGE_END = const IMAGE_END,
+    DATA_END = const DATA_END,
     MEMORY_SIZE = const MEMORY_SIZE,
-    ENTRY_EFI = const ENTRY_EFI,
-    LEAVE_LONG_MODE = const LEAVE_LONG_MODE,
+    XLOADFLAGS = const XLOADFLAGS,
+    MOVE = const MOVE,
+    TABLES = const TABLES,
+    ENTRY_EFI = const ENTRY_EFI - IMAGE_START,
+    ENTRY_UNPACKED = const ENTRY_UNPACKED - IMAGE_START,
     CPUID_NEEDED = const long_mode::CPUID_LONG_MODE,
     PRESENT_WRITABLE = const long_mode::PRESENT_WRITABLE,
     PRESENT_WRITABLE_LARGE = const long_mode::PRESENT_WRITABLE_LARGE,
     CR4_FLAGS = const long_mode::CR4_FLAGS,
+    CR0_WITHOUT_EMULATION = const CR0_WITHOUT_EMULATION,
     CR0_FLAGS = const long_mode::CR0_FLAGS,
     EFER = const long_mode::EFER,
     EFER_FLAGS = const long_mode::EFER_LONG_MODE,
     CODE_SEGMENT = const long_mode::CODE_SEGMENT,
     EFI_CRC_ERROR = const EFI_CRC_ERROR,
-    TABLES_SIZE = const size_of::<Tables>(),
     STACK_SIZE = const size_of::<Stack>(),
-    root_table = sym TABLES,
     stack = sym STACK,
-    in_use_text = sym IN_USE_TEXT,
+    no_memory_text = sym NO_MEMORY_TEXT,
     damaged_text = sym DAMAGED_TEXT,
     unpack = sym unpack,
 );
 
-/// Unpacks the kernel to where it belongs. False where it is damaged: what is there then is not to be entered.
+/// Unpacks the kernel to `start`. False where it is damaged: what is there then is not to be entered.
 ///
 /// It keeps the registers that the firmware wants to be kept, SSE's among them.
-extern "efiapi" fn unpack() -> bool {
+extern "efiapi" fn unpack(start: usize) -> bool {
     // SAFETY: called once, by the assembly, which has moved this program and the packed kernel out of that memory and
     // owns it: by the boot protocol, or because the firmware gave it.
-    let image = unsafe {
-        core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(IMAGE_START), IMAGE_SIZE)
-    };
-    stream::unpack(KERNEL, image, TEXT_SIZE)
+    let image =
+        unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(start), IMAGE_SIZE) };
+    stream::unpack(&KERNEL, image, TEXT_SIZE, MEMORY_SIZE as u32, start.wrapping_sub(IMAGE_START) as u64)
 }
 
 /// A text of ASCII characters as UEFI wants it.

@@ -1,27 +1,35 @@
-//! What is packed, and behind it a checksum of it, little-endian.
+//! What is packed: a DEFLATE stream, the places of the kernel's own addresses in it ([`relocations`]), and a checksum of
+//! both, little-endian.
 //!
 //! CRC-32 (ISO 3309) finds any bit that has flipped, and any that lie within 32 of each other. It is that of the packed
 //! bytes, and is looked at before anything is unpacked.
 
 use crate::branches::make_relative;
 use crate::inflate::inflate;
+use crate::relocations;
 use crc::{CRC_32_ISO_HDLC, Crc, Table};
 
-/// The checksum of a DEFLATE stream.
-pub fn checksum(stream: &[u8]) -> [u8; 4] {
+/// The checksum of what is packed.
+pub fn checksum(packed: &[u8]) -> [u8; 4] {
     const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
-    CRC.checksum(stream).to_le_bytes()
+    CRC.checksum(packed).to_le_bytes()
 }
 
-/// Decompresses a stream with its checksum into `output`, which it is to fill. Whether all is well.
-pub fn decompress(packed: &[u8], output: &mut [u8]) -> bool {
-    let Some((stream, &sum)) = packed.split_last_chunk() else { return false };
-    checksum(stream) == sum && inflate(stream, output).is_some_and(|(_, length)| length == output.len())
+/// Decompresses a stream into `output`, which it is to fill, and returns what lies between it and the checksum. None
+/// where something is wrong.
+pub fn decompress<'a>(packed: &'a [u8], output: &mut [u8]) -> Option<&'a [u8]> {
+    let (packed, &sum) = packed.split_last_chunk()?;
+    if checksum(packed) != sum {
+        return None;
+    }
+    let (rest, length) = inflate(packed, output)?;
+    (length == output.len()).then_some(rest)
 }
 
-/// Unpacks a kernel into `image`, which it is to fill; its code is the first `text_size` bytes, whose branches were made
-/// absolute. Whether all is well.
-pub fn unpack(packed: &[u8], image: &mut [u8], text_size: usize) -> bool {
-    let is_whole = decompress(packed, image);
-    image.get_mut(..text_size).filter(|_| is_whole).map(make_relative).is_some()
+/// Unpacks a kernel into `image`, which it is to fill, to run `offset` bytes above where it is linked to. Its code is the
+/// first `text_size` bytes, whose operands that lead into the first `reach` bytes were made absolute. Whether all is well.
+pub fn unpack(packed: &[u8], image: &mut [u8], text_size: usize, reach: u32, offset: u64) -> bool {
+    let places = decompress(packed, image)
+        .filter(|_| image.get_mut(..text_size).map(|code| make_relative(code, reach)).is_some());
+    places.and_then(|places| relocations::apply(places, image, offset)).is_some()
 }

@@ -8,7 +8,10 @@ use proptest::prelude::*;
 fn code() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         vec(any::<u8>(), 1..6),
-        vec(prop_oneof![Just(0xe8), Just(0xe9), Just(0x0f), Just(0x85)], 1..3),
+        vec(
+            prop_oneof![Just(0xe8), Just(0xe9), Just(0x0f), Just(0x85), Just(0x8d), Just(0x8b), Just(0x0d)],
+            1..3
+        ),
         (-300i32..300).prop_map(|operand| operand.to_le_bytes().to_vec()),
         (0u32..600).prop_map(|address| address.to_be_bytes().to_vec()),
         // What both leads into the code and looks like an address in it.
@@ -19,13 +22,14 @@ fn code() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn both_directions_are_inverse(code in code()) {
+    fn both_directions_are_inverse(code in code(), beyond in 0u32..300) {
+        let reach = code.len() as u32 + beyond;
         let mut changed = code.clone();
-        make_absolute(&mut changed);
-        make_relative(&mut changed);
+        make_absolute(&mut changed, reach);
+        make_relative(&mut changed, reach);
         prop_assert_eq!(&changed, &code);
-        make_relative(&mut changed);
-        make_absolute(&mut changed);
+        make_relative(&mut changed, reach);
+        make_absolute(&mut changed, reach);
         prop_assert_eq!(&changed, &code);
     }
 
@@ -39,16 +43,24 @@ proptest! {
         code.resize(5 + gap, 0x90);
         code.extend(call(5 + gap, 0x10));
         code.resize(0x200, 0x90);
-        make_absolute(&mut code);
+        make_absolute(&mut code, 0x200);
         prop_assert_eq!(&code[..5], &[0xe8, 0, 0, 0, 0x10]);
         prop_assert_eq!(&code[5 + gap..10 + gap], &[0xe8, 0, 0, 0, 0x10]);
     }
+}
+
+/// LEA and MOV of one address behind the code, into different registers.
+#[test]
+fn addresses_of_one_constant_are_the_same_bytes() {
+    let mut code = [0x48, 0x8d, 0x05, 0xf9, 0x0f, 0, 0, 0x4c, 0x8b, 0x0d, 0xf2, 0x0f, 0, 0];
+    make_absolute(&mut code, 0x2000);
+    assert_eq!(code, [0x48, 0x8d, 0x05, 0, 0, 0x10, 0, 0x4c, 0x8b, 0x0d, 0, 0, 0x10, 0]);
 }
 
 #[test]
 fn what_leads_out_of_the_code_stays() {
     let code = [0xe9, 0x78, 0x56, 0x34, 0x12, 0x0f, 0x84, 0xff, 0xff, 0xff, 0x7f, 0xe8, 1, 2];
     let mut changed = code;
-    make_absolute(&mut changed);
+    make_absolute(&mut changed, 14);
     assert_eq!(changed, code);
 }

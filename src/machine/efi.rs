@@ -1,7 +1,7 @@
 //! The kernel's entry from UEFI (specification 2.10): takes from the firmware what [`BootInfo`] wants, ends its boot
 //! services, and goes the way of all other loaders.
 //!
-//! bzimage/boot/efi.s has unpacked the kernel to where it is linked to and cleared the .bss. Until the services end,
+//! bzimage/boot/efi.s has unpacked the kernel to memory that the firmware gave, and cleared the .bss. Until the services end,
 //! stack, page tables, exceptions and interrupts are the firmware's. Its interrupt handlers use this stack, below the stack
 //! pointer too, where leaf functions may have data (the red zone): so interrupts are off but for calls of the firmware,
 //! which may turn them on.
@@ -157,8 +157,7 @@ fn leave(block: usize) -> ! {
     // machine over from this state, and does not come back.
     unsafe {
         asm!(
-            "mov ebp, offset entry",
-            "jmp leave_long_mode",
+            "jmp entry_64",
             in("edi") magic::UEFI,
             in("rsi") block,
             options(noreturn)

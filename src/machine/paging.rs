@@ -1,9 +1,9 @@
 //! Page tables: everything mapped one to one, and every right that is not needed taken away.
 //!
-//! boot/entry.s fills [`ROOT_TABLE`], [`POINTER_TABLE`] and [`PAGE_DIRECTORIES`] with 4 GiB of
-//! writable 2 MiB pages. [`protect`] then splits what holds the kernel into 4 KiB pages and sets:
-//! code readable and executable, constants readable, everything else writable and not executable,
-//! page 0 and the stacks' guards absent.
+//! The boot code (boot/entry.s, or [`map_machine`]) fills [`ROOT_TABLE`], [`POINTER_TABLE`] and [`PAGE_DIRECTORIES`] with
+//! 4 GiB of writable 2 MiB pages, and maps the kernel where it lies above. [`protect`] then splits what holds the kernel
+//! into 4 KiB pages and sets: code readable and executable, constants readable, everything else writable and not
+//! executable, page 0 and the stacks' guards absent.
 
 mod check;
 mod old;
@@ -14,26 +14,36 @@ pub use old::make_readable;
 use super::stacks;
 use core::arch::x86_64::__cpuid;
 use core::fmt;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use x86_64::PhysAddr;
 use x86_64::instructions::tlb;
+use x86_64::registers::control::{Cr3, Cr3Flags, Cr4};
 use x86_64::structures::paging::page_table::PageTableEntry;
-use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
+use x86_64::structures::paging::{PageTable, PageTableFlags as Flags, PhysFrame};
 
 pub const PAGE: u64 = 4096;
 const LARGE_PAGE: u64 = 2 << 20;
 /// What the boot code maps.
 pub const MAPPED_AT_BOOT: u64 = 4 << 30;
-/// The lowest memory, in 4 KiB pages: it holds the kernel's image (linker.ld asserts that).
-const SMALL_PAGES_END: u64 = 6 << 20;
-/// How many tables there are for BARs above 4 GiB.
-const SPARE_TABLES: usize = 8;
+/// Where linker.ld links the kernel to.
+const LINKED_TO: u64 = 1 << 20;
+/// How many 2 MiB pages are split: the lowest one, which holds page 0, and those that hold the kernel, whose size
+/// linker.ld bounds.
+const SMALL_TABLES_COUNT: usize = 4;
+/// How many tables there are for what lies above 4 GiB.
+const SPARE_TABLES: usize = 16;
+/// CR4's bit for five levels of tables (Intel SDM volume 3, section 2.5).
+pub const CR4_FIVE_LEVELS: u32 = 1 << 12;
 
 pub static mut ROOT_TABLE: PageTable = PageTable::new();
 pub static mut POINTER_TABLE: PageTable = PageTable::new();
 pub static mut PAGE_DIRECTORIES: [PageTable; 4] = [const { PageTable::new() }; 4];
-static mut SMALL_TABLES: [PageTable; (SMALL_PAGES_END / LARGE_PAGE) as usize] =
-    [const { PageTable::new() }; (SMALL_PAGES_END / LARGE_PAGE) as usize];
+/// The root above [`ROOT_TABLE`] where there are five levels.
+static mut FIFTH_TABLE: PageTable = PageTable::new();
+static mut SMALL_TABLES: [PageTable; SMALL_TABLES_COUNT] = [const { PageTable::new() }; SMALL_TABLES_COUNT];
 static mut SPARES: [PageTable; SPARE_TABLES] = [const { PageTable::new() }; SPARE_TABLES];
+/// How many of [`SPARES`] are in use.
+static SPARES_TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 /// What linker.ld defines: addresses, never read through.
 mod symbols {
@@ -46,7 +56,7 @@ mod symbols {
     }
 }
 
-/// The rights of the page at `address`, which lies below [`SMALL_PAGES_END`].
+/// The rights of the page at `address`.
 fn rights(address: u64) -> Flags {
     let start = image_start();
     let text = (&raw const symbols::text_end).addr() as u64;
@@ -62,10 +72,14 @@ fn rights(address: u64) -> Flags {
     }
 }
 
-/// The page tables, once protected: the only way to map more.
-pub struct AddressSpace {
-    spares: core::slice::IterMut<'static, PageTable>,
+/// The 2 MiB pages that hold the kernel, but for the lowest page of all: all of them, and maybe one more.
+fn own_large_pages() -> [u64; SMALL_TABLES_COUNT - 1] {
+    let first = (image_start() & !(LARGE_PAGE - 1)).max(LARGE_PAGE);
+    core::array::from_fn(|number| first.wrapping_add(number as u64 * LARGE_PAGE))
 }
+
+/// The page tables, once protected: the only way to map devices.
+pub struct AddressSpace(());
 
 /// Why a range could not be mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,33 +101,68 @@ impl fmt::Display for MapError {
     }
 }
 
+/// Fills the page tables as boot/entry.s does before 64-bit mode, maps the kernel where it lies above 4 GiB, and goes over
+/// to them from the loader's. Called by boot/entry.s, once, before anything else.
+pub extern "C" fn map_machine() {
+    // SAFETY: this runs once, on the only CPU, with interrupts off, on the loader's page tables; nobody else refers to these.
+    let (root, pointers, directories, fifth) = unsafe {
+        (
+            (&raw mut ROOT_TABLE).as_mut_unchecked(),
+            (&raw mut POINTER_TABLE).as_mut_unchecked(),
+            (&raw mut PAGE_DIRECTORIES).as_mut_unchecked(),
+            (&raw mut FIFTH_TABLE).as_mut_unchecked(),
+        )
+    };
+    let table = Flags::PRESENT | Flags::WRITABLE;
+    root[0].set_addr(table_address(pointers), table);
+    for (directory, entry) in directories.iter().zip(pointers.iter_mut()) {
+        entry.set_addr(table_address(directory), table);
+    }
+    let entries = directories.iter_mut().flat_map(|table| table.iter_mut());
+    for (address, entry) in (0..).step_by(LARGE_PAGE as usize).zip(entries) {
+        entry.set_addr(PhysAddr::new(address), table | Flags::HUGE_PAGE);
+    }
+    for page in own_large_pages() {
+        if (MAPPED_AT_BOOT..persistent_end()).contains(&page) {
+            // There are tables enough, for these are the first.
+            _ = map_large(page, table | Flags::HUGE_PAGE);
+        }
+    }
+    fifth[0].set_addr(table_address(root), table);
+    let top = if Cr4::read_raw() & u64::from(CR4_FIVE_LEVELS) != 0 { fifth } else { root };
+    // SAFETY: the tables map the code that runs, its stack and its data where they are, with all rights, as the loader's did.
+    unsafe { Cr3::write(PhysFrame::containing_address(table_address(top)), Cr3Flags::empty()) };
+}
+
 /// Takes away every right that is not needed. To be called once, before anything else is mapped.
 pub fn protect() -> AddressSpace {
     // SAFETY: this runs once, on the only CPU, with interrupts off; no other reference to the tables
     // exists (the boot code used them before), so these are exclusive.
-    let (small, directories, spares) = unsafe {
-        (
-            (&raw mut SMALL_TABLES).as_mut_unchecked(),
-            (&raw mut PAGE_DIRECTORIES).as_mut_unchecked(),
-            (&raw mut SPARES).as_mut_unchecked(),
-        )
-    };
-    let pages = small.iter_mut().flat_map(|table| table.iter_mut());
-    for (address, entry) in (0u64..).step_by(PAGE as usize).zip(pages) {
-        let rights = rights(address);
-        if rights.contains(Flags::PRESENT) {
-            entry.set_addr(PhysAddr::new(address), rights);
+    let small = unsafe { (&raw mut SMALL_TABLES).as_mut_unchecked() };
+    let [first, second, third] = own_large_pages();
+    for (large, table) in [0, first, second, third].into_iter().zip(small) {
+        for (address, entry) in (large..).step_by(PAGE as usize).zip(table.iter_mut()) {
+            let rights = rights(address);
+            if rights.contains(Flags::PRESENT) {
+                entry.set_addr(PhysAddr::new(address), rights);
+            }
+        }
+        if large < MAPPED_AT_BOOT || large < persistent_end() {
+            // It is mapped already, so no table is needed.
+            if let Ok(entry) = directory_entry(large) {
+                entry.set_addr(table_address(table), Flags::PRESENT | Flags::WRITABLE);
+            }
         }
     }
-    let mut entries = directories.iter_mut().flat_map(|table| table.iter_mut());
-    for (table, entry) in small.iter().zip(&mut entries) {
-        entry.set_addr(table_address(table), Flags::PRESENT | Flags::WRITABLE);
-    }
-    for entry in entries {
-        entry.set_flags(entry.flags() | Flags::NO_EXECUTE);
+    // SAFETY: as above, and the entries that were lent before are not in use any more.
+    let directories = unsafe { (&raw mut PAGE_DIRECTORIES).as_mut_unchecked() };
+    for entry in directories.iter_mut().flat_map(|table| table.iter_mut()) {
+        if entry.flags().contains(Flags::HUGE_PAGE) {
+            entry.set_flags(entry.flags() | Flags::NO_EXECUTE);
+        }
     }
     tlb::flush_all();
-    AddressSpace { spares: spares.iter_mut() }
+    AddressSpace(())
 }
 
 fn table_address(table: &PageTable) -> PhysAddr {
@@ -124,48 +173,61 @@ impl AddressSpace {
     /// Maps `length` bytes of a device's registers at `address`, writable and not cached.
     /// Below 4 GiB all is mapped already, and the firmware's MTRRs keep devices uncached.
     pub fn map_device(&mut self, address: u64, length: u64) -> Result<(), MapError> {
-        let bits = address_bits();
-        let end = address.checked_add(length).filter(|&end| end <= 1 << bits);
-        let end = end.ok_or(MapError::OutOfReach(bits))?;
-        let mut page = address & !(LARGE_PAGE - 1);
-        while page < end {
-            if page >= MAPPED_AT_BOOT {
-                self.map_large(page)?;
-            }
-            page += LARGE_PAGE;
-        }
-        Ok(())
+        map_above(address, length, Flags::WRITABLE | Flags::NO_CACHE | Flags::WRITE_THROUGH)
     }
+}
 
-    /// Maps the 2 MiB page at `address`.
-    fn map_large(&mut self, address: u64) -> Result<(), MapError> {
-        let index = |shift: u32| (address >> shift) as usize & 0x1ff;
-        // SAFETY: CR3 holds ROOT_TABLE, and `self` is the only way to the tables after `protect`.
-        let root = unsafe { (&raw mut ROOT_TABLE).as_mut_unchecked() };
-        let pointers = self.next_table(&mut root[index(39)])?;
-        let directory = self.next_table(&mut pointers[index(30)])?;
-        let entry = &mut directory[index(21)];
-        if entry.is_unused() {
-            let device = Flags::NO_CACHE | Flags::WRITE_THROUGH | Flags::HUGE_PAGE;
-            entry.set_addr(
-                PhysAddr::new(address),
-                Flags::PRESENT | Flags::WRITABLE | Flags::NO_EXECUTE | device,
-            );
-            // An absent entry is never cached, so nothing is to be flushed (SDM volume 3, 4.10.2.3).
-        }
-        Ok(())
-    }
+/// Maps memory to be read, wherever it lies. Not for the panic path.
+pub fn map_to_read(address: u64, length: u64) -> Result<(), MapError> {
+    map_above(address, length, Flags::empty())
+}
 
-    /// The table behind `entry`, a spare one where there is none yet.
-    fn next_table(&mut self, entry: &mut PageTableEntry) -> Result<&'static mut PageTable, MapError> {
-        if entry.is_unused() {
-            let spare = self.spares.next().ok_or(MapError::NoTableLeft)?;
-            entry.set_addr(table_address(spare), Flags::PRESENT | Flags::WRITABLE);
-        }
-        // SAFETY: a used entry above the last level points to one of this module's tables, which are
-        // static and identity-mapped; `&mut self` makes the borrow exclusive while it is walked.
-        Ok(unsafe { &mut *core::ptr::with_exposed_provenance_mut(entry.addr().as_u64() as usize) })
+/// Maps with these rights what of a range lies above 4 GiB and is not mapped yet.
+fn map_above(address: u64, length: u64, rights: Flags) -> Result<(), MapError> {
+    let bits = address_bits();
+    let end = address.checked_add(length).filter(|&end| end <= 1 << bits);
+    let end = end.ok_or(MapError::OutOfReach(bits))?;
+    let mut page = (address & !(LARGE_PAGE - 1)).max(MAPPED_AT_BOOT);
+    while page < end {
+        map_large(page, Flags::PRESENT | Flags::NO_EXECUTE | Flags::HUGE_PAGE | rights)?;
+        page += LARGE_PAGE;
     }
+    Ok(())
+}
+
+/// Maps the 2 MiB page at `address`, which lies above 4 GiB, if nothing is mapped there.
+fn map_large(address: u64, flags: Flags) -> Result<(), MapError> {
+    let entry = directory_entry(address)?;
+    if entry.is_unused() {
+        entry.set_addr(PhysAddr::new(address), flags);
+        // An absent entry is never cached, so nothing is to be flushed (SDM volume 3, 4.10.2.3).
+    }
+    Ok(())
+}
+
+/// The entry for the 2 MiB at `address`, below 2^47. Whoever calls it lets go of it before the next call.
+fn directory_entry(address: u64) -> Result<&'static mut PageTableEntry, MapError> {
+    let index = |shift: u32| (address >> shift) as usize & 0x1ff;
+    // SAFETY: all tables are static and mapped one to one. They change here and in the callers alone, in normal running on
+    // the only CPU, none of which keeps a reference.
+    let root = unsafe { (&raw mut ROOT_TABLE).as_mut_unchecked() };
+    let pointers = next_table(&mut root[index(39)])?;
+    let directory = next_table(&mut pointers[index(30)])?;
+    Ok(&mut directory[index(21)])
+}
+
+/// The table behind `entry`, a spare one where there is none yet.
+fn next_table(entry: &mut PageTableEntry) -> Result<&'static mut PageTable, MapError> {
+    if entry.is_unused() {
+        let number = SPARES_TAKEN.load(Ordering::Relaxed);
+        // SAFETY: as for the root.
+        let spares = unsafe { (&raw mut SPARES).as_mut_unchecked() };
+        let spare = spares.get_mut(number).ok_or(MapError::NoTableLeft)?;
+        SPARES_TAKEN.store(number.wrapping_add(1), Ordering::Relaxed);
+        entry.set_addr(table_address(spare), Flags::PRESENT | Flags::WRITABLE);
+    }
+    // SAFETY: a used entry above the last level points to one of this module's tables, and as for the root.
+    Ok(unsafe { &mut *core::ptr::with_exposed_provenance_mut(entry.addr().as_u64() as usize) })
 }
 
 /// How many bits a physical address has, at most what four levels of tables reach one to one (Intel SDM volume 3, section
@@ -233,15 +295,29 @@ pub fn meaning(address: u64) -> Meaning {
             return Meaning::Guard(stack.name);
         }
     }
-    if address >= MAPPED_AT_BOOT {
+    if address >= MAPPED_AT_BOOT && !is_own(address) && !is_mapped(address, 1) {
         return Meaning::Unmapped;
     }
     match rights(page) {
-        _ if page >= SMALL_PAGES_END => Meaning::Data,
         flags if flags.contains(Flags::WRITABLE) => Meaning::Data,
         flags if flags.contains(Flags::NO_EXECUTE) => Meaning::Constants,
         _ => Meaning::Code,
     }
+}
+
+/// Whether an address lies in the image. Panic-safe.
+fn is_own(address: u64) -> bool {
+    (image_start()..persistent_end()).contains(&address)
+}
+
+/// By how much the image lies above where it is linked to; wraps. Panic-safe.
+pub fn offset() -> u64 {
+    image_start().wrapping_sub(LINKED_TO)
+}
+
+/// The address that the ELF file has for one in the image; any other stays as it is. Panic-safe.
+pub fn linked(address: u64) -> u64 {
+    if is_own(address) { address.wrapping_sub(offset()) } else { address }
 }
 
 /// Where the image begins.

@@ -4,7 +4,7 @@ use super::paging;
 use bootinfo::PhysicalMemory;
 use core::ops::Range;
 
-/// The memory below 4 GiB that the kernel does not write to.
+/// The memory that the kernel does not write to. Not for the panic path.
 pub struct Physical {
     lowest: u64,
     own: Range<u64>,
@@ -27,9 +27,10 @@ impl PhysicalMemory for Physical {
     fn read(&self, address: u64, len: usize) -> Option<&[u8]> {
         let end = address.checked_add(u64::try_from(len).ok()?)?;
         let is_own = address < self.own.end && end > self.own.start;
-        if address < self.lowest || end > paging::MAPPED_AT_BOOT || is_own {
+        if address < self.lowest || is_own {
             return None;
         }
+        paging::map_to_read(address, u64::try_from(len).ok()?).ok()?;
         // SAFETY: the range is mapped (4 GiB are, one to one, but for what `lowest` and `own` leave out),
         // outside everything that the kernel writes to, and no device writes where the firmware has left
         // its tables.

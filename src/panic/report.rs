@@ -34,6 +34,7 @@ pub fn write(cause: &Cause<'_>, depth: Depth) {
             None => line.text(", no record before this report"),
         };
         alert(&line);
+        offset();
     }
     if depth != Depth::Third {
         instruction(cause.frame());
@@ -53,7 +54,7 @@ pub fn fixed(cause: &Cause<'_>) -> Line {
     text.text(cause.name()).text(" at ");
     match cause.location() {
         Some(location) => text.text(location.file()).text(":").decimal(location.line().into()),
-        None => text.text("0x").hex(cause.frame().rip, 16),
+        None => text.text("0x").hex(paging::linked(cause.frame().rip), 16),
     };
     text
 }
@@ -154,10 +155,20 @@ fn page_fault(line: &mut Line, frame: &Frame) {
     line.text("): ").text(why);
 }
 
-/// Where the CPU was, as Linux's report shows it.
+/// Where the kernel lies, if that is not where the ELF file has it.
+fn offset() {
+    let offset = paging::offset();
+    if offset != 0 {
+        let mut line = Line::new("Kernel Offset: 0x");
+        line.hex(offset, 16).text(", already subtracted from RIP and the call trace");
+        alert(&line);
+    }
+}
+
+/// Where the CPU was, as Linux's report shows it: the address that the ELF file has for it.
 fn instruction(frame: &Frame) {
     let mut line = Line::new("RIP: ");
-    line.hex(frame.cs, 4).text(":").hex(frame.rip, 16).text(" RSP: ").hex(frame.ss, 4);
+    line.hex(frame.cs, 4).text(":").hex(paging::linked(frame.rip), 16).text(" RSP: ").hex(frame.ss, 4);
     line.text(":").hex(frame.rsp, 16).text(" RFLAGS: ").hex(frame.rflags, 8);
     alert(&line);
 }
@@ -215,7 +226,7 @@ fn backtrace(frame: &Frame) {
 
 fn caller(address: u64) {
     let mut line = Line::new(" [<");
-    line.hex(address, 16).text(">]");
+    line.hex(paging::linked(address), 16).text(">]");
     if paging::meaning(address) != Meaning::Code {
         line.text(" (not code)");
     }

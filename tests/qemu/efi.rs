@@ -67,20 +67,40 @@ fn a_unified_kernel_image_starts() {
     boots_from("efi-unified", &[(&image, "EFI/BOOT/BOOTX64.EFI")]);
 }
 
-/// The kernel's place is patched to where this machine has no memory.
-#[test]
-fn memory_that_is_not_to_be_had_is_said_and_given_back_to_the_firmware() {
-    // mov qword ptr [rsp + 0x20], 0x100000
-    const PLACE: [u8; 9] = [0x48, 0xc7, 0x44, 0x24, 0x20, 0x00, 0x00, 0x10, 0x00];
+/// The kernel with the bytes `place` of bzimage/boot/efi.s changed from `at` on.
+fn patched(name: &str, place: &[u8], at: usize, change: u32) -> String {
     let mut file = fs::read(bzimage()).expect("the kernel");
-    let at = file.windows(PLACE.len()).position(|bytes| bytes == PLACE).expect("bzimage/boot/efi.s");
-    file[at + 5..at + 9].copy_from_slice(&0x7f00_0000u32.to_le_bytes());
-    let path = directory().join("elsewhere.bzimage");
+    let found = file.windows(place.len()).position(|bytes| bytes == place).expect("bzimage/boot/efi.s");
+    file[found + at..found + at + 4].copy_from_slice(&change.to_le_bytes());
+    let path = directory().join(name);
     fs::write(&path, file).expect("target/tests is writable");
-    let path = path.display().to_string();
-    let boot = Boot::new("efi-no-memory", "").loader(UEFI.into_iter().chain(["-kernel", &path]));
+    path.display().to_string()
+}
+
+/// The place that the kernel asks for is patched to where this machine has no memory.
+#[test]
+fn where_1_mib_is_taken_the_kernel_runs_elsewhere() {
+    // mov qword ptr [rsp + 0x20], 0x100000
+    let kernel =
+        patched("elsewhere.bzimage", &[0x48, 0xc7, 0x44, 0x24, 0x20, 0x00, 0x00, 0x10, 0x00], 5, 0x7f00_0000);
+    let arguments = UEFI.into_iter().chain(["-kernel", &kernel, "-append", PARAMETERS]);
+    let boot = Boot::new("efi-elsewhere", PARAMETERS).loader(arguments).timeout(UEFI_TIME);
+    let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
+    check(&capture, "efi-elsewhere", STARTED);
+    assert!(capture.serial.contains("boot: the kernel lies at 0x"), "{}", capture.serial);
+}
+
+/// The kernel's size is patched to more than this machine has memory.
+#[test]
+fn memory_that_is_not_to_be_had_is_said() {
+    let file = fs::read(bzimage()).expect("the kernel");
+    let size = u32::from_le_bytes(file[0x260..0x264].try_into().expect("4 bytes"));
+    // mov r8d, the number of pages
+    let pages = [&[0x41, 0xb8][..], &(size / 4096).to_le_bytes()].concat();
+    let kernel = patched("large.bzimage", &pages, 2, 0x00ff_ffff);
+    let boot = Boot::new("efi-no-memory", "").loader(UEFI.into_iter().chain(["-kernel", &kernel]));
     let machine = boot.nics([]).timeout(UEFI_TIME).start();
-    machine.wait_for_serial("netconsole: the firmware uses the memory at 1 MiB; load the kernel by GRUB");
+    machine.wait_for_serial("netconsole: the firmware has no memory for the kernel");
     // What the firmware does when a program has come back.
     machine.wait_for_serial("Shell");
     machine.stop();

@@ -42,6 +42,7 @@ mod one_address;
 mod one_network;
 mod parameters;
 mod ping;
+mod places;
 mod protections;
 mod protocols;
 mod receiver;

@@ -4,7 +4,7 @@
 use super::{image_start, symbols};
 use crate::machine::stacks;
 use core::fmt;
-use x86_64::registers::control::Cr3;
+use x86_64::registers::control::{Cr3, Cr4};
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
 
@@ -70,7 +70,9 @@ impl fmt::Display for Violation {
 pub fn check() -> Result<Mapped, Violation> {
     let mut mapped = Mapped::default();
     let all = Flags::WRITABLE | Flags::USER_ACCESSIBLE;
-    walk(&mut mapped, Cr3::read().0.start_address().as_u64(), 0, 39, all)?;
+    let five_levels = Cr4::read_raw() & u64::from(super::CR4_FIVE_LEVELS) != 0;
+    let shift = if five_levels { 48 } else { 39 };
+    walk(&mut mapped, Cr3::read().0.start_address().as_u64(), 0, shift, all)?;
     Ok(mapped)
 }
 
