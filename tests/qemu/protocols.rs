@@ -8,6 +8,7 @@ use crate::loaders::grub_image;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit";
@@ -165,15 +166,55 @@ fn ipxe() {
     check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "ipxe", "boot: by Etherboot/gPXE, Linux");
 }
 
-#[test]
-fn linux_s_protocol_by_kexec_from_a_debian_linux() {
+/// A Debian Linux that starts the kernel in one of the ways of scripts/kexec-linux, in a machine of this much memory, with
+/// its own parameters.
+fn kexec(name: &'static str, way: &str, memory: &str, linux: &str) -> Capture {
+    // Made once, also where several tests want it at the same time.
+    static MADE: Mutex<()> = Mutex::new(());
     let directory = target().join("kexec-linux");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kexec-linux");
-    let made =
-        Command::new(script).arg(&directory).arg(PARAMETERS).output().expect("scripts/kexec-linux runs");
+    let guard = MADE.lock().expect("the other test has made it");
+    let made = Command::new(script).arg(&directory).args([PARAMETERS, way]).output();
+    drop(guard);
+    let made = made.expect("scripts/kexec-linux runs");
     assert!(made.status.success(), "kexec-linux: {}", String::from_utf8_lossy(&made.stderr));
-    let [kernel, initrd] = ["vmlinuz", "initrd"].map(|file| directory.join(file).display().to_string());
-    let loader = ["-kernel", &kernel, "-initrd", &initrd, "-append", "quiet", "-m", "512"];
-    let boot = Boot::new("kexec", PARAMETERS).loader(loader).timeout(Duration::from_secs(120));
-    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "kexec", "boot: by kexec-tools, Linux");
+    let (kernel, initrd) = (directory.join("vmlinuz"), directory.join(format!("initrd-{way}")));
+    let [kernel, initrd] = [kernel, initrd].map(|file| file.display().to_string());
+    let append = format!("quiet console=ttyS0 {linux}");
+    let loader = ["-kernel", &kernel, "-initrd", &initrd, "-append", &append, "-m", memory];
+    let boot = Boot::new(name, PARAMETERS).loader(loader).timeout(Duration::from_secs(180));
+    let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
+    check(&capture, name, "boot: by kexec-tools, Linux");
+    capture
+}
+
+/// Where the log says that the kernel lies.
+fn place(capture: &Capture) -> u64 {
+    let text = capture.text(TARGET);
+    let place = text.lines().find_map(|line| line.split_once("boot: the kernel lies at 0x"));
+    let (_, place) = place.unwrap_or_else(|| panic!("it lies at 1 MiB: {text}"));
+    u64::from_str_radix(place.trim(), 16).expect("an address")
+}
+
+#[test]
+fn linux_s_protocol_by_kexec_from_a_debian_linux() {
+    kexec("kexec", "load", "512", "");
+}
+
+/// Linux puts it where it finds room.
+#[test]
+fn linux_s_protocol_by_kexec_file_load() {
+    place(&kexec("kexec-file", "file", "512", ""));
+}
+
+/// The crash kernel of a Linux that has set 4 MiB aside for it.
+#[test]
+fn linux_s_crash_kernel_in_4_mib() {
+    let capture = kexec("kexec-crash", "crash", "512", "crashkernel=4M nokaslr");
+    // As /proc/iomem has it.
+    let region = capture.serial.lines().find_map(|line| line.trim().strip_suffix(" : Crash kernel"));
+    let (first, last) = region.and_then(|region| region.split_once('-')).expect("the region");
+    let [first, last] = [first, last].map(|address| u64::from_str_radix(address, 16).expect("an address"));
+    assert_eq!(last - first + 1, 4 << 20);
+    assert!((first..last - (2 << 20)).contains(&place(&capture)));
 }
