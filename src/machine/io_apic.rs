@@ -17,7 +17,7 @@ const MAX_LINES: u32 = 240;
 
 /// Holds back all lines of the one whose registers are at this physical address.
 pub fn hold_back(address: u32) {
-    if u64::from(address) < paging::persistent_end() || !address.is_multiple_of(16) {
+    if address == 0 || paging::is_own(address.into()) || !address.is_multiple_of(16) {
         return;
     }
     let [select, data] =

@@ -306,7 +306,7 @@ pub fn meaning(address: u64) -> Meaning {
 }
 
 /// Whether an address lies in the image. Panic-safe.
-fn is_own(address: u64) -> bool {
+pub fn is_own(address: u64) -> bool {
     (image_start()..persistent_end()).contains(&address)
 }
 

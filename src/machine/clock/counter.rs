@@ -170,8 +170,8 @@ fn read_register(address: u64) -> u32 {
 
 /// Whether a register lies below 4 GiB, where all is mapped one to one, outside the kernel's image, and aligned.
 fn is_reached(address: u64) -> bool {
-    let is_own = (paging::image_start()..paging::persistent_end()).contains(&address);
-    (paging::PAGE..paging::MAPPED_AT_BOOT).contains(&address) && address.is_multiple_of(4) && !is_own
+    let is_low = (paging::PAGE..paging::MAPPED_AT_BOOT).contains(&address);
+    is_low && address.is_multiple_of(4) && !paging::is_own(address)
 }
 
 /// A high precision event timer (IA-PC HPET specification 1.0a, section 2.3).
