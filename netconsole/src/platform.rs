@@ -1,7 +1,7 @@
 //! What a kernel gives to the library: time, memory, and the ways to its cards.
 
 use crate::memory::Memory;
-use crate::nic::pci::ConfigurationAccess;
+use crate::nic::pci::{ConfigurationAccess, RootBuses};
 use crate::nic::{Access, BusAddress};
 use crate::ring::Ring;
 use crate::targets::path_name::Labels;
@@ -32,6 +32,11 @@ pub unsafe trait Platform: Sized + 'static {
 
     /// PCI configuration space.
     fn pci() -> Self::Pci;
+
+    /// The PCI buses that no bridge leads to.
+    fn root_buses() -> RootBuses {
+        RootBuses::FIRST
+    }
 
     /// How drivers reach the cards' registers, and the cards the drivers' memory.
     fn access() -> Access;

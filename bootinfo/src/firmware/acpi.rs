@@ -74,10 +74,12 @@ impl Root {
 
     /// Looks for the root pointer where a BIOS leaves it.
     pub fn find(memory: &dyn PhysicalMemory) -> Option<Self> {
-        let mut places = BIOS_AREA.step_by(PARAGRAPH);
-        places.find_map(|address| {
-            memory.read(address, rsdp::SIGNATURE.len()).filter(|bytes| *bytes == rsdp::SIGNATURE)?;
-            Self::read(memory, address)
+        let length = usize::try_from(BIOS_AREA.end.checked_sub(BIOS_AREA.start)?).ok()?;
+        // All at once: it is 8,192 places, and the first frame waits for it.
+        let paragraphs = memory.read(BIOS_AREA.start, length)?.chunks_exact(PARAGRAPH);
+        let mut places = BIOS_AREA.step_by(PARAGRAPH).zip(paragraphs);
+        places.find_map(|(address, paragraph)| {
+            paragraph.starts_with(rsdp::SIGNATURE).then(|| Self::read(memory, address))?
         })
     }
 
@@ -157,8 +159,13 @@ impl<'m> Table<'m> {
         Ok(Self { signature, bytes })
     }
 
+    /// The whole table.
+    pub(super) fn bytes(&self) -> &'m [u8] {
+        self.bytes
+    }
+
     /// What follows the header.
-    fn body(&self) -> &'m [u8] {
+    pub(super) fn body(&self) -> &'m [u8] {
         self.bytes.get(header::LENGTH..).unwrap_or_default()
     }
 
@@ -375,22 +382,28 @@ fn sleep_types(code: &[u8]) -> Option<(u8, u8)> {
     let more = usize::from(*length.first()? >> 6);
     // Behind the length the number of elements, then these.
     let mut elements = length.get(more.checked_add(2)?..)?;
-    let a = constant(&mut elements)?;
-    Some((a, constant(&mut elements).unwrap_or(0)))
+    // They have 3 bits.
+    let mut next =
+        || integer(&mut elements).and_then(|value| u8::try_from(value).ok()).filter(|&value| value < 8);
+    let a = next()?;
+    Some((a, next().unwrap_or(0)))
 }
 
-/// Takes a number from the front of byte code (section 20.2.3); sleep types have 3 bits.
-fn constant(code: &mut &[u8]) -> Option<u8> {
-    const BYTE: u8 = 0x0a;
-    const WORD: u8 = 0x0b;
-    const DWORD: u8 = 0x0c;
-    let (value, rest) = match **code {
-        [value @ (0 | 1), ref rest @ ..] | [BYTE, value, ref rest @ ..] => (value, rest),
-        [WORD, value, _, ref rest @ ..] | [DWORD, value, _, _, _, ref rest @ ..] => (value, rest),
+/// Takes a number from the front of byte code (section 20.2.3).
+pub(super) fn integer(code: &mut &[u8]) -> Option<u64> {
+    let (&kind, rest) = code.split_first()?;
+    let length = match kind {
+        0 | 1 => 0,
+        0x0a => 1,
+        0x0b => 2,
+        0x0c => 4,
+        0x0e => 8,
         _ => return None,
     };
+    let (digits, rest) = rest.split_at_checked(length)?;
     *code = rest;
-    (value < 8).then_some(value)
+    let constant = if length == 0 { u64::from(kind) } else { 0 };
+    Some(digits.iter().rev().fold(constant, |value, &digit| value << 8 | u64::from(digit)))
 }
 
 /// The physical addresses of the virtio-over-MMIO devices in the byte code of a DSDT: the first fixed

@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 
 pub mod acpi;
+pub mod iommu;
+pub mod pci;
 pub mod smbios;
 pub mod uefi;
 

@@ -1,6 +1,8 @@
 //! Tables of the firmware, well made and not.
 
 use super::acpi::{self, Fixed, PowerOff, PowerTimer, Register, Root, Table, TableError};
+use super::iommu::{Iommu, iommus};
+use super::pci;
 use super::smbios::{EntryPoint, Label};
 use super::uefi::SystemTable;
 use crate::PhysicalMemory;
@@ -472,4 +474,122 @@ proptest! {
         memory.put(0x6_0000, &body);
         read_everything(&memory);
     }
+}
+
+/// The sound table of these bytes, in a memory that is never given back.
+fn in_memory(bytes: Vec<u8>) -> Table<'static> {
+    let memory = Box::leak(Box::new(Memory::new()));
+    memory.put(0x1000, &bytes);
+    Table::read(memory, 0x1000).expect("a sound table")
+}
+
+#[test]
+fn configuration_space_in_memory_is_what_the_mcfg_says() {
+    let entry = |address: u64, group: u16, first: u8, last: u8| {
+        let mut bytes = address.to_le_bytes().to_vec();
+        bytes.extend(group.to_le_bytes());
+        bytes.extend([first, last, 0, 0, 0, 0]);
+        bytes
+    };
+    let mut body = vec![0; 8];
+    body.extend(entry(0xe000_0000, 0, 0, 0xff));
+    // Nowhere, not on a megabyte, buses in the wrong order.
+    body.extend(entry(0, 0, 0, 0xff));
+    body.extend(entry(0xe000_8000, 0, 0, 0xff));
+    body.extend(entry(0xe000_0000, 0, 9, 8));
+    body.extend(entry(0x38_0000_0000, 1, 0x80, 0x80));
+    body.extend([1; 15]);
+    let found: Vec<_> = pci::segments(&in_memory(table(b"MCFG", &body))).collect();
+    let segment = |address, group, first, last| pci::Segment { address, group, first, last };
+    assert_eq!(found, [segment(0xe000_0000, 0, 0, 0xff), segment(0x38_0000_0000, 1, 0x80, 0x80)]);
+    assert_eq!(pci::segments(&in_memory(table(b"MCFG", &[0; 3]))).count(), 0);
+}
+
+#[test]
+fn host_bridges_are_counted_and_their_buses_read() {
+    let hid = |digit: u8| [&b"\x08_HID\x0c\x41\xd0\x0a"[..], &[digit]].concat();
+    let code = [
+        hid(8).as_slice(),
+        // A compatible id is not another one.
+        b"\x08_CID\x0c\x41\xd0\x0a\x03",
+        &hid(3),
+        b"\x08_BBN\x0a\x80",
+        &hid(8),
+        // A method of no arguments that returns a number, serialized or not; words.
+        b"\x14\x0a_BBN\x08\xa4\x0a\xc0",
+        &hid(8),
+        b"\x08_BBN\x0b\x40\x00",
+        &hid(8),
+        // Found out by running it, too large, in another name.
+        b"\x14\x0a_BBN\x00\xa4\x60",
+        b"\x08_BBN\x0b\x40\x01",
+        b"X_BBN\x0a\x11",
+        // Other devices.
+        b"\x08_HID\x0c\x41\xd0\x0c\x08\x08_HID\x0d",
+        b"\x08_BBN",
+    ]
+    .concat();
+    let mut buses = Vec::new();
+    let found = pci::host_bridges(&in_memory(table(b"DSDT", &code)), |bus| buses.push(bus));
+    assert_eq!(buses, [0x80, 0xc0, 0x40]);
+    assert_eq!(found, pci::HostBridges { count: 5, numbered: 3, configuration: None });
+
+    let look = |code: &[u8]| pci::host_bridges(&in_memory(table(b"DSDT", code)), |_| {}).configuration;
+    assert_eq!(look(b"\x14\x0c_CBA\0\xa4\x0c\0\0\0\xe0"), Some(0xe000_0000));
+    assert_eq!(look(b"\x08_CBA\x0e\0\0\0\0\x40\0\0\0"), Some(0x40_0000_0000));
+    assert_eq!(look(b"\x08_CBA\0"), None);
+    assert_eq!(look(b"\x08_CBA\x0e\0\0\0\0\x40\0\0"), None);
+}
+
+#[test]
+fn iommus_are_where_the_tables_say() {
+    let unit = |kind: &[u8], address: u64| {
+        let mut bytes = kind.to_vec();
+        bytes.resize(8, 0);
+        bytes.extend(address.to_le_bytes());
+        bytes
+    };
+    let dmar = [
+        &[0; 12][..],
+        &unit(&[0, 0, 16, 0], 0xfed9_0000),
+        // Reserved memory, and a unit without an address.
+        &unit(&[1, 0, 16, 0], 0x7000_0000),
+        &unit(&[0, 0, 16, 0], 0),
+        // A device of one is within it.
+        &unit(&[0, 0, 24, 0], 0xfed9_1000),
+        &[1, 8, 0, 0, 0, 0, 2, 0],
+        // Cut off.
+        &[0, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0xd9],
+    ]
+    .concat();
+    let found: Vec<_> = iommus(&in_memory(table(b"DMAR", &dmar))).collect();
+    assert_eq!(found, [Iommu::IntelVtd(0xfed9_0000), Iommu::IntelVtd(0xfed9_1000)]);
+
+    let ivrs = [
+        &[0; 12][..],
+        &unit(&[0x10, 0, 16, 0], 0xfeb8_0000),
+        &unit(&[0x11, 0, 16, 0], 0xfeb8_0000),
+        &unit(&[0x20, 0, 16, 0], 1),
+        &unit(&[0x40, 0, 16, 0], 0xfeb9_0000),
+    ]
+    .concat();
+    let found: Vec<_> = iommus(&in_memory(table(b"IVRS", &ivrs))).collect();
+    assert_eq!(found, [Iommu::AmdVi(0xfeb8_0000), Iommu::AmdVi(0xfeb9_0000)]);
+
+    let viot = [
+        &[5, 0, 48, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
+        &[3, 0, 16, 0, 0, 0, 0x1b, 0x02, 0, 0, 0, 0, 0, 0, 0, 0],
+        // In another segment; a range of devices.
+        &[3, 0, 16, 0, 1, 0, 0x1b, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &[1, 0, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+        &unit(&[4, 0, 16, 0], 0xfeb0_0000),
+    ]
+    .concat();
+    let found: Vec<_> = iommus(&in_memory(table(b"VIOT", &viot))).collect();
+    assert_eq!(found, [Iommu::VirtioPci(0x21b), Iommu::VirtioMmio(0xfeb0_0000)]);
+    assert_eq!(found[0].to_string(), "virtio-iommu at 02:03.3");
+
+    assert_eq!(iommus(&in_memory(table(b"APIC", &dmar))).count(), 0);
+    // Structures that do not go on.
+    assert_eq!(iommus(&in_memory(table(b"DMAR", &[0; 100]))).count(), 0);
 }

@@ -98,7 +98,7 @@ fn find_cards<P: Platform>() -> [Option<BusAddress>; MAX_NICS] {
     let mut found = [None; MAX_NICS];
     let mut free = found.iter_mut();
     let config = P::pci();
-    pci::for_each_function(&config, |function| {
+    pci::for_each_function(&config, P::root_buses(), |function| {
         if Model::of(pci::ids(&config, function)).is_some()
             && let Some(slot) = free.next()
         {

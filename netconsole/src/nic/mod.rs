@@ -16,8 +16,10 @@ mod exchange;
 pub(crate) mod fake;
 #[cfg(feature = "intel")]
 pub mod intel;
+#[cfg(feature = "pci")]
+pub mod iommu;
 mod link_mode;
-#[cfg(any(feature = "virtio", feature = "intel"))]
+#[cfg(feature = "pci")]
 mod mmio;
 #[cfg(feature = "pci")]
 pub mod pci;

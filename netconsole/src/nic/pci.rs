@@ -4,12 +4,14 @@
 //! Configuration space is not trusted: every walk is bounded, whatever it says. Nothing here panics,
 //! waits or keeps state, so the panic path may use all of it.
 
+mod buses;
 #[cfg(test)]
 pub(crate) mod fake;
 mod sizing;
 #[cfg(test)]
 mod tests;
 
+pub use buses::{RootBuses, Walk, for_each_function, search_roots};
 use core::fmt;
 pub use sizing::Sizing;
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
@@ -41,61 +43,14 @@ const COMMAND_MASK: u32 = 0xffff;
 /// Section 6.2.3, in the word at [`register::COMMAND`].
 const STATUS_CAPABILITIES: u32 = 1 << 20;
 
-const DEVICES_PER_BUS: u8 = 32;
-const FUNCTIONS_PER_DEVICE: u8 = 8;
 /// Capabilities are at least a word and lie in the 192 bytes after the header: a longer list is a circle.
 const MAX_CAPABILITIES: usize = 48;
 /// Below it lie the BIOS's and the interrupt vectors' memory; no firmware puts a BAR there.
 const LOWEST_MEMORY_BAR: u64 = 1 << 20;
 
-/// Calls `visit` with each function that is present, on bus 0 and every bus that a bridge leads to,
-/// each bus once, whatever the bridges say.
-pub fn for_each_function<C: ConfigurationAccess>(config: &C, mut visit: impl FnMut(DeviceFunction)) {
-    let mut buses = [Bus::Unknown; 256];
-    if let Some(root) = buses.first_mut() {
-        *root = Bus::Found;
-    }
-    while let Some((bus, state)) = (0u8..=255).zip(buses.iter_mut()).find(|(_, state)| **state == Bus::Found)
-    {
-        *state = Bus::Visited;
-        for device in 0..DEVICES_PER_BUS {
-            for function in 0..FUNCTIONS_PER_DEVICE {
-                let function = DeviceFunction { bus, device, function };
-                if !is_present(config, function) {
-                    // Function 0 is always there (section 3.2.2.3.4).
-                    if function.function == 0 {
-                        break;
-                    }
-                    continue;
-                }
-                visit(function);
-                let header = Header::read(config, function);
-                if header.kind == HeaderKind::Bridge
-                    && let [_, secondary, ..] =
-                        config.read_word(function, register::BUS_NUMBERS).to_le_bytes()
-                    && let Some(state @ Bus::Unknown) = buses.get_mut(usize::from(secondary))
-                {
-                    *state = Bus::Found;
-                }
-                if function.function == 0 && !header.is_multifunction {
-                    break;
-                }
-            }
-        }
-    }
-}
-
-/// What [`for_each_function`] knows of a bus.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Bus {
-    Unknown,
-    Found,
-    Visited,
-}
-
 fn is_present<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> bool {
-    // Vendor 0xffff is what reads as such where nothing answers (section 6.1).
-    config.read_word(function, register::ID) & 0xffff != 0xffff
+    // Where nothing answers all ones are read (section 6.1); some hypervisors give zeros, and some bridges one half of these.
+    !matches!(config.read_word(function, register::ID), 0 | 0xffff | 0xffff_0000 | u32::MAX)
 }
 
 /// The vendor and device id of a function.
@@ -389,4 +344,22 @@ fn size_bars<C: ConfigurationAccess>(
 pub fn disable<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) {
     let command = config.read_word(function, register::COMMAND) & COMMAND_MASK;
     config.write_word(function, register::COMMAND, command & !COMMAND_BUS_MASTER);
+}
+
+/// Takes from every device the right to reach memory by itself, network cards included; returns how many had it. Bridges
+/// and the host's own keep it: nothing comes through them any more. What the firmware, or a kernel that crashed, had
+/// running can then write nowhere. Panic-safe.
+pub fn stop_bus_masters<C: ConfigurationAccess>(config: &mut C, roots: RootBuses) -> usize {
+    let mut stopped: usize = 0;
+    let mut walk = Walk::new(roots);
+    while let Some(function) = walk.next(config) {
+        let Class { base, sub, .. } = Class::read(config, function);
+        let is_device = Header::read(config, function).kind != HeaderKind::Bridge;
+        let command = config.read_word(function, register::COMMAND) & COMMAND_MASK;
+        if is_device && (base, sub) != Class::HOST_BRIDGE && command & COMMAND_BUS_MASTER != 0 {
+            config.write_word(function, register::COMMAND, command & !COMMAND_BUS_MASTER);
+            stopped = stopped.saturating_add(1);
+        }
+    }
+    stopped
 }

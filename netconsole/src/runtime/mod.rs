@@ -94,7 +94,7 @@ impl<P: Platform> Netconsole<P> {
     /// function is not touched.
     pub fn find_pci_cards(&mut self, mut filter: impl FnMut(DeviceFunction) -> bool) {
         let config = P::pci();
-        pci::for_each_function(&config, |function| {
+        pci::for_each_function(&config, P::root_buses(), |function| {
             let is_card = Model::of(pci::ids(&config, function)).is_some()
                 || Class::read(&config, function).is_network();
             if is_card

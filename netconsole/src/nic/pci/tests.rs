@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 fn places(config: &impl ConfigurationAccess) -> Vec<(u8, u8, u8)> {
     let mut found = Vec::new();
-    for_each_function(config, |f| found.push((f.bus, f.device, f.function)));
+    for_each_function(config, RootBuses::FIRST, |f| found.push((f.bus, f.device, f.function)));
     found
 }
 
@@ -51,6 +51,109 @@ fn bridges_in_a_circle_end() {
     machine.insert((1, 2, 0), bridge(255));
     machine.insert((255, 0, 0), bridge(255));
     assert_eq!(places(&machine).len(), 7);
+}
+
+#[test]
+fn every_root_bus_is_visited_and_none_twice() {
+    let machine = Machine::default();
+    machine.insert((0, 0, 0), plain());
+    machine.insert((0, 1, 0), bridge(0x40));
+    machine.insert((0x40, 0, 0), plain());
+    machine.insert((0x80, 3, 0), bridge(0x81));
+    machine.insert((0x81, 0, 0), plain());
+    machine.insert((0xff, 31, 0), plain());
+    let mut roots = RootBuses::FIRST;
+    [0x40, 0x80, 0xff].into_iter().for_each(|bus| roots.add(bus));
+    assert_eq!((roots.to_string().as_str(), roots.count()), ("00, 40, 80, ff", 4));
+    assert_eq!(RootBuses::from_words(roots.to_words()), roots);
+    let mut found = Vec::new();
+    for_each_function(&machine, roots, |function| found.push((function.bus, function.device)));
+    assert_eq!(found, [(0, 0), (0, 1), (0x40, 0), (0x80, 3), (0x81, 0), (0xff, 31)]);
+}
+
+#[test]
+fn roots_that_nothing_names_are_found() {
+    let machine = Machine::default();
+    machine.insert((0, 0, 0), plain());
+    machine.insert((0, 1, 0), bridge(0x40));
+    machine.insert((0x40, 0, 0), plain());
+    machine.insert((0x80, 3, 0), bridge(0x81));
+    machine.insert((0x81, 0, 0), plain());
+    // The same host bridge as on bus 0, but what is beside it is not there.
+    machine.insert((0xc0, 0, 0), plain());
+    machine.insert((0xf0, 0, 0), plain());
+    let roots = search_roots(&machine, RootBuses::FIRST, 0xef);
+    assert_eq!(roots.to_string(), "00, 80, c0");
+}
+
+/// As kvmtool does it.
+#[derive(Clone)]
+struct NoBuses(Machine);
+
+impl ConfigurationAccess for NoBuses {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        self.0.read_word(DeviceFunction { bus: 0, ..function }, offset)
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
+        self.0.write_word(DeviceFunction { bus: 0, ..function }, offset, data);
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn a_machine_that_ignores_the_bus_has_one() {
+    let machine = Machine::default();
+    machine.insert((0, 0, 0), Function::new(0x1af4, 0x1041, 0x02_00_00).bar(0, 0xc041, 0xffe0));
+    machine.insert((0, 1, 0), Function::new(0x1af4, 0x1042, 0x01_00_00).bar(0, 0xc081, 0xffe0));
+    assert_eq!(search_roots(&NoBuses(machine), RootBuses::FIRST, 0xff), RootBuses::FIRST);
+}
+
+/// As Firecracker answers at the ports that it does not have.
+#[test]
+fn zeros_and_halves_of_ones_are_no_devices() {
+    for id in [0, 0xffff, 0xffff_0000] {
+        let machine = Machine::default();
+        let mut function = plain();
+        function.words[0] = id;
+        machine.insert((0, 0, 0), function);
+        assert_eq!(places(&machine), []);
+    }
+}
+
+#[test]
+fn every_device_on_every_root_stops_reaching_memory() {
+    let mut machine = Machine::default();
+    let running = |mut function: Function| {
+        function.words[1] = 0x0010_0407;
+        function
+    };
+    let card = || running(Function::new(0x8086, 0x100e, 0x02_00_00));
+    // A host bridge and a bridge keep it.
+    machine.insert((0, 0, 0), running(plain()));
+    machine.insert((0, 1, 0), running(bridge(1)));
+    machine.insert((1, 0, 0), card());
+    machine.insert((0, 2, 0), running(Function::new(1, 2, 0x0c_03_20)).header_type(0x80));
+    machine.insert((0, 2, 7), card());
+    machine.insert((0x80, 31, 0), card());
+    machine.insert((0x80, 30, 0), Function::new(1, 2, 0x01_06_00));
+    let mut roots = RootBuses::FIRST;
+    roots.add(0x80);
+    assert_eq!(stop_bus_masters(&mut machine, roots), 4);
+    for (place, command) in [
+        ((0, 0, 0), 0x407),
+        ((0, 1, 0), 0x407),
+        ((1, 0, 0), 0x403),
+        ((0, 2, 0), 0x403),
+        ((0, 2, 7), 0x403),
+        ((0x80, 31, 0), 0x403),
+    ] {
+        assert_eq!(machine.word(place, 1) & 0xffff, command, "{place:?}");
+    }
+    assert_eq!(stop_bus_masters(&mut machine, roots), 0);
 }
 
 #[test]
@@ -128,7 +231,7 @@ proptest! {
     fn any_configuration_space_is_walked_in_bounded_time(seed: u64) {
         let noise = Noise { seed, count: Default::default() };
         let mut functions = 0;
-        for_each_function(&noise, |_| functions += 1);
+        for_each_function(&noise, RootBuses::FIRST, |_| functions += 1);
         prop_assert!(functions <= 1 << 16);
         for device in 0..32 {
             if let Some(device) = PciDevice::read(&mut noise.clone(), at(0, device, 0)) {

@@ -63,12 +63,16 @@ impl MmioTransport {
     /// The network card whose registers are at the physical address `address`; `None` where another device is there
     /// or none. The card is left as it is. Panic-safe.
     pub fn find(address: u64, addresses: &Addresses) -> Result<Option<Self>, NicError> {
+        Self::find_device(NETWORK_CARD, address, addresses)
+    }
+
+    /// The same for a device of another kind (section 5).
+    pub fn find_device(kind: u32, address: u64, addresses: &Addresses) -> Result<Option<Self>, NicError> {
         let registers = Window::at_address(address, LENGTH, addresses)
             .filter(|window| window.at::<[u32; register::CONFIG / 4]>(0).is_some())
             .ok_or(NicError::NoRegisters("virtio"))?;
         let mut transport = Self { address, registers, is_legacy: false };
-        if transport.get(register::MAGIC_VALUE) != MAGIC || transport.get(register::DEVICE_ID) != NETWORK_CARD
-        {
+        if transport.get(register::MAGIC_VALUE) != MAGIC || transport.get(register::DEVICE_ID) != kind {
             return Ok(None);
         }
         match transport.get(register::VERSION) {

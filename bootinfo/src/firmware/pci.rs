@@ -1,0 +1,86 @@
+//! What ACPI says of PCI: where configuration space lies in memory (PCI Firmware Specification 3.3, section 4.1.2, `MCFG`),
+//! and the host bridges that the byte code declares.
+
+use super::acpi::{Table, integer};
+use crate::Fields;
+
+/// A range of buses whose configuration space lies in memory, 1 MiB a bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Where bus 0's begins, or would.
+    pub address: u64,
+    /// The segment group's number; 0 is what the ports reach.
+    pub group: u16,
+    /// The first bus.
+    pub first: u8,
+    /// The last bus.
+    pub last: u8,
+}
+
+/// The segments of an MCFG.
+pub fn segments<'t>(mcfg: &Table<'t>) -> impl Iterator<Item = Segment> + use<'t> {
+    const HEADER: usize = 44;
+    const ENTRY: usize = 16;
+    let entries = mcfg.bytes().get(HEADER..).unwrap_or_default().chunks_exact(ENTRY).map(Fields);
+    entries.filter_map(|entry| {
+        let (first, last) = (entry.u8(10)?, entry.u8(11)?);
+        let segment = Segment { address: entry.u64(0)?, group: entry.u16(8)?, first, last };
+        // A megabyte a bus, as the bus's number takes the bits from 20 on.
+        (segment.address != 0 && segment.address & 0xf_ffff == 0 && first <= last).then_some(segment)
+    })
+}
+
+/// What byte code says of host bridges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostBridges {
+    /// How many it declares.
+    pub count: usize,
+    /// How many of them have a bus number that is written down, and not found out by running the code.
+    pub numbered: usize,
+    /// Where the first one's configuration space lies in memory (`_CBA`), where the firmware has no MCFG.
+    pub configuration: Option<u64>,
+}
+
+/// Finds the host bridges in a DSDT or SSDT without running it, and calls `root` with each bus number that is written
+/// down. `_BBN` (ACPI 6.5, section 6.5.5) and `_CBA` (PCI Firmware Specification 3.3, section 4.1.3) are understood as
+/// names, and as methods that do nothing but return a number.
+pub fn host_bridges(table: &Table<'_>, mut root: impl FnMut(u8)) -> HostBridges {
+    const NAME: u8 = 0x08;
+    const DWORD: u8 = 0x0c;
+    /// EISAID("PNP0A0") before its last digit.
+    const PCI_ROOT: &[u8] = &[DWORD, 0x41, 0xd0, 0x0a];
+    let code = table.body();
+    let mut found = HostBridges::default();
+    for (at, _) in code.iter().enumerate().filter(|(_, byte)| **byte == b'_') {
+        let (before, rest) = code.split_at_checked(at).unwrap_or_default();
+        let is_name = before.last() == Some(&NAME);
+        match rest {
+            [b'_', b'H', b'I', b'D', id @ ..] if is_name => {
+                let is_root = matches!(id.strip_prefix(PCI_ROOT), Some([3 | 8, ..]));
+                found.count = found.count.saturating_add(usize::from(is_root));
+            }
+            [b'_', b'B', b'B', b'N', value @ ..] => {
+                if let Some(bus) = number(is_name, value).and_then(|bus| u8::try_from(bus).ok()) {
+                    found.numbered = found.numbered.saturating_add(1);
+                    root(bus);
+                }
+            }
+            [b'_', b'C', b'B', b'A', value @ ..] if found.configuration.is_none() => {
+                found.configuration = number(is_name, value).filter(|&address| address != 0);
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+/// The number behind a name, or that a method of that name returns: its flags come first, then its code.
+fn number(is_name: bool, value: &[u8]) -> Option<u64> {
+    const RETURN: u8 = 0xa4;
+    let mut value = match value {
+        value if is_name => value,
+        [_, RETURN, value @ ..] => value,
+        _ => return None,
+    };
+    integer(&mut value)
+}
