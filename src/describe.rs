@@ -5,7 +5,7 @@ use crate::machine::clock::{Counter, Hpet, Others};
 use crate::machine::{cpu, io_apic, physical::Physical, power};
 use crate::start;
 use bootinfo::BootInfo;
-use bootinfo::firmware::acpi::{self, Fixed, Root};
+use bootinfo::firmware::acpi::{self, Fixed, Root, Table};
 use bootinfo::firmware::smbios::{EntryPoint, Label};
 use bootinfo::firmware::uefi::SystemTable;
 use netconsole::nic::BusAddress;
@@ -70,7 +70,7 @@ pub fn labels(boot: &BootInfo, place: BusAddress) -> Labels {
 }
 
 /// ACPI's table of tables, as the loader or the BIOS gives it; a BIOS's is looked for once.
-fn root(boot: &BootInfo, memory: &Physical) -> Option<Root> {
+pub fn root(boot: &BootInfo, memory: &Physical) -> Option<Root> {
     static FOUND: Once<Option<Root>> = Once::new();
     boot.acpi.or_else(|| *FOUND.call_once(|| Root::find(memory)))
 }
@@ -124,6 +124,10 @@ fn describe_acpi(root: Root, memory: &Physical) {
 /// Calls `visit` with the address of each virtio device over MMIO that ACPI names.
 pub fn virtio_mmio(boot: &BootInfo, visit: impl FnMut(u64)) {
     let memory = Physical::now();
-    let dsdt = fixed(boot, &memory).and_then(|fixed| fixed.dsdt(&memory));
-    dsdt.iter().flat_map(acpi::virtio_mmio).for_each(visit);
+    dsdt(boot, &memory).iter().flat_map(acpi::virtio_mmio).for_each(visit);
+}
+
+/// The DSDT.
+pub fn dsdt<'m>(boot: &BootInfo, memory: &'m Physical) -> Option<Table<'m>> {
+    fixed(boot, memory).and_then(|fixed| fixed.dsdt(memory))
 }

@@ -3,7 +3,7 @@
 use crate::describe;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
-use crate::machine::pci::ConfigurationPorts;
+use crate::machine::pci::{ConfigurationSpace, root_buses};
 use crate::platform::ThisKernel;
 use bootinfo::BootInfo;
 use bootinfo::parameters::Parameters;
@@ -20,14 +20,14 @@ pub fn find_cards(
     boot: &BootInfo,
     mut address_space: AddressSpace,
 ) {
-    pci::for_each_function(&ConfigurationPorts, |function| {
+    pci::for_each_function(&ConfigurationSpace, root_buses(), |function| {
         // Each look lets the clock learn how fast it is, before the first record is shown.
         clock.now();
         let Some(device) = netconsole.look_at(function) else { return };
         let is_up = map(&device, &mut address_space) && netconsole.claim(&device);
         if !is_up && device.class.is_network() {
             // The firmware may have left it running, and writing what it receives to memory.
-            pci::disable(&mut ConfigurationPorts, function);
+            pci::disable(&mut ConfigurationSpace, function);
         }
     });
     for &address in parameters.virtio_mmio.as_slice() {

@@ -5,6 +5,7 @@
 #![no_main]
 
 mod after;
+mod buses;
 mod crash;
 mod describe;
 mod entry;
@@ -32,8 +33,9 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     features::turn_on_protections();
     cache::choose();
     let boot = start::read_boot_info(magic, info);
-    let address_space = paging::protect();
+    let mut address_space = paging::protect();
     let parameters = start::read_parameters(boot);
+    let buses = buses::prepare(boot, parameters, &mut address_space);
     let before = linux::open(boot, parameters);
     let log = start::begin_log(boot, parameters, before, entered);
     netconsole::set_logger::<ThisKernel>();
@@ -42,6 +44,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let clock = Clock::new(entered, start::keep_timebase, describe::counters);
     let kernel = &mut Kernel::new(clock, parameters).expect("the kernel is made once");
     start::introduce(boot, parameters, &log);
+    buses.tell();
     linux::tell(before);
     kernel.add_targets(boot);
     kernel.start_watchdog();

@@ -4,13 +4,14 @@ use crate::log::ring;
 use crate::machine::access::ACCESS;
 use crate::machine::build;
 use crate::machine::clock;
-use crate::machine::pci::ConfigurationPorts;
+use crate::machine::pci::{self, ConfigurationSpace};
 use crate::machine::trap::{self, Place};
 use crate::memory::MEMORY;
 use crate::{describe, start};
 use bootinfo::parameters::CrashKind;
 use core::fmt;
 use netconsole::memory::Memory;
+use netconsole::nic::pci::RootBuses;
 use netconsole::nic::{Access, BusAddress};
 use netconsole::platform::{Platform, Probe};
 use netconsole::ring::Ring;
@@ -20,9 +21,9 @@ use netconsole::targets::path_name::Labels;
 pub struct ThisKernel;
 
 // SAFETY: there is one MEMORY, which no other platform has. The log's ring is chosen before anything uses it.
-// ConfigurationPorts is the host bridge's mechanism 1.
+// ConfigurationSpace is what the host bridge, or ACPI, gives.
 unsafe impl Platform for ThisKernel {
-    type Pci = ConfigurationPorts;
+    type Pci = ConfigurationSpace;
 
     #[inline]
     fn ticks() -> u64 {
@@ -39,8 +40,12 @@ unsafe impl Platform for ThisKernel {
         ring()
     }
 
-    fn pci() -> ConfigurationPorts {
-        ConfigurationPorts
+    fn pci() -> ConfigurationSpace {
+        ConfigurationSpace
+    }
+
+    fn root_buses() -> RootBuses {
+        pci::root_buses()
     }
 
     fn access() -> Access {

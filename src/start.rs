@@ -2,7 +2,6 @@
 
 use crate::linux::Before;
 use crate::log::{RING_SIZE, follow, ring, start};
-use crate::machine::pci::silence_network_cards;
 use crate::machine::{build, entropy, features, machine_check, paging, physical::Physical, stacks};
 use crate::memory::MEMORY;
 use bootinfo::parameters::Parameters;
@@ -53,10 +52,6 @@ pub fn begin_log(boot: &BootInfo, parameters: &Parameters, before: Before, enter
     if let Before::Log(past) = before {
         follow(past, past.end(), past.last_micros(), entered, audience);
         return Log { recovery: Recovery::NOTHING, size: Some(RING_SIZE) };
-    }
-    if parameters.log_buf_len != RING_SIZE {
-        // The ring takes memory that may have been the firmware's.
-        silence_network_cards();
     }
     let (recovery, size) = start(parameters.log_buf_len, &boot.memory, entered, audience);
     Log { recovery, size }

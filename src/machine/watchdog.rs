@@ -8,10 +8,10 @@
 //! has an interrupt there, which nothing here waits for); where a board, or QEMU's
 //! `-action watchdog=inject-nmi`, gives an NMI in the reset's stead, that goes through the panic path.
 
-use super::pci::ConfigurationPorts;
+use super::pci::ConfigurationSpace;
 use core::fmt;
 use netconsole::guarded::Word;
-use netconsole::nic::pci::{self, ConfigurationAccess, DeviceFunction};
+use netconsole::nic::pci::{self, ConfigurationAccess, DeviceFunction, RootBuses};
 use x86_64::instructions::port::Port;
 
 /// How long the last words may take, in seconds: more than their deadlines add up to with every card at its
@@ -128,9 +128,9 @@ mod tco {
 impl Watchdog {
     /// The one that this machine has. Panic-safe.
     pub fn find() -> Option<Self> {
-        let ports = ConfigurationPorts;
+        let ports = ConfigurationSpace;
         let mut found = None;
-        pci::for_each_function(&ports, |function| {
+        pci::for_each_function(&ports, RootBuses::FIRST, |function| {
             if ports.read_word(function, 0) == esb::ID {
                 let registers = ports.read_word(function, 0x10) & !0xf;
                 found = Some(Self::Esb(function, registers)).filter(|_| registers != 0).or(found);
@@ -158,15 +158,15 @@ impl Watchdog {
         match self {
             Self::Esb(function, registers) => {
                 // PCI: it answers at its memory BAR.
-                ConfigurationPorts::write_narrow(function, 0x04, 1u16 << 1);
-                ConfigurationPorts::write_narrow(function, esb::LOCK, 0u8);
-                ConfigurationPorts::write_narrow(function, esb::CONFIGURATION, esb::NOTHING_AT_STAGE_1);
+                ConfigurationSpace::write_narrow(function, 0x04, 1u16 << 1);
+                ConfigurationSpace::write_narrow(function, esb::LOCK, 0u8);
+                ConfigurationSpace::write_narrow(function, esb::CONFIGURATION, esb::NOTHING_AT_STAGE_1);
                 for stage in esb::STAGES {
                     unlock(registers);
                     write(registers, stage, u32::from(seconds).saturating_mul(esb::COUNTS_PER_HALF_SECOND));
                 }
                 self.feed();
-                ConfigurationPorts::write_narrow(function, esb::LOCK, esb::ENABLE);
+                ConfigurationSpace::write_narrow(function, esb::LOCK, esb::ENABLE);
             }
             Self::Tco(base) => {
                 // Half of the time, in units of 0.6 s, rounded up.
@@ -199,7 +199,7 @@ impl Watchdog {
 
     fn halt(self) {
         match self {
-            Self::Esb(function, _) => ConfigurationPorts::write_narrow(function, esb::LOCK, 0u8),
+            Self::Esb(function, _) => ConfigurationSpace::write_narrow(function, esb::LOCK, 0u8),
             Self::Tco(base) => output(base, tco::CONTROL_1, input(base, tco::CONTROL_1) | tco::HALT),
         }
     }
@@ -207,7 +207,7 @@ impl Watchdog {
 
 /// Clears the bit that keeps the TCO timer from resetting the machine, and looks whether it stays so.
 fn allow_reboot() -> Result<(), Unarmed> {
-    let rcba = ConfigurationPorts.read_word(tco::BRIDGE, tco::RCBA);
+    let rcba = ConfigurationSpace.read_word(tco::BRIDGE, tco::RCBA);
     let chipset = rcba & !0x3fff;
     if rcba & 1 == 0 || chipset == 0 || rcba == u32::MAX {
         return Err(Unarmed::OutOfReach);

@@ -5,6 +5,7 @@ mod harness;
 mod addresses;
 mod after;
 mod arp;
+mod buses;
 mod bzimage;
 mod card_goes;
 mod choice;

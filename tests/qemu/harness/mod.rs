@@ -32,7 +32,7 @@ pub use ncrx_receiver::NcrxReceiver;
 pub use pcap::read_pcap;
 pub use peer::Peer;
 pub use port::{free_port, wait_for_listener};
-pub use qtest::Qtest;
+pub use qtest::{Qtest, Reach};
 pub use record::{Events, Sent};
 pub use rsyslog::Rsyslog;
 pub use server::{HOST_NAME, Lease, Service};

@@ -31,17 +31,17 @@ impl Qtest {
     }
 
     /// Waits for QEMU.
-    pub fn accept(self) -> Ports {
+    pub fn accept(self) -> Reach {
         let (stream, _) = self.listener.accept().expect("QEMU comes to the socket");
         let _ = fs::remove_file(&self.path);
-        Ports(BufReader::new(stream))
+        Reach(BufReader::new(stream))
     }
 }
 
-/// The machine's ports.
-pub struct Ports(BufReader<UnixStream>);
+/// The machine's ports and memory.
+pub struct Reach(BufReader<UnixStream>);
 
-impl Ports {
+impl Reach {
     fn ask(&mut self, command: &str) -> String {
         writeln!(self.0.get_mut(), "{command}").expect("QEMU listens");
         let mut answer = String::new();
@@ -93,6 +93,24 @@ impl Ports {
     pub fn open_io_apic_line(&mut self, line: u8, entry: u32) {
         self.select_io_apic_entry(line);
         self.ask(&format!("writel 0xfec00010 {entry:#x}"));
+    }
+
+    /// Writes a register or memory, 32 bits.
+    pub fn write_word(&mut self, address: u64, value: u32) {
+        self.ask(&format!("writel {address:#x} {value:#x}"));
+    }
+
+    /// Writes a register or memory, 64 bits.
+    pub fn write_long(&mut self, address: u64, value: u64) {
+        self.ask(&format!("writeq {address:#x} {value:#x}"));
+    }
+
+    /// Reads a register or memory, 32 bits.
+    pub fn read_word(&mut self, address: u64) -> u32 {
+        let answer = self.ask(&format!("readl {address:#x}"));
+        // QEMU tells it with 64 bits.
+        let word = u64::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number");
+        u32::try_from(word).expect("32 bits")
     }
 
     /// Sends the first CPU an interrupt as a device does by a message (Intel SDM volume 3, section 11.11).

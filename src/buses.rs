@@ -1,0 +1,177 @@
+//! What lies between the cards and memory, made ready before the log's ring and the cards need it: how PCI is reached, its
+//! root buses, and what the firmware or a kernel before this one left running.
+
+use crate::describe;
+use crate::log::RING_SIZE;
+use crate::machine::access::ACCESS;
+use crate::machine::paging::AddressSpace;
+use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses, set_root_buses};
+use crate::machine::physical::Physical;
+use bootinfo::BootInfo;
+use bootinfo::firmware::acpi::{Root, Table};
+use bootinfo::firmware::iommu::{Iommu, iommus};
+use bootinfo::firmware::pci::{HostBridges, Segment, host_bridges, segments};
+use bootinfo::parameters::Parameters;
+use netconsole::nic::BusAddress;
+use netconsole::nic::iommu::{self, Found, Kind, Stuck, Unit};
+use netconsole::nic::pci::{PciDevice, RootBuses, search_roots, stop_bus_masters};
+
+/// How many IOMMUs the log names. A machine of eight sockets may have more: they are turned off all the same.
+const MAX_NAMED: usize = 16;
+
+/// What was done, for the log, which comes later.
+pub struct Buses {
+    mechanism: Mechanism,
+    /// How many devices lost their right to reach memory; `None` where that was not necessary.
+    stopped: Option<usize>,
+    iommus: [Option<(Iommu, Result<Found, Stuck>)>; MAX_NAMED],
+    iommu_count: usize,
+}
+
+/// Makes the buses ready, in this order:
+/// 1. how configuration space is reached, and the root buses;
+/// 2. where memory is taken that may have been somebody's, or an IOMMU is on, which kept devices from what is not
+///    theirs: no device reaches memory any more, but by a driver that is started later;
+/// 3. the IOMMUs are turned off.
+///
+/// A kernel that runs after a crashed one needs the same, and nothing else.
+pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut AddressSpace) -> Buses {
+    let memory = Physical::now();
+    let acpi = describe::root(boot, &memory);
+    let mut map = |address, length| address_space.map_device(address, length).is_ok();
+
+    let bridges = acpi.map(|root| Bridges::look(boot, root, &memory)).unwrap_or_default();
+    let mcfg = acpi.and_then(|root| root.table(&memory, b"MCFG"));
+    // A microvm of QEMU has no MCFG.
+    let first =
+        bridges.found.configuration.map(|address| Segment { address, group: 0, first: 0, last: u8::MAX });
+    let mechanism = Mechanism::choose(mcfg.iter().flat_map(segments).chain(first), &mut map);
+    if mechanism != Mechanism::None {
+        set_root_buses(bridges.roots(mechanism));
+    }
+
+    let mut units =
+        acpi.iter().flat_map(|root| root.tables(&memory)).flatten().flat_map(|table| iommus(&table));
+    let mut buses = Buses { mechanism, stopped: None, iommus: [None; MAX_NAMED], iommu_count: 0 };
+    if parameters.log_buf_len != RING_SIZE {
+        buses.stop_bus_masters();
+    }
+    for iommu in &mut units {
+        let result = buses.turn_off(iommu, &mut map);
+        if let Some(named) = buses.iommus.get_mut(buses.iommu_count) {
+            *named = Some((iommu, result));
+        }
+        buses.iommu_count = buses.iommu_count.saturating_add(1);
+    }
+    buses
+}
+
+/// What ACPI says of the host bridges.
+struct Bridges {
+    found: HostBridges,
+    numbers: RootBuses,
+}
+
+impl Default for Bridges {
+    fn default() -> Self {
+        Self { found: HostBridges::default(), numbers: RootBuses::FIRST }
+    }
+}
+
+impl Bridges {
+    fn look(boot: &BootInfo, root: Root, memory: &Physical) -> Self {
+        let mut bridges = Self::default();
+        let Self { found, numbers } = &mut bridges;
+        let mut look = |table: Table<'_>| {
+            let more = host_bridges(&table, |bus| numbers.add(bus));
+            found.count = found.count.saturating_add(more.count);
+            found.numbered = found.numbered.saturating_add(more.numbered);
+            found.configuration = found.configuration.or(more.configuration);
+        };
+        describe::dsdt(boot, memory).into_iter().for_each(&mut look);
+        root.tables(memory).flatten().filter(|table| table.signature.0 == *b"SSDT").for_each(&mut look);
+        bridges
+    }
+
+    /// The root buses that have a number, and where more than bus 0's bridge has none that is written down, those that
+    /// are found.
+    fn roots(&self, mechanism: Mechanism) -> RootBuses {
+        let HostBridges { count, numbered, .. } = self.found;
+        if count.saturating_sub(numbered) > 1 {
+            search_roots(&ConfigurationSpace, self.numbers, mechanism.last_bus())
+        } else {
+            self.numbers
+        }
+    }
+}
+
+impl Buses {
+    fn stop_bus_masters(&mut self) {
+        if self.stopped.is_none() {
+            self.stopped = Some(stop_bus_masters(&mut ConfigurationSpace, root_buses()));
+        }
+    }
+
+    /// Turns an IOMMU off if it is on, devices first.
+    fn turn_off(&mut self, iommu: Iommu, map: &mut impl FnMut(u64, u64) -> bool) -> Result<Found, Stuck> {
+        let (kind, address) = match iommu {
+            Iommu::IntelVtd(address) => (Kind::IntelVtd, address),
+            Iommu::AmdVi(address) => (Kind::AmdVi, address),
+            Iommu::VirtioPci(place) => {
+                let Some(BusAddress::Pci(function)) = BusAddress::from_word(place.into()) else {
+                    return Err(Stuck::Absent);
+                };
+                self.stop_bus_masters();
+                let device = PciDevice::read(&mut ConfigurationSpace, function).ok_or(Stuck::Absent)?;
+                if !iommu::is_virtio_iommu((device.vendor_id, device.device_id))
+                    || !device.memory_ranges().all(|(address, length)| map(address, length))
+                {
+                    return Err(Stuck::Absent);
+                }
+                return iommu::bypass_pci(&mut ConfigurationSpace, &ACCESS, &device);
+            }
+            Iommu::VirtioMmio(address) => {
+                self.stop_bus_masters();
+                return iommu::bypass_mmio(address, &ACCESS.addresses);
+            }
+        };
+        if !map(address, kind.length()) {
+            return Err(Stuck::Absent);
+        }
+        let mut unit = Unit::at(kind, address, &ACCESS.addresses)?;
+        if unit.is_on() {
+            self.stop_bus_masters();
+        }
+        unit.turn_off()
+    }
+
+    /// Logs what was found and done.
+    pub fn tell(&self) {
+        match self.mechanism {
+            Mechanism::Ports => {}
+            Mechanism::Memory(address, first, last) => {
+                log::info!(
+                    "pci: configuration space is in memory at {address:#x}, buses {first:02x} to {last:02x}"
+                );
+            }
+            Mechanism::None => log::info!("pci: none here: neither ports 0xcf8 and 0xcfc nor ACPI's MCFG"),
+        }
+        if root_buses() != RootBuses::FIRST {
+            log::info!("pci: root buses {}", root_buses());
+        }
+        if let Some(stopped @ 1..) = self.stopped {
+            let plural = if stopped == 1 { "" } else { "s" };
+            log::info!("pci: {stopped} device{plural} could reach memory, and can't any more");
+        }
+        for (iommu, result) in self.iommus.iter().flatten() {
+            match result {
+                Ok(Found::Off) => log::debug!("iommu: {iommu} lets all devices through"),
+                Ok(Found::TurnedOff) => log::info!("iommu: {iommu} was left on, and is off now"),
+                Err(stuck) => log::error!("iommu: {iommu}: {stuck}: the cards may not reach memory"),
+            }
+        }
+        if let Some(more @ 1..) = self.iommu_count.checked_sub(MAX_NAMED) {
+            log::info!("iommu: {more} more, not named here");
+        }
+    }
+}
