@@ -15,7 +15,7 @@ use crate::serial_console::SerialConsole;
 use bootinfo::BootInfo;
 use bootinfo::parameters::{Console, Parameters};
 use netconsole::Netconsole;
-use netconsole::targets::{LogFilter, Reception};
+use netconsole::targets::Reception;
 
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
@@ -205,7 +205,7 @@ impl Kernel {
     /// Shows on serial what the port takes now; true where there is more.
     fn show(&mut self) -> bool {
         let Some(serial) = &mut self.serial else { return false };
-        let filter = LogFilter { oops_only: false, ..self.netconsole.filter() };
-        serial.poll(ring(), self.clock.timebase(), filter, self.netconsole.terminal())
+        let common = self.netconsole.common();
+        serial.poll(ring(), self.clock.timebase(), &common, self.netconsole.terminal())
     }
 }

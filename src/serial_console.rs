@@ -13,7 +13,7 @@ use netconsole::format::{Cursor, MAX_DATAGRAM, Next, RingLog, Style, Unfinished}
 use netconsole::guarded::Word;
 use netconsole::ring::{Record, Ring, Timebase};
 use netconsole::settings::Format;
-use netconsole::targets::LogFilter;
+use netconsole::targets::Common;
 use uart_16550::backend::PioBackend;
 use uart_16550::spec::registers::{Parity, WordLength};
 use uart_16550::{BaudRate, Config, Uart16550};
@@ -100,10 +100,11 @@ impl SerialConsole {
         &mut self,
         ring: &Ring<'_>,
         timebase: &Timebase,
-        filter: LogFilter,
+        common: &Common,
         terminal: &mut Terminal,
     ) -> bool {
-        self.shown.show(&RingLog::local(ring, timebase), filter, terminal, &mut |byte| {
+        let view = View { limit: common.filter.limit_for(None), time: common.style.time };
+        self.shown.show(&RingLog::local(ring, timebase), view, terminal, &mut |byte| {
             let taken = self.port.try_send_byte(byte).is_ok();
             trap::probe(Place::Serial);
             taken
@@ -143,6 +144,15 @@ impl Screen for LogAlone {
     }
 }
 
+/// What of the log is shown, and how.
+#[derive(Clone, Copy)]
+struct View {
+    /// Only records with a lower level number.
+    limit: u8,
+    /// With their times.
+    time: bool,
+}
+
 /// How far the log was shown. Each record is formatted as the basic format does, and its bytes leave as the
 /// port takes them.
 struct Shown {
@@ -178,12 +188,12 @@ impl Shown {
     fn show(
         &mut self,
         log: &RingLog<'_, '_>,
-        filter: LogFilter,
+        view: View,
         screen: &mut impl Screen,
         send: &mut dyn FnMut(u8) -> bool,
     ) -> bool {
         for _ in 0..BYTES_A_TURN {
-            if self.sent == self.length && !self.next_piece(log, filter, screen) {
+            if self.sent == self.length && !self.next_piece(log, view, screen) {
                 return false;
             }
             let Some(&byte) = self.piece.get(self.sent) else { return false };
@@ -200,9 +210,9 @@ impl Shown {
     }
 
     /// Takes the next piece of what is to be shown; false where there is none.
-    fn next_piece(&mut self, log: &RingLog<'_, '_>, filter: LogFilter, screen: &mut impl Screen) -> bool {
+    fn next_piece(&mut self, log: &RingLog<'_, '_>, view: View, screen: &mut impl Screen) -> bool {
         loop {
-            let record = self.next_record(log, filter);
+            let record = self.next_record(log, view);
             // A record's pieces stay together.
             if self.cursor.is_at_begin() {
                 match screen.next(record.as_ref().map(Record::sequence)) {
@@ -219,7 +229,7 @@ impl Shown {
                 }
             }
             let Some(record) = record else { return false };
-            let style = Style::new(Format::Basic, filter.time);
+            let style = Style::new(Format::Basic, view.time);
             let Some(datagram) = self.cursor.datagram(&style, log, &record, &mut self.piece) else {
                 // It was overwritten just now.
                 self.cursor = self.cursor.after(1);
@@ -232,11 +242,11 @@ impl Shown {
     }
 
     /// The next record that is to be shown, if it is complete.
-    fn next_record<'l>(&mut self, log: &RingLog<'l, '_>, filter: LogFilter) -> Option<Record<'l>> {
+    fn next_record<'l>(&mut self, log: &RingLog<'l, '_>, view: View) -> Option<Record<'l>> {
         loop {
             // All before was shown to its end.
             POSITION.set(self.cursor.sequence());
-            match self.cursor.next(log, self.unfinished, |record| filter.passes(record.level())) {
+            match self.cursor.next(log, self.unfinished, |record| record.level().passes(view.limit)) {
                 Next::Record(record) => return Some(record),
                 Next::HeldBack | Next::Lost(_) => {}
                 Next::End => return None,
@@ -314,19 +324,11 @@ impl LastWords {
     /// Shows what the port takes now. Panic-safe.
     pub fn poll(&mut self) {
         let Some(base) = self.base else { return };
-        let filter = LogFilter {
-            limit: 8,
-            ignore_limits: true,
-            oops_only: false,
-            time: true,
-            host_name: None,
-            epoch: None,
-            ncrx: false,
-        };
+        let view = View { limit: 8, time: true };
         let timebase = clock::published();
         let log = RingLog::local(ring(), &timebase);
         let mut has_sent = false;
-        let goes_on = self.shown.show(&log, filter, &mut LogAlone, &mut |byte| {
+        let goes_on = self.shown.show(&log, view, &mut LogAlone, &mut |byte| {
             let sent = try_send(base, byte);
             has_sent |= sent;
             sent

@@ -7,7 +7,8 @@ use netconsole::network::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::ring::{Audience, Level, Ring, RingHeader, Timebase};
 use netconsole::settings::DeviceName;
 use netconsole::settings::parameter;
-use netconsole::targets::LogFilter;
+use netconsole::format::SharedStyle;
+use netconsole::targets::{Common, LogFilter};
 use netconsole::targets::attribute::{Attribute, SystemSwitch};
 use netconsole::targets::table::TargetTable;
 use netconsole::targets::user_data::UserData;
@@ -199,6 +200,7 @@ fn host() -> MutexGuard<'static, FakeHost> {
         Mutex::new(host)
     });
     let mut host = HOST.lock().unwrap_or_else(PoisonError::into_inner);
-    (host.now, host.filter) = (0, LogFilter { time: true, ..FakeHost::FILTER });
+    (host.now, host.common) = (0, FakeHost::COMMON);
+    host.common.style.time = true;
     host
 }

@@ -141,8 +141,8 @@ impl Dmesg {
             );
             return Step::More;
         }
-        let filter = *host.filter();
-        if self.calendar && filter.epoch.is_none() && !core::mem::replace(&mut self.told, true) {
+        let shared = host.common().style;
+        if self.calendar && shared.epoch.is_none() && !core::mem::replace(&mut self.told, true) {
             let _ = writeln!(
                 problem,
                 "dmesg: the time of day is not known, neither by a real-time clock nor by NTP: seconds since the boot"
@@ -154,11 +154,8 @@ impl Dmesg {
             Next::HeldBack | Next::Lost(_) => return Step::More,
             Next::End => return at_end,
         };
-        let style = Style {
-            epoch: filter.epoch,
-            calendar: self.calendar,
-            ..Style::new(Format::Basic, filter.time || self.calendar)
-        };
+        let time = shared.time || self.calendar;
+        let style = Style { time, calendar: self.calendar, ..shared.with(Format::Basic) };
         let mut text = [0; CHUNK];
         // What was overwritten meanwhile is found lost at the next step.
         if let Some(datagram) = self.cursor.datagram(&style, &log, &record, &mut text) {

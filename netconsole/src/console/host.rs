@@ -3,7 +3,7 @@
 use crate::network::{Neighbor, NetworkError, Sent};
 use crate::ring::{Level, Ring, Timebase};
 use crate::settings::DeviceName;
-use crate::targets::LogFilter;
+use crate::targets::Common;
 use crate::targets::table::TargetTable;
 use core::fmt;
 use core::net::IpAddr;
@@ -18,9 +18,9 @@ pub trait Host {
     fn timebase(&mut self) -> Timebase;
     /// The targets.
     fn targets(&mut self) -> &mut TargetTable;
-    /// What of the log is shown.
-    fn filter(&mut self) -> &mut LogFilter;
-    /// Asks who has `address`, anew where `begin`s; which interface does is said by `device`, or the address.
+    /// What of the log is shown, and how.
+    fn common(&mut self) -> &mut Common;
+    /// Resolves `address`. `begin` forgets the old answer. Without `device`, routing chooses the interface.
     fn neighbor(
         &mut self,
         address: IpAddr,

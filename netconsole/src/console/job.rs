@@ -151,7 +151,7 @@ impl Job {
             Self::Nothing => Ok(Step::Done),
             Self::Dmesg(dmesg) => Ok(dmesg.step(host, out, problem)),
             Self::SetLevel(level) => {
-                host.filter().limit = *level;
+                host.common().filter.limit = *level;
                 Ok(Step::Done)
             }
             Self::Lines { lines, next } => match lines.get(*next) {

@@ -32,7 +32,7 @@ impl KernelFile {
             Self::CommandLine => writeln!(out, "{}", host.command_line()),
             Self::Printk => {
                 let [level, least, first] = CONSTANT;
-                writeln!(out, "{}\t{level}\t{least}\t{first}", host.filter().limit)
+                writeln!(out, "{}\t{level}\t{least}\t{first}", host.common().filter.limit)
             }
             Self::Kmsg => return Err(TreeError::WriteOnly),
         };
@@ -43,7 +43,7 @@ impl KernelFile {
     pub(super) fn store<'a>(self, host: &mut dyn Host, value: &'a str) -> Result<(), TreeError<'a>> {
         match self {
             Self::CommandLine => return Err(TreeError::ReadOnly),
-            Self::Printk => host.filter().limit = limit(value).ok_or(TreeError::Printk)?,
+            Self::Printk => host.common().filter.limit = limit(value).ok_or(TreeError::Printk)?,
             Self::Kmsg => {
                 let (level, text) = record(value);
                 host.log(level, text);

@@ -1,7 +1,7 @@
 //! What holds for all targets, where Linux has it: parameters of its modules in `/sys/module`.
 
 use crate::settings::truth;
-use crate::targets::LogFilter;
+use crate::targets::Common;
 use crate::targets::attribute::{AttributeError, Wanted};
 
 /// A switch, on or off from the next record on.
@@ -24,24 +24,24 @@ impl ModuleParameter {
         }
     }
 
-    const fn of(self, filter: &mut LogFilter) -> &mut bool {
+    const fn of(self, common: &mut Common) -> &mut bool {
         match self {
-            Self::OopsOnly => &mut filter.oops_only,
-            Self::IgnoreLoglevel => &mut filter.ignore_limits,
-            Self::Time => &mut filter.time,
+            Self::OopsOnly => &mut common.filter.oops_only,
+            Self::IgnoreLoglevel => &mut common.filter.ignore_limits,
+            Self::Time => &mut common.style.time,
         }
     }
 
     /// What the file shows.
-    pub const fn as_str(self, mut filter: LogFilter) -> &'static str {
-        if *self.of(&mut filter) { "Y" } else { "N" }
+    pub const fn as_str(self, mut common: Common) -> &'static str {
+        if *self.of(&mut common) { "Y" } else { "N" }
     }
 
     /// Takes what was written to the file.
-    pub fn store<'a>(self, filter: &mut LogFilter, value: &'a str) -> Result<(), AttributeError<'a>> {
+    pub fn store<'a>(self, common: &mut Common, value: &'a str) -> Result<(), AttributeError<'a>> {
         let value = value.trim();
         let error = AttributeError::Value { file: self.name(), wanted: Wanted::Switch, found: value };
-        *self.of(filter) = truth(value).ok_or(error)?;
+        *self.of(common) = truth(value).ok_or(error)?;
         Ok(())
     }
 }

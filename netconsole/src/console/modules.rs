@@ -74,7 +74,7 @@ impl Adding {
         let Some(text) = words.command(0).nth(self.word) else { return Ok(Step::Done) };
         if let Some(value) = text.strip_prefix("oops_only=") {
             self.word = self.word.saturating_add(1);
-            return match ModuleParameter::OopsOnly.store(host.filter(), value) {
+            return match ModuleParameter::OopsOnly.store(host.common(), value) {
                 Ok(()) => Ok(Step::More),
                 Err(error) => failed(problem, format_args!("netconsole: {error}")),
             };

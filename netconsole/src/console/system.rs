@@ -44,7 +44,7 @@ pub(super) fn show_names(words: &Words, host: &mut dyn Host, out: &mut Chunk) ->
         }
         match part {
             Part::Name => out.write_str("netconsole")?,
-            Part::Host => match host.filter().host_name {
+            Part::Host => match host.common().style.host_name {
                 Some(name) => write!(out, "{name}")?,
                 None => out.write_str("(none)")?,
             },

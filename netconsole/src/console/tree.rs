@@ -64,11 +64,11 @@ pub(super) fn show(
     if let Node::Kernel(file) = *node {
         return file.show(host, out);
     }
-    let filter = *host.filter();
+    let common = *host.common();
     let table = host.targets();
     // What is cut because `out` is full, is.
     let _ = match *node {
-        Node::ModuleParameter(parameter) => Some(writeln!(out, "{}", parameter.as_str(filter))),
+        Node::ModuleParameter(parameter) => Some(writeln!(out, "{}", parameter.as_str(common))),
         Node::Attribute(target, file) => table.get(target).map(|target| file.show(target, out)),
         Node::Switch(target, switch) => table.get(target).map(|target| switch.show(target, out)),
         Node::Value(target, key) => {
@@ -86,7 +86,7 @@ pub(super) fn store<'a>(
     value: &'a str,
 ) -> Result<Done, TreeError<'a>> {
     if let Node::ModuleParameter(parameter) = *node {
-        parameter.store(host.filter(), value).map_err(TreeError::Attribute)?;
+        parameter.store(host.common(), value).map_err(TreeError::Attribute)?;
         return Ok(Done::Yes);
     }
     if let Node::Kernel(file) = *node {

@@ -29,7 +29,7 @@ pub(crate) use lines::Lines;
 pub use lines::RecentLines;
 pub use log::{Log, LogRecord, RingLog};
 pub use output::MAX_DATAGRAM;
-pub use style::{Style, SystemData};
+pub use style::{SharedStyle, Style, SystemData};
 pub use threshold::Threshold;
 
 #[cfg(all(test, not(loom)))]

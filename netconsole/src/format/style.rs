@@ -4,6 +4,25 @@ use crate::host_name::HostName;
 use crate::settings::{Format, RELEASE};
 use core::net::IpAddr;
 
+/// What the styles of all targets have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedStyle {
+    /// Whether basic messages show the time (`printk.time`).
+    pub time: bool,
+    /// The sender's name, for syslog messages; without one they have its address.
+    pub host_name: Option<HostName>,
+    /// The time at which this boot's clock was 0, in microseconds since 1970 (UTC), where it is known.
+    pub epoch: Option<u64>,
+}
+
+impl SharedStyle {
+    /// A style of this format, with nothing else added to it.
+    pub const fn with(&self, format: Format) -> Style<'_> {
+        let Self { time, host_name, epoch } = self;
+        Style { host_name: host_name.as_ref(), epoch: *epoch, ..Style::new(format, *time) }
+    }
+}
+
 /// How a target wants its records. It must stay the same from a record's first piece to its last.
 #[derive(Clone, Copy, Debug)]
 pub struct Style<'t> {

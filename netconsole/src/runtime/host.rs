@@ -9,7 +9,7 @@ use crate::platform::{Platform, Probe};
 use crate::ring::{Level, Ring, Timebase};
 use crate::seal::{Numbers, Sealing};
 use crate::settings::DeviceName;
-use crate::targets::LogFilter;
+use crate::targets::Common;
 use crate::targets::table::TargetTable;
 use core::fmt;
 use core::marker::PhantomData;
@@ -19,8 +19,8 @@ use core::net::IpAddr;
 pub struct View<'k> {
     /// The time in µs.
     pub now: u64,
-    /// What of the log is shown.
-    pub filter: &'k mut LogFilter,
+    /// What of the log is shown, and how.
+    pub common: &'k mut Common,
     /// The network cards.
     pub cards: &'k mut [Option<Card>],
     /// The targets.
@@ -102,8 +102,8 @@ impl<P: Platform> Host for PlatformHost<'_, '_, P> {
         self.view.targets
     }
 
-    fn filter(&mut self) -> &mut LogFilter {
-        self.view.filter
+    fn common(&mut self) -> &mut Common {
+        self.view.common
     }
 
     fn neighbor(

@@ -27,7 +27,7 @@ use crate::nic::pci::{self, Class, DeviceFunction, PciDevice};
 use crate::nic::{self, Model};
 use crate::platform::Platform;
 use crate::settings::Settings;
-use crate::targets::{LogFilter, Reception, Target};
+use crate::targets::{Common, Reception, Target};
 use consoles::Consoles;
 use core::cell::Cell;
 use core::marker::PhantomData;
@@ -63,7 +63,8 @@ impl<P: Platform> Netconsole<P> {
     pub fn set_unix_time(&mut self, seconds: u64) {
         let now = now::<P>();
         let now = now.saturating_add(P::ring().origin());
-        self.state.filter.epoch = seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_sub(now));
+        self.state.common.style.epoch =
+            seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_sub(now));
     }
 
     /// Makes the targets that the settings name. They wait for their cards, but the panic path knows of them from here
@@ -206,9 +207,9 @@ impl<P: Platform> Netconsole<P> {
         self.state.fallback.as_ref().is_some_and(|fallback| !fallback.was_sent(&self.state.cards))
     }
 
-    /// What of the log is shown.
-    pub fn filter(&self) -> LogFilter {
-        self.state.filter
+    /// What of the log is shown, and how.
+    pub fn common(&self) -> Common {
+        self.state.common
     }
 
     /// The terminal, for a kernel with a serial port: it takes keys and has bytes to show.

@@ -3,15 +3,15 @@
 use super::card::Card;
 use super::consoles::Consoles;
 use crate::platform::Platform;
-use crate::targets::LogFilter;
+use crate::targets::Common;
 use crate::targets::table::TargetTable;
 
 /// What commands would work on.
 pub struct View<'k> {
     /// The time in µs.
     pub now: u64,
-    /// What of the log is shown.
-    pub filter: &'k mut LogFilter,
+    /// What of the log is shown, and how.
+    pub common: &'k mut Common,
     /// The network cards.
     pub cards: &'k mut [Option<Card>],
     /// The targets.

@@ -43,7 +43,7 @@ impl State {
         };
         let mut turn = Turn {
             log: RingLog::new(P::ring(), timebase),
-            filter: &self.filter,
+            common: &self.common,
             sealing,
             now,
             frames: 0,

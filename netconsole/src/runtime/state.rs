@@ -7,21 +7,21 @@ use super::fallback::Fallback;
 use super::statistics::Statistics;
 use super::vlan::{MAX_VLANS, VlanMemory};
 use super::wall_clock::WallClock;
-use crate::format::RecentLines;
+use crate::format::{RecentLines, SharedStyle};
 use crate::nic::CardMemory;
 use crate::plan::{MAX_NICS, Plan};
 use crate::seal::Inputs;
 use crate::settings::Settings;
-use crate::targets::LogFilter;
 use crate::targets::table::TargetTable;
 use crate::targets::user_data::UserData;
+use crate::targets::{Common, LogFilter};
 use core::mem::MaybeUninit;
 use core::slice::IterMut;
 
 /// Everything that runs.
 pub struct State {
     pub settings: &'static Settings,
-    pub filter: LogFilter,
+    pub common: Common,
     pub cards: [Option<Card>; MAX_NICS],
     pub targets: TargetTable,
     pub consoles: &'static mut Consoles,
@@ -63,15 +63,7 @@ impl State {
         // the end names every one.
         unsafe {
             (&raw mut (*state).settings).write(settings);
-            (&raw mut (*state).filter).write(LogFilter {
-                limit: settings.loglevel,
-                ignore_limits: settings.ignore_loglevel,
-                oops_only: settings.oops_only,
-                time: settings.printk_time,
-                host_name: settings.ip.hostname,
-                epoch: None,
-                ncrx: settings.ncrx,
-            });
+            (&raw mut (*state).common).write(common(settings));
             for place in 0..MAX_NICS {
                 (&raw mut (*state).cards).cast::<Option<Card>>().add(place).write(None);
             }
@@ -94,7 +86,7 @@ impl State {
         let state = unsafe { memory.assume_init_mut() };
         let Self {
             settings: _,
-            filter: _,
+            common: _,
             cards: _,
             targets: _,
             consoles: _,
@@ -122,5 +114,18 @@ impl State {
     /// Waits for the carrier so long, in µs.
     pub fn carrier_timeout(&self) -> u64 {
         u64::from(self.settings.carrier_timeout).saturating_mul(1_000_000)
+    }
+}
+
+/// What holds for all targets, as the settings have it.
+fn common(settings: &Settings) -> Common {
+    Common {
+        filter: LogFilter {
+            limit: settings.loglevel,
+            ignore_limits: settings.ignore_loglevel,
+            oops_only: settings.oops_only,
+        },
+        style: SharedStyle { time: settings.printk_time, host_name: settings.ip.hostname, epoch: None },
+        ncrx: settings.ncrx,
     }
 }

@@ -5,6 +5,7 @@ use super::choose;
 use super::find::moment;
 use super::host::View;
 use super::state::State;
+use crate::format::SharedStyle;
 use crate::plan::{MAX_NICS, Plan};
 use crate::platform::{Platform, Probe};
 use crate::ring::Timebase;
@@ -46,7 +47,7 @@ impl State {
         self.wall_clock.poll(&mut self.cards, P::ticks(), now);
         let commanding = self.consoles.poll::<P>(View {
             now,
-            filter: &mut self.filter,
+            common: &mut self.common,
             cards: &mut self.cards,
             targets: &mut self.targets,
         });
@@ -120,7 +121,7 @@ impl State {
             card.poll(now, &mut |datagram| {
                 P::probe(Probe::Receive);
                 if let Some(epoch) = self.wall_clock.take(datagram, now) {
-                    self.filter.epoch = Some(epoch.saturating_sub(P::ring().origin()));
+                    self.common.style.epoch = Some(epoch.saturating_sub(P::ring().origin()));
                     return;
                 }
                 let mut buffer = [0; MAX_INPUT];
@@ -128,7 +129,7 @@ impl State {
                 let input = protection.input(datagram.payload, &mut self.inputs, &mut buffer);
                 let Some(payload) = input else { return consoles.refuse() };
                 let datagram = &udp::Received { payload, ..*datagram };
-                targets.hear(number, datagram, &self.filter, now);
+                targets.hear(number, datagram, &self.common, now);
                 consoles.take(targets, number, datagram, now);
             });
         }
@@ -136,17 +137,18 @@ impl State {
 
     /// Goes by the name that DHCP gave, where the settings give none.
     fn take_host_name(&mut self) {
-        if self.filter.host_name.is_none()
+        if self.common.style.host_name.is_none()
             && let Some(name) = self.cards.iter().flatten().find_map(Card::host_name)
         {
             log::info!("dhcp: host name {name}");
-            self.filter.host_name = Some(name);
+            self.common.style.host_name = Some(name);
         }
     }
 
     /// Tells the panic path of the targets, where anything has changed.
     pub fn publish<P: Platform>(&mut self) {
-        let mut plan = Plan { host_name: self.filter.host_name, epoch: self.filter.epoch, ..Plan::default() };
+        let SharedStyle { host_name, epoch, .. } = self.common.style;
+        let mut plan = Plan { host_name, epoch, ..Plan::default() };
         for ((nic, address), card) in plan.nics.iter_mut().zip(&mut plan.addresses).zip(&self.cards) {
             *nic = card.as_ref().map(|card| card.place);
             *address = card.as_ref().and_then(Card::address);
@@ -154,7 +156,7 @@ impl State {
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };
             let stack = |place: u8| self.cards.get(usize::from(place))?.as_ref()?.stack(target.vlan());
-            *slot = target.plan(place_of(&target.config.device, &self.cards), stack, &self.filter);
+            *slot = target.plan(place_of(&target.config.device, &self.cards), stack, &self.common);
         }
         if self.published != Some(plan) {
             let memory = P::memory();

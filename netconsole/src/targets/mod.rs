@@ -27,11 +27,10 @@ pub use shipping::{Shipped, Turn};
 pub use step::{Interface, Moment};
 pub use voice::Hearing;
 
-use crate::format::SystemData;
-use crate::host_name::HostName;
+use crate::format::{SharedStyle, SystemData};
 use crate::ncrx::{self, Ncrx};
 use crate::plan::{CardSet, MAX_NICS, TargetCards, TargetPlan};
-use crate::ring::{ALWAYS, Level};
+use crate::ring::ALWAYS;
 use crate::settings::{DeviceName, DeviceSelector, Format, TargetConfig};
 use crate::stack::Stack;
 use crate::wire::multicast::{is_broadcast, multicast_mac};
@@ -41,7 +40,18 @@ use core::net::IpAddr;
 use lane::{Lane, Need, Route, State, find_route, tell_start};
 use voice::Voice;
 
-/// What decides whether a record goes out, and how.
+/// What holds for all targets, beside what each is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Common {
+    /// Which records go out.
+    pub filter: LogFilter,
+    /// What their messages have in common.
+    pub style: SharedStyle,
+    /// Whether receivers may ask for records again (`netconsole.ncrx`).
+    pub ncrx: bool,
+}
+
+/// What decides whether a record goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LogFilter {
     /// Records with a lower level number go out (`loglevel=`, `dmesg -n`).
@@ -50,22 +60,9 @@ pub struct LogFilter {
     pub ignore_limits: bool,
     /// None goes to a target before a panic (`netconsole.oops_only`).
     pub oops_only: bool,
-    /// Whether the basic format shows the time (`printk.time=`).
-    pub time: bool,
-    /// The sender's name in syslog messages; without one they have its address.
-    pub host_name: Option<HostName>,
-    /// The time at which this boot's clock was 0, in µs since 1970 (UTC), where it is known.
-    pub epoch: Option<u64>,
-    /// Whether receivers may ask for records again (`netconsole.ncrx`).
-    pub ncrx: bool,
 }
 
 impl LogFilter {
-    /// Whether a record of this level is shown on serial.
-    pub const fn passes(&self, level: Level) -> bool {
-        level.passes(self.limit_for(None))
-    }
-
     /// The limit that holds for a target with an `own` one, or without.
     pub const fn limit_for(&self, own: Option<u8>) -> u8 {
         match own {
@@ -270,9 +267,9 @@ impl Target {
     }
 
     /// Takes in a datagram that arrived at `card` at `now` µs, where it is the receiver's answer by the ncrx protocol.
-    pub fn hear(&mut self, card: usize, received: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+    pub fn hear(&mut self, card: usize, received: &udp::Received<'_>, common: &Common, now: u64) {
         if let Some(Lane { state: State::Running(route), cursor, .. }) = self.lane(card)
-            && filter.ncrx
+            && common.ncrx
             && matches!(self.config.format, Format::Extended { .. })
             && self.ends(route).may_answer(received)
         {
@@ -618,7 +615,7 @@ impl Target {
         &self,
         named: u8,
         stack: impl FnOnce(u8) -> Option<&'s Stack<'s>>,
-        filter: &LogFilter,
+        common: &Common,
     ) -> Option<TargetPlan> {
         if !self.is_enabled() {
             return None;
@@ -676,10 +673,10 @@ impl Target {
             mtu,
             vlan: self.vlan(),
             format: config.format,
-            limit: filter.limit_for(self.loglevel),
-            time: filter.time,
-            only_report: filter.oops_only,
-            may_ask: filter.ncrx && matches!(config.format, Format::Extended { .. }),
+            limit: common.filter.limit_for(self.loglevel),
+            time: common.style.time,
+            only_report: common.filter.oops_only,
+            may_ask: common.ncrx && matches!(config.format, Format::Extended { .. }),
             has_answered: self.ncrx.has_answered(),
             system_data: SystemData { message_id: None, ..self.system_data },
         })

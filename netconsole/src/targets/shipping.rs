@@ -2,7 +2,7 @@
 
 use super::lane::{Lane, State};
 use super::voice::Voice;
-use super::{Counters, LogFilter, Target};
+use super::{Common, Counters, Target};
 use crate::format::{Burst, Lines, Next, RecentLines, RingLog, Style, SystemData, Threshold, Unfinished};
 use crate::ncrx::Ncrx;
 use crate::nic::{Nic, TransmitError};
@@ -15,7 +15,7 @@ pub struct Turn<'t, 'r> {
     /// The log.
     pub log: RingLog<'t, 'r>,
     /// What goes out, and how.
-    pub filter: &'t LogFilter,
+    pub common: &'t Common,
     /// Whether and how datagrams are sealed.
     pub sealing: Sealing<'t>,
     /// The time in µs.
@@ -59,14 +59,12 @@ impl Target {
         if lane.voice != Voice::Speaking {
             return Shipped::Everything;
         }
-        let filter = turn.filter;
+        let Common { filter, style, .. } = turn.common;
         let threshold = Threshold::level(if filter.oops_only { 0 } else { filter.limit_for(*loglevel) });
-        let mut style = Style::new(config.format, filter.time);
+        let mut style = style.with(config.format);
         style.user_data = user_data;
         style.system_data = *system_data;
         style.system_data.message_id = system_data.message_id.map(|first| first.wrapping_add(lane.messages));
-        style.epoch = filter.epoch;
-        style.host_name = filter.host_name.as_ref();
         style.address = Some(route.source.ip);
         let Turn { log, sealing, now, .. } = *turn;
         let mut sender = Sender { log: &log, style, threshold, envelope: &route.envelope, sealing };

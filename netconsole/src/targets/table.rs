@@ -2,7 +2,7 @@
 
 use super::user_data::UserData;
 use crate::settings::{Format, MAX_TARGETS, TargetConfig};
-use crate::targets::{LogFilter, Target, TargetName};
+use crate::targets::{Common, Target, TargetName};
 use crate::wire::udp;
 use core::fmt;
 
@@ -85,9 +85,9 @@ impl TargetTable {
 
     /// Gives a datagram that arrived at `now` µs, at the card of this place, to the targets that use it:
     /// it may be a receiver's answer by the ncrx protocol.
-    pub fn hear(&mut self, card: usize, datagram: &udp::Received<'_>, filter: &LogFilter, now: u64) {
+    pub fn hear(&mut self, card: usize, datagram: &udp::Received<'_>, common: &Common, now: u64) {
         for target in self.iter_mut() {
-            target.hear(card, datagram, filter, now);
+            target.hear(card, datagram, common, now);
         }
     }
 

@@ -6,7 +6,7 @@ use super::life::Life;
 use super::*;
 use crate::format::RingLog;
 use crate::nic::fake::{Card, MAC};
-use crate::ring::{ALWAYS, Audience, Ring, RingHeader, Timebase};
+use crate::ring::{ALWAYS, Audience, Level, Ring, RingHeader, Timebase};
 use crate::seal::KeyStore;
 use crate::seal::Secrecy;
 use crate::seal::{Numbers, Protection, Sealing};
@@ -16,15 +16,10 @@ use crate::wire::udp;
 use core::sync::atomic::AtomicU64;
 use proptest::prelude::*;
 
-const FILTER: LogFilter = LogFilter {
-    limit: 8,
-    ignore_limits: false,
-    oops_only: false,
-    time: true,
-    host_name: None,
-    epoch: None,
-    ncrx: false,
-};
+const FILTER: LogFilter = LogFilter { limit: 8, ignore_limits: false, oops_only: false };
+
+const COMMON: Common =
+    Common { filter: FILTER, style: SharedStyle { time: true, host_name: None, epoch: None }, ncrx: false };
 
 /// The bodies of the records, their fragments put together; fails where these don't fit.
 fn bodies(frames: &[Vec<u8>]) -> Result<Vec<String>, TestCaseError> {
@@ -110,7 +105,7 @@ fn ship_under(
     let timebase = Timebase::new(0);
     let mut turn = Turn {
         log: RingLog::new(ring, &timebase),
-        filter,
+        common: &Common { filter: *filter, ..COMMON },
         sealing: Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) },
         now: 1_000_000,
         frames: 32,

@@ -30,7 +30,7 @@ fn the_session_of_the_seed_page_works() {
         ("echo 1 > enabled", ""),
         ("dmesg | tail", "netconsole: network logging started\n"),
     ]);
-    assert_eq!(console.host.filter.limit, 8);
+    assert_eq!(console.host.common.filter.limit, 8);
     assert!(console.run("dmesg -h").starts_with("Usage: dmesg"));
 }
 

@@ -6,7 +6,7 @@ pub struct FakeHost {
     pub now: u64,
     ring: &'static Ring<'static>,
     pub targets: TargetTable,
-    pub filter: LogFilter,
+    pub common: Common,
     /// The station that answers, if any.
     pub neighbor: Option<(IpAddr, MacAddr)>,
     pinged: Option<u16>,
@@ -16,13 +16,9 @@ pub struct FakeHost {
 
 impl FakeHost {
     /// What is shown where no command has changed it.
-    pub const FILTER: LogFilter = LogFilter {
-        limit: 7,
-        ignore_limits: false,
-        oops_only: false,
-        time: false,
-        host_name: None,
-        epoch: None,
+    pub const COMMON: Common = Common {
+        filter: LogFilter { limit: 7, ignore_limits: false, oops_only: false },
+        style: SharedStyle { time: false, host_name: None, epoch: None },
         ncrx: true,
     };
 
@@ -38,7 +34,7 @@ impl FakeHost {
             now: 0,
             ring,
             targets: TargetTable::new(Box::leak(Box::new(UserData::new()))),
-            filter: Self::FILTER,
+            common: Self::COMMON,
             neighbor: None,
             pinged: None,
             ending: None,
@@ -68,8 +64,8 @@ impl Host for FakeHost {
         &mut self.targets
     }
 
-    fn filter(&mut self) -> &mut LogFilter {
-        &mut self.filter
+    fn common(&mut self) -> &mut Common {
+        &mut self.common
     }
 
     fn neighbor(

@@ -18,19 +18,19 @@ fn dmesg_lists_the_levels_and_takes_their_names() {
             assert_eq!(console.run("dmesg -n 0"), "");
             assert_eq!(console.run(&format!("dmesg {form}{name}")), "", "{form}{name}");
             assert_eq!(
-                usize::from(console.host.filter.limit),
+                usize::from(console.host.common.filter.limit),
                 number + 1,
                 "as util-linux: the level is shown too"
             );
         }
     }
     console.check(&[("dmesg -n 5", "")]);
-    assert_eq!(console.host.filter.limit, 5);
+    assert_eq!(console.host.common.filter.limit, 5);
     for wrong in ["-n", "-n verbose", "-n 9", "-n 3 -w", "-w -h", "-n 3 -n 4", "-T x", "-Tww", "w"] {
         let shown = console.run(&format!("dmesg {wrong}"));
         assert!(shown.starts_with("expected dmesg [-T] [-w], dmesg -n LEVEL"), "{wrong}: {shown}");
     }
-    assert_eq!(console.host.filter.limit, 5);
+    assert_eq!(console.host.common.filter.limit, 5);
 }
 
 #[test]
@@ -41,11 +41,11 @@ fn dmesg_shows_dates_where_the_wall_clock_is_known() {
     assert!(unknown.starts_with("dmesg: the time of day is not known"), "{unknown}");
     assert!(unknown.ends_with("[    0.000000] one\n[    0.000000] two\n"), "{unknown}");
     // `date -u -d @1709251199`
-    console.host.filter.epoch = Some(1_709_251_199_999_999);
+    console.host.common.style.epoch = Some(1_709_251_199_999_999);
     let date = "[Thu Feb 29 23:59:59 2024]";
     console.check(&[("dmesg -T", &format!("{date} one\n{date} two\n")), ("dmesg", "one\ntwo\n")]);
     // One digit, as ctime has it.
-    console.host.filter.epoch = Some(0);
+    console.host.common.style.epoch = Some(0);
     console.check(&[("dmesg --ctime | tail -n 1", "[Thu Jan  1 00:00:00 1970] two\n")]);
 }
 
@@ -193,7 +193,7 @@ fn printk_shows_four_numbers_and_takes_the_first() {
         ("echo 8 8 8 8 > /proc/sys/kernel/printk", invalid),
         ("cat /proc/sys/kernel/printk", "3\t4\t1\t7\n"),
     ]);
-    assert_eq!(console.host.filter.limit, 3);
+    assert_eq!(console.host.common.filter.limit, 3);
 }
 
 #[test]
@@ -279,7 +279,7 @@ fn uname_says_what_this_is() {
         ("uname -x", "expected uname [-asnrvm]\n"),
         ("uname a", "expected uname [-asnrvm]\n"),
     ]);
-    console.host.filter.host_name = crate::host_name::HostName::new(b"board7");
+    console.host.common.style.host_name = crate::host_name::HostName::new(b"board7");
     console.check(&[
         ("uname --all", &format!("netconsole board7 {release} b01d x86_64\n")),
         ("uname -n", "board7\n"),

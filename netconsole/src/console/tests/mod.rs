@@ -7,12 +7,13 @@ mod remote;
 mod tree;
 
 use super::*;
+use crate::format::SharedStyle;
 use crate::network::{Conversation, Neighbor, NetworkError, Sent};
 use crate::ring::{Audience, KeyId, Level, Ring, RingHeader, Timebase};
 use crate::settings::DeviceName;
-use crate::targets::LogFilter;
 use crate::targets::table::TargetTable;
 use crate::targets::user_data::UserData;
+use crate::targets::{Common, LogFilter};
 use crate::text::Text;
 use crate::wire::MacAddr;
 use core::fmt;

@@ -84,7 +84,7 @@ fn ship_at(now: u64, card: usize, target: &mut Target, ring: &Ring<'_>, nic: &mu
     let sealing = Sealing { protection: &Protection::Clear, numbers: Numbers::Counted(&keys) };
     let timebase = &Timebase::new(0);
     let mut turn =
-        Turn { log: RingLog::new(ring, timebase), filter: &FILTER, sealing, now, frames: 32, recent: None };
+        Turn { log: RingLog::new(ring, timebase), common: &COMMON, sealing, now, frames: 32, recent: None };
     target.ship(card, &mut turn, b"", nic)
 }
 
