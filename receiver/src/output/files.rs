@@ -3,8 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
@@ -14,7 +14,7 @@ use slab::Slab;
 use super::appended::Appended;
 use super::buffered::Buffered;
 use super::error::Error;
-use super::permissions::options_of_a_file;
+use super::opened;
 use super::places::{Place, Places};
 
 /// Files that are open at once, where the system allows it.
@@ -26,6 +26,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// The files of one directory.
 pub struct Files {
+    dir: Rc<Path>,
     places: Places,
     size: u64,
     keep: u32,
@@ -41,6 +42,8 @@ pub struct Files {
 /// One sender's file.
 struct Sender {
     name: String,
+    /// The directory that the user said, and the file below it.
+    dir: Rc<Path>,
     path: PathBuf,
     has_names: bool,
     buffered: Buffered,
@@ -57,6 +60,7 @@ impl Files {
     pub fn open(dir: &Path, ending: &'static str, size: u64, keep: u32) -> Result<Self, Error> {
         fs::create_dir_all(dir).map_err(|error| Error::File(dir.to_owned(), error))?;
         Ok(Files {
+            dir: dir.into(),
             places: Places::new(dir, ending),
             size,
             keep,
@@ -77,7 +81,7 @@ impl Files {
             self.close_one();
         }
         let Place { path, has_names } = self.places.of(name);
-        let number = self.senders.insert(Sender::new(name, path, has_names));
+        let number = self.senders.insert(Sender::new(name, Rc::clone(&self.dir), path, has_names));
         self.by_name.insert(name.to_owned(), number);
         self.opened.push_back(number);
         (number, has_names)
@@ -149,12 +153,12 @@ fn most_open() -> usize {
 }
 
 impl Sender {
-    fn new(name: &str, path: PathBuf, has_names: bool) -> Self {
+    fn new(name: &str, dir: Rc<Path>, path: PathBuf, has_names: bool) -> Self {
         // One that can't be opened is tried again when it is written.
-        let file = open(&path).ok();
+        let file = open(&dir, &path).ok();
         let buffered = Buffered::new(path.display(), "records");
         let (name, looked_at) = (name.to_owned(), Instant::now());
-        Sender { name, path, has_names, buffered, file, is_used: true, looked_at, since: 0 }
+        Sender { name, dir, path, has_names, buffered, file, is_used: true, looked_at, since: 0 }
     }
 
     /// The file's length when everything is written.
@@ -170,11 +174,11 @@ impl Sender {
         if self.looked_at.elapsed() >= LOOK {
             self.look();
         }
-        let (file, path) = (&mut self.file, &self.path);
+        let (file, dir, path) = (&mut self.file, &self.dir, &self.path);
         self.buffered.write(|bytes| {
             let written = match file {
                 Some(file) => file.write(bytes),
-                None => open(path).and_then(|opened| file.insert(opened).write(bytes)),
+                None => open(dir, path).and_then(|opened| file.insert(opened).write(bytes)),
             };
             if written.is_err() {
                 *file = None;
@@ -198,27 +202,20 @@ impl Sender {
 
     /// `x.log` becomes `x.log.1`, that `x.log.2`, and so on; the oldest goes. Where that fails the file grows on.
     fn rotate(&mut self, keep: u32) {
+        // A link in the way would have another's file renamed.
+        if self.file.as_ref().is_some_and(|file| file.has_left(&self.path)) {
+            return self.look();
+        }
         match rotate(&self.path, keep) {
-            Ok(()) => self.file = open(&self.path).ok(),
+            Ok(()) => self.file = open(&self.dir, &self.path).ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.look(),
             Err(error) => self.buffered.because(&format!("it can't be rotated: {error}")),
         }
     }
 }
 
-/// Opens a file, in a directory that may have vanished. No symbolic link is followed: whoever may write in the
-/// directory would have another file written.
-fn open(path: &Path) -> io::Result<Appended> {
-    let open = || options_of_a_file().append(true).custom_flags(libc::O_NOFOLLOW).open(path);
-    let dir = path.parent().unwrap_or(Path::new(""));
-    let file = open().or_else(|error| match error.kind() {
-        io::ErrorKind::NotFound => fs::create_dir_all(dir).and_then(|()| open()),
-        _ if error.raw_os_error() == Some(libc::ELOOP) => {
-            Err(io::Error::other("it is a symbolic link, and none is followed here"))
-        }
-        _ => Err(error),
-    })?;
-    Appended::new(file)
+fn open(dir: &Path, path: &Path) -> io::Result<Appended> {
+    opened::below(dir, path).and_then(Appended::new)
 }
 
 fn rotate(path: &Path, keep: u32) -> io::Result<()> {

@@ -5,6 +5,7 @@ mod buffered;
 mod error;
 mod files;
 mod json;
+mod opened;
 mod permissions;
 mod places;
 mod text;
