@@ -3,7 +3,7 @@
 //!
 //! The newest numbers have their fate (had or not) and a digest each, and so have the first: another boot of the
 //! same machine differs there. Of those between, a few have their time: the farther back, the fewer. It takes the
-//! same 512 bytes however long the boot lasts.
+//! same 450 bytes however long the boot lasts.
 
 use std::hash::BuildHasher;
 
@@ -47,11 +47,28 @@ pub enum Old {
     Foreign,
 }
 
-/// The time of one record.
+/// The number and the time of one record, of 48 bits each: nine years of µs. Higher ones count as the highest.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
-    sequence: u64,
-    timestamp: u64,
+    low: [u32; 2],
+    high: [u16; 2],
+}
+
+impl Anchor {
+    fn new(sequence: u64, timestamp: u64) -> Self {
+        let [sequence, timestamp] = [sequence, timestamp].map(|value| value.min((1 << 48) - 1).to_le_bytes());
+        let low = |[a, b, c, d, ..]: [u8; 8]| u32::from_le_bytes([a, b, c, d]);
+        let high = |[_, _, _, _, a, b, ..]: [u8; 8]| u16::from_le_bytes([a, b]);
+        Anchor { low: [low(sequence), low(timestamp)], high: [high(sequence), high(timestamp)] }
+    }
+
+    fn sequence(&self) -> u64 {
+        u64::from(self.high[0]) << 32 | u64::from(self.low[0])
+    }
+
+    fn timestamp(&self) -> u64 {
+        u64::from(self.high[1]) << 32 | u64::from(self.low[1])
+    }
 }
 
 /// Numbers that were given up, both included.
@@ -72,8 +89,8 @@ pub struct Boot {
     opening: [u16; limits::OPENING],
     /// Ordered by their numbers; the first is never dropped.
     anchors: ArrayVec<Anchor, { limits::ANCHORS }>,
-    /// Wide gaps whose fates are no longer in `fates`, oldest first.
-    lost: ArrayVec<Lost, { limits::LOST }>,
+    /// Wide gaps whose fates are no longer in `fates`, oldest first, where there were any.
+    lost: Option<Box<ArrayVec<Lost, { limits::LOST }>>>,
 }
 
 impl Default for Boot {
@@ -92,7 +109,7 @@ impl Boot {
             digests: [NONE; _],
             opening: [NONE; _],
             anchors: ArrayVec::new(),
-            lost: ArrayVec::new(),
+            lost: None,
         }
     }
 
@@ -100,7 +117,7 @@ impl Boot {
     pub fn resumed(next: u64, timestamp: u64) -> Self {
         let mut boot = Boot { fates: [u64::MAX; _], opening: [UNKNOWN; _], next, ..Boot::new(0) };
         if let Some(sequence) = next.checked_sub(1) {
-            boot.anchors.push(Anchor { sequence, timestamp });
+            boot.anchors.push(Anchor::new(sequence, timestamp));
         }
         boot
     }
@@ -110,11 +127,11 @@ impl Boot {
         let sequence = self.next;
         self.next = sequence.saturating_add(1);
         self.remember(sequence, digest);
-        let anchor = Anchor { sequence, timestamp };
+        let anchor = Anchor::new(sequence, timestamp);
         if self.anchors.is_full() {
             // So close to the end an anchor for each number is not needed.
             let before = self.anchors.len().checked_sub(2).and_then(|index| self.anchors.get(index));
-            let is_near = before.is_some_and(|before| sequence - before.sequence <= NEAR);
+            let is_near = before.is_some_and(|before| sequence.saturating_sub(before.sequence()) <= NEAR);
             if let Some(last) = self.anchors.last_mut().filter(|_| is_near) {
                 *last = anchor;
                 return;
@@ -131,13 +148,14 @@ impl Boot {
         for sequence in first..end {
             self.forget(sequence);
         }
-        match self.lost.last_mut() {
+        let lost = self.lost.get_or_insert_default();
+        match lost.last_mut() {
             Some(before) if before.last.saturating_add(1) == self.next => before.last = last,
             _ => {
-                if self.lost.is_full() {
-                    self.lost.remove(0);
+                if lost.is_full() {
+                    lost.remove(0);
                 }
-                self.lost.push(Lost { first: self.next, last });
+                lost.push(Lost { first: self.next, last });
             }
         }
         self.next = end;
@@ -150,18 +168,19 @@ impl Boot {
         } else {
             self.remember_opening(sequence, digest);
         }
-        let Some(index) = self.lost.iter().position(|lost| lost.holds(sequence)) else { return };
-        let lost = self.lost.remove(index);
+        let Some(all) = &mut self.lost else { return };
+        let Some(index) = all.iter().position(|lost| lost.holds(sequence)) else { return };
+        let lost = all.remove(index);
         let before = sequence.checked_sub(1).map(|last| Lost { last, ..lost });
         let after = Lost { first: sequence.saturating_add(1), ..lost };
         let parts = [before, Some(after)].into_iter().flatten().filter(|part| part.first <= part.last);
         for part in parts {
             // The list has room for one; of two, the wider gap is kept.
-            if self.lost.is_full() {
-                let narrowest = (0..limits::LOST).min_by_key(|&index| self.lost.get(index).map(Lost::width));
-                self.lost.remove(narrowest.unwrap_or(0));
+            if all.is_full() {
+                let narrowest = (0..limits::LOST).min_by_key(|&index| all.get(index).map(Lost::width));
+                all.remove(narrowest.unwrap_or(0));
             }
-            self.lost.push(part);
+            all.push(part);
         }
     }
 
@@ -177,7 +196,7 @@ impl Boot {
         } else if let Some(opening) = self.opening_of(sequence) {
             opening == NONE
         } else {
-            self.lost.iter().any(|lost| lost.holds(sequence))
+            self.lost.iter().flat_map(|all| all.iter()).any(|lost| lost.holds(sequence))
         };
         match (is_lost, self.digest_of(sequence)) {
             (true, _) if fits => Old::Late,
@@ -194,10 +213,10 @@ impl Boot {
 
     /// Whether the time lies between those of the neighbours that are known.
     fn fits(&self, sequence: u64, timestamp: u64) -> bool {
-        let lower = self.anchors.iter().rev().find(|anchor| anchor.sequence <= sequence);
-        let upper = self.anchors.iter().find(|anchor| anchor.sequence >= sequence);
-        is_between(lower.map(|lower| lower.timestamp), timestamp, upper.map(|upper| upper.timestamp))
-            && lower.is_none_or(|lower| lower.sequence < sequence || lower.timestamp == timestamp)
+        let lower = self.anchors.iter().rev().find(|anchor| anchor.sequence() <= sequence);
+        let upper = self.anchors.iter().find(|anchor| anchor.sequence() >= sequence);
+        is_between(lower.map(Anchor::timestamp), timestamp, upper.map(Anchor::timestamp))
+            && lower.is_none_or(|lower| lower.sequence() < sequence || lower.timestamp() == timestamp)
     }
 
     fn was_had(&self, sequence: u64) -> bool {
@@ -250,8 +269,8 @@ impl Boot {
     fn thin(&mut self) {
         let gap = |index: usize| {
             let (before, after) = (self.anchors.get(index.checked_sub(1)?)?, self.anchors.get(index + 1)?);
-            let distance = self.next.saturating_sub(before.sequence);
-            Some(after.sequence.saturating_sub(before.sequence).saturating_mul(SCALE) / distance.max(1))
+            let distance = self.next.saturating_sub(before.sequence());
+            Some(after.sequence().saturating_sub(before.sequence()).saturating_mul(SCALE) / distance.max(1))
         };
         let inner = 1..limits::ANCHORS - 1;
         let least = inner.min_by_key(|&index| gap(index).unwrap_or(u64::MAX));
@@ -328,11 +347,11 @@ mod tests {
         for sequence in 0..300_000u64 {
             boot.had(sequence, 1);
             for pair in boot.anchors.windows(2) {
-                let (near, gap) = (boot.next - pair[1].sequence, pair[1].sequence - pair[0].sequence);
+                let (near, gap) = (boot.next - pair[1].sequence(), pair[1].sequence() - pair[0].sequence());
                 assert!(gap <= 4 * near, "{gap} at {near} before {sequence}");
             }
         }
-        assert_eq!(boot.anchors.first().map(|anchor| anchor.sequence), Some(0));
+        assert_eq!(boot.anchors.first().map(Anchor::sequence), Some(0));
     }
 
     #[test]

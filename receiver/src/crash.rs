@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::event::Record;
 use crate::limits;
+use crate::nanos::Nanos;
 
 /// How the first line of a report begins where the format has no level.
 const BEGINNINGS: [&str; 3] = ["Kernel panic", "BUG:", "Oops:"];
@@ -14,7 +15,8 @@ const KERNEL: u8 = 0;
 /// Follows one sender's records.
 #[derive(Debug, Default)]
 pub struct Watch {
-    until: Option<Duration>,
+    /// Zero: no report has come.
+    until: Nanos,
 }
 
 /// What a record is.
@@ -31,9 +33,9 @@ pub enum Part {
 impl Watch {
     /// Judges a record received at this time.
     pub fn judge(&mut self, record: &Record, at: Duration) -> Part {
-        let was_in_report = self.until.is_some_and(|until| at < until);
+        let was_in_report = at < self.until.get();
         if is_sign(record) {
-            self.until = Some(at + limits::CRASH_REPORT);
+            self.until = at.saturating_add(limits::CRASH_REPORT).into();
             return if was_in_report { Part::Further } else { Part::First };
         }
         if was_in_report { Part::Further } else { Part::None }

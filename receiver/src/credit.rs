@@ -12,6 +12,9 @@ use ahash::RandomState;
 
 /// Between two answers to an address that has proven nothing.
 const BETWEEN: Duration = Duration::from_secs(1);
+/// Of more addresses than these those are forgotten again of which nothing is to be known, at least so often.
+const FEW: usize = 1 << 10;
+const OFTEN: Duration = Duration::from_secs(10);
 /// So long an address is taken to be that of who sends from it.
 const PROVEN: Duration = Duration::from_secs(600);
 
@@ -42,12 +45,17 @@ impl Address {
 
 /// The addresses that something was sent to.
 #[derive(Debug, Default)]
-pub struct Credits(HashMap<IpAddr, Address, RandomState>);
+pub struct Credits {
+    all: HashMap<IpAddr, Address, RandomState>,
+    /// With more than so many it is time to forget some.
+    most: usize,
+    forgot_at: Duration,
+}
 
 impl Credits {
     /// What may be sent to a sender of this address from which so many bytes came that were not answered.
     pub fn room(&self, ip: IpAddr, bytes: usize, now: Duration) -> Room {
-        match self.0.get(&ip) {
+        match self.all.get(&ip) {
             Some(address) if address.is_proven(now) => Room::All,
             Some(address) if address.rests(now) => Room::Bytes(0),
             _ => Room::Bytes(bytes),
@@ -64,14 +72,19 @@ impl Credits {
         self.of(ip).proven_at = Some(now);
     }
 
-    /// Forgets the addresses of which nothing is to be known any more, where there are more than so many.
-    pub fn limit(&mut self, most: usize, now: Duration) {
-        if self.0.len() > most {
-            self.0.retain(|_, address| address.is_proven(now) || address.rests(now));
+    /// Forgets the addresses of which nothing is to be known any more, where twice as many are known as after the last
+    /// time, or the last time is long ago.
+    pub fn forget(&mut self, now: Duration) {
+        let is_over = now >= self.forgot_at.saturating_add(OFTEN) && self.all.capacity() > FEW;
+        if self.all.len() > self.most.max(FEW) || is_over {
+            self.all.retain(|_, address| address.is_proven(now) || address.rests(now));
+            self.most = self.all.len().saturating_mul(2);
+            self.all.shrink_to(self.most);
+            self.forgot_at = now;
         }
     }
 
     fn of(&mut self, ip: IpAddr) -> &mut Address {
-        self.0.entry(ip).or_insert(Address { answered_at: Duration::ZERO, proven_at: None })
+        self.all.entry(ip).or_insert(Address { answered_at: Duration::ZERO, proven_at: None })
     }
 }

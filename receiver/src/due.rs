@@ -4,6 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
+/// Entries whose memory is kept.
+const FEW: usize = 1 << 10;
+
 /// The times of the senders of which time alone may change something, the next one first.
 #[derive(Debug, Default)]
 pub struct Due(BinaryHeap<Reverse<(Duration, u32)>>);
@@ -23,7 +26,12 @@ impl Due {
     /// Takes out one of which the time has come.
     pub fn pop(&mut self, now: Duration) -> Option<(Duration, u32)> {
         self.0.peek().filter(|Reverse((time, _))| *time <= now)?;
-        self.0.pop().map(|Reverse(entry)| entry)
+        let entry = self.0.pop().map(|Reverse(entry)| entry);
+        // At some times all senders are in it, mostly few.
+        if self.0.capacity() > FEW && self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to(self.0.len().saturating_mul(2));
+        }
+        entry
     }
 }
 

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use compact_str::CompactString;
+
 use serde::Serialize;
 
 /// Who sent it.
@@ -12,8 +14,8 @@ pub struct Identity {
     /// The present address and source port, IPv4 as IPv4 also where it came through an IPv6 socket.
     pub address: SocketAddr,
     /// The name that was given or said, else the address; with the port that it was first heard from where another
-    /// sender of the address has that name.
-    pub name: String,
+    /// sender of the address has that name. Most are short, and take no memory of their own.
+    pub name: CompactString,
     /// Whether the name was given or said.
     pub named: bool,
 }

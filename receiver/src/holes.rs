@@ -84,6 +84,11 @@ impl Hole {
 pub struct Holes(BTreeMap<u64, Hole>);
 
 impl Holes {
+    /// No gap.
+    pub const fn new() -> Self {
+        Holes(BTreeMap::new())
+    }
+
     /// A gap, noticed now.
     pub fn open(&mut self, first: u64, last: u64, unsent: bool, now: Duration) {
         // Nanoseconds tell the order of arrival, and are no time to wait for.

@@ -35,6 +35,7 @@ pub mod machines;
 pub mod manual;
 pub mod messages;
 pub mod names;
+pub mod nanos;
 pub mod ncrx;
 pub mod options;
 pub mod order;

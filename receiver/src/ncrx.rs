@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::credit::Room;
 use crate::holes::{ASK_AGAIN, Patience};
+use crate::nanos::Nanos;
 use crate::order::{Arrival, Stream};
 
 /// Bytes of an answer.
@@ -49,12 +50,12 @@ const REACTED_WAIT: Duration = Duration::from_millis(11_100);
 /// the rest each time.
 const ASKS_LEAST: u32 = 5;
 /// Records asked for in one round, adapted to what the sender manages in a round.
-const ROUND_LEAST: usize = 64;
-const ROUND_FIRST: usize = 256;
-const ROUND_MOST: usize = 1024;
+const ROUND_LEAST: u32 = 64;
+const ROUND_FIRST: u32 = 256;
+const ROUND_MOST: u32 = 1024;
 /// Records asked for in one round of a sender that has not reacted yet: whoever sends in somebody else's name has
 /// that one bothered by little.
-const ROUND_UNKNOWN: usize = 8;
+const ROUND_UNKNOWN: u32 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
@@ -76,14 +77,14 @@ pub struct Ncrx {
     reactions: u32,
     unanswered: u32,
     asks: u32,
-    round: usize,
-    filled: usize,
+    round: u32,
+    filled: u32,
     in_vain: u64,
     /// The time between two requests for the same record: what it has lately taken to get one.
-    again: Duration,
-    asked_at: Duration,
+    again: Nanos,
+    asked_at: Nanos,
     acknowledged: Option<u64>,
-    acknowledged_at: Duration,
+    acknowledged_at: Nanos,
     at_once: bool,
     /// What was sent last was not bounded by the address's credit.
     is_proven: bool,
@@ -100,10 +101,10 @@ impl Default for Ncrx {
             round: ROUND_FIRST,
             filled: 0,
             in_vain: 0,
-            again: ASK_AGAIN,
-            asked_at: Duration::ZERO,
+            again: ASK_AGAIN.into(),
+            asked_at: Nanos::ZERO,
             acknowledged: None,
-            acknowledged_at: Duration::ZERO,
+            acknowledged_at: Nanos::ZERO,
             at_once: false,
             is_proven: false,
         }
@@ -114,7 +115,7 @@ impl Ncrx {
     /// A conversation with a sender that is first heard now: what it is told first waits a little, as a question may
     /// take its place.
     pub fn starting(now: Duration) -> Self {
-        Ncrx { acknowledged_at: now, ..Ncrx::default() }
+        Ncrx { acknowledged_at: now.into(), ..Ncrx::default() }
     }
 
     /// A conversation that never begins: a capture is read, or the user does not want it.
@@ -137,13 +138,13 @@ impl Ncrx {
                     (Known::Speaks, _) | (_, 0) => UNPROVEN_WAIT,
                     _ => UNPROVEN_AGAIN,
                 };
-                return Patience { wait, asks: 0, again: self.again, is_asking: true };
+                return Patience { wait, asks: 0, again: self.again.get(), is_asking: true };
             }
             Known::Unknown => ASKS_UNKNOWN,
             Known::Speaks => self.asks,
-            Known::Silent | Known::Off => return Patience::without_asking(self.again),
+            Known::Silent | Known::Off => return Patience::without_asking(self.again.get()),
         };
-        Patience { wait: Duration::ZERO, asks, again: self.again, is_asking: true }
+        Patience { wait: Duration::ZERO, asks, again: self.again.get(), is_asking: true }
     }
 
     /// Learns from what came.
@@ -158,7 +159,9 @@ impl Ncrx {
             self.filled = self.filled.saturating_add(1);
             self.asks = ASKS;
             // Also where it was asked for several times: a sender that is slow is not to be asked faster.
-            self.again = ((self.again * 7 + after) / 8).clamp(ASK_AGAIN, ASK_AGAIN_MOST);
+            self.again = (self.again.get().saturating_mul(7).saturating_add(after) / 8)
+                .clamp(ASK_AGAIN, ASK_AGAIN_MOST)
+                .into();
         }
         if asked || announced || emergency {
             self.known = Known::Speaks;
@@ -188,7 +191,7 @@ impl Ncrx {
             Known::Speaks if self.acknowledged != stream.acknowledged() => ACKNOWLEDGE,
             _ => return None,
         };
-        Some(self.acknowledged_at.saturating_add(after))
+        Some(self.acknowledged_at.after(after))
     }
 
     fn greetings_most(&self) -> u32 {
@@ -206,15 +209,15 @@ impl Ncrx {
             return Vec::new();
         }
         let most = match room {
-            Room::All if self.speaks() => self.round,
-            Room::All => ROUND_UNKNOWN,
+            Room::All if self.speaks() => self.round as usize,
+            Room::All => ROUND_UNKNOWN as usize,
             Room::Bytes(bytes) => {
                 // At least the acknowledgement, and as many numbers as are sure to fit.
                 let Some(rest) = bytes.min(ANSWER_BYTES).checked_sub(start(stream.acknowledged()).len())
                 else {
                     return Vec::new();
                 };
-                (rest / (stream.end().to_string().len() + 1)).min(ROUND_FIRST)
+                (rest / (stream.end().to_string().len() + 1)).min(ROUND_FIRST as usize)
             }
         };
         let missing = self.requests(stream, most, now);
@@ -224,7 +227,7 @@ impl Ncrx {
         }
         self.greetings = self.greetings.saturating_add(1);
         self.acknowledged = stream.acknowledged();
-        self.acknowledged_at = now;
+        self.acknowledged_at = now.into();
         self.at_once = false;
         write_answers(stream.acknowledged(), &missing)
     }
@@ -238,12 +241,12 @@ impl Ncrx {
 
     /// The numbers to ask for in this round.
     fn requests(&mut self, stream: &mut Stream, most: usize, now: Duration) -> Vec<u64> {
-        if now < self.asked_at.saturating_add(ASK_AGAIN) {
+        if now < self.asked_at.after(ASK_AGAIN) {
             return Vec::new();
         }
-        let missing = stream.ask(now, most, self.again);
+        let missing = stream.ask(now, most, self.again.get());
         if !missing.is_empty() {
-            self.asked_at = now;
+            self.asked_at = now.into();
             self.unanswered = self.unanswered.saturating_add(1);
             self.round = self.filled.saturating_mul(2).clamp(ROUND_LEAST, ROUND_MOST);
             self.filled = 0;
@@ -253,7 +256,7 @@ impl Ncrx {
 
     /// Asks less often where it was in vain, and no more where nothing came of it.
     fn give_up(&mut self, stream: &Stream, now: Duration) {
-        if now < self.asked_at.saturating_add(ASK_AGAIN) {
+        if now < self.asked_at.after(ASK_AGAIN) {
             return;
         }
         if stream.asked_in_vain > self.in_vain {

@@ -276,7 +276,7 @@ impl Receiver {
         if count == 0 {
             return Ok(());
         }
-        let sender = Identity { address: to, name: SELF.to_owned(), named: false };
+        let sender = Identity { address: to, name: SELF.into(), named: false };
         self.heard.push(Heard { sender: Rc::new(sender), at, event: Event::Dropped { count } });
         self.show()
     }

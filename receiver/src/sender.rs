@@ -13,15 +13,16 @@ use crate::event::{Event, Heard, Identity, Record};
 use crate::extended::Header;
 use crate::limits;
 use crate::messages::Messages;
+use crate::nanos::Nanos;
 use crate::ncrx::Ncrx;
 use crate::order::{Arrival, Place, Received};
 use crate::state::Kept;
 use crate::stats::Stats;
 
 /// [`Sender::due_at`]: time alone changes nothing.
-pub const NEVER: Duration = Duration::MAX;
+pub const NEVER: Nanos = Nanos::MAX;
 /// [`Sender::due_at`]: it is being looked at.
-pub const TENDED: Duration = Duration::ZERO;
+pub const TENDED: Nanos = Nanos::ZERO;
 
 /// How far what the sender's clock tells of its start may differ from what is known, in µs, where it is to be known
 /// again by that: among those of one address, and at another. For the time since it was last heard a two-thousandth
@@ -51,34 +52,47 @@ pub enum Copy {
     Other,
 }
 
-/// What is known of a sender.
+/// What is known of a sender of text.
+#[derive(Debug, Default)]
+struct Text {
+    messages: Messages,
+    /// The time of its last line that has one, in µs since its start.
+    last_time: u64,
+    /// Where each of its messages comes from another port: those that it had before the present one.
+    ports: Vec<u16>,
+}
+
+/// What is known of a sender. There are very many of them: what only some need is in boxes.
 #[derive(Debug)]
 pub struct Sender {
     /// Who it is.
     pub identity: Rc<Identity>,
-    /// Its counts.
-    pub stats: Stats,
+    /// Its counts that most senders have, see [`Stats`].
+    datagrams: u64,
+    records: u64,
+    duplicates: u64,
+    answers: u64,
+    /// The others.
+    counts: Option<Box<Stats>>,
     /// When it was first and last heard.
-    pub first_at: Duration,
+    pub first_at: Nanos,
     /// See `first_at`.
-    pub heard_at: Duration,
+    pub heard_at: Nanos,
     /// When it is to be looked at next, as far as that is noted.
-    pub due_at: Duration,
+    pub due_at: Nanos,
     /// The socket that last heard it.
-    pub via: usize,
+    pub via: u32,
     /// When it was started, by the clocks, in µs since the Unix epoch; 0: not known.
     pub start: u64,
-    /// The time of its last line of text that has one, in µs since its start.
-    last_time: u64,
     /// With which start it is noted among [`crate::machines`].
     pub noted: u64,
     /// Its records come by two ways.
     pub has_copies: bool,
     /// Many send the same as it does.
     pub is_common: bool,
-    /// From each of its ports one message came, so far: from the present one, and these.
-    singles: Option<Vec<u16>>,
-    messages: Messages,
+    /// From each of its ports one message came, so far.
+    is_single: bool,
+    text: Option<Box<Text>>,
     continued: Continued,
     boots: Boots,
     ncrx: Ncrx,
@@ -96,18 +110,21 @@ impl Sender {
     pub fn new(identity: Identity, answers: bool, now: Duration) -> Self {
         Sender {
             identity: Rc::new(identity),
-            stats: Stats::default(),
-            first_at: now,
-            heard_at: now,
+            datagrams: 0,
+            records: 0,
+            duplicates: 0,
+            answers: 0,
+            counts: None,
+            first_at: now.into(),
+            heard_at: now.into(),
             due_at: NEVER,
             via: 0,
             start: 0,
-            last_time: 0,
             has_copies: false,
             is_common: false,
             noted: 0,
-            singles: Some(Vec::new()),
-            messages: Messages::default(),
+            is_single: true,
+            text: None,
             continued: Continued::default(),
             boots: Boots::default(),
             ncrx: if answers { Ncrx::starting(now) } else { Ncrx::off() },
@@ -120,12 +137,12 @@ impl Sender {
 
     /// Takes a datagram. `is_cut`: its end was cut off on the way.
     pub fn datagram(&mut self, datagram: Datagram<'_>, is_cut: bool, now: Duration, out: &mut Vec<Heard>) {
-        self.heard_at = now;
-        self.stats.datagrams += 1;
+        self.heard_at = now.into();
+        self.datagrams += 1;
         match datagram {
             Datagram::Extended(mut header, body) => {
                 header.is_cut = is_cut;
-                if let Some(piece) = self.messages.interrupt() {
+                if let Some(piece) = self.text.as_mut().and_then(|text| text.messages.interrupt()) {
                     self.tell(plain(piece, now), out);
                 }
                 let timestamp = header.timestamp;
@@ -137,11 +154,11 @@ impl Sender {
                 let arrival = self.boots.accept(received, &mut events);
                 match arrival {
                     Arrival::Filled { asked, .. } if asked > 0 => {
-                        self.stats.recovered += 1;
+                        self.counts().recovered += 1;
                         self.has_proven = true;
                     }
-                    Arrival::Duplicate { .. } => self.stats.duplicates += 1,
-                    Arrival::Late => self.stats.late += 1,
+                    Arrival::Duplicate { .. } => self.duplicates += 1,
+                    Arrival::Late => self.counts().late += 1,
                     _ => {}
                 }
                 if matches!(arrival, Arrival::New | Arrival::Filled { .. }) {
@@ -157,10 +174,10 @@ impl Sender {
                 self.tell(events, out);
             }
             Datagram::Text(text) => {
-                for record in self.messages.datagram(text, is_cut, now) {
-                    self.stats.held = self.stats.held.saturating_add(record.held);
+                for record in self.text().messages.datagram(text, is_cut, now) {
+                    self.count_held(record.held);
                     if let Some(timestamp) = record.timestamp {
-                        self.last_time = timestamp;
+                        self.text().last_time = timestamp;
                         self.note_start(timestamp, now);
                     }
                     self.tell(plain(record, now), out);
@@ -173,9 +190,9 @@ impl Sender {
     pub fn resume(&mut self, kept: &Kept) {
         let at = Duration::from_micros(kept.received_us);
         // It is no newcomer.
-        (self.first_at, self.heard_at) = (Duration::ZERO, at);
+        (self.first_at, self.heard_at) = (Nanos::ZERO, at.into());
         self.start = kept.boot_us;
-        self.singles = kept.single.then(Vec::new);
+        self.is_single = kept.single;
         if let Some(numbered) = &kept.numbered {
             self.boots = Boots::resume(numbered, at);
         }
@@ -185,13 +202,13 @@ impl Sender {
     pub fn keep(&self) -> Kept {
         let (numbered, heard_at) = match self.boots.present().keep() {
             Some((numbered, at)) => (Some(numbered), at),
-            None => (None, self.heard_at),
+            None => (None, self.heard_at.get()),
         };
         Kept {
             address: self.identity.address,
-            name: self.identity.name.clone(),
+            name: self.identity.name.to_string(),
             named: self.identity.named,
-            single: self.singles.is_some(),
+            single: self.is_single,
             boot_us: self.start,
             received_us: u64::try_from(heard_at.as_micros()).unwrap_or(u64::MAX),
             numbered,
@@ -200,7 +217,29 @@ impl Sender {
 
     /// Whether this run has heard it.
     pub fn is_heard(&self) -> bool {
-        self.stats.datagrams > 0
+        self.datagrams > 0
+    }
+
+    /// Its counts.
+    pub fn stats(&self) -> Stats {
+        let Sender { datagrams, records, duplicates, answers, .. } = *self;
+        let others = self.counts.as_deref().copied().unwrap_or_default();
+        Stats { datagrams, records, duplicates, answers, ..others }
+    }
+
+    fn counts(&mut self) -> &mut Stats {
+        self.counts.get_or_insert_default()
+    }
+
+    fn count_held(&mut self, held: u64) {
+        if held > 0 {
+            let counts = self.counts();
+            counts.held = counts.held.saturating_add(held);
+        }
+    }
+
+    fn text(&mut self) -> &mut Text {
+        self.text.get_or_insert_default()
     }
 
     /// Learns from a record when the sender was started. One that comes at once tells it best.
@@ -216,7 +255,7 @@ impl Sender {
     /// How much the start that a record of this time tells differs from the one known, in µs; `None`: more than
     /// `most`, or it is not known.
     pub fn contradiction(&self, timestamp: u64, most: u64, now: Duration) -> Option<u64> {
-        let silence = now.saturating_sub(self.heard_at).as_micros() / 2000;
+        let silence = now.saturating_sub(self.heard_at.get()).as_micros() / 2000;
         let most = most.saturating_add(u64::try_from(silence).unwrap_or(u64::MAX));
         let differs = start_of(timestamp, now).abs_diff(self.start);
         (self.start > 0 && differs <= most).then_some(differs)
@@ -258,7 +297,7 @@ impl Sender {
     /// Whether it was silent for so long that its port may be another's by now. In a log that was held up and comes at
     /// once the clocks say nothing.
     fn was_silent(&self, now: Duration) -> bool {
-        now >= self.heard_at.saturating_add(SILENCE)
+        now >= self.heard_at.after(SILENCE)
     }
 
     /// What a record of another sender would be to this one.
@@ -283,7 +322,7 @@ impl Sender {
 
     /// Whether enough is known of it to know it again at another address.
     pub fn is_known(&self) -> bool {
-        self.stats.datagrams >= KNOWN
+        self.datagrams >= KNOWN
     }
 
     /// Whether it sends text without numbers, with the time since its start.
@@ -294,20 +333,28 @@ impl Sender {
     /// Whether it goes on with a line of text of this time; see [`Sender::contradiction`]. Without numbers its time must
     /// have gone on after a silence, and enough must be known of it.
     pub fn goes_on_with_text(&self, timestamp: u64, now: Duration) -> Option<u64> {
-        let goes_on =
-            self.is_console() && self.is_known() && self.was_silent(now) && timestamp >= self.last_time;
+        let last_time = self.text.as_ref().map_or(0, |text| text.last_time);
+        let goes_on = self.is_console() && self.is_known() && self.was_silent(now) && timestamp >= last_time;
         if goes_on { self.contradiction(timestamp, CLOCKS_HERE, now) } else { None }
     }
 
     /// A message came from the port that it has: it is no longer one that sends each from another.
     pub fn stays(&mut self) {
-        self.singles = None;
+        if std::mem::take(&mut self.is_single)
+            && let Some(text) = &mut self.text
+        {
+            text.ports = Vec::new();
+        }
     }
 
     /// Whether a message from another port may be its next, as of each port only one came; if so, it has that one by
     /// now. The port that comes again is that of a sender of its own.
     pub fn takes_single(&mut self, port: u16) -> bool {
-        let Some(ports) = &mut self.singles else { return false };
+        if !self.is_single {
+            return false;
+        }
+        let present = self.identity.address.port();
+        let ports = &mut self.text().ports;
         if let Some(index) = ports.iter().position(|other| *other == port) {
             ports.remove(index);
             return false;
@@ -315,7 +362,7 @@ impl Sender {
         if ports.len() >= PORTS {
             ports.remove(0);
         }
-        ports.push(self.identity.address.port());
+        ports.push(present);
         true
     }
 
@@ -327,22 +374,23 @@ impl Sender {
     }
 
     /// It has this name by now.
-    pub fn rename(&mut self, name: String, named: bool) {
-        self.identity = Rc::new(Identity { address: self.identity.address, name, named });
+    pub fn rename(&mut self, name: &str, named: bool) {
+        self.identity = Rc::new(Identity { address: self.identity.address, name: name.into(), named });
     }
 
     /// Does what is due.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut events = Vec::new();
         self.boots.release(now, self.ncrx.patience(), &mut events);
-        events.extend(self.messages.tick(now).map(|record| plain(record, now)).into_iter().flatten());
+        let piece = self.text.as_mut().and_then(|text| text.messages.tick(now));
+        events.extend(piece.map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
     }
 
     /// The answers that are due.
     pub fn answers(&mut self, room: Room, now: Duration) -> Vec<String> {
         let answers = self.ncrx.answers(self.boots.present_mut(), room, now);
-        self.stats.answers += u64::try_from(answers.len()).unwrap_or_default();
+        self.answers += u64::try_from(answers.len()).unwrap_or_default();
         answers
     }
 
@@ -355,7 +403,8 @@ impl Sender {
     pub fn finish(&mut self, now: Duration, out: &mut Vec<Heard>) {
         let mut events = Vec::new();
         self.boots.finish(now, &mut events);
-        events.extend(self.messages.end().map(|record| plain(record, now)).into_iter().flatten());
+        let piece = self.text.as_mut().and_then(|text| text.messages.end());
+        events.extend(piece.map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
     }
 
@@ -365,12 +414,13 @@ impl Sender {
             return None;
         }
         let boots = self.boots.due(now, self.ncrx.patience());
-        [boots, self.messages.due(), self.ncrx.due(self.boots.present())].into_iter().flatten().min()
+        let piece = self.text.as_ref().and_then(|text| text.messages.due());
+        [boots, piece, self.ncrx.due(self.boots.present())].into_iter().flatten().min()
     }
 
     /// Whether it has been heard for longer than a moment.
     pub fn is_established(&self) -> bool {
-        self.heard_at >= self.first_at.saturating_add(limits::ESTABLISHED)
+        self.heard_at.get() >= self.first_at.after(limits::ESTABLISHED)
     }
 
     /// Bytes held.
@@ -380,15 +430,18 @@ impl Sender {
 
     /// Counts the events, marks crash reports, and passes them on.
     fn tell(&mut self, events: impl IntoIterator<Item = (Duration, Event)>, out: &mut Vec<Heard>) {
-        self.stats.held = self.stats.held.saturating_add(self.boots.take_held_back());
+        let held = self.boots.take_held_back();
+        self.count_held(held);
         for (at, mut event) in events {
             match &mut event {
                 Event::Record { record, crash, late, beside } => {
-                    self.stats.records += 1;
+                    self.records += 1;
                     if !*late && !*beside {
                         self.continued.follow(record);
                     }
-                    self.stats.incomplete += u64::from(record.incomplete);
+                    if record.incomplete {
+                        self.counts().incomplete += 1;
+                    }
                     let watch = if *beside { &mut self.crash_beside } else { &mut self.crash };
                     let part = watch.judge(record, at);
                     *crash = part != Part::None;
@@ -397,21 +450,23 @@ impl Sender {
                     }
                 }
                 Event::Missing { count, .. } => {
-                    self.stats.gaps += 1;
-                    self.stats.missing = self.stats.missing.saturating_add(*count);
+                    let counts = self.counts();
+                    counts.gaps += 1;
+                    counts.missing = counts.missing.saturating_add(*count);
                 }
                 Event::Skipped { count, .. } => {
-                    self.stats.skipped = self.stats.skipped.saturating_add(*count);
+                    let counts = self.counts();
+                    counts.skipped = counts.skipped.saturating_add(*count);
                 }
                 Event::Rebooted => {
                     self.start = 0;
-                    self.stats.reboots += 1;
+                    self.counts().reboots += 1;
                     self.continued.clear();
                     self.crash = std::mem::take(&mut self.crash_beside);
                     self.ncrx.rebooted();
                 }
                 Event::Stray { .. } => {
-                    self.stats.strays += 1;
+                    self.counts().strays += 1;
                     self.crash_beside = crash::Watch::default();
                 }
                 Event::Joined { .. } | Event::Moved { .. } | Event::Crash | Event::Dropped { .. } => {}

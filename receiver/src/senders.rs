@@ -30,7 +30,7 @@ use crate::stats::Stats;
 use copies::Copies;
 use told::Told;
 
-/// What a sender takes beside itself: its identity, and its place in the tables.
+/// What a sender takes beside itself: its identity, and its place in the tables (tests/memory.rs).
 const BESIDE: usize = 192;
 /// Senders that are looked at for one that has been silent, where a new one needs room.
 const LOOKED_AT: usize = 64;
@@ -43,7 +43,7 @@ pub struct Senders {
     said: Vec<Source>,
     answers: bool,
     /// In the order of their first datagrams, as long as none had to go.
-    all: Slab<Sender>,
+    all: Slab<Box<Sender>>,
     by_address: HashTable<u32>,
     machines: Machines,
     copies: Copies,
@@ -129,11 +129,11 @@ impl Senders {
             let given = self.names.of(kept.address);
             let name = given.as_ref().map_or(kept.name.clone(), |given| given.name.clone());
             let named = kept.named || given.is_some();
-            let identity = Identity { address: kept.address, name: name.clone(), named };
+            let identity = Identity { address: kept.address, name: name.as_str().into(), named };
             let mut sender = Sender::new(identity, self.answers, Duration::ZERO);
             sender.resume(kept);
             let start = sender.start;
-            let Ok(number) = u32::try_from(self.all.insert(sender)) else { return };
+            let Ok(number) = u32::try_from(self.all.insert(Box::new(sender))) else { return };
             self.enter(number, kept.address);
             let noted = self.machines.started(number, start, 0);
             if let Some(sender) = self.all.get_mut(number as usize) {
@@ -194,7 +194,7 @@ impl Senders {
         let Some(sender) = self.all.get_mut(number as usize) else { return };
         let (before, start) = (sender.held(), out.len());
         if sender.identity.address == from {
-            sender.via = via;
+            sender.via = u32::try_from(via).unwrap_or_default();
             sender.credit = sender.credit.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         }
         sender.datagram(message, is_cut, now, out);
@@ -242,7 +242,7 @@ impl Senders {
         let mut answers = Vec::new();
         for &number in &self.tended {
             let Some(sender) = self.all.get_mut(number as usize) else { continue };
-            let (to, via) = (sender.identity.address, sender.via);
+            let (to, via) = (sender.identity.address, sender.via as usize);
             let room = self.credits.room(to.ip(), sender.credit as usize, now);
             let own = sender.answers(room, now);
             if !own.is_empty() {
@@ -252,7 +252,7 @@ impl Senders {
             }
             answers.extend(own.into_iter().map(|text| Answer { to, via, text }));
         }
-        self.credits.limit(self.most, now);
+        self.credits.forget(now);
         self.put_back(now);
         answers
     }
@@ -260,7 +260,7 @@ impl Senders {
     /// What each is told at the end.
     pub fn last_answers(&self) -> Vec<Answer> {
         let due = |sender: &Sender| {
-            let (to, via) = (sender.identity.address, sender.via);
+            let (to, via) = (sender.identity.address, sender.via as usize);
             let text = sender.last_answer().filter(|text| text.len() <= sender.credit as usize)?;
             Some(Answer { to, via, text })
         };
@@ -281,7 +281,7 @@ impl Senders {
     /// The socket that last heard the sender at an address, or the first.
     pub fn via(&self, address: SocketAddr) -> usize {
         let sender = self.find(address).and_then(|number| self.all.get(number as usize));
-        sender.map_or(0, |sender| sender.via)
+        sender.map_or(0, |sender| sender.via as usize)
     }
 
     /// When time alone may change something next; `None`: only a datagram may.
@@ -302,7 +302,7 @@ impl Senders {
     /// The counts of each, by name.
     pub fn stats(&self) -> Vec<(String, Stats)> {
         let heard = self.all.iter().filter(|(_, sender)| sender.is_heard());
-        let known = heard.map(|(_, sender)| (sender.identity.name.clone(), sender.stats));
+        let known = heard.map(|(_, sender)| (sender.identity.name.to_string(), sender.stats()));
         let mut stats: Vec<_> = known.chain(self.forgotten.iter().cloned()).collect();
         stats.sort_by(|(one, _), (other, _)| one.cmp(other));
         stats
@@ -334,7 +334,7 @@ impl Senders {
         if !whose::is_single(message) {
             sender.stays();
         }
-        let number = u32::try_from(self.all.insert(sender)).ok()?;
+        let number = u32::try_from(self.all.insert(Box::new(sender))).ok()?;
         self.enter(number, address);
         self.suspect(number, address, message, now, out);
         self.newcomers.push_back(number);
@@ -363,7 +363,7 @@ impl Senders {
         for _ in 0..LOOKED_AT.min(self.all.len()) {
             self.hand = (self.hand + 1) % self.all.capacity().max(1);
             let sender = self.all.get(self.hand);
-            if sender.is_some_and(|sender| now >= sender.heard_at.saturating_add(limits::SILENT)) {
+            if sender.is_some_and(|sender| now >= sender.heard_at.after(limits::SILENT)) {
                 self.forget(u32::try_from(self.hand).unwrap_or(u32::MAX), now, out);
                 return true;
             }
@@ -372,12 +372,12 @@ impl Senders {
     }
 
     /// Takes a sender out of all tables: its number may be another's from here on.
-    fn remove(&mut self, number: u32) -> Option<Sender> {
+    fn remove(&mut self, number: u32) -> Option<Box<Sender>> {
         let sender = self.all.try_remove(number as usize)?;
         self.leave(number, sender.identity.address);
         self.machines.started(number, 0, sender.noted);
-        if self.named.get(&sender.identity.name) == Some(&number) {
-            self.named.remove(&sender.identity.name);
+        if self.named.get(sender.identity.name.as_str()) == Some(&number) {
+            self.named.remove(sender.identity.name.as_str());
         }
         self.held = self.held.saturating_sub(sender.held());
         Some(sender)
@@ -388,7 +388,7 @@ impl Senders {
         self.copies.forget(number, out);
         sender.finish(now, out);
         if self.forgotten.len() < limits::FORGOTTEN {
-            self.forgotten.push((sender.identity.name.clone(), sender.stats));
+            self.forgotten.push((sender.identity.name.to_string(), sender.stats()));
         }
     }
 
@@ -424,7 +424,7 @@ impl Senders {
         while let Some((time, number)) = self.due.pop(now) {
             let sender = self.all.get_mut(number as usize);
             // One that is due at another time by now, or has gone, has an entry of its own.
-            if let Some(sender) = sender.filter(|sender| sender.due_at == time) {
+            if let Some(sender) = sender.filter(|sender| sender.due_at == time.into()) {
                 sender.due_at = TENDED;
                 self.tended.push(number);
             }
@@ -449,8 +449,8 @@ fn most(bytes: usize) -> usize {
 
 /// Has a sender looked at when it is time to, or earlier.
 fn schedule(due: &mut Due, number: u32, sender: &mut Sender, now: Duration) {
-    if let Some(time) = sender.due(now).filter(|time| *time < sender.due_at) {
-        sender.due_at = time;
+    if let Some(time) = sender.due(now).filter(|time| *time < sender.due_at.get()) {
+        sender.due_at = time.into();
         due.at(time, number);
     }
 }

@@ -83,7 +83,7 @@ impl Watch {
             Event::Crash if self.crash_fails => {
                 self.fail(heard.at, format!("a crash report came from {name}"))
             }
-            Event::Joined { .. } => self.joined = Some(name.clone()),
+            Event::Joined { .. } => self.joined = Some(name.to_string()),
             _ => {}
         }
     }

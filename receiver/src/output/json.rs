@@ -435,7 +435,8 @@ mod tests {
                     continues,
                     ..Record::of(format, text)
                 };
-                let sender = Identity { address: SocketAddr::from((ip, port)), name, named: false };
+                let sender =
+                    Identity { address: SocketAddr::from((ip, port)), name: name.into(), named: false };
                 Heard {
                     sender: Rc::new(sender),
                     at: Duration::new(seconds, micros * 1000),

@@ -144,12 +144,12 @@ impl Senders {
         if before.ip() != to.ip() {
             given = self.names.of(to);
             // Its name is no longer free for others of that address.
-            self.named.insert(identity.name.clone(), number);
+            self.named.insert(identity.name.to_string(), number);
         }
         let Some(sender) = self.all.get_mut(number as usize) else { return };
         sender.move_to(to);
         if let Some(given) = given {
-            sender.rename(given.name, true);
+            sender.rename(&given.name, true);
         }
         if let Some(at) = said {
             let sender = Rc::clone(&sender.identity);
@@ -209,7 +209,7 @@ impl Senders {
             let is_others = self.named.get(said).is_some_and(|other| *other != number);
             let name = if is_others { format!("{said}-{}", address.ip()) } else { said.to_owned() };
             if sender.identity.name != name {
-                sender.rename(name.clone(), true);
+                sender.rename(&name, true);
                 self.named.entry(name).or_insert(number);
             }
             heard.sender = Rc::clone(&sender.identity);
@@ -225,25 +225,25 @@ impl Senders {
             None => (address.ip().to_string(), false),
         };
         if is_streams {
-            return Identity { address, name, named };
+            return Identity { address, name: name.into(), named };
         }
         let with_port = format!("{name}:{}", address.port());
         if self.named.get(&name).is_some_and(|number| self.all.contains(*number as usize)) {
-            return Identity { address, name: with_port, named };
+            return Identity { address, name: with_port.into(), named };
         }
         let all = &mut self.all;
         let has_it =
             |number: &u32| all.get(*number as usize).is_some_and(|sender| sender.identity.name == name);
         let holder = self.machines.first_at(address.ip()).find(has_it);
         match holder.and_then(|number| self.all.get_mut(number as usize)) {
-            Some(holder) if now < holder.heard_at.saturating_add(limits::SILENT) => {
-                Identity { address, name: with_port, named }
+            Some(holder) if now < holder.heard_at.after(limits::SILENT) => {
+                Identity { address, name: with_port.into(), named }
             }
             Some(holder) => {
-                holder.rename(format!("{name}:{}", holder.identity.address.port()), named);
-                Identity { address, name, named }
+                holder.rename(&format!("{name}:{}", holder.identity.address.port()), named);
+                Identity { address, name: name.into(), named }
             }
-            None => Identity { address, name, named },
+            None => Identity { address, name: name.into(), named },
         }
     }
 }

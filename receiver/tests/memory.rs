@@ -1,0 +1,62 @@
+//! What an idle sender takes, counted by the allocator: the same on each machine.
+
+use netconsole_receiver::event::Event;
+use netconsole_receiver::senders::Senders;
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+const START: Duration = Duration::from_secs(1_700_000_000);
+/// A quarter of a hundred thousand: the tables are as full as with all.
+const SENDERS: u32 = 25_000;
+/// What a hundred thousand may take: of 100 MiB 5 are for the program itself.
+const MOST: usize = 95 << 20;
+/// More than what is remembered of the first and the last.
+const RECORDS: u64 = 20;
+
+fn address(number: u32) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::from(0x0a00_0000 + number), 6665))
+}
+
+/// Takes the records of each, with what is asked and answered in between; then nothing comes for a minute.
+fn serve(senders: &mut Senders, mut each: impl FnMut(&Event)) {
+    let mut now = START;
+    let mut heard = Vec::new();
+    for sequence in 0..RECORDS {
+        for number in 0..SENDERS {
+            let datagram = format!("6,{sequence},{},-;text\n", sequence * 1_000_000 + u64::from(number));
+            now = START + Duration::from_secs(sequence) + Duration::from_micros(number.into());
+            senders.datagram(address(number), 0, datagram.as_bytes(), now, &mut heard);
+            heard.drain(..).for_each(|heard| each(&heard.event));
+        }
+        senders.tick(now, &mut heard);
+        senders.answers(now);
+    }
+    for second in 0..60 {
+        let now = now + Duration::from_secs(second);
+        senders.tick(now, &mut heard);
+        senders.answers(now);
+        heard.drain(..).for_each(|heard| each(&heard.event));
+    }
+}
+
+#[test]
+fn a_hundred_thousand_senders_take_less_than_95_mib() {
+    let (mut records, mut others) = (0, 0);
+    let mut senders = Senders::new(HashMap::new(), true);
+    let taken = allocation_counter::measure(|| {
+        serve(&mut senders, |event| match event {
+            Event::Record { .. } => records += 1,
+            _ => others += 1,
+        });
+    });
+    assert_eq!(senders.count(), SENDERS as usize);
+    assert_eq!(
+        (records, others),
+        (RECORDS * u64::from(SENDERS), 0),
+        "nobody joined late, or misses anything"
+    );
+    let each =
+        usize::try_from(taken.bytes_current).expect("more is taken than given back") / SENDERS as usize;
+    assert!(each * 100_000 < MOST, "{each} bytes a sender");
+}
