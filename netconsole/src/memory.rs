@@ -5,11 +5,11 @@
 //! has a checksum: the panic path trusts nothing that the code it interrupted may have left half-written.
 
 use crate::guarded::Word;
-use crate::last_words::card::Card as PanicCard;
+use crate::last_words::card::PanicCard;
 use crate::last_words::leg::Leg;
 use crate::ncrx::Ncrx;
 use crate::nic::pci::Sizing;
-use crate::nic::{CardMemory, PanicMemory};
+use crate::nic::{CardMemory, PanicCardMemory};
 use crate::plan::{MAX_NICS, Snapshot};
 use crate::ring::PublishedTimebase;
 use crate::runtime::consoles::Consoles;
@@ -67,7 +67,7 @@ pub struct Memory {
 /// What only the panic path uses.
 pub(crate) struct PanicParts {
     /// The cards' queues and buffers.
-    pub cards: TakeOnce<[PanicMemory; MAX_NICS]>,
+    pub cards: TakeOnce<[PanicCardMemory; MAX_NICS]>,
     /// The drivers, which its stack has no room for.
     pub drivers: TakeOnce<MaybeUninit<[Option<PanicCard>; MAX_NICS]>>,
     /// How far it has come with each target, by each card.
@@ -99,7 +99,7 @@ impl Memory {
             at_card: AtomicU8::new(0),
             deadly_cards: AtomicU8::new(0),
             panic: PanicParts {
-                cards: TakeOnce::new([const { PanicMemory::new() }; _]),
+                cards: TakeOnce::new([const { PanicCardMemory::new() }; _]),
                 drivers: TakeOnce::new(MaybeUninit::uninit()),
                 legs: TakeOnce::new([const { [const { Leg::NONE }; _] }; _]),
                 conversations: TakeOnce::new([const { MaybeUninit::uninit() }; _]),
@@ -139,6 +139,6 @@ impl Memory {
 
     /// How many bytes the cards take in normal running, and in a panic.
     pub const fn card_sizes() -> [usize; 2] {
-        [size_of::<[CardMemory; MAX_NICS]>(), size_of::<[PanicMemory; MAX_NICS]>()]
+        [size_of::<[CardMemory; MAX_NICS]>(), size_of::<[PanicCardMemory; MAX_NICS]>()]
     }
 }

@@ -1,7 +1,7 @@
 //! One card in a panic: reset until it runs, watched for its cable, and reset again where it hangs. Nothing waits here
 //! but a reset, which counts its reads of the device.
 
-use crate::nic::{Nic, PanicCard, TransmitError};
+use crate::nic::{Nic, PanicDriver, TransmitError};
 use crate::wire::MacAddr;
 
 /// After how many failures in a row a card is given up: it is tried again then, but nobody waits for it.
@@ -25,8 +25,8 @@ pub enum Fate {
 }
 
 /// A card and how it is.
-pub struct Card {
-    nic: PanicCard,
+pub struct PanicCard {
+    nic: PanicDriver,
     runs: bool,
     /// How often it has failed since frames last left.
     failures: u32,
@@ -39,9 +39,9 @@ pub struct Card {
     has_lost: bool,
 }
 
-impl Card {
+impl PanicCard {
     /// A card that [`poll`](Self::poll) will reset and start.
-    pub const fn new(nic: PanicCard) -> Self {
+    pub const fn new(nic: PanicDriver) -> Self {
         Self {
             nic,
             runs: false,
@@ -157,7 +157,7 @@ impl Card {
     pub fn with_nic<T>(
         &mut self,
         now: u64,
-        send: impl FnOnce(&mut PanicCard) -> (Result<T, TransmitError>, bool),
+        send: impl FnOnce(&mut PanicDriver) -> (Result<T, TransmitError>, bool),
     ) -> Result<T, TransmitError> {
         let (sent, has_queued) = send(&mut self.nic);
         if has_queued {

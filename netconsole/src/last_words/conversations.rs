@@ -1,7 +1,7 @@
 //! Getting lost records back after the last words, by the ncrx protocol, as long as the machine stays. Of the
 //! conversations before the crash only the snapshot tells: whether a receiver had answered.
 
-use super::card::Card;
+use super::card::PanicCard;
 use super::load::{numbers, threshold};
 use super::report::Report;
 use crate::format::{Cursor, RingLog, Style};
@@ -64,7 +64,7 @@ impl Conversations {
         target: &TargetPlan,
         style: Style<'_>,
         envelope: &Envelope,
-        card: &mut Card,
+        card: &mut PanicCard,
         now: u64,
     ) {
         let Some(conversation) = self.0.get_mut(number) else { return };

@@ -1,7 +1,7 @@
 //! What a card has received: questions for its addresses, which are answered, signs that somebody hears, and what
 //! targets ask for.
 
-use super::card::Card;
+use super::card::PanicCard;
 use super::conversations::Conversations;
 use super::leg::Leg;
 use super::plan;
@@ -65,7 +65,7 @@ impl Heard {
     /// Answers a question for an address, and tells the targets on the card who was heard.
     pub fn apply(
         self,
-        card: &mut Card,
+        card: &mut PanicCard,
         plan: &mut Plan,
         place: usize,
         legs: &mut [Leg; MAX_TARGETS],

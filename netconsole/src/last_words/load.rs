@@ -1,6 +1,6 @@
 //! What is sent: the log with the report at its end, or, where writing that failed time and again, one fixed text.
 
-use super::card::Card;
+use super::card::PanicCard;
 use super::report::Report;
 use crate::format::{self, Cursor, Next, RingLog, Style, Threshold, Unfinished};
 use crate::nic::TransmitError;
@@ -42,7 +42,7 @@ impl Load<'_> {
     pub(super) fn queue<P: Platform>(
         &self,
         report: &Report,
-        card: &mut Card,
+        card: &mut PanicCard,
         style: &Style<'_>,
         target: &TargetPlan,
         envelope: &Envelope,
@@ -72,7 +72,7 @@ pub(super) fn threshold(report: &Report, target: &TargetPlan, begin: u64) -> Thr
 #[inline(never)]
 fn queue_records<P: Platform>(
     report: &Report,
-    card: &mut Card,
+    card: &mut PanicCard,
     style: &Style<'_>,
     threshold: &Threshold,
     envelope: &Envelope,
@@ -115,7 +115,7 @@ fn queue_records<P: Platform>(
 #[inline(never)]
 fn queue_text<P: Platform>(
     report: &Report,
-    card: &mut Card,
+    card: &mut PanicCard,
     style: &Style<'_>,
     envelope: &Envelope,
     text: &str,

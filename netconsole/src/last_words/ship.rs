@@ -2,7 +2,7 @@
 //! its card is known to have taken, the report included. All cards and targets take turns, so that none waits for the
 //! cable of another, and whatever comes up as long as the machine stays gets its log.
 
-use super::card::{Card, Fate};
+use super::card::{Fate, PanicCard};
 use super::conversations::Conversations;
 use super::hear::{Heard, Question};
 use super::leg::{Leg, Start};
@@ -12,7 +12,7 @@ use super::report::Report;
 use super::skip;
 use crate::format::Style;
 use crate::memory::Memory;
-use crate::nic::{PanicCard, PanicMemory};
+use crate::nic::{PanicCardMemory, PanicDriver};
 use crate::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
 use crate::platform::{Platform, Probe};
 use crate::seal::Inputs;
@@ -50,9 +50,9 @@ pub struct Shipment<'l, P> {
     load: Load<'l>,
     /// When it began, in µs.
     begun: u64,
-    cards: &'static mut [Option<Card>; MAX_NICS],
+    cards: &'static mut [Option<PanicCard>; MAX_NICS],
     /// Of the cards that were not opened.
-    memory: [Option<&'static mut PanicMemory>; MAX_NICS],
+    memory: [Option<&'static mut PanicCardMemory>; MAX_NICS],
     legs: &'static mut [[Leg; MAX_TARGETS]; MAX_NICS],
     conversations: Conversations,
     inputs: Inputs,
@@ -205,7 +205,8 @@ impl<'l, P: Platform> Shipment<'l, P> {
         {
             skip::at::<P, _>(place, || {
                 P::probe(Probe::PanicCard);
-                *slot = PanicCard::open(P::pci(), &P::access(), *address, memory).ok().map(Card::new);
+                *slot =
+                    PanicDriver::open(P::pci(), &P::access(), *address, memory).ok().map(PanicCard::new);
             });
         }
     }

@@ -9,7 +9,7 @@ mod addresses;
 #[cfg(feature = "pci")]
 mod bus_address;
 #[cfg(feature = "pci")]
-mod card;
+mod driver;
 #[cfg(all(test, feature = "virtio", feature = "intel", feature = "rtl8139"))]
 mod exchange;
 #[cfg(test)]
@@ -37,7 +37,9 @@ pub use addresses::{Access, Addresses};
 #[cfg(feature = "pci")]
 pub use bus_address::BusAddress;
 #[cfg(feature = "pci")]
-pub use card::{Card, CardMemory, Memory, Model, NetworkCard, PanicCard, PanicMemory, hang, is_mmio_card};
+pub use driver::{
+    CardDriver, CardMemory, Driver, DriverMemory, Model, PanicCardMemory, PanicDriver, hang, is_mmio_card,
+};
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
 pub use watched::Watched;

@@ -60,14 +60,14 @@ const RESET_READS: u32 = 100_000;
 
 /// What one card shares with its driver, and room for one received frame.
 #[repr(C, align(64))]
-pub struct CardMemory {
+pub struct Rtl8139Memory {
     /// The chip writes it at any time, so its words are atomic.
     ring: [AtomicU32; RING_WORDS],
     transmit: [[u8; FRAME_SIZE]; TRANSMIT_BUFFERS],
     received: [u8; FRAME_SIZE],
 }
 
-impl CardMemory {
+impl Rtl8139Memory {
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
     pub const fn new() -> Self {
@@ -117,7 +117,7 @@ impl Rtl8139 {
         config: &mut C,
         access: &Access,
         device: &PciDevice,
-        memory: &'static mut CardMemory,
+        memory: &'static mut Rtl8139Memory,
     ) -> Result<Self, NicError> {
         const MISSING: NicError = NicError::NoRegisters("I/O");
         let [Some(Bar::Io { port, length: register::LENGTH.. }), ..] = device.bars else {
@@ -128,7 +128,7 @@ impl Rtl8139 {
         device.enable_io(config);
         let own_mac = BusAddress::Pci(device.function).own_address();
         let offset = access.addresses.offset_of(memory)?;
-        let CardMemory { ring, transmit, received } = memory;
+        let Rtl8139Memory { ring, transmit, received } = memory;
         Ok(Self {
             ports: access.ports,
             offset,

@@ -3,7 +3,7 @@
 use super::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use crate::host_name::HostName;
 use crate::network::{Conversation, Neighbor, NetworkError, Sent};
-use crate::nic::{BusAddress, LinkMode, NetworkCard, Nic, NicError, TransmitError, Watched};
+use crate::nic::{BusAddress, CardDriver, LinkMode, Nic, NicError, TransmitError, Watched};
 use crate::plan::CardAddress;
 use crate::seal::{OVERHEAD, Protection, Sealing};
 use crate::settings::{Autoconf, DeviceName, DeviceSelector, IpParameter, Settings, TargetConfig};
@@ -34,7 +34,7 @@ pub struct Card {
     /// Where it is.
     pub place: BusAddress,
     /// Its driver.
-    pub nic: NetworkCard,
+    pub nic: CardDriver,
     /// The number of the target, or the next one that sends by this card, with which the next turn goes on.
     pub next_target: usize,
     /// What that target has had of its share, in frames.
@@ -99,7 +99,7 @@ impl Card {
     pub fn new(
         name: DeviceName,
         place: BusAddress,
-        mut nic: NetworkCard,
+        mut nic: CardDriver,
         settings: &'static Settings,
         moment: Moment,
     ) -> Self {
@@ -495,7 +495,7 @@ fn hostname(settings: &'static Settings) -> Option<&'static str> {
 
 /// The addresses and neighbours of a card itself.
 fn stack(
-    nic: &NetworkCard,
+    nic: &CardDriver,
     link_is_up: bool,
     addressing: &Addressing,
     settings: &'static Settings,

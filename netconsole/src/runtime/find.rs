@@ -4,7 +4,7 @@ use super::card::{Card, Moment};
 use super::choose;
 use super::state::State;
 use crate::nic::pci::{self, PciDevice};
-use crate::nic::{BusAddress, CardMemory, Model, NetworkCard, NicError, is_mmio_card};
+use crate::nic::{BusAddress, CardDriver, CardMemory, Model, NicError, is_mmio_card};
 use crate::plan::MAX_NICS;
 use crate::platform::{Platform, Probe};
 use crate::settings::{DeviceName, DeviceSelector};
@@ -38,7 +38,7 @@ impl State {
             }
             return false;
         };
-        let probe = |memory| NetworkCard::probe(&mut P::pci(), &P::access(), device, model, memory);
+        let probe = |memory| CardDriver::probe(&mut P::pci(), &P::access(), device, model, memory);
         self.take_in::<P>(BusAddress::Pci(function), model, probe, now)
     }
 
@@ -48,7 +48,7 @@ impl State {
         match is_mmio_card(address, &addresses) {
             Ok(true) => {
                 P::memory().remember_mmio_card(address);
-                let probe = |memory| NetworkCard::probe_mmio(address, &addresses, memory);
+                let probe = |memory| CardDriver::probe_mmio(address, &addresses, memory);
                 self.take_in::<P>(BusAddress::Mmio(address), "virtio network card", probe, now)
             }
             Ok(false) => false,
@@ -64,7 +64,7 @@ impl State {
         &mut self,
         place: BusAddress,
         model: impl Display,
-        probe: impl FnOnce(&'static mut CardMemory) -> Result<NetworkCard, NicError>,
+        probe: impl FnOnce(&'static mut CardMemory) -> Result<CardDriver, NicError>,
         now: u64,
     ) -> bool {
         let slot = self.cards.get_mut(usize::from(self.claimed));

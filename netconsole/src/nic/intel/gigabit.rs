@@ -3,7 +3,7 @@
 use super::chips::{Chip, Family};
 use super::phy;
 use super::registers::*;
-use super::ring::{CardMemory, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
+use super::ring::{GigabitMemory, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
 use crate::nic::addresses::Offset;
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
@@ -74,7 +74,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         chip: Chip,
         own_mac: MacAddr,
         offset: Offset,
-        memory: &'static mut CardMemory<TX, RX>,
+        memory: &'static mut GigabitMemory<TX, RX>,
     ) -> Self {
         let (transmit, receive) = memory.rings(offset, chip.family.receive_format());
         Self {

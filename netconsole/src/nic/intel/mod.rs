@@ -18,7 +18,7 @@ mod tests;
 
 pub use gigabit::Gigabit;
 pub use registers::Registers;
-pub use ring::CardMemory;
+pub use ring::GigabitMemory;
 
 use super::mmio::Window;
 use super::pci::{ConfigurationAccess, PciDevice};
@@ -35,14 +35,14 @@ const PANIC_TRANSMIT_DESCRIPTORS: usize = 16;
 const PANIC_RECEIVE_DESCRIPTORS: usize = 8;
 
 /// The rings and buffers of one card.
-pub type IntelMemory = CardMemory<TRANSMIT_DESCRIPTORS, RECEIVE_DESCRIPTORS>;
+pub type IntelMemory = GigabitMemory<TRANSMIT_DESCRIPTORS, RECEIVE_DESCRIPTORS>;
 /// An Intel gigabit card.
 pub type IntelNic = Gigabit<MemoryBar, TRANSMIT_DESCRIPTORS, RECEIVE_DESCRIPTORS>;
 /// The rings and buffers of one card in a panic.
-pub type PanicMemory = CardMemory<PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
+pub type PanicIntelMemory = GigabitMemory<PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
 /// An Intel gigabit card in a panic: the same driver, started anew beside the one that the crash
 /// interrupted, of which nothing is read. The card is reset first, so that it forgets the old rings.
-pub type PanicNic = Gigabit<MemoryBar, PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
+pub type PanicIntelNic = Gigabit<MemoryBar, PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
 
 /// The registers as BAR 0 holds them (8254x SDM, section 13.2).
 pub struct MemoryBar(Window);
@@ -69,7 +69,7 @@ impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
         addresses: &Addresses,
         device: &PciDevice,
         chip: Chip,
-        memory: &'static mut CardMemory<TX, RX>,
+        memory: &'static mut GigabitMemory<TX, RX>,
     ) -> Result<Self, NicError> {
         let [bar0, ..] = device.bars;
         let window =

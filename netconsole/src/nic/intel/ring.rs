@@ -53,7 +53,7 @@ unsafe impl Sync for TransmitBuffer {}
 /// The alignment of the receive buffers keeps each
 /// within 64 KiB, which the 82545 and 82546 need.
 #[repr(C, align(4096))]
-pub struct CardMemory<const TX: usize, const RX: usize> {
+pub struct GigabitMemory<const TX: usize, const RX: usize> {
     transmit_ring: [Descriptor; TX],
     receive_ring: [Descriptor; RX],
     transmit_buffers: [TransmitBuffer; TX],
@@ -61,7 +61,7 @@ pub struct CardMemory<const TX: usize, const RX: usize> {
     received: [u8; RECEIVE_SIZE],
 }
 
-impl<const TX: usize, const RX: usize> CardMemory<TX, RX> {
+impl<const TX: usize, const RX: usize> GigabitMemory<TX, RX> {
     /// The rings' lengths and addresses must be multiples of 128 bytes, which are 8 descriptors.
     const IS_VALID: () = assert!(
         TX >= 8 && TX.is_power_of_two() && TX <= 4096 && RX >= 8 && RX.is_power_of_two() && RX <= 4096

@@ -3,8 +3,8 @@
 use super::chips::{Chip, Family, chip};
 use super::gigabit::{Gigabit, wait_for};
 use super::model::{Device, Kind, Model, RX, TX};
-use super::ring::CardMemory;
-use super::{IntelNic, PanicMemory, PanicNic};
+use super::ring::GigabitMemory;
+use super::{IntelNic, PanicIntelMemory, PanicIntelNic};
 use crate::nic::addresses::fake::{NO_PORTS, offset, physical};
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::fake::{Function, Machine};
@@ -39,7 +39,7 @@ const QUEUES: (u16, Kind) = KINDS[5];
 /// A card that was not started, and its device, left running by the firmware.
 fn card((device_id, kind): (u16, Kind)) -> (Card, Handle) {
     // Leaked: a device keeps the addresses.
-    let memory = Box::leak(Box::new(CardMemory::new()));
+    let memory = Box::leak(Box::new(GigabitMemory::new()));
     let start = physical(&raw const *memory);
     let device = Rc::new(RefCell::new(Device::new(kind, start..start + size_of_val(memory) as u64)));
     let chip = chip((0x8086, device_id)).expect("a known chip");
@@ -143,7 +143,7 @@ fn the_second_port_has_an_address_of_its_own() {
             self.0.write(register, value);
         }
     }
-    let memory = Box::leak(Box::new(CardMemory::<8, 8>::new()));
+    let memory = Box::leak(Box::new(GigabitMemory::<8, 8>::new()));
     let start = physical(&raw const *memory);
     let mut device = Device::new(PCI.1, start..start + size_of_val(memory) as u64);
     device.reads_eeprom = false;
@@ -462,8 +462,8 @@ fn registers_that_are_missing_are_an_error() {
         machine.insert((0, 3, 0), function);
         let device = PciDevice::read(&mut machine, PLACE).expect("a device");
         let chip = chip((device.vendor_id, device.device_id)).expect("a chip");
-        let memory = Box::leak(Box::new(PanicMemory::new()));
-        let result = started(PanicNic::open(&mut machine, &NO_PORTS.addresses, &device, chip, memory));
+        let memory = Box::leak(Box::new(PanicIntelMemory::new()));
+        let result = started(PanicIntelNic::open(&mut machine, &NO_PORTS.addresses, &device, chip, memory));
         assert_eq!(result.err(), Some(NicError::NoRegisters("memory")));
     }
 }

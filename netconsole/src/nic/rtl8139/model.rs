@@ -2,7 +2,7 @@
 //! datasheet's, spelled out. It can be told to lie.
 
 use crate::nic::addresses::fake::{physical, pointer};
-use crate::nic::rtl8139::CardMemory;
+use crate::nic::rtl8139::Rtl8139Memory;
 use crate::nic::{Ports, Width};
 use std::ops::Range;
 use std::ptr::null_mut;
@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 pub const FIRST_PORT: u16 = 0xc000;
 
 /// Memory below 4 GiB, as the kernel's is.
-pub fn memory() -> &'static mut CardMemory {
+pub fn memory() -> &'static mut Rtl8139Memory {
     unsafe extern "C" {
         fn mmap(
             address: *mut u8,
@@ -27,7 +27,7 @@ pub fn memory() -> &'static mut CardMemory {
     // MAP_PRIVATE, MAP_ANONYMOUS and MAP_32BIT), which is zero and stays: valid for the type, and referred to by
     // nobody else.
     unsafe {
-        let memory = mmap(null_mut(), size_of::<CardMemory>(), 3, 0x02 | 0x20 | 0x40, -1, 0);
+        let memory = mmap(null_mut(), size_of::<Rtl8139Memory>(), 3, 0x02 | 0x20 | 0x40, -1, 0);
         assert!(!memory.is_null() && memory.addr() < 1 << 32, "no memory below 4 GiB");
         &mut *memory.cast()
     }
@@ -190,10 +190,10 @@ pub struct Model(Mutex<Device>);
 
 impl Model {
     /// A chip, and its driver's memory.
-    pub fn new() -> (&'static Self, &'static mut CardMemory) {
+    pub fn new() -> (&'static Self, &'static mut Rtl8139Memory) {
         let memory = memory();
         let start = physical(&raw const *memory);
-        let device = Device::new(start..start + size_of::<CardMemory>() as u64);
+        let device = Device::new(start..start + size_of::<Rtl8139Memory>() as u64);
         (Box::leak(Box::new(Self(Mutex::new(device)))), memory)
     }
 

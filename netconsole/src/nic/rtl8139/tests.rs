@@ -20,7 +20,7 @@ fn function() -> Function {
 fn start(
     model: &'static Model,
     function: Function,
-    memory: &'static mut CardMemory,
+    memory: &'static mut Rtl8139Memory,
 ) -> Result<Rtl8139, NicError> {
     let mut machine = Machine::default();
     machine.insert((0, 3, 0), function);
@@ -250,7 +250,7 @@ fn says_why_it_does_not_come_up() {
     }
     // The heap lies higher.
     let (model, _) = Model::new();
-    let memory = Box::leak(Box::new(CardMemory::new()));
+    let memory = Box::leak(Box::new(Rtl8139Memory::new()));
     assert_eq!(start(model, function(), memory).err(), Some(NicError::Unreachable));
 }
 

@@ -22,8 +22,8 @@ mod model;
 mod tests;
 
 pub use mmio_transport::MmioTransport;
-pub use net::{CardMemory, VirtioNet};
-pub use panic::{PanicMemory, PanicNic};
+pub use net::{VirtioNet, VirtioNetMemory};
+pub use panic::{PanicVirtioMemory, PanicVirtioNic};
 pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
@@ -40,15 +40,15 @@ const PANIC_TRANSMIT_BUFFERS: usize = 16;
 const PANIC_RECEIVE_BUFFERS: usize = 16;
 
 /// The queues and buffers of one card.
-pub type VirtioNetMemory = CardMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
+pub type VirtioMemory = VirtioNetMemory<TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 /// A virtio network card.
 pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
 const _: () = assert!(
     QueueMemory::<RECEIVE_BUFFERS>::SERVES_LEGACY && QueueMemory::<PANIC_RECEIVE_BUFFERS>::SERVES_LEGACY
 );
-const _: () = assert!(size_of::<VirtioNetMemory>() <= 140 << 10);
-const _: () = assert!(size_of::<PanicMemory>() <= 68 << 10);
+const _: () = assert!(size_of::<VirtioMemory>() <= 140 << 10);
+const _: () = assert!(size_of::<PanicVirtioMemory>() <= 68 << 10);
 
 /// virtio 1.2, section 4.1.2.
 const VENDOR: u16 = 0x1af4;
@@ -67,7 +67,7 @@ pub fn probe<C: ConfigurationAccess>(
     config: &mut C,
     access: &Access,
     device: &PciDevice,
-    memory: &'static mut VirtioNetMemory,
+    memory: &'static mut VirtioMemory,
 ) -> Result<VirtioNic, NicError> {
     let transport = AnyTransport::on_pci(config, access, device)?;
     let offset = access.addresses.offset_of(memory)?;
@@ -81,7 +81,7 @@ pub fn probe<C: ConfigurationAccess>(
 pub fn probe_mmio(
     transport: MmioTransport,
     addresses: &Addresses,
-    memory: &'static mut VirtioNetMemory,
+    memory: &'static mut VirtioMemory,
 ) -> Result<VirtioNic, NicError> {
     let own_mac = transport.place().own_address();
     let offset = addresses.offset_of(memory)?;

@@ -67,13 +67,13 @@ const CONFIG_READS: u32 = 16;
 
 /// The queues and buffers of one card, which has them for good.
 #[repr(C)]
-pub struct CardMemory<const TX: usize, const RX: usize> {
+pub struct VirtioNetMemory<const TX: usize, const RX: usize> {
     transmit: QueueMemory<TX>,
     receive: QueueMemory<RX>,
     received: [u8; BUFFER_SIZE],
 }
 
-impl<const TX: usize, const RX: usize> CardMemory<TX, RX> {
+impl<const TX: usize, const RX: usize> VirtioNetMemory<TX, RX> {
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
     pub const fn new() -> Self {
@@ -119,7 +119,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         wanted: u64,
         own_mac: MacAddr,
         offset: Offset,
-        memory: &'static mut CardMemory<TX, RX>,
+        memory: &'static mut VirtioNetMemory<TX, RX>,
     ) -> Self {
         Self {
             transport,

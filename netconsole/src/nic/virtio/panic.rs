@@ -3,29 +3,29 @@
 //! - Of the interrupted driver nothing is read, neither its state nor its queues. Where the card is, the
 //!   caller knows; the rest comes from configuration space.
 //! - The card is reset first, so that it forgets the old queues; only then does it get new ones, in
-//!   [`PanicMemory`], which nothing else uses. A card that does not come out of reset gets none.
+//!   [`PanicVirtioMemory`], which nothing else uses. A card that does not come out of reset gets none.
 //! - Only the features are taken that sending cannot do without, and the link's state, so the least of the card's
 //!   code runs.
 //! - There is no lock, every wait is a bounded number of register reads, and nothing that is linked here
 //!   can panic: what may be missing is an `Option`, numbers wrap or saturate, and no array is indexed.
 
-use super::net::{CardMemory, PANIC_FEATURES, VirtioNet};
+use super::net::{PANIC_FEATURES, VirtioNet, VirtioNetMemory};
 use super::{AnyTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
 use crate::nic::{Addresses, BusAddress, NicError};
 
 /// The queues and buffers of one card in a panic.
-pub type PanicMemory = CardMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
+pub type PanicVirtioMemory = VirtioNetMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
 /// A virtio network card in a panic.
-pub type PanicNic = VirtioNet<AnyTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
+pub type PanicVirtioNic = VirtioNet<AnyTransport, PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
 
-impl PanicNic {
+impl PanicVirtioNic {
     /// The card at `place`, which `transport` reaches. It is still as the crash left it:
     /// [`restart`](crate::nic::Nic::restart) resets it and brings it up. Panic-safe.
     pub fn open(
         transport: AnyTransport,
         place: BusAddress,
         addresses: &Addresses,
-        memory: &'static mut PanicMemory,
+        memory: &'static mut PanicVirtioMemory,
     ) -> Result<Self, NicError> {
         let offset = addresses.offset_of(memory)?;
         Ok(VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), offset, memory))

@@ -1,7 +1,7 @@
 //! The driver against the model, honest and lying.
 
 use super::model::{Device, EVENT_IDX, Model, Queue, RX, TX, USUAL_FEATURES};
-use super::net::{CardMemory, FEATURES, PANIC_FEATURES, VirtioNet};
+use super::net::{FEATURES, PANIC_FEATURES, VirtioNet, VirtioNetMemory};
 use crate::nic::addresses::fake::{offset, physical};
 use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
@@ -25,7 +25,7 @@ fn card(wanted: u64) -> (Card, Handle) {
 
 fn card_of<const TX: usize, const RX: usize>(wanted: u64) -> (VirtioNet<Model, TX, RX>, Handle) {
     // Leaked: a device keeps the addresses.
-    let memory = Box::leak(Box::new(CardMemory::new()));
+    let memory = Box::leak(Box::new(VirtioNetMemory::new()));
     let start = physical(&raw const *memory);
     let device = Rc::new(RefCell::new(Device::new(start..start + size_of_val(memory) as u64)));
     (VirtioNet::new(Model(device.clone()), wanted, OWN, offset(&raw const *memory), memory), device)

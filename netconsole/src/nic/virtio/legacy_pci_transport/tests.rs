@@ -7,8 +7,8 @@ use crate::nic::addresses::fake::access;
 use crate::nic::exchange::started;
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
-use crate::nic::virtio::{self, VirtioNetMemory};
-use crate::nic::{BusAddress, Nic, PanicCard, PanicMemory, TransmitError};
+use crate::nic::virtio::{self, VirtioMemory};
+use crate::nic::{BusAddress, Nic, PanicCardMemory, PanicDriver, TransmitError};
 use crate::wire::MacAddr;
 use std::sync::{Mutex, MutexGuard};
 
@@ -56,9 +56,9 @@ impl Card {
         self.0.lock().expect("no panic while it was locked")
     }
 
-    fn start(&'static self, machine: Machine) -> Result<PanicCard, NicError> {
-        let memory = Box::leak(Box::new(PanicMemory::new()));
-        started(PanicCard::open(machine, &access(self), BusAddress::Pci(FUNCTION), memory))
+    fn start(&'static self, machine: Machine) -> Result<PanicDriver, NicError> {
+        let memory = Box::leak(Box::new(PanicCardMemory::new()));
+        started(PanicDriver::open(machine, &access(self), BusAddress::Pci(FUNCTION), memory))
     }
 }
 
@@ -117,7 +117,7 @@ fn a_card_starts_and_is_notified() {
     let card = Card::new();
     let mut config = machine(function());
     let device = PciDevice::read(&mut config, FUNCTION).expect("a device");
-    let memory = Box::leak(Box::new(VirtioNetMemory::new()));
+    let memory = Box::leak(Box::new(VirtioMemory::new()));
     let mut nic = virtio::probe(&mut config, &access(card), &device, memory).expect("a card");
     // Bus master, I/O, no interrupts.
     assert_eq!(config.word((0, 3, 0), 1) & 0xffff, 0x0405);

@@ -6,7 +6,7 @@ use crate::nic::Nic;
 use crate::nic::addresses::fake::{NO_PORTS, physical};
 use crate::nic::exchange::started;
 use crate::nic::pci::fake::Machine;
-use crate::nic::{PanicCard, PanicMemory};
+use crate::nic::{PanicCardMemory, PanicDriver};
 use crate::wire::MacAddr;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
@@ -43,9 +43,9 @@ impl Registers {
         physical(&raw const *self)
     }
 
-    fn start(&self) -> Result<PanicCard, NicError> {
-        let memory = Box::leak(Box::new(PanicMemory::new()));
-        started(PanicCard::open(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory))
+    fn start(&self) -> Result<PanicDriver, NicError> {
+        let memory = Box::leak(Box::new(PanicCardMemory::new()));
+        started(PanicDriver::open(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory))
     }
 }
 

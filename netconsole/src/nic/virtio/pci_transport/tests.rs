@@ -6,8 +6,8 @@ use crate::nic::addresses::fake::{NO_PORTS, physical};
 use crate::nic::exchange::started;
 use crate::nic::pci::fake::{Function, Machine, Noise};
 use crate::nic::pci::{self, DeviceFunction};
-use crate::nic::virtio::{self, VirtioNetMemory, drives};
-use crate::nic::{BusAddress, Nic, PanicCard, PanicMemory, TransmitError};
+use crate::nic::virtio::{self, VirtioMemory, drives};
+use crate::nic::{BusAddress, Nic, PanicCardMemory, PanicDriver, TransmitError};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
 use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
@@ -70,8 +70,8 @@ fn machine(registers: &'static Registers, capabilities: &[(u8, u8, u32, u32, u32
 const CAPABILITIES: [(u8, u8, u32, u32, u32); 3] =
     [(1, 4, 0, 0x38, 0), (2, 4, 0x3000, 0x1000, 4), (4, 4, 0x2000, 0x40, 0)];
 
-fn memory() -> &'static mut PanicMemory {
-    Box::leak(Box::new(PanicMemory::new()))
+fn memory() -> &'static mut PanicCardMemory {
+    Box::leak(Box::new(PanicCardMemory::new()))
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn finds_the_registers_and_notifies_with_one_write() {
     let mut config = machine(registers, &CAPABILITIES);
     let device = PciDevice::read(&mut config, FUNCTION).expect("a device");
     assert!(drives((device.vendor_id, device.device_id)));
-    let mut nic = virtio::probe(&mut config, &NO_PORTS, &device, Box::leak(Box::new(VirtioNetMemory::new())))
+    let mut nic = virtio::probe(&mut config, &NO_PORTS, &device, Box::leak(Box::new(VirtioMemory::new())))
         .expect("a card");
     // Bus master, memory, no interrupts.
     assert_eq!(config.word(PLACE, 1) & 0xffff, 0x0406);
@@ -105,7 +105,7 @@ fn the_panic_card_starts_from_the_place_alone() {
     // Whatever the driver before has left.
     registers.set(0x14, &[1 | 2 | 8 | 64]);
     let mut nic =
-        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
+        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
     for _ in 0..16 {
         assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     }
@@ -118,7 +118,7 @@ fn the_panic_card_starts_from_the_place_alone() {
 fn says_what_is_missing() {
     let start = |capabilities: &[_]| {
         let config = machine(registers(), capabilities);
-        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).err()
+        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).err()
     };
     let [common, notify, specific] = CAPABILITIES;
     let no_common = Some(NicError::NoRegisters("common configuration"));
@@ -142,7 +142,7 @@ fn says_what_is_missing() {
     let elsewhere = DeviceFunction { bus: 1, ..FUNCTION };
     let config = machine(registers(), &CAPABILITIES);
     assert_eq!(
-        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory())).err(),
+        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory())).err(),
         Some(NicError::Configuration)
     );
 }
@@ -152,7 +152,7 @@ fn a_notification_beyond_the_registers_is_not_made() {
     let registers = registers();
     let config = machine(registers, &[CAPABILITIES[0], (2, 4, 0x3000, 0x1000, u32::MAX)]);
     let mut nic =
-        started(PanicCard::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
+        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
     assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     nic.kick();
     assert!(registers.0[0x3000..].iter().all(|register| register.load(SeqCst) == 0));

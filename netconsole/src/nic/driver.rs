@@ -13,15 +13,12 @@ use core::mem::{ManuallyDrop, MaybeUninit};
 use virtio_drivers::transport::{DeviceStatus, Transport};
 // What each driver has, where it was built.
 #[cfg(feature = "intel")]
-use super::intel::{
-    self, IntelMemory, IntelNic as Intel, PanicMemory as PanicIntelMemory, PanicNic as PanicIntel,
-};
+use super::intel::{self, IntelMemory, IntelNic, PanicIntelMemory, PanicIntelNic};
 #[cfg(feature = "rtl8139")]
-use super::rtl8139::{self, CardMemory as RtlMemory, Rtl8139};
+use super::rtl8139::{self, Rtl8139, Rtl8139Memory};
 #[cfg(feature = "virtio")]
 use super::virtio::{
-    self, AnyTransport, MmioTransport, PanicMemory as PanicVirtioMemory, PanicNic as PanicVirtio,
-    VirtioNetMemory as VirtioMemory, VirtioNic as Virtio,
+    self, AnyTransport, MmioTransport, PanicVirtioMemory, PanicVirtioNic, VirtioMemory, VirtioNic,
 };
 
 #[cfg(not(feature = "virtio"))]
@@ -29,15 +26,15 @@ type VirtioMemory = NoMemory<false>;
 #[cfg(not(feature = "virtio"))]
 type PanicVirtioMemory = NoMemory<true>;
 #[cfg(not(feature = "virtio"))]
-use {NoCard as PanicVirtio, NoCard as Virtio};
+use {NoCard as PanicVirtioNic, NoCard as VirtioNic};
 #[cfg(not(feature = "intel"))]
 type IntelMemory = NoMemory<false>;
 #[cfg(not(feature = "intel"))]
 type PanicIntelMemory = NoMemory<true>;
 #[cfg(not(feature = "intel"))]
-use {NoCard as Intel, NoCard as PanicIntel};
+use {NoCard as IntelNic, NoCard as PanicIntelNic};
 #[cfg(not(feature = "rtl8139"))]
-type RtlMemory = NoMemory<false>;
+type Rtl8139Memory = NoMemory<false>;
 #[cfg(not(feature = "rtl8139"))]
 use NoCard as Rtl8139;
 
@@ -90,16 +87,16 @@ impl fmt::Display for Model {
 /// The invariant of all access, called PLAIN below: every field consists of atomics and bytes alone,
 /// for which any content is valid.
 #[repr(C)]
-pub union Memory<V, I> {
+pub union DriverMemory<V, I> {
     virtio: ManuallyDrop<V>,
     intel: ManuallyDrop<I>,
-    rtl8139: ManuallyDrop<RtlMemory>,
+    rtl8139: ManuallyDrop<Rtl8139Memory>,
 }
 
 /// The memory of one card in normal running.
-pub type CardMemory = Memory<VirtioMemory, IntelMemory>;
+pub type CardMemory = DriverMemory<VirtioMemory, IntelMemory>;
 /// The memory of one card in a panic.
-pub type PanicMemory = Memory<PanicVirtioMemory, PanicIntelMemory>;
+pub type PanicCardMemory = DriverMemory<PanicVirtioMemory, PanicIntelMemory>;
 
 impl CardMemory {
     /// All zero, so that a static one takes no place in the image.
@@ -110,7 +107,7 @@ impl CardMemory {
     }
 }
 
-impl PanicMemory {
+impl PanicCardMemory {
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
     pub const fn new() -> Self {
@@ -119,8 +116,8 @@ impl PanicMemory {
     }
 }
 
-/// A card with its driver.
-pub enum Card<V, I> {
+/// The driver of a card, whichever it has.
+pub enum Driver<V, I> {
     /// A virtio network card.
     Virtio(V),
     /// An Intel gigabit card.
@@ -129,12 +126,12 @@ pub enum Card<V, I> {
     Rtl8139(Rtl8139),
 }
 
-/// A card in normal running.
-pub type NetworkCard = Card<Virtio, Intel>;
-/// A card in a panic.
-pub type PanicCard = Card<PanicVirtio, PanicIntel>;
+/// The driver of a card in normal running.
+pub type CardDriver = Driver<VirtioNic, IntelNic>;
+/// The driver of a card in a panic.
+pub type PanicDriver = Driver<PanicVirtioNic, PanicIntelNic>;
 
-impl NetworkCard {
+impl CardDriver {
     /// Brings up the card `device`, which is of this `model`. A card without an address of its own gets one that is
     /// made from its place on the PCI bus.
     pub fn probe<C: ConfigurationAccess>(
@@ -183,14 +180,14 @@ impl NetworkCard {
     }
 }
 
-impl PanicCard {
+impl PanicDriver {
     /// The card at `place`, of which nothing but the configuration space is touched before
     /// [`restart`](Nic::restart) resets it and brings it up. Panic-safe.
     pub fn open<C: ConfigurationAccess>(
         mut config: C,
         access: &Access,
         place: BusAddress,
-        memory: &'static mut PanicMemory,
+        memory: &'static mut PanicCardMemory,
     ) -> Result<Self, NicError> {
         let function = match place {
             BusAddress::Pci(function) => function,
@@ -203,7 +200,8 @@ impl PanicCard {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
                 let transport = AnyTransport::Mmio(transport);
-                return virtio::PanicNic::open(transport, place, &access.addresses, memory).map(Self::Virtio);
+                return virtio::PanicVirtioNic::open(transport, place, &access.addresses, memory)
+                    .map(Self::Virtio);
             }
         };
         let model = Model::of(pci::ids(&config, function)).ok_or(NicError::Configuration)?;
@@ -214,13 +212,14 @@ impl PanicCard {
                 let transport = AnyTransport::on_pci(&mut config, access, &device)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                virtio::PanicNic::open(transport, place, &access.addresses, memory).map(Self::Virtio)
+                virtio::PanicVirtioNic::open(transport, place, &access.addresses, memory).map(Self::Virtio)
             }
             #[cfg(feature = "intel")]
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
-                intel::PanicNic::open(&mut config, &access.addresses, &device, chip, memory).map(Self::Intel)
+                intel::PanicIntelNic::open(&mut config, &access.addresses, &device, chip, memory)
+                    .map(Self::Intel)
             }
             #[cfg(feature = "rtl8139")]
             Model::Rtl8139 => {
@@ -266,14 +265,14 @@ pub fn hang<C: ConfigurationAccess>(config: &mut C, addresses: &Addresses, place
 macro_rules! driver {
     ($card:expr, $nic:ident => $call:expr) => {
         match $card {
-            Card::Virtio($nic) => $call,
-            Card::Intel($nic) => $call,
-            Card::Rtl8139($nic) => $call,
+            Driver::Virtio($nic) => $call,
+            Driver::Intel($nic) => $call,
+            Driver::Rtl8139($nic) => $call,
         }
     };
 }
 
-impl<V: Nic, I: Nic> Nic for Card<V, I> {
+impl<V: Nic, I: Nic> Nic for Driver<V, I> {
     fn mac(&self) -> MacAddr {
         driver!(self, nic => nic.mac())
     }
