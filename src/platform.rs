@@ -40,6 +40,10 @@ unsafe impl Platform for ThisKernel {
         ring()
     }
 
+    fn release() -> &'static str {
+        build::RELEASE
+    }
+
     fn pci() -> ConfigurationSpace {
         ConfigurationSpace
     }

@@ -11,7 +11,7 @@ use netconsole::memory::Memory;
 use netconsole::plan::MAX_NICS;
 use netconsole::ring::{Recovery, Timebase};
 use netconsole::seal::Protection;
-use netconsole::settings::{RELEASE, wipe_keys};
+use netconsole::settings::wipe_keys;
 use spin::Once;
 
 static BOOT: Once<BootInfo> = Once::new();
@@ -72,7 +72,7 @@ pub fn keep_timebase(timebase: &Timebase, hz: Option<u64>) {
 
 /// The log's first lines: who speaks, where it runs, and what the command line has wrong.
 pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
-    log::info!("netconsole {RELEASE}, build id {}", build::id().as_str());
+    log::info!("netconsole {}, build id {}", build::RELEASE, build::id().as_str());
     if log.recovery.records > 0 {
         log::warn!("{}", log.recovery);
     }

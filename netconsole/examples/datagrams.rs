@@ -37,7 +37,8 @@ fn main() {
         ("syslog", Format::Syslog),
     ] {
         // What only syslog shows: who sends, and the time of day.
-        let style = Style { host_name: host_name.as_ref(), epoch: Some(BOOTED), ..Style::new(format, true) };
+        let (host_name, epoch) = (host_name.as_ref(), Some(BOOTED));
+        let style = Style { release: "0.1.0", host_name, epoch, ..Style::new(format, true) };
         println!("{name}:");
         print_log(&style, &timebase);
     }

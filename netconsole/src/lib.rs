@@ -45,6 +45,7 @@
 //!     fn ticks() -> u64 { read_time_stamp_counter() }
 //!     fn memory() -> &'static Memory { &MEMORY }
 //!     fn ring() -> &'static Ring<'static> { &RING }
+//!     fn release() -> &'static str { "6.12.1" }
 //!     fn pci() -> Pci { Pci }
 //!     fn access() -> Access {
 //!         // SAFETY: the two functions tell the truth about this kernel's page tables.

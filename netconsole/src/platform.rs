@@ -41,6 +41,10 @@ pub unsafe trait Platform: Sized + 'static {
     /// How drivers reach the cards' registers, and the cards the drivers' memory.
     fn access() -> Access;
 
+    /// The kernel's release, as `+r`, `release_enabled` and `uname -r` show it: `6.12.1`. Printable ASCII without `,` and `;`,
+    /// which end it in a message; of a longer one the first 64 bytes are sent.
+    fn release() -> &'static str;
+
     /// What the firmware calls the place of a card, where the kernel knows. Called by polling alone.
     fn labels(_place: BusAddress) -> Labels {
         Labels::default()

@@ -1,6 +1,9 @@
 //! Which build this is: the build id that the linker computes over the whole image, so that an
 //! address of the crash report is looked up in the right ELF file.
 
+/// The kernel's release.
+pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
 /// A SHA-1 in hexadecimal digits.
 pub struct BuildId([u8; 40]);
 

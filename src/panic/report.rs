@@ -12,7 +12,6 @@ use crate::machine::paging::{self, Meaning};
 use crate::machine::{build, clock, machine_check, stacks};
 use core::panic::PanicInfo;
 use netconsole::ring::Level;
-use netconsole::settings::RELEASE;
 use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
 
 /// The most callers that the backtrace names.
@@ -27,7 +26,7 @@ pub fn write(cause: &Cause<'_>, depth: Depth) {
     what(cause);
     if depth == Depth::First {
         let mut line = Line::new("netconsole ");
-        line.text(RELEASE).text(", build id ").text(build::id().as_str());
+        line.text(build::RELEASE).text(", build id ").text(build::id().as_str());
         line.text(", uptime ").decimal(clock::micros()).text(" us");
         match last {
             Some(last) => line.text(", last record before this report ").decimal(last),

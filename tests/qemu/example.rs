@@ -67,6 +67,19 @@ fn a_crash_of_either_cpu_is_told_by_each_card() {
     );
 }
 
+/// The library has no release of its own to send: what `+r` shows is what the kernel says, before a panic and in it.
+#[test]
+fn the_release_is_the_kernel_s_own() {
+    let parameters = "netconsole=+r@10.0.0.1/,6667@10.0.0.2/ crash=first";
+    let machine = boot("example-release", "virtio-net-pci", parameters).start();
+    machine.wait_for_text("10.0.0.2:6667", REPORT);
+    let messages = machine.stop().messages("10.0.0.2:6667");
+    assert_complete(&messages, LAST_OF_BURST);
+    for message in messages {
+        assert_eq!(message.release.as_deref(), Some("9.8-example"), "{}", message.text);
+    }
+}
+
 #[test]
 fn with_a_key_log_and_report_are_sealed() {
     let parameters = format!("netconsole.key={KEY} crash=first");

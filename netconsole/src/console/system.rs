@@ -4,7 +4,6 @@ use super::error::CommandError;
 use super::host::Host;
 use super::step::{Chunk, Step};
 use super::words::Words;
-use crate::settings::RELEASE;
 use core::fmt::{self, Write};
 
 /// What `uname` can show, in the order in which it does, each with its option.
@@ -48,7 +47,7 @@ pub(super) fn show_names(words: &Words, host: &mut dyn Host, out: &mut Chunk) ->
                 Some(name) => write!(out, "{name}")?,
                 None => out.write_str("(none)")?,
             },
-            Part::Release => out.write_str(RELEASE)?,
+            Part::Release => out.write_str(host.common().style.release)?,
             Part::Build => host.show_build_id(out)?,
             Part::Machine => out.write_str("x86_64")?,
         }

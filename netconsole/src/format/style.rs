@@ -1,7 +1,7 @@
 //! How a target wants its records.
 
 use crate::host_name::HostName;
-use crate::settings::{Format, RELEASE};
+use crate::settings::Format;
 use core::net::IpAddr;
 
 /// What the styles of all targets have in common.
@@ -9,6 +9,8 @@ use core::net::IpAddr;
 pub struct SharedStyle {
     /// Whether basic messages show the time (`printk.time`).
     pub time: bool,
+    /// The kernel's release, for extended messages.
+    pub release: &'static str,
     /// The sender's name, for syslog messages; without one they have its address.
     pub host_name: Option<HostName>,
     /// The time at which this boot's clock was 0, in microseconds since 1970 (UTC), where it is known.
@@ -18,8 +20,8 @@ pub struct SharedStyle {
 impl SharedStyle {
     /// A style of this format, with nothing else added to it.
     pub const fn with(&self, format: Format) -> Style<'_> {
-        let Self { time, host_name, epoch } = self;
-        Style { host_name: host_name.as_ref(), epoch: *epoch, ..Style::new(format, *time) }
+        let Self { time, release, host_name, epoch } = self;
+        Style { release, host_name: host_name.as_ref(), epoch: *epoch, ..Style::new(format, *time) }
     }
 }
 
@@ -30,7 +32,8 @@ pub struct Style<'t> {
     pub format: Format,
     /// Whether basic messages show the time (`printk.time`).
     pub time: bool,
-    /// The kernel's release, for extended messages; of a longer one the first 64 bytes are sent.
+    /// The kernel's release ([`Platform::release`](crate::platform::Platform::release)), for extended messages; of a longer
+    /// one the first 64 bytes are sent.
     pub release: &'t str,
     /// The target's own items, for extended messages: whole lines, each ` KEY=VALUE\n`.
     pub user_data: &'t [u8],
@@ -56,12 +59,12 @@ pub struct Style<'t> {
 }
 
 impl Style<'_> {
-    /// A format with nothing added to it.
+    /// A format with nothing added to it, and no release.
     pub const fn new(format: Format, time: bool) -> Self {
         Self {
             format,
             time,
-            release: RELEASE,
+            release: "",
             user_data: &[],
             system_data: SystemData::NONE,
             emergency: false,

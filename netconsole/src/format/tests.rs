@@ -4,7 +4,7 @@ use super::datagram::{Piece, write as write_datagram};
 use super::*;
 use crate::host_name::HostName;
 use crate::ring::{Audience, Level, Read, Record, Ring, RingHeader, Timebase};
-use crate::settings::{Format, RELEASE};
+use crate::settings::Format;
 use crate::wire::checksum::Sum;
 use proptest::prelude::*;
 use std::fmt;
@@ -461,9 +461,10 @@ proptest! {
         micros: u64,
     ) {
         let lines: String = items.iter().map(|(key, value)| format!(" {key}={value}\n")).collect();
-        let style = Style { user_data: lines.as_bytes(), ..Style::new(Format::Extended { release }, true) };
+        let base = Style::new(Format::Extended { release }, true);
+        let style = Style { user_data: lines.as_bytes(), release: "6.1", ..base };
         let pieces = with_record(Level::Info, &text, |record| datagrams(&style, record, micros));
-        let start = format!("{}6,0,{micros},-", if release { format!("{RELEASE},") } else { String::new() });
+        let start = format!("{}6,0,{micros},-", if release { "6.1," } else { "" });
         let mut body = String::new();
         let mut total = None;
         for piece in &pieces {

@@ -205,8 +205,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
         {
             skip::at::<P, _>(place, || {
                 P::probe(Probe::PanicCard);
-                *slot =
-                    PanicDriver::open(P::pci(), &P::access(), *address, memory).ok().map(PanicCard::new);
+                *slot = PanicDriver::open(P::pci(), &P::access(), *address, memory).ok().map(PanicCard::new);
             });
         }
     }
@@ -277,6 +276,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
                 _ = card.transmit(now, &mut |frame| question.write(frame).unwrap_or(0));
             }
             let style = Style {
+                release: P::release(),
                 host_name: plan.host_name.as_ref(),
                 address: Some(route.own.ip),
                 epoch: plan.epoch,

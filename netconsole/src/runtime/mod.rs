@@ -54,7 +54,7 @@ impl<P: Platform> Netconsole<P> {
         let (state, user_data) = (state.take()?, user_data.take()?);
         let settings = keep::<P>(settings)?;
         let (cards, vlans, consoles) = (cards.take()?, vlans.take()?, consoles::<P>(settings.input)?);
-        let state = State::begin(state, settings, consoles, user_data, cards, vlans);
+        let state = State::begin(state, settings, P::release(), consoles, user_data, cards, vlans);
         Some(Self { state, platform: PhantomData, alone: PhantomData })
     }
 

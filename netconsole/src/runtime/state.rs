@@ -53,6 +53,7 @@ impl State {
     pub fn begin(
         memory: &'static mut MaybeUninit<Self>,
         settings: &'static Settings,
+        release: &'static str,
         consoles: &'static mut Consoles,
         user_data: &'static mut UserData,
         card_memory: &'static mut [CardMemory; MAX_NICS],
@@ -63,7 +64,7 @@ impl State {
         // the end names every one.
         unsafe {
             (&raw mut (*state).settings).write(settings);
-            (&raw mut (*state).common).write(common(settings));
+            (&raw mut (*state).common).write(common(settings, release));
             for place in 0..MAX_NICS {
                 (&raw mut (*state).cards).cast::<Option<Card>>().add(place).write(None);
             }
@@ -118,14 +119,19 @@ impl State {
 }
 
 /// What holds for all targets, as the settings have it.
-fn common(settings: &Settings) -> Common {
+fn common(settings: &Settings, release: &'static str) -> Common {
     Common {
         filter: LogFilter {
             limit: settings.loglevel,
             ignore_limits: settings.ignore_loglevel,
             oops_only: settings.oops_only,
         },
-        style: SharedStyle { time: settings.printk_time, host_name: settings.ip.hostname, epoch: None },
+        style: SharedStyle {
+            time: settings.printk_time,
+            release,
+            host_name: settings.ip.hostname,
+            epoch: None,
+        },
         ncrx: settings.ncrx,
     }
 }

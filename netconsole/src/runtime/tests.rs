@@ -56,6 +56,10 @@ unsafe impl Platform for Mine {
         &RING
     }
 
+    fn release() -> &'static str {
+        "6.12.1-mine"
+    }
+
     fn pci() -> Pci {
         Pci
     }

@@ -24,8 +24,5 @@ pub use value::{ValueError, number, truth};
 /// The most targets that there can be.
 pub const MAX_TARGETS: usize = 16;
 
-/// The release that extended messages name, and the boot log.
-pub const RELEASE: &str = env!("CARGO_PKG_VERSION");
-
 /// The CPU that everything runs on (` cpu=0`).
 pub(crate) const CPU: u32 = 0;

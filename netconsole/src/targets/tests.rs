@@ -18,8 +18,11 @@ use proptest::prelude::*;
 
 const FILTER: LogFilter = LogFilter { limit: 8, ignore_limits: false, oops_only: false };
 
-const COMMON: Common =
-    Common { filter: FILTER, style: SharedStyle { time: true, host_name: None, epoch: None }, ncrx: false };
+const COMMON: Common = Common {
+    filter: FILTER,
+    style: SharedStyle { time: true, release: "", host_name: None, epoch: None },
+    ncrx: false,
+};
 
 /// The bodies of the records, their fragments put together; fails where these don't fit.
 fn bodies(frames: &[Vec<u8>]) -> Result<Vec<String>, TestCaseError> {

@@ -49,6 +49,10 @@ unsafe impl Platform for Example {
         &RING
     }
 
+    fn release() -> &'static str {
+        "9.8-example"
+    }
+
     fn pci() -> ports::Configuration {
         ports::Configuration
     }

@@ -18,7 +18,7 @@ impl FakeHost {
     /// What is shown where no command has changed it.
     pub const COMMON: Common = Common {
         filter: LogFilter { limit: 7, ignore_limits: false, oops_only: false },
-        style: SharedStyle { time: false, host_name: None, epoch: None },
+        style: SharedStyle { time: false, release: "6.12.1-mine", host_name: None, epoch: None },
         ncrx: true,
     };
 
