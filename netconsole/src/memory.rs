@@ -20,7 +20,7 @@ use crate::settings::{MAX_TARGETS, Settings};
 use crate::take_once::TakeOnce;
 use crate::targets::user_data::UserData;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicU8, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 /// How many places of cards that are not on the PCI bus the panic path knows.
 pub const MAX_MMIO_CARDS: usize = 8;
@@ -54,7 +54,7 @@ pub struct Memory {
     /// Where the network cards that are not on the PCI bus may be, physical addresses; 0 is no place.
     pub(crate) mmio_cards: [Word; MAX_MMIO_CARDS],
     /// How often the panic path was started.
-    pub(crate) starts: AtomicU8,
+    pub(crate) starts: AtomicU32,
     /// The sequence number of the report's first record, plus 1; 0 before there is one.
     pub(crate) report: AtomicU64,
     /// At which card the panic path is, its place plus 1, and those at which an earlier start of it has died, a bit each.
@@ -94,7 +94,7 @@ impl Memory {
             has_targets: Word::unset(),
             positions: [const { Word::unset() }; _],
             mmio_cards: [const { Word::unset() }; _],
-            starts: AtomicU8::new(0),
+            starts: AtomicU32::new(0),
             report: AtomicU64::new(0),
             at_card: AtomicU8::new(0),
             deadly_cards: AtomicU8::new(0),

@@ -13,7 +13,8 @@ pub use counter::{Counter, Hpet, PIT_HZ, Ports};
 
 use core::arch::x86_64::_rdtsc;
 use counter::Reading;
-use netconsole::ring::{PublishedTimebase, Timebase};
+use netconsole::guarded::Word;
+use netconsole::ring::Timebase;
 
 /// The time stamp counter, in ticks since the machine's reset or so. Panic-safe.
 #[inline]
@@ -22,26 +23,17 @@ pub fn ticks() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// The timebase in force, for the panic path.
-static PUBLISHED: PublishedTimebase = PublishedTimebase::new();
-
-/// The timebase as last published, whatever the interrupted code was doing. Panic-safe.
-pub fn published() -> Timebase {
-    PUBLISHED.read()
-}
-
-/// µs since the kernel's entry, by the timebase as last published. Panic-safe.
-pub fn micros() -> u64 {
-    published().micros(ticks())
-}
+/// The counter's frequency in Hz, as far as it is known: all that a deadline needs. The timebase is kept by whom
+/// [`Clock::new`] is given.
+static HZ: Word = Word::unset();
 
 /// A moment in the future. Panic-safe.
 pub struct Deadline(u64);
 
 impl Deadline {
-    /// `micros` from now, by the published frequency.
+    /// `micros` from now, by the frequency as far as it is known.
     pub fn after(micros: u64) -> Self {
-        let hz = published().hz().max(1_000_000);
+        let hz = HZ.get().unwrap_or(Timebase::new(0).hz()).max(1_000_000);
         Self(ticks().saturating_add(micros.saturating_mul(hz / 1_000_000)))
     }
 
@@ -170,7 +162,6 @@ impl Clock {
                 clock.calibrate(start, hz);
             }
             None => {
-                PUBLISHED.publish(&clock.timebase);
                 keep(&clock.timebase, None);
                 clock.measurement = Some(Measurement::begin(Counter::Pit, false));
                 clock.measure();
@@ -182,7 +173,7 @@ impl Clock {
     /// Takes a frequency from `now` ticks on, for this boot, the panic path and the boots to come.
     fn calibrate(&mut self, now: u64, hz: u64) {
         self.timebase.calibrate(now, hz);
-        PUBLISHED.publish(&self.timebase);
+        HZ.set(self.timebase.hz());
         (self.keep)(&self.timebase, Some(hz));
     }
 

@@ -3,14 +3,13 @@
 //! its log.
 
 use super::line::Line;
-use super::starts::report;
 use crate::machine::clock::Deadline;
 use crate::machine::{power, watchdog};
 use crate::platform::ThisKernel;
 use crate::serial_console::LastWords;
 use bootinfo::parameters::{After, Parameters};
 use netconsole::guarded::Word;
-use netconsole::last_words::Load;
+use netconsole::last_words::{Load, Report};
 
 /// How long serial goes before the network, in µs: time for a report at 115,200 baud.
 const SERIAL_FIRST: u64 = 300_000;
@@ -120,7 +119,7 @@ type Shipment<'l> = netconsole::last_words::Shipment<'l, ThisKernel>;
 fn begin(load: Load<'_>, repeats: u8) -> Shipment<'_> {
     // SAFETY: this is the panic path, on the only CPU and with interrupts off: what it interrupted never runs again, nor
     // does an earlier start of it.
-    unsafe { Shipment::begin(load, report(), repeats) }
+    unsafe { Shipment::begin(load, Report::under_way::<ThisKernel>(), repeats) }
 }
 
 /// Ends the machine as the command line says.

@@ -1,15 +1,17 @@
 //! Where the panic path is entered: from `panic!`, and from the exceptions' entries (boot/exceptions.s).
 
 use super::cause::Cause;
-use super::starts::{self, Depth};
-use super::{ending, report};
+use super::ending;
+use super::report::{self, Depth};
 use crate::machine::exceptions::{self, Frame};
 use crate::machine::trap::{self, Place};
 use crate::machine::{cache, descriptors, power, stacks, watchdog};
+use crate::platform::ThisKernel;
 use crate::serial_console;
 use core::arch::{asm, global_asm};
 use core::mem::offset_of;
 use core::panic::PanicInfo;
+use netconsole::last_words::Report;
 use x86_64::instructions::interrupts;
 
 global_asm!(
@@ -42,12 +44,12 @@ fn begin(cause: &Cause<'_>) -> ! {
     interrupts::disable();
     descriptors::enter_panic();
     let [first, second, third, fourth] = &stacks::PANIC;
-    let stack = match starts::count() {
-        0 => first,
-        1 => second,
-        2 => third,
-        3 => fourth,
-        4 => {
+    let stack = match Report::begin::<ThisKernel>().start {
+        0 | 1 => first,
+        2 => second,
+        3 => third,
+        4 => fourth,
+        5 => {
             serial_console::say("Kernel panic - not syncing: panic in panic, five times: this is the end");
             ending::end()
         }
@@ -61,9 +63,8 @@ fn begin(cause: &Cause<'_>) -> ! {
 extern "C" fn last_words(cause: u64) -> ! {
     // SAFETY: `begin` passed this reference, and its stack is left for good, so that it stays valid.
     let cause = unsafe { &*core::ptr::with_exposed_provenance::<Cause<'static>>(cause as usize) };
-    let depth = Depth::now();
+    let depth = Depth::of(Report::under_way::<ThisKernel>().start);
     watchdog::give_time();
-    starts::mark_report();
     if depth == Depth::Fourth {
         // First to serial and the network, put together from constants; then to the log, under the number that it was
         // sent with.

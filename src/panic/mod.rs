@@ -28,6 +28,5 @@ mod ending;
 mod entries;
 pub mod line;
 mod report;
-mod starts;
 
 pub use ending::Policy;

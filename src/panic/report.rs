@@ -5,11 +5,11 @@
 
 use super::cause::Cause;
 use super::line::Line;
-use super::starts::Depth;
 use crate::log::ring;
 use crate::machine::exceptions::{Frame, MACHINE_CHECK, PAGE_FAULT};
 use crate::machine::paging::{self, Meaning};
 use crate::machine::{build, clock, machine_check, stacks};
+use crate::memory::MEMORY;
 use core::panic::PanicInfo;
 use netconsole::ring::Level;
 use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
@@ -20,6 +20,28 @@ const MAX_CALLERS: usize = 32;
 /// The module that the report's records name.
 const MODULE: &str = "panic";
 
+/// How often the panic path has been entered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    First,
+    Second,
+    Third,
+    /// Only the fixed frame.
+    Fourth,
+}
+
+impl Depth {
+    /// How deep this start of the path is.
+    pub fn of(start: u8) -> Self {
+        match start {
+            0 | 1 => Self::First,
+            2 => Self::Second,
+            3 => Self::Third,
+            _ => Self::Fourth,
+        }
+    }
+}
+
 /// Writes the report into the log ring: the whole at first, less each time that writing it failed.
 pub fn write(cause: &Cause<'_>, depth: Depth) {
     let last = ring().end().checked_sub(1);
@@ -27,7 +49,7 @@ pub fn write(cause: &Cause<'_>, depth: Depth) {
     if depth == Depth::First {
         let mut line = Line::new("netconsole ");
         line.text(build::RELEASE).text(", build id ").text(build::id().as_str());
-        line.text(", uptime ").decimal(clock::micros()).text(" us");
+        line.text(", uptime ").decimal(MEMORY.timebase().read().micros(clock::ticks())).text(" us");
         match last {
             Some(last) => line.text(", last record before this report ").decimal(last),
             None => line.text(", no record before this report"),

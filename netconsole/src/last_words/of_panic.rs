@@ -16,10 +16,21 @@ impl Report {
     /// Panic-safe.
     pub fn begin<P: Platform>() -> Self {
         let memory = P::memory();
+        // Counted first: if what follows fails in turn, that is another start.
+        memory.starts.fetch_add(1, Ordering::Relaxed);
         let next = P::ring().end().wrapping_add(1);
-        let first = memory.report.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
-        let start = memory.starts.fetch_add(1, Ordering::Relaxed).saturating_add(1);
-        Self { first: first.err().unwrap_or(next).wrapping_sub(1), start }
+        // It fails where an earlier start has kept its own.
+        _ = memory.report.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
+        Self::under_way::<P>()
+    }
+
+    /// What the last [`begin`](Self::begin) gave. Panic-safe.
+    pub fn under_way<P: Platform>() -> Self {
+        let memory = P::memory();
+        Self {
+            first: memory.report.load(Ordering::Relaxed).saturating_sub(1),
+            start: u8::try_from(memory.starts.load(Ordering::Relaxed)).unwrap_or(u8::MAX),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::card::Card;
 use crate::plan::MAX_NICS;
 use crate::seal::Protection;
-use crate::settings::{DeviceName, DeviceSelector, MAX_TARGETS, Settings, TargetConfig};
+use crate::settings::{DeviceName, DeviceSelector, MAX_TARGETS, Settings};
 use crate::targets::choice::{self, Candidates, Choice, Here, Substitutes};
 use crate::targets::path_name::PathName;
 use crate::targets::table::TargetTable;
@@ -11,9 +11,9 @@ use crate::targets::{Moment, Target};
 use core::net::IpAddr;
 
 /// Whether it takes what the firmware calls the cards' places to tell which card a target names.
-pub fn needs_labels(targets: &[TargetConfig]) -> bool {
-    targets.iter().any(|target| {
-        let name = match (target.device, target.device.vlan()) {
+pub fn needs_labels(targets: &TargetTable) -> bool {
+    targets.iter().any(|Target { config, .. }| {
+        let name = match (config.device, config.device.vlan()) {
             (_, Some((base, _))) | (DeviceSelector::Name(base), None) => base,
             _ => return false,
         };

@@ -97,8 +97,7 @@ impl State {
         self.stand_in::<P>(now);
         self.cards.iter().flatten().for_each(Card::tell_of_waiting);
         let macs = core::array::from_fn(|place| self.cards.get(place)?.as_ref().map(Card::mac));
-        let targets = self.settings.targets(&P::memory().keys).unwrap_or_default();
-        let needs_labels = choose::needs_labels(targets);
+        let needs_labels = choose::needs_labels(&self.targets);
         for card in self.cards.iter_mut().flatten() {
             card.life.know_siblings(macs);
             if needs_labels {

@@ -82,6 +82,8 @@ impl<P: Platform> Netconsole<P> {
                 target.enable_at_boot(now);
             }
         }
+        // What they name may be known by what the firmware calls the cards' places.
+        self.state.are_cards_known = false;
         self.state.publish::<P>();
     }
 
