@@ -51,6 +51,7 @@ impl Word {
     }
 
     /// Overwrites it with `pattern`, as a stray pointer would: for provoking that crash.
+    #[cfg(any(test, feature = "test-hooks"))]
     pub fn overwrite(&self, pattern: u64) {
         self.0.store(pattern, Ordering::Relaxed);
     }
@@ -94,6 +95,7 @@ impl<const N: usize> Words<N> {
     }
 
     /// Overwrites them with `pattern`, as a stray pointer would: for provoking that crash.
+    #[cfg(any(test, feature = "test-hooks"))]
     pub fn overwrite(&self, pattern: u64) {
         self.words.iter().chain([&self.checksum]).for_each(|word| word.store(pattern, Ordering::Relaxed));
     }
@@ -177,11 +179,13 @@ impl<const N: usize> TwoCopies<N> {
     }
 
     /// Overwrites both copies with `pattern`, as a stray pointer would: for provoking that crash.
+    #[cfg(any(test, feature = "test-hooks"))]
     pub fn overwrite(&self, pattern: u64) {
         (0..2).for_each(|copy| self.overwrite_copy(copy, pattern));
     }
 
     /// Overwrites one of the copies.
+    #[cfg(any(test, feature = "test-hooks"))]
     pub(crate) fn overwrite_copy(&self, copy: usize, pattern: u64) {
         self.copies
             .get(copy)

@@ -183,6 +183,8 @@ mod partial_word;
 pub mod plan;
 #[cfg(feature = "stack")]
 pub mod platform;
+#[cfg(feature = "stack")]
+mod probe;
 pub mod ring;
 #[cfg(feature = "stack")]
 pub mod runtime;

@@ -128,11 +128,13 @@ impl Memory {
     }
 
     /// Overwrites what the panic path knows of the targets, as a stray pointer would: for provoking that crash.
+    #[cfg(feature = "test-hooks")]
     pub fn overwrite_plan(&self, pattern: u64) {
         self.snapshot.overwrite(pattern);
     }
 
     /// Overwrites up to where the log has gone out, as a stray pointer would: for provoking that crash.
+    #[cfg(feature = "test-hooks")]
     pub fn overwrite_positions(&self, pattern: u64) {
         self.positions.iter().for_each(|position| position.overwrite(pattern));
     }

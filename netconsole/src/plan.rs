@@ -234,6 +234,7 @@ impl Snapshot {
     }
 
     /// Overwrites both copies with `pattern`, as a stray pointer would: for provoking that crash.
+    #[cfg(any(test, feature = "test-hooks"))]
     pub fn overwrite(&self, pattern: u64) {
         self.0.overwrite(pattern);
     }

@@ -7,6 +7,11 @@ use crate::ring::Ring;
 use crate::targets::path_name::Labels;
 use core::fmt;
 
+#[cfg(feature = "test-hooks")]
+pub use crate::probe::Probe;
+#[cfg(not(feature = "test-hooks"))]
+pub(crate) use crate::probe::Probe;
+
 /// The kernel around the library.
 ///
 /// Every function may be called in any context, panic and NMI included, and from every CPU: none may panic, block or
@@ -66,24 +71,21 @@ pub unsafe trait Platform: Sized + 'static {
         &[]
     }
 
-    /// Is called where a crash is hardest to survive: for tests that provoke one there.
+    /// Is called where a crash is hardest to survive: for tests that provoke one there (feature `test-hooks`).
+    #[cfg(feature = "test-hooks")]
     #[inline(always)]
     fn probe(_place: Probe) {}
 }
 
-/// A place in the code that [`Platform::probe`] is called from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// Between a transmit descriptor and the notification.
-    Transmit,
-    /// While a received frame is looked at.
-    Receive,
-    /// Inside smoltcp.
-    Smoltcp,
-    /// Amid a console's command that reads the log.
-    Console,
-    /// Where the next card is found.
-    Card,
-    /// Where the panic path opens a card.
-    PanicCard,
+/// The code is at `place`.
+#[cfg_attr(
+    not(feature = "test-hooks"),
+    expect(clippy::extra_unused_type_parameters, reason = "nobody is told without the hooks")
+)]
+#[inline(always)]
+pub(crate) fn probe<P: Platform>(place: Probe) {
+    #[cfg(feature = "test-hooks")]
+    P::probe(place);
+    #[cfg(not(feature = "test-hooks"))]
+    let _ = place;
 }

@@ -14,7 +14,7 @@ use crate::format::Style;
 use crate::memory::Memory;
 use crate::nic::{PanicCardMemory, PanicDriver};
 use crate::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
-use crate::platform::{Platform, Probe};
+use crate::platform::{Platform, Probe, probe};
 use crate::seal::Inputs;
 use crate::settings::MAX_TARGETS;
 use crate::targets::user_data::UserData;
@@ -204,7 +204,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
             && !skip::has_died_at(P::memory(), place)
         {
             skip::at::<P, _>(place, || {
-                P::probe(Probe::PanicCard);
+                probe::<P>(Probe::PanicCard);
                 *slot = PanicDriver::open(P::pci(), &P::access(), *address, memory).ok().map(PanicCard::new);
             });
         }

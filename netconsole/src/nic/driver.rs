@@ -9,7 +9,7 @@ use super::{Access, Addresses, BusAddress, LinkMode, Nic, NicError, TransmitErro
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
-#[cfg(feature = "virtio")]
+#[cfg(all(feature = "virtio", feature = "test-hooks"))]
 use virtio_drivers::transport::{DeviceStatus, Transport};
 // What each driver has, where it was built.
 #[cfg(feature = "intel")]
@@ -247,6 +247,7 @@ pub fn is_mmio_card(address: u64, addresses: &Addresses) -> Result<bool, NicErro
 
 /// Stops a card behind its driver's back, so that its queues stand still: without the right to reach memory, or, where
 /// there is no such right, by a reset. For provoking that crash.
+#[cfg(feature = "test-hooks")]
 pub fn hang<C: ConfigurationAccess>(config: &mut C, addresses: &Addresses, place: BusAddress) {
     match place {
         BusAddress::Pci(function) => pci::disable(config, function),

@@ -36,9 +36,11 @@ pub(crate) use addresses::fake::NO_PORTS;
 pub use addresses::{Access, Addresses};
 #[cfg(feature = "pci")]
 pub use bus_address::BusAddress;
+#[cfg(feature = "test-hooks")]
+pub use driver::hang;
 #[cfg(feature = "pci")]
 pub use driver::{
-    CardDriver, CardMemory, Driver, DriverMemory, Model, PanicCardMemory, PanicDriver, hang, is_mmio_card,
+    CardDriver, CardMemory, Driver, DriverMemory, Model, PanicCardMemory, PanicDriver, is_mmio_card,
 };
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};

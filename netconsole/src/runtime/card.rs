@@ -66,7 +66,7 @@ pub struct Moment {
     pub now: u64,
     /// A number that differs from boot to boot: the time stamp counter.
     pub seed: u64,
-    /// What smoltcp calls on its way ([`Probe::Smoltcp`](crate::platform::Probe::Smoltcp)).
+    /// What smoltcp calls on its way (`Probe::Smoltcp`).
     pub probe: fn(),
 }
 

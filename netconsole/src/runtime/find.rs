@@ -6,14 +6,14 @@ use super::state::State;
 use crate::nic::pci::{self, PciDevice};
 use crate::nic::{BusAddress, CardDriver, CardMemory, Model, NicError, is_mmio_card};
 use crate::plan::MAX_NICS;
-use crate::platform::{Platform, Probe};
+use crate::platform::{Platform, Probe, probe};
 use crate::settings::{DeviceName, DeviceSelector};
 use crate::targets::path_name::PathName;
 use core::fmt::Display;
 
 /// The circumstances of a stack that begins now.
 pub fn moment<P: Platform>(now: u64) -> Moment {
-    Moment { now, seed: P::ticks(), probe: || P::probe(Probe::Smoltcp) }
+    Moment { now, seed: P::ticks(), probe: || probe::<P>(Probe::Smoltcp) }
 }
 
 impl State {
@@ -21,7 +21,7 @@ impl State {
     pub fn look_at<P: Platform>(&mut self, function: pci::DeviceFunction) -> Option<PciDevice> {
         let mut config = P::pci();
         if Model::of(pci::ids(&config, function)).is_some() {
-            P::probe(Probe::Card);
+            probe::<P>(Probe::Card);
         }
         let device = P::memory().sizing.read(&mut config, function)?;
         log::info!("pci {device}");

@@ -5,7 +5,7 @@ use super::consoles::Consoles;
 use crate::console::{Ending, Host};
 use crate::network::{Neighbor, NetworkError, Sent};
 use crate::nic::pci::PciDevice;
-use crate::platform::{Platform, Probe};
+use crate::platform::{Platform, Probe, probe};
 use crate::ring::{Level, Ring, Timebase};
 use crate::seal::{Numbers, Sealing};
 use crate::settings::DeviceName;
@@ -90,7 +90,7 @@ impl<P: Platform> Host for PlatformHost<'_, '_, P> {
     }
 
     fn ring(&self) -> &'static Ring<'static> {
-        P::probe(Probe::Console);
+        probe::<P>(Probe::Console);
         P::ring()
     }
 

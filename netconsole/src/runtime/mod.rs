@@ -9,6 +9,8 @@ mod choose;
 pub(crate) mod consoles;
 mod fallback;
 mod find;
+#[cfg(feature = "test-hooks")]
+mod hooks;
 #[cfg_attr(not(feature = "console"), path = "no_host.rs")]
 mod host;
 mod ship;
@@ -23,8 +25,8 @@ mod wall_clock;
 #[cfg(feature = "console")]
 use crate::console::{Ending, Terminal};
 use crate::memory::Memory;
+use crate::nic::Model;
 use crate::nic::pci::{self, Class, DeviceFunction, PciDevice};
-use crate::nic::{self, Model};
 use crate::platform::Platform;
 use crate::settings::Settings;
 use crate::targets::{Common, Reception, Target};
@@ -225,36 +227,6 @@ impl<P: Platform> Netconsole<P> {
     pub fn take_ending(&mut self) -> Option<Ending> {
         self.state.consoles.take_ending()
     }
-
-    /// Stops every card behind its driver's back, for provoking that crash.
-    pub fn hang_cards(&mut self) {
-        for card in self.state.cards.iter().flatten() {
-            nic::hang(&mut P::pci(), &P::access().addresses, card.place);
-        }
-    }
-
-    /// Overwrites all that the drivers know, as a stray pointer would, for provoking that crash.
-    ///
-    /// # Safety
-    ///
-    /// The caller panics at once: neither this nor a driver is used again.
-    pub unsafe fn overwrite_cards(&mut self, pattern: u8) {
-        // SAFETY: as the caller promises.
-        unsafe {
-            overwrite(&mut self.state.cards, pattern);
-            overwrite(P::memory().cards.take_back(), pattern);
-        }
-    }
-
-    /// Overwrites all that is known of the targets, as a stray pointer would, for provoking that crash.
-    ///
-    /// # Safety
-    ///
-    /// The caller panics at once: this is not used again.
-    pub unsafe fn overwrite_targets(&mut self, pattern: u8) {
-        // SAFETY: as the caller promises.
-        unsafe { overwrite(&mut self.state.targets, pattern) }
-    }
 }
 
 /// A copy of the settings that stays.
@@ -273,14 +245,4 @@ fn consoles<P: Platform>(input: bool) -> Option<&'static mut Consoles> {
 /// The time in µs.
 fn now<P: Platform>() -> u64 {
     P::memory().timebase.read().micros(P::ticks())
-}
-
-/// Fills a value with a pattern.
-///
-/// # Safety
-///
-/// Nothing looks at it any more.
-unsafe fn overwrite<T>(value: &mut T, pattern: u8) {
-    // SAFETY: the bytes lie in the value, and nothing looks at it any more, as the caller promises.
-    unsafe { core::ptr::from_mut(value).cast::<u8>().write_bytes(pattern, size_of::<T>()) }
 }

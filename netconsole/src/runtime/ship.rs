@@ -4,7 +4,7 @@ use super::card::Card;
 use super::state::State;
 use crate::format::RingLog;
 use crate::nic::Nic;
-use crate::platform::{Platform, Probe};
+use crate::platform::{Platform, Probe, probe};
 use crate::ring::Timebase;
 use crate::seal::{Numbers, Sealing};
 use crate::settings::MAX_TARGETS;
@@ -55,7 +55,7 @@ impl State {
             let Some(card) = card.as_mut().filter(|card| card.link_is_up()) else { continue };
             let done = ship_by(place, card, &mut self.targets, &mut turn, share);
             busy |= done.busy;
-            P::probe(Probe::Transmit);
+            probe::<P>(Probe::Transmit);
             card.nic.kick();
             if (done.broken || card.is_stuck(now, done.progress)) && card.may_restart(now) {
                 log::error!("{}: the card does not answer, restarting it", card.name);

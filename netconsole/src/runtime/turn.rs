@@ -7,7 +7,7 @@ use super::host::View;
 use super::state::State;
 use crate::format::SharedStyle;
 use crate::plan::{MAX_NICS, Plan};
-use crate::platform::{Platform, Probe};
+use crate::platform::{Platform, Probe, probe};
 use crate::ring::Timebase;
 use crate::seal::MAX_INPUT;
 use crate::settings::{DeviceName, DeviceSelector};
@@ -119,7 +119,7 @@ impl State {
             let Some(card) = card else { continue };
             let (consoles, targets) = (&mut *self.consoles, &mut self.targets);
             card.poll(now, &mut |datagram| {
-                P::probe(Probe::Receive);
+                probe::<P>(Probe::Receive);
                 if let Some(epoch) = self.wall_clock.take(datagram, now) {
                     self.common.style.epoch = Some(epoch.saturating_sub(P::ring().origin()));
                     return;

@@ -205,7 +205,7 @@ impl<'a> Stack<'a> {
 
     /// Has `probe` called in the middle of smoltcp, whenever it reads or writes a frame: for provoking a
     /// crash there.
-    pub fn set_probe(&mut self, probe: fn()) {
+    pub(crate) fn set_probe(&mut self, probe: fn()) {
         self.probe = probe;
     }
 
