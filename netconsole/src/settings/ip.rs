@@ -244,3 +244,6 @@ impl fmt::Display for IpError<'_> {
 }
 
 impl core::error::Error for IpError<'_> {}
+
+#[cfg(test)]
+mod tests;
