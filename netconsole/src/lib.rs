@@ -111,6 +111,9 @@
 //! then [`poll`](Netconsole::poll) as often as there is time: the log waits in the ring meanwhile, and what the ring loses is
 //! counted. A card that is not claimed is never touched.
 //!
+//! [`add_targets`](Netconsole::add_targets) comes before anything that may panic: before it the last words know of nobody whom
+//! the log is for, and nothing goes out. It needs no card.
+//!
 //! # What is allowed where
 //!
 //! | call | context |
@@ -122,14 +125,38 @@
 //!
 //! # Sizes
 //!
-//! [`Memory`](memory::Memory) is about 1.1 MiB of zeros, most of it the buffers of four cards in normal running and in a panic;
-//! [`RingMemory`](ring::RingMemory) is 288 KiB. Both lie in `.bss`. A panic needs 20 KiB of stack, polling 40 KiB.
+//! All static memory is in [`Memory`](memory::Memory), most of it the buffers of the cards in normal running and in a panic;
+//! it is zeros and lies in `.bss`, as does the ring: [`RingMemory`](ring::RingMemory) is 288 KiB. What a kernel does not want
+//! it leaves out:
+//!
+//! | features | KiB |
+//! |---|---|
+//! | all | 1,136 |
+//! | all but `last-words` | 824 |
+//! | all but `user-data` | 1,072 |
+//! | all but `vlan` | 1,064 |
+//! | all but `many-cards` | 460 |
+//! | all but `many-targets` | 1,072 |
+//! | `stack`, `virtio` | 172 |
+//!
+//! Optimised, a panic needs 20 KiB of stack and polling 40 KiB. Without optimisation they need several times as much: the
+//! example kernel, which `cargo run` builds so, has 1 MiB for the CPU that polls and 512 KiB for the other, either of which may panic.
 //!
 //! # Features
 //!
-//! `stack` (addresses, targets, the loop, the last words), `virtio`, `intel`, `rtl8139` (drivers), `seal`
-//! (`netconsole.key=`; where it is given to a build without, nothing goes out), `console` (commands). All are on unless told
-//! otherwise; without any the ring, the formats and the headers remain.
+//! | feature | what a build without it lacks |
+//! |---|---|
+//! | `stack` | addresses, targets, the loop that ships; the ring, the formats, the headers and the drivers remain |
+//! | `virtio`, `intel`, `rtl8139` | the driver |
+//! | `seal` | `netconsole.key=`; where it is given all the same, nothing goes out |
+//! | `console` | commands, from targets and at a terminal |
+//! | `last-words` | what a panic sends ([`last_words`]) |
+//! | `user-data` | items of a target's own in its messages |
+//! | `vlan` | targets at a VLAN's device (`eth0.100`) |
+//! | `many-cards` | the second to the fourth network card |
+//! | `many-targets` | the fifth to the sixteenth target |
+//!
+//! All are on unless told otherwise (`default-features = false`). `test-hooks` is off: it has what provokes crashes in tests of a kernel.
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 // A build without some of the features has code that only these use; the build with all of them tells what nobody uses.
@@ -140,7 +167,8 @@
         feature = "intel",
         feature = "rtl8139",
         feature = "seal",
-        feature = "console"
+        feature = "console",
+        feature = "last-words"
     )),
     allow(dead_code, unused_imports, unused_variables, unreachable_code)
 )]
@@ -167,7 +195,7 @@ pub mod console;
 pub mod format;
 pub mod guarded;
 pub mod host_name;
-#[cfg(feature = "stack")]
+#[cfg(feature = "last-words")]
 pub mod last_words;
 #[cfg(feature = "stack")]
 mod log;

@@ -5,11 +5,8 @@
 //! has a checksum: the panic path trusts nothing that the code it interrupted may have left half-written.
 
 use crate::guarded::Word;
-use crate::last_words::card::PanicCard;
-use crate::last_words::leg::Leg;
-use crate::ncrx::Ncrx;
+use crate::nic::CardMemory;
 use crate::nic::pci::Sizing;
-use crate::nic::{CardMemory, PanicCardMemory};
 use crate::plan::{MAX_NICS, Snapshot};
 use crate::ring::PublishedTimebase;
 use crate::runtime::consoles::Consoles;
@@ -20,7 +17,9 @@ use crate::settings::{MAX_TARGETS, Settings};
 use crate::take_once::TakeOnce;
 use crate::targets::user_data::UserData;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicU32, AtomicU64};
+
+#[cfg(feature = "last-words")]
+use crate::last_words::memory::PanicMemory;
 
 /// How many places of cards that are not on the PCI bus the panic path knows.
 pub const MAX_MMIO_CARDS: usize = 8;
@@ -53,27 +52,9 @@ pub struct Memory {
     pub(crate) positions: [Word; MAX_TARGETS],
     /// Where the network cards that are not on the PCI bus may be, physical addresses; 0 is no place.
     pub(crate) mmio_cards: [Word; MAX_MMIO_CARDS],
-    /// How often the panic path was started.
-    pub(crate) starts: AtomicU32,
-    /// The sequence number of the report's first record, plus 1; 0 before there is one.
-    pub(crate) report: AtomicU64,
-    /// At which card the panic path is, its place plus 1, and those at which an earlier start of it has died, a bit each.
-    pub(crate) at_card: AtomicU8,
-    pub(crate) deadly_cards: AtomicU8,
     /// What the panic path alone uses; each of its starts takes it over.
-    pub(crate) panic: PanicParts,
-}
-
-/// What only the panic path uses.
-pub(crate) struct PanicParts {
-    /// The cards' queues and buffers.
-    pub cards: TakeOnce<[PanicCardMemory; MAX_NICS]>,
-    /// The drivers, which its stack has no room for.
-    pub drivers: TakeOnce<MaybeUninit<[Option<PanicCard>; MAX_NICS]>>,
-    /// How far it has come with each target, by each card.
-    pub legs: TakeOnce<[[Leg; MAX_TARGETS]; MAX_NICS]>,
-    /// The conversations with the targets' receivers.
-    pub conversations: TakeOnce<[MaybeUninit<Ncrx>; MAX_TARGETS]>,
+    #[cfg(feature = "last-words")]
+    pub(crate) panic: PanicMemory,
 }
 
 impl Memory {
@@ -94,16 +75,8 @@ impl Memory {
             has_targets: Word::unset(),
             positions: [const { Word::unset() }; _],
             mmio_cards: [const { Word::unset() }; _],
-            starts: AtomicU32::new(0),
-            report: AtomicU64::new(0),
-            at_card: AtomicU8::new(0),
-            deadly_cards: AtomicU8::new(0),
-            panic: PanicParts {
-                cards: TakeOnce::new([const { PanicCardMemory::new() }; _]),
-                drivers: TakeOnce::new(MaybeUninit::uninit()),
-                legs: TakeOnce::new([const { [const { Leg::NONE }; _] }; _]),
-                conversations: TakeOnce::new([const { MaybeUninit::uninit() }; _]),
-            },
+            #[cfg(feature = "last-words")]
+            panic: PanicMemory::new(),
         }
     }
 
@@ -141,6 +114,10 @@ impl Memory {
 
     /// How many bytes the cards take in normal running, and in a panic.
     pub const fn card_sizes() -> [usize; 2] {
-        [size_of::<[CardMemory; MAX_NICS]>(), size_of::<[PanicCardMemory; MAX_NICS]>()]
+        #[cfg(feature = "last-words")]
+        let in_panic = PanicMemory::CARDS;
+        #[cfg(not(feature = "last-words"))]
+        let in_panic = 0;
+        [size_of::<[CardMemory; MAX_NICS]>(), in_panic]
     }
 }

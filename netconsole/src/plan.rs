@@ -15,8 +15,8 @@ use crate::wire::{Endpoint, MacAddr};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// The most network cards that the panic path brings up.
-pub const MAX_NICS: usize = 4;
+/// The most network cards that are used, in normal running and in a panic: 1 without the feature `many-cards`.
+pub const MAX_NICS: usize = if cfg!(feature = "many-cards") { 4 } else { 1 };
 
 /// By which cards a target is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,12 @@
 //!
 //! It knows nothing of `console` and `runtime`: what these have may be half-written.
 
-pub mod card;
+mod card;
 mod conversations;
 mod hear;
-pub mod leg;
+mod leg;
 mod load;
+pub(crate) mod memory;
 mod of_panic;
 mod plan;
 mod report;

@@ -15,7 +15,7 @@ impl Report {
     /// The report that begins with the next record, the first time; afterwards the same again, by the next start.
     /// Panic-safe.
     pub fn begin<P: Platform>() -> Self {
-        let memory = P::memory();
+        let memory = &P::memory().panic;
         // Counted first: if what follows fails in turn, that is another start.
         memory.starts.fetch_add(1, Ordering::Relaxed);
         let next = P::ring().end().wrapping_add(1);
@@ -26,7 +26,7 @@ impl Report {
 
     /// What the last [`begin`](Self::begin) gave. Panic-safe.
     pub fn under_way<P: Platform>() -> Self {
-        let memory = P::memory();
+        let memory = &P::memory().panic;
         Self {
             first: memory.report.load(Ordering::Relaxed).saturating_sub(1),
             start: u8::try_from(memory.starts.load(Ordering::Relaxed)).unwrap_or(u8::MAX),

@@ -6,26 +6,26 @@ use core::sync::atomic::{Ordering, compiler_fence};
 
 /// Begins a start of the path: the card at which an earlier one was still is not touched again.
 pub fn begin(memory: &Memory) {
-    if let Some(place) = memory.at_card.swap(0, Ordering::Relaxed).checked_sub(1) {
-        memory.deadly_cards.fetch_or(bit(place.into()), Ordering::Relaxed);
+    if let Some(place) = memory.panic.at_card.swap(0, Ordering::Relaxed).checked_sub(1) {
+        memory.panic.deadly_cards.fetch_or(bit(place.into()), Ordering::Relaxed);
     }
 }
 
 /// Whether an earlier start has died at the card at `place`.
 pub fn has_died_at(memory: &Memory, place: usize) -> bool {
-    memory.deadly_cards.load(Ordering::Relaxed) & bit(place) != 0
+    memory.panic.deadly_cards.load(Ordering::Relaxed) & bit(place) != 0
 }
 
 /// Does what may be deadly at the card at `place`.
 #[inline(always)]
 pub fn at<P: Platform, T>(place: usize, act: impl FnOnce() -> T) -> T {
     let mark = u8::try_from(place).unwrap_or(u8::MAX).saturating_add(1);
-    P::memory().at_card.store(mark, Ordering::Relaxed);
+    P::memory().panic.at_card.store(mark, Ordering::Relaxed);
     // An exception must find it stored.
     compiler_fence(Ordering::SeqCst);
     let result = act();
     compiler_fence(Ordering::SeqCst);
-    P::memory().at_card.store(0, Ordering::Relaxed);
+    P::memory().panic.at_card.store(0, Ordering::Relaxed);
     result
 }
 
@@ -43,7 +43,7 @@ mod tests {
         begin(&MEMORY);
         assert!((0..8).all(|place| !has_died_at(&MEMORY, place)));
         for (at, deadly) in [(3, &[2][..]), (0, &[2]), (1, &[0, 2]), (200, &[0, 2])] {
-            MEMORY.at_card.store(at, Ordering::Relaxed);
+            MEMORY.panic.at_card.store(at, Ordering::Relaxed);
             begin(&MEMORY);
             assert!((0..8).all(|place| has_died_at(&MEMORY, place) == deadly.contains(&place)), "{at}");
         }

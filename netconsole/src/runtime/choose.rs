@@ -1,6 +1,7 @@
 //! Choosing each target's cards, and giving these the source address that it names.
 
 use super::card::Card;
+use super::vlan::MAX_VLANS;
 use crate::plan::MAX_NICS;
 use crate::seal::Protection;
 use crate::settings::{DeviceName, DeviceSelector, MAX_TARGETS, Settings};
@@ -40,6 +41,9 @@ pub fn cards(
 
 fn choose(target: &mut Target, cards: &[Option<Card>; MAX_NICS], settings: &Settings, moment: &Moment<'_>) {
     let config = target.config;
+    if target.vlan().is_some() && MAX_VLANS == 0 {
+        return target.fail(format_args!("{}: this kernel was built without VLANs", config.device));
+    }
     let candidates: Candidates =
         core::array::from_fn(|place| Some(cards.get(place)?.as_ref()?.candidate(&config, moment.now)));
     // Whoever has a key, or another machine's memory, means that card or none.

@@ -70,7 +70,7 @@ impl<P: Platform> Netconsole<P> {
     }
 
     /// Makes the targets that the settings name. They wait for their cards, but the panic path knows of them from here
-    /// on.
+    /// on: to be called before anything that may panic.
     pub fn add_targets(&mut self) {
         let now = now::<P>();
         self.state.consoles.announce();

@@ -77,7 +77,10 @@ fn what_is_not_claimed_is_not_touched() {
     crate::begin_log::<Mine>(&settings, 1_000_000_000, || BootId([7; 16]));
     let mut netconsole = Netconsole::<Mine>::new(&settings).expect("it is the first one");
     assert!(Netconsole::<Mine>::new(&settings).is_none());
+    let is_known = || MEMORY.has_targets.get() == Some(1) && MEMORY.snapshot.read().is_some();
+    assert!(!is_known(), "a panic before would send to nobody");
     netconsole.add_targets();
+    assert!(is_known(), "without any card");
     MACHINE.with(|machine| {
         // A bridge, a disk, and two network cards: an e1000e without registers, and one that no driver knows.
         machine.insert((0, 0, 0), Function::new(0x8086, 0x1237, 0x06_0000));

@@ -4,8 +4,8 @@ use crate::settings::DeviceName;
 use crate::stack::Stack;
 use core::mem::MaybeUninit;
 
-/// How many VLANs there can be, on all cards together.
-pub const MAX_VLANS: usize = 8;
+/// How many VLANs there can be, on all cards together: none without the feature `vlan`.
+pub const MAX_VLANS: usize = if cfg!(feature = "vlan") { 8 } else { 0 };
 
 /// An interface in a VLAN.
 pub struct Vlan {

@@ -21,8 +21,8 @@ pub use target::{DeviceName, DeviceSelector, Format, TargetConfig};
 pub use unknown::OF_NETCONSOLE;
 pub use value::{ValueError, number, truth};
 
-/// The most targets that there can be.
-pub const MAX_TARGETS: usize = 16;
+/// The most targets that there can be: 4 without the feature `many-targets`.
+pub const MAX_TARGETS: usize = if cfg!(feature = "many-targets") { 16 } else { 4 };
 
 /// The CPU that everything runs on (` cpu=0`).
 pub(crate) const CPU: u32 = 0;

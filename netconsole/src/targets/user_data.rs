@@ -54,6 +54,9 @@ impl fmt::Display for UserDataError {
             Self::Exists => f.write_str("File exists"),
             Self::Missing => f.write_str("No such file or directory"),
             Self::TooMany => write!(f, "No space left: a target has at most {} items", UserData::MAX_ITEMS),
+            Self::NoRoom if UserData::CAPACITY == 0 => {
+                f.write_str("No space left: this kernel was built without user data")
+            }
             Self::NoRoom => write!(f, "No space left: all targets' items have {} bytes", UserData::CAPACITY),
         }
     }
@@ -74,8 +77,12 @@ impl UserData {
     pub const MAX_VALUE: usize = 200;
     /// The most items of one target, as on Linux.
     pub const MAX_ITEMS: usize = 256;
-    /// The pool's size in bytes: one target's items at their longest.
-    pub const CAPACITY: usize = Self::MAX_ITEMS * (Self::MAX_KEY + Self::MAX_VALUE + " =\n".len());
+    /// The pool's size in bytes: one target's items at their longest; 0 without the feature `user-data`.
+    pub const CAPACITY: usize = if cfg!(feature = "user-data") {
+        Self::MAX_ITEMS * (Self::MAX_KEY + Self::MAX_VALUE + " =\n".len())
+    } else {
+        0
+    };
 
     /// No items. All zero, so that a static pool takes no place in an image.
     pub const fn new() -> Self {
