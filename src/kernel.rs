@@ -72,12 +72,24 @@ impl Kernel {
     pub fn add_targets(&mut self, boot: &'static BootInfo) {
         self.clock.now();
         self.netconsole.broadcast_problems_of(boot.command_line.as_bytes());
-        if let Some(seconds) = rtc::unix_seconds(describe::century(boot)) {
+        if let Some(seconds) = rtc::unix_seconds(None) {
             log::debug!("clock: {seconds} seconds since 1970 by the real-time clock");
             self.netconsole.set_unix_time(seconds);
         }
         self.parameters.virtio_mmio.as_slice().iter().for_each(|&place| MEMORY.remember_mmio_card(place));
         self.netconsole.add_targets();
+    }
+
+    /// Reads the century, too, from where ACPI says that it is; to be called once the first frame is out, as ACPI's tables
+    /// take long to be found.
+    pub fn know_century(&mut self, boot: &BootInfo) {
+        let Some(century) = describe::century(boot) else { return };
+        let without = rtc::unix_seconds(None);
+        let Some(seconds) = rtc::unix_seconds(Some(century)) else { return };
+        if without.is_none_or(|without| seconds.abs_diff(without) > 3600) {
+            log::info!("clock: {seconds} seconds since 1970, with the century that the clock keeps");
+            self.netconsole.set_unix_time(seconds);
+        }
     }
 
     /// Arms the watchdog that `watchdog=` asks for; [`poll`](Self::poll) feeds it from here on.

@@ -53,6 +53,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.start_targets();
     start::check_protections();
     describe::machine(boot);
+    kernel.know_century(boot);
     flood::run(kernel);
     kernel.drain();
     crash::after_boot(kernel, &log.recovery);
