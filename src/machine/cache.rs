@@ -33,22 +33,35 @@ pub fn choose() {
 }
 
 /// Has the lines of these words written back, soon. Panic-safe.
-pub fn write_back(words: &[AtomicU64]) {
-    let range = words.as_ptr_range();
+pub fn write_back(record: &[AtomicU64], entry: &AtomicU64) {
+    // SAFETY, for all three: the line is that of one of the words, so that it is mapped. Nothing changes by this that can be
+    // seen, and `choose` saw that the CPU has the instruction.
+    match BY.load(Ordering::Relaxed) {
+        // SAFETY: as above.
+        CLWB => each(record, entry, |line| unsafe {
+            asm!("clwb [{}]", in(reg) line, options(nostack, preserves_flags));
+        }),
+        // SAFETY: as above.
+        CLFLUSHOPT => each(record, entry, |line| unsafe {
+            asm!("clflushopt [{}]", in(reg) line, options(nostack, preserves_flags));
+        }),
+        // SAFETY: as above.
+        _ => each(record, entry, |line| unsafe {
+            asm!("clflush [{}]", in(reg) line, options(nostack, preserves_flags));
+        }),
+    }
+}
+
+/// Calls `flush` with an address in each line.
+#[inline(always)]
+fn each(record: &[AtomicU64], entry: &AtomicU64, flush: impl Fn(usize)) {
+    let range = record.as_ptr_range();
     let (mut line, end) = (range.start.addr() & !(LINE - 1), range.end.addr());
-    let by = BY.load(Ordering::Relaxed);
     while line < end {
-        // SAFETY: the line is that of a word of the slice, so that it is mapped. Nothing changes by this that can be seen,
-        // and `choose` saw that the CPU has the instruction.
-        unsafe {
-            match by {
-                CLWB => asm!("clwb [{}]", in(reg) line, options(nostack, preserves_flags)),
-                CLFLUSHOPT => asm!("clflushopt [{}]", in(reg) line, options(nostack, preserves_flags)),
-                _ => asm!("clflush [{}]", in(reg) line, options(nostack, preserves_flags)),
-            }
-        }
+        flush(line);
         line = line.wrapping_add(LINE);
     }
+    flush(core::ptr::from_ref(entry).addr());
 }
 
 /// Writes all caches back. It takes some milliseconds on a large CPU. Panic-safe.

@@ -90,9 +90,9 @@ pub struct Ring<'m> {
     before: Option<Before<'m>>,
 }
 
-/// Writes words of a ring back from the CPU's caches to memory. Is called in any context, panic included, with what was
-/// just written.
-pub type WriteBack = fn(&[AtomicU64]);
+/// Writes words of a ring back from the CPU's caches to memory: a record, and the word by which it is found. Is called in any
+/// context, panic included, with what was just written.
+pub type WriteBack = fn(&[AtomicU64], &AtomicU64);
 
 impl<'m> Ring<'m> {
     /// How often a reservation is tried. Each failure means that another writer got its record, so no
@@ -130,11 +130,20 @@ impl<'m> Ring<'m> {
         Self { write_back: Some(write_back), ..self }
     }
 
-    /// Has these words written back.
+    /// Has a record that is done written back, and the index's word for it.
     #[inline(always)]
-    pub(super) fn keep(&self, words: &[AtomicU64]) {
-        if let Some(write_back) = self.write_back {
-            write_back(words);
+    pub(super) fn keep(&self, sequence: u64, record: &[AtomicU64]) {
+        if let Some(write_back) = self.write_back
+            && let Some(slot) = self.slot(sequence)
+        {
+            write_back(record, slot);
+        }
+    }
+
+    /// Has these words of the header or the index written back.
+    pub(super) fn keep_words(&self, words: &[AtomicU64]) {
+        if let (Some(write_back), Some(first)) = (self.write_back, words.first()) {
+            write_back(words, first);
         }
     }
 
@@ -345,7 +354,6 @@ impl<'m> Ring<'m> {
         if let Some(slot) = self.slot(place.sequence) {
             // The maximum, so that a writer that slept while the index went round does no harm.
             slot.fetch_max(place.after(0).pack(), Ordering::Release);
-            self.keep(core::slice::from_ref(slot));
         }
     }
 }

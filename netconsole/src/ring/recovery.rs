@@ -77,8 +77,8 @@ impl Ring<'_> {
         self.header.goodbye.store(0, Ordering::Relaxed);
         self.set_boot(start, 0, audience);
         self.header.head.store(next.pack(), Ordering::Release);
-        self.keep(core::slice::from_ref(&self.header.goodbye));
-        self.keep(self.index);
+        self.keep_words(core::slice::from_ref(&self.header.goodbye));
+        self.keep_words(self.index);
         recovery
     }
 
@@ -100,7 +100,7 @@ impl Ring<'_> {
     /// Notes that this boot ends in order, as the next one will say.
     pub fn say_goodbye(&self) {
         self.header.goodbye.store(Self::GOODBYE ^ self.this_boot(), Ordering::Relaxed);
-        self.keep(core::slice::from_ref(&self.header.goodbye));
+        self.keep_words(core::slice::from_ref(&self.header.goodbye));
     }
 
     /// Notes the frequency of this boot's counter, for the next ones.
@@ -218,7 +218,7 @@ impl Ring<'_> {
             for (word, value) in words.iter().zip([start, hz, audience.to_word(), check]) {
                 word.store(value, Ordering::Relaxed);
             }
-            self.keep(words);
+            self.keep_words(words);
         }
     }
 

@@ -93,8 +93,8 @@ impl<'s> Source<'s> {
         let header = self.header(ring, place.sequence, continuation).longer_by(text.len()).done();
         head[CHECKSUM].store(sum.finish(header), Ordering::Relaxed);
         head[0].store(header.0, Ordering::Release);
-        ring.keep(all);
         ring.publish(place);
+        ring.keep(place.sequence, all);
     }
 
     /// The header of a record without text.
@@ -436,7 +436,10 @@ impl<'r> Open<'r> {
         self.head[CHECKSUM].store(self.checksum.finish(header), Ordering::Relaxed);
         self.head[0].store(header.0, Ordering::Release);
         let all = self.ring.words_from(self.start);
-        self.ring.keep(all.get(..self.header.text_offset().wrapping_add(self.written)).unwrap_or(all));
+        self.ring.keep(
+            header.sequence(),
+            all.get(..self.header.text_offset().wrapping_add(self.written)).unwrap_or(all),
+        );
         if self.written != self.slots.len() {
             // Where another record has followed, the rest stays unused.
             self.move_end(self.written);

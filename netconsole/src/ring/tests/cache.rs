@@ -15,9 +15,9 @@ thread_local! {
     static BEHIND: RefCell<HashMap<usize, u64>> = RefCell::new(HashMap::new());
 }
 
-fn write_back(words: &[AtomicU64]) {
+fn write_back(record: &[AtomicU64], entry: &AtomicU64) {
     BEHIND.with_borrow_mut(|behind| {
-        for word in words {
+        for word in record.iter().chain([entry]) {
             behind.insert(std::ptr::from_ref(word).addr(), word.load(Ordering::Relaxed));
         }
     });
