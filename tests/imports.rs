@@ -9,7 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The sources of each crate, from the workspace's folder.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
+    "arm/src",
     "src",
     "bench/src",
     "bootinfo/src",

@@ -1,0 +1,100 @@
+//! `netconsole-arm`: makes netconsole the crash kernel of the Linux that runs here.
+
+mod card;
+mod command_line;
+mod error;
+mod load;
+mod network;
+mod options;
+mod readiness;
+mod system;
+mod target;
+mod test;
+mod watch;
+
+use clap::Parser;
+use command_line::CommandLine;
+use error::ArmError;
+use options::Options;
+use std::process::ExitCode;
+use system::System;
+
+/// What was armed, without the key: read back by `--status`.
+const STATE: &str = "run/netconsole-arm";
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("netconsole-arm: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), ArmError> {
+    let system = System::new(options.root.clone());
+    if options.status {
+        return status(&system, options);
+    }
+    if options.disarm {
+        load::unload(&system)?;
+        system.remove(STATE);
+        println!("disarmed: no crash kernel is loaded");
+        return Ok(());
+    }
+    if options.watch {
+        return watch::watch(&system, options);
+    }
+    if options.test {
+        return test::crash(&system);
+    }
+    let line = CommandLine::compose(&system, options)?;
+    if options.show {
+        println!("{}", line.shown());
+        return Ok(());
+    }
+    arm(&system, options, &line)
+}
+
+/// Loads the kernel with this command line, and says so.
+fn arm(system: &System, options: &Options, line: &CommandLine) -> Result<(), ArmError> {
+    for warning in line.warnings() {
+        eprintln!("netconsole-arm: {warning}");
+    }
+    readiness::check(system)?;
+    let replaced = system.is_set("sys/kernel/kexec_crash_loaded") && system.read(STATE).is_none();
+    load::load(system, &options.kernel, line)?;
+    if !system.is_set("sys/kernel/kexec_crash_loaded") {
+        return Err(ArmError::NotLoaded);
+    }
+    system.write(STATE, line.shown())?;
+    if replaced {
+        eprintln!(
+            "netconsole-arm: the crash kernel that was loaded before is replaced: no dump of the memory is made any more"
+        );
+    }
+    println!("armed: {}", line.shown());
+    Ok(())
+}
+
+/// Says whether it is armed, with what, and what would be different now.
+fn status(system: &System, options: &Options) -> Result<(), ArmError> {
+    let armed = system.read(STATE);
+    if !system.is_set("sys/kernel/kexec_crash_loaded") {
+        println!("not armed: no crash kernel is loaded");
+        return Err(ArmError::NotArmed);
+    }
+    let Some(armed) = armed else {
+        println!("not armed: a crash kernel is loaded that is not netconsole's");
+        return Err(ArmError::NotArmed);
+    };
+    println!("armed: {armed}");
+    match CommandLine::compose(system, options) {
+        Ok(now) if now.shown() == armed => {}
+        Ok(now) => println!("changed since, arm it again: {}", now.shown()),
+        Err(error) => println!("changed since: {error}"),
+    }
+    Ok(())
+}

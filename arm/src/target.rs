@@ -1,0 +1,131 @@
+//! Where the log goes: as it was said, else as Linux's own netconsole sends it, so that a receiver knows the stream again.
+
+use crate::error::ArmError;
+use crate::options::Options;
+use crate::system::System;
+use netconsole::seal::{BootId, KeyStore};
+use netconsole::settings::{Format, Settings, TargetConfig};
+use std::net::IpAddr;
+
+/// A target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub ip: IpAddr,
+    pub port: u16,
+    pub local_port: u16,
+    /// `+`, `r`, or nothing, as before the `@` of `netconsole=`.
+    pub format: &'static str,
+    /// Who gets the frames, where Linux was told.
+    pub mac: Option<String>,
+    /// The device that Linux uses.
+    pub device: Option<String>,
+}
+
+/// The port that Linux's netconsole sends from where nothing is said.
+const LOCAL_PORT: u16 = 6665;
+
+/// The targets: the one of the options, else those of configfs, else those of the module's options or the command line.
+pub fn find(system: &System, options: &Options) -> Result<Vec<Target>, ArmError> {
+    let known = match of_configfs(system) {
+        known if known.is_empty() => of_parameters(system)?,
+        known => known,
+    };
+    let Some(to) = options.to else {
+        return if known.is_empty() { Err(ArmError::NoTarget) } else { Ok(known) };
+    };
+    // What Linux's netconsole sends there already, it goes on with.
+    let same = known.into_iter().find(|target| (target.ip, target.port) == (to.ip(), to.port()));
+    let new = Target {
+        ip: to.ip(),
+        port: to.port(),
+        local_port: LOCAL_PORT,
+        format: "+r",
+        mac: None,
+        device: None,
+    };
+    Ok(vec![same.unwrap_or(new)])
+}
+
+/// The targets that are enabled in configfs.
+fn of_configfs(system: &System) -> Vec<Target> {
+    const TREE: &str = "sys/kernel/config/netconsole";
+    let target = |name: String| {
+        let read = |attribute: &str| system.read(format!("{TREE}/{name}/{attribute}"));
+        if read("enabled")? != "1" {
+            return None;
+        }
+        let is_set = |attribute: &str| read(attribute).is_some_and(|text| text == "1");
+        Some(Target {
+            ip: read("remote_ip")?.parse().ok()?,
+            port: read("remote_port")?.parse().ok()?,
+            local_port: read("local_port")?.parse().ok()?,
+            format: match (is_set("extended"), is_set("release")) {
+                (true, true) => "+r",
+                (true, false) => "+",
+                (false, _) => "",
+            },
+            mac: read("remote_mac").filter(|mac| mac != "ff:ff:ff:ff:ff:ff"),
+            device: read("dev_name").filter(|name| !name.is_empty()),
+        })
+    };
+    system.list(TREE).into_iter().filter_map(target).collect()
+}
+
+/// The targets of the module's parameter, in modprobe.d or sysfs, or of the command line.
+fn of_parameters(system: &System) -> Result<Vec<Target>, ArmError> {
+    let mut lines = Vec::new();
+    if system.exists("sys/module/netconsole") {
+        let parameter = system.read("sys/module/netconsole/parameters/netconsole");
+        lines.extend(parameter.map(|value| format!("netconsole=\"{}\"", value.trim_matches('"'))));
+        for name in system.list("etc/modprobe.d") {
+            let text = system.read(format!("etc/modprobe.d/{name}")).unwrap_or_default();
+            let options = text.lines().filter_map(|line| line.trim().strip_prefix("options netconsole "));
+            lines.extend(options.map(str::to_string));
+        }
+    }
+    lines.extend(system.read("proc/cmdline"));
+    for line in lines {
+        let targets = parse(&line)?;
+        if !targets.is_empty() {
+            return Ok(targets);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The targets of all `netconsole=` in a line, by the kernel's own parser.
+fn parse(line: &str) -> Result<Vec<Target>, ArmError> {
+    let mut problem = None;
+    // Keys are this kernel's, in a file, and in no command line of Linux's.
+    let settings = Settings::parse(line.as_bytes(), &mut |level, text| {
+        if level == log::Level::Error && problem.is_none() {
+            problem = Some(text.to_string());
+        }
+    });
+    let keys = KeyStore::new();
+    keys.decide(&settings.secrecy, || BootId([0; 16]));
+    let targets = settings.targets(&keys).unwrap_or_default();
+    if targets.is_empty()
+        && settings.asks_for_target
+        && let Some(problem) = problem
+    {
+        return Err(ArmError::BadTarget(problem));
+    }
+    Ok(targets.iter().map(of_config).collect())
+}
+
+fn of_config(config: &TargetConfig) -> Target {
+    Target {
+        ip: config.remote_ip,
+        port: config.remote_port,
+        local_port: config.local_port,
+        format: match config.format {
+            Format::Basic => "",
+            Format::Extended { release: true } => "+r",
+            Format::Extended { release: false } => "+",
+            Format::Syslog => "s",
+        },
+        mac: config.remote_mac.map(|mac| mac.to_string()).filter(|mac| mac != "ff:ff:ff:ff:ff:ff"),
+        device: Some(config.device.to_string()).filter(|name| name != "*"),
+    }
+}

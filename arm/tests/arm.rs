@@ -1,0 +1,283 @@
+//! The program, on systems that are directories with the files that Linux has, and an `ip` that answers from files.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use tempfile::TempDir;
+
+/// A system with one virtio card, `ens3`, at 10.0.0.1/24, whose gateway is 10.0.0.254, and a target at 10.0.0.2.
+struct Machine {
+    directory: TempDir,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let new = Self { directory: tempfile::tempdir().expect("a directory") };
+        new.card("ens3", "52:54:00:12:34:56", "0000:00:03.0", ("0x1af4", "0x1000"), true);
+        new.write("proc/cmdline", "root=/dev/vda1 ro quiet");
+        new.write("proc/sys/kernel/hostname", "web7");
+        new.write("proc/sys/kernel/kexec_load_disabled", "0");
+        new.write("sys/kernel/kexec_crash_size", "4194304");
+        new.write("sys/kernel/kexec_crash_loaded", "0");
+        new.write("sys/module/printk/parameters/time", "Y");
+        new.route("ens3", "");
+        let ip = new.path("bin/ip");
+        new.write(
+            "bin/ip",
+            "#!/bin/sh\nshift\ncase \"$1 $2\" in\n'route get') file=route ;;\n'addr show') file=addr-$4 ;;\n\
+             'neigh show') file=neigh-$4 ;;\nesac\ncat \"$(dirname \"$0\")/../answers/$file\" 2>/dev/null || echo '[]'\n",
+        );
+        fs::set_permissions(ip, Permissions::from_mode(0o755)).expect("a program");
+        new
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("it has a parent")).expect("a directory");
+        fs::write(path, text).expect("a file");
+    }
+
+    fn link(&self, name: &str, to: &Path) {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("it has a parent")).expect("a directory");
+        symlink(to, path).expect("a link");
+    }
+
+    /// A card of these ids; a virtio device lies below its PCI function.
+    fn card(&self, name: &str, mac: &str, place: &str, (vendor, device): (&str, &str), is_virtio: bool) {
+        let function = format!("sys/devices/pci0000:00/{place}");
+        self.write(&format!("{function}/vendor"), vendor);
+        self.write(&format!("{function}/device"), device);
+        let below = if is_virtio { format!("{function}/virtio{}", &place[9..10]) } else { function };
+        fs::create_dir_all(self.path(&below)).expect("a directory");
+        self.write(&format!("sys/class/net/{name}/address"), mac);
+        self.link(&format!("sys/class/net/{name}/device"), &self.path(&below));
+    }
+
+    /// A device on top of others.
+    fn upper(&self, name: &str, lower: &[&str]) {
+        self.write(&format!("sys/class/net/{name}/address"), "52:54:00:00:00:99");
+        for lower in lower {
+            self.link(
+                &format!("sys/class/net/{name}/lower_{lower}"),
+                &self.path(&format!("sys/class/net/{lower}")),
+            );
+        }
+        self.route(name, "");
+    }
+
+    /// The way to every target is by this device.
+    fn route(&self, device: &str, more: &str) {
+        self.write(
+            "answers/route",
+            &format!(r#"[{{"dst":"10.0.0.2",{more}"dev":"{device}","prefsrc":"10.0.0.1"}}]"#),
+        );
+        let addresses = r#"[{"addr_info":[{"family":"inet","local":"10.0.0.1","prefixlen":24},{"family":"inet6","local":"fd00::1","prefixlen":64}]}]"#;
+        self.write(&format!("answers/addr-{device}"), addresses);
+        self.write(
+            "answers/neigh-10.0.0.2",
+            r#"[{"dst":"10.0.0.2","lladdr":"02:00:00:00:00:02","state":["STALE"]}]"#,
+        );
+        self.write("answers/neigh-10.0.0.254", r#"[{"dst":"10.0.0.254","lladdr":"02:00:00:00:00:fe"}]"#);
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").expect("a PATH"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netconsole-arm"));
+        command.arg("--root").arg(self.directory.path()).args(arguments).env("PATH", path);
+        command.output().expect("the program runs")
+    }
+
+    /// The command line that it would load.
+    fn shown(&self, arguments: &[&str]) -> String {
+        let output = self.run(&[&["--show"], arguments].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim_end().to_string()
+    }
+
+    /// The one line that it refuses with.
+    fn refusal(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stdout));
+        let text = String::from_utf8_lossy(&output.stderr).trim_end().to_string();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text.strip_prefix("netconsole-arm: ").expect("it says who speaks").to_string()
+    }
+}
+
+const TO: [&str; 2] = ["--to", "10.0.0.2"];
+const IP: &str = "ip=10.0.0.1:::255.255.255.0:web7::off";
+
+#[test]
+fn a_target_that_is_said_needs_no_dhcp_and_no_arp() {
+    let machine = Machine::new();
+    let expected =
+        format!("netconsole=+r6665@10.0.0.1/52:54:00:12:34:56,6666@10.0.0.2/02:00:00:00:00:02 {IP}");
+    assert_eq!(machine.shown(&TO), expected);
+    machine.write("sys/module/printk/parameters/time", "N");
+    machine.write("dev/kmsg", "6,0,0,-,caller=T1;Linux version\n");
+    let expected = format!("{expected} printk.time=0 linux.caller=1 linux.patience=9");
+    assert_eq!(machine.shown(&["--to", "10.0.0.2:6666", "--append", "linux.patience=9"]), expected);
+}
+
+#[test]
+fn through_a_gateway_the_frames_go_to_it() {
+    let machine = Machine::new();
+    machine.route("ens3", r#""gateway":"10.0.0.254","#);
+    let line = machine.shown(&["--to", "192.0.2.7:514"]);
+    assert!(
+        line.contains(",514@192.0.2.7/02:00:00:00:00:fe ip=10.0.0.1::10.0.0.254:255.255.255.0:web7::off"),
+        "{line}"
+    );
+}
+
+/// A receiver knows the stream by the sender's port, and reads the format that it got before.
+#[test]
+fn what_linux_s_netconsole_sends_goes_on() {
+    let machine = Machine::new();
+    assert!(machine.refusal(&["--show"]).starts_with("no target: "));
+    machine.write("proc/cmdline", "ro netconsole=+4444@/eth0,9353@10.0.0.2/12:34:56:78:9a:bc quiet");
+    let of_cmdline =
+        format!("netconsole=+4444@10.0.0.1/52:54:00:12:34:56,9353@10.0.0.2/12:34:56:78:9a:bc {IP}");
+    assert_eq!(machine.shown(&[]), of_cmdline);
+    assert_eq!(machine.shown(&["--to", "10.0.0.2:9353"]), of_cmdline);
+    assert!(machine.shown(&TO).starts_with("netconsole=+r6665@"), "another port is another receiver");
+
+    machine.write("sys/module/netconsole/parameters/oops_only", "Y");
+    machine.write("etc/modprobe.d/netconsole.conf", "options netconsole netconsole=@/,514@10.0.0.2/\n");
+    assert_eq!(
+        machine.shown(&[]),
+        format!(
+            "netconsole=6665@10.0.0.1/52:54:00:12:34:56,514@10.0.0.2/02:00:00:00:00:02 {IP} netconsole.oops_only=1"
+        )
+    );
+
+    for (name, enabled, port) in [("off", "0", "1"), ("on", "1", "7777")] {
+        for (attribute, value) in [
+            ("enabled", enabled),
+            ("extended", "1"),
+            ("release", "1"),
+            ("dev_name", "ens3"),
+            ("local_port", "6000"),
+            ("remote_port", port),
+            ("remote_ip", "10.0.0.2"),
+            ("remote_mac", "ff:ff:ff:ff:ff:ff"),
+        ] {
+            machine.write(&format!("sys/kernel/config/netconsole/{name}/{attribute}"), value);
+        }
+    }
+    assert!(
+        machine
+            .shown(&[])
+            .starts_with("netconsole=+r6000@10.0.0.1/52:54:00:12:34:56,7777@10.0.0.2/02:00:00:00:00:02 ip=")
+    );
+}
+
+#[test]
+fn bridges_bonds_and_vlans_are_followed_to_the_cards() {
+    let machine = Machine::new();
+    machine.card("ens4", "52:54:00:12:34:57", "0000:00:04.0", ("0x8086", "0x100e"), false);
+    machine.upper("br0", &["ens3"]);
+    assert!(machine.shown(&TO).contains("/52:54:00:12:34:56,6666@"));
+
+    machine.upper("bond0", &["ens3", "ens4"]);
+    machine.write("sys/class/net/bond0/bonding/mode", "802.3ad 4");
+    machine.write(
+        "proc/net/bonding/bond0",
+        "Slave Interface: ens3\nPermanent HW addr: 52:54:00:aa:00:03\n\nSlave Interface: ens4\nPermanent HW addr: 52:54:00:aa:00:04\n",
+    );
+    let line = machine.shown(&TO);
+    assert!(line.contains("/52:54:00:aa:00:03,6666@") && line.contains("/52:54:00:aa:00:04,6666@"), "{line}");
+
+    // A VLAN on that bridge, by the place of its card.
+    machine.upper("ens4.5", &["ens4"]);
+    machine.write("proc/net/vlan/ens4.5", "ens4.5  VID: 5\t REORDER_HDR: 1  dev->priv_flags: 1001\n");
+    assert!(machine.shown(&TO).contains("@10.0.0.1/eth1.5,6666@"), "{}", machine.shown(&TO));
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_it_is_armed() {
+    let machine = Machine::new();
+    machine.card("wlan0", "52:54:00:12:34:58", "0000:00:05.0", ("0x8086", "0x2723"), false);
+    machine.write("sys/class/net/wlan0/wireless/x", "");
+    machine.route("wlan0", "");
+    assert!(machine.refusal(&TO).starts_with("wlan0 is wireless"));
+
+    machine.card("ens6", "52:54:00:12:34:59", "0000:00:06.0", ("0x14e4", "0x165f"), false);
+    machine.route("ens6", "");
+    let refusal = machine.refusal(&TO);
+    assert!(refusal.contains("14e4:165f") && refusal.contains("it drives virtio, Intel"), "{refusal}");
+
+    machine.card("ens7", "52:54:00:12:34:5a", "0000:00:07.0", ("0x8086", "0x1520"), false);
+    machine.write("sys/devices/pci0000:00/0000:00:07.0/physfn/x", "");
+    machine.route("ens7", "");
+    assert!(machine.refusal(&TO).contains("virtual function"));
+
+    machine.write("answers/route", r#"[{"type":"local","dst":"10.0.0.2","dev":"lo"}]"#);
+    assert!(machine.refusal(&TO).contains("is this machine itself"));
+    machine.write("answers/route", "");
+    assert!(machine.refusal(&TO).contains("no route to 10.0.0.2"));
+}
+
+#[test]
+fn what_is_missing_is_said_with_its_cure() {
+    let machine = Machine::new();
+    machine.write("sys/kernel/kexec_crash_size", "0");
+    for (release, cure) in [
+        ("ID=debian\n", "GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub, then run update-grub"),
+        (
+            "ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n",
+            "grubby --update-kernel=ALL --args=crashkernel=4M",
+        ),
+        ("ID=arch\n", "crashkernel=4M"),
+    ] {
+        machine.write("etc/os-release", release);
+        let refusal = machine.refusal(&TO);
+        assert!(refusal.starts_with("no memory is set aside") && refusal.contains(cure), "{refusal}");
+    }
+    machine.write("sys/kernel/kexec_crash_size", "2097152");
+    assert!(machine.refusal(&TO).contains("2048 KiB are set aside"));
+    machine.write("proc/sys/kernel/kexec_load_disabled", "1");
+    assert!(machine.refusal(&TO).contains("kernel.kexec_load_disabled=1"));
+    fs::remove_file(machine.path("sys/kernel/kexec_crash_size")).expect("it was there");
+    machine.write("proc/sys/kernel/kexec_load_disabled", "0");
+    assert!(machine.refusal(&TO).contains("CONFIG_KEXEC_FILE"));
+}
+
+#[test]
+fn a_key_that_others_may_read_is_refused_and_none_is_shown() {
+    let machine = Machine::new();
+    let key = machine.path("key");
+    let name = key.display().to_string();
+    machine.write("key", &"0123456789abcdef".repeat(4));
+    fs::set_permissions(&key, Permissions::from_mode(0o640)).expect("a file");
+    assert!(machine.refusal(&["--show", "--to", "10.0.0.2", "--key-file", &name]).contains("chmod 600"));
+    fs::set_permissions(&key, Permissions::from_mode(0o600)).expect("a file");
+    assert!(!machine.shown(&["--to", "10.0.0.2", "--key-file", &name]).contains("0123456789abcdef"));
+    machine.write("key", "0123");
+    assert!(machine.refusal(&["--show", "--to", "10.0.0.2", "--key-file", &name]).contains("64 hexadecimal"));
+}
+
+#[test]
+fn the_status_says_what_is_armed_and_what_has_changed() {
+    let machine = Machine::new();
+    let status = |arguments: &[&str]| {
+        let output = machine.run(&[&["--status"], arguments].concat());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(status(&TO).starts_with("not armed: no crash kernel"));
+    machine.write("sys/kernel/kexec_crash_loaded", "1");
+    assert!(status(&TO).starts_with("not armed: a crash kernel is loaded that is not netconsole's"));
+    let line = machine.shown(&TO);
+    machine.write("run/netconsole-arm", &format!("{line}\n"));
+    assert_eq!(status(&TO), format!("armed: {line}\n"));
+    machine.write("sys/class/net/ens3/address", "52:54:00:12:34:ff");
+    assert!(
+        status(&TO).contains("changed since, arm it again: netconsole=+r6665@10.0.0.1/52:54:00:12:34:ff,")
+    );
+}
