@@ -55,6 +55,11 @@ const COMMANDS: &[(&str, Tried)] = &[
         "tshark -X lua_script:receiver/netconsole.lua -r target/smoke/network.pcap",
         By("receiver/tests/dissector.rs"),
     ),
+    (
+        r#"kexec -s -p netconsole.bzimage --command-line="netconsole=@/,@10.0.0.2/""#,
+        By("tests/qemu/linux_crash.rs, with more targets"),
+    ),
+    ("echo c > /proc/sysrq-trigger", By("tests/qemu/linux_crash.rs")),
     ("cargo run -p netconsole-linuxlog --example vmcore_dmesg -- FILE", By("linuxlog/tests/example.rs")),
     ("cargo run -p netconsole-example-kernel --features kernel", By("tests/scripts.rs")),
     (
@@ -77,8 +82,8 @@ const COMMANDS: &[(&str, Tried)] = &[
 ];
 
 /// The words that a command begins with.
-const PROGRAMS: [&str; 8] =
-    ["scripts/", "nc ", "qemu-", "cargo ", "tshark ", "dnsmasq ", "$ ", "--dhcp-match"];
+const PROGRAMS: [&str; 10] =
+    ["scripts/", "nc ", "qemu-", "cargo ", "tshark ", "dnsmasq ", "kexec ", "echo ", "$ ", "--dhcp-match"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

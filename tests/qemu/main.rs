@@ -29,6 +29,7 @@ mod ipv6;
 mod levels;
 mod link;
 mod link_flaps;
+mod linux_crash;
 mod linux_log;
 mod loaders;
 mod lying_card;

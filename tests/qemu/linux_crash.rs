@@ -1,0 +1,82 @@
+//! A real Linux that crashes, and the kernel as its crash kernel: what arrives is what Linux's serial console has shown, line
+//! for line.
+
+use crate::harness::{Boot, Capture, Nic, Peer, target};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Mutex;
+use std::time::Duration;
+
+const EXTENDED: &str = "10.0.0.2:6666";
+const BASIC: &str = "10.0.0.2:8888";
+const TARGETS: &str = "netconsole=+r@10.0.0.1/,@10.0.0.2/ netconsole=@10.0.0.1/,8888@10.0.0.2/";
+/// Every record is shown, and on a busy host Linux would find its timer too slow.
+const LINUX: &str = "console=ttyS0,115200 ignore_loglevel printk.devkmsg=on no_timer_check crashkernel=4M";
+
+/// A Debian Linux, with these parameters more, that loads the kernel in one of the ways of scripts/kexec-linux and crashes.
+fn crash(name: &'static str, way: &str, linux: &str, nic: Nic, arguments: &[&str]) -> Capture {
+    // Made once, also where several tests want it at the same time.
+    static MADE: Mutex<()> = Mutex::new(());
+    let directory = target().join("linux-crash");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/kexec-linux");
+    let guard = MADE.lock().expect("the other test has made it");
+    let made = Command::new(script).arg(&directory).args(["", way]).output();
+    drop(guard);
+    let made = made.expect("scripts/kexec-linux runs");
+    assert!(made.status.success(), "kexec-linux: {}", String::from_utf8_lossy(&made.stderr));
+    let (kernel, initrd) = (directory.join("vmlinuz"), directory.join(format!("initrd-{way}")));
+    let [kernel, initrd] = [kernel, initrd].map(|file| file.display().to_string());
+    let append = format!("{LINUX} {linux} -- {TARGETS}");
+    let loader = ["-kernel", &kernel, "-initrd", &initrd, "-append", &append, "-no-reboot"];
+    let boot = Boot::new(name, "")
+        .loader(loader)
+        .nics([nic.peer(Peer::at("10.0.0.2"))])
+        .arguments(arguments.iter().copied());
+    boot.timeout(Duration::from_secs(300)).start().end()
+}
+
+/// All that serial has shown of Linux's records has arrived, and nothing else before the kernel's own; it has said which
+/// Linux that was, and rebooted.
+fn check(capture: &Capture) {
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    let is_own = |line: &&str| line.contains("] netconsole 0.") && line.contains(", build id ");
+    let shown: Vec<&str> = capture
+        .serial
+        .lines()
+        .take_while(|line| !is_own(line))
+        .filter(|line| line.starts_with('['))
+        .collect();
+    let text = capture.text(BASIC);
+    let arrived: Vec<&str> = text.lines().take_while(|line| !is_own(line)).collect();
+    for (number, (arrived, shown)) in arrived.iter().zip(&shown).enumerate() {
+        assert_eq!(arrived, shown, "line {}", number + 1);
+    }
+    assert_eq!(arrived.len(), shown.len(), "lines");
+    assert!(shown.iter().any(|line| line.ends_with("Kernel panic - not syncing: sysrq triggered crash")));
+    for said in [
+        "linux: Linux 6.",
+        "0 unfinished, 0 unreadable",
+        "which crashed: process 1, RIP 0010:",
+        "linux: the log has gone out",
+    ] {
+        assert!(text.contains(said), "'{said}' is not in {text}");
+    }
+    assert!(capture.text(EXTENDED).contains(",c;") || capture.text(EXTENDED).contains(",-;"));
+}
+
+#[test]
+fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_file_load() {
+    check(&crash("linux-crash-file", "crash", "", Nic::virtio(), &["-m", "512"]));
+}
+
+#[test]
+fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_load() {
+    check(&crash("linux-crash-load", "crash-load", "", Nic::device("e1000"), &["-m", "512"]));
+}
+
+/// The log is 4 MiB, and lies beyond 4 GiB; it is the second of two CPUs that crashes, on one with all that QEMU has.
+#[test]
+fn a_large_log_beyond_4_gib_arrives() {
+    let arguments = ["-m", "5G", "-smp", "2", "-cpu", "max"];
+    check(&crash("linux-crash-large", "crash", "log_buf_len=4M", Nic::virtio(), &arguments));
+}
