@@ -36,7 +36,7 @@ pub(super) fn set<const N: usize>(text: &mut Text<N>, bytes: &[u8]) {
 
 /// Takes out each backslash that stands before a quotation mark, an apostrophe or a backslash.
 pub(super) fn unescape<const N: usize>(text: &mut Text<N>) {
-    let escaped = text.clone();
+    let escaped = *text;
     text.clear();
     let mut bytes = escaped.as_bytes().iter().copied().peekable();
     while let Some(byte) = bytes.next() {

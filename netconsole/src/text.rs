@@ -5,7 +5,7 @@
 use core::fmt;
 
 /// At most `N` bytes. What does not fit is left away, and [`is_cut`](Self::is_cut) says so.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Text<const N: usize> {
     bytes: [u8; N],
     len: usize,
@@ -29,6 +29,33 @@ impl<const N: usize> Text<N> {
         let mut new = Self::new();
         // It fails where it is cut, which the text knows itself.
         let _ = fmt::Write::write_fmt(&mut new, format_args!("{text}"));
+        new
+    }
+
+    /// A constant text: all of it, or nothing where it does not fit.
+    pub const fn literal(text: &str) -> Self {
+        let mut new = Self::new();
+        match new.bytes.split_at_mut_checked(text.len()) {
+            Some((to, _)) => {
+                to.copy_from_slice(text.as_bytes());
+                new.len = text.len();
+            }
+            None => new.is_cut = true,
+        }
+        new
+    }
+
+    /// As many of these bytes as fit. Panic-safe.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        let mut new = Self::new();
+        new.extend(bytes);
+        new
+    }
+
+    /// So many bytes, at most `N`, which `fill` writes over zeros. Panic-safe.
+    pub fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
+        let mut new = Self { len: len.min(N), ..Self::new() };
+        fill(new.as_bytes_mut());
         new
     }
 
@@ -188,6 +215,17 @@ mod tests {
         text.clear();
         assert!(write!(text, "a\u{20ac}").is_ok());
         assert!(!text.is_cut());
+    }
+
+    #[test]
+    fn a_text_is_made_of_what_fits() {
+        const ETH0: Text<4> = Text::literal("eth0");
+        assert_eq!((ETH0.as_str(), ETH0.is_cut()), ("eth0", false));
+        let long = Text::<3>::literal("eth0");
+        assert_eq!((long.as_str(), long.is_cut()), ("", true));
+        assert_eq!(Text::<3>::of_bytes(b"eth0").as_str(), "eth");
+        assert_eq!(Text::<3>::filled(9, |bytes| bytes.fill(b'x')).as_str(), "xxx");
+        assert_eq!(Text::<3>::filled(2, |_| {}).as_bytes(), [0, 0]);
     }
 
     proptest! {

@@ -169,7 +169,7 @@ impl LineEditor {
         match self.history.get(older).filter(|line| !line.is_empty()) {
             None => Action::Nothing,
             Some(line) => {
-                self.line = line.clone();
+                self.line = *line;
                 self.recalled = number;
                 self.move_to(usize::MAX)
             }
@@ -188,7 +188,7 @@ impl LineEditor {
         if !self.line.is_empty() && is_new {
             self.history.rotate_right(1);
             if let Some(newest) = self.history.first_mut() {
-                *newest = self.line.clone();
+                *newest = self.line;
             }
         }
         self.clear();

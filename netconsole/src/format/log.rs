@@ -83,7 +83,7 @@ pub trait LogRecord {
 
     /// The module that logged it; empty where that is not known.
     fn module(&self) -> Module {
-        Module::NONE
+        Module::new()
     }
 
     /// Whether it goes to every target, whatever its level.

@@ -4,6 +4,7 @@ use super::layout::{CHECKSUM, Checksum, HEADER_WORDS, Header, MAX_MODULE, Place,
 use super::past::{Past, PastRecord};
 use super::sync::{AtomicU64, Ordering};
 use super::{ALWAYS, Level, Ring};
+use crate::text::Text;
 use core::fmt;
 
 /// A view of a record in the ring. Copying from it is safe at any time; [`is_intact`](Self::is_intact)
@@ -123,10 +124,7 @@ impl<'r> Record<'r> {
 
     /// The module that logged it.
     pub fn module(&self) -> Module {
-        let mut module = Module { bytes: [0; _], len: self.header.module_len() };
-        let bytes = module.bytes.get_mut(..module.len).unwrap_or_default();
-        self.copy(HEADER_WORDS, 0, bytes);
-        module
+        Text::filled(self.header.module_len(), |bytes| self.copy(HEADER_WORDS, 0, bytes))
     }
 
     /// The text's length in bytes, at most 4608; of another kernel's record at most 65,535.
@@ -259,34 +257,4 @@ impl fmt::Debug for Record<'_> {
 }
 
 /// A module path, or the last 31 bytes of a longer one.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Module {
-    bytes: [u8; MAX_MODULE],
-    len: usize,
-}
-
-impl Module {
-    /// No module.
-    pub const NONE: Self = Self { bytes: [0; _], len: 0 };
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    /// The path's text; empty where the record was overwritten meanwhile and no text is there.
-    pub fn as_str(&self) -> &str {
-        str::from_utf8(self.as_bytes()).unwrap_or("")
-    }
-}
-
-impl fmt::Display for Module {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for Module {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
-    }
-}
+pub type Module = Text<MAX_MODULE>;

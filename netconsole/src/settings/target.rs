@@ -1,5 +1,6 @@
 //! What a target is told to do: the parts of `netconsole=`, parsed, with the defaults filled in.
 
+use crate::text::Text;
 use crate::wire::MacAddr;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
@@ -20,56 +21,38 @@ pub enum Format {
 
 /// A network device's name, as in `eth0`: 1 to 15 bytes, like Linux's, without blanks, control
 /// characters, or what has a meaning in `netconsole=` and `ip=` (`/ : , ; " [ ]`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct DeviceName {
-    bytes: [u8; Self::MAX],
-    len: u8,
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeviceName(Text<{ Self::MAX }>);
 
 impl DeviceName {
     /// The longest name in bytes (Linux's IFNAMSIZ without the terminator).
     pub const MAX: usize = 15;
     /// The first device.
-    pub const ETH0: Self = Self { bytes: *b"eth0\0\0\0\0\0\0\0\0\0\0\0", len: 4 };
+    pub const ETH0: Self = Self(Text::literal("eth0"));
 
     /// The name, or `None` where it is none.
     pub fn new(name: &str) -> Option<Self> {
         let foreign = |c: char| c.is_whitespace() || c.is_control() || "/:,;\"[]".contains(c);
-        if name.contains(foreign) {
-            return None;
-        }
-        let len = u8::try_from(name.len()).ok().filter(|&len| len > 0)?;
-        let mut bytes = [0; Self::MAX];
-        bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-        Some(Self { bytes, len })
+        let is_name = (1..=Self::MAX).contains(&name.len()) && !name.contains(foreign);
+        is_name.then(|| Self(Text::of_bytes(name.as_bytes())))
     }
 
     /// The device `number` of those called `eth`; `None` from 10 on.
     pub fn ethernet(number: u8) -> Option<Self> {
         let mut name = Self::ETH0;
-        *name.bytes.get_mut(3)? = b'0'.checked_add(number).filter(u8::is_ascii_digit)?;
+        *name.0.as_bytes_mut().last_mut()? = b'0'.checked_add(number).filter(u8::is_ascii_digit)?;
         Some(name)
     }
 
     /// The name's text.
     pub fn as_str(&self) -> &str {
-        core::str::from_utf8(self.as_bytes()).unwrap_or("")
-    }
-
-    fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        self.0.as_str()
     }
 }
 
 impl fmt::Display for DeviceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for DeviceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.as_str(), f)
     }
 }
 
@@ -121,7 +104,7 @@ impl DeviceSelector {
     pub fn vlan(&self) -> Option<(DeviceName, u16)> {
         let Self::Name(name) = self else { return None };
         // Every target is asked in every turn, and few have one.
-        if !name.as_bytes().contains(&b'.') {
+        if !name.0.as_bytes().contains(&b'.') {
             return None;
         }
         let (base, id) = name.as_str().rsplit_once('.')?;

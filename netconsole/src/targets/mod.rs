@@ -33,6 +33,7 @@ use crate::plan::{CardSet, MAX_NICS, TargetCards, TargetPlan};
 use crate::ring::ALWAYS;
 use crate::settings::{DeviceName, DeviceSelector, Format, TargetConfig};
 use crate::stack::Stack;
+use crate::text::Text;
 use crate::wire::multicast::{is_broadcast, multicast_mac};
 use crate::wire::{Endpoint, MacAddr, ethernet, udp};
 use core::fmt;
@@ -148,12 +149,9 @@ pub struct Target {
     ncrx: Ncrx,
 }
 
-/// `cmdline0` and the like: at most 31 bytes, as long as a directory of the tree may be called.
+/// `cmdline0` and the like: 1 to 31 bytes, as long as a directory of the tree may be called.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TargetName {
-    bytes: [u8; Self::MAX],
-    len: usize,
-}
+pub struct TargetName(Text<{ Self::MAX }>);
 
 impl TargetName {
     /// The longest name in bytes.
@@ -161,27 +159,17 @@ impl TargetName {
 
     /// The name, or `None` where it is empty or too long.
     pub fn new(name: &str) -> Option<Self> {
-        let mut bytes = [0; Self::MAX];
-        bytes.get_mut(..name.len()).filter(|_| !name.is_empty())?.copy_from_slice(name.as_bytes());
-        Some(Self { bytes, len: name.len() })
+        (1..=Self::MAX).contains(&name.len()).then(|| Self(Text::of_bytes(name.as_bytes())))
     }
 
     /// The name of the command line's target `number`: `cmdline0`, …
     pub fn of_command_line(number: u8) -> Self {
-        let mut bytes = [0; Self::MAX];
-        let digits = [b'0'.wrapping_add(number / 10 % 10), b'0'.wrapping_add(number % 10)];
-        let digits = if number < 10 { digits.get(1..).unwrap_or_default() } else { &digits };
-        let mut len = 0;
-        for (to, &from) in bytes.iter_mut().zip(b"cmdline".iter().chain(digits)) {
-            *to = from;
-            len = usize::wrapping_add(len, 1);
-        }
-        Self { bytes, len }
+        Self(Text::of(format_args!("cmdline{number}")))
     }
 
     /// The name's text.
     pub fn as_str(&self) -> &str {
-        self.bytes.get(..self.len).and_then(|name| core::str::from_utf8(name).ok()).unwrap_or("")
+        self.0.as_str()
     }
 }
 

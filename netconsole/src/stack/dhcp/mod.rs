@@ -43,6 +43,7 @@ const DECLINE_WAIT: u64 = 10 * SECOND;
 const OPEN: usize = 4;
 
 /// What became of the lease.
+#[expect(clippy::large_enum_variant, reason = "without a heap there is nothing to put a lease aside in")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// A server gives or renews one.
