@@ -12,9 +12,12 @@ use bootinfo::firmware::acpi::{Root, Table};
 use bootinfo::firmware::iommu::{Iommu, iommus};
 use bootinfo::firmware::pci::{HostBridges, Segment, host_bridges, segments};
 use bootinfo::parameters::Parameters;
+use core::ops::RangeInclusive;
 use netconsole::nic::BusAddress;
 use netconsole::nic::iommu::{self, Found, Kind, Stuck, Unit};
-use netconsole::nic::pci::{PciDevice, RootBuses, search_roots, stop_bus_masters};
+use netconsole::nic::pci::{
+    DeviceFunction, PciDevice, RootBuses, is_unplaced, place, search_roots, stop_bus_masters,
+};
 
 /// How many IOMMUs the log names. A machine of eight sockets may have more: they are turned off all the same.
 const MAX_NAMED: usize = 16;
@@ -26,6 +29,8 @@ pub struct Buses {
     stopped: Option<usize>,
     iommus: [Option<(Iommu, Result<Found, Stuck>)>; MAX_NAMED],
     iommu_count: usize,
+    /// Addresses that bus 0's bridge has for devices.
+    window: Option<(u64, u64)>,
 }
 
 /// Makes the buses ready, in this order:
@@ -52,7 +57,13 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
 
     let mut units =
         acpi.iter().flat_map(|root| root.tables(&memory)).flatten().flat_map(|table| iommus(&table));
-    let mut buses = Buses { mechanism, stopped: None, iommus: [None; MAX_NAMED], iommu_count: 0 };
+    let mut buses = Buses {
+        mechanism,
+        stopped: None,
+        iommus: [None; MAX_NAMED],
+        iommu_count: 0,
+        window: bridges.found.window,
+    };
     if parameters.log_buf_len != RING_SIZE {
         buses.stop_bus_masters();
     }
@@ -87,6 +98,7 @@ impl Bridges {
             found.count = found.count.saturating_add(more.count);
             found.numbered = found.numbered.saturating_add(more.numbered);
             found.configuration = found.configuration.or(more.configuration);
+            found.window = found.window.or(more.window);
         };
         describe::dsdt(boot, memory).into_iter().for_each(&mut look);
         root.tables(memory).flatten().filter(|table| table.signature.0 == *b"SSDT").for_each(&mut look);
@@ -143,6 +155,28 @@ impl Buses {
             self.stop_bus_masters();
         }
         unit.turn_off()
+    }
+
+    /// Gives a card's registers an address where they have none and one is certainly free, else says why not.
+    pub fn place(&self, function: DeviceFunction, boot: &BootInfo) {
+        let mut config = ConfigurationSpace;
+        if !is_unplaced(&config, function) {
+            return;
+        }
+        let is_memory = |range: &RangeInclusive<u64>| {
+            let regions = boot.memory.regions().iter();
+            regions.into_iter().any(|region| region.start <= *range.end() && region.end() > *range.start())
+        };
+        // The window is the first bridge's, which is bus 0's.
+        let window = self.window.filter(|_| function.bus == 0).map(|(first, last)| first..=last);
+        match place(&mut config, root_buses(), function, window, &is_memory) {
+            Ok(()) => {
+                log::info!("pci {function}: the firmware gave its registers no address, they have one now")
+            }
+            Err(reason) => {
+                log::error!("pci {function}: the firmware gave its registers no address, and {reason}")
+            }
+        }
     }
 
     /// Logs what was found and done.

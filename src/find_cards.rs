@@ -1,5 +1,6 @@
 //! Finding the network cards: the library brings up each that is claimed here.
 
+use crate::buses::Buses;
 use crate::describe;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
@@ -18,11 +19,15 @@ pub fn find_cards(
     clock: &mut Clock,
     parameters: &Parameters,
     boot: &BootInfo,
+    buses: &Buses,
     mut address_space: AddressSpace,
 ) {
     pci::for_each_function(&ConfigurationSpace, root_buses(), |function| {
         // Each look lets the clock learn how fast it is, before the first record is shown.
         clock.now();
+        if Model::of(pci::ids(&ConfigurationSpace, function)).is_some() {
+            buses.place(function, boot);
+        }
         let Some(device) = netconsole.look_at(function) else { return };
         let is_up = map(&device, &mut address_space) && netconsole.claim(&device);
         if !is_up && device.class.is_network() {

@@ -1,6 +1,7 @@
 //! The kernel while it runs: the netconsole, the serial console and the watchdog, each looked at in turn. Nothing here
 //! blocks.
 
+use crate::buses::Buses;
 use crate::describe;
 use crate::find_cards::find_cards;
 use crate::log::ring;
@@ -108,7 +109,7 @@ impl Kernel {
     }
 
     /// Finds the network cards and brings them up.
-    pub fn find_cards(&mut self, boot: &BootInfo, address_space: AddressSpace) {
+    pub fn find_cards(&mut self, boot: &BootInfo, buses: &Buses, address_space: AddressSpace) {
         let Self { netconsole, clock, parameters, .. } = self;
         let settings = &parameters.settings;
         if settings.is_crash_kernel && !settings.asks_for_target {
@@ -117,7 +118,7 @@ impl Kernel {
                 "netconsole: no target was given, so that no card is touched: netconsole=@/,@ADDRESS/ names one"
             );
         }
-        find_cards(netconsole, clock, parameters, boot, address_space);
+        find_cards(netconsole, clock, parameters, boot, buses, address_space);
     }
 
     /// Runs until every target has started or will not soon.

@@ -49,7 +49,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.add_targets(boot);
     kernel.start_watchdog();
     crash::before_cards(parameters, &log.recovery);
-    kernel.find_cards(boot, address_space);
+    kernel.find_cards(boot, &buses, address_space);
     kernel.start_targets();
     start::check_protections();
     describe::machine(boot);

@@ -1,6 +1,7 @@
 //! Where the cards are, and what lies between them and memory: PCI by memory, further root buses, and what somebody left
 //! running: other devices, IOMMUs. Outside of the machine stands qtest, which does what a firmware or a kernel did before.
 
+use crate::crash::distinct;
 use crate::harness::{Boot, Capture, Nic, Peer, Qtest, Reach, side_by_side, status};
 use crate::protocols::kernel_for_pvh;
 
@@ -11,20 +12,33 @@ fn nic(device: &'static str) -> Nic {
     Nic::device(device).peer(Peer::at("10.0.0.2"))
 }
 
-/// A microvm has no ports for PCI: its configuration space is where ACPI says.
+/// A microvm has no ports for PCI: its configuration space is where ACPI says. Nor has its firmware given the card an
+/// address.
 #[test]
 fn pci_is_found_in_memory() {
     let kernel = kernel_for_pvh("microvm-pcie.elf");
-    let parameters = format!("{PARAMETERS} after=exit");
-    let boot = Boot::new("microvm-pcie", "").nics([nic("virtio-net-pci")]);
-    let capture =
-        boot.loader(["-kernel", &kernel, "-append", &parameters, "-M", "microvm,pcie=on"]).start().end();
-    let serial = &capture.serial;
-    assert!(
-        serial.contains("pci: configuration space is in memory at 0xe0000000, buses 00 to ff"),
-        "{serial}"
-    );
-    assert!(serial.contains("eth0: virtio network card at 00:01.0"), "{serial}");
+    for (name, crash, end) in
+        [("microvm-pcie", "", status::GOOD), ("microvm-pcie-crash", " crash=OVERWRITE_NIC", status::PANIC)]
+    {
+        let parameters = format!("{PARAMETERS} after=exit{crash}");
+        let boot = Boot::new(name, "").nics([nic("virtio-net-pci")]).repeats();
+        let boot = boot.loader(["-kernel", &kernel, "-append", &parameters, "-M", "microvm,pcie=on"]);
+        let capture = boot.start().end();
+        assert_eq!(capture.status, end, "serial:\n{}", capture.serial);
+        let text = capture.text(TARGET);
+        assert!(
+            text.contains("pci: configuration space is in memory at 0xe0000000, buses 00 to ff"),
+            "{text}"
+        );
+        assert!(
+            text.contains("pci 00:01.0: the firmware gave its registers no address, they have one now"),
+            "{text}"
+        );
+        assert!(text.contains("eth0: virtio network card at 00:01.0"), "{text}");
+        let messages = capture.messages(TARGET);
+        assert_eq!(messages[0].sequence, 0);
+        assert!(messages.len() - distinct(&messages).len() <= 1);
+    }
 }
 
 /// Where there is no PCI at all, nothing is asked for it, and the log says so.
@@ -182,4 +196,15 @@ fn every_device_stops_before_a_large_log_takes_memory() {
     assert_eq!(reach.read_configuration(DEVICE, 4) & 4, 0, "the disks' controller has no right to");
     assert_eq!(reach.read_configuration(5, 4) & 4, 4, "the network card has");
     machine.stop();
+}
+
+/// The firmware does not boot from it, and leaves it asleep (PCI Power Management 1.2, section 3.2.4; QEMU's e1000e has
+/// the capability at 0xc8).
+#[test]
+fn a_card_that_sleeps_is_woken() {
+    let capture = boots_after("card-sleeps", &["-M", "q35"], "e1000e,addr=4", |machine| {
+        machine.write_configuration(4, 0xcc, 3);
+        assert_eq!(machine.read_configuration(4, 0xcc) & 3, 3);
+    });
+    assert!(capture.text(TARGET).contains("pci 00:04.0: it slept, and was woken"));
 }

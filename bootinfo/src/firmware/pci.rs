@@ -39,6 +39,9 @@ pub struct HostBridges {
     pub numbered: usize,
     /// Where the first one's configuration space lies in memory (`_CBA`), where the firmware has no MCFG.
     pub configuration: Option<u64>,
+    /// The first range of addresses below 4 GiB that is the first one's to give to devices, and is written down: the
+    /// first address and the last.
+    pub window: Option<(u64, u64)>,
 }
 
 /// Finds the host bridges in a DSDT or SSDT without running it, and calls `root` with each bus number that is written
@@ -49,14 +52,20 @@ pub fn host_bridges(table: &Table<'_>, mut root: impl FnMut(u8)) -> HostBridges 
     const DWORD: u8 = 0x0c;
     /// EISAID("PNP0A0") before its last digit.
     const PCI_ROOT: &[u8] = &[DWORD, 0x41, 0xd0, 0x0a];
+    /// The same as text.
+    const PCI_ROOT_TEXT: &[u8] = b"\x0dPNP0A0";
     let code = table.body();
     let mut found = HostBridges::default();
     for (at, _) in code.iter().enumerate().filter(|(_, byte)| **byte == b'_') {
         let (before, rest) = code.split_at_checked(at).unwrap_or_default();
         let is_name = before.last() == Some(&NAME);
         match rest {
+            [b'_', b'C', b'R', b'S', resources @ ..] if found.count > 0 && found.window.is_none() => {
+                found.window = window(resources);
+            }
             [b'_', b'H', b'I', b'D', id @ ..] if is_name => {
-                let is_root = matches!(id.strip_prefix(PCI_ROOT), Some([3 | 8, ..]));
+                let is_root = matches!(id.strip_prefix(PCI_ROOT), Some([3 | 8, ..]))
+                    || matches!(id.strip_prefix(PCI_ROOT_TEXT), Some([b'3' | b'8', 0, ..]));
                 found.count = found.count.saturating_add(usize::from(is_root));
             }
             [b'_', b'B', b'B', b'N', value @ ..] => {
@@ -72,6 +81,21 @@ pub fn host_bridges(table: &Table<'_>, mut root: impl FnMut(u8)) -> HostBridges 
         }
     }
     found
+}
+
+/// The first range of memory that a bridge hands on, in the resources that follow (ACPI 6.5, section 6.4.3.5.2: a double
+/// word's address space descriptor, of memory, produced, as it is on the other side). What lies below 1 MiB is the PC's own.
+fn window(resources: &[u8]) -> Option<(u64, u64)> {
+    const MAX_RESOURCES: usize = 512;
+    const MEMORY: [u8; 4] = [0x87, 0x17, 0, 0];
+    let resources = resources.get(..MAX_RESOURCES).unwrap_or(resources);
+    resources.windows(26).filter(|bytes| bytes.starts_with(&MEMORY)).find_map(|bytes| {
+        let fields = Fields(bytes);
+        let (min, max) = (fields.u32(10)?, fields.u32(14)?);
+        let is_whole = max.checked_sub(min)?.checked_add(1)? == fields.u32(22)?;
+        let is_produced = fields.u8(4)? & 1 == 0 && fields.u32(18)? == 0;
+        (is_whole && is_produced && min >= 1 << 20).then(|| (min.into(), max.into()))
+    })
 }
 
 /// The number behind a name, or that a method of that name returns: its flags come first, then its code.

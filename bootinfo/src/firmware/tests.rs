@@ -525,14 +525,15 @@ fn host_bridges_are_counted_and_their_buses_read() {
         b"\x08_BBN\x0b\x40\x01",
         b"X_BBN\x0a\x11",
         // Other devices.
-        b"\x08_HID\x0c\x41\xd0\x0c\x08\x08_HID\x0d",
+        b"\x08_HID\x0c\x41\xd0\x0c\x08\x08_HID\x0dPNP0A05\0\x08_HID\x0dPNP0A08X",
+        b"\x08_HID\x0dPNP0A03\0",
         b"\x08_BBN",
     ]
     .concat();
     let mut buses = Vec::new();
     let found = pci::host_bridges(&in_memory(table(b"DSDT", &code)), |bus| buses.push(bus));
     assert_eq!(buses, [0x80, 0xc0, 0x40]);
-    assert_eq!(found, pci::HostBridges { count: 5, numbered: 3, configuration: None });
+    assert_eq!(found, pci::HostBridges { count: 6, numbered: 3, configuration: None, window: None });
 
     let look = |code: &[u8]| pci::host_bridges(&in_memory(table(b"DSDT", code)), |_| {}).configuration;
     assert_eq!(look(b"\x14\x0c_CBA\0\xa4\x0c\0\0\0\xe0"), Some(0xe000_0000));
@@ -592,4 +593,26 @@ fn iommus_are_where_the_tables_say() {
     assert_eq!(iommus(&in_memory(table(b"APIC", &dmar))).count(), 0);
     // Structures that do not go on.
     assert_eq!(iommus(&in_memory(table(b"DMAR", &[0; 100]))).count(), 0);
+}
+
+#[test]
+fn the_addresses_that_a_host_bridge_has_for_devices_are_read() {
+    let memory = |general: u8, min: u32, max: u32, length: u32| {
+        let mut bytes = vec![0x87, 0x17, 0, 0, general, 1];
+        for word in [0, min, max, 0, length] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes
+    };
+    let root = b"\x08_HID\x0c\x41\xd0\x0a\x08";
+    let window =
+        |parts: &[&[u8]]| pci::host_bridges(&in_memory(table(b"DSDT", &parts.concat())), |_| {}).window;
+    let vga = memory(0x0c, 0xa_0000, 0xb_ffff, 0x2_0000);
+    let good = memory(0x0c, 0xc000_0000, 0xdfff_ffff, 0x2000_0000);
+    assert_eq!(window(&[root, b"\x08_CRS", &vga, &good]), Some((0xc000_0000, 0xdfff_ffff)));
+    // Consumed, of another length, before any host bridge, not resources.
+    assert_eq!(window(&[root, b"\x08_CRS", &memory(0x0d, 0xc000_0000, 0xdfff_ffff, 0x2000_0000)]), None);
+    assert_eq!(window(&[root, b"\x08_CRS", &memory(0x0c, 0xc000_0000, 0xdfff_ffff, 0)]), None);
+    assert_eq!(window(&[b"\x08_CRS", &good, root]), None);
+    assert_eq!(window(&[root, &good]), None);
 }

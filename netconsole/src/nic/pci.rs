@@ -7,12 +7,14 @@
 mod buses;
 #[cfg(test)]
 pub(crate) mod fake;
+mod path;
 mod sizing;
 #[cfg(test)]
 mod tests;
 
 pub use buses::{RootBuses, Walk, for_each_function, search_roots};
 use core::fmt;
+pub use path::{Unplaced, is_unplaced, open_bridges, place, wake};
 pub use sizing::Sizing;
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
@@ -25,6 +27,9 @@ mod register {
     pub const BAR0: u8 = 0x10;
     /// Bridges: primary, secondary and subordinate bus numbers (bridge specification, 3.2.5).
     pub const BUS_NUMBERS: u8 = 0x18;
+    /// Bridges: what they pass of memory, and of memory that may be read ahead, base and limit in MiB (3.2.5.8 and 9).
+    pub const MEMORY_WINDOW: u8 = 0x20;
+    pub const PREFETCHABLE_WINDOW: u8 = 0x24;
     pub const CAPABILITIES: u8 = 0x34;
 
     /// The BARs of a device; a bridge has the first two.
@@ -221,6 +226,16 @@ impl PciDevice {
     /// Reads the header of `function` and sizes its BARs, decoding off meanwhile; `None` where no
     /// function answers. A BAR whose address is missing, unaligned or beyond its space is left out.
     pub fn read<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) -> Option<Self> {
+        let device = Self::identify(config, function)?;
+        let bars = match bar_count(config, function) {
+            0 => [None; 6],
+            count => size_bars(config, function, count),
+        };
+        Some(Self { bars, ..device })
+    }
+
+    /// Reads the header of `function` and leaves it as it is: its BARs are not known. `None` where no function answers.
+    pub fn identify<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> Option<Self> {
         if !is_present(config, function) {
             return None;
         }
@@ -228,11 +243,7 @@ impl PciDevice {
         let [revision, ..] = config.read_word(function, register::CLASS).to_le_bytes();
         let class = Class::read(config, function);
         let header = Header::read(config, function).kind;
-        let bars = match bar_count(config, function) {
-            0 => [None; 6],
-            count => size_bars(config, function, count),
-        };
-        Some(Self { function, vendor_id, device_id, class, revision, header, bars })
+        Some(Self { function, vendor_id, device_id, class, revision, header, bars: [None; 6] })
     }
 
     /// The physical ranges (address, length in bytes) that its memory BARs take: what is to be mapped
@@ -261,20 +272,7 @@ impl PciDevice {
 
     /// The offsets in configuration space of its capabilities that have this id (section 6.7).
     pub fn capabilities<C: ConfigurationAccess>(&self, config: &C, id: u8) -> impl Iterator<Item = u8> {
-        let has_list = config.read_word(self.function, register::COMMAND) & STATUS_CAPABILITIES != 0;
-        let [first, ..] = config.read_word(self.function, register::CAPABILITIES).to_le_bytes();
-        let mut next = if has_list { first } else { 0 };
-        let list = core::iter::from_fn(move || {
-            // The lowest two bits are reserved; the header itself is no capability.
-            let offset = next & !0b11;
-            if offset < 0x40 {
-                return None;
-            }
-            let [found, following, ..] = config.read_word(self.function, offset).to_le_bytes();
-            next = following;
-            Some((found, offset))
-        });
-        list.take(MAX_CAPABILITIES).filter_map(move |(found, offset)| (found == id).then_some(offset))
+        capability_offsets(config, self.function, id)
     }
 }
 
@@ -290,6 +288,28 @@ impl fmt::Display for PciDevice {
         }
         Ok(())
     }
+}
+
+/// The offsets in configuration space of a function's capabilities that have this id (section 6.7).
+fn capability_offsets<C: ConfigurationAccess>(
+    config: &C,
+    function: DeviceFunction,
+    id: u8,
+) -> impl Iterator<Item = u8> {
+    let has_list = config.read_word(function, register::COMMAND) & STATUS_CAPABILITIES != 0;
+    let [first, ..] = config.read_word(function, register::CAPABILITIES).to_le_bytes();
+    let mut next = if has_list { first } else { 0 };
+    let list = core::iter::from_fn(move || {
+        // The lowest two bits are reserved; the header itself is no capability.
+        let offset = next & !0b11;
+        if offset < 0x40 {
+            return None;
+        }
+        let [found, following, ..] = config.read_word(function, offset).to_le_bytes();
+        next = following;
+        Some((found, offset))
+    });
+    list.take(MAX_CAPABILITIES).filter_map(move |(found, offset)| (found == id).then_some(offset))
 }
 
 /// How many BARs of a function are sized.

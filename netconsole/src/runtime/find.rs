@@ -17,13 +17,24 @@ pub fn moment<P: Platform>(now: u64) -> Moment {
 }
 
 impl State {
-    /// Reads a PCI function and keeps it for `lspci`; `None` where there is none.
+    /// Reads a PCI function and keeps it for `lspci`; `None` where there is none. A card that there is a driver for is
+    /// woken, let through by the bridges above it, and its BARs are sized; what else there is stays as it is.
     pub fn look_at<P: Platform>(&mut self, function: pci::DeviceFunction) -> Option<PciDevice> {
         let mut config = P::pci();
-        if Model::of(pci::ids(&config, function)).is_some() {
+        let device = if Model::of(pci::ids(&config, function)).is_some() {
             probe::<P>(Probe::Card);
-        }
-        let device = P::memory().sizing.read(&mut config, function)?;
+            if pci::wake(&mut config, function) {
+                log::info!("pci {function}: it slept, and was woken");
+            }
+            if let opened @ 1.. = pci::open_bridges(&mut config, P::root_buses(), function) {
+                log::info!(
+                    "pci {function}: bridges above it that did not let it through: {opened}, they do now"
+                );
+            }
+            P::memory().sizing.read(&mut config, function)?
+        } else {
+            PciDevice::identify(&config, function)?
+        };
         log::info!("pci {device}");
         self.consoles.found(device);
         Some(device)

@@ -303,3 +303,130 @@ fn where_nothing_was_interrupted_nothing_is_put_back() {
     sizing.put_back(&mut never);
     Sizing::new().put_back(&mut never);
 }
+
+/// A card with a power management capability at 0x50, asleep, of which nothing is known once it wakes.
+#[derive(Clone)]
+struct Sleeper(Machine);
+
+impl ConfigurationAccess for Sleeper {
+    fn read_word(&self, function: DeviceFunction, offset: u8) -> u32 {
+        self.0.read_word(function, offset)
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, offset: u8, data: u32) {
+        let sleeps = self.0.word((0, 3, 0), 0x54 / 4) & 3 != 0;
+        assert!(!sleeps || offset == 0x54, "a sleeping function is not configured");
+        self.0.write_word(function, offset, data);
+        if sleeps && data & 3 == 0 {
+            // Section 5.4.1: as after a reset.
+            self.0.write_word(function, 4, 0);
+            (4..10).for_each(|word| self.0.write_word(function, word * 4, 0));
+        }
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[test]
+fn a_card_that_sleeps_is_woken_and_has_its_registers_again() {
+    for state in 1..=3 {
+        let machine = Machine::default();
+        let mut card =
+            Function::new(0x8086, 0x10d3, 0x02_00_00).bar(0, 0xfebd_0000, 0xfffe_0000).bar(2, 0xc041, 0xffe0);
+        card.words[1] = 1 << 20 | 0x0407;
+        card.words[0x34 / 4] = 0x50;
+        card.words[0x50 / 4] = 0x0002_0001;
+        // PME status, and its enable.
+        (card.words[0x54 / 4], card.writable[0x54 / 4]) = (0x8100 | state, 0x0103);
+        machine.insert((0, 3, 0), card.clone());
+        let mut config = Sleeper(machine.clone());
+        assert!(wake(&mut config, at(0, 3, 0)));
+        assert_eq!(machine.word((0, 3, 0), 0x54 / 4), 0x8100);
+        for (word, content) in [(1, 1 << 20 | 0x0407), (4, 0xfebd_0000), (6, 0xc041)] {
+            assert_eq!(machine.word((0, 3, 0), word), content);
+        }
+        assert!(!wake(&mut config, at(0, 3, 0)), "once is enough");
+    }
+    let mut machine = Machine::default();
+    machine.insert((0, 3, 0), plain());
+    assert!(!wake(&mut machine, at(0, 3, 0)) && !wake(&mut machine, at(0, 4, 0)));
+}
+
+#[test]
+fn the_bridges_above_a_card_and_no_others_let_it_through() {
+    let mut machine = Machine::default();
+    let ranged = |secondary: u8, subordinate: u8| {
+        let mut bridge = bridge(secondary);
+        bridge.words[6] |= u32::from(subordinate) << 16;
+        bridge
+    };
+    machine.insert((0, 1, 0), ranged(1, 3));
+    machine.insert((1, 0, 0), ranged(2, 3));
+    machine.insert((2, 0, 0), ranged(3, 3));
+    machine.insert((2, 1, 0), ranged(9, 9));
+    machine.insert((0, 2, 0), ranged(4, 8));
+    machine.insert((3, 0, 0), Function::new(0x8086, 0x10d3, 0x02_00_00));
+    assert_eq!(open_bridges(&mut machine, RootBuses::FIRST, at(3, 0, 0)), 3);
+    let open = [(0, 1, 0), (1, 0, 0), (2, 0, 0)];
+    assert!(open.iter().all(|&place| machine.word(place, 1) & 7 == 7));
+    let shut = [(2, 1, 0), (0, 2, 0), (3, 0, 0)];
+    assert!(shut.iter().all(|&place| machine.word(place, 1) & 7 == 0));
+    assert_eq!(open_bridges(&mut machine, RootBuses::FIRST, at(3, 0, 0)), 0);
+    assert_eq!(open_bridges(&mut machine, RootBuses::FIRST, at(0, 9, 0)), 0);
+}
+
+#[test]
+fn registers_without_an_address_get_one_that_nobody_has() {
+    const WINDOW: core::ops::RangeInclusive<u64> = 0xc000_0000..=0xdfff_ffff;
+    let card = || {
+        Function::new(0x1af4, 0x1000, 0x02_00_00)
+            .bar(0, 1, 0xffe0)
+            .bar(1, 0, 0xffff_f000)
+            .bar(4, 0xc, 0xffff_c000)
+            .bar(5, 0, 0xffff_ffff)
+    };
+    let mut machine = Machine::default();
+    machine.insert((0, 1, 0), card());
+    // At most 64 KiB, as its address says; a bridge's window at the very end; one above 4 GiB.
+    machine.insert((0, 2, 0), Function::new(1, 2, 0x01_00_00).bar(0, 0xdfed_0000, 0xffff_f000));
+    let mut above = bridge(1);
+    above.words[8] = 0xdff0_dff0;
+    machine.insert((0, 3, 0), above);
+    machine.insert((0, 4, 0), Function::new(1, 2, 0x01_00_00).bar(0, 4, u32::MAX).bar(1, 1, u32::MAX));
+    assert!(is_unplaced(&machine, at(0, 1, 0)) && !is_unplaced(&machine, at(0, 2, 0)));
+    // The memory map has something there, too.
+    let is_used = |range: &core::ops::RangeInclusive<u64>| range.contains(&0xdfec_f000);
+    let below = *WINDOW.start()..=0xdfed_ffff;
+    let placed = place(&mut machine, RootBuses::FIRST, at(0, 1, 0), Some(below), &is_used);
+    assert_eq!(placed, Ok(()));
+    let device = PciDevice::read(&mut machine, at(0, 1, 0)).expect("a device");
+    assert_eq!(device.bars[1], Some(Bar::Memory { address: 0xdfec_e000, length: 0x1000 }));
+    assert_eq!(device.bars[4], Some(Bar::Memory { address: 0xdfec_8000, length: 0x4000 }));
+    assert_eq!(device.bars[0], None, "ports are left");
+    // Below the bridge's window.
+    machine.insert((0, 1, 0), card());
+    assert_eq!(place(&mut machine, RootBuses::FIRST, at(0, 1, 0), Some(WINDOW), &is_used), Ok(()));
+    assert_eq!(machine.word((0, 1, 0), 5), 0xdfef_f000);
+
+    machine.insert((0, 1, 0), card());
+    machine.insert((1, 0, 0), card());
+    let free = |_: &core::ops::RangeInclusive<u64>| false;
+    for (place_of, window, reason) in [
+        (at(1, 0, 0), Some(WINDOW), Unplaced::BehindBridge),
+        (at(0, 1, 0), None, Unplaced::NoWindow),
+        (at(0, 1, 0), Some(0xdfed_0000..=0xdfed_ffff), Unplaced::NoRoom),
+    ] {
+        assert_eq!(place(&mut machine, RootBuses::FIRST, place_of, window, &free), Err(reason));
+    }
+}
+
+#[test]
+fn what_is_only_identified_is_not_written_to() {
+    let machine = Machine::default();
+    machine.insert((0, 3, 0), Function::new(0x8086, 0x2021, 0x08_80_00).bar(0, 0xfebd_1000, 0xffff_f000));
+    let never = Interrupted { machine, writes_left: 0 };
+    let device = PciDevice::identify(&never, at(0, 3, 0)).expect("a device");
+    assert_eq!(device.to_string(), "00:03.0: 8086:2021 system peripheral");
+}
