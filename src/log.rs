@@ -1,5 +1,6 @@
 //! The kernel's log: the memory of its ring.
 
+use crate::last_log::{self, Place};
 use crate::machine::{cache, paging};
 use bootinfo::MemoryMap;
 use core::mem::MaybeUninit;
@@ -18,15 +19,24 @@ const fn index_words(size: usize) -> usize {
     data_words(size) / 8
 }
 
-// linker.ld puts these where neither a loader nor a reset clears them, for `Ring::recover`.
-#[unsafe(link_section = ".persistent")]
-static HEADER: RingHeader = RingHeader::new();
-#[unsafe(link_section = ".persistent")]
-static INDEX: [AtomicU64; index_words(RING_SIZE)] = [const { AtomicU64::new(0) }; _];
-#[unsafe(link_section = ".persistent")]
-static DATA: [AtomicU64; data_words(RING_SIZE)] = [const { AtomicU64::new(0) }; _];
+/// The ring's memory as [`ring_at`] expects it, for a kernel that lies elsewhere.
+#[repr(C, align(4096))]
+struct Memory {
+    header: RingHeader,
+    index: [AtomicU64; index_words(RING_SIZE)],
+    data: [AtomicU64; data_words(RING_SIZE)],
+}
 
-static STATIC_RING: Ring<'static> = Ring::new(&HEADER, &INDEX, &DATA).written_back_by(cache::write_back);
+// linker.ld puts this where neither a loader nor a reset clears it, for `Ring::recover`.
+#[unsafe(link_section = ".persistent")]
+static MEMORY: Memory = Memory {
+    header: RingHeader::new(),
+    index: [const { AtomicU64::new(0) }; _],
+    data: [const { AtomicU64::new(0) }; _],
+};
+
+static STATIC_RING: Ring<'static> =
+    Ring::new(&MEMORY.header, &MEMORY.index, &MEMORY.data).written_back_by(cache::write_back);
 
 /// The ring that `log_buf_len=` asked for, or that follows another kernel's log; null while [`STATIC_RING`] is in use.
 static CHOSEN_RING: AtomicPtr<Ring<'static>> = AtomicPtr::new(core::ptr::null_mut());
@@ -40,19 +50,52 @@ pub fn ring() -> &'static Ring<'static> {
     unsafe { chosen.as_ref() }.unwrap_or(&STATIC_RING)
 }
 
-/// Chooses the log's ring, of `size` bytes, and finds what the boot before left in it. `start` is the boot's first tick. To
-/// be called once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`]. Its records may leave for
-/// `audience`.
+/// Chooses the log's ring, of `size` bytes, and finds what the boot before left in it, wherever it lay then. `start` is the
+/// boot's first tick. To be called once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`].
+/// Its records may leave for `audience`.
 pub fn start(size: usize, map: &MemoryMap, start: u64, audience: Audience) -> (Recovery, Option<usize>) {
-    let chosen = if size == RING_SIZE { Some(RING_SIZE) } else { large_ring(size, map) };
-    let recovery = ring().recover(start, audience);
+    let (recovery, chosen, address) = last(size, map, start, audience).unwrap_or_else(|| {
+        let (chosen, address) = match size {
+            RING_SIZE => (Some(RING_SIZE), None),
+            _ => large_ring(size, map).unzip(),
+        };
+        (ring().recover(start, audience), chosen, address)
+    });
+    let address = address.unwrap_or_else(|| (&raw const MEMORY).addr() as u64);
+    last_log::note(map, Place { address, size: chosen.unwrap_or(RING_SIZE) as u64 });
     (recovery, chosen)
+}
+
+/// Has the log go on where the boot before has noted that its own lies, if there is one of `size` bytes, with any record.
+fn last(
+    size: usize,
+    map: &MemoryMap,
+    start: u64,
+    audience: Audience,
+) -> Option<(Recovery, Option<usize>, Option<u64>)> {
+    let place = last_log::place(map).filter(|place| place.size == size as u64)?;
+    let length = ring_length(size);
+    let own = paging::image_start()..paging::persistent_end();
+    let end = place.address.checked_add(length)?;
+    let is_free = place.address.is_multiple_of(4096) && (end <= own.start || place.address >= own.end);
+    if !is_free || !map.holds(place.address, length) {
+        return None;
+    }
+    paging::map_to_write(place.address, length).ok()?;
+    // SAFETY: as for a large ring; it is mapped now.
+    let ring = unsafe { ring_at(place.address as usize, size) };
+    let recovery = ring.recover(start, audience);
+    if recovery.records == 0 {
+        return None;
+    }
+    choose(ring);
+    Some((recovery, Some(size), Some(place.address)))
 }
 
 /// Has the log go on where another kernel's ended, whose last record has the number before `end` and was logged `micros` µs
 /// after that kernel's start. To be called once, in place of [`start`].
 pub fn follow(past: &'static dyn Past, end: u64, micros: u64, start: u64, audience: Audience) {
-    choose(Ring::new(&HEADER, &INDEX, &DATA).following(past, end, micros));
+    choose(Ring::new(&MEMORY.header, &MEMORY.index, &MEMORY.data).following(past, end, micros));
     ring().begin_following(start, audience);
 }
 
@@ -67,23 +110,37 @@ fn choose(chosen: Ring<'static>) {
 }
 
 /// Lays a ring of `size` bytes of data at the end of the highest usable memory below 4 GiB that has
-/// room: the next boot with the same memory and parameter finds it there again.
-fn large_ring(size: usize, map: &MemoryMap) -> Option<usize> {
-    let words = data_words(size) + index_words(size);
-    let length = (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64;
+/// room: the next boot with the same memory and parameter finds it there again. Gives its size and its address.
+fn large_ring(size: usize, map: &MemoryMap) -> Option<(usize, u64)> {
     let own = paging::image_start()..paging::persistent_end();
-    let address = map.highest_room(length, paging::MAPPED_AT_BOOT, &own)? as usize;
+    let address = map.highest_room(ring_length(size), paging::MAPPED_AT_BOOT, &own)?;
     // SAFETY: the loader says that this memory is usable; it lies outside of the image, is mapped and
-    // page-aligned, and nothing else takes memory from the map. Any content is valid for the atomics
-    // that a ring consists of.
-    let ring = unsafe {
-        let header = &*core::ptr::with_exposed_provenance::<RingHeader>(address);
-        let words_at = address + size_of::<RingHeader>();
-        let words =
-            core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words);
-        let (index, data) = words.split_at(index_words(size));
-        Ring::new(header, index, data).written_back_by(cache::write_back)
+    // page-aligned, and nothing else takes memory from the map.
+    choose(unsafe { ring_at(address as usize, size) });
+    Some((size, address))
+}
+
+/// How much memory a ring of `size` bytes of data takes, whole pages.
+const fn ring_length(size: usize) -> u64 {
+    let words = data_words(size) + index_words(size);
+    (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64
+}
+
+/// The ring of `size` bytes of data in the memory at `address`.
+///
+/// # Safety
+///
+/// [`ring_length`] bytes are mapped there, aligned to a page, and nothing else uses them.
+unsafe fn ring_at(address: usize, size: usize) -> Ring<'static> {
+    let words = data_words(size) + index_words(size);
+    let words_at = address + size_of::<RingHeader>();
+    // SAFETY: the caller's. Any content is valid for the atomics that a ring consists of.
+    let (header, words) = unsafe {
+        (
+            &*core::ptr::with_exposed_provenance::<RingHeader>(address),
+            core::slice::from_raw_parts(core::ptr::with_exposed_provenance::<AtomicU64>(words_at), words),
+        )
     };
-    choose(ring);
-    Some(size)
+    let (index, data) = words.split_at(index_words(size));
+    Ring::new(header, index, data).written_back_by(cache::write_back)
 }

@@ -12,6 +12,7 @@ mod entry;
 mod find_cards;
 mod flood;
 mod kernel;
+mod last_log;
 mod linux;
 mod log;
 mod machine;

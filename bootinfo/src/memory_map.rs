@@ -50,6 +50,15 @@ impl MemoryMap {
         self.regions().iter().fold(0, |sum, region| sum.saturating_add(region.len))
     }
 
+    /// Whether all of a range is usable.
+    pub fn holds(&self, start: u64, length: u64) -> bool {
+        let end = start.checked_add(length);
+        // Regions that touch are one.
+        end.is_some_and(|end| {
+            self.regions().iter().any(|region| region.start <= start && end <= region.end())
+        })
+    }
+
     /// Where the highest `length` bytes lie that are usable, below `end` and outside of `taken`: a multiple of 4 KiB, not
     /// below 1 MiB, where firmware and devices have theirs.
     pub fn highest_room(&self, length: u64, end: u64, taken: &Range<u64>) -> Option<u64> {

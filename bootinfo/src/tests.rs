@@ -507,6 +507,36 @@ fn maps_and_tags_are_read_as_far_as_their_limits() {
 }
 
 #[test]
+fn the_highest_room_is_found_outside_of_what_is_taken() {
+    const MIB: u64 = 1 << 20;
+    let mut map = MemoryMap::EMPTY;
+    for (start, len) in [(0x1000, 0x9_e000), (MIB, 15 * MIB), (20 * MIB, 4 * MIB + 100), (1 << 32, 8 * MIB)] {
+        map.add(start, len).expect("room for a region");
+    }
+    let room = |length, end, taken| map.highest_room(length, end, &taken);
+    let nothing = 0..0;
+    // The highest page; below the limit; below 1 MiB there is none.
+    assert_eq!(room(4096, u64::MAX, nothing.clone()), Some((1 << 32) + 8 * MIB - 4096));
+    assert_eq!(room(MIB, 1 << 32, nothing.clone()), Some(23 * MIB));
+    assert_eq!(room(5 * MIB, 1 << 32, nothing.clone()), Some(11 * MIB));
+    assert_eq!(room(16 * MIB, 1 << 32, nothing.clone()), None);
+    assert_eq!(room(0x1000, MIB, nothing.clone()), None);
+    // Beside what is taken, above it first; else in another region.
+    assert_eq!(room(MIB, 1 << 32, 20 * MIB..23 * MIB), Some(23 * MIB));
+    assert_eq!(room(MIB, 1 << 32, 22 * MIB..25 * MIB), Some(21 * MIB));
+    assert_eq!(room(MIB, 1 << 32, 20 * MIB..25 * MIB), Some(15 * MIB));
+}
+
+#[test]
+fn a_range_is_usable_where_all_of_it_is() {
+    let mut map = MemoryMap::EMPTY;
+    map.add(0x1000, 0x1000).expect("room for a region");
+    map.add(0x2000, 0x1000).expect("room for a region");
+    assert!(map.holds(0x1000, 0x2000) && map.holds(0x1ff0, 0x20) && map.holds(0x3000, 0));
+    assert!(!map.holds(0xfff, 2) && !map.holds(0x2fff, 2) && !map.holds(u64::MAX, 2));
+}
+
+#[test]
 fn the_map_keeps_its_first_regions_when_it_is_full() {
     let map: Vec<u8> = (1..=65).flat_map(|index| multiboot1_entry(20, index * 2 * MIB, MIB, 1)).collect();
     let boot = multiboot1_with(ALL_FLAGS, LINE, &map).read_as(multiboot1::MAGIC);

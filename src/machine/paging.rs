@@ -182,6 +182,11 @@ pub fn map_to_read(address: u64, length: u64) -> Result<(), MapError> {
     map_above(address, length, Flags::empty())
 }
 
+/// Maps memory to be read and written, wherever it lies. Not for the panic path.
+pub fn map_to_write(address: u64, length: u64) -> Result<(), MapError> {
+    map_above(address, length, Flags::WRITABLE)
+}
+
 /// Maps with these rights what of a range lies above 4 GiB and is not mapped yet.
 fn map_above(address: u64, length: u64, rights: Flags) -> Result<(), MapError> {
     let bits = address_bits();

@@ -4,6 +4,7 @@ use crate::harness::{Boot, Peer, side_by_side, target};
 use crate::images::run;
 use crate::protocols::bzimage;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -104,8 +105,14 @@ fn page_tables(levels: usize) -> Vec<u8> {
     tables.iter().flatten().flat_map(|entry| entry.to_le_bytes()).collect()
 }
 
-/// `boot_params` and behind it the command line, to lie at `address`.
-fn boot_params(kernel: &[u8], address: u64, place: u64, region: (u64, u64), command_line: &str) -> Vec<u8> {
+/// `boot_params` and behind it the command line, to lie at `address`, with these regions of usable memory.
+fn boot_params(
+    kernel: &[u8],
+    address: u64,
+    place: u64,
+    regions: &[(u64, u64)],
+    command_line: &str,
+) -> Vec<u8> {
     let mut page = vec![0; PAGE as usize];
     let end = 0x202 + usize::from(kernel[0x201]);
     page[0x1f1..end].copy_from_slice(&kernel[0x1f1..end]);
@@ -115,10 +122,13 @@ fn boot_params(kernel: &[u8], address: u64, place: u64, region: (u64, u64), comm
     set(0x214, &(place as u32).to_le_bytes());
     set(0x228, &(line as u32).to_le_bytes());
     set(0x0c8, &((line >> 32) as u32).to_le_bytes());
-    set(0x1e8, &[1]);
-    set(0x2d0, &region.0.to_le_bytes());
-    set(0x2d8, &region.1.to_le_bytes());
-    set(0x2e0, &1u32.to_le_bytes());
+    set(0x1e8, &[regions.len() as u8]);
+    for (number, (start, length)) in regions.iter().enumerate() {
+        let at = 0x2d0 + number * 20;
+        set(at, &start.to_le_bytes());
+        set(at + 8, &length.to_le_bytes());
+        set(at + 16, &1u32.to_le_bytes());
+    }
     [page, command_line.bytes().chain([0]).collect()].concat()
 }
 
@@ -158,7 +168,7 @@ fn boot(case: &Case, parameters: &str, end: &str) -> String {
     let mut arguments = vec!["-kernel".into(), path(&loader)];
     for (file, address, content) in [
         ("tables", TABLES, page_tables(levels)),
-        ("given", given, boot_params(&kernel, given, place, (region, REGION), parameters)),
+        ("given", given, boot_params(&kernel, given, place, &[(region, REGION)], parameters)),
         ("kernel", place, kernel[setup..].to_vec()),
     ] {
         let file = directory.join(file);
@@ -231,4 +241,65 @@ fn a_report_from_elsewhere_has_the_elf_files_addresses() {
     for (address, rest) in addresses {
         assert!((MIB..2 * MIB).contains(&address) && rest.is_empty(), "{address:#x}: {text}");
     }
+}
+
+/// The machine of the test below, and its memory's file: each boot by the loader at [`LOADER`] enters what [`enter`] says.
+fn machine(name: &str) -> (Boot, PathBuf) {
+    let directory = directory(name);
+    let tables = directory.join("tables");
+    fs::write(&tables, page_tables(4)).expect("target/tests is writable");
+    let loader = path(&loader(&directory, [TABLES + PAGE, 1 << 5, 0, GIVEN]));
+    let tables = format!("loader,file={},addr={TABLES:#x},force-raw=on", path(&tables));
+    let memory = directory.join("memory");
+    let _ = fs::remove_file(&memory);
+    let total = format!("{}M", 2 * HALF / MIB);
+    let backend = format!("memory-backend-file,id=ram,size={total},mem-path={},share=on", path(&memory));
+    let machine = format!("q35,memory-backend=ram,max-ram-below-4g={HALF}");
+    let boot = Boot::new(format!("places-{name}").leak(), PARAMETERS)
+        .loader(["-kernel", &loader, "-device", &tables])
+        .first_arguments(["-object", &backend, "-machine", &machine, "-m", &total, "-cpu", "max"]);
+    (boot, memory)
+}
+
+/// Has the loader, which waits, enter the kernel at `place`, with these parameters.
+fn enter(memory: &Path, place: u64, parameters: &str) {
+    let kernel = fs::read(bzimage()).expect("the kernel");
+    let setup = (usize::from(kernel[0x1f1]) + 1) * 512;
+    let regions = [(0x1000, 0x9_e000), (MIB, 39 * MIB), (4 * GIB, HALF)];
+    let file = fs::OpenOptions::new().write(true).open(memory).expect("the machine's memory");
+    let write = |address: u64, bytes: &[u8]| {
+        file.write_all_at(bytes, offset(address) as u64).expect("the machine's memory");
+    };
+    write(place, &kernel[setup..]);
+    write(GIVEN, &boot_params(&kernel, GIVEN, place, &regions, parameters));
+    let loader = fs::metadata(memory.with_file_name("loader")).expect("the loader").len();
+    write(LOADER + loader - 16, &(place + 0x200).to_le_bytes());
+}
+
+/// Three boots, each elsewhere: the log of the first one, which crashed, is found by the second, and that of the second by
+/// the third, in one stream of sequence numbers.
+#[test]
+fn the_log_of_the_boot_before_is_found_wherever_it_lay() {
+    const PLACES: [u64; 3] = [16 * MIB + PAGE, 4 * GIB + 17 * MIB, 28 * MIB];
+    let (boot, memory) = machine("last-log");
+    let mut machine = boot.peer(Peer::at("10.0.0.2")).repeats().start();
+    for (number, place) in PLACES.into_iter().enumerate() {
+        machine.wait_for("the loader", |events| {
+            let serial = String::from_utf8_lossy(&events.serial);
+            (serial.matches("ready").count() > number).then_some(())
+        });
+        let crash = if number == 0 { "crash=TRIPLE_FAULT" } else { "after=reboot" };
+        let end = if number == 2 { "after=halt" } else { crash };
+        enter(&memory, place, &PARAMETERS.replace("after=halt", end));
+        machine.type_in("\r");
+    }
+    machine.wait_for_text(TARGET, &format!("boot: the kernel lies at {:#x}", PLACES[2]));
+    machine.wait_for_text(TARGET, "boot: done, halt");
+    let text = machine.stop().text(TARGET);
+    let after = |at: &str| text.split(at).nth(1).unwrap_or_default().to_string();
+    let second = after(&format!("boot: the kernel lies at {:#x}", PLACES[1]));
+    assert!(text.contains("crash: provoking TRIPLE_FAULT\n boot=-1"), "{text}");
+    assert!(text.contains("previous boot ended without a goodbye: "), "{text}");
+    assert!(text.contains("previous boot ended in order: "), "{text}");
+    assert!(text.contains("crash: provoking TRIPLE_FAULT\n boot=-2"), "{second}");
 }
