@@ -71,6 +71,7 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("console=null", Parameters { console: Console::Null, ..D }),
         ("console=ttyS0", D),
         ("console=ttyS1", serial(SerialConsole { port: 1, ..SerialConsole::DEFAULT })),
+        ("console=ttyS2", serial(SerialConsole { port: 2, ..SerialConsole::DEFAULT })),
         ("console=ttyS3,9600", serial(SerialConsole { port: 3, speed: 9600, ..SerialConsole::DEFAULT })),
         (
             "console=ttyS1,38400e7",
