@@ -157,6 +157,11 @@ impl Buses {
         unit.turn_off()
     }
 
+    /// Whether nothing says where devices are.
+    pub fn are_unknown(&self, boot: &BootInfo) -> bool {
+        self.mechanism == Mechanism::None && describe::root(boot, &Physical::now()).is_none()
+    }
+
     /// Gives a card's registers an address where they have none and one is certainly free, else says why not.
     pub fn place(&self, function: DeviceFunction, boot: &BootInfo) {
         let mut config = ConfigurationSpace;

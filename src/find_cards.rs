@@ -41,6 +41,12 @@ pub fn find_cards(
     if netconsole.claimed_cards() == 0 {
         describe::virtio_mmio(boot, |address| _ = netconsole.claim_mmio(address));
     }
+    if netconsole.claimed_cards() == 0 && buses.are_unknown(boot) {
+        log::error!(
+            "neither PCI nor ACPI nor virtio_mmio.device= here: a microvm without ACPI tells only Linux of its cards: boot \
+             netconsole.bzimage in place of netconsole.elf"
+        );
+    }
     clock.now();
     netconsole.know_cards();
 }

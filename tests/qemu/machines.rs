@@ -1,6 +1,6 @@
 //! Machines of other sizes and kinds.
 
-use crate::harness::{Boot, Nic, Peer, kernel, status};
+use crate::harness::{Boot, Nic, Peer, kernel, side_by_side, status};
 use crate::loaders::grub_image;
 
 #[test]
@@ -52,4 +52,57 @@ fn a_cpu_without_no_execute_is_told_on_serial() {
         machine.wait_for_serial("this CPU has no 64-bit mode with no-execute pages, which the kernel needs");
         machine.stop();
     }
+}
+
+/// CPUs of fifteen years, as many as the firmware counts without help, and more memory than 36 bits of address have.
+#[test]
+fn every_cpu_ships_its_log() {
+    const MANY: [&str; 6] = ["-M", "q35", "-smp", "255", "-accel", "tcg,thread=single"];
+    const LARGE: [&str; 6] = [
+        "-m",
+        "64G",
+        "-object",
+        "memory-backend-ram,id=m,size=64G,reserve=off",
+        "-M",
+        "q35,memory-backend=m",
+    ];
+    let cases: [(&str, &[&str]); 10] = [
+        ("cpu-nehalem", &["-cpu", "Nehalem"]),
+        ("cpu-sandy-bridge", &["-cpu", "SandyBridge"]),
+        ("cpu-haswell", &["-cpu", "Haswell"]),
+        ("cpu-skylake", &["-cpu", "Skylake-Server"]),
+        ("cpu-opteron", &["-cpu", "Opteron_G5"]),
+        ("cpu-epyc", &["-cpu", "EPYC"]),
+        ("cpu-epyc-v4", &["-cpu", "EPYC-v4"]),
+        ("cpu-max-qemu10", &["-cpu", "max"]),
+        ("cpus-255", &MANY),
+        ("memory-64G", &LARGE),
+    ];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, arguments)| {
+            let boot = Boot::new(name, "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=exit");
+            // EPYC-v4 is newer than QEMU 7.2.
+            let boot = if matches!(name, "cpu-epyc-v4" | "cpu-max-qemu10") { boot.in_qemu10() } else { boot };
+            let capture = boot.peer(Peer::at("10.0.0.2")).arguments(arguments.iter().copied()).start().end();
+            assert_eq!(capture.status, status::GOOD, "{name}; serial:\n{}", capture.serial);
+            let text = capture.text("10.0.0.2:6666");
+            assert!(text.contains("network logging started"), "{name}");
+            assert_eq!(text.contains("cpu: 255 processors, says ACPI"), name == "cpus-255", "{text}");
+        },
+    );
+}
+
+/// QEMU tells a kernel that it loads by multiboot nothing of a microvm's cards unless ACPI does.
+#[test]
+fn a_microvm_that_tells_nothing_is_told_of() {
+    let boot = Boot::new("microvm-silent", "").nics([crate::harness::Nic::device("virtio-net-device")]);
+    let parameters = "netconsole=@/,@10.0.0.2/ after=exit";
+    let elf = kernel().display().to_string();
+    let boot = boot.loader(["-kernel", &elf, "-append", parameters, "-M", "microvm,acpi=off"]);
+    let capture = boot.start().end();
+    assert_eq!(capture.status, status::NO_TARGET, "serial:\n{}", capture.serial);
+    let cure = "boot netconsole.bzimage in place of netconsole.elf";
+    assert!(capture.serial.contains(cure), "serial:\n{}", capture.serial);
 }
