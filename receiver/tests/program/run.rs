@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_netconsole-receiver");
 /// Nothing here takes longer, however slow the machine.
-pub const PATIENCE: &str = "60";
+pub const PATIENCE: &str = "240";
 
 pub fn capture(name: &str) -> String {
     format!("{}/../tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
