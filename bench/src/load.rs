@@ -42,12 +42,20 @@ impl Load {
         Self::KINDS.iter().find(|(kind, _)| *kind == name).map(|(_, load)| *load)
     }
 
+    /// How many send, in turn.
+    #[allow(dead_code, reason = "one of the two programs has no use for it")]
+    pub fn senders(self) -> u32 {
+        self.senders
+    }
+
     /// What the receiver is told.
+    #[allow(dead_code, reason = "one of the two programs has no use for it")]
     pub fn arguments(self) -> &'static [&'static str] {
         self.arguments
     }
 
     /// Who sends a record: 10.0.0.1 and up, in turn.
+    #[allow(dead_code, reason = "one of the two programs has no use for it")]
     pub fn from(self, number: u32) -> SocketAddr {
         SocketAddr::from((Ipv4Addr::from(0x0a00_0001 + number % self.senders), 6665))
     }

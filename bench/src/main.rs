@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod append;
+mod bare;
+mod beside;
 mod boot;
 mod clock;
 mod figures;
 mod flood;
 mod linux;
+mod load;
 mod per_record;
 mod plot;
 mod profile;
@@ -23,6 +26,7 @@ const HELP: &str = "\
 scripts/bench            measures, prints the table, and compares with bench/baseline.json
 scripts/bench --save     measures and makes the figures the new baseline
 scripts/bench --linux    boots Debian's newest cloud kernel beside it and compares by the clock
+scripts/bench --clock    compares the receiver by the clock with the bare loop, nc and rsyslog, where they are installed
 scripts/bench --scale    measures more targets, longer records, larger rings; draws bench/scale.svg
 scripts/bench --profile  shows where a record's instructions go
 ";
@@ -33,6 +37,9 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         [] => table::compare(),
         ["--save"] => table::save(),
+        ["--clock"] => beside::compare(),
+        // Of --clock.
+        ["--bare", port] => bare::receive(port),
         ["--linux"] => clock::compare(),
         ["--scale"] => scale::draw(),
         ["--profile"] => profile::print(),

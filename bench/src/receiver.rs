@@ -22,7 +22,7 @@ const fn rounds(senders: u32) -> [u32; 2] {
     [senders, 2 * senders]
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind {
         name: "text",
         key: "receiver_text",
@@ -64,6 +64,14 @@ const KINDS: [Kind; 7] = [
         what: "text of 1,000 senders in turn",
         limit: 1.2 * TEXT,
         records: rounds(1000),
+    },
+    Kind {
+        name: "senders100000",
+        key: "receiver_100000_senders",
+        what: "text of 100,000 senders in turn",
+        limit: 1.2 * TEXT,
+        // Of the second round a part is enough.
+        records: [100_000, 120_000],
     },
     Kind {
         name: "files1000",
