@@ -7,11 +7,11 @@ use crate::find_cards::find_cards;
 use crate::log::ring;
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
-use crate::machine::rtc;
 use crate::machine::watchdog::Watchdog;
+use crate::machine::{entropy, rtc};
 use crate::memory::MEMORY;
 use crate::panic;
-use crate::platform::ThisKernel;
+use crate::platform::{self, ThisKernel};
 use crate::serial_console::SerialConsole;
 use bootinfo::BootInfo;
 use bootinfo::parameters::{Console, Parameters};
@@ -118,6 +118,7 @@ impl Kernel {
                 "netconsole: no target was given, so that no card is touched: netconsole=@/,@ADDRESS/ names one"
             );
         }
+        platform::identify(entropy::number());
         find_cards(netconsole, clock, parameters, boot, buses, address_space);
     }
 

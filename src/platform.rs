@@ -10,6 +10,7 @@ use crate::memory::MEMORY;
 use crate::{describe, start};
 use bootinfo::parameters::CrashKind;
 use core::fmt;
+use netconsole::guarded::Word;
 use netconsole::memory::Memory;
 use netconsole::nic::pci::RootBuses;
 use netconsole::nic::{Access, BusAddress};
@@ -19,6 +20,14 @@ use netconsole::targets::path_name::Labels;
 
 /// This kernel.
 pub struct ThisKernel;
+
+/// What tells this machine from others.
+static IDENTITY: Word = Word::new(0);
+
+/// Takes what tells this machine from others, before the first card is looked for.
+pub fn identify(identity: u64) {
+    IDENTITY.set(identity);
+}
 
 // SAFETY: there is one MEMORY, which no other platform has. The log's ring is chosen before anything uses it.
 // ConfigurationSpace is what the host bridge, or ACPI, gives.
@@ -53,7 +62,7 @@ unsafe impl Platform for ThisKernel {
     }
 
     fn access() -> Access {
-        ACCESS
+        Access { identity: IDENTITY.get().unwrap_or(0), ..ACCESS }
     }
 
     fn labels(place: BusAddress) -> Labels {

@@ -49,7 +49,8 @@
 //!     fn pci() -> Pci { Pci }
 //!     fn access() -> Access {
 //!         // SAFETY: the two functions tell the truth about this kernel's page tables.
-//!         Access { ports: &IoSpace, addresses: unsafe { Addresses::new(physical, map) } }
+//!         let addresses = unsafe { Addresses::new(physical, map) };
+//!         Access { ports: &IoSpace, addresses, identity: a_random_number() }
 //!     }
 //! }
 //!

@@ -2,7 +2,7 @@
 
 use crate::memory::Memory;
 use crate::nic::pci::{ConfigurationAccess, RootBuses};
-use crate::nic::{Access, BusAddress};
+use crate::nic::{Access, BusAddress, Waits};
 use crate::ring::Ring;
 use crate::targets::path_name::Labels;
 use core::fmt;
@@ -75,6 +75,16 @@ pub unsafe trait Platform: Sized + 'static {
     #[cfg(feature = "test-hooks")]
     #[inline(always)]
     fn probe(_place: Probe) {}
+}
+
+/// The time in µs, as well as it is known. Panic-safe.
+pub(crate) fn now<P: Platform>() -> u64 {
+    P::memory().timebase.read().micros(P::ticks())
+}
+
+/// How drivers wait on this platform. Panic-safe.
+pub(crate) fn waits<P: Platform>() -> Waits {
+    Waits::new(now::<P>)
 }
 
 /// The code is at `place`.

@@ -5,12 +5,13 @@ use super::pci::IoPorts;
 use core::ptr::NonNull;
 use netconsole::nic::{Access, Addresses};
 
-/// The machine's I/O space and memory. Panic-safe.
+/// The machine's I/O space and memory; who it is, is not known here. Panic-safe.
 pub const ACCESS: Access = Access {
     ports: &IoPorts,
     // SAFETY: the page tables map one to one, the kernel's image among it. `map` gives nothing of the image, nor what is
     // not mapped; other memory that the kernel uses is RAM, which no BAR covers on a machine that works.
     addresses: unsafe { Addresses::new(physical, map) },
+    identity: 0,
 };
 
 fn physical(pointer: *const u8) -> Option<u64> {

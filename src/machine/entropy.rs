@@ -43,6 +43,11 @@ pub fn boot_id() -> BootId {
     BootId((u128::from(id[0]) << 64 | u128::from(id[1])).to_le_bytes())
 }
 
+/// A number that no other machine and no other boot has.
+pub fn number() -> u64 {
+    random().unwrap_or(0) ^ clock::ticks()
+}
+
 /// A random number, of the first source that gives one.
 fn random() -> Option<u64> {
     sources().find_map(ask)

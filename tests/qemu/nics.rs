@@ -1,6 +1,7 @@
 //! Which NIC a target uses, and the kinds of virtio NIC.
 
-use crate::harness::{Boot, Nic, Peer, Sent, status};
+use crate::harness::{Boot, Nic, Peer, Sent, kernel, status};
+use crate::loaders::grub_image;
 
 const TARGET: &str = "10.0.0.2:6666";
 
@@ -61,4 +62,33 @@ fn four_are_used_and_a_fifth_is_told() {
     let text = capture.text(TARGET);
     assert!(text.contains("more than 4 network cards, not used"), "{text}");
     assert!(text.contains("netconsole: eth4 doesn't exist; the cards here are eth0 ("), "{text}");
+}
+
+/// GRUB takes the registers away from the first of five cards: the next one has its name, and all four others serve.
+#[test]
+fn a_card_that_fails_takes_no_other_s_place() {
+    let parameters =
+        "debug netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole=+@10.0.3.1/eth3,7777@10.0.3.2/ after=exit";
+    let commands = format!(
+        "setpci -s 00:04.0 20.L=0\nsetpci -s 00:04.0 24.L=0\nmultiboot /boot/netconsole {parameters}"
+    );
+    let image = grub_image("failing-card-image", &kernel(), &commands);
+    let nics = [
+        Nic::device("virtio-net-pci,addr=4,disable-legacy=on"),
+        Nic::device("virtio-net-pci,addr=5").peer(Peer::at("10.0.0.2")),
+        Nic::device("virtio-net-pci,addr=6"),
+        Nic::device("virtio-net-pci,addr=7"),
+        Nic::device("virtio-net-pci,addr=8").peer(Peer::at("10.0.3.2")),
+    ];
+    let capture = Boot::new("failing-card", parameters).nics(nics).image(image).start().end();
+    assert_eq!(capture.status, status::GOOD, "{}", capture.serial);
+    let text = capture.text("10.0.3.2:7777");
+    for said in [
+        "virtio network card at 00:04.0: can't be brought up",
+        "eth0: virtio network card at 00:05.0",
+        "eth3: virtio network card at 00:08.0",
+    ] {
+        assert!(text.contains(said), "'{said}' is not in {text}");
+    }
+    assert!(capture.text("10.0.0.2:6666").contains("network logging started"));
 }

@@ -14,7 +14,7 @@ use crate::format::Style;
 use crate::memory::Memory;
 use crate::nic::{PanicCardMemory, PanicDriver};
 use crate::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
-use crate::platform::{Platform, Probe, probe};
+use crate::platform::{Platform, Probe, now, probe, waits};
 use crate::seal::Inputs;
 use crate::settings::MAX_TARGETS;
 use crate::targets::user_data::UserData;
@@ -205,7 +205,9 @@ impl<'l, P: Platform> Shipment<'l, P> {
         {
             skip::at::<P, _>(place, || {
                 probe::<P>(Probe::PanicCard);
-                *slot = PanicDriver::open(P::pci(), &P::access(), *address, memory).ok().map(PanicCard::new);
+                *slot = PanicDriver::open(P::pci(), &P::access(), waits::<P>(), *address, memory)
+                    .ok()
+                    .map(PanicCard::new);
             });
         }
     }
@@ -329,9 +331,4 @@ fn start<P: Platform>(
         asks: is_own && target.next_hop.is_some(),
         repeats,
     }
-}
-
-/// The time in µs.
-fn now<P: Platform>() -> u64 {
-    P::memory().timebase.read().micros(P::ticks())
 }

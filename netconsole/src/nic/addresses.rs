@@ -75,4 +75,7 @@ pub struct Access {
     pub ports: &'static dyn Ports,
     /// Its memory.
     pub addresses: Addresses,
+    /// A number that other machines do not have, for as long as this one runs: of it and its place the address of a card is
+    /// made that has none. 0 where there is no such number.
+    pub identity: u64,
 }

@@ -5,7 +5,7 @@ use super::absent::{NoCard, NoMemory};
 #[cfg(feature = "intel")]
 use super::intel::chips::Chip;
 use super::pci::{self, ConfigurationAccess, PciDevice};
-use super::{Access, Addresses, BusAddress, LinkMode, Nic, NicError, TransmitError};
+use super::{Access, Addresses, BusAddress, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 use core::fmt;
 use core::mem::{ManuallyDrop, MaybeUninit};
@@ -133,10 +133,29 @@ pub type PanicDriver = Driver<PanicVirtioNic, PanicIntelNic>;
 
 impl CardDriver {
     /// Brings up the card `device`, which is of this `model`. A card without an address of its own gets one that is
-    /// made from its place on the PCI bus.
+    /// made from its place on the PCI bus and the machine's identity. One that fails is turned off.
     pub fn probe<C: ConfigurationAccess>(
         config: &mut C,
         access: &Access,
+        waits: Waits,
+        device: &PciDevice,
+        model: Model,
+        memory: &'static mut CardMemory,
+    ) -> Result<Self, Failure> {
+        let place: *mut CardMemory = memory;
+        // SAFETY: it is the memory's only reference, until the driver is gone below.
+        let memory = unsafe { &mut *place };
+        Self::bring_up(config, access, waits, device, model, memory).map_err(|error| {
+            pci::disable(config, device.function);
+            // SAFETY: the driver that had the memory is gone, and the card can't reach memory any more.
+            Failure { error, memory: Some(unsafe { &mut *place }) }
+        })
+    }
+
+    fn bring_up<C: ConfigurationAccess>(
+        config: &mut C,
+        access: &Access,
+        waits: Waits,
         device: &PciDevice,
         model: Model,
         memory: &'static mut CardMemory,
@@ -144,40 +163,51 @@ impl CardDriver {
         match model {
             #[cfg(feature = "virtio")]
             Model::Virtio => {
-                // SAFETY: PLAIN, and the driver has the memory for good.
-                virtio::probe(config, access, device, unsafe { &mut memory.virtio }).map(Self::Virtio)
+                // SAFETY: PLAIN, and the driver has the memory for as long as it is there.
+                virtio::probe(config, access, waits, device, unsafe { &mut memory.virtio }).map(Self::Virtio)
             }
             #[cfg(feature = "intel")]
             Model::Intel(chip) => {
-                // SAFETY: PLAIN, and the driver has the memory for good.
+                // SAFETY: PLAIN, and the driver has the memory for as long as it is there.
                 let memory = unsafe { &mut memory.intel };
-                intel::IntelNic::open(config, &access.addresses, device, chip, memory)
+                intel::IntelNic::open(config, access, waits, device, chip, memory)
                     .and_then(started)
                     .map(Self::Intel)
             }
             #[cfg(feature = "rtl8139")]
             Model::Rtl8139 => {
-                // SAFETY: PLAIN, and the driver has the memory for good.
+                // SAFETY: PLAIN, and the driver has the memory for as long as it is there.
                 let memory = unsafe { &mut memory.rtl8139 };
-                Rtl8139::open(config, access, device, memory).and_then(started).map(Self::Rtl8139)
+                Rtl8139::open(config, access, waits, device, memory).and_then(started).map(Self::Rtl8139)
             }
         }
     }
 
-    /// Brings up the virtio card whose registers are at the physical `address`.
+    /// Brings up the virtio card whose registers are at the physical `address`. The memory of one that fails is lost: it
+    /// can't be turned off.
     pub fn probe_mmio(
         address: u64,
-        addresses: &Addresses,
+        access: &Access,
+        waits: Waits,
         memory: &'static mut CardMemory,
-    ) -> Result<Self, NicError> {
+    ) -> Result<Self, Failure> {
+        let lost = |error| Failure { error, memory: None };
         #[cfg(feature = "virtio")]
-        if let Some(transport) = MmioTransport::find(address, addresses)? {
+        if let Some(transport) = MmioTransport::find(address, &access.addresses).map_err(lost)? {
             // SAFETY: PLAIN, and the driver has the memory for good.
             let memory = unsafe { &mut memory.virtio };
-            return virtio::probe_mmio(transport, addresses, memory).map(Self::Virtio);
+            return virtio::probe_mmio(transport, access, waits, memory).map(Self::Virtio).map_err(lost);
         }
-        Err(NicError::Configuration)
+        Err(lost(NicError::Configuration))
     }
+}
+
+/// A card that could not be brought up.
+pub struct Failure {
+    /// Why.
+    pub error: NicError,
+    /// The memory that it was given, where it can't reach it any more.
+    pub memory: Option<&'static mut CardMemory>,
 }
 
 impl PanicDriver {
@@ -186,6 +216,7 @@ impl PanicDriver {
     pub fn open<C: ConfigurationAccess>(
         mut config: C,
         access: &Access,
+        waits: Waits,
         place: BusAddress,
         memory: &'static mut PanicCardMemory,
     ) -> Result<Self, NicError> {
@@ -200,7 +231,7 @@ impl PanicDriver {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
                 let transport = AnyTransport::Mmio(transport);
-                return virtio::PanicVirtioNic::open(transport, place, &access.addresses, memory)
+                return virtio::PanicVirtioNic::open(transport, place, access, waits, memory)
                     .map(Self::Virtio);
             }
         };
@@ -212,20 +243,19 @@ impl PanicDriver {
                 let transport = AnyTransport::on_pci(&mut config, access, &device)?;
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.virtio };
-                virtio::PanicVirtioNic::open(transport, place, &access.addresses, memory).map(Self::Virtio)
+                virtio::PanicVirtioNic::open(transport, place, access, waits, memory).map(Self::Virtio)
             }
             #[cfg(feature = "intel")]
             Model::Intel(chip) => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.intel };
-                intel::PanicIntelNic::open(&mut config, &access.addresses, &device, chip, memory)
-                    .map(Self::Intel)
+                intel::PanicIntelNic::open(&mut config, access, waits, &device, chip, memory).map(Self::Intel)
             }
             #[cfg(feature = "rtl8139")]
             Model::Rtl8139 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
                 let memory = unsafe { &mut memory.rtl8139 };
-                Rtl8139::open(&mut config, access, &device, memory).map(Self::Rtl8139)
+                Rtl8139::open(&mut config, access, waits, &device, memory).map(Self::Rtl8139)
             }
         }
     }

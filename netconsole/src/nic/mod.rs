@@ -28,6 +28,8 @@ mod ports;
 pub mod rtl8139;
 #[cfg(feature = "virtio")]
 pub mod virtio;
+#[cfg(feature = "pci")]
+mod waits;
 mod watched;
 
 #[cfg(all(test, feature = "pci"))]
@@ -40,10 +42,14 @@ pub use bus_address::BusAddress;
 pub use driver::hang;
 #[cfg(feature = "pci")]
 pub use driver::{
-    CardDriver, CardMemory, Driver, DriverMemory, Model, PanicCardMemory, PanicDriver, is_mmio_card,
+    CardDriver, CardMemory, Driver, DriverMemory, Failure, Model, PanicCardMemory, PanicDriver, is_mmio_card,
 };
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
+#[cfg(feature = "pci")]
+pub use waits::Waits;
+#[cfg(all(test, feature = "pci"))]
+pub(crate) use waits::fake::WAITS;
 pub use watched::Watched;
 
 use crate::wire::MacAddr;

@@ -9,7 +9,7 @@
 
 use super::addresses::Offset;
 use super::pci::{Bar, ConfigurationAccess, PciDevice};
-use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Width};
+use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Waits, Width};
 use crate::wire::MacAddr;
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 use registers::*;
@@ -54,9 +54,10 @@ const RING_SIZE: usize = 8192;
 /// what its status calls too long, 4 KiB.
 const RING_WORDS: usize = (RING_SIZE + 16 + 4096) / size_of::<u32>();
 
-/// How often the command register is read until the chip must have come out of reset. A read is an access over the
-/// bus, at least a tenth of a microsecond: 10 ms and more, where chips take microseconds.
-const RESET_READS: u32 = 100_000;
+/// How long the chip may take to come out of reset, in µs; chips take microseconds.
+const RESET_PATIENCE: u64 = 50_000;
+/// What a register of a byte reads as where the chip has gone.
+const GONE: u32 = 0xff;
 
 /// What one card shares with its driver, and room for one received frame.
 #[repr(C, align(64))]
@@ -82,6 +83,7 @@ impl Rtl8139Memory {
 /// An RTL8139.
 pub struct Rtl8139 {
     ports: &'static dyn Ports,
+    waits: Waits,
     /// By which the chip finds the memory.
     offset: Offset,
     /// The first port of 256, all of which exist.
@@ -116,6 +118,7 @@ impl Rtl8139 {
     pub fn open<C: ConfigurationAccess>(
         config: &mut C,
         access: &Access,
+        waits: Waits,
         device: &PciDevice,
         memory: &'static mut Rtl8139Memory,
     ) -> Result<Self, NicError> {
@@ -126,11 +129,12 @@ impl Rtl8139 {
         let first = u16::try_from(port).map_err(|_| MISSING)?;
         // A BAR is as aligned as it is long: there are 256 ports from here on.
         device.enable_io(config);
-        let own_mac = BusAddress::Pci(device.function).own_address();
+        let own_mac = BusAddress::Pci(device.function).own_address(access.identity);
         let offset = access.addresses.offset_of(memory)?;
         let Rtl8139Memory { ring, transmit, received } = memory;
         Ok(Self {
             ports: access.ports,
+            waits,
             offset,
             first,
             ring,
@@ -181,13 +185,11 @@ impl Rtl8139 {
     /// Stops the chip, whatever it was doing, and has it forget where its ring was. Interrupts are off then.
     fn reset(&mut self) -> Result<(), NicError> {
         self.set(register::COMMAND, Width::Byte, COMMAND_RESET);
-        for _ in 0..RESET_READS {
-            if self.get(register::COMMAND, Width::Byte) & COMMAND_RESET == 0 {
-                return Ok(());
-            }
-            core::hint::spin_loop();
-        }
-        Err(NicError::ResetTimeout)
+        let look = || match self.get(register::COMMAND, Width::Byte) {
+            GONE => Some(Err(NicError::Absent)),
+            command => (command & COMMAND_RESET == 0).then_some(Ok(())),
+        };
+        self.waits.until(RESET_PATIENCE, look).unwrap_or(Err(NicError::ResetTimeout))
     }
 
     /// The address that the chip has read from its EEPROM, else the driver's own, which the chip is then told.

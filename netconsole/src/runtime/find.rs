@@ -4,9 +4,9 @@ use super::card::{Card, Moment};
 use super::choose;
 use super::state::State;
 use crate::nic::pci::{self, PciDevice};
-use crate::nic::{BusAddress, CardDriver, CardMemory, Model, NicError, is_mmio_card};
+use crate::nic::{BusAddress, CardDriver, CardMemory, Failure, Model, is_mmio_card};
 use crate::plan::MAX_NICS;
-use crate::platform::{Platform, Probe, probe};
+use crate::platform::{Platform, Probe, probe, waits};
 use crate::settings::{DeviceName, DeviceSelector};
 use crate::targets::path_name::PathName;
 use core::fmt::Display;
@@ -49,17 +49,18 @@ impl State {
             }
             return false;
         };
-        let probe = |memory| CardDriver::probe(&mut P::pci(), &P::access(), device, model, memory);
+        let probe =
+            |memory| CardDriver::probe(&mut P::pci(), &P::access(), waits::<P>(), device, model, memory);
         self.take_in::<P>(BusAddress::Pci(function), model, probe, now)
     }
 
     /// Brings up the virtio card whose registers are at the physical `address`; false where there is none.
     pub fn claim_mmio<P: Platform>(&mut self, address: u64, now: u64) -> bool {
-        let addresses = P::access().addresses;
-        match is_mmio_card(address, &addresses) {
+        let access = P::access();
+        match is_mmio_card(address, &access.addresses) {
             Ok(true) => {
                 P::memory().remember_mmio_card(address);
-                let probe = |memory| CardDriver::probe_mmio(address, &addresses, memory);
+                let probe = |memory| CardDriver::probe_mmio(address, &access, waits::<P>(), memory);
                 self.take_in::<P>(BusAddress::Mmio(address), "virtio network card", probe, now)
             }
             Ok(false) => false,
@@ -75,25 +76,28 @@ impl State {
         &mut self,
         place: BusAddress,
         model: impl Display,
-        probe: impl FnOnce(&'static mut CardMemory) -> Result<CardDriver, NicError>,
+        probe: impl FnOnce(&'static mut CardMemory) -> Result<CardDriver, Failure>,
         now: u64,
     ) -> bool {
         let slot = self.cards.get_mut(usize::from(self.claimed));
-        let (Some(card), Some(memory)) = (slot, self.card_memory.next()) else {
+        let memory = self.spare_memory.take().or_else(|| self.card_memory.next());
+        let (Some(card), Some(memory)) = (slot, memory) else {
             log::warn!("{place}: more than {MAX_NICS} network cards, not used");
             return false;
         };
         let Some(name) = DeviceName::ethernet(self.claimed) else { return false };
-        self.claimed = self.claimed.saturating_add(1);
-        self.are_cards_known = false;
-        log::info!("{name}: {model} at {place}");
         match probe(memory) {
             Ok(nic) => {
+                self.claimed = self.claimed.saturating_add(1);
+                self.are_cards_known = false;
+                log::info!("{name}: {model} at {place}");
                 *card = Some(Card::new(name, place, nic, self.settings, moment::<P>(now)));
                 true
             }
-            Err(error) => {
-                log::error!("{name}: {place}: can't be brought up: {error}");
+            Err(Failure { error, memory }) => {
+                // The next card has its memory and its name.
+                self.spare_memory = memory;
+                log::error!("{model} at {place}: can't be brought up: {error}");
                 false
             }
         }

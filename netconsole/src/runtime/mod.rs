@@ -27,7 +27,7 @@ use crate::console::{Ending, Terminal};
 use crate::memory::Memory;
 use crate::nic::Model;
 use crate::nic::pci::{self, Class, DeviceFunction, PciDevice};
-use crate::platform::Platform;
+use crate::platform::{Platform, now};
 use crate::settings::Settings;
 use crate::targets::{Common, Reception, Target};
 use consoles::Consoles;
@@ -240,9 +240,4 @@ fn keep<P: Platform>(settings: &Settings) -> Option<&'static Settings> {
 #[inline(never)]
 fn consoles<P: Platform>(input: bool) -> Option<&'static mut Consoles> {
     Some(P::memory().consoles.take()?.write(Consoles::new(input)))
-}
-
-/// The time in µs.
-fn now<P: Platform>() -> u64 {
-    P::memory().timebase.read().micros(P::ticks())
 }

@@ -28,6 +28,8 @@ pub struct State {
     /// Memory for cards that were not claimed yet, and how many were.
     pub card_memory: IterMut<'static, CardMemory>,
     pub claimed: u8,
+    /// The memory of a card that failed.
+    pub spare_memory: Option<&'static mut CardMemory>,
     /// The cards have been claimed, and what depends on all of them is settled.
     pub are_cards_known: bool,
     /// When everything is to be looked at again, and when what the cards have received.
@@ -72,6 +74,7 @@ impl State {
             (&raw mut (*state).consoles).write(consoles);
             (&raw mut (*state).card_memory).write(card_memory.iter_mut());
             (&raw mut (*state).claimed).write(0);
+            (&raw mut (*state).spare_memory).write(None);
             (&raw mut (*state).are_cards_known).write(false);
             (&raw mut (*state).look_at).write(0);
             (&raw mut (*state).receive_at).write(0);
@@ -93,6 +96,7 @@ impl State {
             consoles: _,
             card_memory: _,
             claimed: _,
+            spare_memory: _,
             are_cards_known: _,
             look_at: _,
             receive_at: _,

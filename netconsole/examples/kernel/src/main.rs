@@ -60,7 +60,7 @@ unsafe impl Platform for Example {
     fn access() -> Access {
         // SAFETY: they tell the truth about this kernel's page tables.
         let addresses = unsafe { Addresses::new(addresses::physical, addresses::device) };
-        Access { ports: &ports::Io, addresses }
+        Access { ports: &ports::Io, addresses, identity: 0 }
     }
 }
 

@@ -16,7 +16,7 @@ pub const NO_PORTS: Access = access(&NoPorts);
 
 pub const fn access(ports: &'static dyn Ports) -> Access {
     // SAFETY: the addresses are those of memory that a test has leaked for its driver's card.
-    Access { ports, addresses: unsafe { Addresses::new(translate, map) } }
+    Access { ports, addresses: unsafe { Addresses::new(translate, map) }, identity: 0 }
 }
 
 /// By which a card reaches what is there.

@@ -5,7 +5,7 @@ use super::phy;
 use super::registers::*;
 use super::ring::{GigabitMemory, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
 use crate::nic::addresses::Offset;
-use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
 
@@ -16,33 +16,26 @@ const ETHERNET_MTU: usize = 1500;
 /// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
 const ETHERNET_HEADER: usize = 14;
 
-/// How often a register is read until the device must have done what is waited for. A read is an
-/// access over the bus, at least a tenth of a microsecond: 10 ms and more, where the datasheets speak
-/// of a few. A count needs no clock, which may not run yet, or not any more.
-pub(super) const READS: u32 = 100_000;
-/// How long the device is left alone after a reset, which must be 1 µs (section 13.4.1): at one step
-/// a cycle, and 5 GHz. Not to be measured by reads, which would disturb it.
-const RESET_STEPS: u32 = 5_000;
+/// How long the device may take to do what is waited for, in µs; the datasheets speak of a few milliseconds.
+pub(super) const PATIENCE: u64 = 50_000;
+/// How long the device is left alone after a reset, in µs, which must be 1 (section 13.4.1): reads would disturb it.
+const RESET_PAUSE: u64 = 10;
 
-/// Reads `register` until `is_done`, [`READS`] times at most.
+/// Reads `register` until `is_done`, for [`PATIENCE`] at most.
 pub(super) fn wait_for<R: Registers>(
+    waits: Waits,
     registers: &R,
     register: usize,
     is_done: impl Fn(u32) -> bool,
 ) -> Option<u32> {
-    for _ in 0..READS {
-        let value = registers.read(register);
-        if value != ABSENT && is_done(value) {
-            return Some(value);
-        }
-        core::hint::spin_loop();
-    }
-    None
+    waits
+        .until(PATIENCE, || Some(registers.read(register)).filter(|&value| value != ABSENT && is_done(value)))
 }
 
 /// An Intel gigabit card with `TX` transmit and `RX` receive descriptors.
 pub struct Gigabit<R: Registers, const TX: usize, const RX: usize> {
     registers: R,
+    waits: Waits,
     chip: Chip,
     transmit: TransmitRing<TX>,
     /// The transmit tail that the device was told last.
@@ -71,6 +64,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     /// address, and the device finds `memory` by `offset`. Touches nothing of the device.
     pub(super) fn new(
         registers: R,
+        waits: Waits,
         chip: Chip,
         own_mac: MacAddr,
         offset: Offset,
@@ -79,6 +73,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         let (transmit, receive) = memory.rings(offset, chip.family.receive_format());
         Self {
             registers,
+            waits,
             chip,
             transmit,
             told: 0,
@@ -97,7 +92,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         self.mac = self.find_mac();
         self.set_up_link();
         if self.chip.family.has_own_phy() {
-            phy::wake(&mut self.registers);
+            phy::wake(self.waits, &mut self.registers);
         }
         self.transmit.reset();
         self.receive.reset();
@@ -107,7 +102,10 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
 
     /// Stops the device, whatever it was doing, and has it forget where its rings were.
     fn reset(&mut self) -> Result<(), NicError> {
-        let registers = &mut self.registers;
+        let (waits, registers) = (self.waits, &mut self.registers);
+        if registers.read(STATUS) == ABSENT {
+            return Err(NicError::Absent);
+        }
         registers.write(IMC, u32::MAX);
         registers.write(RCTL, 0);
         registers.write(TCTL, 0);
@@ -115,14 +113,12 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
             let ctrl = registers.read(CTRL);
             registers.write(CTRL, ctrl | CTRL_MASTER_DISABLE);
             // Where it does not stop, the reset stops it.
-            let _ = wait_for(registers, STATUS, |status| status & STATUS_MASTER_ENABLED == 0);
+            let _ = wait_for(waits, registers, STATUS, |status| status & STATUS_MASTER_ENABLED == 0);
         }
         let ctrl = registers.read(CTRL);
         registers.write(CTRL, ctrl | CTRL_RESET);
-        for _ in 0..RESET_STEPS {
-            core::hint::spin_loop();
-        }
-        wait_for(registers, CTRL, |ctrl| ctrl & CTRL_RESET == 0).ok_or(NicError::ResetTimeout)?;
+        waits.pause(RESET_PAUSE);
+        wait_for(waits, registers, CTRL, |ctrl| ctrl & CTRL_RESET == 0).ok_or(NicError::ResetTimeout)?;
         registers.write(IMC, u32::MAX);
         let _ = registers.read(ICR);
         registers.write(RFCTL, 0);
@@ -132,7 +128,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     /// The address that the device has read from its EEPROM after the reset, else what the EEPROM says,
     /// else the driver's own, which the device is then told.
     fn find_mac(&mut self) -> MacAddr {
-        if let Some(high) = wait_for(&self.registers, RAH0, |high| high & RAH_VALID != 0) {
+        if let Some(high) = wait_for(self.waits, &self.registers, RAH0, |high| high & RAH_VALID != 0) {
             let [a, b, c, d] = self.registers.read(RAL0).to_le_bytes();
             let [e, f, ..] = high.to_le_bytes();
             let mac = MacAddr([a, b, c, d, e, f]);
@@ -159,7 +155,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     fn read_eeprom(&mut self, word: u32) -> Option<u16> {
         let read = self.chip.family.eeprom_read()?;
         self.registers.write(EERD, word.unbounded_shl(read.address_shift) | EERD_START);
-        let value = wait_for(&self.registers, EERD, |eerd| eerd & read.done != 0)?;
+        let value = wait_for(self.waits, &self.registers, EERD, |eerd| eerd & read.done != 0)?;
         let [_, _, low, high] = value.to_le_bytes();
         Some(u16::from_le_bytes([low, high]))
     }
@@ -185,7 +181,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         set_ring::<R, RX>(&mut self.registers, [RDBAL, RDBAH, RDLEN, RDH, RDT], self.receive.address());
         if self.chip.family == Family::Queues {
             self.registers.write(SRRCTL, SRRCTL_2_KIB | SRRCTL_ADVANCED);
-            start_queue(&mut self.registers, RXDCTL).ok_or(NicError::NoQueue(0))?;
+            start_queue(self.waits, &mut self.registers, RXDCTL).ok_or(NicError::NoQueue(0))?;
         }
         let rctl = RCTL_ENABLE | RCTL_MULTICAST_PROMISCUOUS | RCTL_BROADCAST | RCTL_STRIP_CRC;
         self.registers.write(RCTL, rctl);
@@ -198,7 +194,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         self.told = self.transmit.tail();
         set_ring::<R, TX>(&mut self.registers, [TDBAL, TDBAH, TDLEN, TDH, TDT], self.transmit.address());
         if self.chip.family == Family::Queues {
-            start_queue(&mut self.registers, TXDCTL).ok_or(NicError::NoQueue(1))?;
+            start_queue(self.waits, &mut self.registers, TXDCTL).ok_or(NicError::NoQueue(1))?;
         }
         if self.chip.family.is_pci() {
             self.registers.write(TIPG, TIPG_COPPER);
@@ -250,10 +246,10 @@ fn set_ring<R: Registers, const N: usize>(
 }
 
 /// 82575 and later: the ring's registers count once the queue runs, which the device confirms.
-fn start_queue<R: Registers>(registers: &mut R, register: usize) -> Option<()> {
+fn start_queue<R: Registers>(waits: Waits, registers: &mut R, register: usize) -> Option<()> {
     let control = registers.read(register);
     registers.write(register, control | DCTL_QUEUE_ENABLE);
-    wait_for(registers, register, |control| control & DCTL_QUEUE_ENABLE != 0).map(drop)
+    wait_for(waits, registers, register, |control| control & DCTL_QUEUE_ENABLE != 0).map(drop)
 }
 
 impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> {

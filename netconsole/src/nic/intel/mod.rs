@@ -22,7 +22,7 @@ pub use ring::GigabitMemory;
 
 use super::mmio::Window;
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{Addresses, BusAddress, NicError};
+use super::{Access, BusAddress, NicError, Waits};
 use chips::Chip;
 
 /// How many frames a card may be given to send at once, and one more.
@@ -66,17 +66,18 @@ impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
     /// gets one that is made from its place on the PCI bus. Panic-safe.
     pub fn open<C: ConfigurationAccess>(
         config: &mut C,
-        addresses: &Addresses,
+        access: &Access,
+        waits: Waits,
         device: &PciDevice,
         chip: Chip,
         memory: &'static mut GigabitMemory<TX, RX>,
     ) -> Result<Self, NicError> {
         let [bar0, ..] = device.bars;
-        let window =
-            Window::new(bar0, 0, REGISTERS_LENGTH, addresses).ok_or(NicError::NoRegisters("memory"))?;
-        let offset = addresses.offset_of(memory)?;
+        let window = Window::new(bar0, 0, REGISTERS_LENGTH, &access.addresses)
+            .ok_or(NicError::NoRegisters("memory"))?;
+        let offset = access.addresses.offset_of(memory)?;
         device.enable(config);
-        let own_mac = BusAddress::Pci(device.function).own_address();
-        Ok(Self::new(MemoryBar(window), chip, own_mac, offset, memory))
+        let own_mac = BusAddress::Pci(device.function).own_address(access.identity);
+        Ok(Self::new(MemoryBar(window), waits, chip, own_mac, offset, memory))
     }
 }

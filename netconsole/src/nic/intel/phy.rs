@@ -5,21 +5,23 @@ use super::registers::{
     PHY_NEGOTIATE, PHY_NEGOTIATED, PHY_POWER_DOWN, PHY_RESET, PHY_RESTART_NEGOTIATION, PHY_STATUS, Registers,
     STATUS, STATUS_LINK_UP,
 };
+use crate::nic::Waits;
 
-/// How often MDIC is read in all until the PHY is given up: for a tenth of a second and usually the
-/// half that it may take to come out of reset (IEEE 802.3, section 22.2.4.1.1).
-const READS: u32 = 1_000_000;
+/// How long an access by MDIC may take, in µs; it is some tens of them.
+const ACCESS_PATIENCE: u64 = 10_000;
+/// How long the PHY may take to come out of reset, in µs (IEEE 802.3, section 22.2.4.1.1).
+const RESET_PATIENCE: u64 = 500_000;
 
 /// Resets a PHY that somebody has left powered down, isolated, in loopback, or with a fixed speed. One
 /// that has negotiated is left alone: its link would be lost for seconds. One that has not, and has no link, is told to
 /// begin again: the 82576's does not by itself. A PHY that does not answer shows by the link that never comes.
-pub(super) fn wake<R: Registers>(registers: &mut R) {
-    let _ = Phy { registers, reads_left: READS }.wake();
+pub(super) fn wake<R: Registers>(waits: Waits, registers: &mut R) {
+    let _ = Phy { registers, waits }.wake();
 }
 
 struct Phy<'r, R> {
     registers: &'r mut R,
-    reads_left: u32,
+    waits: Waits,
 }
 
 impl<R: Registers> Phy<'_, R> {
@@ -34,7 +36,12 @@ impl<R: Registers> Phy<'_, R> {
             return self.write(PHY_CONTROL, control | PHY_RESTART_NEGOTIATION);
         }
         self.write(PHY_CONTROL, PHY_RESET)?;
-        while self.read(PHY_CONTROL)? & PHY_RESET != 0 {}
+        let waits = self.waits;
+        let is_over = || match self.read(PHY_CONTROL) {
+            Some(control) => (control & PHY_RESET == 0).then_some(Some(())),
+            None => Some(None),
+        };
+        waits.until(RESET_PATIENCE, is_over)??;
         self.write(PHY_CONTROL, PHY_NEGOTIATE | PHY_RESTART_NEGOTIATION)
     }
 
@@ -50,13 +57,8 @@ impl<R: Registers> Phy<'_, R> {
     /// One access; `None` where the PHY does not answer.
     fn access(&mut self, command: u32) -> Option<u32> {
         self.registers.write(MDIC, MDIC_PHY_1 | command);
-        loop {
-            self.reads_left = self.reads_left.checked_sub(1)?;
-            let mdic = self.registers.read(MDIC);
-            if mdic & MDIC_READY != 0 {
-                return (mdic & MDIC_ERROR == 0).then_some(mdic);
-            }
-            core::hint::spin_loop();
-        }
+        let registers = &*self.registers;
+        let ready = || Some(registers.read(MDIC)).filter(|mdic| mdic & MDIC_READY != 0);
+        self.waits.until(ACCESS_PATIENCE, ready).filter(|mdic| mdic & MDIC_ERROR == 0)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::model::{Device, FIRST_PORT, Model};
 use super::*;
+use crate::nic::WAITS;
 use crate::nic::addresses::fake::access;
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
@@ -25,7 +26,7 @@ fn start(
     let mut machine = Machine::default();
     machine.insert((0, 3, 0), function);
     let device = PciDevice::read(&mut machine, PLACE).expect("a device");
-    let nic = started(Rtl8139::open(&mut machine, &access(model), &device, memory));
+    let nic = started(Rtl8139::open(&mut machine, &access(model), WAITS, &device, memory));
     // Bus master, I/O, no interrupts; and only where that is of use.
     assert_eq!(
         machine.word((0, 3, 0), 1) & 0xffff,
@@ -234,7 +235,7 @@ fn says_why_it_does_not_come_up() {
     type Fault = fn(&mut Device);
     let faults: [(Fault, NicError); 3] = [
         (|chip| chip.never_resets = true, NicError::ResetTimeout),
-        (|chip| chip.gone = Some(0xff), NicError::ResetTimeout),
+        (|chip| chip.gone = Some(0xff), NicError::Absent),
         (|chip| chip.gone = Some(0), NicError::Absent),
     ];
     for (fault, error) in faults {

@@ -27,7 +27,7 @@ pub use panic::{PanicVirtioMemory, PanicVirtioNic};
 pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
-use super::{Access, Addresses, BusAddress, Nic, NicError};
+use super::{Access, BusAddress, Nic, NicError, Waits};
 use queue_memory::QueueMemory;
 
 /// How many frames a card may be given to send at once.
@@ -66,13 +66,14 @@ pub fn drives((vendor, device): (u16, u16)) -> bool {
 pub fn probe<C: ConfigurationAccess>(
     config: &mut C,
     access: &Access,
+    waits: Waits,
     device: &PciDevice,
     memory: &'static mut VirtioMemory,
 ) -> Result<VirtioNic, NicError> {
     let transport = AnyTransport::on_pci(config, access, device)?;
     let offset = access.addresses.offset_of(memory)?;
-    let own_mac = BusAddress::Pci(device.function).own_address();
-    let mut nic = VirtioNet::new(transport, net::FEATURES, own_mac, offset, memory);
+    let own_mac = BusAddress::Pci(device.function).own_address(access.identity);
+    let mut nic = VirtioNet::new(transport, waits, net::FEATURES, own_mac, offset, memory);
     nic.restart()?;
     Ok(nic)
 }
@@ -80,12 +81,14 @@ pub fn probe<C: ConfigurationAccess>(
 /// Brings up the virtio network card that was found at a fixed place.
 pub fn probe_mmio(
     transport: MmioTransport,
-    addresses: &Addresses,
+    access: &Access,
+    waits: Waits,
     memory: &'static mut VirtioMemory,
 ) -> Result<VirtioNic, NicError> {
-    let own_mac = transport.place().own_address();
-    let offset = addresses.offset_of(memory)?;
-    let mut nic = VirtioNet::new(AnyTransport::Mmio(transport), net::FEATURES, own_mac, offset, memory);
+    let own_mac = transport.place().own_address(access.identity);
+    let offset = access.addresses.offset_of(memory)?;
+    let mut nic =
+        VirtioNet::new(AnyTransport::Mmio(transport), waits, net::FEATURES, own_mac, offset, memory);
     nic.restart()?;
     Ok(nic)
 }

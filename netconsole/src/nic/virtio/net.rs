@@ -4,7 +4,7 @@
 use super::queue_memory::{BUFFER_SIZE, LEGACY_ALIGNMENT, QueueMemory};
 use super::virtqueue::{DeviceFault, Direction, LegacyQueue, Virtqueue};
 use crate::nic::addresses::Offset;
-use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError};
+use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 use virtio_drivers::transport::{DeviceStatus, Transport};
 use zerocopy::{FromBytes, IntoBytes};
@@ -58,10 +58,11 @@ const ETHERNET_MTU: u16 = 1500;
 /// RFC 791: every link carries this.
 const MINIMUM_MTU: u16 = 68;
 
-/// How often the status is read until the device must have come out of reset. A read is an access over
-/// the bus, at least a tenth of a microsecond on a machine and several in a VM: 10 ms and more, where
-/// devices take microseconds. A count needs no clock, which may not run yet, or not any more.
-const RESET_READS: u32 = 100_000;
+/// How long the device may take to come out of reset, in µs: most take microseconds, one in a process of its own as long
+/// as that is kept from running.
+const RESET_PATIENCE: u64 = 500_000;
+/// How often in a row the status of a device may be all ones: then it has gone.
+const GONE_LOOKS: u32 = 3;
 /// How often the configuration is read until its generation stays the same meanwhile.
 const CONFIG_READS: u32 = 16;
 
@@ -84,6 +85,7 @@ impl<const TX: usize, const RX: usize> VirtioNetMemory<TX, RX> {
 /// A virtio network card with `TX` transmit and `RX` receive buffers.
 pub struct VirtioNet<T: Transport, const TX: usize, const RX: usize> {
     transport: T,
+    waits: Waits,
     transmit: Virtqueue<TX>,
     receive: Virtqueue<RX>,
     /// A received frame is copied here before anything looks at it: the device can't change it then,
@@ -116,6 +118,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
     /// them. `own_mac` is taken where it has no usable address, and the card finds `memory` by `offset`. Touches nothing of the device.
     pub(super) fn new(
         transport: T,
+        waits: Waits,
         wanted: u64,
         own_mac: MacAddr,
         offset: Offset,
@@ -123,6 +126,7 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
     ) -> Self {
         Self {
             transport,
+            waits,
             transmit: Virtqueue::new(&mut memory.transmit, offset, Direction::ToDevice),
             receive: Virtqueue::new(&mut memory.receive, offset, Direction::FromDevice),
             received: &mut memory.received,
@@ -169,13 +173,16 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
 
     fn reset(&mut self) -> Result<(), NicError> {
         self.transport.set_status(DeviceStatus::empty());
-        for _ in 0..RESET_READS {
-            if self.transport.get_status().is_empty() {
-                return Ok(());
+        let mut all_ones: u32 = 0;
+        let look = || match self.transport.get_status() {
+            status if status.is_empty() => Some(Ok(())),
+            status if status.contains(DeviceStatus::all()) => {
+                all_ones = all_ones.saturating_add(1);
+                (all_ones >= GONE_LOOKS).then_some(Err(NicError::Absent))
             }
-            core::hint::spin_loop();
-        }
-        Err(NicError::ResetTimeout)
+            _ => None,
+        };
+        self.waits.until(RESET_PATIENCE, look).unwrap_or(Err(NicError::ResetTimeout))
     }
 
     fn negotiate(&mut self, status: DeviceStatus) -> Result<(), NicError> {

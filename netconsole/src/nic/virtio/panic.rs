@@ -6,12 +6,12 @@
 //!   [`PanicVirtioMemory`], which nothing else uses. A card that does not come out of reset gets none.
 //! - Only the features are taken that sending cannot do without, and the link's state, so the least of the card's
 //!   code runs.
-//! - There is no lock, every wait is a bounded number of register reads, and nothing that is linked here
+//! - There is no lock, every wait has a deadline, and nothing that is linked here
 //!   can panic: what may be missing is an `Option`, numbers wrap or saturate, and no array is indexed.
 
 use super::net::{PANIC_FEATURES, VirtioNet, VirtioNetMemory};
 use super::{AnyTransport, PANIC_RECEIVE_BUFFERS, PANIC_TRANSMIT_BUFFERS};
-use crate::nic::{Addresses, BusAddress, NicError};
+use crate::nic::{Access, BusAddress, NicError, Waits};
 
 /// The queues and buffers of one card in a panic.
 pub type PanicVirtioMemory = VirtioNetMemory<PANIC_TRANSMIT_BUFFERS, PANIC_RECEIVE_BUFFERS>;
@@ -24,10 +24,18 @@ impl PanicVirtioNic {
     pub fn open(
         transport: AnyTransport,
         place: BusAddress,
-        addresses: &Addresses,
+        access: &Access,
+        waits: Waits,
         memory: &'static mut PanicVirtioMemory,
     ) -> Result<Self, NicError> {
-        let offset = addresses.offset_of(memory)?;
-        Ok(VirtioNet::new(transport, PANIC_FEATURES, place.own_address(), offset, memory))
+        let offset = access.addresses.offset_of(memory)?;
+        Ok(VirtioNet::new(
+            transport,
+            waits,
+            PANIC_FEATURES,
+            place.own_address(access.identity),
+            offset,
+            memory,
+        ))
     }
 }

@@ -3,6 +3,7 @@
 //! register that says where a queue is (tests/qemu/models.rs has the rest).
 
 use super::*;
+use crate::nic::WAITS;
 use crate::nic::addresses::fake::access;
 use crate::nic::exchange::started;
 use crate::nic::pci::DeviceFunction;
@@ -58,7 +59,7 @@ impl Card {
 
     fn start(&'static self, machine: Machine) -> Result<PanicDriver, NicError> {
         let memory = Box::leak(Box::new(PanicCardMemory::new()));
-        started(PanicDriver::open(machine, &access(self), BusAddress::Pci(FUNCTION), memory))
+        started(PanicDriver::open(machine, &access(self), WAITS, BusAddress::Pci(FUNCTION), memory))
     }
 }
 
@@ -118,7 +119,7 @@ fn a_card_starts_and_is_notified() {
     let mut config = machine(function());
     let device = PciDevice::read(&mut config, FUNCTION).expect("a device");
     let memory = Box::leak(Box::new(VirtioMemory::new()));
-    let mut nic = virtio::probe(&mut config, &access(card), &device, memory).expect("a card");
+    let mut nic = virtio::probe(&mut config, &access(card), WAITS, &device, memory).expect("a card");
     // Bus master, I/O, no interrupts.
     assert_eq!(config.word((0, 3, 0), 1) & 0xffff, 0x0405);
     assert_eq!((nic.mac(), nic.mtu()), (MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]), 1500));

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::nic::Nic;
+use crate::nic::WAITS;
 use crate::nic::addresses::fake::{NO_PORTS, physical};
 use crate::nic::exchange::started;
 use crate::nic::pci::fake::Machine;
@@ -45,7 +46,13 @@ impl Registers {
 
     fn start(&self) -> Result<PanicDriver, NicError> {
         let memory = Box::leak(Box::new(PanicCardMemory::new()));
-        started(PanicDriver::open(Machine::default(), &NO_PORTS, BusAddress::Mmio(self.address()), memory))
+        started(PanicDriver::open(
+            Machine::default(),
+            &NO_PORTS,
+            WAITS,
+            BusAddress::Mmio(self.address()),
+            memory,
+        ))
     }
 }
 

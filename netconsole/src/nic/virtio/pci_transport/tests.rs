@@ -2,6 +2,7 @@
 //! start of a card asks of it.
 
 use super::*;
+use crate::nic::WAITS;
 use crate::nic::addresses::fake::{NO_PORTS, physical};
 use crate::nic::exchange::started;
 use crate::nic::pci::fake::{Function, Machine, Noise};
@@ -80,8 +81,9 @@ fn finds_the_registers_and_notifies_with_one_write() {
     let mut config = machine(registers, &CAPABILITIES);
     let device = PciDevice::read(&mut config, FUNCTION).expect("a device");
     assert!(drives((device.vendor_id, device.device_id)));
-    let mut nic = virtio::probe(&mut config, &NO_PORTS, &device, Box::leak(Box::new(VirtioMemory::new())))
-        .expect("a card");
+    let mut nic =
+        virtio::probe(&mut config, &NO_PORTS, WAITS, &device, Box::leak(Box::new(VirtioMemory::new())))
+            .expect("a card");
     // Bus master, memory, no interrupts.
     assert_eq!(config.word(PLACE, 1) & 0xffff, 0x0406);
     assert_eq!(nic.mac(), MacAddr([0x02, b'n', b'c', 0, 3, 0]));
@@ -104,8 +106,8 @@ fn the_panic_card_starts_from_the_place_alone() {
     assert!(drives(pci::ids(&config, FUNCTION)));
     // Whatever the driver before has left.
     registers.set(0x14, &[1 | 2 | 8 | 64]);
-    let mut nic =
-        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
+    let mut nic = started(PanicDriver::open(config, &NO_PORTS, WAITS, BusAddress::Pci(FUNCTION), memory()))
+        .expect("a card");
     for _ in 0..16 {
         assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     }
@@ -118,7 +120,7 @@ fn the_panic_card_starts_from_the_place_alone() {
 fn says_what_is_missing() {
     let start = |capabilities: &[_]| {
         let config = machine(registers(), capabilities);
-        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).err()
+        started(PanicDriver::open(config, &NO_PORTS, WAITS, BusAddress::Pci(FUNCTION), memory())).err()
     };
     let [common, notify, specific] = CAPABILITIES;
     let no_common = Some(NicError::NoRegisters("common configuration"));
@@ -142,7 +144,7 @@ fn says_what_is_missing() {
     let elsewhere = DeviceFunction { bus: 1, ..FUNCTION };
     let config = machine(registers(), &CAPABILITIES);
     assert_eq!(
-        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(elsewhere), memory())).err(),
+        started(PanicDriver::open(config, &NO_PORTS, WAITS, BusAddress::Pci(elsewhere), memory())).err(),
         Some(NicError::Configuration)
     );
 }
@@ -151,8 +153,8 @@ fn says_what_is_missing() {
 fn a_notification_beyond_the_registers_is_not_made() {
     let registers = registers();
     let config = machine(registers, &[CAPABILITIES[0], (2, 4, 0x3000, 0x1000, u32::MAX)]);
-    let mut nic =
-        started(PanicDriver::open(config, &NO_PORTS, BusAddress::Pci(FUNCTION), memory())).expect("a card");
+    let mut nic = started(PanicDriver::open(config, &NO_PORTS, WAITS, BusAddress::Pci(FUNCTION), memory()))
+        .expect("a card");
     assert_eq!(nic.transmit(&mut |_| 60), Ok(()));
     nic.kick();
     assert!(registers.0[0x3000..].iter().all(|register| register.load(SeqCst) == 0));
