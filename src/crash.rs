@@ -3,7 +3,7 @@
 use crate::kernel::Kernel;
 use crate::machine::clock::Deadline;
 use crate::machine::trap::{self, PATTERN, Place, provoke};
-use crate::memory::MEMORY;
+use crate::memory::memory;
 use bootinfo::parameters::{Crash, CrashKind, CrashPlace, Parameters};
 use core::fmt;
 use netconsole::ring::Recovery;
@@ -95,12 +95,12 @@ fn damage(kernel: &mut Kernel, kind: CrashKind) -> ! {
         CrashKind::OverwriteSender => {
             // SAFETY: as above.
             unsafe { kernel.netconsole.overwrite_targets(PATTERN) };
-            MEMORY.overwrite_positions(u64::from_ne_bytes([PATTERN; 8]));
+            memory().overwrite_positions(u64::from_ne_bytes([PATTERN; 8]));
         }
         CrashKind::OverwriteTargets => {
             // SAFETY: as above.
             unsafe { kernel.netconsole.overwrite_targets(PATTERN) };
-            MEMORY.overwrite_plan(u64::from_ne_bytes([PATTERN; 8]));
+            memory().overwrite_plan(u64::from_ne_bytes([PATTERN; 8]));
         }
         CrashKind::OverflowRing => {
             for number in 0..100_000 {

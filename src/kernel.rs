@@ -9,7 +9,7 @@ use crate::machine::clock::{Clock, Deadline};
 use crate::machine::paging::AddressSpace;
 use crate::machine::watchdog::Watchdog;
 use crate::machine::{entropy, rtc};
-use crate::memory::MEMORY;
+use crate::memory::memory;
 use crate::panic;
 use crate::platform::{self, ThisKernel};
 use crate::serial_console::SerialConsole;
@@ -77,7 +77,7 @@ impl Kernel {
             log::debug!("clock: {seconds} seconds since 1970 by the real-time clock");
             self.netconsole.set_unix_time(seconds);
         }
-        self.parameters.virtio_mmio.as_slice().iter().for_each(|&place| MEMORY.remember_mmio_card(place));
+        self.parameters.virtio_mmio.as_slice().iter().for_each(|&place| memory().remember_mmio_card(place));
         self.netconsole.add_targets();
     }
 

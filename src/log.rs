@@ -2,8 +2,10 @@
 
 use crate::last_log::{self, Place};
 use crate::machine::{cache, paging};
+use crate::memory;
 use bootinfo::MemoryMap;
 use core::mem::MaybeUninit;
+use core::ops::Range;
 use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use netconsole::ring::{Audience, Past, Recovery, Ring, RingHeader};
 
@@ -66,6 +68,13 @@ pub fn start(size: usize, map: &MemoryMap, start: u64, audience: Audience) -> (R
     (recovery, chosen)
 }
 
+/// Where the boot before has noted that its log lies; empty for nowhere.
+pub fn last_place(map: &MemoryMap) -> Range<u64> {
+    let size = |place: &Place| usize::try_from(place.size).ok().filter(|size| *size <= RING_SIZE << 16);
+    let place = last_log::place(map).and_then(|place| Some((place.address, size(&place)?)));
+    place.map_or(0..0, |(address, size)| address..address.saturating_add(ring_length(size)))
+}
+
 /// Has the log go on where the boot before has noted that its own lies, if there is one of `size` bytes, with any record.
 fn last(
     size: usize,
@@ -77,7 +86,8 @@ fn last(
     let length = ring_length(size);
     let own = paging::image_start()..paging::persistent_end();
     let end = place.address.checked_add(length)?;
-    let is_free = place.address.is_multiple_of(4096) && (end <= own.start || place.address >= own.end);
+    let is_outside = |taken: Range<u64>| end <= taken.start || place.address >= taken.end;
+    let is_free = place.address.is_multiple_of(4096) && is_outside(own) && is_outside(memory::place());
     if !is_free || !map.holds(place.address, length) {
         return None;
     }
@@ -113,7 +123,9 @@ fn choose(chosen: Ring<'static>) {
 /// room: the next boot with the same memory and parameter finds it there again. Gives its size and its address.
 fn large_ring(size: usize, map: &MemoryMap) -> Option<(usize, u64)> {
     let own = paging::image_start()..paging::persistent_end();
-    let address = map.highest_room(ring_length(size), paging::MAPPED_AT_BOOT, &own)?;
+    // Only a kernel above 4 GiB, which takes no room below, has taken other memory there.
+    let taken = if memory::place().is_empty() { own } else { memory::place() };
+    let address = map.highest_room(ring_length(size), paging::MAPPED_AT_BOOT, &taken)?;
     // SAFETY: the loader says that this memory is usable; it lies outside of the image, is mapped and
     // page-aligned, and nothing else takes memory from the map.
     choose(unsafe { ring_at(address as usize, size) });

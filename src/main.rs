@@ -37,6 +37,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let mut address_space = paging::protect();
     let parameters = start::read_parameters(boot);
     let buses = buses::prepare(boot, parameters, &mut address_space);
+    memory::move_low(&boot.memory, &log::last_place(&boot.memory));
     let before = linux::open(boot, parameters);
     let log = start::begin_log(boot, parameters, before, entered);
     netconsole::set_logger::<ThisKernel>();

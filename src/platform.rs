@@ -6,7 +6,7 @@ use crate::machine::build;
 use crate::machine::clock;
 use crate::machine::pci::{self, ConfigurationSpace};
 use crate::machine::trap::{self, Place};
-use crate::memory::MEMORY;
+use crate::memory;
 use crate::{describe, start};
 use bootinfo::parameters::CrashKind;
 use core::fmt;
@@ -29,7 +29,7 @@ pub fn identify(identity: u64) {
     IDENTITY.set(identity);
 }
 
-// SAFETY: there is one MEMORY, which no other platform has. The log's ring is chosen before anything uses it.
+// SAFETY: there is one memory in use, which no other platform has. The log's ring is chosen before anything uses it.
 // ConfigurationSpace is what the host bridge, or ACPI, gives.
 unsafe impl Platform for ThisKernel {
     type Pci = ConfigurationSpace;
@@ -41,7 +41,7 @@ unsafe impl Platform for ThisKernel {
 
     #[inline]
     fn memory() -> &'static Memory {
-        &MEMORY
+        memory::memory()
     }
 
     #[inline]

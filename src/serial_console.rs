@@ -5,7 +5,7 @@ use crate::log::ring;
 use crate::machine::clock::Deadline;
 use crate::machine::trap::{self, Place};
 use crate::machine::uart::{PORTS, try_send};
-use crate::memory::MEMORY;
+use crate::memory::memory;
 use crate::panic::line::Line;
 use bootinfo::parameters;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -326,7 +326,7 @@ impl LastWords {
     pub fn poll(&mut self) {
         let Some(base) = self.base else { return };
         let view = View { limit: 8, time: true };
-        let timebase = MEMORY.timebase().read();
+        let timebase = memory().timebase().read();
         let log = RingLog::local(ring(), &timebase);
         let mut has_sent = false;
         let goes_on = self.shown.show(&log, view, &mut LogAlone, &mut |byte| {

@@ -3,7 +3,7 @@
 use crate::linux::Before;
 use crate::log::{RING_SIZE, follow, ring, start};
 use crate::machine::{build, entropy, features, machine_check, paging, physical::Physical, stacks};
-use crate::memory::MEMORY;
+use crate::memory::memory;
 use bootinfo::parameters::Parameters;
 use bootinfo::{BootInfo, CommandLine};
 use core::fmt;
@@ -34,7 +34,7 @@ pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
         }
         parameters
     });
-    MEMORY.keys().decide(&parameters.settings.secrecy, entropy::boot_id);
+    memory().keys().decide(&parameters.settings.secrecy, entropy::boot_id);
     parameters
 }
 
@@ -48,7 +48,7 @@ pub struct Log {
 
 /// From here on the ring works. The log began at `entered` ticks; it goes on from that of `before`, if there is one.
 pub fn begin_log(boot: &BootInfo, parameters: &Parameters, before: Before, entered: u64) -> Log {
-    let audience = MEMORY.keys().audience();
+    let audience = memory().keys().audience();
     if let Before::Log(past) = before {
         follow(past, past.end(), past.last_micros(), entered, audience);
         return Log { recovery: Recovery::NOTHING, size: Some(RING_SIZE) };
@@ -64,7 +64,7 @@ pub fn watch_the_machine() {
 
 /// Has the library convert ticks by this timebase, and the ring know a frequency that was found, for the boots to come.
 pub fn keep_timebase(timebase: &Timebase, hz: Option<u64>) {
-    MEMORY.timebase().publish(timebase);
+    memory().timebase().publish(timebase);
     if let Some(hz) = hz {
         ring().set_frequency(hz);
     }
@@ -77,7 +77,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
         log::warn!("{}", log.recovery);
     }
     let command_line = COMMAND_LINE.call_once(|| {
-        let mut wiped = boot.command_line.clone();
+        let mut wiped = boot.command_line;
         wipe_keys(wiped.as_bytes_mut());
         wiped
     });
@@ -104,7 +104,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
             RING_SIZE / 1024
         );
     }
-    if let Protection::Sealed(sealer) = MEMORY.keys().protection() {
+    if let Protection::Sealed(sealer) = memory().keys().protection() {
         log::info!("netconsole: messages are sealed with the key, boot id {}", sealer.boot_id());
         if !entropy::is_random() {
             log::warn!("netconsole: this CPU gives no random numbers: the boot id is from the clocks alone");

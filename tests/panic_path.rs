@@ -96,7 +96,11 @@ fn disassemble(image: &Image, path: &Path, code_end: u64) -> BTreeMap<u64, Funct
                 }
                 None => instruction.to_string(),
             };
-            let words = operands.split(|c: char| !c.is_ascii_alphanumeric() && c != '$').skip(1);
+            let is_between = |c: char| !c.is_ascii_alphanumeric() && c != '$';
+            let words = operands.split_inclusive(is_between).skip(1);
+            // In code that runs anywhere, what is added to a register, `0x10abcd(%rax)`, is a distance.
+            let words =
+                words.filter(|word| !word.ends_with('(')).map(|word| word.trim_end_matches(is_between));
             let numbers = words.filter_map(|word| {
                 let digits = word.strip_prefix("$0x").or(word.strip_prefix("0x")).unwrap_or(word);
                 // A constant that lies within a function is no address; one that is its start may be.

@@ -9,7 +9,7 @@ use crate::log::ring;
 use crate::machine::exceptions::{Frame, MACHINE_CHECK, PAGE_FAULT};
 use crate::machine::paging::{self, Meaning};
 use crate::machine::{build, clock, machine_check, stacks};
-use crate::memory::MEMORY;
+use crate::memory::memory;
 use core::panic::PanicInfo;
 use netconsole::ring::Level;
 use x86_64::registers::control::{Cr0, Cr2, Cr3, Cr4};
@@ -49,7 +49,7 @@ pub fn write(cause: &Cause<'_>, depth: Depth) {
     if depth == Depth::First {
         let mut line = Line::new("netconsole ");
         line.text(build::RELEASE).text(", build id ").text(build::id().as_str());
-        line.text(", uptime ").decimal(MEMORY.timebase().read().micros(clock::ticks())).text(" us");
+        line.text(", uptime ").decimal(memory().timebase().read().micros(clock::ticks())).text(" us");
         match last {
             Some(last) => line.text(", last record before this report ").decimal(last),
             None => line.text(", no record before this report"),

@@ -1,6 +1,6 @@
 //! The packed kernel anywhere in memory: it runs where the loader has put it, and writes to no other memory.
 
-use crate::harness::{Boot, Peer, side_by_side, target};
+use crate::harness::{Boot, Nic, Peer, side_by_side, target};
 use crate::images::run;
 use crate::protocols::bzimage;
 use std::fs;
@@ -262,16 +262,15 @@ fn machine(name: &str) -> (Boot, PathBuf) {
 }
 
 /// Has the loader, which waits, enter the kernel at `place`, with these parameters.
-fn enter(memory: &Path, place: u64, parameters: &str) {
+fn enter(memory: &Path, place: u64, regions: &[(u64, u64)], parameters: &str) {
     let kernel = fs::read(bzimage()).expect("the kernel");
     let setup = (usize::from(kernel[0x1f1]) + 1) * 512;
-    let regions = [(0x1000, 0x9_e000), (MIB, 39 * MIB), (4 * GIB, HALF)];
     let file = fs::OpenOptions::new().write(true).open(memory).expect("the machine's memory");
     let write = |address: u64, bytes: &[u8]| {
         file.write_all_at(bytes, offset(address) as u64).expect("the machine's memory");
     };
     write(place, &kernel[setup..]);
-    write(GIVEN, &boot_params(&kernel, GIVEN, place, &regions, parameters));
+    write(GIVEN, &boot_params(&kernel, GIVEN, place, regions, parameters));
     let loader = fs::metadata(memory.with_file_name("loader")).expect("the loader").len();
     write(LOADER + loader - 16, &(place + 0x200).to_le_bytes());
 }
@@ -290,7 +289,12 @@ fn the_log_of_the_boot_before_is_found_wherever_it_lay() {
         });
         let crash = if number == 0 { "crash=TRIPLE_FAULT" } else { "after=reboot" };
         let end = if number == 2 { "after=halt" } else { crash };
-        enter(&memory, place, &PARAMETERS.replace("after=halt", end));
+        enter(
+            &memory,
+            place,
+            &[(0x1000, 0x9_e000), (MIB, 39 * MIB), (4 * GIB, HALF)],
+            &PARAMETERS.replace("after=halt", end),
+        );
         machine.type_in("\r");
     }
     machine.wait_for_text(TARGET, &format!("boot: the kernel lies at {:#x}", PLACES[2]));
@@ -302,4 +306,26 @@ fn the_log_of_the_boot_before_is_found_wherever_it_lay() {
     assert!(text.contains("previous boot ended without a goodbye: "), "{text}");
     assert!(text.contains("previous boot ended in order: "), "{text}");
     assert!(text.contains("crash: provoking TRIPLE_FAULT\n boot=-2"), "{second}");
+}
+
+/// A card that reaches 4 GiB only: the kernel, which lies above, takes memory for it from below, where it was given any.
+#[test]
+fn a_card_of_32_bits_is_served_from_above_4_gib() {
+    const HIGH: (u64, u64) = (4 * GIB, HALF);
+    for (name, regions, text) in [
+        ("low-memory", &[(16 * MIB, 4 * MIB), HIGH][..], "boot: done"),
+        ("no-low-memory", &[HIGH], "it can't reach memory above 4 GiB"),
+    ] {
+        let (boot, memory) = machine(name);
+        let boot = boot.nics([Nic::device("rtl8139").peer(Peer::at("10.0.0.2"))]);
+        let mut machine = boot.repeats().start();
+        machine.wait_for_serial("ready");
+        enter(&memory, 4 * GIB + PAGE, regions, PARAMETERS);
+        machine.type_in("\r");
+        machine.wait_for_serial(text);
+        if name == "low-memory" {
+            machine.wait_for_text(TARGET, text);
+        }
+        machine.stop();
+    }
 }
