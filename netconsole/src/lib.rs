@@ -127,7 +127,7 @@
 //! # Sizes
 //!
 //! All static memory is in [`Memory`](memory::Memory), most of it the buffers of the cards in normal running and in a panic;
-//! it is zeros and lies in `.bss`, as does the ring: [`RingMemory`](ring::RingMemory) is 288 KiB. What a kernel does not want
+//! it is zeros and lies in `.bss`, as does the ring: [`RingMemory`](ring::RingMemory) is 289 KiB. What a kernel does not want
 //! it leaves out:
 //!
 //! | features | KiB |
