@@ -8,7 +8,7 @@
 //!
 //! Two functions are not followed, each for a reason:
 //! - `report::write_message` formats the message of a `panic!`, foreign `Display` code. If that panics, the
-//!   path starts anew, with a shorter report (`crash=KIND@message` in tests/qemu/crash.rs).
+//!   path starts again, with a shorter report (`crash=KIND@message` in tests/qemu/crash.rs).
 //! - `trap::spring` is the crash that `crash=KIND@panic` asks for.
 
 use std::collections::btree_map::Entry;

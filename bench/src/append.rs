@@ -11,7 +11,7 @@ pub fn flood(records: u32, targets: &str) -> String {
 /// The targets' ports, in their order.
 pub const TARGET_PORTS: std::ops::Range<u16> = 6666..6682;
 
-/// The parameter for so many targets, all addresses given.
+/// The parameter for `count` targets, all addresses given.
 pub fn targets(count: usize) -> String {
     let target = |port| format!("@10.0.0.1/,{port}@10.0.0.2/02:00:00:00:00:02");
     let targets: Vec<String> = TARGET_PORTS.take(count).map(target).collect();

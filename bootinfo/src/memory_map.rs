@@ -12,7 +12,7 @@ pub struct MemoryRegion {
 }
 
 impl MemoryRegion {
-    /// The address behind its last byte.
+    /// The address after its last byte.
     pub const fn end(self) -> u64 {
         self.start.saturating_add(self.len)
     }

@@ -10,9 +10,9 @@ use core::fmt;
 /// One parameter of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameter<'a> {
-    /// What stands before the `=`, or the whole; empty only for a pair of quotes.
+    /// What is before the `=`, or the whole; empty only for a pair of quotes.
     pub name: &'a [u8],
-    /// What stands behind the `=`, without its quotes; `None` without a `=`.
+    /// What is after the `=`, without its quotes; `None` without a `=`.
     pub value: Option<&'a [u8]>,
 }
 
@@ -54,7 +54,7 @@ pub fn parameters(line: &[u8]) -> impl Iterator<Item = Parameter<'_>> {
     .take_while(|word| word.name != b"--" || word.value.is_some())
 }
 
-/// The first word at or behind offset `from`, and the offset of its end; `--` and what follows it too.
+/// The first word at or after offset `from`, and the offset of its end; `--` and what follows it too.
 pub fn next_word(line: &[u8], from: usize) -> Option<(Parameter<'_>, usize)> {
     let rest = line.get(from..)?;
     let mut start = from.saturating_add(rest.iter().position(|byte| !byte.is_ascii_whitespace())?);
@@ -102,7 +102,7 @@ pub(crate) struct Piece<'a> {
 }
 
 impl<'a> Piece<'a> {
-    /// The parts before and behind the first `delimiter`.
+    /// The parts before and after the first `delimiter`.
     pub fn split_once(self, delimiter: char) -> Option<(Self, Self)> {
         let at = self.text.find(delimiter)?;
         Some((self.head(at), self.skip(at.saturating_add(delimiter.len_utf8()))))
@@ -113,13 +113,13 @@ impl<'a> Piece<'a> {
         Self { text: self.text.get(..bytes).unwrap_or(self.text), ..self }
     }
 
-    /// What is left behind `bytes` bytes; empty where a character does not begin there.
+    /// What is left after `bytes` bytes; empty where a character does not begin there.
     pub fn skip(self, bytes: usize) -> Self {
         let (head, tail) = self.text.split_at_checked(bytes).unwrap_or((self.text, ""));
         Self { text: tail, before: self.before.saturating_add(head.len()) }
     }
 
-    /// What is left behind `prefix`, where the piece begins with it.
+    /// What is left after `prefix`, where the piece begins with it.
     pub fn strip_prefix(self, prefix: char) -> Option<Self> {
         self.text.starts_with(prefix).then(|| self.skip(prefix.len_utf8()))
     }

@@ -171,7 +171,7 @@ const WORDS_OF_NAME: usize = (1 + HostName::MAX) / 8;
 const WORDS_PER_NIC: usize = 3;
 const WORDS: usize = WORDS_PER_NIC * MAX_NICS + WORDS_OF_NAME + 1 + MAX_TARGETS * WORDS_PER_TARGET;
 
-/// No boot was so late, and no datagram was sent then.
+/// Stands for "epoch unknown" and "nothing sent".
 const NO_TIME: u64 = u64::MAX;
 
 /// No IPv4 address.

@@ -84,7 +84,7 @@ pub struct AddressSpace(());
 /// Why a range could not be mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapError {
-    /// It lies beyond what the CPU addresses, with so many bits, or wraps.
+    /// It lies beyond what the CPU addresses, with this many bits, or wraps.
     OutOfReach(u8),
     /// All tables for ranges above 4 GiB are in use.
     NoTableLeft,

@@ -120,7 +120,7 @@ fn reset_by_keyboard() {
     pause(END_PATIENCE);
 }
 
-/// Waits for so many µs.
+/// Waits for `micros` µs.
 fn pause(micros: u64) {
     let deadline = Deadline::after(micros);
     while !deadline.has_come() {

@@ -47,7 +47,7 @@ pub static NMI: Stack<4096> = Stack::new();
 pub static INTERRUPT: Stack<4096> = Stack::new();
 /// For every exception while the panic path runs.
 pub static PANIC_EXCEPTION: Stack<4096> = Stack::new();
-/// The panic path's own, a fresh one for each time that it starts anew.
+/// The panic path's own, a fresh one for each of its starts.
 pub static PANIC: [Stack<{ 20 << 10 }>; 4] = [const { Stack::new() }; 4];
 
 /// Where a stack lies.

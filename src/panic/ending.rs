@@ -21,7 +21,7 @@ const LOG_PATIENCE: u64 = 60_000_000;
 /// What to do after a panic, from the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// `panic=`: 0 stay, below 0 reboot at once, above 0 reboot so many seconds after the log has gone out.
+    /// `panic=`: 0 stay, below 0 reboot at once, above 0 reboot that many seconds after the log has gone out.
     pub seconds: i16,
     /// `netconsole.panic_repeat=`: how often the report is sent again.
     pub repeat: u8,

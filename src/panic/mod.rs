@@ -5,7 +5,7 @@
 //! interrupted code may have left half-written: the log ring checks each record, the targets come from
 //! a checksummed snapshot, and the network card is reset and driven through memory kept for this alone.
 //!
-//! When something here fails in turn, the path starts anew with a shorter report; the fourth start
+//! When something here fails in turn, the path starts again with a shorter report; the fourth start
 //! sends one fixed frame, and a fifth only ends the machine.
 //!
 //! Nothing here can panic (tests/panic_path.rs shows it by the machine code) but the message of a

@@ -121,7 +121,7 @@ fn what(cause: &Cause<'_>) {
 }
 
 /// The one place where foreign code runs: what a `panic!` says is formatted, straight into the ring. When that
-/// fails, what there is of it stays there as a record that was cut, and the path starts anew. Not inlined,
+/// fails, what there is of it stays there as a record that was cut, and the path starts again. Not inlined,
 /// so that tests/panic_path.rs knows it.
 #[inline(never)]
 fn write_message(info: &PanicInfo<'_>) {

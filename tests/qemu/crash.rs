@@ -23,7 +23,7 @@ const EARLY: Place = Place { suffix: "@early", said: &["crash: provoking"], ..HE
 const PCI: Place = Place { suffix: "@pci", ..EARLY };
 const LOG: Place =
     Place { suffix: "@log", said: &["crash: this record is cut here: half a \n cut=1"], ..HERE };
-/// The path starts anew, with its own report after what there is of the first.
+/// The path starts again, with its own report after what there is of the first.
 const MESSAGE: Place = Place {
     suffix: "@message",
     said: &["Kernel panic - not syncing: this message is cut here: half a \n cut=1"],

@@ -15,7 +15,7 @@ const OTHER: &str = "10.0.0.17:7777";
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 /// In seconds; half of it passes from one renewal to the next (RFC 2131, section 4.4.5).
 const LEASE: u32 = 60;
-/// How often the lease is renewed between two flaps: after each it is asked for anew.
+/// How often the lease is renewed between two flaps: after each it is asked for again.
 const RENEWALS: usize = 2;
 /// How far the kernel's clock may be off, in millionths: what the crystals of boards are, and more than its
 /// measurement of the time stamp counter against the i8254 allows.

@@ -72,7 +72,7 @@ fn the_stacks_are_large_enough() {
     machine.stop();
 }
 
-/// Sealing needs more, and a path that starts anew has a stack for each start.
+/// Sealing needs more, and a path that starts again has a stack for each start.
 #[test]
 fn the_stacks_are_large_enough_for_a_sealed_report() {
     let parameters = format!(

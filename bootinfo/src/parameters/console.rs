@@ -13,7 +13,7 @@ pub enum Console {
 /// A serial port and its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SerialConsole {
-    /// The number behind `ttyS`, 0 to 3: the PC's ports 0x3f8, 0x2f8, 0x3e8, 0x2e8.
+    /// The number after `ttyS`, 0 to 3: the PC's ports 0x3f8, 0x2f8, 0x3e8, 0x2e8.
     pub port: u8,
     /// Bits a second; it divides 115,200, the fastest.
     pub speed: u32,
@@ -46,7 +46,7 @@ impl SerialConsole {
 pub struct ConsoleError;
 
 impl Console {
-    /// Parses what stands behind `console=`. `None` for a console that only Linux has, as `tty0`.
+    /// Parses what comes after `console=`. `None` for a console that only Linux has, as `tty0`.
     pub fn parse(text: &str) -> Result<Option<Self>, ConsoleError> {
         if text == "null" {
             return Ok(Some(Self::Null));

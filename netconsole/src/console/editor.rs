@@ -64,7 +64,7 @@ impl LineEditor {
         self.returned && byte == b'\n'
     }
 
-    /// The line as it stands.
+    /// The line as it is.
     pub(super) fn line(&self) -> &str {
         self.line.as_str()
     }

@@ -19,7 +19,7 @@ pub(super) struct Paths {
 }
 
 impl Paths {
-    /// From the first word behind the command's name on.
+    /// From the first word after the command's name on.
     pub(super) const fn new() -> Self {
         Self { word: 1, done: 0, has_failed: false }
     }
@@ -132,7 +132,7 @@ impl Paths {
     }
 }
 
-/// Passes on what comes behind the first `skip` bytes.
+/// Passes on what comes after the first `skip` bytes.
 struct Window<'o> {
     skip: usize,
     out: &'o mut Chunk,
@@ -147,7 +147,7 @@ impl Write for Window<'_> {
     }
 }
 
-/// Shows the words behind the command.
+/// Shows the words after the command.
 pub(super) fn echo(words: &Words, out: &mut Chunk) -> Result<Step, fmt::Error> {
     let mut arguments = words.command(0).skip(1).peekable();
     let has_end = arguments.next_if_eq(&"-n").is_none();

@@ -1,4 +1,4 @@
-//! What stands behind a `|`: `head`, `tail` and `grep`, line by line.
+//! What comes after a `|`: `head`, `tail` and `grep`, line by line.
 
 use core::fmt;
 
@@ -115,7 +115,7 @@ impl<'w> Grep<'w> {
         }
     }
 
-    /// Where the pattern first matches at byte `from` or behind it. Every character of it is one byte of
+    /// Where the pattern first matches at byte `from` or after it. Every character of it is one byte of
     /// the line, so that a match has the pattern's length.
     fn find(&self, line: &[u8], from: usize) -> Option<(usize, usize)> {
         let (at_start, pattern) = match self.pattern.strip_prefix('^') {

@@ -25,7 +25,7 @@ pub(super) enum Job {
         lines: &'static [&'static str],
         next: usize,
     },
-    /// The words behind the command.
+    /// The words after the command.
     Echo,
     ChangeDirectory,
     List(Paths),

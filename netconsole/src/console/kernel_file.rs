@@ -16,7 +16,7 @@ pub(super) enum KernelFile {
     Kmsg,
 }
 
-/// The numbers of `printk` behind the limit of levels, which have no meaning here: the level of a record that
+/// The numbers of `printk` after the limit of levels, which have no meaning here: the level of a record that
 /// names none, the least limit, and the limit at the boot.
 const CONSTANT: [&str; 3] = ["4", "1", "7"];
 

@@ -27,7 +27,7 @@ const PROBLEM: usize = 400;
 /// Somebody's place in the tree, and the command under way.
 pub struct Session {
     directory: Path,
-    /// The line under way; what stands before `expanded` is free of backquotes.
+    /// The line under way; what is before `expanded` is free of backquotes.
     line: Text<MAX_LINE>,
     expanded: usize,
     words: Words,
@@ -44,16 +44,16 @@ pub struct Session {
 enum Goal {
     Output,
     File(Path),
-    /// It replaces what stands in these backquotes of the line, from the first to behind the second.
+    /// It replaces what is in these backquotes of the line, from the first to after the second.
     Line(usize, usize),
     /// It is in `captured` and waits for the file's target.
     Stored(Path),
 }
 
-/// `tail` takes two passes: only behind the last line is known which lines are the last.
+/// `tail` takes two passes: only after the last line is known which lines are the last.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pass {
-    /// There is no `tail`, or it knows how many lines to leave out: so many.
+    /// There is no `tail`, or it knows how many lines to leave out: this many.
     Show { skip: usize },
     /// The lines that come to it are counted.
     Count { lines: usize },
@@ -124,7 +124,7 @@ impl Session {
         self.go_on(host, out);
     }
 
-    /// Begins the next part of the line: what stands in its first backquotes, or all.
+    /// Begins the next part of the line: what is in its first backquotes, or all.
     fn go_on(&mut self, host: &mut dyn Host, out: &mut dyn Write) {
         let line = self.line.as_str();
         let (text, goal) = match backquotes(line, self.expanded) {
@@ -333,7 +333,7 @@ fn tell(out: &mut dyn Write, problem: impl fmt::Display) {
     let _ = writeln!(out, "{}", Text::<PROBLEM>::of(problem).as_str());
 }
 
-/// Hands a line through the filter `number` and those behind it.
+/// Hands a line through the filter `number` and those after it.
 fn filter_line(
     words: &Words,
     number: usize,

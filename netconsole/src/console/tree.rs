@@ -170,7 +170,7 @@ pub(super) fn remove_first(table: &mut TargetTable) -> Option<Done> {
     Some(Done::Yes)
 }
 
-/// Whether the target stands between two records.
+/// Whether the target is between two records.
 fn settle(table: &mut TargetTable, number: usize) -> bool {
     table.get_mut(number).is_none_or(|target| target.settle())
 }

@@ -184,7 +184,7 @@ impl Words {
         self.tokens().filter(|(kind, _)| *kind == Kind::Pipe).count().saturating_add(1)
     }
 
-    /// The file behind `>`.
+    /// The file after `>`.
     pub(super) fn file(&self) -> Option<&str> {
         let mut tokens = self.tokens().skip_while(|(kind, _)| *kind != Kind::Into);
         tokens.nth(1).map(|(_, text)| text)

@@ -49,7 +49,7 @@ impl Burst {
         )
     }
 
-    /// One more record went into a datagram of so many bytes.
+    /// One more record went into a datagram of `len` bytes.
     #[inline(always)]
     fn step(&mut self, len: usize) {
         self.sequence = self.sequence.wrapping_add(1);

@@ -20,7 +20,7 @@ pub(super) struct Moment {
 }
 
 impl Moment {
-    /// The moment so many microseconds after the beginning of 1970; `None` after the year 9999, which has too many
+    /// The moment `micros` microseconds after the beginning of 1970; `None` after the year 9999, which has too many
     /// digits for RFC 3339.
     #[expect(
         clippy::arithmetic_side_effects,

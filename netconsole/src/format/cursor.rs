@@ -36,7 +36,7 @@ pub enum Next<R> {
     Record(R),
     /// The record was held back, and the cursor is after it.
     HeldBack,
-    /// So many records were lost, and the cursor is after them.
+    /// This many records were lost, and the cursor is after them.
     Lost(u64),
     /// There is no more for now.
     End,
@@ -146,7 +146,7 @@ impl Cursor {
         record.is_intact().then_some(Datagram { len, next })
     }
 
-    /// The place after so many records from this one on, all of which have gone out.
+    /// The place after `records` records from this one on, all of which have gone out.
     pub const fn after(&self, records: u64) -> Self {
         Self::at_after_held(self.sequence.saturating_add(records), 0)
     }

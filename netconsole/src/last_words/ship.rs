@@ -1,4 +1,4 @@
-//! Sending when nothing else works any more: the cards brought up anew, every target's records from the last one that
+//! Sending when nothing else works any more: the cards brought up again, every target's records from the last one that
 //! its card is known to have taken, the report included. All cards and targets take turns, so that none waits for the
 //! cable of another, and whatever comes up as long as the machine stays gets its log.
 
@@ -114,7 +114,8 @@ impl<'l, P: Platform> Shipment<'l, P> {
         now::<P>().saturating_sub(self.begun)
     }
 
-    /// Whether all has gone out that is waited for: a link that is down so many µs, and everything else a minute.
+    /// Whether all has gone out that is waited for: a link that is down for `link_patience` µs, everything else for a
+    /// minute.
     pub fn has_ended(&self, link_patience: u64) -> bool {
         let patience = match self.progress() {
             Progress::Out => 0,

@@ -13,7 +13,7 @@ pub(super) struct Answer<'p> {
 
 impl<'p> Answer<'p> {
     /// Reads a datagram; `None` where it is no answer, or a longer one than receivers send. A line end or
-    /// zero bytes behind it do no harm.
+    /// zero bytes after it do no harm.
     pub(super) fn parse(payload: &'p [u8]) -> Option<Self> {
         let mut text =
             payload.get(..payload.len().min(MAX_LEN)).filter(|text| text.len() == payload.len())?;

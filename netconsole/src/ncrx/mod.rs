@@ -205,7 +205,7 @@ impl Ncrx {
         self.told.remember(sequence, held);
     }
 
-    /// Begins a record that is under way anew: what its messages look like changes.
+    /// Begins the record that is under way again: what its messages look like changes.
     pub fn interrupt(&mut self) {
         self.under_way = None;
     }
@@ -243,7 +243,7 @@ impl Ncrx {
         true
     }
 
-    /// Begins the announcements anew, as if the newest record had been sent at `from`.
+    /// Begins the announcements again, as if the newest record had been sent at `from`.
     fn announce_late(&mut self, from: u64) {
         (self.newest_at, self.announced, self.announces_late) = (from, 0, true);
     }

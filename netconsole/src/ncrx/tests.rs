@@ -211,7 +211,7 @@ fn the_newest_is_announced_three_times() {
         let sent = bench.ship_until(30 * SECOND);
         let newest = "6,2,0,-;record 2\n".to_string();
         assert_eq!(sent, [1, 2, 4].map(|seconds| (seconds * SECOND, newest.clone())));
-        // Something new begins it anew.
+        // Something new begins it again.
         bench.log(Level::Info, "late");
         let sent = bench.ship_until(31 * SECOND);
         assert_eq!(sent, [(31 * SECOND, "6,3,0,-;late\n".to_string())]);

@@ -22,7 +22,7 @@ impl Addresses {
     /// A translation by two functions, which must not panic, block or take a lock: the panic path calls them, too.
     /// - `physical` tells the address by which a card reaches the byte at a pointer into static memory; `None` where it
     ///   can't.
-    /// - `map` tells where so many bytes from a physical address on can be read and written as a device's registers,
+    /// - `map` tells where a range of bytes from a physical address on can be read and written as a device's registers,
     ///   not cached; `None` where they can't.
     ///
     /// # Safety

@@ -27,7 +27,7 @@ impl Window {
         Self::at_address(address, length.into(), addresses)
     }
 
-    /// `length` bytes from the physical address `address` on, if a device has so many there.
+    /// `length` bytes from the physical address `address` on, if a device has as many there.
     pub(super) fn at_address(address: u64, length: u64, addresses: &Addresses) -> Option<Self> {
         address.checked_add(length)?;
         let length = usize::try_from(length).ok()?;

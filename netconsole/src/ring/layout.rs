@@ -72,7 +72,7 @@ impl Place {
         Self { sequence: self.sequence.wrapping_add(1), position: self.position.wrapping_add(words) }
     }
 
-    /// The place of the same record so many words further on.
+    /// The place of the same record, `words` words further on.
     pub(super) const fn moved_on(self, words: usize) -> Self {
         Self { position: self.position.wrapping_add(words) & Self::POSITION_MASK, ..self }
     }

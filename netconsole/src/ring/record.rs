@@ -235,7 +235,7 @@ pub(super) fn add_words(sum: Checksum, words: &[AtomicU64]) -> Checksum {
     words.iter().fold(sum, |sum, word| sum.with(word.load(Ordering::Relaxed)))
 }
 
-/// A word of a record; 0 behind the ring's end.
+/// A word of a record; 0 after the ring's end.
 fn word(words: &[AtomicU64], offset: usize) -> u64 {
     words.get(offset).map_or(0, |word| word.load(Ordering::Relaxed))
 }

@@ -150,7 +150,7 @@ impl Ring<'_> {
         in_its_place.then(|| self.record(place)).flatten().filter(Record::matches_checksum)
     }
 
-    /// Where the boot's first record goes: behind the newest whole one. The head is believed only as to
+    /// Where the boot's first record goes: after the newest whole one. The head is believed only as to
     /// how many sequence numbers were given after that one, and only where the index has the last of them.
     fn place_after(&self, newest: Record<'_>) -> Place {
         let next = newest.place().after(newest.words());

@@ -288,7 +288,7 @@ fn store_all(slots: &[AtomicU64], chunks: &[[u8; 8]], mut sum: Checksum) -> Chec
     sum
 }
 
-/// Stores bytes, with zero bytes behind them up to a whole word, and adds them to a sum.
+/// Stores bytes, with zero bytes after them up to a whole word, and adds them to a sum.
 #[inline(always)]
 fn store_padded(slots: &[AtomicU64], bytes: &[u8], sum: Checksum) -> Checksum {
     let (whole, rest) = bytes.as_chunks::<8>();
@@ -454,7 +454,7 @@ impl<'r> Open<'r> {
     }
 }
 
-/// The bytes behind the last whole word as a word whose other bytes are 0.
+/// The bytes after the last whole word as a word whose other bytes are 0.
 #[inline(always)]
 fn last_word(bytes: &[u8]) -> u64 {
     match bytes.split_last_chunk::<8>() {

@@ -35,7 +35,7 @@ pub struct Card {
     pub place: BusAddress,
     /// Its driver.
     pub nic: CardDriver,
-    /// The number of the target, or the next one that sends by this card, with which the next turn goes on.
+    /// The target that starts the next turn; if it does not use this card, the next one that does.
     pub next_target: usize,
     /// What that target has had of its share, in frames.
     pub share_used: u64,
@@ -315,7 +315,7 @@ impl Card {
         }
     }
 
-    /// What is known of a neighbour, which is asked for anew where `begin`s.
+    /// Resolves a neighbour's address. `begin` forgets the old answer.
     pub fn neighbor(&mut self, address: IpAddr, begin: bool, now: u64) -> Result<Neighbor, NetworkError> {
         // Without an address of its own it asks as RFC 5227's probes do.
         let source = self.stack.source_for(address, now).unwrap_or(match address {

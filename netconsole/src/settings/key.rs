@@ -78,7 +78,7 @@ fn digits(text: &[u8]) -> Option<core::ops::Range<usize>> {
     None
 }
 
-/// Overwrites with `*` what may be a key, so that the line can be logged: the rest of its word behind each name like
+/// Overwrites with `*` what may be a key, so that the line can be logged: the rest of its word after each name like
 /// `netconsole.key`, also behind a `--`, or where open quotes make it a part of another parameter; and every run of as
 /// many hexadecimal digits.
 pub fn wipe_keys(command_line: &mut [u8]) {

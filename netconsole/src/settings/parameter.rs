@@ -1,6 +1,6 @@
 //! The grammar of `netconsole=`:
 //! `[+[r] | s][source port]@[source address]/[interface],[target port]@[target address]/[target MAC]`,
-//! several targets with `;` between them, and the short form that is the part behind the comma alone.
+//! several targets with `;` between them, and the short form that is the part after the comma alone.
 //! It is Linux's (Documentation/networking/netconsole.rst), with every part optional. Where Linux's own parser
 //! (`netpoll_parse_options`) refuses what can mean one thing only, that is taken, with a warning.
 
@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads `+`, `r`, `s`, and gives the parts behind them.
+    /// Reads `+`, `r`, `s`, and gives the parts after them.
     fn read_format(&mut self, config: Piece<'a>) -> Result<Piece<'a>, ParameterError<'a>> {
         let (format, rest) = if let Some(rest) = config.strip_prefix('+') {
             match rest.strip_prefix('r') {

@@ -121,7 +121,7 @@ pub enum Origin {
     LinkLocal,
 }
 
-/// `static`, `by DHCP` or `link-local`, as it is shown behind an address.
+/// `static`, `by DHCP` or `link-local`, as it is shown after an address.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

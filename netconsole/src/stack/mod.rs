@@ -309,13 +309,13 @@ impl<'a> Stack<'a> {
     }
 
     /// Forgets the Ethernet address that a frame for `target` goes to, so that
-    /// [`resolve`](Self::resolve) asks for it anew.
+    /// [`resolve`](Self::resolve) asks for it again.
     pub fn forget(&mut self, target: IpAddr, now: u64) {
         self.neighbors.forget(self.next_hop(target), now);
     }
 
     /// Tells of the cable. When it comes up, everything that was learnt from the network begins
-    /// anew, since it may be another one: the DHCP address is given up and asked for again, a
+    /// again, since it may be another one: the DHCP address is given up and asked for again, a
     /// link-local one probed again, routers and Ethernet addresses asked for again.
     pub fn link_changed(&mut self, up: bool, now: u64) {
         if self.link_is_up == up {

@@ -73,7 +73,7 @@ pub(super) struct Lane {
     pub(super) unheard: Option<Unheard>,
     /// How many signs of life it has answered with a question for the receiver's address.
     signs: u32,
-    /// To pause for one turn behind the record under way: see [`settle`](super::Target::settle).
+    /// Stop after the current record, for one turn: see [`settle`](super::Target::settle).
     pub(super) settling: bool,
     /// Counts the calls of [`ship`](super::Target::ship), and wraps.
     pub(super) turns: u8,

@@ -514,7 +514,7 @@ impl Target {
     }
 
     /// Has one card alone speak where several of this machine are on the same network; `hearing` says which hear
-    /// one another. To be called behind [`advance`](Self::advance).
+    /// one another. To be called after [`advance`](Self::advance).
     pub fn settle_voices(&mut self, hearing: &Hearing, now: u64) {
         if !self.is_everywhere || self.ways() < 2 {
             return;

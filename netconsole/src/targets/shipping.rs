@@ -92,7 +92,7 @@ struct Shipping<'l> {
 }
 
 impl Shipping<'_> {
-    /// In one of so many turns what goes out again comes before the log.
+    /// Every fourth turn, resends come before new records.
     const AGAIN_FIRST: u8 = 4;
 
     fn ship<N: Nic>(
@@ -252,7 +252,7 @@ impl Shipping<'_> {
         Ok(true)
     }
 
-    /// Steps over so many records, which were sent as a whole.
+    /// Steps over `records` records, which were sent as a whole.
     fn was_sent(&mut self, sender: &mut Sender<'_, RingLog<'_, '_>>, records: u64, now: u64) {
         self.counters.records = self.counters.records.wrapping_add(records);
         self.ncrx.told(self.lane.cursor.sequence(), self.lane.cursor.held());

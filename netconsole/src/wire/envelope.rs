@@ -5,7 +5,7 @@ use super::ethernet::{self, ether_type};
 use super::{Endpoint, field, ipv4, ipv6, udp};
 use core::net::IpAddr;
 
-/// All that stands in front of a datagram for one destination: plain bytes and the checksums' parts
+/// All that comes before a datagram for one destination: plain bytes and the checksums' parts
 /// that never change. It can be copied, and kept for the panic path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
@@ -88,7 +88,7 @@ impl Envelope {
     }
 
     /// Writes a datagram to the start of `frame`: the headers, checksums included, around a payload that `fill` writes
-    /// to the start of what it gets and whose length it returns; zeros behind what is shorter than an Ethernet frame
+    /// to the start of what it gets and whose length it returns; zeros after what is shorter than an Ethernet frame
     /// may be. Returns the frame's length. `identification` goes into IPv4's header, and should differ from datagram
     /// to datagram (RFC 791; RFC 6864 does not ask it of unfragmented ones). Up to [`MAX_HEADER`](Self::MAX_HEADER)
     /// bytes of `frame` are written in any case.

@@ -22,7 +22,7 @@ impl FakeHost {
         ncrx: true,
     };
 
-    /// Its log has so many words, and room for an eighth as many records. It is leaked.
+    /// Its log has `words` words, and room for an eighth as many records. It is leaked.
     pub fn new(words: usize) -> Self {
         let atomics = |count| -> &'static [AtomicU64] {
             (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()

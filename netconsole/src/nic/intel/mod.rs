@@ -40,7 +40,7 @@ pub type IntelMemory = GigabitMemory<TRANSMIT_DESCRIPTORS, RECEIVE_DESCRIPTORS>;
 pub type IntelNic = Gigabit<MemoryBar, TRANSMIT_DESCRIPTORS, RECEIVE_DESCRIPTORS>;
 /// The rings and buffers of one card in a panic.
 pub type PanicIntelMemory = GigabitMemory<PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
-/// An Intel gigabit card in a panic: the same driver, started anew beside the one that the crash
+/// An Intel gigabit card in a panic: the same driver, started again beside the one that the crash
 /// interrupted, of which nothing is read. The card is reset first, so that it forgets the old rings.
 pub type PanicIntelNic = Gigabit<MemoryBar, PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
 

@@ -30,7 +30,7 @@ pub const CTRL_INVERT_LOSS: u32 = 1 << 7;
 pub const CTRL_FORCE_SPEED: u32 = 1 << 11;
 /// Forces a duplex mode.
 pub const CTRL_FORCE_DUPLEX: u32 = 1 << 12;
-/// Everything but the PHY and PCI configuration space begins anew; clears itself.
+/// Everything but the PHY and PCI configuration space is reset; clears itself.
 pub const CTRL_RESET: u32 = 1 << 26;
 /// Obeys the other side's flow control.
 pub const CTRL_RECEIVE_FLOW_CONTROL: u32 = 1 << 27;

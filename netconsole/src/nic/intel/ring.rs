@@ -164,7 +164,7 @@ impl<const N: usize> TransmitRing<N> {
     pub(super) fn reclaim(&mut self) {
         while self.outstanding > 0
             && let Some(descriptor) = self.ring.get(self.head)
-            // Acquire: the buffer is written anew only after the device has said that it is done.
+            // Acquire: the buffer is written again only after the device has said that it is done.
             && descriptor.fields.load(Ordering::Acquire) & TRANSMIT_DONE != 0
         {
             self.head = after::<N>(self.head);
@@ -178,7 +178,7 @@ impl<const N: usize> TransmitRing<N> {
 pub(super) enum Taken {
     /// The device has not filled it yet.
     Nothing,
-    /// A frame of so many bytes, now in the ring's copy.
+    /// A frame of this many bytes, now in the ring's copy.
     Frame(usize),
     /// Something that can't be used.
     Damaged,

@@ -171,7 +171,7 @@ fn only_a_phy_that_does_not_negotiate_is_reset() {
             let (mut nic, device) = card(kind);
             (device.borrow_mut().phy_control, device.borrow_mut().phy_reset_reads) = (control, 5);
             assert_eq!(nic.restart(), Ok(()));
-            // Negotiation is on and was begun anew.
+            // Negotiation is on and was begun again.
             assert_eq!(device.borrow().phy_control, if is_shared { control } else { 0x1200 });
         }
     }

@@ -1,4 +1,4 @@
-//! The card for the last words. It is the same driver, started anew beside the one that the crash
+//! The card for the last words. It is the same driver, started again beside the one that the crash
 //! interrupted, and sound whatever that one left behind:
 //! - Of the interrupted driver nothing is read, neither its state nor its queues. Where the card is, the
 //!   caller knows; the rest comes from configuration space.

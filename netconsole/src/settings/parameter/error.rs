@@ -17,7 +17,7 @@ pub enum Part {
     LocalIp,
     /// Behind the first `/`.
     Device,
-    /// All that is behind the comma.
+    /// All that is after the comma.
     Target,
     /// Before the target's `@`.
     RemotePort,
@@ -49,13 +49,13 @@ pub enum Expected {
     Extended,
     /// A port, which may be left out, and `@`.
     PortAndAt,
-    /// The `@` behind a port.
+    /// The `@` after a port.
     At,
     /// The `@` before an address.
     AtBefore,
     /// A number from 1 to 65535.
     Port,
-    /// The `/` behind an address.
+    /// The `/` after an address.
     Slash,
     /// An IP address.
     Address,
@@ -67,7 +67,7 @@ pub enum Expected {
     Octet,
     /// One of the groups of an IPv6 address.
     Group,
-    /// The `]` behind an IPv6 address.
+    /// The `]` after an IPv6 address.
     Bracket,
     /// The end of the address, where a port follows it.
     PortBefore,

@@ -23,7 +23,7 @@ const FIRST_WAIT: u64 = 4 * SECOND;
 const LONGEST_WAIT: u64 = 64 * SECOND;
 /// How often an offered address is asked for before other offers are looked for (section 3.1, step 5).
 const REQUESTS: u32 = 4;
-/// After so many searches without an answer, answers are asked for by broadcast: there are bridges that let no others
+/// After this many searches without an answer, answers are asked for by broadcast: there are bridges that let no others
 /// through to a station without an address.
 const BROADCAST_AFTER: u32 = 2;
 /// The shortest time between two attempts to renew a lease (section 4.4.5).
@@ -229,7 +229,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// How long an answer is waited for after so many attempts before: 4 s, 8 s, … 64 s, each more or less by up to a
+    /// How long an answer is waited for after `before` attempts: 4 s, 8 s, … 64 s, each more or less by up to a
     /// second, so that the machines of a network that come up together do not ask together for ever.
     fn wait(&mut self, before: u32) -> u64 {
         let wait = FIRST_WAIT.saturating_mul(1 << before.min(8)).min(LONGEST_WAIT);
