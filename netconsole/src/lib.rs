@@ -50,7 +50,7 @@
 //!     fn access() -> Access {
 //!         // SAFETY: the two functions tell the truth about this kernel's page tables.
 //!         let addresses = unsafe { Addresses::new(physical, map) };
-//!         Access { ports: &IoSpace, addresses, identity: a_random_number() }
+//!         Access { ports: &IoSpace, addresses, identity: machine_id() }
 //!     }
 //! }
 //!
@@ -79,6 +79,7 @@
 //! }
 //! # fn read_time_stamp_counter() -> u64 { 0 }
 //! # fn random_boot_id() -> BootId { BootId([7; 16]) }
+//! # fn machine_id() -> u64 { 7 }
 //! # fn other_work() {}
 //! # fn stop_other_cpus() {}
 //! # fn physical(pointer: *const u8) -> Option<u64> { Some(pointer.addr() as u64) }
