@@ -102,7 +102,8 @@ fn ip(system: &System, way: &Way) -> String {
         Some(IpAddr::V6(ip)) => format!("[{ip}]"),
         None => String::new(),
     };
-    let name = system.read("proc/sys/kernel/hostname").unwrap_or_default();
+    // What Linux says where nobody has given it a name is none.
+    let name = system.read("proc/sys/kernel/hostname").filter(|name| name != "(none)").unwrap_or_default();
     let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).collect();
     format!("ip={client}::{gateway}:{mask}:{name}::off")
 }

@@ -110,12 +110,14 @@ pub fn open(boot: &BootInfo, parameters: &Parameters) -> Before {
     let log = found.and_then(|(crash, how)| {
         let crash = &CRASH.call_once(|| OneCpu(crash)).0;
         let log = crash.log().map_err(Missing::Log)?;
+        let since = if parameters.settings.oops_only { begin_of_crash(&log) } else { 0 };
         let new = || OldLog {
             crash: OneCpu(crash),
             how,
             log: OneCpu(log),
             shows_caller: parameters.linux.caller,
             limit: parameters.linux.loglevel,
+            since,
         };
         Ok(LOG.call_once(new))
     });
@@ -153,6 +155,41 @@ fn by_scan(boot: &BootInfo) -> Result<(Crash<'static, OldMemory>, How), Missing>
     Ok((newest.ok_or(Missing::NotFound)?, How::Scan { found }))
 }
 
+/// What the first lines of a crash begin with.
+const SIGNS: [&[u8]; 10] = [
+    b"sysrq: Trigger a crash",
+    b"Kernel panic",
+    b"BUG: ",
+    b"kernel BUG at ",
+    b"Oops",
+    b"general protection fault",
+    b"Unable to handle ",
+    b"watchdog: BUG",
+    b"NMI watchdog: Watchdog detected",
+    b"------------[ cut here ]",
+];
+/// How far before the log's end the first one is looked for, in records and in ns.
+const LOOKED_AT: usize = 4096;
+const CRASH_TAKES: u64 = 60_000_000_000;
+
+/// The number of the crash's first record, by what is found in the log's last minute; the log's end where nothing is.
+fn begin_of_crash(log: &Log<'_, OldMemory>) -> u64 {
+    let (mut begin, mut newest) = (log.end(), None);
+    for sequence in (log.first()..log.end()).rev().take(LOOKED_AT) {
+        let Read::Record(record) = log.read(sequence) else { continue };
+        let newest = *newest.get_or_insert(record.nanoseconds);
+        if newest.saturating_sub(record.nanoseconds) > CRASH_TAKES {
+            break;
+        }
+        let mut text = [0; 40];
+        let len = record.copy_text(0, &mut text).unwrap_or(0);
+        if SIGNS.iter().any(|sign| text.get(..len).is_some_and(|text| text.starts_with(sign))) {
+            begin = sequence;
+        }
+    }
+    begin
+}
+
 /// The log of a Linux that crashed.
 pub struct OldLog {
     crash: OneCpu<&'static Crash<'static, OldMemory>>,
@@ -161,6 +198,8 @@ pub struct OldLog {
     shows_caller: bool,
     /// Only records with a lower level number go out.
     limit: u8,
+    /// Only records from this number on do (`netconsole.oops_only`).
+    since: u64,
 }
 
 impl OldLog {
@@ -200,7 +239,7 @@ impl Past for OldLog {
             level: record.level,
             facility: record.facility,
             continues: record.continues,
-            goes: record.level < self.limit,
+            goes: record.level < self.limit && sequence >= self.since,
             caller: record.caller.filter(|_| self.shows_caller),
             len: record.len(),
             text: record.text_address(),

@@ -18,6 +18,9 @@ const LINK_PATIENCE: u64 = 10_000_000;
 /// When the seconds of `panic=` begin at the latest, in µs; less than the watchdog's time.
 const LOG_PATIENCE: u64 = 60_000_000;
 
+/// How long a crash kernel that panics itself stays where nothing is said, in seconds: nobody is there to reset it.
+const CRASH_KERNEL_STAYS: i32 = 10;
+
 /// What to do after a panic, from the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -35,7 +38,8 @@ static POLICY: Word = Word::unset();
 impl Policy {
     /// What the command line says. `panic=` beyond nine hours is nine hours.
     pub fn of(parameters: &Parameters) -> Self {
-        let seconds = parameters.panic.clamp(i16::MIN.into(), i16::MAX.into());
+        let unsaid = if parameters.settings.is_crash_kernel { CRASH_KERNEL_STAYS } else { 0 };
+        let seconds = parameters.panic.unwrap_or(unsaid).clamp(i16::MIN.into(), i16::MAX.into());
         Self {
             seconds: i16::try_from(seconds).unwrap_or(0),
             repeat: parameters.settings.panic_repeat,

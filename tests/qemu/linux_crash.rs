@@ -32,6 +32,8 @@ fn crash(name: &'static str, way: &str, linux: &str, nic: Nic, arguments: &[&str
         .loader(loader)
         .nics([nic.peer(Peer::at("10.0.0.2"))])
         .arguments(arguments.iter().copied());
+    // Of a ring that has wrapped the first records are gone.
+    let boot = if way == "crash-wrapped" { boot.loses() } else { boot };
     boot.timeout(Duration::from_secs(300)).start().end()
 }
 
@@ -48,14 +50,23 @@ fn check(capture: &Capture) {
         .collect();
     let text = capture.text(BASIC);
     let arrived: Vec<&str> = text.lines().take_while(|line| !is_own(line)).collect();
-    for (number, (arrived, shown)) in arrived.iter().zip(&shown).enumerate() {
+    // Where the ring has wrapped, the oldest are gone.
+    let shown = shown.get(shown.len().saturating_sub(arrived.len())..).unwrap_or_default();
+    for (number, (arrived, shown)) in arrived.iter().zip(shown).enumerate() {
         assert_eq!(arrived, shown, "line {}", number + 1);
     }
     assert_eq!(arrived.len(), shown.len(), "lines");
+    let is_whole = arrived[0].contains("] Linux version 6.");
+    assert_eq!(text.contains("; 0 overwritten before,"), is_whole, "{}", arrived[0]);
+    assert_eq!(
+        is_whole,
+        !capture.serial.contains("] user record 3999 "),
+        "a ring that has wrapped begins later"
+    );
     assert!(shown.iter().any(|line| line.ends_with("Kernel panic - not syncing: sysrq triggered crash")));
     for said in [
         "linux: Linux 6.",
-        "0 unfinished, 0 unreadable",
+        if is_whole { "0 unfinished, 0 unreadable" } else { " 0 unfinished, " },
         "which crashed: process 1, RIP 0010:",
         "linux: the log has gone out",
     ] {
@@ -72,6 +83,39 @@ fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_file_load() {
 #[test]
 fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_load() {
     check(&crash("linux-crash-load", "crash-load", "", Nic::device("e1000"), &["-m", "512"]));
+}
+
+/// netconsole-arm loads it so that nobody need be asked for anything, takes it out, and crashes the machine when told so.
+#[test]
+fn netconsole_arm_arms_disarms_and_crashes() {
+    let capture = crash("linux-crash-arm", "arm", "", Nic::virtio(), &["-m", "512"]);
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    let said: Vec<&str> = capture
+        .serial
+        .lines()
+        .filter_map(|line| {
+            line.split_once("arm ").filter(|(before, _)| !before.contains(']')).map(|(_, said)| said)
+        })
+        .collect();
+    let expected = ["--status: 1", ": 0", "--status: 0", "--disarm: 0", "--status: 1", ": 0", "--test: 1"];
+    assert_eq!(said, expected, "{}", capture.serial);
+    let line =
+        "armed: netconsole=+r6665@10.0.0.1/52:54:00:12:34:56,6666@10.0.0.2/02:00:0a:00:00:02 ip=10.0.0.1:::";
+    assert!(capture.serial.contains(line), "{}", capture.serial);
+    let text = capture.text(EXTENDED);
+    assert!(
+        text.starts_with("6.1.") && text.contains("-;Kernel panic - not syncing: sysrq triggered crash\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn of_a_ring_that_has_wrapped_all_that_it_holds_arrives() {
+    let capture = crash("linux-crash-wrapped", "crash-wrapped", "", Nic::virtio(), &["-m", "512"]);
+    check(&capture);
+    // Under Linux's own numbers.
+    let first = capture.text(EXTENDED).split(',').nth(2).and_then(|number| number.parse::<u64>().ok());
+    assert!(first.is_some_and(|first| first > 500), "{first:?}");
 }
 
 /// The log is 4 MiB, and lies beyond 4 GiB; it is the second of two CPUs that crashes, on one with all that QEMU has.

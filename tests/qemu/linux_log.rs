@@ -14,7 +14,7 @@ const TARGETS: &str = "netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole=+r@10.0.0.1/
 const MEMORY: u64 = 512 << 20;
 const PAGE: usize = 4096;
 /// Where the images have their ELF core header, as their `.cmdline` says.
-const CORE_HEADER: &str = "elfcorehdr=511348K";
+pub const CORE_HEADER: &str = "elfcorehdr=511348K";
 
 fn images() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("linuxlog/tests/images")
@@ -26,7 +26,7 @@ fn text(name: &str) -> String {
 }
 
 /// A machine's memory with the pages of a crash in it, and nothing else.
-fn memory(image: &str, test: &str) -> PathBuf {
+pub fn memory(image: &str, test: &str) -> PathBuf {
     let pages = images().join(format!("{image}.pages.gz"));
     let unpacked = Command::new("gzip").arg("-dc").arg(&pages).output().expect("gzip runs");
     assert!(unpacked.status.success(), "gzip: {}", String::from_utf8_lossy(&unpacked.stderr));
@@ -42,12 +42,16 @@ fn memory(image: &str, test: &str) -> PathBuf {
     path
 }
 
-/// A machine with this memory, which ends when the kernel reboots it.
-fn boot(name: &'static str, memory: &Path, parameters: &str) -> Boot {
+/// The machine with this memory, which ends when the kernel reboots it.
+pub fn with_memory(boot: Boot, memory: &Path) -> Boot {
     let backend =
         format!("memory-backend-file,id=memory,size={MEMORY},mem-path={},share=off", memory.display());
     let arguments = ["-m", "512", "-object", &backend, "-machine", "pc,memory-backend=memory", "-no-reboot"];
-    Boot::new(name, parameters).first_arguments(arguments).peer(Peer::at("10.0.0.2"))
+    boot.first_arguments(arguments)
+}
+
+fn boot(name: &'static str, memory: &Path, parameters: &str) -> Boot {
+    with_memory(Boot::new(name, parameters).peer(Peer::at("10.0.0.2")), memory)
 }
 
 /// All lines of Linux's own come first, and exactly; returns what follows.
@@ -139,6 +143,36 @@ fn without_a_target_nothing_is_sent_and_it_reboots() {
     assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
     assert_eq!(capture.sent.len(), 0);
     assert!(capture.serial.contains("netconsole: no target was given"), "{}", capture.serial);
+}
+
+/// From the crash's first line on.
+#[test]
+fn with_oops_only_the_crash_alone_is_sent() {
+    let capture = crash(
+        "linux-oops-only",
+        "6.12",
+        &format!("{TARGETS} {CORE_HEADER} netconsole.oops_only=1 after=exit"),
+    );
+    let expected = text("6.12.basic.txt");
+    let at = expected.find("[    3.674081] sysrq: Trigger a crash").expect("the crash");
+    let found = capture.text(BASIC);
+    let own = follows(&found, &expected[at..]);
+    assert!(own[0].contains("linux: Linux 6.12."), "{own:?}");
+}
+
+/// A crash kernel that panics itself is not left there, as nobody may be near.
+#[test]
+fn a_crash_kernel_that_panics_reboots_too() {
+    let memory = memory("6.1", "linux-panic");
+    let parameters = format!("{TARGETS} {CORE_HEADER} crash=PANIC netconsole.panic_repeat=0");
+    let capture = boot("linux-panic", &memory, &parameters).repeats().start().end();
+    fs::remove_file(memory).expect("it was there");
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    let text = capture.text(BASIC);
+    assert!(
+        text.contains("Linux version 6.1.") && text.contains("---[ end Kernel panic - not syncing: panic"),
+        "{text}"
+    );
 }
 
 /// What is not there is said, to the target too.

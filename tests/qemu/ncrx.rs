@@ -1,6 +1,7 @@
 //! Getting lost records back: the kernel and the real receiver, with a bad way between them.
 
 use crate::harness::{Boot, Ends, Machine, NcrxReceiver, Nic, Peer, Relay, Sent, Way, kernel, target};
+use crate::linux_log::{self, CORE_HEADER};
 use crate::receiver::{Receiver, number};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -79,6 +80,24 @@ fn a_flood_arrives_complete_in_spite_of_loss() {
     let recovered: u64 = recovered.and_then(|number| number.parse().ok()).expect("the receiver's counts");
     assert!((1000..10_000).contains(&recovered), "{stats}");
     machine.stop();
+}
+
+/// What was lost of a crashed Linux's log is got back too; a second after the receiver has all, the machine reboots.
+#[test]
+fn a_crashed_linux_s_log_arrives_complete_in_spite_of_loss() {
+    let mut receiver = receiver(Way::LOSSY, &["--complete", "--stats"]);
+    let memory = linux_log::memory("6.12", "ncrx-linux");
+    let boot = boot("ncrx-linux", &format!("debug {CORE_HEADER}"));
+    let machine = linux_log::with_memory(boot, &memory).start();
+    everything_arrives(&mut receiver, &machine, "boot: done, rebooting");
+    assert!(
+        receiver.has("sysrq: Trigger a crash") && receiver.has("the log has gone out and was acknowledged")
+    );
+    let (status, stats) = receiver.end();
+    assert_eq!(status, Some(0), "{stats}");
+    assert!(!stats.contains(" 0 recovered"), "it was lost in the first place: {stats}");
+    assert_eq!(machine.end().status, Some(0), "it reboots");
+    let _ = std::fs::remove_file(memory);
 }
 
 /// A level that holds records back costs nothing of this: they are told, not missed, and neither asked for nor waited for.

@@ -41,8 +41,8 @@ pub struct Parameters {
     pub console: Console,
     /// The log ring's size in bytes, a power of two in [`LOG_BUF_LEN`](Self::LOG_BUF_LEN).
     pub log_buf_len: usize,
-    /// Seconds from the last words to a reboot: 0 never, below 0 at once.
-    pub panic: i32,
+    /// Seconds from the last words to a reboot, where it is said: 0 never, below 0 at once.
+    pub panic: Option<i32>,
     /// After how many seconds without a sign of life the machine is reset; `None`: never.
     pub watchdog: Option<u16>,
     /// Where virtio devices over MMIO are.
@@ -76,7 +76,7 @@ impl Parameters {
         settings: Settings::DEFAULT,
         console: Console::Serial(SerialConsole::DEFAULT),
         log_buf_len: 256 << 10,
-        panic: 0,
+        panic: None,
         watchdog: None,
         virtio_mmio: MmioDevices::NONE,
         after: None,
@@ -102,7 +102,7 @@ impl Parameters {
             "log_buf_len" => {
                 self.log_buf_len = value::size(text, *Self::LOG_BUF_LEN.start(), *Self::LOG_BUF_LEN.end())?;
             }
-            "panic" => self.panic = number(text, i32::MIN, i32::MAX)?,
+            "panic" => self.panic = Some(number(text, i32::MIN, i32::MAX)?),
             "watchdog" => {
                 self.watchdog = Some(number(text, 0, Self::MAX_WATCHDOG)?).filter(|&s| s > 0);
             }
