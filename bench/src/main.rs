@@ -11,6 +11,7 @@ mod figures;
 mod flood;
 mod linux;
 mod load;
+mod parts;
 mod per_record;
 mod plot;
 mod profile;

@@ -20,6 +20,7 @@ pub fn compare() -> Result<bool, String> {
         serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let figures = all()?;
     print(&figures, &baseline);
+    crate::parts::print()?;
     let mut good = true;
     for figure in &figures {
         let Some(before) = baseline.get(figure.key).and_then(Value::as_f64) else {
