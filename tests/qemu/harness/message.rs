@@ -138,9 +138,15 @@ fn reads_plain_and_fragmented_messages() {
 
 #[test]
 fn refuses_what_breaks_the_format() {
-    for datagram in
-        ["", "6,1,2;x\n", "8,1,2,-;x\n", "6,1,2,-;x", "6,1,2,z;x\n", "6,1,2,-;\x07\n", "6,1,2,-,ncfrag=3/4;x"]
-    {
+    for datagram in [
+        "",
+        "6,1,2;x\n",
+        "192,1,2,-;x\n",
+        "6,1,2,-;x",
+        "6,1,2,z;x\n",
+        "6,1,2,-;\x07\n",
+        "6,1,2,-,ncfrag=3/4;x",
+    ] {
         assert!(messages([datagram.as_bytes()]).is_err(), "{datagram:?}");
     }
 }
