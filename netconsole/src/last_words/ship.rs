@@ -216,41 +216,55 @@ impl<'l, P: Platform> Shipment<'l, P> {
     /// One card's turn.
     fn turn(&mut self, place: usize) {
         let now = now::<P>();
-        let mut helped = [false; MAX_TARGETS];
-        for (number, target) in self.plan.targets() {
-            if let Some(helped) = helped.get_mut(number) {
-                *helped = self.others_help(number, target);
-            }
+        if self.look_at_card(place, now) {
+            self.receive(place, now);
+            self.send(place, now);
         }
-        let Self { report, plan, is_known, load, cards, legs, conversations, inputs, user_data, .. } = self;
-        let (Some(Some(card)), Some(legs)) = (cards.get_mut(place), legs.get_mut(place)) else { return };
-        match card.poll(now) {
+    }
+
+    /// Looks at what became of a card's frames, and at its link. True where it can take others.
+    fn look_at_card(&mut self, place: usize, now: u64) -> bool {
+        let Self { cards, legs, .. } = self;
+        let (Some(Some(card)), Some(legs)) = (cards.get_mut(place), legs.get_mut(place)) else {
+            return false;
+        };
+        let fate = card.poll(now);
+        let (link_since, is_busy) = (card.link_since(), card.is_busy());
+        match fate {
             Fate::Open => {}
             Fate::Lost => legs.iter_mut().for_each(Leg::frames_lost),
-            Fate::Left => {
-                for (number, target) in plan.targets() {
-                    let Some(leg) = legs.get_mut(number) else { continue };
-                    let is_out_now = leg.frames_left(load.end::<P>(), now);
-                    if !target.uses(place) {
-                        continue;
-                    }
-                    if *is_known
-                        && matches!((target.cards, &*load), (TargetCards::One(_), Load::Log))
-                        && let Some(position) = P::memory().positions.get(number)
-                    {
-                        position.set(leg.left());
-                    }
-                    if is_out_now {
-                        conversations.begin::<P>(report, number, target, now);
-                    }
-                }
+            Fate::Left => self.frames_left(place, now),
+        }
+        self.legs.get_mut(place).into_iter().flatten().for_each(|leg| leg.look_at_link(link_since));
+        !is_busy && link_since.is_some()
+    }
+
+    /// A card's frames have left: notes how far each log has come, and begins the conversation of one that is out.
+    fn frames_left(&mut self, place: usize, now: u64) {
+        let Self { report, plan, is_known, load, legs, conversations, .. } = self;
+        let Some(legs) = legs.get_mut(place) else { return };
+        for (number, target) in plan.targets() {
+            let Some(leg) = legs.get_mut(number) else { continue };
+            let is_out_now = leg.frames_left(load.end::<P>(), now);
+            if !target.uses(place) {
+                continue;
+            }
+            if *is_known
+                && matches!((target.cards, &*load), (TargetCards::One(_), Load::Log))
+                && let Some(position) = P::memory().positions.get(number)
+            {
+                position.set(leg.left());
+            }
+            if is_out_now {
+                conversations.begin::<P>(report, number, target, now);
             }
         }
-        let link_since = card.link_since();
-        legs.iter_mut().for_each(|leg| leg.look_at_link(link_since));
-        if card.is_busy() || link_since.is_none() {
-            return;
-        }
+    }
+
+    /// Takes in what a card has received.
+    fn receive(&mut self, place: usize, now: u64) {
+        let Self { plan, cards, legs, conversations, inputs, .. } = self;
+        let (Some(Some(card)), Some(legs)) = (cards.get_mut(place), legs.get_mut(place)) else { return };
         for _ in 0..FRAMES_PER_TURN {
             let mut heard = Heard::default();
             let mac = card.mac();
@@ -261,6 +275,18 @@ impl<'l, P: Platform> Shipment<'l, P> {
             }
             heard.apply(card, plan, place, legs, now);
         }
+    }
+
+    /// Has a card send what its targets, and those that it helps, are to get.
+    fn send(&mut self, place: usize, now: u64) {
+        let mut helped = [false; MAX_TARGETS];
+        for (number, target) in self.plan.targets() {
+            if let Some(helped) = helped.get_mut(number) {
+                *helped = self.others_help(number, target);
+            }
+        }
+        let Self { report, plan, load, cards, legs, conversations, user_data, .. } = self;
+        let (Some(Some(card)), Some(legs)) = (cards.get_mut(place), legs.get_mut(place)) else { return };
         for (number, target) in plan.targets() {
             let Some(leg) = legs.get_mut(number) else { continue };
             let is_own = target.uses(place);
