@@ -64,7 +64,7 @@ mod vmcoreinfo;
 pub use core_header::Regions;
 pub use cpu::{Cpu, Registers};
 pub use crash::{Crash, OpenError, regions};
-pub use log::{Log, LogError, Read, Record};
+pub use log::{Count, Log, LogError, Read, Record};
 pub use memory::{Memory, Unreadable};
 pub use scan::{Scan, scan};
 pub use vmcoreinfo::{Text, VmCoreInfo};

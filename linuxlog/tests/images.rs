@@ -3,7 +3,7 @@
 mod image;
 
 use image::{Image, NAMES, basic, extended, text};
-use linuxlog::{Crash, LogError, Memory, OpenError, Read, scan};
+use linuxlog::{Count, Crash, LogError, Memory, OpenError, Read, scan};
 
 fn assert_same_lines(name: &str, found: &str, expected: &str) {
     for (number, (found, expected)) in found.lines().zip(expected.lines()).enumerate() {
@@ -104,6 +104,46 @@ fn a_lost_page_costs_only_its_records() {
         assert!(lines.iter().all(|line| expected.lines().any(|whole| whole == *line)), "{address:#x}");
         assert!(lines.len() + 120 > whole, "{address:#x}: {} of {whole}", lines.len());
     }
+}
+
+/// In a ring that has wrapped the oldest descriptors are there, and their texts are others'.
+#[test]
+fn what_is_before_the_first_whole_record_was_overwritten_and_what_is_missing_later_is_unreadable() {
+    let name = "6.12";
+    let mut image = Image::load(name);
+    let at = Image::core_header(name);
+    let (states, whole) = {
+        let crash = Crash::open(&image, at).expect("it is whole");
+        let count = crash.log().expect("it is whole").count();
+        assert_eq!((count.first, count.overwritten, count.unfinished, count.unreadable), (0, 0, 0, 0));
+        let info = crash.info();
+        let offset = |offset: Option<u64>| offset.expect("it is exported");
+        let ring = word(&crash, offset(info.prb)) + offset(info.ringbuffer_desc_ring);
+        let descriptors = word(&crash, ring + offset(info.desc_ring_descs));
+        // The very first descriptor has no record.
+        let first = word(&crash, ring + offset(info.desc_ring_tail_id)) + 1;
+        let mask = (1 << (word(&crash, ring + offset(info.desc_ring_count_bits)) & 0xff)) - 1;
+        let state = |number: u64| {
+            let place = (first + number) & mask;
+            let state = descriptors + place * offset(info.desc_size) + offset(info.desc_state_var);
+            state.wrapping_sub(0xffff_ffff_8000_0000).wrapping_add(offset(info.phys_base))
+        };
+        ([0, 1, 2, 3, 4, 20, 21].map(state), count.whole)
+    };
+    for state in states {
+        // Reusable.
+        image.page_mut(state & !4095)[(state % 4096) as usize + 7] |= 0xc0;
+    }
+    let crash = Crash::open(&image, at).expect("it is whole");
+    let count = crash.log().expect("the rest is whole").count();
+    let expected = Count { first: 5, whole: whole - 7, overwritten: 5, unfinished: 0, unreadable: 2 };
+    assert_eq!(count, expected);
+}
+
+fn word(crash: &Crash<'_, Image>, address: u64) -> u64 {
+    let mut bytes = [0; 8];
+    crash.read(address, &mut bytes).expect("it is there");
+    u64::from_le_bytes(bytes)
 }
 
 fn extended_lines<M: Memory>(memory: &M, at: u64) -> usize {

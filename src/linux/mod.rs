@@ -9,7 +9,7 @@ use bootinfo::BootInfo;
 use bootinfo::parameters::Parameters;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
-use linuxlog::{Crash, Log, LogError, OpenError, Read, Record, scan};
+use linuxlog::{Crash, Log, LogError, OpenError, Read, scan};
 use memory::OldMemory;
 use netconsole::ring::{ALWAYS, Past, PastRecord};
 use spin::Once;
@@ -17,8 +17,6 @@ use spin::Once;
 /// How much is read for the ELF core header before anything is known of the memory, in bytes: it has a header of 56 bytes
 /// for each stretch of memory.
 const CORE_HEADER: u64 = 1 << 20;
-/// How much text is looked through for a record's readability at once, in bytes.
-const CHUNK: usize = 256;
 
 static MEMORY: OldMemory = OldMemory::new();
 static CRASH: Once<OneCpu<Crash<'static, OldMemory>>> = Once::new();
@@ -215,12 +213,6 @@ impl OldLog {
         let micros = records.filter_map(|sequence| Some(self.find(sequence)?.micros)).next();
         micros.unwrap_or(0)
     }
-
-    /// Whether all of a record's text can be read.
-    fn is_readable(record: &Record<'_, OldMemory>) -> bool {
-        let mut chunk = [0; CHUNK];
-        (0..record.len()).step_by(CHUNK).all(|offset| record.copy_text(offset, &mut chunk).is_ok())
-    }
 }
 
 impl Past for OldLog {
@@ -230,7 +222,7 @@ impl Past for OldLog {
 
     fn find(&self, sequence: u64) -> Option<PastRecord> {
         let Read::Record(record) = self.log.0.read(sequence) else { return None };
-        if !Self::is_readable(&record) {
+        if !record.is_readable() {
             return None;
         }
         Some(PastRecord {

@@ -3,19 +3,11 @@
 
 use super::OldLog;
 use core::fmt;
-use linuxlog::{Cpu, Read};
+use linuxlog::{Count, Cpu};
 use netconsole::ring::{ALWAYS, Past};
 
 /// How many CPUs are looked at for others that did the same.
 const MAX_CPUS: usize = 256;
-
-/// How many records of a log are there, and are not.
-#[derive(Default)]
-struct Count {
-    whole: u64,
-    unfinished: u64,
-    lost: u64,
-}
 
 /// Logs all of it.
 pub fn log(old: &OldLog) {
@@ -31,28 +23,12 @@ pub fn log(old: &OldLog) {
     if !info.build_id.as_str().is_empty() {
         log::info!(target: ALWAYS, "linux: build id {}", info.build_id);
     }
-    let Count { whole, unfinished, lost } = count(old);
+    let Count { first, whole, overwritten, unfinished, unreadable } = old.log.0.count();
     log::info!(target: ALWAYS,
-        "linux: {whole} records of its log, numbers {} to {}; {} overwritten before, {unfinished} unfinished, {lost} unreadable",
-        old.first(),
+        "linux: {whole} records of its log, numbers {first} to {}; {overwritten} overwritten before, {unfinished} unfinished, {unreadable} unreadable",
         old.end().saturating_sub(1),
-        old.first(),
     );
     cpus(old);
-}
-
-fn count(old: &OldLog) -> Count {
-    let log = &old.log.0;
-    let mut count = Count::default();
-    for sequence in log.first()..log.end() {
-        let kind = match log.read(sequence) {
-            Read::Unfinished => &mut count.unfinished,
-            Read::Record(_) if old.find(sequence).is_some() => &mut count.whole,
-            _ => &mut count.lost,
-        };
-        *kind = kind.wrapping_add(1);
-    }
-    count
 }
 
 /// Which CPU crashed, as far as the log's last words say it: `CPU: 1 PID: 234 Comm: …`.

@@ -66,7 +66,7 @@ fn check(capture: &Capture) {
     assert!(shown.iter().any(|line| line.ends_with("Kernel panic - not syncing: sysrq triggered crash")));
     for said in [
         "linux: Linux 6.",
-        if is_whole { "0 unfinished, 0 unreadable" } else { " 0 unfinished, " },
+        " overwritten before, 0 unfinished, 0 unreadable",
         "which crashed: process 1, RIP 0010:",
         "linux: the log has gone out",
     ] {

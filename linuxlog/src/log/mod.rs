@@ -1,10 +1,12 @@
 //! printk's ring, in either of its layouts, as records by their sequence numbers.
 
+mod count;
 mod legacy;
 mod lockless;
 mod read;
 mod record;
 
+pub use count::Count;
 pub use read::{LogError, Read};
 pub use record::Record;
 

@@ -6,6 +6,8 @@ use core::fmt;
 
 /// The longest dictionary that is read, in bytes. Linux's names of subsystem and device take 80.
 const DICTIONARY: usize = 256;
+/// How much text is looked through for its readability at once, in bytes.
+const CHUNK: usize = 256;
 
 /// A record, whose text lies in the dead kernel's memory.
 pub struct Record<'l, M> {
@@ -92,6 +94,12 @@ impl<M: Memory> Record<'_, M> {
         let to = to.get_mut(..len).ok_or(Unreadable { address })?;
         self.translation.read(address, to)?;
         Ok(len)
+    }
+
+    /// Whether all of the text can be read.
+    pub fn is_readable(&self) -> bool {
+        let mut chunk = [0; CHUNK];
+        (0..self.len()).step_by(CHUNK).all(|offset| self.copy_text(offset, &mut chunk).is_ok())
     }
 
     /// Calls `item` with the key and value of each item beside the text: `SUBSYSTEM` and `DEVICE`. What can't be
