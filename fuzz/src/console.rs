@@ -3,15 +3,15 @@
 use crate::pieces::pieces;
 use netconsole::console::{Ending, Host, Remote, Show, Terminal};
 use netconsole::format::MAX_DATAGRAM;
+use netconsole::format::SharedStyle;
 use netconsole::network::{Conversation, Neighbor, NetworkError, Sent};
 use netconsole::ring::{Audience, Level, Ring, RingHeader, Timebase};
 use netconsole::settings::DeviceName;
 use netconsole::settings::parameter;
-use netconsole::format::SharedStyle;
-use netconsole::targets::{Common, LogFilter};
 use netconsole::targets::attribute::{Attribute, SystemSwitch};
 use netconsole::targets::table::TargetTable;
 use netconsole::targets::user_data::UserData;
+use netconsole::targets::{Common, LogFilter};
 use netconsole::wire::{Endpoint, MacAddr};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};

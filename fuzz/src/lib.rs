@@ -7,6 +7,7 @@ mod console;
 mod firmware;
 mod formats;
 mod frames;
+mod linux;
 mod ncrx;
 mod nic;
 mod parameters;
@@ -20,7 +21,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     ("parameters", parameters::check),
     ("boot_info", boot_info::check),
     ("frames", frames::check),
@@ -32,6 +33,7 @@ pub const TARGETS: [Target; 11] = [
     ("firmware", firmware::check),
     ("ncrx", ncrx::check),
     ("console", console::check),
+    ("linux", linux::check),
 ];
 
 /// Runs the target called `name`; for a name that is none, an empty list of targets says so.
