@@ -13,8 +13,8 @@ pub use old::make_readable;
 
 use super::stacks;
 use core::arch::x86_64::__cpuid;
-use core::fmt;
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::{fmt, iter};
 use x86_64::PhysAddr;
 use x86_64::instructions::tlb;
 use x86_64::registers::control::{Cr3, Cr3Flags, Cr4};
@@ -56,20 +56,23 @@ mod symbols {
     }
 }
 
-/// The rights of the page at `address`.
+/// The rights of the page at `address`, by the part of the image that it belongs to.
 fn rights(address: u64) -> Flags {
     let start = image_start();
     let text = (&raw const symbols::text_end).addr() as u64;
     let rodata = (&raw const symbols::rodata_end).addr() as u64;
-    if address == 0 || stacks::places().iter().any(|stack| stack.guard == address) {
-        Flags::empty()
-    } else if (start..text).contains(&address) {
+    if (start..text).contains(&address) {
         Flags::PRESENT
     } else if (text..rodata).contains(&address) {
         Flags::PRESENT | Flags::NO_EXECUTE
     } else {
         Flags::PRESENT | Flags::WRITABLE | Flags::NO_EXECUTE
     }
+}
+
+/// The pages that are not mapped: page 0, and the stacks' guards.
+fn absent_pages() -> impl Iterator<Item = u64> {
+    iter::once(0).chain(stacks::places().into_iter().map(|stack| stack.guard))
 }
 
 /// The 2 MiB pages that hold the kernel, but for the lowest page of all: all of them, and maybe one more.
@@ -142,9 +145,11 @@ pub fn protect() -> AddressSpace {
     let [first, second, third] = own_large_pages();
     for (large, table) in [0, first, second, third].into_iter().zip(small) {
         for (address, entry) in (large..).step_by(PAGE as usize).zip(table.iter_mut()) {
-            let rights = rights(address);
-            if rights.contains(Flags::PRESENT) {
-                entry.set_addr(PhysAddr::new(address), rights);
+            entry.set_addr(PhysAddr::new(address), rights(address));
+        }
+        for page in absent_pages().filter(|page| page & !(LARGE_PAGE - 1) == large) {
+            if let Some(entry) = table.iter_mut().nth(((page - large) / PAGE) as usize) {
+                entry.set_unused();
             }
         }
         if large < MAPPED_AT_BOOT || large < persistent_end() {
