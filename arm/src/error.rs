@@ -30,6 +30,8 @@ pub enum ArmError {
     NoDriver(String, u16, u16),
     /// A VLAN on a card whose place among the cards is not known.
     VlanPlace(String),
+    /// Linux was given a key, and this program none.
+    KeyOfLinux,
     /// The key file.
     Key(PathBuf, &'static str),
     /// No memory is set aside.
@@ -81,6 +83,10 @@ impl fmt::Display for ArmError {
                 write!(f, "{name} is a card {vendor:04x}:{device:04x}, which the crash kernel can't drive; it drives {DRIVEN}")
             }
             Self::VlanPlace(name) => write!(f, "{name} is a VLAN on a card whose place among the PCI cards is not known"),
+            Self::KeyOfLinux => f.write_str(
+                "Linux's command line or the module's options have a key of netconsole's, and here is none, so that the log \
+                 would go out in the clear: put the key into a file and say --key-file FILE",
+            ),
             Self::Key(path, what) => write!(f, "{}: {what}", path.display()),
             Self::NotReserved(cure) => write!(f, "no memory is set aside for a crash kernel: {cure}"),
             Self::ReservedTooLittle(kib) => {

@@ -3,8 +3,8 @@
 use crate::error::ArmError;
 use crate::options::Options;
 use crate::system::System;
-use netconsole::seal::{BootId, KeyStore};
-use netconsole::settings::{Format, Settings, TargetConfig};
+use netconsole::seal::{BootId, KeyStore, Secrecy};
+use netconsole::settings::{Format, Settings, TargetConfig, may_hold_key};
 use std::net::IpAddr;
 
 /// A target.
@@ -26,8 +26,13 @@ const LOCAL_PORT: u16 = 6665;
 
 /// The targets: the one of the options, else those of configfs, else those of the module's options or the command line.
 pub fn find(system: &System, options: &Options) -> Result<Vec<Target>, ArmError> {
+    let lines = Lines::read(system);
+    // A log that was to be sealed does not go out in the clear.
+    if options.key_file.is_none() && lines.have_key() {
+        return Err(ArmError::KeyOfLinux);
+    }
     let known = match of_configfs(system) {
-        known if known.is_empty() => of_parameters(system)?,
+        known if known.is_empty() => lines.targets()?,
         known => known,
     };
     let Some(to) = options.to else {
@@ -71,32 +76,57 @@ fn of_configfs(system: &System) -> Vec<Target> {
     system.list(TREE).into_iter().filter_map(target).collect()
 }
 
-/// The targets of the module's parameter, in modprobe.d or sysfs, or of the command line.
-fn of_parameters(system: &System) -> Result<Vec<Target>, ArmError> {
-    let mut lines = Vec::new();
-    if system.exists("sys/module/netconsole") {
-        let parameter = system.read("sys/module/netconsole/parameters/netconsole");
-        lines.extend(parameter.map(|value| format!("netconsole=\"{}\"", value.trim_matches('"'))));
-        for name in system.list("etc/modprobe.d") {
-            let text = system.read(format!("etc/modprobe.d/{name}")).unwrap_or_default();
-            let options = text.lines().filter_map(|line| line.trim().strip_prefix("options netconsole "));
-            lines.extend(options.map(str::to_string));
+/// Where Linux was told of its netconsole, besides configfs.
+struct Lines {
+    /// The options of the module, in sysfs and modprobe.d.
+    module: Vec<String>,
+    command_line: Option<String>,
+}
+
+impl Lines {
+    fn read(system: &System) -> Self {
+        let mut module = Vec::new();
+        if system.exists("sys/module/netconsole") {
+            let parameter = system.read("sys/module/netconsole/parameters/netconsole");
+            module.extend(parameter.map(|value| format!("netconsole=\"{}\"", value.trim_matches('"'))));
+            for name in system.list("etc/modprobe.d") {
+                let text = system.read(format!("etc/modprobe.d/{name}")).unwrap_or_default();
+                let options = text.lines().filter_map(|line| line.trim().strip_prefix("options netconsole "));
+                module.extend(options.map(str::to_string));
+            }
         }
+        Self { module, command_line: system.read("proc/cmdline") }
     }
-    lines.extend(system.read("proc/cmdline"));
-    for line in lines {
-        let targets = parse(&line)?;
-        if !targets.is_empty() {
-            return Ok(targets);
+
+    fn all(&self) -> impl Iterator<Item = &String> {
+        self.module.iter().chain(&self.command_line)
+    }
+
+    /// Whether one of them asks for a sealed log, or has what may be a key of netconsole's. Other parameters of Linux's have
+    /// as many digits (`roothash=`).
+    fn have_key(&self) -> bool {
+        let mut words = self.command_line.iter().flat_map(|line| line.split_whitespace());
+        self.all().any(|line| Settings::parse(line.as_bytes(), &mut |_, _| {}).secrecy != Secrecy::Clear)
+            || self.module.iter().any(|line| may_hold_key(line.as_bytes()))
+            || words
+                .any(|word| word.to_ascii_lowercase().contains("netconsole") && may_hold_key(word.as_bytes()))
+    }
+
+    /// The targets of the first line that has any.
+    fn targets(&self) -> Result<Vec<Target>, ArmError> {
+        for line in self.all() {
+            let targets = parse(line)?;
+            if !targets.is_empty() {
+                return Ok(targets);
+            }
         }
+        Ok(Vec::new())
     }
-    Ok(Vec::new())
 }
 
 /// The targets of all `netconsole=` in a line, by the kernel's own parser.
 fn parse(line: &str) -> Result<Vec<Target>, ArmError> {
     let mut problem = None;
-    // Keys are this kernel's, in a file, and in no command line of Linux's.
     let settings = Settings::parse(line.as_bytes(), &mut |level, text| {
         if level == log::Level::Error && problem.is_none() {
             problem = Some(text.to_string());

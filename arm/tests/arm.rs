@@ -263,6 +263,39 @@ fn a_key_that_others_may_read_is_refused_and_none_is_shown() {
     assert!(machine.refusal(&["--show", "--to", "10.0.0.2", "--key-file", &name]).contains("64 hexadecimal"));
 }
 
+/// What Linux was told to seal does not go out in the clear.
+#[test]
+fn with_a_key_on_linux_s_command_line_a_key_file_is_needed() {
+    let machine = Machine::new();
+    let key = "0123456789abcdef".repeat(4);
+    machine.write("key", &key);
+    fs::set_permissions(machine.path("key"), Permissions::from_mode(0o600)).expect("a file");
+    let name = machine.path("key").display().to_string();
+    let target = "netconsole=@/,9353@10.0.0.2/";
+    for line in [
+        format!("{target} netconsole.key={key}"),
+        format!("netconsole.key={key} {target}"),
+        format!("{target} netconsole_key={key}"),
+        format!("{target} -- netconsole.key={key}"),
+        format!("{target} netconsole.key=short"),
+    ] {
+        machine.write("proc/cmdline", &line);
+        for arguments in [&["--show"][..], &["--show", "--to", "10.0.0.2"]] {
+            let refusal = machine.refusal(arguments);
+            assert!(refusal.contains("say --key-file") && !refusal.contains(&key), "{line}: {refusal}");
+        }
+    }
+    machine.write("proc/cmdline", &format!("{target} netconsole.key={key}"));
+    assert!(machine.shown(&["--key-file", &name]).starts_with("netconsole=6665@10.0.0.1/"));
+
+    machine.write("proc/cmdline", &format!("{target} roothash={key}"));
+    assert!(machine.shown(&[]).contains(",9353@10.0.0.2/"), "the digits of another parameter are no key");
+
+    fs::create_dir_all(machine.path("sys/module/netconsole")).expect("a directory");
+    machine.write("etc/modprobe.d/netconsole.conf", &format!("options netconsole key={key} {target}\n"));
+    assert!(machine.refusal(&["--show"]).contains("say --key-file"));
+}
+
 #[test]
 fn the_status_says_what_is_armed_and_what_has_changed() {
     let machine = Machine::new();
