@@ -6,6 +6,9 @@ use crate::network::{self, Way};
 use crate::options::Options;
 use crate::system::System;
 use crate::target::{self, Target};
+use log::Level;
+use netconsole::host_name::HostName;
+use netconsole::settings::Settings;
 use std::fs::{self, File, OpenOptions};
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
@@ -54,7 +57,20 @@ impl CommandLine {
         words.extend(options.append.split_whitespace().map(str::to_string));
         let key = options.key_file.as_deref().map(read_key).transpose()?;
         warnings.dedup();
-        Ok(Self { shown: words.join(" "), key, warnings })
+        let line = Self { shown: words.join(" "), key, warnings };
+        line.check()?;
+        Ok(line)
+    }
+
+    /// Reads the line as the kernel will: what that would ignore is refused while somebody can mend it.
+    fn check(&self) -> Result<(), ArmError> {
+        let mut first = None;
+        Settings::parse(self.whole().as_bytes(), &mut |level, problem| {
+            if level == Level::Error {
+                first.get_or_insert_with(|| problem.to_string());
+            }
+        });
+        first.map_or(Ok(()), |problem| Err(ArmError::BadLine(problem)))
     }
 
     /// The line without the key.
@@ -102,9 +118,10 @@ fn ip(system: &System, way: &Way) -> String {
         Some(IpAddr::V6(ip)) => format!("[{ip}]"),
         None => String::new(),
     };
-    // What Linux says where nobody has given it a name is none.
-    let name = system.read("proc/sys/kernel/hostname").filter(|name| name != "(none)").unwrap_or_default();
-    let name: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "-._".contains(*c)).collect();
+    // A name that the kernel does not take is left out: with it the kernel would ignore all of ip=. So is `(none)`, which
+    // Linux says where nobody has given it a name.
+    let name = system.read("proc/sys/kernel/hostname").and_then(|name| HostName::new(name.as_bytes()));
+    let name = name.as_ref().map_or("", HostName::as_str);
     format!("ip={client}::{gateway}:{mask}:{name}::off")
 }
 

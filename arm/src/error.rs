@@ -30,6 +30,8 @@ pub enum ArmError {
     NoDriver(String, u16, u16),
     /// A VLAN on a card whose place among the cards is not known.
     VlanPlace(String),
+    /// The command line has something that the kernel would ignore.
+    BadLine(String),
     /// Linux was given a key, and this program none.
     KeyOfLinux,
     /// The key file.
@@ -83,6 +85,7 @@ impl fmt::Display for ArmError {
                 write!(f, "{name} is a card {vendor:04x}:{device:04x}, which the crash kernel can't drive; it drives {DRIVEN}")
             }
             Self::VlanPlace(name) => write!(f, "{name} is a VLAN on a card whose place among the PCI cards is not known"),
+            Self::BadLine(problem) => write!(f, "the kernel would not take its command line: {problem}"),
             Self::KeyOfLinux => f.write_str(
                 "Linux's command line or the module's options have a key of netconsole's, and here is none, so that the log \
                  would go out in the clear: put the key into a file and say --key-file FILE",

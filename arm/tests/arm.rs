@@ -125,6 +125,38 @@ fn a_target_that_is_said_needs_no_dhcp_and_no_arp() {
     assert_eq!(machine.shown(&["--to", "10.0.0.2:6666", "--append", "linux.patience=9"]), expected);
 }
 
+/// With one part that it does not take the kernel ignores all of `ip=`, and would ask DHCP.
+#[test]
+fn a_host_name_that_the_kernel_does_not_take_is_left_out() {
+    let machine = Machine::new();
+    for (name, expected) in [
+        ("web-7.example", "web-7.example"),
+        ("a_b", ""),
+        (&"a".repeat(63), &"a".repeat(63)),
+        (&"a".repeat(64), ""),
+        ("(none)", ""),
+        ("", ""),
+    ] {
+        machine.write("proc/sys/kernel/hostname", name);
+        let line = machine.shown(&TO);
+        assert!(line.ends_with(&format!(" ip=10.0.0.1:::255.255.255.0:{expected}::off")), "{name}: {line}");
+    }
+}
+
+#[test]
+fn what_the_kernel_would_ignore_is_refused_before_it_is_loaded() {
+    let machine = Machine::new();
+    for (append, expected) in [
+        ("ip=10.0.0.256::", "ip: client: expected"),
+        ("netconsole.panic_repeat=99", "netconsole.panic_repeat=99: expected"),
+        ("netconsole.inptu=1", "netconsole.input= was probably meant"),
+    ] {
+        let refusal = machine.refusal(&["--show", "--to", "10.0.0.2", "--append", append]);
+        assert!(refusal.starts_with("the kernel would not take its command line: "), "{refusal}");
+        assert!(refusal.contains(expected), "{refusal}");
+    }
+}
+
 #[test]
 fn through_a_gateway_the_frames_go_to_it() {
     let machine = Machine::new();
