@@ -1,7 +1,15 @@
 //! Which CPU this is.
 
+use core::arch::x86_64::__cpuid;
 use raw_cpuid::{CpuId, CpuIdReader, Hypervisor};
 use x86_64::instructions::port::Port;
+
+/// Whether a hypervisor says that it runs this. Panic-safe.
+pub fn is_virtual() -> bool {
+    /// Leaf 1, ECX.
+    const HYPERVISOR: u32 = 1 << 31;
+    __cpuid(1).ecx & HYPERVISOR != 0
+}
 
 /// Logs the CPU's name, its model's numbers, and the features that matter to this kernel.
 pub fn describe() {

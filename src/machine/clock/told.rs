@@ -1,5 +1,6 @@
 //! The frequency of the time stamp counter where somebody tells it: the CPU, or the hypervisor.
 
+use crate::machine::cpu;
 use bootinfo::kvm_clock;
 use core::arch::x86_64::__cpuid;
 use core::cell::UnsafeCell;
@@ -55,19 +56,13 @@ fn by_cpu() -> Option<u64> {
     (mhz != 0).then_some(mhz * 1_000_000)
 }
 
-/// Leaf 1, ECX: a hypervisor runs this.
-const HYPERVISOR: u32 = 1 << 31;
 /// The first of its leaves, in which EAX is the highest.
 const HYPERVISOR_LEAF: u32 = 0x4000_0000;
-
-fn is_virtual() -> bool {
-    __cpuid(1).ecx & HYPERVISOR != 0
-}
 
 /// The hypervisors' leaf 0x4000_0010 (kHz), which VMware began.
 fn by_hypervisor() -> Option<u64> {
     const FREQUENCY: u32 = HYPERVISOR_LEAF + 0x10;
-    if !is_virtual() || __cpuid(HYPERVISOR_LEAF).eax < FREQUENCY {
+    if !cpu::is_virtual() || __cpuid(HYPERVISOR_LEAF).eax < FREQUENCY {
         return None;
     }
     let khz = u64::from(__cpuid(FREQUENCY).eax);
@@ -94,7 +89,7 @@ fn by_kvm_clock() -> Option<u64> {
     const OFF: u64 = 0;
     /// How often it is read until KVM does not write it meanwhile.
     const TRIES: usize = 100;
-    if !is_virtual() {
+    if !cpu::is_virtual() {
         return None;
     }
     // Where KVM looks like Hyper-V, its own leaves are the second block.
