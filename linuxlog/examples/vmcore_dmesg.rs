@@ -1,13 +1,14 @@
 //! Prints the log of a crashed Linux from a dump of its memory, as `vmcore-dmesg` does:
 //!
 //! ```text
-//! cargo run --release -p netconsole-linuxlog --example vmcore_dmesg -- FILE
+//! cargo run --release -p netconsole-linuxlog --example vmcore_dmesg -- FILE [CORE_HEADER]
 //! ```
 //!
 //! FILE is an ELF core file of physical memory (`/proc/vmcore`, QEMU's `dump-guest-memory`), or raw memory from
-//! address 0 on (QEMU's `pmemsave`). Status 1 where no crashed Linux is found in it.
+//! address 0 on (QEMU's `pmemsave`). CORE_HEADER is the physical address of the crash's ELF core header, which its crash
+//! kernel got as `elfcorehdr=`; with it follows what each CPU was doing. Status 1 where no crashed Linux is found in it.
 
-use linuxlog::{Log, Memory, Read, Unreadable, scan};
+use linuxlog::{Crash, Log, Memory, Read, Unreadable, scan};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{Endianness, ReadCache};
 use std::env;
@@ -85,27 +86,60 @@ fn print<M: Memory>(log: &Log<'_, M>, out: &mut impl Write) -> io::Result<()> {
     Ok(())
 }
 
+/// What each CPU was doing, and where it came from.
+fn print_cpus<M: Memory>(crash: &Crash<'_, M>, out: &mut impl Write) -> io::Result<()> {
+    for (number, cpu) in crash.cpus().enumerate() {
+        let registers = &cpu.registers;
+        writeln!(
+            out,
+            "CPU {number}: process {}, RIP {:#018x} RSP {:#018x}",
+            cpu.process, registers.rip, registers.rsp
+        )?;
+        for call in crash.backtrace(&cpu) {
+            writeln!(out, " ? {call}")?;
+        }
+    }
+    Ok(())
+}
+
+/// A physical address, decimal or from `0x` on hexadecimal.
+fn address(word: &str) -> Option<u64> {
+    match word.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16).ok(),
+        None => word.parse().ok(),
+    }
+}
+
 fn main() -> ExitCode {
-    let Some(path) = env::args().nth(1) else {
-        eprintln!("usage: vmcore_dmesg FILE");
-        return ExitCode::from(2);
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let (path, core_header) = match &arguments[..] {
+        [path] => (path, None),
+        [path, word] if address(word).is_some() => (path, address(word)),
+        _ => {
+            eprintln!("usage: vmcore_dmesg FILE [CORE_HEADER]");
+            return ExitCode::from(2);
+        }
     };
-    let dump = match Dump::open(&path) {
+    let dump = match Dump::open(path) {
         Ok(dump) => dump,
         Err(error) => {
             eprintln!("{path}: {error}");
             return ExitCode::FAILURE;
         }
     };
-    // Of several kernels the one that crashed last.
-    let crash = scan(&dump, 0..dump.end()).max_by_key(|crash| crash.info().crash_time);
+    let crash = match core_header {
+        Some(address) => Crash::open(&dump, address).ok(),
+        // Of several kernels the one that crashed last.
+        None => scan(&dump, 0..dump.end()).max_by_key(|crash| crash.info().crash_time),
+    };
     let Some(crash) = crash else {
         eprintln!("{path}: no crashed Linux is in it");
         return ExitCode::FAILURE;
     };
     eprintln!("Linux {}", crash.info().release);
+    let mut out = io::stdout().lock();
     match crash.log() {
-        Ok(log) => match print(&log, &mut io::stdout().lock()) {
+        Ok(log) => match print(&log, &mut out).and_then(|()| print_cpus(&crash, &mut out)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(_) => ExitCode::FAILURE,
         },

@@ -1,5 +1,6 @@
 //! A Linux that has crashed: its notes, and the way to its log.
 
+use crate::backtrace::Backtrace;
 use crate::core_header::{CoreHeader, Regions};
 use crate::cpu::Cpu;
 use crate::log::{Log, LogError};
@@ -92,6 +93,11 @@ impl<'m, M: Memory> Crash<'m, M> {
     pub fn cpus(&self) -> impl Iterator<Item = Cpu> {
         let notes = self.core.iter().flat_map(|core| core.notes(self.memory));
         notes.filter_map(|note| Cpu::read(self.memory, &note))
+    }
+
+    /// What lies on the stack of a CPU and looks like return addresses, 2,048 at most.
+    pub fn backtrace(&self, cpu: &Cpu) -> Backtrace<'_, M> {
+        Backtrace::new(&self.translation, &self.info, &cpu.registers)
     }
 
     /// Copies what the dead kernel had at one of its virtual addresses: a stack, say.

@@ -51,20 +51,27 @@
     )
 )]
 
+mod backtrace;
 mod core_header;
 mod cpu;
 mod crash;
+mod kallsyms;
 mod log;
 mod memory;
 mod note;
 mod scan;
+mod text;
 mod translation;
 mod vmcoreinfo;
+mod window;
 
+pub use backtrace::{Backtrace, ReturnAddress};
 pub use core_header::Regions;
 pub use cpu::{Cpu, Registers};
 pub use crash::{Crash, OpenError, regions};
+pub use kallsyms::Symbol;
 pub use log::{Count, Log, LogError, Read, Record};
 pub use memory::{Memory, Unreadable};
 pub use scan::{Scan, scan};
-pub use vmcoreinfo::{Text, VmCoreInfo};
+pub use text::Text;
+pub use vmcoreinfo::VmCoreInfo;

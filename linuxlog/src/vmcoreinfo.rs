@@ -2,53 +2,12 @@
 //! (Documentation/admin-guide/kdump/vmcoreinfo.rst).
 
 use crate::memory::{Memory, Unreadable};
-use core::fmt;
+use crate::text::Text;
 
 /// The longest note that is read, in bytes. Linux's is a page at most.
 const MAX_LEN: u64 = 64 << 10;
 /// Bytes of one line; none that matters is as long.
 const LINE: usize = 160;
-
-/// A text of VMCOREINFO, of 79 bytes at most.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Text {
-    bytes: [u8; 79],
-    len: u8,
-}
-
-impl Text {
-    const EMPTY: Self = Self { bytes: [0; 79], len: 0 };
-
-    /// Keeps what fits, up to the first byte that is not printable ASCII.
-    fn of(value: &[u8]) -> Self {
-        let mut text = Self::EMPTY;
-        for (to, &byte) in
-            text.bytes.iter_mut().zip(value).take_while(|(_, byte)| (b' '..=b'~').contains(byte))
-        {
-            *to = byte;
-            text.len = text.len.saturating_add(1);
-        }
-        text
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
-    }
-}
-
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
-    }
-}
-
-impl fmt::Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Makes the struct, and what reads a line into it, from one list: a field, and the name that its line begins with.
 macro_rules! numbers {
@@ -84,6 +43,18 @@ macro_rules! numbers {
 numbers! {
     /// Where the kernel's text begins, virtual.
     stext = "SYMBOL(_stext)",
+    /// The names of the kernel's symbols, packed, virtual.
+    kallsyms_names = "SYMBOL(kallsyms_names)",
+    /// How many they are, 32 bits.
+    kallsyms_num_syms = "SYMBOL(kallsyms_num_syms)",
+    /// The texts that the bytes of packed names stand for.
+    kallsyms_token_table = "SYMBOL(kallsyms_token_table)",
+    /// Their offsets, 16 bits each.
+    kallsyms_token_index = "SYMBOL(kallsyms_token_index)",
+    /// The symbols' addresses, as offsets of 32 bits.
+    kallsyms_offsets = "SYMBOL(kallsyms_offsets)",
+    /// What these are from; where it is not exported, each is from its own place.
+    kallsyms_relative_base = "SYMBOL(kallsyms_relative_base)",
     /// The kernel's top page table, virtual.
     init_top_pgt = "SYMBOL(init_top_pgt)",
     /// The same by its older name.

@@ -2,6 +2,7 @@
 
 mod image;
 
+use image::kallsyms::{Layout, symbols};
 use image::{Image, extended};
 use linuxlog::{Crash, Memory, Unreadable, scan};
 use proptest::prelude::*;
@@ -25,19 +26,43 @@ impl Memory for Counted<'_> {
     }
 }
 
-/// An image, and where its core header is.
+/// An image, where its core header is, and the pages that are damaged.
 struct Sample {
     image: Image,
     core_header: u64,
+    hit: Vec<u64>,
 }
 
 impl Sample {
     fn new(name: &str) -> Self {
-        Self { image: Image::load(name), core_header: Image::core_header(name) }
+        let (image, core_header) = (Image::load(name), Image::core_header(name));
+        // The texts are many pages, and the structures few: these are hit as often.
+        let addresses = image.addresses();
+        let mut hit: Vec<u64> = addresses.iter().take(64).copied().collect();
+        hit.extend(addresses.iter().rev().take(8));
+        hit.push(core_header);
+        Self { image, core_header, hit }
+    }
+
+    /// With symbols, and a stack full of return addresses, which alone are damaged.
+    fn with_symbols(name: &str, layout: Layout) -> Self {
+        let Self { image, core_header, .. } = Self::new(name);
+        let old = image.addresses();
+        let crash = Crash::open(&image, core_header).expect("it is whole");
+        let stext = crash.info().stext.expect("it is exported");
+        let stack: Vec<u64> = (1..=12).map(|call| stext + call * 555).collect();
+        let image = image.clone().with_stack(core_header, &stack);
+        let image = image.with_symbols(core_header, layout, &symbols(stext, layout));
+        let hit = image.addresses().into_iter().filter(|address| !old.contains(address)).collect();
+        Self { image, core_header, hit }
     }
 }
 
 static NEW: LazyLock<Sample> = LazyLock::new(|| Sample::new("6.12"));
+static SYMBOLS: [LazyLock<Sample>; 2] = [
+    LazyLock::new(|| Sample::with_symbols("6.12", Layout::PerCpu)),
+    LazyLock::new(|| Sample::with_symbols("7.2", Layout::Own)),
+];
 static OLD: LazyLock<Sample> = LazyLock::new(|| Sample::new("5.4-log_buf_len-4M"));
 
 /// A word at a place of an image becomes another one.
@@ -56,19 +81,16 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn read_damaged(sample: &Sample, changes: &[Change]) {
     let mut image = sample.image.clone();
-    let mut addresses = image.addresses();
-    // The texts are many pages, and the structures few: these are hit as often.
-    addresses.truncate(64);
-    addresses.extend(image.addresses().into_iter().rev().take(8));
-    addresses.push(sample.core_header);
     for (page, offset, word) in changes {
-        let page = image.page_mut(*page.get(&addresses));
+        let page = image.page_mut(*page.get(&sample.hit));
         let offset = usize::from(*offset);
         page[offset..offset + 8].copy_from_slice(&word.to_le_bytes());
     }
     let memory = Counted { image: &image, reads: Cell::new(0) };
     if let Ok(crash) = Crash::open(&memory, sample.core_header) {
-        let _ = crash.cpus().count();
+        for cpu in crash.cpus().take(2) {
+            assert!(crash.backtrace(&cpu).map(|call| call.to_string()).all(|call| !call.is_empty()));
+        }
         if let Ok(log) = crash.log() {
             // How much is whole depends on what was hit; that reading ends is what counts.
             let _ = extended(&log);
@@ -84,6 +106,11 @@ proptest! {
     #[test]
     fn a_damaged_lockless_ring_is_read_to_an_end(changes in changes()) {
         read_damaged(&NEW, &changes);
+    }
+
+    #[test]
+    fn damaged_symbols_are_read_to_an_end(changes in changes(), newest in any::<bool>()) {
+        read_damaged(&SYMBOLS[usize::from(newest)], &changes);
     }
 
     #[test]

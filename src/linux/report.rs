@@ -8,6 +8,8 @@ use netconsole::ring::{ALWAYS, Past};
 
 /// How many CPUs are looked at for others that did the same.
 const MAX_CPUS: usize = 256;
+/// Return addresses of a CPU that are shown, so that a record has room for them.
+const MAX_CALLS: usize = 32;
 
 /// Logs all of it.
 pub fn log(old: &OldLog) {
@@ -49,7 +51,7 @@ fn crashed_cpu(old: &OldLog) -> Option<usize> {
 fn cpus(old: &OldLog) {
     let crashed = crashed_cpu(old);
     if let Some((number, cpu)) = crashed.and_then(|number| Some((number, old.crash.0.cpus().nth(number)?))) {
-        registers(format_args!("CPU {number}, which crashed"), &cpu);
+        registers(old, format_args!("CPU {number}, which crashed"), &cpu);
     }
     for (number, cpu) in old.crash.0.cpus().enumerate().take(MAX_CPUS) {
         let is_same = |(other, known): &(usize, Cpu)| {
@@ -61,23 +63,33 @@ fn cpus(old: &OldLog) {
         }
         let same = old.crash.0.cpus().enumerate().skip(number.wrapping_add(1)).filter(is_same).count();
         if same > 0 {
-            registers(format_args!("CPU {number}, and {same} more at the same place"), &cpu);
+            registers(old, format_args!("CPU {number}, and {same} more at the same place"), &cpu);
         } else {
-            registers(format_args!("CPU {number}"), &cpu);
+            registers(old, format_args!("CPU {number}"), &cpu);
         }
     }
 }
 
-fn registers(who: fmt::Arguments<'_>, cpu: &Cpu) {
+fn registers(old: &OldLog, who: fmt::Arguments<'_>, cpu: &Cpu) {
     let r = &cpu.registers;
     log::info!(target: ALWAYS,
         "linux: {who}: process {}, RIP {:04x}:{:#018x} RSP {:04x}:{:#018x} RFLAGS {:#010x}\n\
          RAX {:016x} RBX {:016x} RCX {:016x} RDX {:016x}\n\
          RSI {:016x} RDI {:016x} RBP {:016x} R8  {:016x}\n\
          R9  {:016x} R10 {:016x} R11 {:016x} R12 {:016x}\n\
-         R13 {:016x} R14 {:016x} R15 {:016x}",
+         R13 {:016x} R14 {:016x} R15 {:016x}{}",
         cpu.process, r.cs, r.rip, r.ss, r.rsp, r.rflags,
         r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8,
-        r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15
+        r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, Calls(old, cpu)
     );
+}
+
+/// The return addresses on a CPU's stack, a line each, marked as what Linux is not sure of.
+struct Calls<'a>(&'a OldLog, &'a Cpu);
+
+impl fmt::Display for Calls<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(old, cpu) = self;
+        old.crash.0.backtrace(cpu).take(MAX_CALLS).try_for_each(|call| write!(f, "\n? {call}"))
+    }
 }

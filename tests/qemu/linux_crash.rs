@@ -72,6 +72,15 @@ fn check(capture: &Capture) {
     ] {
         assert!(text.contains(said), "'{said}' is not in {text}");
     }
+    // Each function from which Linux says that it came is on the stack.
+    let crashed = text.split("which crashed: process 1, RIP 0010:").nth(1).expect("it is said");
+    let calls = arrived.iter().skip_while(|line| !line.ends_with(" Call Trace:"));
+    let calls = calls.filter_map(|line| line.split_once("]  ").map(|(_, call)| call));
+    let calls: Vec<&str> = calls.filter(|call| call.contains("+0x") && !call.starts_with('?')).collect();
+    let panic = calls.iter().position(|call| call.starts_with("sysrq_handle_crash+"));
+    for call in calls.iter().skip(panic.expect("it is called")).take(5) {
+        assert!(crashed.contains(&format!("? {call}")), "'{call}' is not in {crashed}");
+    }
     assert!(capture.text(EXTENDED).contains(",c;") || capture.text(EXTENDED).contains(",-;"));
 }
 

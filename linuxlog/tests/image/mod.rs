@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program takes only a part")]
 
+pub mod kallsyms;
+
 use flate2::read::GzDecoder;
 use linuxlog::{Log, Memory, Read, Record, Unreadable};
 use std::collections::HashMap;
