@@ -28,10 +28,8 @@ impl CommandLine {
     pub fn compose(system: &System, options: &Options) -> Result<Self, ArmError> {
         let (mut words, mut warnings, mut address) = (Vec::new(), Vec::new(), None);
         for target in target::find(system, options)? {
-            let way = network::way(system, target.ip)?;
-            let device = target.device.as_deref().unwrap_or(&way.device);
-            let device = if system.exists(format!("sys/class/net/{device}")) { device } else { &way.device };
-            let cards = card::below(system, device)?;
+            let way = network::way(system, &target)?;
+            let cards = card::below(system, &way.device)?;
             warnings.extend(cards.warnings);
             if target.mac.is_none() && way.mac.is_none() {
                 let hop = way.gateway.unwrap_or(target.ip);

@@ -13,6 +13,8 @@ pub struct Target {
     pub ip: IpAddr,
     pub port: u16,
     pub local_port: u16,
+    /// The address that Linux sends from, where it was told.
+    pub local_ip: Option<IpAddr>,
     /// `+`, `r`, or nothing, as before the `@` of `netconsole=`.
     pub format: &'static str,
     /// Who gets the frames, where Linux was told.
@@ -44,6 +46,7 @@ pub fn find(system: &System, options: &Options) -> Result<Vec<Target>, ArmError>
         ip: to.ip(),
         port: to.port(),
         local_port: LOCAL_PORT,
+        local_ip: None,
         format: "+r",
         mac: None,
         device: None,
@@ -60,10 +63,13 @@ fn of_configfs(system: &System) -> Vec<Target> {
             return None;
         }
         let is_set = |attribute: &str| read(attribute).is_some_and(|text| text == "1");
+        let ip: IpAddr = read("remote_ip")?.parse().ok()?;
+        let is_like = |own: &IpAddr| own.is_ipv4() == ip.is_ipv4() && !own.is_unspecified();
         Some(Target {
-            ip: read("remote_ip")?.parse().ok()?,
+            ip,
             port: read("remote_port")?.parse().ok()?,
             local_port: read("local_port")?.parse().ok()?,
+            local_ip: read("local_ip").and_then(|own| own.parse().ok()).filter(is_like),
             format: match (is_set("extended"), is_set("release")) {
                 (true, true) => "+r",
                 (true, false) => "+",
@@ -149,6 +155,7 @@ fn of_config(config: &TargetConfig) -> Target {
         ip: config.remote_ip,
         port: config.remote_port,
         local_port: config.local_port,
+        local_ip: config.local_ip,
         format: match config.format {
             Format::Basic => "",
             Format::Extended { release: true } => "+r",

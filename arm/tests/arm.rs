@@ -25,8 +25,8 @@ impl Machine {
         let ip = new.path("bin/ip");
         new.write(
             "bin/ip",
-            "#!/bin/sh\nshift\ncase \"$1 $2\" in\n'route get') file=route ;;\n'addr show') file=addr-$4 ;;\n\
-             'neigh show') file=neigh-$4 ;;\nesac\ncat \"$(dirname \"$0\")/../answers/$file\" 2>/dev/null || echo '[]'\n",
+            "#!/bin/sh\nshift\ncase \"$1 $2\" in\n'route get') file=route${5:+-by-$5} ;;\n'addr show') file=addr-$4 ;;\n\
+             'neigh show') file=neigh-$4; by=neigh-$4-$6; [ ! -e \"${0%/*}/../answers/$by\" ] || file=$by ;;\nesac\ncat \"$(dirname \"$0\")/../answers/$file\" 2>/dev/null || echo '[]'\n",
         );
         fs::set_permissions(ip, Permissions::from_mode(0o755)).expect("a program");
         new
@@ -77,6 +77,9 @@ impl Machine {
             "answers/route",
             &format!(r#"[{{"dst":"10.0.0.2",{more}"dev":"{device}","prefsrc":"10.0.0.1"}}]"#),
         );
+        // Linux answers the same where it is asked for the way by that device.
+        let answer = self.path("answers/route");
+        fs::copy(answer, self.path(&format!("answers/route-by-{device}"))).expect("a file");
         let addresses = r#"[{"addr_info":[{"family":"inet","local":"10.0.0.1","prefixlen":24},{"family":"inet6","local":"fd00::1","prefixlen":64}]}]"#;
         self.write(&format!("answers/addr-{device}"), addresses);
         self.write(
@@ -208,6 +211,49 @@ fn what_linux_s_netconsole_sends_goes_on() {
             .shown(&[])
             .starts_with("netconsole=+r6000@10.0.0.1/52:54:00:12:34:56,7777@10.0.0.2/02:00:00:00:00:02 ip=")
     );
+}
+
+/// Linux's netconsole sends by its own device and from its own address, wherever the routes lead.
+#[test]
+fn the_way_is_all_by_the_device_of_linux_s_netconsole() {
+    let machine = Machine::new();
+    machine.card("ens4", "52:54:00:12:34:57", "0000:00:04.0", ("0x8086", "0x100e"), false);
+    machine.write(
+        "answers/route-by-ens4",
+        r#"[{"dst":"10.0.0.2","gateway":"10.9.0.254","dev":"ens4","prefsrc":"10.9.0.1"}]"#,
+    );
+    let addresses =
+        r#"[{"addr_info":[{"local":"10.9.0.1","prefixlen":16},{"local":"10.9.0.7","prefixlen":24}]}]"#;
+    machine.write("answers/addr-ens4", addresses);
+    machine.write("answers/neigh-10.9.0.254", r#"[{"lladdr":"02:00:00:00:00:03"}]"#);
+    machine.write("answers/neigh-10.9.0.254-ens4", r#"[{"lladdr":"02:00:00:00:00:04"}]"#);
+    let line = |own: &str, prefix: &str| {
+        format!(
+            "netconsole=6665@{own}/52:54:00:12:34:57,514@10.0.0.2/02:00:00:00:00:04 \
+             ip={own}::10.9.0.254:{prefix}:web7::off"
+        )
+    };
+    machine.write("proc/cmdline", "netconsole=@/ens4,514@10.0.0.2/");
+    assert_eq!(machine.shown(&[]), line("10.9.0.1", "255.255.0.0"));
+    machine.write("proc/cmdline", "netconsole=@10.9.0.7/ens4,514@10.0.0.2/");
+    assert_eq!(machine.shown(&[]), line("10.9.0.7", "255.255.255.0"));
+    machine.write("proc/cmdline", "netconsole=@192.0.2.9/ens4,514@10.0.0.2/");
+    assert_eq!(machine.shown(&[]), line("192.0.2.9", "255.255.0.0"), "it need not be the device's");
+
+    let attributes = [
+        ("enabled", "1"),
+        ("dev_name", "ens4"),
+        ("local_ip", "10.9.0.7"),
+        ("local_port", "6665"),
+        ("remote_port", "514"),
+        ("remote_ip", "10.0.0.2"),
+    ];
+    for (attribute, value) in attributes {
+        machine.write(&format!("sys/kernel/config/netconsole/one/{attribute}"), value);
+    }
+    assert_eq!(machine.shown(&[]), line("10.9.0.7", "255.255.255.0"));
+    machine.write("sys/kernel/config/netconsole/one/local_ip", "0.0.0.0");
+    assert_eq!(machine.shown(&[]), line("10.9.0.1", "255.255.0.0"));
 }
 
 #[test]
