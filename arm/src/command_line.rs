@@ -8,8 +8,8 @@ use crate::system::System;
 use crate::target::{self, Target};
 use log::Level;
 use netconsole::host_name::HostName;
-use netconsole::settings::Settings;
-use std::fs::{self, File, OpenOptions};
+use netconsole::settings::{Settings, may_hold_key};
+use std::fs::{File, OpenOptions};
 use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -26,6 +26,9 @@ pub struct CommandLine {
 impl CommandLine {
     /// As this system and the options have it.
     pub fn compose(system: &System, options: &Options) -> Result<Self, ArmError> {
+        if may_hold_key(options.append.as_bytes()) {
+            return Err(ArmError::KeyAppended);
+        }
         let (mut words, mut warnings, mut address) = (Vec::new(), Vec::new(), None);
         for target in target::find(system, options)? {
             let way = network::way(system, &target)?;
@@ -135,12 +138,15 @@ fn shows_caller(system: &System) -> bool {
 /// The key of a file that nobody else may read.
 fn read_key(path: &Path) -> Result<String, ArmError> {
     let bad = |what| ArmError::Key(path.to_path_buf(), what);
-    let file = File::open(path).map_err(|error| ArmError::File(path.to_path_buf(), error))?;
-    let mode = file.metadata().map_err(|error| ArmError::File(path.to_path_buf(), error))?.mode();
+    let unread = |error| ArmError::File(path.to_path_buf(), error);
+    let mut file = File::open(path).map_err(unread)?;
+    let mode = file.metadata().map_err(unread)?.mode();
     if mode & 0o077 != 0 {
         return Err(bad("others may read the key: chmod 600"));
     }
-    let text = fs::read_to_string(path).map_err(|error| ArmError::File(path.to_path_buf(), error))?;
+    // Of the file that was looked at: at its path there may be another by now.
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unread)?;
     let key = text.trim();
     if key.len() != 64 || !key.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return Err(bad("expected 64 hexadecimal digits"));

@@ -34,6 +34,8 @@ pub enum ArmError {
     BadLine(String),
     /// Linux was given a key, and this program none.
     KeyOfLinux,
+    /// `--append` has a key.
+    KeyAppended,
     /// The key file.
     Key(PathBuf, &'static str),
     /// No memory is set aside.
@@ -89,6 +91,9 @@ impl fmt::Display for ArmError {
             Self::KeyOfLinux => f.write_str(
                 "Linux's command line or the module's options have a key of netconsole's, and here is none, so that the log \
                  would go out in the clear: put the key into a file and say --key-file FILE",
+            ),
+            Self::KeyAppended => f.write_str(
+                "--append has what may be a key, which others would see: put it into a file and say --key-file FILE",
             ),
             Self::Key(path, what) => write!(f, "{}: {what}", path.display()),
             Self::NotReserved(cure) => write!(f, "no memory is set aside for a crash kernel: {cure}"),

@@ -33,9 +33,9 @@ pub fn watch(system: &System, options: &Options) -> Result<(), ArmError> {
     loop {
         let now = machine_of(system);
         match CommandLine::compose(system, options) {
-            Ok(line) if line.shown() == armed && now == machine && system.read(STATE).is_some() => {}
+            Ok(line) if line.whole() == armed && now == machine && system.read(STATE).is_some() => {}
             Ok(line) => match arm(system, options, &line) {
-                Ok(()) => (armed, machine) = (line.shown().to_string(), now),
+                Ok(()) => (armed, machine) = (line.whole(), now),
                 Err(error) => said = tell_once(said, &error),
             },
             Err(error) => said = tell_once(said, &error),

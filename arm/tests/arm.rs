@@ -1,9 +1,14 @@
 //! The program, on systems that are directories with the files that Linux has, and an `ip` that answers from files.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// A system with one virtio card, `ens3`, at 10.0.0.1/24, whose gateway is 10.0.0.254, and a target at 10.0.0.2.
@@ -25,7 +30,7 @@ impl Machine {
         let ip = new.path("bin/ip");
         new.write(
             "bin/ip",
-            "#!/bin/sh\nshift\ncase \"$1 $2\" in\n'route get') file=route${5:+-by-$5} ;;\n'addr show') file=addr-$4 ;;\n\
+            "#!/bin/sh\n[ \"$1\" != monitor ] || exec cat \"${0%/*}/../answers/monitor\"\nshift\ncase \"$1 $2\" in\n'route get') file=route${5:+-by-$5} ;;\n'addr show') file=addr-$4 ;;\n\
              'neigh show') file=neigh-$4; by=neigh-$4-$6; [ ! -e \"${0%/*}/../answers/$by\" ] || file=$by ;;\nesac\ncat \"$(dirname \"$0\")/../answers/$file\" 2>/dev/null || echo '[]'\n",
         );
         fs::set_permissions(ip, Permissions::from_mode(0o755)).expect("a program");
@@ -90,10 +95,38 @@ impl Machine {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the program runs")
+    }
+
+    /// The program, for which the kernel takes every image and loads none.
+    fn command(&self, arguments: &[&str]) -> Command {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").expect("a PATH"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_netconsole-arm"));
         command.arg("--root").arg(self.directory.path()).args(arguments).env("PATH", path);
-        command.output().expect("the program runs")
+        // SAFETY: between fork and exec it makes system calls alone.
+        unsafe { command.pre_exec(take_every_image) };
+        command
+    }
+
+    /// It stays, and its lines come as it writes them.
+    fn watch(&self, arguments: &[&str]) -> Watch {
+        let made = Command::new("mkfifo").arg(self.path("answers/monitor")).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        let mut command = self.command(&[&["--watch"], arguments].concat());
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program runs");
+        let (tell, lines) = mpsc::channel();
+        let outputs: [Box<dyn Read + Send>; 2] =
+            [Box::new(child.stdout.take().expect("a pipe")), Box::new(child.stderr.take().expect("a pipe"))];
+        for output in outputs {
+            let tell = tell.clone();
+            thread::spawn(move || {
+                BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| tell.send(line))
+            });
+        }
+        let monitor =
+            File::options().read(true).write(true).open(self.path("answers/monitor")).expect("a pipe");
+        Watch { child, lines, monitor }
     }
 
     /// The command line that it would load.
@@ -110,6 +143,52 @@ impl Machine {
         let text = String::from_utf8_lossy(&output.stderr).trim_end().to_string();
         assert_eq!(text.lines().count(), 1, "{text}");
         text.strip_prefix("netconsole-arm: ").expect("it says who speaks").to_string()
+    }
+}
+
+/// Has kexec_file_load(2) answer 0 and do nothing in this process: the tests load no kernel, whoever runs them.
+fn take_every_image() -> io::Result<()> {
+    let number = u32::try_from(libc::SYS_kexec_file_load).map_err(io::Error::other)?;
+    let step = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut steps = [
+        // The system call's number is the first word of what the filter sees (seccomp(2)).
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number, 0, 1),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+    ];
+    let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+    // SAFETY: the program has 4 steps, and outlives the calls.
+    let is_set = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
+    };
+    if is_set { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `--watch`, which ends with the test.
+struct Watch {
+    child: Child,
+    lines: Receiver<String>,
+    monitor: File,
+}
+
+impl Watch {
+    /// The next line that it says.
+    fn line(&self) -> String {
+        self.lines.recv_timeout(Duration::from_secs(60)).expect("it says something")
+    }
+
+    /// `ip monitor` tells of a change.
+    fn change(&mut self) {
+        self.monitor.write_all(b"a change\n").expect("ip reads it");
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -372,6 +451,43 @@ fn with_a_key_on_linux_s_command_line_a_key_file_is_needed() {
     fs::create_dir_all(machine.path("sys/module/netconsole")).expect("a directory");
     machine.write("etc/modprobe.d/netconsole.conf", &format!("options netconsole key={key} {target}\n"));
     assert!(machine.refusal(&["--show"]).contains("say --key-file"));
+}
+
+#[test]
+fn a_key_in_append_is_refused() {
+    let machine = Machine::new();
+    let key = "0123456789abcdef".repeat(4);
+    for append in [format!("netconsole.key={key}"), "linux.patience=9 netconsole.key=".into(), key.clone()] {
+        let refusal = machine.refusal(&["--to", "10.0.0.2", "--append", &append]);
+        assert!(refusal.contains("say --key-file") && !refusal.contains(&key), "{refusal}");
+    }
+    assert!(!machine.path("run/netconsole-arm").exists());
+}
+
+#[test]
+fn with_another_key_it_is_armed_again() {
+    let machine = Machine::new();
+    machine.write("run/x", "");
+    machine.write("kernel", "");
+    machine.write("sys/kernel/kexec_crash_loaded", "1");
+    let write_key = |digits: &str| {
+        machine.write("new", &digits.repeat(32));
+        fs::set_permissions(machine.path("new"), Permissions::from_mode(0o600)).expect("a file");
+        fs::rename(machine.path("new"), machine.path("key")).expect("a file");
+    };
+    write_key("01");
+    let (key, kernel) = (machine.path("key"), machine.path("kernel"));
+    let (key, kernel) = (key.display().to_string(), kernel.display().to_string());
+    let mut watch = machine.watch(&["--to", "10.0.0.2", "--kernel", &kernel, "--key-file", &key]);
+    let first = [watch.line(), watch.line()];
+    let is_armed = |line: &String| line.starts_with("armed: netconsole=") && !line.contains("0101");
+    assert!(first.iter().any(is_armed), "{first:?}");
+    write_key("02");
+    watch.change();
+    let line = watch.line();
+    assert!(is_armed(&line) && !line.contains("0202"), "{line}");
+    let state = fs::read_to_string(machine.path("run/netconsole-arm")).expect("it is armed");
+    assert!(!state.contains("0202"), "{state}");
 }
 
 #[test]
