@@ -112,8 +112,8 @@ impl Kernel {
     pub fn find_cards(&mut self, boot: &BootInfo, buses: &Buses, address_space: AddressSpace) {
         let Self { netconsole, clock, parameters, .. } = self;
         let settings = &parameters.settings;
-        if settings.is_crash_kernel && !settings.asks_for_target {
-            // The log of a Linux that crashed goes to whom the command line names, and to nobody else.
+        if settings.ships_another_log && !settings.asks_for_target {
+            // The log of a Linux that died goes to whom the command line names, and to nobody else.
             return log::error!(
                 "netconsole: no target was given, so that no card is touched: netconsole=@/,@ADDRESS/ names one"
             );

@@ -38,7 +38,7 @@ static POLICY: Word = Word::unset();
 impl Policy {
     /// What the command line says. `panic=` beyond nine hours is nine hours.
     pub fn of(parameters: &Parameters) -> Self {
-        let unsaid = if parameters.settings.is_crash_kernel { CRASH_KERNEL_STAYS } else { 0 };
+        let unsaid = if parameters.linux.core_header.is_some() { CRASH_KERNEL_STAYS } else { 0 };
         let seconds = parameters.panic.unwrap_or(unsaid).clamp(i16::MIN.into(), i16::MAX.into());
         Self {
             seconds: i16::try_from(seconds).unwrap_or(0),

@@ -86,8 +86,11 @@ fn the_first_card_with_link_serves_where_nothing_else_tells() {
 #[test]
 fn a_secret_goes_by_no_other_card_than_the_one_whose_address_is_named() {
     let key = format!("netconsole.key={}", "5a".repeat(32));
-    for (name, more) in [("other-mac-key", key.as_str()), ("other-mac-crash-kernel", "elfcorehdr=0x7f000000")]
-    {
+    for (name, more) in [
+        ("other-mac-key", key.as_str()),
+        ("other-mac-crash-kernel", "elfcorehdr=0x7f000000"),
+        ("other-mac-scan", "linux=scan"),
+    ] {
         let parameters =
             format!("debug netconsole=+@10.0.0.1/22:33:44:55:66:77,@10.0.0.2/ {more} after=exit");
         let capture = Boot::new(name, parameters).nics([one_card()]).start().end();

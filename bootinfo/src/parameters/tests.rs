@@ -94,7 +94,13 @@ fn every_parameter_sets_its_field_and_no_other() {
         ("netconsole.panic-repeat=10", with(|settings| settings.panic_repeat = 10)),
         ("netconsole.echo=0", with(|settings| settings.echo = false)),
         ("after=serve", Parameters { after: Some(After::Serve), ..D }),
-        ("linux=scan", linux(|linux| linux.scans = true)),
+        (
+            "linux=scan",
+            Parameters {
+                linux: Linux { scans: true, ..D.linux },
+                ..with(|settings| settings.ships_another_log = true)
+            },
+        ),
         ("linux.caller=1", linux(|linux| linux.caller = true)),
         ("linux.loglevel=5", linux(|linux| linux.loglevel = 5)),
         ("linux.patience=3600", linux(|linux| linux.patience = 3600)),
@@ -135,7 +141,7 @@ fn a_crash_kernel_is_told_where_the_core_header_lies() {
     ] {
         let parameters = good(line);
         assert_eq!(parameters.linux.core_header, Some(address), "{line}");
-        assert!(parameters.settings.is_crash_kernel, "{line}");
+        assert!(parameters.settings.ships_another_log, "{line}");
     }
     for value in ["", "0x", "1fK0", "17179869184G", "-1"] {
         let mut problems = Vec::new();

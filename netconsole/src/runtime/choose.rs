@@ -47,7 +47,7 @@ fn choose(target: &mut Target, cards: &[Option<Card>; MAX_NICS], settings: &Sett
     let candidates: Candidates =
         core::array::from_fn(|place| Some(cards.get(place)?.as_ref()?.candidate(&config, moment.now)));
     // Whoever has a key, or another machine's memory, means that card or none.
-    let is_secret = settings.is_crash_kernel || moment.keys.protection() != Protection::Clear;
+    let is_secret = settings.ships_another_log || moment.keys.protection() != Protection::Clear;
     let for_name = target.takes_another();
     let may = Substitutes { for_name, for_mac: for_name && !is_secret };
     let (device, has_waited) = (config.device, target.has_waited(moment));

@@ -68,9 +68,10 @@ pub struct Settings {
     pub ip: IpParameter,
     /// The targets. They are not to be had without a decision about secrecy ([`targets`](Self::targets)).
     targets: Targets,
-    /// Whether this is the crash kernel of a Linux: kexec says where that one's memory is described
-    /// (`elfcorehdr=`).
-    pub is_crash_kernel: bool,
+    /// Whether the log of a Linux that died is sent, which may be found by what kexec says to its crash kernel
+    /// (`elfcorehdr=`) or by a search of memory (`linux=scan`). It goes to whom the command line names, by the card that
+    /// it names, and nowhere else.
+    pub ships_another_log: bool,
     /// How many seconds the boot waits for a link.
     pub carrier_timeout: u16,
     /// Whether only what is logged in a panic goes to the targets.
@@ -106,7 +107,7 @@ impl Settings {
         printk_time: true,
         ip: IpParameter::DEFAULT,
         targets: Targets::NONE,
-        is_crash_kernel: false,
+        ships_another_log: false,
         carrier_timeout: 4,
         oops_only: false,
         input: false,
@@ -324,9 +325,13 @@ impl Settings {
             }
             "netconsole.echo" => self.echo = switch()?,
             "netconsole.fallback" => self.fallback = text.parse()?,
-            // Where it is said to lie is for the kernel to read.
+            // Where that log lies is for the kernel to read.
             "elfcorehdr" => {
-                self.is_crash_kernel = true;
+                self.ships_another_log = true;
+                return Ok(false);
+            }
+            "linux" => {
+                self.ships_another_log |= text == "scan";
                 return Ok(false);
             }
             _ => return Ok(false),
