@@ -1,12 +1,12 @@
 //! What lies between the cards and memory, made ready before the log's ring and the cards need it: how PCI is reached, its
 //! root buses, and what the firmware or a kernel before this one left running.
 
-use crate::describe;
-use crate::log::RING_SIZE;
+use crate::log::{RING_SIZE, last_place};
 use crate::machine::access::ACCESS;
-use crate::machine::paging::AddressSpace;
+use crate::machine::paging::{self, AddressSpace};
 use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses, set_root_buses};
 use crate::machine::physical::Physical;
+use crate::{describe, memory};
 use bootinfo::BootInfo;
 use bootinfo::firmware::acpi::{Root, Table};
 use bootinfo::firmware::iommu::{Iommu, iommus};
@@ -35,11 +35,9 @@ pub struct Buses {
 
 /// Makes the buses ready, in this order:
 /// 1. how configuration space is reached, and the root buses;
-/// 2. where memory is taken that may have been somebody's, or an IOMMU is on, which kept devices from what is not
+/// 2. where memory is read or taken that may be somebody's, or an IOMMU is on, which kept devices from what is not
 ///    theirs: no device reaches memory any more, but by a driver that is started later;
 /// 3. the IOMMUs are turned off.
-///
-/// A kernel that runs after a crashed one needs the same, and nothing else.
 pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut AddressSpace) -> Buses {
     let memory = Physical::now();
     let acpi = describe::root(boot, &memory);
@@ -64,7 +62,7 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
         iommu_count: 0,
         window: bridges.found.window,
     };
-    if parameters.log_buf_len != RING_SIZE {
+    if uses_others_memory(boot, parameters) {
         buses.stop_bus_masters();
     }
     for iommu in &mut units {
@@ -75,6 +73,15 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
         buses.iommu_count = buses.iommu_count.saturating_add(1);
     }
     buses
+}
+
+/// Whether memory outside of the image is read as a dead kernel left it, or taken, which a device may still write to.
+fn uses_others_memory(boot: &BootInfo, parameters: &Parameters) -> bool {
+    let last = last_place(&boot.memory);
+    parameters.settings.ships_another_log
+        || parameters.log_buf_len != RING_SIZE
+        || memory::moves_low()
+        || (!last.is_empty() && !paging::is_own(last.start))
 }
 
 /// What ACPI says of the host bridges.

@@ -21,12 +21,17 @@ pub fn memory() -> &'static Memory {
     unsafe { LOW.load(Ordering::Acquire).as_ref() }.unwrap_or(&MEMORY)
 }
 
+/// Whether [`move_low`] takes other memory, if there is any.
+pub fn moves_low() -> bool {
+    paging::image_start() >= paging::MAPPED_AT_BOOT
+}
+
 /// Moves the library's memory below 4 GiB, if the kernel lies above and there is room outside of `kept`. To be called
 /// once, before the library uses any of it, when no device writes to memory any more.
 pub fn move_low(map: &MemoryMap, kept: &Range<u64>) {
     const SIZE: usize = size_of::<Memory>();
     const { assert!(align_of::<Memory>() <= paging::PAGE as usize) };
-    if paging::image_start() < paging::MAPPED_AT_BOOT {
+    if !moves_low() {
         return;
     }
     let Some(address) = map.highest_room(SIZE as u64, paging::MAPPED_AT_BOOT, kept) else { return };

@@ -179,23 +179,35 @@ fn an_iommu_that_is_off_is_told_and_no_more() {
     assert!(!capture.text(TARGET).contains("could reach memory"));
 }
 
-/// What a firmware left running can't write to the memory that a large log takes.
+/// What was left running can't write to the memory that a large log takes, nor to that which a dead kernel's log is read
+/// from.
 #[test]
-fn every_device_stops_before_a_large_log_takes_memory() {
+fn every_device_stops_before_others_memory_is_used() {
     const DEVICE: u8 = 3;
-    let qtest = Qtest::new("bus-masters");
-    let boot = Boot::new("bus-masters", format!("{PARAMETERS} log_buf_len=4M"))
-        .nics([nic("virtio-net-pci,bus=pci.0,addr=5")]);
-    let others = ["-device", "ich9-ahci,bus=pci.0,addr=3"];
-    let boot = boot.first_arguments(others);
-    let machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
-    let mut reach = qtest.accept();
-    // SeaBIOS has looked for disks, and leaves their controller as it was then.
-    machine.wait_for_text(TARGET, " could reach memory, and can't any more");
-    machine.wait_for_text(TARGET, "firmware: ");
-    assert_eq!(reach.read_configuration(DEVICE, 4) & 4, 0, "the disks' controller has no right to");
-    assert_eq!(reach.read_configuration(5, 4) & 4, 4, "the network card has");
-    machine.stop();
+    let cases = [
+        ("bus-masters", "log_buf_len=4M"),
+        ("bus-masters-crash-kernel", "elfcorehdr=0x7000000 after=serve"),
+        ("bus-masters-scan", "linux=scan"),
+    ];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, parameters)| {
+            let qtest = Qtest::new(name);
+            let boot = Boot::new(name, format!("{PARAMETERS} {parameters}"))
+                .nics([nic("virtio-net-pci,bus=pci.0,addr=5")]);
+            let others = ["-device", "ich9-ahci,bus=pci.0,addr=3"];
+            let boot = boot.first_arguments(others);
+            let machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
+            let mut reach = qtest.accept();
+            // SeaBIOS has looked for disks, and leaves their controller as it was then.
+            machine.wait_for_text(TARGET, " could reach memory, and can't any more");
+            machine.wait_for_text(TARGET, "firmware: ");
+            assert_eq!(reach.read_configuration(DEVICE, 4) & 4, 0, "the disks' controller has no right to");
+            assert_eq!(reach.read_configuration(5, 4) & 4, 4, "the network card has");
+            machine.stop();
+        },
+    );
 }
 
 /// The firmware does not boot from it, and leaves it asleep (PCI Power Management 1.2, section 3.2.4; QEMU's e1000e has

@@ -13,6 +13,8 @@ const GIB: u64 = 1 << 30;
 const PAGE: u64 = 4096;
 const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=halt";
 const TARGET: &str = "10.0.0.2:6666";
+/// The disks' controller is as SeaBIOS has left it.
+const STOPPED: &str = " could reach memory, and can't any more";
 
 /// The machine's memory: this much from 0 on, and as much again from 4 GiB on.
 const HALF: u64 = 64 * MIB;
@@ -222,6 +224,8 @@ fn it_runs_at_any_page_and_writes_to_no_other_memory() {
             let said = format!("boot: the kernel lies at {place:#x}");
             assert_eq!(text.contains(&said), place != MIB, "{case:x?}: {text}");
             assert!(text.contains("paging: checked") && !text.contains("damaged"), "{case:x?}: {text}");
+            // Above 4 GiB other memory is taken for the cards, below it none is.
+            assert_eq!(text.contains(STOPPED), case.1 >= 4 * GIB, "{case:x?}: {text}");
         },
     );
 }
@@ -306,6 +310,9 @@ fn the_log_of_the_boot_before_is_found_wherever_it_lay() {
     assert!(text.contains("previous boot ended without a goodbye: "), "{text}");
     assert!(text.contains("previous boot ended in order: "), "{text}");
     assert!(text.contains("crash: provoking TRIPLE_FAULT\n boot=-2"), "{second}");
+    // Before the log goes on outside of the image.
+    let third = after(&format!("boot: the kernel lies at {:#x}", PLACES[2]));
+    assert!(third.contains(STOPPED), "{third}");
 }
 
 /// A card that reaches 4 GiB only: the kernel, which lies above, takes memory for it from below, where it was given any.
