@@ -20,8 +20,8 @@
 .endm
 
 # Where a read of a dead kernel's memory faults (boot/old_memory.s), it fails, and nothing else happens: page faults,
-# general protection, and machine checks, of which the CPU must be told that this one is over (SDM volume 3, section
-# 16.3.1.2, IA32_MCG_STATUS.MCIP), or the next one resets the machine.
+# general protection, and machine checks that the CPU can go on after, of which it must be told that they are over (SDM
+# volume 3, section 16.3.1.2, IA32_MCG_STATUS.MCIP), or the next one resets the machine.
 .macro fail_old_memory_read
     push rax
     push rcx
@@ -38,12 +38,24 @@
     je 8f
     cmp qword ptr [rsp + 16], {MACHINE_CHECK}
     jne 9f
+    # 16 quadwords were pushed in all, so RSP is a multiple of 16, as it must be at a call. The pops leave the flags.
     push rdx
-    mov ecx, {MCG_STATUS}
-    xor eax, eax
-    xor edx, edx
-    wrmsr
+    push rsi
+    push rdi
+    push r8
+    push r9
+    push r10
+    push r11
+    call {pass_over_machine_check}
+    test al, al
+    pop r11
+    pop r10
+    pop r9
+    pop r8
+    pop rdi
+    pop rsi
     pop rdx
+    jz 9f
 8:  lea rax, [rip + read_old_memory_failed]
     mov [rsp + 32], rax
     pop rcx

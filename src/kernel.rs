@@ -10,7 +10,6 @@ use crate::machine::paging::AddressSpace;
 use crate::machine::watchdog::Watchdog;
 use crate::machine::{entropy, rtc};
 use crate::memory::memory;
-use crate::panic;
 use crate::platform::{self, ThisKernel};
 use crate::serial_console::SerialConsole;
 use bootinfo::BootInfo;
@@ -56,7 +55,6 @@ impl Kernel {
             Console::Null => None,
             Console::Serial(port) => SerialConsole::open(&port),
         };
-        panic::Policy::of(parameters).set();
         Some(Self {
             clock,
             parameters,

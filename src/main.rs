@@ -24,7 +24,7 @@ mod start;
 
 use kernel::Kernel;
 use machine::clock::Clock;
-use machine::{cache, descriptors, features, paging};
+use machine::{cache, descriptors, features, machine_check, paging};
 use platform::ThisKernel;
 
 /// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
@@ -38,10 +38,12 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let parameters = start::read_parameters(boot);
     let buses = buses::prepare(boot, parameters, &mut address_space);
     memory::move_low(&boot.memory, &log::last_place(&boot.memory));
+    panic::Policy::of(parameters).set();
+    let machine_checks = machine_check::turn_on();
     let before = linux::open(boot, parameters);
     let log = start::begin_log(boot, parameters, before, entered);
     netconsole::set_logger::<ThisKernel>();
-    start::watch_the_machine();
+    start::tell_machine_checks(&machine_checks);
 
     let clock = Clock::new(entered, start::keep_timebase, describe::counters);
     let kernel = &mut Kernel::new(clock, parameters).expect("the kernel is made once");

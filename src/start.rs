@@ -2,7 +2,8 @@
 
 use crate::linux::Before;
 use crate::log::{RING_SIZE, follow, ring, start};
-use crate::machine::{build, entropy, features, machine_check, paging, physical::Physical, stacks};
+use crate::machine::machine_check::OldEvents;
+use crate::machine::{build, entropy, features, paging, physical::Physical, stacks};
 use crate::memory::memory;
 use bootinfo::parameters::Parameters;
 use bootinfo::{BootInfo, CommandLine};
@@ -57,9 +58,11 @@ pub fn begin_log(boot: &BootInfo, parameters: &Parameters, before: Before, enter
     Log { recovery, size }
 }
 
-/// Has the CPU report machine checks, and tells of those that a boot before has left.
-pub fn watch_the_machine() {
-    machine_check::turn_on(|event| log::warn!("cpu: machine check before this boot: {event}"));
+/// Tells of the machine checks that a boot before has left.
+pub fn tell_machine_checks(old: &OldEvents) {
+    for event in old.iter().flatten() {
+        log::warn!("cpu: machine check before this boot: {event}");
+    }
 }
 
 /// Has the library convert ticks by this timebase, and the ring know a frequency that was found, for the boots to come.

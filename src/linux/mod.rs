@@ -140,7 +140,9 @@ fn by_core_header(boot: &BootInfo, address: u64) -> Result<(Crash<'static, OldMe
 
 fn by_scan(boot: &BootInfo) -> Result<(Crash<'static, OldMemory>, How), Missing> {
     for region in boot.memory.regions() {
-        MEMORY.add(region.start.max(paging::PAGE)..region.end());
+        // This kernel's own is refused: that is no failure.
+        MEMORY.add(region.start.max(paging::PAGE)..region.end().min(paging::image_start()));
+        MEMORY.add(region.start.max(paging::persistent_end())..region.end());
     }
     let (mut found, mut newest) = (0, None);
     for crash in MEMORY.regions().flat_map(|region| scan(&MEMORY, region)) {

@@ -56,8 +56,6 @@ pub struct Frame {
 pub const GENERAL_PROTECTION: u64 = 13;
 /// The machine check's vector.
 pub const MACHINE_CHECK: u64 = 18;
-/// The register that says whether one is under way (SDM volume 4, table 2-2).
-pub const MCG_STATUS: u32 = 0x17a;
 /// The page fault's vector.
 pub const PAGE_FAULT: u64 = 14;
 /// The non-maskable interrupt's vector.

@@ -27,6 +27,10 @@ const BANK_OTHER: u32 = 3;
 const VALID: u64 = 1 << 63;
 const HAS_ADDRESS: u64 = 1 << 58;
 const HAS_OTHER: u64 = 1 << 59;
+/// A bank's status: the error may have damaged what the CPU was doing (PCC).
+const CONTEXT_CORRUPT: u64 = 1 << 57;
+/// [`STATUS`]: the interrupted code can go on (RIPV).
+const CAN_GO_ON: u64 = 1;
 
 /// How many banks are on, for the panic path.
 static BANKS: Word = Word::new(0);
@@ -52,20 +56,27 @@ impl fmt::Display for Event {
     }
 }
 
-/// Has the CPU report errors by exception 18. What the banks still hold, errors from before this boot, goes to `tell`.
-pub fn turn_on(mut tell: impl FnMut(Event)) {
+/// Errors that the banks held when this boot began.
+pub type OldEvents = [Option<Event>; MAX_OLD_EVENTS];
+/// How many of them are kept; today's CPUs have no more banks.
+const MAX_OLD_EVENTS: usize = 32;
+
+/// Has the CPU report errors by exception 18. Gives those from before this boot, which the banks hold no longer.
+pub fn turn_on() -> OldEvents {
+    let mut old = [None; MAX_OLD_EVENTS];
     let leaf = __cpuid(1);
     if leaf.edx & EXCEPTION == 0 {
-        return;
+        return old;
     }
     if leaf.edx & ARCHITECTURE != 0 {
-        turn_on_banks(leaf.eax, &mut tell);
+        turn_on_banks(leaf.eax, &mut old);
     }
     // SAFETY: the CPU has the exception, whose entry is set.
     unsafe { Cr4::update(|flags| flags.insert(Cr4Flags::MACHINE_CHECK_EXCEPTION)) };
+    old
 }
 
-fn turn_on_banks(signature: u32, tell: &mut dyn FnMut(Event)) {
+fn turn_on_banks(signature: u32, old: &mut OldEvents) {
     let capabilities = read(CAPABILITIES);
     let [banks, ..] = capabilities.to_le_bytes();
     if capabilities & HAS_CONTROL != 0 {
@@ -75,8 +86,8 @@ fn turn_on_banks(signature: u32, tell: &mut dyn FnMut(Event)) {
     // Section 16.3.2.1: on these, the first bank is the firmware's.
     let firmware_has_first = family == 6 && model < 0x1a;
     for bank in 0..banks {
-        if let Some(event) = event(bank) {
-            tell(event);
+        if let Some(old) = old.get_mut(usize::from(bank)) {
+            *old = event(bank);
         }
         if bank > 0 || !firmware_has_first {
             write(register(bank, BANK_CONTROL), u64::MAX);
@@ -103,6 +114,20 @@ pub fn end() {
     if status().is_some() {
         write(STATUS, 0);
     }
+}
+
+/// Ends a machine check that a read of a dead kernel's memory ran into, banks cleared, if the CPU can go on after it; else
+/// nothing changes, and it returns false. Panic-safe. Called by boot/exceptions.s.
+pub extern "C" fn pass_over() -> bool {
+    let can_go_on = status().is_some_and(|status| status & CAN_GO_ON != 0);
+    if !can_go_on || events().any(|event| event.status & CONTEXT_CORRUPT != 0) {
+        return false;
+    }
+    for event in events() {
+        write(register(event.bank, BANK_STATUS), 0);
+    }
+    end();
+    true
 }
 
 fn event(bank: u8) -> Option<Event> {

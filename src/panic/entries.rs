@@ -5,7 +5,7 @@ use super::ending;
 use super::report::{self, Depth};
 use crate::machine::exceptions::{self, Frame};
 use crate::machine::trap::{self, Place};
-use crate::machine::{cache, descriptors, power, stacks, watchdog};
+use crate::machine::{cache, descriptors, machine_check, power, stacks, watchdog};
 use crate::platform::ThisKernel;
 use crate::serial_console;
 use core::arch::{asm, global_asm};
@@ -21,7 +21,7 @@ global_asm!(
     PAGE_FAULT = const exceptions::PAGE_FAULT,
     GENERAL_PROTECTION = const exceptions::GENERAL_PROTECTION,
     MACHINE_CHECK = const exceptions::MACHINE_CHECK,
-    MCG_STATUS = const exceptions::MCG_STATUS,
+    pass_over_machine_check = sym machine_check::pass_over,
 );
 
 #[panic_handler]

@@ -1,0 +1,84 @@
+//! QEMU's gdbstub: the machine stops before one of its kernel's instructions (GDB's manual, appendix E).
+
+use super::boot::target;
+use std::env;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// How long the machine may take to come to an instruction.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A socket for QEMU to come to.
+pub struct Gdb {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Gdb {
+    /// The socket of the boot `name`.
+    pub fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("netconsole-{}-{name}.gdb", std::process::id()));
+        let _ = fs::remove_file(&path);
+        Self { listener: UnixListener::bind(&path).expect("a socket for gdb"), path }
+    }
+
+    /// QEMU's arguments for it.
+    pub fn arguments(&self) -> [String; 2] {
+        ["-gdb".into(), format!("unix:{},server=off", self.path.display())]
+    }
+
+    /// Waits for QEMU.
+    pub fn accept(self) -> Stub {
+        let (stream, _) = self.listener.accept().expect("QEMU comes to the socket");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
+        let _ = fs::remove_file(&self.path);
+        Stub(BufReader::new(stream))
+    }
+}
+
+/// The machine, paused.
+pub struct Stub(BufReader<UnixStream>);
+
+impl Stub {
+    /// Lets the machine run until it comes to `address`, where it pauses again.
+    pub fn run_to(&mut self, address: u64) {
+        assert_eq!(self.ask(&format!("Z1,{address:x},1")), "OK");
+        let stopped = self.ask("c");
+        assert!(stopped.starts_with("T05"), "{stopped}");
+        assert_eq!(self.ask(&format!("z1,{address:x},1")), "OK");
+    }
+
+    /// Lets the machine run.
+    pub fn go_on(&mut self) {
+        self.send("c");
+    }
+
+    fn send(&mut self, packet: &str) {
+        let sum = packet.bytes().fold(0, u8::wrapping_add);
+        write!(self.0.get_mut(), "${packet}#{sum:02x}").expect("QEMU listens");
+    }
+
+    fn ask(&mut self, packet: &str) -> String {
+        self.send(packet);
+        let (mut acknowledged, mut answer, mut sum) = (Vec::new(), Vec::new(), [0; 2]);
+        self.0.read_until(b'$', &mut acknowledged).expect("QEMU answers");
+        self.0.read_until(b'#', &mut answer).expect("QEMU answers");
+        self.0.read_exact(&mut sum).expect("QEMU answers");
+        self.0.get_mut().write_all(b"+").expect("QEMU listens");
+        answer.pop();
+        String::from_utf8(answer).expect("ASCII")
+    }
+}
+
+/// Where the kernel that is linked to 1 MiB has this symbol.
+pub fn symbol(name: &str) -> u64 {
+    let symbols = Command::new("nm").arg(target().join("netconsole.debug")).output().expect("nm runs");
+    let symbols = String::from_utf8_lossy(&symbols.stdout).into_owned();
+    let address = symbols.lines().find_map(|line| line.strip_suffix(&format!(" T {name}")));
+    u64::from_str_radix(address.unwrap_or_else(|| panic!("the kernel has no {name}")), 16)
+        .expect("an address")
+}
