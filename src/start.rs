@@ -100,12 +100,13 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
     }
     log::info!("boot: {} KiB of usable memory", boot.memory.total() / 1024);
     report_memory(log.size.unwrap_or(RING_SIZE));
-    if log.size.is_none() {
-        log::error!(
-            "log_buf_len: no room for a log of {} KiB, it has {}",
-            parameters.log_buf_len / 1024,
-            RING_SIZE / 1024
-        );
+    let (wanted, has) = (parameters.log_buf_len / 1024, RING_SIZE / 1024);
+    match log.size {
+        None => log::error!("log_buf_len: no room for a log of {wanted} KiB, it has {has}"),
+        Some(size) if size != parameters.log_buf_len => {
+            log::warn!("log_buf_len: behind the log of a Linux this kernel's has {has} KiB, not {wanted}");
+        }
+        Some(_) => {}
     }
     if let Protection::Sealed(sealer) = memory().keys().protection() {
         log::info!("netconsole: messages are sealed with the key, boot id {}", sealer.boot_id());
