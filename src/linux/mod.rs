@@ -44,6 +44,16 @@ pub enum How {
     },
 }
 
+impl How {
+    /// What is known of that Linux's end: one that a scan finds may have been reset without a crash.
+    fn end(self) -> &'static str {
+        match self {
+            Self::CoreHeader(_) => "crashed after",
+            Self::Scan { .. } => "ran for",
+        }
+    }
+}
+
 impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -63,7 +73,7 @@ pub enum Missing {
     Crash(OpenError),
     /// The log can't be read.
     Log(LogError),
-    /// The memory was searched, and no Linux has crashed in it.
+    /// The memory was searched, and no Linux was found in it.
     NotFound,
 }
 
@@ -72,7 +82,7 @@ impl fmt::Display for Missing {
         match self {
             Self::Crash(error) => write!(f, "nothing is known of the Linux that crashed: {error}"),
             Self::Log(error) => write!(f, "the log of the Linux that crashed can't be read: {error}"),
-            Self::NotFound => f.write_str("no Linux that crashed was found in memory (linux=scan)"),
+            Self::NotFound => f.write_str("no log of a Linux was found in memory (linux=scan)"),
         }
     }
 }

@@ -16,8 +16,9 @@ pub fn log(old: &OldLog) {
     let info = old.crash.0.info();
     let micros = old.last_micros();
     log::info!(target: ALWAYS,
-        "linux: Linux {} crashed after {}.{:06} s, found {}",
+        "linux: Linux {} {} {}.{:06} s, found {}",
         info.release,
+        old.how.end(),
         micros / 1_000_000,
         micros % 1_000_000,
         old.how
