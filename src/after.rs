@@ -12,17 +12,21 @@ use crate::{describe, start};
 use bootinfo::parameters::After;
 use netconsole::console::Ending;
 
-/// Ends or serves as the command line says; where it says nothing, a Linux's crash kernel reboots once its log was heard.
+/// Ends or serves as the command line says; where it says nothing, a Linux's crash kernel reboots. Whatever ends the
+/// machine waits until the log of a Linux was heard. A kernel that searched for one serves: it would find the same log
+/// again after a reset, or again none.
 pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
+    let is_crash_kernel = kernel.parameters.linux.core_header.is_some();
     let after = match kernel.parameters.after {
         Some(After::Serve) => serve(kernel),
         Some(after) => after,
-        None if before.is_asked_for() => {
-            kernel.await_reception();
-            After::Reboot
-        }
+        None if is_crash_kernel => After::Reboot,
         None => serve(kernel),
     };
+    // A crash kernel that found no log says why, which is to be heard, too.
+    if is_crash_kernel || before.has_log() {
+        kernel.await_reception();
+    }
     let code = if kernel.netconsole.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
     if code == ExitCode::NoTarget {
         kernel.await_fallback();

@@ -99,9 +99,9 @@ pub enum Before {
 }
 
 impl Before {
-    /// Whether this kernel runs for the sake of another one's log.
-    pub fn is_asked_for(self) -> bool {
-        !matches!(self, Self::Nothing)
+    /// Whether there is a log of a Linux.
+    pub fn has_log(self) -> bool {
+        matches!(self, Self::Log(_))
     }
 }
 

@@ -188,14 +188,41 @@ fn without_a_core_header_it_says_so() {
 /// After a reset that left memory alone, on request: marked as of a boot before.
 #[test]
 fn a_scan_finds_it_after_a_reset() {
-    let capture = crash("linux-scan", "7.2", &format!("{TARGETS} linux=scan after=exit"));
+    let capture = crash("linux-scan", "7.2", &format!("{TARGETS} linux=scan log_buf_len=1M after=exit"));
     let expected: String = text("7.2.basic.txt").lines().map(|line| format!("[boot -1] {line}\n")).collect();
     let found = capture.text(BASIC);
     let own = follows(&found, &expected);
-    assert!(own.iter().any(|line| line.contains("found in memory, after a reset (linux=scan)")), "{own:?}");
+    let said = |what: &str| own.iter().any(|line| line.contains(what));
+    assert!(
+        said("linux: Linux 7.2.13+deb14-cloud-amd64 ran for ")
+            && said(" s, found in memory, after a reset (linux=scan)"),
+        "{own:?}"
+    );
+    assert!(said("log_buf_len: behind the log of a Linux this kernel's has 256 KiB, not 1024"), "{own:?}");
+    assert!(said("linux: the log has gone out"), "after= waits until it was heard: {own:?}");
     let messages = capture.messages(EXTENDED);
     assert!(messages[0].text.starts_with("Linux version 7.2.") && messages[0].text.ends_with("\n boot=-1"));
 
     let capture = crash("linux-scan-nothing", "7.2", &format!("{TARGETS} after=exit"));
     assert!(!capture.text(BASIC).contains("Linux version"), "only on request");
+}
+
+/// A reset would find the same log again, or again none: it stays, where nothing else is said.
+#[test]
+fn after_a_scan_it_serves() {
+    for (name, image, said) in [
+        ("linux-scan-serves", "7.2", "ran for "),
+        ("linux-scan-finds-none", "", "linux: no log of a Linux was found in memory (linux=scan)"),
+    ] {
+        let parameters = format!("{TARGETS} linux=scan debug");
+        let machine = if image.is_empty() {
+            Boot::new(name, parameters).peer(Peer::at("10.0.0.2")).start()
+        } else {
+            boot(name, &memory(image, name), &parameters).start()
+        };
+        machine.wait_for_text(BASIC, said);
+        machine.wait_for_text(BASIC, "the local APIC ticks");
+        machine.stop();
+        let _ = fs::remove_file(target().join(format!("tests/{name}.memory")));
+    }
 }
