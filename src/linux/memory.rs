@@ -54,7 +54,7 @@ impl OldMemory {
         (count > 0).then(|| (count, self.failed_at.load(Ordering::Relaxed)))
     }
 
-    /// How far memory is known from `address` on, which may be across several regions that touch.
+    /// Whether all from `address` to `end` is known to be memory, maybe across several regions that touch.
     fn is_known(&self, address: u64, end: u64) -> bool {
         let mut place = address;
         // Each step goes on in another region.

@@ -1,8 +1,9 @@
 //! The basic format: the text as the console shows it.
 //!
-//! `[    0.000123] text\n`, every line of a record with the prefix, as Linux does. A record of an
-//! earlier boot has `[boot -1] ` before it; one of another kernel that says who logged it, `[    T1]` behind the time; one whose writer never finished ends in ` [cut]`. What is
-//! longer than a datagram goes on in the next one, at a character's border, without another prefix.
+//! `[    0.000123] text\n`, every line of a record with the prefix, as Linux does. A record of an earlier boot has
+//! `[boot -1] ` before it; one of another kernel that says who logged it, `[    T1]` behind the time; one whose writer
+//! never finished ends in ` [cut]`. What is longer than a datagram goes on in the next one, at a character's border,
+//! without another prefix.
 
 use super::Style;
 use super::calendar::Moment;

@@ -6,10 +6,10 @@
 //! the target's level, so that nobody takes them for lost; `,behind=<N>` in an announcement of the newest record where the
 //! N records directly after it were; `,ncemg=1` in an emergency transmission.
 //!
-//! The lines come in this order: what another kernel's record has beside its text (` SUBSYSTEM=`, ` DEVICE=`), ` boot=-N` for a record of the N-th boot before, ` cut=1` for one whose
-//! writer never finished, the target's own, the kernel's. What follows the `;` is the body; where
-//! it does not fit, every datagram has the whole header, `,ncfrag=<offset>/<length>` of the body before
-//! the `;`, and as much of the body as fits, cut anywhere, as on Linux.
+//! The lines come in this order: what another kernel's record has beside its text (` SUBSYSTEM=`, ` DEVICE=`),
+//! ` boot=-N` for a record of the N-th boot before, ` cut=1` for one whose writer never finished, the target's own, the
+//! kernel's. What follows the `;` is the body; where it does not fit, every datagram has the whole header,
+//! `,ncfrag=<offset>/<length>` of the body before the `;`, and as much of the body as fits, cut anywhere, as on Linux.
 
 use super::Style;
 use super::escape::{ESCAPED_LEN, Escaping, escape};
