@@ -62,10 +62,15 @@ impl CoreHeader {
         (0..self.count).filter_map(move |number| Segment::read(memory, table, number))
     }
 
-    /// All notes. Of a note segment the offset is a physical address.
+    /// All notes.
     pub fn notes<M: Memory>(&self, memory: &M) -> impl Iterator<Item = Note> {
+        self.note_segments(memory).flatten()
+    }
+
+    /// The notes of each segment that is for them. The offset of such a segment is a physical address.
+    pub fn note_segments<M: Memory>(&self, memory: &M) -> impl Iterator<Item = impl Iterator<Item = Note>> {
         let segments = self.segments(memory).filter(|segment| segment.kind == PT_NOTE);
-        segments.flat_map(move |segment| notes(memory, segment.offset, segment.file_len.min(MAX_NOTES)))
+        segments.map(move |segment| notes(memory, segment.offset, segment.file_len.min(MAX_NOTES)))
     }
 
     /// The physical memory that the dead kernel had.

@@ -40,6 +40,8 @@ pub struct Registers {
 /// A CPU that said what it was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cpu {
+    /// Its number: those that said nothing count too.
+    pub number: usize,
     /// The process that ran on it; 0 is the idle one, or none.
     pub process: u32,
     /// Its registers.
@@ -48,7 +50,7 @@ pub struct Cpu {
 
 impl Cpu {
     /// What a note says, if it is of a CPU and whole. A CPU that never answered leaves an empty one, which is `None` too.
-    pub(crate) fn read(memory: &impl Memory, note: &Note) -> Option<Self> {
+    pub(crate) fn read(memory: &impl Memory, number: usize, note: &Note) -> Option<Self> {
         if note.kind != NT_PRSTATUS || !note.is_called(CORE) || note.len < LEN as u64 {
             return None;
         }
@@ -79,6 +81,6 @@ impl Cpu {
             ss: register(20)?,
         };
         let process = u32::try_from(field(&bytes, PID, 4)?).ok()?;
-        Some(Self { process, registers })
+        Some(Self { number, process, registers })
     }
 }

@@ -89,10 +89,12 @@ impl<'m, M: Memory> Crash<'m, M> {
         Log::find(&self.translation, &self.info)
     }
 
-    /// What its CPUs were doing, as far as they said it; the order is that of the notes, by CPU.
+    /// What its CPUs were doing, as far as they said it, in the order of their numbers: Linux makes a segment of notes for
+    /// each CPU, the first one's first.
     pub fn cpus(&self) -> impl Iterator<Item = Cpu> {
-        let notes = self.core.iter().flat_map(|core| core.notes(self.memory));
-        notes.filter_map(|note| Cpu::read(self.memory, &note))
+        let segments = self.core.iter().flat_map(|core| core.note_segments(self.memory).enumerate());
+        segments
+            .filter_map(|(number, mut notes)| notes.find_map(|note| Cpu::read(self.memory, number, &note)))
     }
 
     /// What lies on the stack of a CPU and looks like return addresses, 2,048 at most.

@@ -86,6 +86,26 @@ fn what_is_not_there_is_said() {
     assert!(matches!(crash.log().err(), Some(LogError::Unreadable(_))));
 }
 
+/// A CPU that never answered has an empty segment of notes, and keeps its number.
+#[test]
+fn a_cpu_has_the_number_of_its_segment() {
+    let name = "6.12";
+    let (mut image, at) = (Image::load(name), Image::core_header(name));
+    let numbers = |image: &Image| {
+        let crash = Crash::open(image, at).expect("it is whole");
+        let numbers: Vec<usize> = crash.cpus().map(|cpu| cpu.number).collect();
+        numbers
+    };
+    assert_eq!(numbers(&image), [0]);
+    // The last program header, of memory, becomes the notes of another CPU, behind VMCOREINFO's, then the first is empty.
+    let page = image.page_mut(at);
+    let last = 64 + (usize::from(page[56]) - 1) * 56;
+    page.copy_within(64..64 + 56, last);
+    assert_eq!(numbers(&image), [0, 2]);
+    image.page_mut(at)[64 + 32..64 + 40].fill(0);
+    assert_eq!(numbers(&image), [2]);
+}
+
 #[test]
 fn a_lost_page_costs_only_its_records() {
     let name = "6.12";

@@ -51,18 +51,17 @@ fn crashed_cpu(old: &OldLog) -> Option<usize> {
 /// Logs what each CPU was doing, the one that crashed first, those at the same place together.
 fn cpus(old: &OldLog) {
     let crashed = crashed_cpu(old);
-    if let Some((number, cpu)) = crashed.and_then(|number| Some((number, old.crash.0.cpus().nth(number)?))) {
-        registers(old, format_args!("CPU {number}, which crashed"), &cpu);
+    if let Some(cpu) = old.crash.0.cpus().find(|cpu| Some(cpu.number) == crashed) {
+        registers(old, format_args!("CPU {}, which crashed", cpu.number), &cpu);
     }
-    for (number, cpu) in old.crash.0.cpus().enumerate().take(MAX_CPUS) {
-        let is_same = |(other, known): &(usize, Cpu)| {
-            Some(*other) != crashed && known.registers.rip == cpu.registers.rip
-        };
-        let first = old.crash.0.cpus().enumerate().find(is_same);
-        if Some(number) == crashed || first.is_some_and(|(first, _)| first != number) {
+    for cpu in old.crash.0.cpus().take(MAX_CPUS) {
+        let number = cpu.number;
+        let is_same = |other: &Cpu| Some(other.number) != crashed && other.registers.rip == cpu.registers.rip;
+        let first = old.crash.0.cpus().find(is_same);
+        if Some(number) == crashed || first.is_some_and(|first| first.number != number) {
             continue;
         }
-        let same = old.crash.0.cpus().enumerate().skip(number.wrapping_add(1)).filter(is_same).count();
+        let same = old.crash.0.cpus().filter(|other| other.number > number && is_same(other)).count();
         if same > 0 {
             registers(old, format_args!("CPU {number}, and {same} more at the same place"), &cpu);
         } else {
