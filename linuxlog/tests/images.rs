@@ -106,6 +106,51 @@ fn a_cpu_has_the_number_of_its_segment() {
     assert_eq!(numbers(&image), [2]);
 }
 
+/// The page and the offset in it where the sequence number of the oldest record is.
+fn oldest_number(image: &Image, at: u64) -> (u64, usize) {
+    let crash = Crash::open(image, at).expect("it is whole");
+    let info = crash.info();
+    let word = |address: u64| {
+        let mut bytes = [0; 8];
+        crash.read(address, &mut bytes).expect("it is there");
+        u64::from_le_bytes(bytes)
+    };
+    let ring = word(info.prb.expect("a number")) + info.ringbuffer_desc_ring.expect("a number");
+    let field = |offset: Option<u64>| word(ring + offset.expect("a number"));
+    let mask = (1 << (field(info.desc_ring_count_bits) & 31)) - 1;
+    // The very first descriptor has no record.
+    let place = (field(info.desc_ring_tail_id) + 1) & mask;
+    let size = info.info_size.expect("a number");
+    let mut bytes = vec![0; size as usize];
+    crash.read(field(info.desc_ring_infos) + place * size, &mut bytes).expect("it is there");
+    let mut found = image.clone();
+    let mut places = image.addresses().into_iter().filter_map(|address| {
+        let offset = found.page_mut(address).windows(bytes.len()).position(|window| window == bytes)?;
+        Some((address, offset + info.info_seq.expect("a number") as usize))
+    });
+    let place = places.next().expect("it is in a page");
+    assert_eq!(places.next(), None, "it is in one place");
+    place
+}
+
+#[test]
+fn a_damaged_number_costs_only_its_record() {
+    for name in ["6.1", "6.12", "7.2"] {
+        let (image, at) = (Image::load(name), Image::core_header(name));
+        let expected = text(&format!("{name}.extended.txt"));
+        let (_, others) = expected.split_once("\n").expect("lines");
+        assert!(!others.starts_with(' '));
+        let (page, offset) = oldest_number(&image, at);
+        for number in [7, 1 << 34, (1 << 36) + 5, u64::MAX >> 2, u64::MAX - 9, u64::MAX] {
+            let mut damaged = image.clone();
+            damaged.page_mut(page)[offset..offset + 8].copy_from_slice(&u64::to_le_bytes(number));
+            let crash = Crash::open(&damaged, at).expect(name);
+            let log = crash.log().expect(name);
+            assert_same_lines(&format!("{name}, {number:#x}"), &extended(&log), others);
+        }
+    }
+}
+
 #[test]
 fn a_lost_page_costs_only_its_records() {
     let name = "6.12";

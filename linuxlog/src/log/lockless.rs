@@ -26,6 +26,11 @@ const FLAGS_AND_LEVEL: usize = 3;
 /// The largest rings that are believed: 2^24 descriptors, 2^31 bytes.
 const MAX_COUNT_BITS: u32 = 24;
 const MAX_SIZE_BITS: u32 = 31;
+/// The number after a log's last record is at most this one, which leaves as many again to whoever goes on counting with
+/// 36 bits: a year of 1,000 records a second.
+const MAX_END: u64 = 1 << 35;
+/// The number of a ring's very first descriptor.
+const BEFORE_0: u64 = u64::MAX;
 /// The largest structures that are read, in bytes.
 const MAX_DESCRIPTOR: usize = 64;
 const MAX_INFO: usize = 256;
@@ -150,20 +155,25 @@ impl Lockless {
         Ok(ring)
     }
 
-    /// Finds which sequence numbers the descriptors have: that of the oldest one that is whole tells those of all. A
-    /// log without any is empty. The very first descriptor of a ring has no record, so that record 0 is the second.
+    /// Finds which sequence numbers the descriptors have: those of the oldest one that is whole, if the next whole one
+    /// says the same, else of the next two that agree. Where no two do, the oldest one's. A log without any is empty. The
+    /// very first descriptor of a ring has no record, so that record 0 is the second.
     fn number<M: Memory>(&mut self, translation: &Translation<'_, M>, count: u64) {
-        let whole = (0..=count).find_map(|place| {
+        let end = |tail: u64| tail.wrapping_add(count).wrapping_add(1);
+        let mut tails = (0..=count).filter_map(|place| {
             let id = self.tail_id.wrapping_add(place) & ID;
             let (_, state) = self.descriptor(translation, id)?;
             let sequence = field(&self.info(translation, id)?, self.fields.sequence, 8)?;
-            matches!(state, COMMITTED | FINALIZED).then(|| sequence.wrapping_sub(place))
+            let tail = sequence.wrapping_sub(place);
+            let is_possible = (tail < MAX_END || tail == BEFORE_0) && end(tail) <= MAX_END;
+            (matches!(state, COMMITTED | FINALIZED) && is_possible).then_some(tail)
         });
-        let Some(tail_sequence) = whole else { return };
-        let is_before_0 = tail_sequence > u64::MAX >> 1;
-        self.tail_sequence = tail_sequence;
-        self.first = if is_before_0 { 0 } else { tail_sequence };
-        self.end = tail_sequence.wrapping_add(count).wrapping_add(1).max(self.first);
+        let Some(oldest) = tails.next() else { return };
+        let mut last = oldest;
+        let confirmed = tails.find(|&tail| core::mem::replace(&mut last, tail) == tail);
+        self.tail_sequence = confirmed.unwrap_or(oldest);
+        self.first = if self.tail_sequence == BEFORE_0 { 0 } else { self.tail_sequence };
+        self.end = end(self.tail_sequence);
     }
 
     /// The descriptor with this id, and its state; `None` where it can't be read or has another id.
