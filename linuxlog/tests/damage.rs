@@ -4,7 +4,7 @@ mod image;
 
 use image::kallsyms::{Layout, symbols};
 use image::{Image, extended};
-use linuxlog::{Crash, Memory, Unreadable, scan};
+use linuxlog::{Crash, Memory, Read, Unreadable, scan};
 use proptest::prelude::*;
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -98,6 +98,22 @@ fn read_damaged(sample: &Sample, changes: &[Change]) {
     }
     let first = image.addresses()[0];
     let _ = scan(&memory, first..first + (64 << 20)).count();
+}
+
+/// As who looks for the begin of a crash does, from the log's end back.
+#[test]
+fn an_old_log_is_read_backwards_without_a_walk_through_all_of_it() {
+    let memory = Counted { image: &OLD.image, reads: Cell::new(0) };
+    let crash = Crash::open(&memory, OLD.core_header).expect("it is whole");
+    let log = crash.log().expect("it is whole");
+    let count = |sequences: &mut dyn Iterator<Item = u64>| {
+        let before = memory.reads.get();
+        sequences.for_each(|sequence| assert!(matches!(log.read(sequence), Read::Record(_)), "{sequence}"));
+        memory.reads.get() - before
+    };
+    let numbers = log.first()..log.end();
+    let (forwards, backwards) = (count(&mut numbers.clone()), count(&mut numbers.rev()));
+    assert!(forwards > 256 && backwards < 8 * forwards, "{forwards} reads forwards, {backwards} backwards");
 }
 
 proptest! {

@@ -25,6 +25,52 @@ pub(super) struct Legacy {
     fields: Fields,
     /// A record's number and offset, from which to walk on.
     known: Cell<(u64, u32)>,
+    /// For a walk that goes back.
+    marks: Marks,
+}
+
+/// How many marks there are.
+const MARKS: usize = 256;
+
+/// Offsets of records at equal distances, so that each is a short walk away.
+struct Marks {
+    offsets: [u32; MARKS],
+    /// From each to the next one there are two to the power of so many records.
+    shift: u32,
+}
+
+impl Marks {
+    const fn new() -> Self {
+        Self { offsets: [0; MARKS], shift: 0 }
+    }
+
+    /// Takes in the offset of a record; they come in the order of their numbers, from 0. Where there are more than marks,
+    /// every second mark goes.
+    fn add(&mut self, number: u64, offset: u32) {
+        if number.checked_shr(self.shift) == Some(MARKS as u64) {
+            for place in 0..MARKS / 2 {
+                if let Some(&kept) = self.offsets.get(place.saturating_mul(2))
+                    && let Some(mark) = self.offsets.get_mut(place)
+                {
+                    *mark = kept;
+                }
+            }
+            self.shift = self.shift.saturating_add(1);
+        }
+        let place = number.unbounded_shr(self.shift);
+        if place.unbounded_shl(self.shift) == number
+            && let Some(mark) = usize::try_from(place).ok().and_then(|place| self.offsets.get_mut(place))
+        {
+            *mark = offset;
+        }
+    }
+
+    /// Number and offset of the last mark that is not behind the record `number`, which was added.
+    fn before(&self, number: u64) -> Option<(u64, u32)> {
+        let place = number.unbounded_shr(self.shift);
+        let offset = *self.offsets.get(usize::try_from(place).ok()?)?;
+        Some((place.unbounded_shl(self.shift), offset))
+    }
 }
 
 /// Offsets in a record's head.
@@ -66,24 +112,25 @@ impl Legacy {
                 dictionary_len: offset(info.printk_log_dict_len)?,
             },
             known: Cell::new((0, first)),
+            marks: Marks::new(),
         };
         if log.len > MAX_LOG || first >= log.len || next > log.len || !(16..=MAX_HEAD).contains(&head_size) {
             return Err(LogError::Damaged);
         }
-        log.count = log.count(translation, next);
+        log.count(translation, next);
         Ok(log)
     }
 
-    /// How many records there are up to the offset `next`. A walk that comes to nowhere ends where it does.
-    fn count<M: Memory>(&self, translation: &Translation<'_, M>, next: u32) -> u64 {
-        let (mut count, mut at, mut walked) = (0_u64, self.first, 0_u32);
+    /// Counts and marks the records up to the offset `next`. A walk that comes to nowhere ends where it does.
+    fn count<M: Memory>(&mut self, translation: &Translation<'_, M>, next: u32) {
+        let (mut at, mut walked) = (self.first, 0_u32);
         while at != next && walked < self.len {
             let Some((place, entry)) = self.entry(translation, at) else { break };
+            self.marks.add(self.count, at);
             walked = walked.saturating_add(entry.len);
             at = place.saturating_add(entry.len);
-            count = count.saturating_add(1);
+            self.count = self.count.saturating_add(1);
         }
-        count
     }
 
     pub const fn end(&self) -> u64 {
@@ -115,8 +162,8 @@ impl Legacy {
         translation: &'l Translation<'l, M>,
         sequence: u64,
     ) -> Option<Read<'l, M>> {
-        let known = self.known.get();
-        let (mut number, mut at) = if known.0 <= sequence { known } else { (0, self.first) };
+        let (known, mark) = (self.known.get(), self.marks.before(sequence)?);
+        let (mut number, mut at) = if (mark.0..=sequence).contains(&known.0) { known } else { mark };
         // Bounded, since `sequence` is below `count`, to which one walk came.
         loop {
             let (place, entry) = self.entry(translation, at)?;

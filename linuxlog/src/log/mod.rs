@@ -22,6 +22,7 @@ pub struct Log<'c, M> {
     layout: Layout,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one, and it is not moved about")]
 enum Layout {
     Lockless(Lockless),
     Legacy(Legacy),
@@ -56,7 +57,8 @@ impl<'c, M: Memory> Log<'c, M> {
         }
     }
 
-    /// The record with this number. Cheapest in order: an old Linux's ring is walked from the record before.
+    /// The record with this number. Cheapest in order: an old Linux's ring is walked from the record before, or from the
+    /// last of 256 marks.
     pub fn read(&self, sequence: u64) -> Read<'_, M> {
         if sequence >= self.end() {
             return Read::End;
