@@ -70,15 +70,7 @@ impl Ring<'_> {
         let goodbye = newest.is_some_and(|newest| farewell == Self::GOODBYE ^ newest.boot_number());
         self.admit(boot, audience);
         let recovery = self.take_stock(next, boot, goodbye);
-
-        self.header.boot.store(Header::boot_word(boot, audience.is_limited()), Ordering::Relaxed);
-        self.header.boot_sequence.store(next.sequence, Ordering::Relaxed);
-        self.header.dropped.store(0, Ordering::Relaxed);
-        self.header.goodbye.store(0, Ordering::Relaxed);
-        self.set_boot(start, 0, audience);
-        self.header.head.store(next.pack(), Ordering::Release);
-        self.keep_words(core::slice::from_ref(&self.header.goodbye));
-        self.keep_words(self.index);
+        self.begin(boot, next, start, audience);
         recovery
     }
 
@@ -89,12 +81,19 @@ impl Ring<'_> {
         self.index.iter().for_each(|slot| slot.store(0, Ordering::Relaxed));
         let next = Place { sequence: self.own_first(), position: 0 };
         self.admit(0, audience);
-        self.header.boot.store(Header::boot_word(0, audience.is_limited()), Ordering::Relaxed);
+        self.begin(0, next, start, audience);
+    }
+
+    /// Begins the boot of this number, whose first record goes to `next`; the index is in order already.
+    fn begin(&self, boot: u64, next: Place, start: u64, audience: Audience) {
+        self.header.boot.store(Header::boot_word(boot, audience.is_limited()), Ordering::Relaxed);
         self.header.boot_sequence.store(next.sequence, Ordering::Relaxed);
         self.header.dropped.store(0, Ordering::Relaxed);
         self.header.goodbye.store(0, Ordering::Relaxed);
         self.set_boot(start, 0, audience);
         self.header.head.store(next.pack(), Ordering::Release);
+        self.keep_words(core::slice::from_ref(&self.header.goodbye));
+        self.keep_words(self.index);
     }
 
     /// Notes that this boot ends in order, as the next one will say.

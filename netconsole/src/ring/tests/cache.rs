@@ -1,5 +1,6 @@
 //! A ring in memory behind a cache that a reset throws away: what was not written back may be lost, line by line.
 
+use super::past::Other;
 use super::{Memory, append, record, text};
 use crate::ring::sync::{AtomicU64, Ordering};
 use crate::ring::{Audience, Level, Read, Ring};
@@ -63,6 +64,20 @@ fn every_record_that_is_done_survives_the_loss_of_the_whole_cache() {
     let recovery = ring.recover(0, Audience::Everybody);
     assert_eq!((recovery.records, recovery.goodbye), (3, true));
     assert!(ring.timebase(1).is_some(), "the frequency was written back");
+}
+
+#[test]
+fn what_was_before_a_ring_that_follows_a_kernel_s_log_does_not_come_back() {
+    BEHIND.take();
+    let memory = Memory::new(16, 256);
+    let ring = kept(&memory);
+    ring.recover(0, Audience::Everybody);
+    append(&ring, "of an earlier boot");
+    ring.say_goodbye();
+    kept(&memory).following(&Other, 7, 6000).begin_following(0, Audience::Everybody);
+    reset(&memory, || true);
+    let recovery = kept(&memory).recover(0, Audience::Everybody);
+    assert_eq!((recovery.records, recovery.damaged, recovery.goodbye), (0, 0, false));
 }
 
 /// The model shows the loss that the ring is kept from.

@@ -4,7 +4,7 @@ use super::{Memory, record, text};
 use crate::ring::{Audience, Level, Past, PastRecord, Read, Timebase};
 
 /// Records 3 to 6 of another kernel, of which 5 is lost.
-struct Other;
+pub(super) struct Other;
 
 impl Past for Other {
     fn first(&self) -> u64 {
