@@ -35,7 +35,6 @@ impl Waits {
     }
 
     /// Leaves a device alone for so many µs.
-    #[cfg(feature = "intel")]
     pub(super) fn pause(self, micros: u64) {
         let _: Option<()> = self.until(micros, || None);
     }

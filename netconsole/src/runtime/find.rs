@@ -23,7 +23,7 @@ impl State {
         let mut config = P::pci();
         let device = if Model::of(pci::ids(&config, function)).is_some() {
             probe::<P>(Probe::Card);
-            if pci::wake(&mut config, function) {
+            if pci::wake(&mut config, function, waits::<P>()) {
                 log::info!("pci {function}: it slept, and was woken");
             }
             if let opened @ 1.. = pci::open_bridges(&mut config, P::root_buses(), function) {

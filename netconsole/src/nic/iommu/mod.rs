@@ -128,12 +128,19 @@ impl Unit {
 /// run yet.
 const READS: u32 = 100_000;
 
-/// Reads `register` until `is_done`, [`READS`] times at most; false where it does not come to that.
+/// Reads `register` until `is_done`, [`READS`] times at most; false where it does not come to that. All ones says that
+/// nothing answers any more, as no register that is waited for has them: each such read may take 50 ms, so that it is
+/// the last.
 fn wait_for(registers: &impl Registers, register: usize, is_done: impl Fn(u32) -> bool) -> bool {
-    (0..READS).any(|_| {
+    for _ in 0..READS {
         core::hint::spin_loop();
-        is_done(registers.read(register))
-    })
+        match registers.read(register) {
+            u32::MAX => return false,
+            word if is_done(word) => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether something answers at a register that is never all zeros or ones.

@@ -2,7 +2,7 @@
 //! of software.
 
 use super::{Found, Registers, Stuck, amd, vtd};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// VT-d: global status, and how many reads of it a command takes.
 #[derive(Default)]
@@ -143,6 +143,42 @@ fn a_vtd_that_stays_on_or_is_not_there_is_named() {
     }
 }
 
+/// One that is gone from the first command on, so that its bus answers each read late, with all ones.
+struct Vanishing {
+    is_gone: bool,
+    reads: Cell<u32>,
+}
+
+impl Registers for Vanishing {
+    fn read(&self, register: usize) -> u32 {
+        self.reads.set(self.reads.get() + u32::from(self.is_gone));
+        match register {
+            _ if self.is_gone => u32::MAX,
+            // VT-d: version, capabilities, status; AMD: control.
+            0x00 => 0x10,
+            0x08 => 1 << 4,
+            0x1c => TRANSLATES,
+            0x18 => 1,
+            _ => 0,
+        }
+    }
+
+    fn write(&mut self, register: usize, _: u32) {
+        self.is_gone |= register == 0x18;
+    }
+}
+
+#[test]
+fn one_that_vanishes_is_not_read_on_and_on() {
+    let new = || Vanishing { is_gone: false, reads: Cell::new(0) };
+    let mut unit = new();
+    assert_eq!(vtd::turn_off(&mut unit), Err(Stuck::Translation));
+    assert!(unit.is_gone && unit.reads.get() < 10, "{} reads", unit.reads.get());
+    let mut unit = new();
+    assert_eq!(amd::turn_off(&mut unit), Err(Stuck::Translation));
+    assert!(unit.is_gone && unit.reads.get() < 10, "{} reads", unit.reads.get());
+}
+
 /// AMD's: its control and its status.
 struct Amd {
     control: u32,
@@ -207,6 +243,7 @@ mod virtio {
         bypass: u8,
         refuses: bool,
         never_resets: bool,
+        reads: std::cell::Cell<u32>,
     }
 
     impl Transport for &mut Iommu {
@@ -222,6 +259,7 @@ mod virtio {
             self.negotiated = features;
         }
         fn get_status(&self) -> DeviceStatus {
+            self.reads.set(self.reads.get() + 1);
             DeviceStatus::from_bits_retain(self.status)
         }
         fn set_status(&mut self, status: DeviceStatus) {
@@ -297,5 +335,8 @@ mod virtio {
         assert_eq!(bypass(&mut iommu), Err(Stuck::NoBypass));
         let mut iommu = Iommu { offered: ALL, status: 15, never_resets: true, ..Iommu::default() };
         assert_eq!(bypass(&mut iommu), Err(Stuck::Absent));
+        // Nothing answers any more.
+        let mut iommu = Iommu { offered: ALL, status: 0xff, never_resets: true, ..Iommu::default() };
+        assert_eq!((bypass(&mut iommu), iommu.reads.get()), (Err(Stuck::Absent), 1));
     }
 }

@@ -1,7 +1,7 @@
 //! virtio-iommu (virtio 1.2, section 5.13). A reset leaves no device attached to any domain; what devices that are not
 //! attached may do says the configuration's `bypass`, which a reset leaves as it was.
 
-use super::{Found, Stuck};
+use super::{Found, READS, Stuck};
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
 use crate::nic::virtio::{AnyTransport, MmioTransport};
 use crate::nic::{Access, Addresses};
@@ -16,8 +16,6 @@ const VERSION_1: u64 = 1 << 32;
 const ACCESS_PLATFORM: u64 = 1 << 33;
 /// Section 5.13.4: the offset of `bypass`, a byte.
 const BYPASS_OFFSET: usize = 36;
-/// How often the status is read until a reset must be done.
-const READS: u32 = 100_000;
 
 /// Whether a function with these ids is a virtio-iommu: 0x1040 and the device type, 23.
 pub fn is_virtio_iommu(ids: (u16, u16)) -> bool {
@@ -43,7 +41,7 @@ pub fn bypass_mmio(address: u64, addresses: &Addresses) -> Result<Found, Stuck> 
 pub(super) fn bypass(mut transport: impl Transport) -> Result<Found, Stuck> {
     let before = transport.read_config_space::<u8>(BYPASS_OFFSET);
     transport.set_status(DeviceStatus::empty());
-    if !(0..READS).any(|_| transport.get_status().is_empty()) {
+    if !is_reset(&transport) {
         return Err(Stuck::Absent);
     }
     transport.set_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER);
@@ -64,4 +62,16 @@ pub(super) fn bypass(mut transport: impl Transport) -> Result<Found, Stuck> {
         }
     }
     Ok(if before == Ok(1) { Found::Off } else { Found::TurnedOff })
+}
+
+/// Waits until a reset is done; false where it does not come to that, or nothing answers any more, which reads as all ones.
+fn is_reset(transport: &impl Transport) -> bool {
+    for _ in 0..READS {
+        match transport.get_status() {
+            status if status.is_empty() => return true,
+            status if status.contains(DeviceStatus::all()) => return false,
+            _ => core::hint::spin_loop(),
+        }
+    }
+    false
 }

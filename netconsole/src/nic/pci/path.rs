@@ -5,6 +5,7 @@ use super::{
     COMMAND_BUS_MASTER, COMMAND_IO, COMMAND_MASK, COMMAND_MEMORY, ConfigurationAccess, DeviceFunction,
     Header, HeaderKind, RootBuses, Walk, capability_offsets, lowest_bit, register,
 };
+use crate::nic::Waits;
 use core::fmt;
 use core::ops::RangeInclusive;
 
@@ -14,12 +15,12 @@ const CONTROL: u8 = 4;
 const STATE: u32 = 0b11;
 /// The upper bits are status, cleared by a written 1, and data.
 const CONTROL_MASK: u32 = 0x7fff;
-/// Section 5.4: 10 ms may pass until a function is awake. A read of configuration space takes half a microsecond and more.
-const WAKING_READS: u32 = 20_000;
+/// Section 5.4: so many µs may pass until a function is awake.
+const WAKING: u64 = 10_000;
 
 /// Wakes a function from a sleep that somebody has put it into (D1 to D3), and gives it back what it forgets by that: its
 /// command and its BARs. True where it slept. Panic-safe.
-pub fn wake<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) -> bool {
+pub fn wake<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction, waits: Waits) -> bool {
     let Some(control) = capability_offsets(config, function, POWER_MANAGEMENT).next() else { return false };
     let control = control.wrapping_add(CONTROL);
     let before = config.read_word(function, control);
@@ -32,9 +33,7 @@ pub fn wake<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) ->
         *bar = config.read_word(function, offset);
     }
     config.write_word(function, control, before & CONTROL_MASK & !STATE);
-    for _ in 0..WAKING_READS {
-        let _ = config.read_word(function, control);
-    }
+    waits.pause(WAKING);
     config.write_word(
         function,
         register::COMMAND,

@@ -2,6 +2,7 @@
 
 use super::fake::{Function, Machine, Noise};
 use super::*;
+use crate::nic::WAITS;
 use proptest::prelude::*;
 
 fn places(config: &impl ConfigurationAccess) -> Vec<(u8, u8, u8)> {
@@ -342,16 +343,16 @@ fn a_card_that_sleeps_is_woken_and_has_its_registers_again() {
         (card.words[0x54 / 4], card.writable[0x54 / 4]) = (0x8100 | state, 0x0103);
         machine.insert((0, 3, 0), card.clone());
         let mut config = Sleeper(machine.clone());
-        assert!(wake(&mut config, at(0, 3, 0)));
+        assert!(wake(&mut config, at(0, 3, 0), WAITS));
         assert_eq!(machine.word((0, 3, 0), 0x54 / 4), 0x8100);
         for (word, content) in [(1, 1 << 20 | 0x0407), (4, 0xfebd_0000), (6, 0xc041)] {
             assert_eq!(machine.word((0, 3, 0), word), content);
         }
-        assert!(!wake(&mut config, at(0, 3, 0)), "once is enough");
+        assert!(!wake(&mut config, at(0, 3, 0), WAITS), "once is enough");
     }
     let mut machine = Machine::default();
     machine.insert((0, 3, 0), plain());
-    assert!(!wake(&mut machine, at(0, 3, 0)) && !wake(&mut machine, at(0, 4, 0)));
+    assert!(!wake(&mut machine, at(0, 3, 0), WAITS) && !wake(&mut machine, at(0, 4, 0), WAITS));
 }
 
 #[test]
