@@ -4,7 +4,7 @@ use crate::error::ArmError;
 use crate::system::System;
 use netconsole::nic::Model;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A card that the crash kernel drives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,11 +104,11 @@ fn card(system: &System, device: &str, vlan: Option<u16>) -> Result<Card, ArmErr
     });
     let mac = bond.or_else(|| system.read(class.join("address")));
     let mac = mac.ok_or_else(|| ArmError::NoCard(device.to_string()))?;
-    Ok(Card { mac, place: place_of(&function), vlan })
+    Ok(Card { mac, place: place_of(system, &function), vlan })
 }
 
 /// Vendor and device of a PCI function, by its directory in sysfs.
-fn ids(function: &std::path::Path) -> Option<(u16, u16)> {
+fn ids(function: &Path) -> Option<(u16, u16)> {
     let id = |name: &str| {
         let text = fs::read_to_string(function.join(name)).ok()?;
         u16::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
@@ -116,15 +116,16 @@ fn ids(function: &std::path::Path) -> Option<(u16, u16)> {
     Some((id("vendor")?, id("device")?))
 }
 
-/// How many cards that the crash kernel drives come before this function in PCI's order.
-fn place_of(function: &std::path::Path) -> Option<usize> {
-    let own = function.file_name()?.to_string_lossy().into_owned();
-    let mut functions: Vec<String> = fs::read_dir(function.parent()?)
-        .ok()?
-        .flatten()
-        .filter(|entry| ids(&entry.path()).is_some_and(|ids| Model::of(ids).is_some()))
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    functions.sort();
-    functions.iter().position(|name| *name == own)
+/// How many cards that the crash kernel drives come before this function on all buses. It numbers those of segment 0 by
+/// bus, device and function, which is the order of their names, and does not see virtual functions.
+fn place_of(system: &System, function: &Path) -> Option<usize> {
+    const BUS: &str = "sys/bus/pci/devices";
+    let own = function.file_name()?.to_string_lossy();
+    let is_driven = |name: &String| {
+        let directory = system.path(BUS).join(name);
+        name.starts_with("0000:")
+            && !directory.join("physfn").exists()
+            && ids(&directory).is_some_and(|ids| Model::of(ids).is_some())
+    };
+    system.list(BUS).into_iter().filter(is_driven).position(|name| name == own)
 }

@@ -55,7 +55,9 @@ impl Machine {
 
     /// A card of these ids; a virtio device lies below its PCI function.
     fn card(&self, name: &str, mac: &str, place: &str, (vendor, device): (&str, &str), is_virtio: bool) {
-        let function = format!("sys/devices/pci0000:00/{place}");
+        let bus = if place.starts_with("0000:00:") { "" } else { "0000:00:1c.0/" };
+        let function = format!("sys/devices/pci0000:00/{bus}{place}");
+        self.link(&format!("sys/bus/pci/devices/{place}"), &self.path(&function));
         self.write(&format!("{function}/vendor"), vendor);
         self.write(&format!("{function}/device"), device);
         let below = if is_virtio { format!("{function}/virtio{}", &place[9..10]) } else { function };
@@ -351,10 +353,28 @@ fn bridges_bonds_and_vlans_are_followed_to_the_cards() {
     let line = machine.shown(&TO);
     assert!(line.contains("/52:54:00:aa:00:03,6666@") && line.contains("/52:54:00:aa:00:04,6666@"), "{line}");
 
-    // A VLAN on that bridge, by the place of its card.
+    // A VLAN on a card, by the card's place.
     machine.upper("ens4.5", &["ens4"]);
     machine.write("proc/net/vlan/ens4.5", "ens4.5  VID: 5\t REORDER_HDR: 1  dev->priv_flags: 1001\n");
     assert!(machine.shown(&TO).contains("@10.0.0.1/eth1.5,6666@"), "{}", machine.shown(&TO));
+}
+
+/// The crash kernel numbers the cards of all buses; on real machines each is alone on the bus behind its root port.
+#[test]
+fn a_vlan_s_card_is_counted_over_all_buses() {
+    let machine = Machine::new();
+    machine.card("enp1s0", "52:54:00:12:34:61", "0000:01:00.0", ("0x8086", "0x10d3"), false);
+    machine.card("enp2s0", "52:54:00:12:34:62", "0000:02:00.0", ("0x8086", "0x10d3"), false);
+    machine.upper("vlan5", &["enp2s0"]);
+    machine.write("proc/net/vlan/vlan5", "vlan5  VID: 5\t REORDER_HDR: 1  dev->priv_flags: 1001\n");
+    let line = machine.shown(&TO);
+    assert!(line.contains("@10.0.0.1/eth2.5,6666@"), "{line}");
+
+    // What the kernel does not drive or does not see has no number.
+    machine.card("enp1s0f1", "52:54:00:12:34:63", "0000:01:00.1", ("0x14e4", "0x165f"), false);
+    machine.card("enp1s0v0", "52:54:00:12:34:64", "0000:01:10.0", ("0x8086", "0x1520"), false);
+    machine.write("sys/bus/pci/devices/0000:01:10.0/physfn/x", "");
+    assert_eq!(machine.shown(&TO), line);
 }
 
 #[test]
