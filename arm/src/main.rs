@@ -64,7 +64,8 @@ fn arm(system: &System, options: &Options, line: &CommandLine) -> Result<(), Arm
         eprintln!("netconsole-arm: {warning}");
     }
     readiness::check(system)?;
-    let replaced = system.is_set("sys/kernel/kexec_crash_loaded") && system.read(STATE).is_none();
+    let is_ours = system.read(STATE).is_some() && replacer(system).is_none();
+    let replaced = system.is_set("sys/kernel/kexec_crash_loaded") && !is_ours;
     load::load(system, &options.kernel, line)?;
     if !system.is_set("sys/kernel/kexec_crash_loaded") {
         return Err(ArmError::NotLoaded);
@@ -79,6 +80,17 @@ fn arm(system: &System, options: &Options, line: &CommandLine) -> Result<(), Arm
     Ok(())
 }
 
+/// The service of kdump's that has started since it was armed: Linux does not tell whose crash kernel is loaded, and that
+/// one loads its own. systemd makes this link when a service starts.
+fn replacer(system: &System) -> Option<&'static str> {
+    let armed = system.modified(STATE)?;
+    ["kdump-tools.service", "kdump.service"].into_iter().find(|service| {
+        system
+            .modified(format!("run/systemd/units/invocation:{service}"))
+            .is_some_and(|started| started > armed)
+    })
+}
+
 /// Says whether it is armed, with what, and what would be different now.
 fn status(system: &System, options: &Options) -> Result<(), ArmError> {
     let armed = system.read(STATE);
@@ -90,6 +102,12 @@ fn status(system: &System, options: &Options) -> Result<(), ArmError> {
         println!("not armed: a crash kernel is loaded that is not netconsole's");
         return Err(ArmError::NotArmed);
     };
+    if let Some(service) = replacer(system) {
+        println!(
+            "not armed: {service} has started since, and loads a crash kernel of its own: disable it, or arm again"
+        );
+        return Err(ArmError::NotArmed);
+    }
     println!("armed: {armed}");
     match CommandLine::compose(system, options) {
         Ok(now) if now.shown() == armed => {}

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 /// A system, whose files are below a directory.
 pub struct System {
@@ -31,6 +32,11 @@ impl System {
     /// Whether a file of the kernel's says yes.
     pub fn is_set(&self, name: &str) -> bool {
         self.read(name).is_some_and(|text| ["1", "Y"].contains(&text.as_str()))
+    }
+
+    /// When a file, or the link of that name itself, was last written.
+    pub fn modified(&self, name: impl AsRef<Path>) -> Option<SystemTime> {
+        fs::symlink_metadata(self.path(name)).ok()?.modified().ok()
     }
 
     /// Whether there is such a file or directory.

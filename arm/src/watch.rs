@@ -4,7 +4,7 @@ use crate::command_line::CommandLine;
 use crate::error::ArmError;
 use crate::options::Options;
 use crate::system::System;
-use crate::{STATE, arm};
+use crate::{STATE, arm, replacer};
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -33,9 +33,18 @@ pub fn watch(system: &System, options: &Options) -> Result<(), ArmError> {
     loop {
         let now = machine_of(system);
         match CommandLine::compose(system, options) {
-            Ok(line) if line.whole() == armed && now == machine && system.read(STATE).is_some() => {}
+            Ok(line)
+                if line.whole() == armed
+                    && now == machine
+                    && system.read(STATE).is_some()
+                    && system.is_set("sys/kernel/kexec_crash_loaded")
+                    && replacer(system).is_none() => {}
             Ok(line) => match arm(system, options, &line) {
-                Ok(()) => (armed, machine) = (line.whole(), now),
+                Ok(()) => {
+                    (armed, machine) = (line.whole(), now);
+                    // The same error, if it comes again, is news.
+                    said.clear();
+                }
                 Err(error) => said = tell_once(said, &error),
             },
             Err(error) => said = tell_once(said, &error),

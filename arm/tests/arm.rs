@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// A system with one virtio card, `ens3`, at 10.0.0.1/24, whose gateway is 10.0.0.254, and a target at 10.0.0.2.
@@ -508,6 +508,22 @@ fn with_another_key_it_is_armed_again() {
     assert!(is_armed(&line) && !line.contains("0202"), "{line}");
     let state = fs::read_to_string(machine.path("run/netconsole-arm")).expect("it is armed");
     assert!(!state.contains("0202"), "{state}");
+
+    // An error is told, and told again where it was armed in between.
+    for _ in 0..2 {
+        machine.write("proc/sys/kernel/kexec_load_disabled", "1");
+        machine.write("sys/class/net/ens3/address", "52:54:00:12:34:57");
+        machine.write("sys/kernel/kexec_crash_loaded", "0");
+        watch.change();
+        assert!(watch.line().contains("kexec is turned off"));
+        machine.write("sys/kernel/kexec_crash_loaded", "1");
+        machine.write("sys/class/net/ens3/address", "52:54:00:12:34:56");
+        fs::remove_file(machine.path("run/netconsole-arm")).expect("it is armed");
+        machine.write("proc/sys/kernel/kexec_load_disabled", "0");
+        watch.change();
+        let lines = [watch.line(), watch.line()];
+        assert!(lines.iter().any(is_armed), "{lines:?}");
+    }
 }
 
 #[test]
@@ -527,4 +543,19 @@ fn the_status_says_what_is_armed_and_what_has_changed() {
     assert!(
         status(&TO).contains("changed since, arm it again: netconsole=+r6665@10.0.0.1/52:54:00:12:34:ff,")
     );
+    // kdump's service was there before, then it starts again.
+    machine.link("run/systemd/units/invocation:kdump-tools.service", Path::new("0123"));
+    let armed_at = |time| {
+        let state = File::options().write(true).open(machine.path("run/netconsole-arm")).expect("a file");
+        state.set_modified(time).expect("a time");
+    };
+    armed_at(SystemTime::now() + Duration::from_secs(3600));
+    assert!(status(&TO).starts_with("armed: "));
+    armed_at(SystemTime::UNIX_EPOCH);
+    assert!(status(&TO).starts_with("not armed: kdump-tools.service has started since"));
+    machine.write("kernel", "");
+    let output =
+        machine.run(&["--to", "10.0.0.2", "--kernel", &machine.path("kernel").display().to_string()]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("is replaced: no dump"), "{text}");
 }
