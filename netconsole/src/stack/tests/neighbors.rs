@@ -26,12 +26,12 @@ fn a_target_is_asked_for_at_once_and_known_once_it_answers() {
 }
 
 #[test]
-fn without_an_answer_broadcast_is_used_after_a_second_and_the_asking_goes_on() {
+fn without_an_answer_broadcast_is_used_after_1250_ms_and_the_asking_goes_on() {
     let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
-    bench.run(SECOND - 1, silent);
+    bench.run(1_249_999, silent);
     assert_eq!(bench.resolve(PEER.into()), Resolution::Waiting);
-    bench.now = SECOND;
+    bench.now = 1_250_000;
     assert_eq!(bench.resolve(PEER.into()), Resolution::Unanswered);
     let mut frames = bench.run(30 * SECOND, silent);
     frames.extend(bench.run(60 * SECOND, silent));
@@ -44,12 +44,12 @@ fn without_an_answer_broadcast_is_used_after_a_second_and_the_asking_goes_on() {
 }
 
 #[test]
-fn in_the_first_second_a_target_is_asked_for_every_200_ms() {
+fn a_target_is_asked_for_every_250_ms_at_first() {
     let mut bench = Bench::new(&STATIC);
     bench.resolve(PEER.into());
     bench.card.sent.clear();
     let times = questions(&bench.run(SECOND, silent), PEER);
-    assert_eq!(times, [200_000, 400_000, 600_000, 800_000, 1_000_000]);
+    assert_eq!(times, [250_000, 500_000, 750_000, 1_000_000]);
 }
 
 #[test]
