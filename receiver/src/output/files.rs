@@ -8,7 +8,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
+use nix::errno::Errno;
+use nix::fcntl::renameat;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use slab::Slab;
 
 use super::appended::Appended;
@@ -202,11 +205,11 @@ impl Sender {
 
     /// `x.log` becomes `x.log.1`, that `x.log.2`, and so on; the oldest goes. Where that fails the file grows on.
     fn rotate(&mut self, keep: u32) {
-        // A link in the way would have another's file renamed.
-        if self.file.as_ref().is_some_and(|file| file.has_left(&self.path)) {
+        // What could not be opened is another's, and so is what is there in its stead.
+        if self.file.as_ref().is_none_or(|file| file.has_left(&self.path)) {
             return self.look();
         }
-        match rotate(&self.path, keep) {
+        match rotate(&self.dir, &self.path, keep) {
             Ok(()) => self.file = open(&self.dir, &self.path).ok(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.look(),
             Err(error) => self.buffered.because(&format!("it can't be rotated: {error}")),
@@ -218,21 +221,24 @@ fn open(dir: &Path, path: &Path) -> io::Result<Appended> {
     opened::below(dir, path).and_then(Appended::new)
 }
 
-fn rotate(path: &Path, keep: u32) -> io::Result<()> {
+/// In the file's directory, to which no link leads.
+fn rotate(dir: &Path, path: &Path, keep: u32) -> io::Result<()> {
+    let (at, name) = opened::directory(dir, path)?;
     let numbered = |number: u32| {
-        let mut name = path.as_os_str().to_owned();
+        let mut name = name.to_owned();
         name.push(format!(".{number}"));
-        PathBuf::from(name)
+        name
     };
     if keep == 0 {
-        return fs::remove_file(path);
+        return Ok(unlinkat(&at, name, UnlinkatFlags::NoRemoveDir)?);
     }
     for number in (1..keep).rev() {
-        if numbered(number).exists() {
-            fs::rename(numbered(number), numbered(number + 1))?;
+        match renameat(&at, &*numbered(number), &at, &*numbered(number + 1)) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    fs::rename(path, numbered(1))
+    Ok(renameat(&at, name, &at, &*numbered(1))?)
 }
 
 #[cfg(test)]
@@ -260,6 +266,48 @@ mod tests {
         assert!((0..20).all(|sender| read(&format!("sender{sender}")) == "0\n1\n2\n"));
         assert_eq!(read("first").lines().count(), 60);
         fs::remove_dir_all(&dir).expect("it is ours");
+    }
+
+    /// A directory was replaced by a link: what is there is another's, whether or not the file was opened before.
+    #[test]
+    fn nothing_is_rotated_through_a_link() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (logs, elsewhere) = (dir.path().join("logs"), dir.path().join("elsewhere"));
+        let path = logs.join("40/a.log");
+        let sender = || Sender::new("a", logs.as_path().into(), path.clone(), true);
+        let mut opened = sender();
+        fs::rename(logs.join("40"), &elsewhere).expect("it was made");
+        std::os::unix::fs::symlink(&elsewhere, logs.join("40")).expect("a link");
+        let mut refused = sender();
+        assert!(opened.file.is_some() && refused.file.is_none());
+        for keep in [0, 2] {
+            opened.rotate(keep);
+            refused.rotate(keep);
+            let there: Vec<_> = fs::read_dir(&elsewhere).expect("it is there").flatten().collect();
+            assert!(matches!(&there[..], [file] if file.file_name() == "a.log"), "{there:?}");
+        }
+    }
+
+    /// The oldest goes, and one that is missing in between does not matter.
+    #[test]
+    fn the_newest_files_are_kept() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.log");
+        let numbered = |number: u32| dir.path().join(format!("a.log.{number}"));
+        for keep in [3, 3, 3, 3, 3] {
+            fs::write(&path, "text").expect("a file");
+            rotate(dir.path(), &path, keep).expect("it is rotated");
+            assert!(!path.exists() && numbered(1).exists() && !numbered(4).exists());
+        }
+        assert!(numbered(2).exists() && numbered(3).exists());
+        fs::remove_file(numbered(2)).expect("it is there");
+        fs::write(&path, "new").expect("a file");
+        rotate(dir.path(), &path, 3).expect("it is rotated");
+        let read = |number: u32| fs::read_to_string(numbered(number)).expect("a file");
+        assert_eq!([1, 2, 3].map(read), ["new", "text", "text"]);
+        fs::write(&path, "new").expect("a file");
+        rotate(dir.path(), &path, 0).expect("it is removed");
+        assert!(!path.exists());
     }
 
     /// Behind them come all others, each in its file, of which 256 directories have a part, with its name on each line.

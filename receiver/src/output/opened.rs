@@ -15,6 +15,12 @@ use super::permissions::{OF_A_DIRECTORY, OF_A_FILE};
 
 /// Opens a file to append to. What is missing of its directories is made.
 pub fn below(dir: &Path, path: &Path) -> io::Result<File> {
+    let (at, name) = directory(dir, path)?;
+    Ok(open(&at, name, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT)?.into())
+}
+
+/// The directory that a file is in, and the file's name. What is missing is made.
+pub fn directory<'p>(dir: &Path, path: &'p Path) -> io::Result<(OwnedFd, &'p OsStr)> {
     let mut at: OwnedFd = match File::open(dir) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::create_dir_all(dir).and_then(|()| File::open(dir))
@@ -36,7 +42,7 @@ pub fn below(dir: &Path, path: &Path) -> io::Result<File> {
         at = open(&at, name, OFlag::O_DIRECTORY | OFlag::O_RDONLY)?;
         name = next;
     }
-    Ok(open(&at, name, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT)?.into())
+    Ok((at, name))
 }
 
 fn open(at: &OwnedFd, name: &OsStr, how: OFlag) -> io::Result<OwnedFd> {
