@@ -205,18 +205,24 @@ fn map_above(address: u64, length: u64, rights: Flags) -> Result<(), MapError> {
     Ok(())
 }
 
-/// Maps the 2 MiB page at `address`, which lies above 4 GiB, if nothing is mapped there.
+/// Maps the 2 MiB page at `address`, which lies above 4 GiB. One that is mapped already gets the rights that it has not,
+/// as where it was a dead kernel's, to be read.
 fn map_large(address: u64, flags: Flags) -> Result<(), MapError> {
     let entry = directory_entry(address)?;
     if entry.is_unused() {
         entry.set_addr(PhysAddr::new(address), flags);
         // An absent entry is never cached, so nothing is to be flushed (SDM volume 3, 4.10.2.3).
+    } else if entry.flags().contains(Flags::HUGE_PAGE) && !entry.flags().contains(flags) {
+        entry.set_flags(entry.flags() | flags);
+        tlb::flush_all();
     }
     Ok(())
 }
 
-/// The entry for the 2 MiB at `address`, below 2^47. Whoever calls it lets go of it before the next call.
+/// The entry for the 2 MiB at `address`, below 2^47, in a table that stays. Whoever calls it lets go of it before the
+/// next call.
 fn directory_entry(address: u64) -> Result<&'static mut PageTableEntry, MapError> {
+    old::unmap_all();
     let index = |shift: u32| (address >> shift) as usize & 0x1ff;
     // SAFETY: all tables are static and mapped one to one. They change here and in the callers alone, in normal running on
     // the only CPU, none of which keeps a reference.

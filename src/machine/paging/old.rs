@@ -38,6 +38,13 @@ pub fn make_readable(address: u64, length: u64) -> bool {
     true
 }
 
+/// Takes all of it out of the tables again, so that none of its tables serves for what is to stay: it is mapped again
+/// when it is needed.
+pub(super) fn unmap_all() {
+    (0..DIRECTORIES).for_each(unlink);
+    take_pointers(NONE);
+}
+
 fn index(address: u64, shift: u32) -> usize {
     (address >> shift) as usize & 0x1ff
 }
@@ -78,7 +85,7 @@ fn behind(entry: &mut PageTableEntry) -> &'static mut PageTable {
     unsafe { &mut *core::ptr::with_exposed_provenance_mut(entry.addr().as_u64() as usize) }
 }
 
-/// Has the table of the second level serve for these 512 GiB, and no others.
+/// Has the table of the second level serve for these 512 GiB, and no others; for none where that is [`NONE`].
 fn take_pointers(which: u64) {
     let before = POINTERS_FOR.swap(which, Ordering::Relaxed);
     if before == NONE {
