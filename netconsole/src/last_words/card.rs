@@ -1,6 +1,7 @@
 //! One card in a panic: reset until it runs, watched for its cable, and reset again where it hangs. Nothing waits here
 //! but a reset, which counts its reads of the device.
 
+use super::marked::Marked;
 use crate::nic::{Nic, PanicDriver, TransmitError};
 use crate::wire::MacAddr;
 
@@ -26,7 +27,7 @@ pub enum Fate {
 
 /// A card and how it is.
 pub struct PanicCard {
-    nic: PanicDriver,
+    nic: Marked<PanicDriver>,
     runs: bool,
     /// How often it has failed since frames last left.
     failures: u32,
@@ -41,7 +42,7 @@ pub struct PanicCard {
 
 impl PanicCard {
     /// A card that [`poll`](Self::poll) will reset and start.
-    pub const fn new(nic: PanicDriver) -> Self {
+    pub const fn new(nic: Marked<PanicDriver>) -> Self {
         Self {
             nic,
             runs: false,
@@ -157,7 +158,7 @@ impl PanicCard {
     pub fn with_nic<T>(
         &mut self,
         now: u64,
-        send: impl FnOnce(&mut PanicDriver) -> (Result<T, TransmitError>, bool),
+        send: impl FnOnce(&mut Marked<PanicDriver>) -> (Result<T, TransmitError>, bool),
     ) -> Result<T, TransmitError> {
         let (sent, has_queued) = send(&mut self.nic);
         if has_queued {

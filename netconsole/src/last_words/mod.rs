@@ -12,6 +12,7 @@ mod conversations;
 mod hear;
 mod leg;
 mod load;
+mod marked;
 pub(crate) mod memory;
 mod of_panic;
 mod plan;

@@ -7,9 +7,10 @@ use super::conversations::Conversations;
 use super::hear::{Heard, Question};
 use super::leg::{Leg, Start};
 use super::load::Load;
+use super::marked::Marked;
 use super::plan;
 use super::report::Report;
-use super::skip;
+use super::skip::{self, Mark};
 use crate::format::Style;
 use crate::memory::Memory;
 use crate::nic::{PanicCardMemory, PanicDriver};
@@ -129,7 +130,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
     pub fn poll(&mut self) {
         self.open_cards();
         for place in 0..MAX_NICS {
-            skip::at::<P, _>(place, || self.turn(place));
+            self.turn(place);
         }
     }
 
@@ -204,12 +205,12 @@ impl<'l, P: Platform> Shipment<'l, P> {
             && let Some(slot) = self.cards.get_mut(place)
             && !skip::has_died_at(P::memory(), place)
         {
-            skip::at::<P, _>(place, || {
+            let mark = Mark::new(P::memory(), place);
+            let opened = mark.at(|| {
                 probe::<P>(Probe::PanicCard);
-                *slot = PanicDriver::open(P::pci(), &P::access(), waits::<P>(), *address, memory)
-                    .ok()
-                    .map(PanicCard::new);
+                PanicDriver::open(P::pci(), &P::access(), waits::<P>(), *address, memory)
             });
+            *slot = opened.ok().map(|nic| PanicCard::new(Marked { nic, mark }));
         }
     }
 

@@ -1,8 +1,8 @@
-//! Which card is being looked after: where the panic path dies at one, its next start leaves that card alone.
+//! Which card's driver runs: where the panic path dies in it, its next start leaves that card alone. A death while a frame is
+//! being written, or read, leaves every card to the next start.
 
 use crate::memory::Memory;
-use crate::platform::Platform;
-use core::sync::atomic::{Ordering, compiler_fence};
+use core::sync::atomic::{AtomicU8, Ordering, compiler_fence};
 
 /// Begins a start of the path: the card at which an earlier one was still is not touched again.
 pub fn begin(memory: &Memory) {
@@ -16,17 +16,43 @@ pub fn has_died_at(memory: &Memory, place: usize) -> bool {
     memory.panic.deadly_cards.load(Ordering::Relaxed) & bit(place) != 0
 }
 
-/// Does what may be deadly at the card at `place`.
-#[inline(always)]
-pub fn at<P: Platform, T>(place: usize, act: impl FnOnce() -> T) -> T {
-    let mark = u8::try_from(place).unwrap_or(u8::MAX).saturating_add(1);
-    P::memory().panic.at_card.store(mark, Ordering::Relaxed);
-    // An exception must find it stored.
-    compiler_fence(Ordering::SeqCst);
-    let result = act();
-    compiler_fence(Ordering::SeqCst);
-    P::memory().panic.at_card.store(0, Ordering::Relaxed);
-    result
+/// By which the next start knows at which card one has died.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    at_card: &'static AtomicU8,
+    value: u8,
+}
+
+impl Mark {
+    /// That of the card at `place`.
+    pub fn new(memory: &'static Memory, place: usize) -> Self {
+        let value = u8::try_from(place).unwrap_or(u8::MAX).saturating_add(1);
+        Self { at_card: &memory.panic.at_card, value }
+    }
+
+    /// Does what may be deadly at the card.
+    #[inline(always)]
+    pub fn at<T>(self, act: impl FnOnce() -> T) -> T {
+        self.with(self.value, act)
+    }
+
+    /// Does, amid the former, what has nothing to do with any card.
+    #[inline(always)]
+    pub fn away<T>(self, act: impl FnOnce() -> T) -> T {
+        self.with(0, act)
+    }
+
+    #[inline(always)]
+    fn with<T>(self, value: u8, act: impl FnOnce() -> T) -> T {
+        let before = self.at_card.load(Ordering::Relaxed);
+        self.at_card.store(value, Ordering::Relaxed);
+        // An exception must find it stored.
+        compiler_fence(Ordering::SeqCst);
+        let result = act();
+        compiler_fence(Ordering::SeqCst);
+        self.at_card.store(before, Ordering::Relaxed);
+        result
+    }
 }
 
 fn bit(place: usize) -> u8 {
