@@ -94,7 +94,7 @@ fn as_basic(message: &Message) -> Vec<String> {
     let mut text = pieces.next().unwrap_or_default().as_bytes().to_vec();
     for piece in pieces {
         text.push(u8::from_str_radix(&piece[..2], 16).expect("two hexadecimal digits"));
-        text.extend_from_slice(piece[2..].as_bytes());
+        text.extend_from_slice(&piece.as_bytes()[2..]);
     }
     let (seconds, micros) = (message.micros / 1_000_000, message.micros % 1_000_000);
     let line = |line: &str| format!("[{seconds:5}.{micros:06}] {line}");
