@@ -99,7 +99,7 @@ fn flood_records(symbols: &Symbols) -> Result<Vec<Figure>, String> {
         ("record_further_of_16", "each further target, of 16", 16),
     ] {
         let further = (Floods::observe(symbols, count, "")?.cost() - all) / (count - 1) as f64;
-        figures.push(figure(key, what, Instructions, Some(500.0), further));
+        figures.push(figure(key, what, Instructions, Some(510.0), further));
     }
     let what = "notifications per record in a flood";
     figures.push(figure("notifications", what, Notifications, Some(0.07), exits));
@@ -167,7 +167,8 @@ fn sizes(symbols: &Symbols) -> Result<[Figure; 4], String> {
     let memory = symbols.memory()? as f64 / 1024.0;
     Ok([
         figure("image", "kernel image: ELF, stripped", KiB, None, size(&kernel())?),
-        figure("image_packed", packed_what, KiB, Some(256.0), size(&kernel_packed())?),
+        // 256 KiB were aimed at, and are missed since it reads ACPI's byte code and a crashed Linux. It must not grow on.
+        figure("image_packed", packed_what, KiB, Some(300.0), size(&kernel_packed())?),
         figure("memory", memory_what, KiB, Some(2560.0), memory),
         figure("smallest_machine", smallest_what, MiB, Some(4.0), smallest_machine()?.into()),
     ])
