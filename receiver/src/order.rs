@@ -1,7 +1,7 @@
 //! Puts the extended records of one boot in order: waits a little for what is missing, drops what came before,
-//! names what did not come ([`giving`]), and tells what is not of this boot ([`judge`]).
+//! names what did not come (`giving`), and tells what is not of this boot (`judge`).
 //!
-//! Invariant: each number from `next` up to `end` is either in `waiting` or in one of `holes` ([`behind`]). So a
+//! Invariant: each number from `next` up to `end` is either in `waiting` or in one of `holes` (`behind`). So a
 //! record is given out exactly when every number before it was given out or given up.
 
 mod behind;
@@ -347,7 +347,7 @@ impl Stream {
         }
     }
 
-    /// The missing numbers that it is time to ask for, oldest first, at most `most`; `again`: see [`Holes::ask`].
+    /// The missing numbers that it is time to ask for, oldest first, at most `most`; `again`: see `Holes::ask`.
     pub fn ask(&mut self, now: Duration, most: usize, again: Duration) -> Vec<u64> {
         if self.behind.is_none() {
             return Vec::new();
