@@ -492,3 +492,9 @@ fn there_are_no_targets_before_secrecy_is_decided() {
     assert_eq!(decide(&Secrecy::Sealed(Key([1; 32]))), [Some(1), None, None]);
     assert_eq!(decide(&silent.settings.secrecy), [None, None, Some(0)]);
 }
+
+#[test]
+fn the_addresses_of_mmio_devices_are_handed_out() {
+    assert_eq!(MmioDevices::of([0xfeb0_0e00, 0xd000_0000]).as_slice(), [0xfeb0_0e00, 0xd000_0000]);
+    assert!(MmioDevices::NONE.as_slice().is_empty());
+}
