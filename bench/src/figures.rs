@@ -99,7 +99,7 @@ fn flood_records(symbols: &Symbols) -> Result<Vec<Figure>, String> {
         ("record_further_of_16", "each further target, of 16", 16),
     ] {
         let further = (Floods::observe(symbols, count, "")?.cost() - all) / (count - 1) as f64;
-        figures.push(figure(key, what, Instructions, Some(510.0), further));
+        figures.push(figure(key, what, Instructions, Some(500.0), further));
     }
     let what = "notifications per record in a flood";
     figures.push(figure("notifications", what, Notifications, Some(0.07), exits));
