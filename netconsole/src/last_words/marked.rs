@@ -60,14 +60,12 @@ impl<N: Nic> Nic for Marked<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Memory;
-    use core::sync::atomic::Ordering;
+    use crate::last_words::skip::DeadlyCards;
 
-    static MEMORY: Memory = Memory::new();
+    static CARDS: DeadlyCards = DeadlyCards::new();
 
-    /// The place of the card that is marked.
     fn marked() -> Option<u8> {
-        MEMORY.panic.at_card.load(Ordering::Relaxed).checked_sub(1)
+        CARDS.marked()
     }
 
     /// A card at place 2, whose driver is marked wherever it runs.
@@ -108,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_driver_is_marked_and_what_reads_and_writes_frames_is_not() {
-        let mut card = Marked { nic: Card, mark: Mark::new(&MEMORY, 2) };
+        let mut card = Marked { nic: Card, mark: CARDS.mark(2) };
         let mut frames = 0;
         let mut count = || {
             assert_eq!(marked(), None, "a fault here is not the card's");

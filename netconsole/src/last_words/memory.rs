@@ -2,13 +2,14 @@
 
 use super::card::PanicCard;
 use super::leg::Leg;
+use super::skip::DeadlyCards;
 use crate::ncrx::Ncrx;
 use crate::nic::PanicCardMemory;
 use crate::plan::MAX_NICS;
 use crate::settings::MAX_TARGETS;
 use crate::take_once::TakeOnce;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 /// What only the panic path uses; each of its starts takes it over.
 pub struct PanicMemory {
@@ -16,9 +17,8 @@ pub struct PanicMemory {
     pub starts: AtomicU32,
     /// The sequence number of the report's first record, plus 1; 0 before there is one.
     pub report: AtomicU64,
-    /// At which card it is, its place plus 1, and those at which an earlier start has died, a bit each.
-    pub at_card: AtomicU8,
-    pub deadly_cards: AtomicU8,
+    /// At which card it is, and those at which an earlier start has died.
+    pub deadly_cards: DeadlyCards,
     /// The cards' queues and buffers.
     pub cards: TakeOnce<[PanicCardMemory; MAX_NICS]>,
     /// The drivers, which its stack has no room for.
@@ -38,8 +38,7 @@ impl PanicMemory {
         Self {
             starts: AtomicU32::new(0),
             report: AtomicU64::new(0),
-            at_card: AtomicU8::new(0),
-            deadly_cards: AtomicU8::new(0),
+            deadly_cards: DeadlyCards::new(),
             cards: TakeOnce::new([const { PanicCardMemory::new() }; _]),
             drivers: TakeOnce::new(MaybeUninit::uninit()),
             legs: TakeOnce::new([const { [const { Leg::NONE }; _] }; _]),

@@ -10,7 +10,6 @@ use super::load::Load;
 use super::marked::Marked;
 use super::plan;
 use super::report::Report;
-use super::skip::{self, Mark};
 use crate::format::Style;
 use crate::memory::Memory;
 use crate::nic::{PanicCardMemory, PanicDriver};
@@ -71,7 +70,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
     pub unsafe fn begin(load: Load<'l>, report: Report, repeats: u8) -> Self {
         let Memory { sizing, user_data, panic, .. } = P::memory();
         sizing.put_back(&mut P::pci());
-        skip::begin(P::memory());
+        P::memory().panic.deadly_cards.begin();
         let (plan, is_known) = plan::find::<P>();
         // SAFETY: as the caller promises, what had them before never uses them again. Any content is valid for each.
         let (legs, drivers, cards, conversations, user_data) = unsafe {
@@ -203,9 +202,9 @@ impl<'l, P: Platform> Shipment<'l, P> {
         if let Some(Some(address)) = self.plan.nics.get(place)
             && let Some(memory) = self.memory.get_mut(place).and_then(Option::take)
             && let Some(slot) = self.cards.get_mut(place)
-            && !skip::has_died_at(P::memory(), place)
+            && !P::memory().panic.deadly_cards.has_died_at(place)
         {
-            let mark = Mark::new(P::memory(), place);
+            let mark = P::memory().panic.deadly_cards.mark(place);
             let opened = mark.at(|| {
                 probe::<P>(Probe::PanicCard);
                 PanicDriver::open(P::pci(), &P::access(), waits::<P>(), *address, memory)

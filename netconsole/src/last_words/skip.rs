@@ -1,19 +1,45 @@
 //! Which card's driver runs: where the panic path dies in it, its next start leaves that card alone. A death while a frame is
 //! being written, or read, leaves every card to the next start.
 
-use crate::memory::Memory;
 use core::sync::atomic::{AtomicU8, Ordering, compiler_fence};
 
-/// Begins a start of the path: the card at which an earlier one was still is not touched again.
-pub fn begin(memory: &Memory) {
-    if let Some(place) = memory.panic.at_card.swap(0, Ordering::Relaxed).checked_sub(1) {
-        memory.panic.deadly_cards.fetch_or(bit(place.into()), Ordering::Relaxed);
-    }
+/// The cards at which starts of the path have died.
+pub struct DeadlyCards {
+    /// The place, plus 1, of the card whose driver runs; 0: none does.
+    at: AtomicU8,
+    /// The places at which one has died, a bit each.
+    died_at: AtomicU8,
 }
 
-/// Whether an earlier start has died at the card at `place`.
-pub fn has_died_at(memory: &Memory, place: usize) -> bool {
-    memory.panic.deadly_cards.load(Ordering::Relaxed) & bit(place) != 0
+impl DeadlyCards {
+    /// None has died.
+    pub const fn new() -> Self {
+        Self { at: AtomicU8::new(0), died_at: AtomicU8::new(0) }
+    }
+
+    /// Begins a start of the path: the card at which an earlier one was still is not touched again.
+    pub fn begin(&self) {
+        if let Some(place) = self.at.swap(0, Ordering::Relaxed).checked_sub(1) {
+            self.died_at.fetch_or(bit(place.into()), Ordering::Relaxed);
+        }
+    }
+
+    /// Whether an earlier start has died at the card at `place`.
+    pub fn has_died_at(&self, place: usize) -> bool {
+        self.died_at.load(Ordering::Relaxed) & bit(place) != 0
+    }
+
+    /// The mark of the card at `place`.
+    pub fn mark(&'static self, place: usize) -> Mark {
+        let value = u8::try_from(place).unwrap_or(u8::MAX).saturating_add(1);
+        Mark { at_card: &self.at, value }
+    }
+
+    /// The place of the card that is marked.
+    #[cfg(test)]
+    pub fn marked(&self) -> Option<u8> {
+        self.at.load(Ordering::Relaxed).checked_sub(1)
+    }
 }
 
 /// By which the next start knows at which card one has died.
@@ -24,12 +50,6 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// That of the card at `place`.
-    pub fn new(memory: &'static Memory, place: usize) -> Self {
-        let value = u8::try_from(place).unwrap_or(u8::MAX).saturating_add(1);
-        Self { at_card: &memory.panic.at_card, value }
-    }
-
     /// Does what may be deadly at the card.
     #[inline(always)]
     pub fn at<T>(self, act: impl FnOnce() -> T) -> T {
@@ -65,13 +85,13 @@ mod tests {
 
     #[test]
     fn the_card_at_which_a_start_has_died_is_known_to_all_later_ones() {
-        static MEMORY: Memory = Memory::new();
-        begin(&MEMORY);
-        assert!((0..8).all(|place| !has_died_at(&MEMORY, place)));
+        let cards = DeadlyCards::new();
+        cards.begin();
+        assert!((0..8).all(|place| !cards.has_died_at(place)));
         for (at, deadly) in [(3, &[2][..]), (0, &[2]), (1, &[0, 2]), (200, &[0, 2])] {
-            MEMORY.panic.at_card.store(at, Ordering::Relaxed);
-            begin(&MEMORY);
-            assert!((0..8).all(|place| has_died_at(&MEMORY, place) == deadly.contains(&place)), "{at}");
+            cards.at.store(at, Ordering::Relaxed);
+            cards.begin();
+            assert!((0..8).all(|place| cards.has_died_at(place) == deadly.contains(&place)), "{at}");
         }
     }
 }
