@@ -211,7 +211,7 @@ fn linux_s_protocol_by_kexec_file_load() {
 /// The crash kernel of a Linux that has set 4 MiB aside for it.
 #[test]
 fn linux_s_crash_kernel_in_4_mib() {
-    let capture = kexec("kexec-crash", "crash", "512", "crashkernel=4M nokaslr");
+    let capture = kexec("kexec-crash", "crash", "512", "crashkernel=4M");
     // As /proc/iomem has it.
     let region = capture.serial.lines().find_map(|line| line.trim().strip_suffix(" : Crash kernel"));
     let (first, last) = region.and_then(|region| region.split_once('-')).expect("the region");

@@ -67,7 +67,7 @@ fn loom_two_writers_get_a_record_each() {
     });
 }
 
-fn whole(read: Read<'_>) -> String {
+fn whole(read: Read<Record<'_>>) -> String {
     match read {
         Read::Record(record) => text(record).expect("nobody overwrites it"),
         other => panic!("{other:?}"),
