@@ -32,7 +32,7 @@ pub fn describe() {
         has(power.is_some_and(|power| power.has_invariant_tsc()), " invariant-tsc"),
         has(features.has_x2apic(), " x2apic"),
         has(erms(&cpu), " erms"),
-        has(features.has_hypervisor(), " hypervisor"),
+        has(is_virtual(), " hypervisor"),
     );
     if let Some(hypervisor) = cpu.get_hypervisor_info() {
         log::info!("cpu: runs under {}", hypervisor_name(&hypervisor.identify()));
