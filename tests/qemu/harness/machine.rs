@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus};
 use std::sync::Arc;
@@ -265,6 +266,13 @@ impl Machine {
     pub fn end(mut self) -> Capture {
         self.wait_for("the machine's end", |events| events.ended.then_some(()));
         let status = self.child.wait().expect("QEMU's exit status");
+        if let Some(signal) = status.signal() {
+            let said = fs::read_to_string(self.files.join("qemu.log")).unwrap_or_default();
+            panic!(
+                "QEMU itself died of signal {signal}; files in {}; it said:\n{said}",
+                self.files.display()
+            );
+        }
         self.finish(Some(status))
     }
 
