@@ -103,6 +103,7 @@ fn a_link_that_comes_up_gets_the_log() {
         "e1000",
         "e1000e",
         "rtl8139",
+        "vmxnet3",
     ];
     let cases = devices.map(|device| Late { device, seconds: 6 });
     side_by_side(&cases, |case| case.device.into(), a_link_comes_late);

@@ -40,6 +40,7 @@ fn serving_logs_link_changes() {
         ("link-flap-virtio", "virtio-net-pci", "eth0: link is up\n"),
         ("link-flap-e1000", "e1000", "eth0: link is up, 1000 Mbit/s, full duplex\n"),
         ("link-flap-rtl8139", "rtl8139", "eth0: link is up, 100 Mbit/s, full duplex\n"),
+        ("link-flap-vmxnet3", "vmxnet3", "eth0: link is up, 1000 Mbit/s, full duplex\n"),
     ] {
         // What the card took shortly before the link went may have left or not: it comes again.
         let boot = Boot::new(name, "debug netconsole=+@10.0.0.1/,@10.0.0.2/").repeats();
@@ -61,6 +62,7 @@ fn the_log_says_how_fast_the_link_is() {
         ("link-speed-e1000", "e1000", "link up, 1000 Mbit/s, full duplex"),
         ("link-speed-e1000e", "e1000e", "link up, 1000 Mbit/s, full duplex"),
         ("link-speed-rtl8139", "rtl8139", "link up, 100 Mbit/s, full duplex"),
+        ("link-speed-vmxnet3", "vmxnet3", "link up, 1000 Mbit/s, full duplex"),
         // It does not tell.
         ("link-speed-unknown", "virtio-net-pci", "link up\n"),
     ] {

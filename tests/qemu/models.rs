@@ -14,7 +14,7 @@ struct Model {
     said: &'static str,
 }
 
-const MODELS: [Model; 12] = [
+const MODELS: [Model; 13] = [
     Model {
         name: "virtio-modern",
         device: "virtio-net-pci,disable-legacy=on",
@@ -57,6 +57,7 @@ const MODELS: [Model; 12] = [
     Model { name: "e1000e-q35", device: "e1000e", machine: "q35", said: "8086:10d3" },
     Model { name: "82544gc", device: "e1000-82544gc", machine: "pc", said: "8086:100c" },
     Model { name: "rtl8139", device: "rtl8139", machine: "pc", said: "10ec:8139" },
+    Model { name: "vmxnet3", device: "vmxnet3", machine: "q35", said: "15ad:07b0" },
     Model { name: "82545em", device: "e1000-82545em", machine: "pc", said: "8086:100f" },
     IGB,
 ];

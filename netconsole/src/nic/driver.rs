@@ -1,6 +1,6 @@
 //! All the cards that there are drivers for: which driver a card has, and one type over the drivers.
 
-#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139")))]
+#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139", feature = "vmxnet3")))]
 use super::absent::{NoCard, NoMemory};
 #[cfg(feature = "intel")]
 use super::intel::chips::Chip;
@@ -20,6 +20,8 @@ use super::rtl8139::{self, Rtl8139, Rtl8139Memory};
 use super::virtio::{
     self, AnyTransport, MmioTransport, PanicVirtioMemory, PanicVirtioNic, VirtioMemory, VirtioNic,
 };
+#[cfg(feature = "vmxnet3")]
+use super::vmxnet3::{self, Vmxnet3Memory, Vmxnet3Nic};
 
 #[cfg(not(feature = "virtio"))]
 type VirtioMemory = NoMemory<false>;
@@ -37,6 +39,10 @@ use {NoCard as IntelNic, NoCard as PanicIntelNic};
 type Rtl8139Memory = NoMemory<false>;
 #[cfg(not(feature = "rtl8139"))]
 use NoCard as Rtl8139;
+#[cfg(not(feature = "vmxnet3"))]
+type Vmxnet3Memory = NoMemory<false>;
+#[cfg(not(feature = "vmxnet3"))]
+use NoCard as Vmxnet3Nic;
 
 /// What a card is, by its PCI ids. [`Display`](fmt::Display) gives its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +56,9 @@ pub enum Model {
     /// Realtek's RTL8139.
     #[cfg(feature = "rtl8139")]
     Rtl8139,
+    /// VMware's vmxnet3.
+    #[cfg(feature = "vmxnet3")]
+    Vmxnet3,
 }
 
 impl Model {
@@ -60,6 +69,8 @@ impl Model {
             _ if virtio::drives(ids) => Some(Self::Virtio),
             #[cfg(feature = "rtl8139")]
             _ if rtl8139::drives(ids) => Some(Self::Rtl8139),
+            #[cfg(feature = "vmxnet3")]
+            _ if vmxnet3::drives(ids) => Some(Self::Vmxnet3),
             #[cfg(feature = "intel")]
             _ => intel::chips::chip(ids).map(Self::Intel),
             #[cfg(not(feature = "intel"))]
@@ -78,6 +89,8 @@ impl fmt::Display for Model {
             Self::Intel(chip) => chip.fmt(f),
             #[cfg(feature = "rtl8139")]
             Self::Rtl8139 => write!(f, "Realtek RTL8139"),
+            #[cfg(feature = "vmxnet3")]
+            Self::Vmxnet3 => write!(f, "VMware vmxnet3"),
         }
     }
 }
@@ -91,6 +104,7 @@ pub union DriverMemory<V, I> {
     virtio: ManuallyDrop<V>,
     intel: ManuallyDrop<I>,
     rtl8139: ManuallyDrop<Rtl8139Memory>,
+    vmxnet3: ManuallyDrop<Vmxnet3Memory>,
 }
 
 /// The memory of one card in normal running.
@@ -124,6 +138,8 @@ pub enum Driver<V, I> {
     Intel(I),
     /// An RTL8139.
     Rtl8139(Rtl8139),
+    /// A vmxnet3.
+    Vmxnet3(Vmxnet3Nic),
 }
 
 /// The driver of a card in normal running.
@@ -179,6 +195,12 @@ impl CardDriver {
                 // SAFETY: PLAIN, and the driver has the memory for as long as it is there.
                 let memory = unsafe { &mut memory.rtl8139 };
                 Rtl8139::open(config, access, waits, device, memory).and_then(started).map(Self::Rtl8139)
+            }
+            #[cfg(feature = "vmxnet3")]
+            Model::Vmxnet3 => {
+                // SAFETY: PLAIN, and the driver has the memory for as long as it is there.
+                let memory = unsafe { &mut memory.vmxnet3 };
+                Vmxnet3Nic::open(config, access, device, memory).and_then(started).map(Self::Vmxnet3)
             }
         }
     }
@@ -257,11 +279,17 @@ impl PanicDriver {
                 let memory = unsafe { &mut memory.rtl8139 };
                 Rtl8139::open(&mut config, access, waits, &device, memory).map(Self::Rtl8139)
             }
+            #[cfg(feature = "vmxnet3")]
+            Model::Vmxnet3 => {
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                let memory = unsafe { &mut memory.vmxnet3 };
+                Vmxnet3Nic::open(&mut config, access, &device, memory).map(Self::Vmxnet3)
+            }
         }
     }
 }
 
-#[cfg(any(feature = "intel", feature = "rtl8139"))]
+#[cfg(any(feature = "intel", feature = "rtl8139", feature = "vmxnet3"))]
 fn started<N: Nic>(mut nic: N) -> Result<N, NicError> {
     nic.restart()?;
     Ok(nic)
@@ -299,6 +327,7 @@ macro_rules! driver {
             Driver::Virtio($nic) => $call,
             Driver::Intel($nic) => $call,
             Driver::Rtl8139($nic) => $call,
+            Driver::Vmxnet3($nic) => $call,
         }
     };
 }

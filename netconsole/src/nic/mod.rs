@@ -2,7 +2,7 @@
 //!
 //! It knows nothing of `ring`, `format`, `stack`, `settings` and `targets`: frames have no meaning here.
 
-#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139")))]
+#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139", feature = "vmxnet3")))]
 mod absent;
 #[cfg(feature = "pci")]
 mod addresses;
@@ -10,7 +10,7 @@ mod addresses;
 mod bus_address;
 #[cfg(feature = "pci")]
 mod driver;
-#[cfg(all(test, feature = "virtio", feature = "intel", feature = "rtl8139"))]
+#[cfg(all(test, feature = "virtio", feature = "intel", feature = "rtl8139", feature = "vmxnet3"))]
 mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -28,6 +28,8 @@ mod ports;
 pub mod rtl8139;
 #[cfg(feature = "virtio")]
 pub mod virtio;
+#[cfg(feature = "vmxnet3")]
+pub mod vmxnet3;
 #[cfg(feature = "pci")]
 mod waits;
 mod watched;
@@ -139,6 +141,8 @@ pub enum NicError {
     NoQueue(u16),
     /// Its configuration space could not be read.
     Configuration,
+    /// It did not start with the rings that it was given.
+    NotStarted,
     /// It has 32-bit addresses, and its memory lies beyond them.
     Unreachable,
     /// The memory for its queues and buffers is not in one piece, or has no physical address.
@@ -159,6 +163,7 @@ impl fmt::Display for NicError {
                 write!(f, "its queue {queue} is missing or of a size that can't be used")
             }
             Self::Configuration => write!(f, "its configuration space can't be read"),
+            Self::NotStarted => write!(f, "it did not start with the rings that it was given"),
             Self::Unreachable => write!(f, "it can't reach memory above 4 GiB"),
             Self::Scattered => write!(f, "the memory for its queues is not in one piece"),
         }
