@@ -7,20 +7,6 @@ use crate::trace::output;
 use std::fs;
 use std::path::PathBuf;
 
-/// The modules that netconsole needs on this card, each after what it needs itself.
-const MODULES: [&str; 10] = [
-    "fs/configfs/configfs",
-    "drivers/virtio/virtio_ring",
-    "drivers/virtio/virtio",
-    "drivers/virtio/virtio_pci_modern_dev",
-    "drivers/virtio/virtio_pci_legacy_dev",
-    "drivers/virtio/virtio_pci",
-    "net/core/failover",
-    "drivers/net/net_failover",
-    "drivers/net/virtio_net",
-    "drivers/net/netconsole",
-];
-
 /// A kernel that QEMU can boot.
 pub struct Linux {
     pub kernel: PathBuf,
@@ -48,11 +34,14 @@ impl Linux {
         archive.directory("dev");
         archive.file("bin/busybox", 0o100755, &read(unpacked.join("bin/busybox"))?);
         let mut init = "#!/bin/busybox sh\n/bin/busybox mount -t devtmpfs none /dev\n".to_owned();
-        for (number, module) in MODULES.iter().enumerate() {
-            let path = unpacked.join(format!("lib/modules/{version}/kernel/{module}.ko"));
-            archive.file(&format!("{number}.ko"), 0o100644, &read(path)?);
-            let parameters = if module.ends_with("netconsole") { targets(1) } else { String::new() };
-            init += &format!("/bin/busybox insmod /{number}.ko {}\n", parameters.replace("/,", "/eth0,"));
+        let entries = fs::read_dir(unpacked.join("netconsole")).map_err(|_| missing("netconsole/"))?;
+        let mut modules: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+        // Their names begin with their place.
+        modules.sort();
+        for module in modules.iter().filter_map(|name| name.to_str()) {
+            archive.file(module, 0o100644, &read(unpacked.join("netconsole").join(module))?);
+            let parameters = if module.ends_with("-netconsole.ko") { targets(1) } else { String::new() };
+            init += &format!("/bin/busybox insmod /{module} {}\n", parameters.replace("/,", "/eth0,"));
         }
         // One write, which is one record, for each line.
         init += "/bin/busybox dd if=/flood of=/dev/kmsg bs=60\nwhile :; do /bin/busybox sleep 1000; done\n";

@@ -9,20 +9,6 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
-/// The modules that netconsole needs on this card, each after what it needs itself.
-const MODULES: [&str; 10] = [
-    "fs/configfs/configfs",
-    "drivers/virtio/virtio_ring",
-    "drivers/virtio/virtio",
-    "drivers/virtio/virtio_pci_modern_dev",
-    "drivers/virtio/virtio_pci_legacy_dev",
-    "drivers/virtio/virtio_pci",
-    "net/core/failover",
-    "drivers/net/net_failover",
-    "drivers/net/virtio_net",
-    "drivers/net/netconsole",
-];
-
 /// What runs in it: netconsole as `kind=` says, records of several levels, a line longer than a datagram, a panic.
 const INIT: &str = r#"#!/bin/busybox sh
 export PATH=/bin
@@ -33,11 +19,11 @@ mount -t devtmpfs dev /dev
 for word in $(cat /proc/cmdline); do
     case $word in kind=* | port=*) eval "$word" ;; esac
 done
-for module in 0 1 2 3 4 5 6 7 8; do [ ! -e /$module.ko ] || insmod /$module.ko; done
+for module in /*.ko; do case $module in *-netconsole.ko) ;; *) insmod $module ;; esac; done
 case $kind in
-    basic) insmod /9.ko netconsole=6665@10.0.2.15/eth0,$port@10.0.2.2/52:55:0a:00:02:02 ;;
+    basic) insmod /*-netconsole.ko netconsole=6665@10.0.2.15/eth0,$port@10.0.2.2/52:55:0a:00:02:02 ;;
     extended)
-        insmod /9.ko
+        insmod /*-netconsole.ko
         mount -t configfs configfs /sys/kernel/config
         mkdir /sys/kernel/config/netconsole/lab
         cd /sys/kernel/config/netconsole/lab
@@ -81,24 +67,15 @@ fn linux() -> &'static (PathBuf, PathBuf) {
             path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz-"))
         });
         let kernel = kernel.next().expect("boot/vmlinuz-*");
-        let name = kernel.file_name().expect("a name").to_string_lossy().into_owned();
-        let modules = directory.join("lib/modules").join(name.trim_start_matches("vmlinuz-")).join("kernel");
         let files = directory.join("root");
         let _ = fs::remove_dir_all(&files);
         for folder in ["bin", "dev", "proc", "sys"] {
             fs::create_dir_all(files.join(folder)).expect("a folder");
         }
         fs::copy(directory.join("bin/busybox"), files.join("bin/busybox")).expect("busybox");
-        for (number, module) in MODULES.iter().enumerate() {
-            let to = files.join(format!("{number}.ko"));
-            let file = |ending: &str| modules.join(format!("{module}.{ending}"));
-            if file("ko").exists() {
-                fs::copy(file("ko"), to).expect("a module");
-            } else if file("ko.xz").exists() {
-                fs::write(to, succeed(Command::new("xz").arg("-dc").arg(file("ko.xz"))).stdout)
-                    .expect("a module");
-            }
-            // Else it is built in.
+        for module in fs::read_dir(directory.join("netconsole")).expect("scripts/debian-linux makes it") {
+            let module = module.expect("a module");
+            fs::copy(module.path(), files.join(module.file_name())).expect("a module");
         }
         fs::write(files.join("init"), INIT).expect("a file");
         succeed(Command::new("chmod").arg("+x").arg(files.join("init")));
