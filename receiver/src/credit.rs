@@ -88,3 +88,48 @@ impl Credits {
         self.all.entry(ip).or_insert(Address { answered_at: Duration::ZERO, proven_at: None })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Duration = Duration::from_secs(1_700_000_000);
+
+    fn after(millis: u64) -> Duration {
+        START + Duration::from_millis(millis)
+    }
+
+    /// Also where very many others were sent something meanwhile, and were forgotten.
+    #[test]
+    fn a_proven_address_is_remembered_for_ten_minutes() {
+        let mut credits = Credits::default();
+        let proven = IpAddr::from([10, 0, 0, 5]);
+        assert_eq!(credits.room(proven, 9, START), Room::Bytes(9));
+        credits.proven(proven, START);
+        for number in 0..600_000u32 {
+            let now = after(number.into());
+            credits.answered(IpAddr::from((0x0b00_0000 + number).to_be_bytes()), now);
+            credits.forget(now);
+            if number % 1000 == 999 {
+                assert_eq!(credits.room(proven, 9, now), Room::All, "{number}");
+            }
+        }
+        assert!(credits.all.len() < 10_000, "{} are remembered", credits.all.len());
+        assert_eq!(credits.room(proven, 9, after(599_999)), Room::All);
+        assert_eq!(credits.room(proven, 9, after(600_000)), Room::Bytes(9));
+        // What is proven later counts from then on.
+        credits.proven(proven, after(600_000));
+        assert_eq!(credits.room(proven, 9, after(1_199_999)), Room::All);
+        assert_eq!(credits.room(proven, 9, after(1_200_000)), Room::Bytes(9));
+    }
+
+    #[test]
+    fn an_unproven_address_is_answered_once_a_second() {
+        let mut credits = Credits::default();
+        let ip = IpAddr::from([10, 0, 0, 5]);
+        credits.answered(ip, START);
+        assert_eq!(credits.room(ip, 9, after(999)), Room::Bytes(0));
+        assert_eq!(credits.room(ip, 9, after(1000)), Room::Bytes(9));
+        assert_eq!(credits.room(IpAddr::from([10, 0, 0, 6]), 9, START), Room::Bytes(9));
+    }
+}

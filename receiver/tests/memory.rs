@@ -60,3 +60,28 @@ fn a_hundred_thousand_senders_take_less_than_95_mib() {
         usize::try_from(taken.bytes_current).expect("more is taken than given back") / SENDERS as usize;
     assert!(each * 100_000 < MOST, "{each} bytes a sender");
 }
+
+/// The names and counts of those that had to go, and the tables' spare room.
+const BESIDE: usize = 4 << 20;
+
+/// The limit is memory, not a number: twice as much holds twice as many, and little more than it is taken.
+#[test]
+fn what_is_known_of_senders_fits_into_its_memory() {
+    let known = [8 << 20, 16 << 20].map(|memory| {
+        let mut senders = Senders::new(HashMap::new(), true).with_memory(memory);
+        let taken = allocation_counter::measure(|| {
+            let mut heard = Vec::new();
+            for number in 0..SENDERS {
+                let now = START + Duration::from_micros(number.into());
+                senders.datagram(address(number), 0, b"6,0,0,-;text\n", now, &mut heard);
+                heard.clear();
+            }
+        });
+        let taken = usize::try_from(taken.bytes_current).expect("more than nothing");
+        let most = memory + BESIDE;
+        assert!(taken <= most, "{} senders take {taken} bytes, not {most}", senders.count());
+        senders.count()
+    });
+    assert!(known[0] > 5000 && known[0] * 2 <= known[1] && known[1] <= known[0] * 2 + 1, "{known:?}");
+    assert!(known[1] < SENDERS as usize, "there were more than fit");
+}

@@ -1,6 +1,7 @@
 //! Captures: Linux's give what Linux logged, ours read as they were written.
 
 use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -162,4 +163,35 @@ fn ip_fragments_are_put_together() {
     let stderr = String::from_utf8_lossy(&lost.stderr).into_owned();
     assert!(stderr.contains("1 IP fragments belong to datagrams whose first"), "{stderr}");
     assert_eq!(lost.status.code(), Some(1));
+}
+
+/// A record of each of so many senders.
+fn of_senders(count: u32) -> Vec<u8> {
+    let (mut capture, to) = (pcap::header(), SocketAddr::from(([10, 0, 0, 2], 6666)));
+    for number in 0..count {
+        let from = SocketAddr::from((Ipv4Addr::from(0x0b00_0000 + number), 6665));
+        let at = Duration::from_secs(1_700_000_000) + Duration::from_micros(number.into());
+        pcap::write(&mut capture, at, from, to, b"6,0,0,-;text\n");
+    }
+    capture
+}
+
+/// As many senders are known as there is memory for; that there are no more is said once, and their records are shown.
+#[test]
+fn the_limit_of_senders_is_said_when_it_is_reached() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("senders.pcap");
+    let path = file.to_str().expect("a plain path");
+    for (count, is_reached) in [(1000, false), (280_000, true)] {
+        fs::write(&file, of_senders(count)).expect("a capture");
+        let output = run(&["--read", path]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.matches("there is memory for no more").count(), usize::from(is_reached), "{said}");
+        let shown = stdout(&output).lines().filter(|line| line.ends_with(" text")).count();
+        assert_eq!(shown, count as usize);
+        if let Some((known, _)) = said.split_once(" senders are known") {
+            let known: u32 = known.parse().expect("a number");
+            assert!((200_000..280_000).contains(&known), "256 MiB hold them: {known}");
+        }
+    }
 }
