@@ -1,5 +1,6 @@
 //! What wakes a run: datagrams, signals, lines of standard input. Threads wait for each, and one bounded queue
-//! leads to the rest.
+//! leads to the rest. An address may have several sockets, each with a thread: what one machine sends comes through one
+//! of them, in order.
 
 use std::fmt;
 use std::io::{self, BufRead};
@@ -15,7 +16,8 @@ use signal_hook::iterator::Signals;
 
 use crate::clock::Clock;
 use crate::limits;
-use crate::socket::{self, Batch};
+use crate::shares;
+use crate::socket::{self, Batch, Taker};
 
 /// How long a thread rests while the queue is full; the datagrams wait in the socket's buffer.
 const FULL_REST: Duration = Duration::from_millis(1);
@@ -81,10 +83,17 @@ enum Message {
     Line(Option<Vec<u8>>),
 }
 
+/// A socket, and the address that it listens at.
+#[derive(Debug)]
+struct Listener {
+    socket: Arc<UdpSocket>,
+    local: SocketAddr,
+}
+
 /// Where a run's inputs come together: a thread for each socket, one for signals, one for standard input.
 #[derive(Debug)]
 pub struct Inputs {
-    sockets: Vec<Arc<UdpSocket>>,
+    listeners: Vec<Listener>,
     messages: Receiver<Message>,
     queued: Arc<AtomicUsize>,
     /// Each has the thread that reads standard input read a line.
@@ -92,9 +101,11 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Listens on all addresses, joins the multicast groups, and starts to take datagrams and signals.
+    /// Listens on all addresses, with so many sockets at each, joins the multicast groups, and starts to take datagrams
+    /// and signals.
     pub fn listen(
         addresses: &[(SocketAddr, Option<&str>)],
+        sockets: u32,
         groups: &[IpAddr],
         clock: Clock,
     ) -> Result<Self, Error> {
@@ -102,27 +113,42 @@ impl Inputs {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
         let (sender, messages) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
-        let mut sockets = Vec::new();
-        for (via, &(address, interface)) in addresses.iter().enumerate() {
-            let socket =
-                Arc::new(socket::open(address, interface).map_err(|error| Error::Listen(address, error))?);
-            for &group in groups {
-                socket::join(&socket, group).map_err(|error| Error::Join(group, error))?;
+        let mut listeners: Vec<Listener> = Vec::new();
+        for &(address, interface) in addresses {
+            let failed = |error| Error::Listen(address, error);
+            let mut takers = Vec::new();
+            for (share, socket) in shares::open(address, interface, sockets).map_err(failed)? {
+                for &group in groups {
+                    socket::join(&socket, group).map_err(|error| Error::Join(group, error))?;
+                }
+                let (local, socket) = (socket.local_addr().map_err(failed)?, Arc::new(socket));
+                takers.push(Taker::new(&socket, listeners.len(), share, clock));
+                listeners.push(Listener { socket, local });
             }
-            sockets.push(Arc::clone(&socket));
-            let (sender, queued) = (sender.clone(), Arc::clone(&queued));
-            thread::spawn(move || take(&socket, via, clock, &sender, &queued));
+            if takers.len() > 1 {
+                // Before any thread: what came while there were fewer sockets goes before what came later.
+                for taker in &mut takers {
+                    put(taker.take_first().map_err(Error::Receive)?, &sender, &queued);
+                }
+            }
+            for taker in takers {
+                let (sender, queued) = (sender.clone(), Arc::clone(&queued));
+                thread::spawn(move || take(taker, &sender, &queued));
+            }
         }
         let (line_wanted, wanted) = mpsc::channel();
         let lines = sender.clone();
         thread::spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))));
         thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
-        Ok(Inputs { sockets, messages, queued, line_wanted })
+        Ok(Inputs { listeners, messages, queued, line_wanted })
     }
 
     /// The addresses listened on.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.sockets.iter().filter_map(|socket| socket.local_addr().ok())
+        let mut locals: Vec<_> = self.listeners.iter().map(|listener| listener.local).collect();
+        // Those of one address follow each other.
+        locals.dedup();
+        locals.into_iter()
     }
 
     /// Waits for something to happen.
@@ -149,8 +175,8 @@ impl Inputs {
 
     /// Sends a datagram; one that can't be sent is as one lost on the way.
     pub fn send(&self, via: usize, to: SocketAddr, datagram: &[u8]) {
-        if let Some(socket) = self.sockets.get(via) {
-            let _ = socket::send(socket, to, datagram);
+        if let Some(listener) = self.listeners.get(via) {
+            let _ = socket::send(&listener.socket, to, datagram);
         }
     }
 
@@ -161,43 +187,45 @@ impl Inputs {
 
     /// Datagrams that this host dropped so far, by socket, those included of which no later datagram tells.
     pub fn dropped(&self) -> impl Iterator<Item = (usize, u32)> {
-        let dropped = |(via, socket): (usize, &Arc<UdpSocket>)| Some((via, socket::dropped(socket)?));
-        self.sockets.iter().enumerate().filter_map(dropped)
+        let dropped = |(via, listener): (usize, &Listener)| Some((via, socket::dropped(&listener.socket)?));
+        self.listeners.iter().enumerate().filter_map(dropped)
     }
 
     /// Bytes of the smallest of the sockets' buffers.
     pub fn buffer_bytes(&self) -> usize {
-        self.sockets.iter().map(|socket| socket::buffer_bytes(socket)).min().unwrap_or_default()
+        self.listeners.iter().map(|listener| socket::buffer_bytes(&listener.socket)).min().unwrap_or_default()
     }
 
     /// The address of a socket, for the record.
     pub fn local(&self, via: usize) -> Option<SocketAddr> {
-        self.sockets.get(via)?.local_addr().ok()
+        self.listeners.get(via).map(|listener| listener.local)
     }
 }
 
 /// A thread's work: from the socket to the queue, until nobody listens.
-fn take(socket: &UdpSocket, via: usize, clock: Clock, sender: &Sender<Message>, queued: &AtomicUsize) {
-    let (mut buffer, mut dropped) = (socket::buffer(), 0);
+fn take(mut taker: Taker, sender: &Sender<Message>, queued: &AtomicUsize) {
     loop {
         while queued.load(Ordering::Relaxed) > limits::QUEUE_BYTES {
             thread::sleep(FULL_REST);
         }
-        let message = match socket::take(socket, &mut buffer, &mut dropped, via, clock) {
-            Ok(batch) => {
-                queued.fetch_add(batch.size(), Ordering::Relaxed);
-                Message::Datagrams(batch)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+        let is_heard = match taker.take() {
+            Ok(batch) => put(batch, sender, queued),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
             Err(error) => {
                 let _ = sender.send(Message::Failed(error));
-                return;
+                false
             }
         };
-        if sender.send(message).is_err() {
+        if !is_heard {
             return;
         }
     }
+}
+
+/// Puts datagrams into the queue; false where nobody listens.
+fn put(batch: Batch, sender: &Sender<Message>, queued: &AtomicUsize) -> bool {
+    queued.fetch_add(batch.size(), Ordering::Relaxed);
+    sender.send(Message::Datagrams(batch)).is_ok()
 }
 
 /// The next line of standard input, without its end; `None` at the end, or where it can't be read.
@@ -211,16 +239,18 @@ fn read_line() -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::share::Share;
 
     /// What waits in the queue is bounded: above that, datagrams stay in the socket.
     #[test]
     fn a_queue_of_more_than_64_mib_takes_nothing() {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").expect("a port"));
         let address = socket.local_addr().expect("its address");
         let queued = Arc::new(AtomicUsize::new((64 << 20) + 1));
         let (sender, receiver) = mpsc::channel();
         let taker = Arc::clone(&queued);
-        thread::spawn(move || take(&socket, 0, Clock::start(), &sender, &taker));
+        let from = Taker::new(&socket, 0, Share::ALL, Clock::start());
+        thread::spawn(move || take(from, &sender, &taker));
         UdpSocket::bind("127.0.0.1:0").expect("a port").send_to(b"text", address).expect("loopback");
         assert!(receiver.recv_timeout(Duration::from_millis(300)).is_err());
         queued.store(64 << 20, Ordering::Relaxed);

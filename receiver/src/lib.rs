@@ -47,6 +47,8 @@ pub mod receive;
 pub mod sealed;
 pub mod sender;
 pub mod senders;
+pub mod share;
+pub mod shares;
 pub mod socket;
 pub mod state;
 pub mod stats;

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::thread;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum, value_parser};
 use regex::Regex;
 
 use crate::bind::Bind;
@@ -22,6 +23,10 @@ pub struct Options {
     /// UDP port to listen on, repeatable; with --read, the destination port of the datagrams
     #[arg(short, long, value_name = "PORT", default_values_t = [6666])]
     pub port: Vec<u16>,
+    /// Sockets at each address, each with a buffer and a thread of its own; what one machine sends comes through one of
+    /// them. Default: one for two CPUs, at most 4
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=64), conflicts_with = "read")]
+    pub sockets: Option<u32>,
     /// Multicast group to join, repeatable
     #[arg(long, value_name = "GROUP")]
     pub join: Vec<IpAddr>,
@@ -105,6 +110,17 @@ pub struct Options {
     /// Print the manual page
     #[arg(long, hide = true, action = ArgAction::SetTrue)]
     pub man: bool,
+}
+
+/// Of two CPUs one is to take datagrams and one to write records; more than so many take more than can be written.
+const SOCKETS_MOST: usize = 4;
+
+impl Options {
+    /// How many sockets there are to be at each address.
+    pub fn sockets(&self) -> u32 {
+        let cpus = || thread::available_parallelism().map_or(1, usize::from);
+        self.sockets.unwrap_or_else(|| (cpus() / 2).clamp(1, SOCKETS_MOST) as u32)
+    }
 }
 
 /// Whether to do something.

@@ -213,7 +213,7 @@ impl Receiver {
         let with_ports =
             |bind| options.port.iter().map(move |&port| (Bind::at(bind, port), bind.interface()));
         let addresses: Vec<_> = options.bind.iter().flat_map(with_ports).collect();
-        let inputs = Inputs::listen(&addresses, &options.join, clock)?;
+        let inputs = Inputs::listen(&addresses, options.sockets(), &options.join, clock)?;
         for address in inputs.addresses() {
             complain(format_args!("listening on {address}"));
         }

@@ -4,11 +4,14 @@ use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::sys::socket::sockopt::{BindToDevice, Ipv6V6Only, RcvBuf, RcvBufForce, ReuseAddr, RxqOvfl};
+use nix::sys::socket::sockopt::{
+    BindToDevice, Ipv6V6Only, RcvBuf, RcvBufForce, ReuseAddr, ReusePort, RxqOvfl,
+};
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, SockaddrIn6,
     SockaddrStorage, bind, getsockopt, recvmmsg, setsockopt, socket,
@@ -17,6 +20,10 @@ use nix::{getsockopt_impl, sockopt_impl};
 
 use crate::clock::Clock;
 use crate::limits;
+use crate::share::Share;
+
+/// A socket that was quiet is to give so many at once.
+const EXPECTED_LEAST: usize = 4;
 
 /// Datagrams that were taken together.
 #[derive(Debug)]
@@ -78,17 +85,22 @@ pub fn buffer_bytes(socket: &UdpSocket) -> usize {
 /// Opens a socket with a large buffer, of one interface or all; the unspecified IPv6 address hears IPv4 too, and stands for IPv4 alone on a
 /// host without IPv6.
 pub fn open(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
-    match open_one(address, interface) {
+    match open_one(address, interface, false) {
         Err(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL)
             if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) =>
         {
-            Ok(open_one((Ipv4Addr::UNSPECIFIED, address.port()).into(), interface)?)
+            Ok(open_one((Ipv4Addr::UNSPECIFIED, address.port()).into(), interface, false)?)
         }
         opened => Ok(opened?),
     }
 }
 
-fn open_one(address: SocketAddr, interface: Option<&str>) -> Result<UdpSocket, Errno> {
+/// Opens another socket at the address of one that lets others share it (`SO_REUSEPORT`).
+pub fn open_beside(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
+    Ok(open_one(address, interface, true)?)
+}
+
+fn open_one(address: SocketAddr, interface: Option<&str>, is_beside: bool) -> Result<UdpSocket, Errno> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let file: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     // Beyond the host's limit where we may, up to it where not.
@@ -96,6 +108,9 @@ fn open_one(address: SocketAddr, interface: Option<&str>) -> Result<UdpSocket, E
         setsockopt(&file, RcvBuf, &limits::SOCKET_BYTES)?;
     }
     setsockopt(&file, RxqOvfl, &1)?;
+    if is_beside {
+        setsockopt(&file, ReusePort, &true)?;
+    }
     if let Some(interface) = interface {
         setsockopt(&file, BindToDevice, &interface.into())?;
     }
@@ -122,61 +137,82 @@ pub fn join(socket: &UdpSocket, group: IpAddr) -> io::Result<()> {
     }
 }
 
-/// Waits for a datagram and takes what else is there, through a buffer of [`buffer`]. `dropped` goes on from call
-/// to call: the system tells it only where it has changed.
-pub fn take(
-    socket: &UdpSocket,
-    buffer: &mut [u8],
-    dropped: &mut u32,
+/// Takes datagrams from a socket, many at once.
+#[derive(Debug)]
+pub struct Taker {
+    socket: Arc<UdpSocket>,
     via: usize,
+    share: Share,
     clock: Clock,
-) -> io::Result<Batch> {
-    let taken = receive(socket, buffer, dropped)?;
-    Ok(pack(buffer, &taken, via, clock.now(), *dropped))
+    buffer: Vec<u8>,
+    /// The system tells what it dropped only where that has changed.
+    dropped: u32,
+    /// So many may come this time: twice as many as the last time. To make room for the most each time would cost more
+    /// than to take one.
+    expected: usize,
 }
 
-/// Room for all the datagrams that are taken at once.
-pub fn buffer() -> Vec<u8> {
-    vec![0; limits::BATCH * limits::DATAGRAM_BYTES]
-}
+impl Taker {
+    /// From socket number `via`, what its share of the senders sends.
+    pub fn new(socket: &Arc<UdpSocket>, via: usize, share: Share, clock: Clock) -> Self {
+        let buffer = vec![0; limits::BATCH * limits::DATAGRAM_BYTES];
+        Taker { socket: Arc::clone(socket), via, share, clock, buffer, dropped: 0, expected: EXPECTED_LEAST }
+    }
 
-/// Who sent each datagram, and the length of what was taken of it.
-fn receive(socket: &UdpSocket, buffer: &mut [u8], dropped: &mut u32) -> Result<Vec<Taken<usize>>, Errno> {
-    // Made anew each time: the system call overwrites the lengths in it.
-    let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(limits::BATCH, Some(cmsg_space!(u32)));
-    let mut slices: Vec<_> =
-        buffer.chunks_exact_mut(limits::DATAGRAM_BYTES).map(|chunk| [IoSliceMut::new(chunk)]).collect();
-    let results =
-        recvmmsg(socket.as_raw_fd(), &mut headers, slices.iter_mut(), MsgFlags::MSG_WAITFORONE, None)?;
-    let mut datagrams = Vec::with_capacity(limits::BATCH);
-    for result in results {
-        for message in result.cmsgs()? {
-            if let ControlMessageOwned::RxqOvfl(count) = message {
-                *dropped = count;
-            }
+    /// Takes what is there already, also what came before the senders were shared; without waiting.
+    pub fn take_first(&mut self) -> io::Result<Batch> {
+        self.expected = limits::BATCH;
+        match self.receive(MsgFlags::MSG_DONTWAIT) {
+            Ok(taken) => Ok(self.pack(&taken, Share::ALL)),
+            Err(Errno::EAGAIN) => Ok(self.pack(&[], Share::ALL)),
+            Err(error) => Err(error.into()),
         }
-        let from = result.address.and_then(|address| socket_address(&address));
-        // A datagram without an address keeps its place, as the buffer's chunks are counted.
-        datagrams.push(Taken {
-            from: from.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into()),
-            bytes: result.bytes,
-            is_cut: result.flags.contains(MsgFlags::MSG_TRUNC),
-        });
     }
-    Ok(datagrams)
-}
 
-fn pack(buffer: &[u8], taken: &[Taken<usize>], via: usize, at: Duration, dropped: u32) -> Batch {
-    let mut bytes = Vec::with_capacity(taken.iter().map(|taken| taken.bytes).sum());
-    let mut datagrams = Vec::with_capacity(taken.len());
-    for (chunk, &Taken { from, bytes: length, is_cut }) in
-        buffer.chunks_exact(limits::DATAGRAM_BYTES).zip(taken)
-    {
-        let start = bytes.len();
-        bytes.extend_from_slice(chunk.get(..length).unwrap_or(chunk));
-        datagrams.push(Taken { from, bytes: start..bytes.len(), is_cut });
+    /// Waits for a datagram and takes what else is there.
+    pub fn take(&mut self) -> io::Result<Batch> {
+        let taken = self.receive(MsgFlags::MSG_WAITFORONE)?;
+        Ok(self.pack(&taken, self.share))
     }
-    Batch { via, at, dropped, bytes, datagrams }
+
+    /// Who sent each datagram, and the length of what was taken of it.
+    fn receive(&mut self, flags: MsgFlags) -> Result<Vec<Taken<usize>>, Errno> {
+        // Made each time: the system call overwrites the lengths in it.
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(self.expected, Some(cmsg_space!(u32)));
+        let chunks = self.buffer.chunks_exact_mut(limits::DATAGRAM_BYTES).take(self.expected);
+        let mut slices: Vec<_> = chunks.map(|chunk| [IoSliceMut::new(chunk)]).collect();
+        let results = recvmmsg(self.socket.as_raw_fd(), &mut headers, slices.iter_mut(), flags, None)?;
+        let mut datagrams = Vec::with_capacity(self.expected);
+        for result in results {
+            for message in result.cmsgs()? {
+                if let ControlMessageOwned::RxqOvfl(count) = message {
+                    self.dropped = count;
+                }
+            }
+            let from = result.address.and_then(|address| socket_address(&address));
+            // A datagram without an address keeps its place, as the buffer's chunks are counted.
+            datagrams.push(Taken {
+                from: from.unwrap_or_else(|| (Ipv4Addr::UNSPECIFIED, 0).into()),
+                bytes: result.bytes,
+                is_cut: result.flags.contains(MsgFlags::MSG_TRUNC),
+            });
+        }
+        self.expected = datagrams.len().saturating_mul(2).clamp(EXPECTED_LEAST, limits::BATCH);
+        Ok(datagrams)
+    }
+
+    fn pack(&self, taken: &[Taken<usize>], share: Share) -> Batch {
+        let mut bytes = Vec::with_capacity(taken.iter().map(|taken| taken.bytes).sum());
+        let mut datagrams = Vec::with_capacity(taken.len());
+        let chunks = self.buffer.chunks_exact(limits::DATAGRAM_BYTES);
+        let own = chunks.zip(taken).filter(|(_, taken)| share.has(taken.from.ip()));
+        for (chunk, &Taken { from, bytes: length, is_cut }) in own {
+            let start = bytes.len();
+            bytes.extend_from_slice(chunk.get(..length).unwrap_or(chunk));
+            datagrams.push(Taken { from, bytes: start..bytes.len(), is_cut });
+        }
+        Batch { via: self.via, at: self.clock.now(), dropped: self.dropped, bytes, datagrams }
+    }
 }
 
 /// Sends a datagram, to an IPv4 address also through an IPv6 socket.

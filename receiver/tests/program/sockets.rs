@@ -1,7 +1,8 @@
 //! Real sockets: both versions of IP, bursts, hostile senders, recovery.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,7 +15,7 @@ use crate::run::{Listening, PATIENCE, PROGRAM, run, stdout};
 
 #[test]
 fn one_socket_hears_both_versions_of_ip() {
-    let arguments = ["--json", "--timeout", PATIENCE, "--until", "last"];
+    let arguments = ["--json", "--sockets", "1", "--timeout", PATIENCE, "--until", "last"];
     let receiver = Listening::start_at("::", "/proc/net/udp6", &"0".repeat(32), &arguments);
     for (local, text) in [("127.0.0.1", "first"), ("::1", "last")] {
         let socket = UdpSocket::bind((local, 0)).expect("loopback of both versions");
@@ -37,6 +38,103 @@ fn broadcasts_are_heard() {
     socket.set_broadcast(true).expect("a socket");
     socket.send_to(b"to all\n", ("127.255.255.255", receiver.port)).expect("loopback");
     assert_eq!(receiver.end().status.code(), Some(0));
+}
+
+/// Waits until all of its sockets are bound.
+fn await_sockets(receiver: &Listening, count: usize) {
+    let (port, deadline) = (format!(":{:04X} ", receiver.port), Instant::now() + Duration::from_secs(20));
+    while fs::read_to_string("/proc/net/udp").expect("Linux").matches(&port).count() < count {
+        assert!(Instant::now() < deadline, "the program does not open {count} sockets");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// What is shown, up to the line that is the last as `is_last` says.
+fn shown_until(receiver: &mut Listening, mut is_last: impl FnMut(&Value) -> bool) -> Vec<Value> {
+    let output = BufReader::new(receiver.child.stdout.take().expect("a pipe"));
+    let mut shown = Vec::new();
+    for line in output.lines() {
+        let event = serde_json::from_str(&line.expect("text")).expect("JSON");
+        let is_over = is_last(&event);
+        shown.push(event);
+        if is_over {
+            break;
+        }
+    }
+    receiver.signal(Signal::SIGTERM);
+    shown
+}
+
+/// A message, from a new port of this address.
+fn send_from(last: u8, port: u16, text: &str) {
+    let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 0, last], 0))).expect("loopback");
+    socket.send_to(text.as_bytes(), ("127.0.0.1", port)).expect("loopback");
+}
+
+/// As `logger` sends, each message from a port of its own: what comes from one machine comes through one socket.
+#[test]
+fn several_sockets_keep_each_machine_s_order() {
+    const MACHINES: u8 = 8;
+    const MESSAGES: usize = 100;
+    let mut receiver = Listening::start(&["--json", "--sockets", "4", "--timeout", PATIENCE]);
+    await_sockets(&receiver, 4);
+    for number in 0..MESSAGES {
+        for machine in 1..=MACHINES {
+            send_from(machine, receiver.port, &format!("<13>Nov 24 21:22:23 web{machine} tool: {number}"));
+        }
+    }
+    let mut rest = usize::from(MACHINES) * MESSAGES;
+    let shown = shown_until(&mut receiver, |_| {
+        rest -= 1;
+        rest == 0
+    });
+    let expected: Vec<_> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    for machine in 1..=MACHINES {
+        let host = format!("web{machine}");
+        let own = shown.iter().filter(|event| event["host"] == *host);
+        let texts: Vec<_> = own.map(|event| event["text"].as_str().expect("a record")).collect();
+        assert_eq!(texts, expected, "{host}");
+    }
+    receiver.end();
+}
+
+/// Linux gives it to each of the sockets.
+#[test]
+fn several_sockets_show_a_broadcast_once() {
+    let arguments = ["--json", "--sockets", "4", "--timeout", PATIENCE];
+    let mut receiver = Listening::start_at("0.0.0.0", "/proc/net/udp", "00000000", &arguments);
+    await_sockets(&receiver, 4);
+    let port = receiver.port;
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.set_broadcast(true).expect("a socket");
+    socket.send_to(b"to all\n", ("127.255.255.255", port)).expect("loopback");
+    // Behind it in each of the sockets one that is no broadcast.
+    (1..=4).for_each(|machine| send_from(machine, port, "behind\n"));
+    let mut rest = 4;
+    let shown = shown_until(&mut receiver, |event| {
+        rest -= usize::from(event["text"] == "behind");
+        rest == 0
+    });
+    assert_eq!(shown.iter().filter(|event| event["text"] == "to all").count(), 1, "{shown:?}");
+    receiver.end();
+}
+
+/// One that floods fills the buffer of one socket.
+#[test]
+fn with_several_sockets_one_machine_s_flood_drops_nothing_of_another() {
+    let arguments = ["--json", "--sockets", "2", "--timeout", PATIENCE];
+    let mut receiver = Listening::start_unprivileged(&arguments);
+    await_sockets(&receiver, 2);
+    let _flood = overflow(&receiver);
+    // The other half of the addresses.
+    for number in 0..10 {
+        send_from(2, receiver.port, &format!("6,{number},{number},-;record {number}\n"));
+    }
+    receiver.signal(Signal::SIGCONT);
+    let shown = shown_until(&mut receiver, |event| event["text"] == "record 9");
+    let other = shown.iter().filter(|event| event["address"] == "127.0.0.2" && event["event"] == "record");
+    assert_eq!(other.count(), 10);
+    receiver.end();
 }
 
 /// Of one interface alone, and of an address that is one link's.
