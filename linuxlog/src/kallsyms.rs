@@ -1,12 +1,12 @@
 //! The names of the dead kernel's functions (kernel/kallsyms.c, scripts/kallsyms.c), exported since Linux 6.0.
 //!
-//! Symbols are sorted by address. A name is a length and as many bytes, each of which stands for a text (a token);
+//! Symbols are sorted by address. A name is a length and that many bytes, each of which stands for a text (a token);
 //! the first letter is the symbol's type, as in nm(1). Where each 256th name begins the markers say, which are not
 //! exported: they lie before the texts of the tokens, in some kernels with three bytes for each symbol between, and count
 //! only where names end where the next marker says.
 
 use crate::memory::Memory;
-use crate::text::Text;
+use crate::text::{Text, is_printable};
 use crate::vmcoreinfo::VmCoreInfo;
 use crate::window::Window;
 use core::fmt;
@@ -187,7 +187,7 @@ impl Kallsyms {
     }
 
     fn unpack<M: Memory>(&self, window: &mut Window<'_, M>, begin: u64, len: u64) -> Option<(u8, Text)> {
-        let (mut kind, mut name) = (None, Text::EMPTY);
+        let (mut kind, mut name) = (None, Text::new());
         for place in (begin..begin.checked_add(len)?).take(MAX_LEN as usize) {
             let token = window.number(place, 1)?;
             let index = window.number(self.token_index.checked_add(token.checked_mul(2)?)?, 2)?;
@@ -199,7 +199,9 @@ impl Kallsyms {
                 }
                 if kind.is_none() {
                     kind = Some(byte);
-                } else if !name.push(byte) {
+                } else if is_printable(&byte) && name.room() > 0 {
+                    name.extend(&[byte]);
+                } else {
                     return Some((kind?, name));
                 }
             }

@@ -1,48 +1,26 @@
 //! A short text out of a dead kernel's memory.
 
-use core::fmt;
+/// At most 79 bytes of printable ASCII: the library's text of a limited length.
+pub type Text = netconsole::text::Text<79>;
 
-/// Printable ASCII, of 79 bytes at most.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Text {
-    bytes: [u8; 79],
-    len: u8,
+/// What is taken of `bytes`: those before the first one that is not printable ASCII.
+pub(crate) fn printable(bytes: &[u8]) -> Text {
+    Text::of_bytes(bytes.split(|byte| !is_printable(byte)).next().unwrap_or_default())
 }
 
-impl Text {
-    pub(crate) const EMPTY: Self = Self { bytes: [0; 79], len: 0 };
-
-    /// Keeps what fits, up to the first byte that is not printable ASCII.
-    pub(crate) fn of(value: &[u8]) -> Self {
-        let mut text = Self::EMPTY;
-        let _ = value.iter().all(|&byte| text.push(byte));
-        text
-    }
-
-    /// Adds a byte; false where it is not printable ASCII or has no room.
-    pub(crate) fn push(&mut self, byte: u8) -> bool {
-        let room = self.bytes.get_mut(usize::from(self.len));
-        let Some(to) = room.filter(|_| (b' '..=b'~').contains(&byte)) else { return false };
-        *to = byte;
-        self.len = self.len.saturating_add(1);
-        true
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        let bytes = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-        core::str::from_utf8(bytes).unwrap_or_default()
-    }
+/// Whether a byte may be part of a text.
+pub(crate) fn is_printable(byte: &u8) -> bool {
+    (b' '..=b'~').contains(byte)
 }
 
-impl fmt::Debug for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_str().fmt(f)
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl fmt::Display for Text {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+    #[test]
+    fn a_text_ends_before_the_first_byte_that_is_not_printable() {
+        assert_eq!(printable(b"6.12 ~\x7f1").as_str(), "6.12 ~");
+        assert_eq!(printable(b"\xff6").as_str(), "");
+        assert_eq!(printable(&[b'a'; 99]).as_str().len(), 79);
     }
 }

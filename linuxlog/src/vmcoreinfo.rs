@@ -2,7 +2,7 @@
 //! (Documentation/admin-guide/kdump/vmcoreinfo.rst).
 
 use crate::memory::{Memory, Unreadable};
-use crate::text::Text;
+use crate::text::{Text, printable};
 
 /// The longest note that is read, in bytes. Linux's is a page at most.
 const MAX_LEN: u64 = 64 << 10;
@@ -23,15 +23,15 @@ macro_rules! numbers {
         }
 
         impl VmCoreInfo {
-            const NOTHING: Self = Self { release: Text::EMPTY, build_id: Text::EMPTY, $($field: None,)* };
+            const NOTHING: Self = Self { release: Text::new(), build_id: Text::new(), $($field: None,)* };
 
             fn set(&mut self, name: &[u8], value: &[u8]) {
                 const fn bytes(name: &str) -> &[u8] {
                     name.as_bytes()
                 }
                 match name {
-                    b"OSRELEASE" => self.release = Text::of(value),
-                    b"BUILD-ID" => self.build_id = Text::of(value),
+                    b"OSRELEASE" => self.release = printable(value),
+                    b"BUILD-ID" => self.build_id = printable(value),
                     $(name if name == bytes($name) => self.$field = number(name, value),)*
                     _ => {}
                 }
