@@ -85,7 +85,7 @@ impl tracing::Subscriber for Subscriber {
 /// How many records one iteration writes, so that starting the threads does not count.
 const BATCH: u64 = 10_000;
 
-/// How long `batches` take that so many threads write together.
+/// How long `batches` take that `threads` threads write together.
 fn time(threads: u64, batches: u64, write: impl Fn(u64) + Sync) -> Duration {
     let together = Barrier::new(threads as usize + 1);
     std::thread::scope(|scope| {

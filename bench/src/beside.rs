@@ -17,7 +17,7 @@ use crate::load::Load;
 
 /// Enough that a hundredth of a second, in which Linux counts CPU time, is a small part.
 const RECORDS: u32 = 400_000;
-/// The sender makes a pause after so many, so that every program keeps up on a busy machine.
+/// The sender makes a pause after this many, so that every program keeps up on a busy machine.
 const BURST: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(1);
 /// How long a program may take to listen, and how long nothing more has come where it is done.

@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Each is the best of so many boots: what else the machine does only ever adds.
+/// Each is the best of this many boots: what else the machine does only ever adds.
 const BOOTS: usize = 5;
 const LINUX_RECORDS: u32 = 5000;
 const OUR_RECORDS: u32 = 400_000;
@@ -85,7 +85,7 @@ pub fn compare() -> Result<bool, String> {
     Ok(first_ratio >= 10.0 && flood_ratio >= 50.0)
 }
 
-/// Boots with so many MiB of memory, until the flood is over. Returns when QEMU was started, and what came.
+/// Boots with `mib` MiB of memory, until the flood is over. Returns when QEMU was started, and what came.
 fn boot(mut qemu: Command, mib: u32, records: u32) -> Result<(Instant, Seen), String> {
     let path = std::env::temp_dir().join(format!("netconsole-bench-{}", std::process::id()));
     let listener = UnixListener::bind(&path).map_err(failed)?;

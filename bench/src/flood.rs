@@ -31,7 +31,7 @@ pub struct Seen {
 }
 
 impl Flood {
-    /// Waits for so many records.
+    /// Waits for this number of records.
     pub fn of(records: u32) -> Self {
         Self { records, next: 0, first_frame: None, began: None, ended: None }
     }

@@ -16,7 +16,7 @@ pub struct Linux {
 
 impl Linux {
     /// Finds the kernel in what was unpacked to target/bench/linux/, and makes its initramfs, which
-    /// floods with so many records.
+    /// floods with `records` records.
     pub fn unpack(records: u32) -> Result<Self, String> {
         let unpacked = output("linux");
         let missing = |what: &str| format!("{what} is missing in {}", unpacked.display());

@@ -11,7 +11,7 @@ pub const FLOODS: [u32; 2] = [64, 320];
 pub struct Floods([Boot; 2]);
 
 impl Floods {
-    /// Boots with floods to so many targets, and with `more` kernel parameters.
+    /// Boots with floods to `count` targets, and with `more` kernel parameters.
     pub fn observe(symbols: &Symbols, count: usize, more: &str) -> Result<Self, String> {
         let name = format!("flood{count}");
         let [few, many] = FLOODS.map(|records| {

@@ -121,7 +121,7 @@ fn instructions(kind: &str, records: u32) -> Result<f64, String> {
     collected.ok_or_else(|| format!("valgrind: {kind}: {said}"))
 }
 
-/// The program that stands beside this one.
+/// The program that lies beside this one.
 fn feed() -> Result<PathBuf, String> {
     let own = std::env::current_exe().map_err(|error| error.to_string())?;
     let feed = own.with_file_name("feed");

@@ -444,7 +444,7 @@ fn linux_is_read() {
     assert!(problems(&memory.read_as(linux::MAGIC)).contains(&Problem::CommandLineUnreadable));
 }
 
-/// Of a map with so many entries only the last is usable, and another behind it.
+/// Of a map with this many entries only the last is usable, and another behind it.
 fn long_map(entries: usize) -> Vec<(u64, u64, u32)> {
     let mut map = vec![(0, MIB, 2); entries];
     map.extend([(8 * MIB, MIB, 1)]);

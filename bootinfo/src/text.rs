@@ -34,7 +34,7 @@ pub(super) fn set<const N: usize>(text: &mut Text<N>, bytes: &[u8]) {
     text.extend(bytes.split(|&byte| byte == 0).next().unwrap_or_default());
 }
 
-/// Takes out each backslash that stands before a quotation mark, an apostrophe or a backslash.
+/// Takes out each backslash before a quotation mark, an apostrophe or a backslash.
 pub(super) fn unescape<const N: usize>(text: &mut Text<N>) {
     let escaped = *text;
     text.clear();

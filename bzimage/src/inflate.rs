@@ -149,7 +149,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Takes up to 31 bits; there must be so many.
+    /// Takes `count` bits, up to 31; the buffer must have them.
     #[inline(always)]
     fn take(&mut self, count: u32) -> u32 {
         let bits = self.buffer as u32 & !(u32::MAX << count);
@@ -158,7 +158,7 @@ impl<'a> Bits<'a> {
         bits
     }
 
-    /// The tables of section 3.2.5: a symbol is a number of few bits in floating point, of so many bits behind its
+    /// The tables of section 3.2.5: a symbol is a number of few bits in floating point, with `mantissa` bits behind its
     /// first one, and further bits follow.
     #[inline(always)]
     fn number(&mut self, symbol: u16, mantissa: u32) -> u32 {

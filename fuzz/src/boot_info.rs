@@ -18,7 +18,7 @@ impl PhysicalMemory for Memory<'_> {
     }
 }
 
-/// What the loaders leave in EAX, or what stands at the structure's own place for its magic number.
+/// What the loaders leave in EAX, or what the structure itself has as its magic number.
 const MAGICS: [u32; 6] = [0x2bad_b002, 0x36d7_6289, 0x336e_c578, 0x5372_6448, 0, 0x4946_4555];
 
 /// The first byte chooses the protocol, the others are memory.

@@ -1,4 +1,4 @@
-//! Damaged memory: whatever stands in it, reading ends, gives what is whole, and does not panic.
+//! Damaged memory: whatever is in it, reading ends, gives what is whole, and does not panic.
 
 mod image;
 

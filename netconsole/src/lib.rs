@@ -1,6 +1,6 @@
 //! Ships a kernel's log over the network as Linux's netconsole does, from its first record to its last words: a log ring
 //! that any context may write to, targets and their formats, a small network stack, polled drivers for network cards, and a
-//! panic path that trusts nothing. `no_std`, no heap; any kernel can take it, and the host tests it as it stands.
+//! panic path that trusts nothing. `no_std`, no heap; any kernel can take it, and the host tests it unchanged.
 //!
 //! # A record's way
 //!

@@ -52,7 +52,7 @@ impl<const N: usize> Text<N> {
         new
     }
 
-    /// So many bytes, at most `N`, which `fill` writes over zeros. Panic-safe.
+    /// `len` bytes, at most `N`, which `fill` writes over zeros. Panic-safe.
     pub fn filled(len: usize, fill: impl FnOnce(&mut [u8])) -> Self {
         let mut new = Self { len: len.min(N), ..Self::new() };
         fill(new.as_bytes_mut());
@@ -69,7 +69,7 @@ impl<const N: usize> Text<N> {
         self.bytes.get_mut(..self.len).unwrap_or_default()
     }
 
-    /// The text; of bytes that are no UTF-8, what stands before them.
+    /// The text, up to the first byte that is not UTF-8.
     pub fn as_str(&self) -> &str {
         match core::str::from_utf8(self.as_bytes()) {
             Ok(text) => text,

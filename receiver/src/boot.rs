@@ -411,7 +411,7 @@ mod tests {
                 sequence < limits::OPENING as u64 || boot.next - sequence <= limits::DIGESTS as u64
             }) {
                 let (timestamp, _) = record(7, sequence);
-                // Never the same by chance: 16 bits are few for so many trials.
+                // Never the same by chance: 16 bits are few for this number of trials.
                 let other = boot.digest_of(sequence).map(|digest| digest ^ 1).unwrap_or(1);
                 prop_assert_eq!(boot.judge(sequence, timestamp + seed, other), Old::Foreign);
             }

@@ -23,7 +23,7 @@ const PROVEN: Duration = Duration::from_secs(600);
 pub enum Room {
     /// Whatever there is: the address is proven.
     All,
-    /// One answer, of at most so many bytes.
+    /// One answer, of at most this many bytes.
     Bytes(usize),
 }
 
@@ -47,13 +47,13 @@ impl Address {
 #[derive(Debug, Default)]
 pub struct Credits {
     all: HashMap<IpAddr, Address, RandomState>,
-    /// With more than so many it is time to forget some.
+    /// With more addresses than this it is time to forget some.
     most: usize,
     forgot_at: Duration,
 }
 
 impl Credits {
-    /// What may be sent to a sender of this address from which so many bytes came that were not answered.
+    /// What may be sent to a sender of this address, from which `bytes` came that were not answered.
     pub fn room(&self, ip: IpAddr, bytes: usize, now: Duration) -> Room {
         match self.all.get(&ip) {
             Some(address) if address.is_proven(now) => Room::All,

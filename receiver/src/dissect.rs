@@ -218,7 +218,7 @@ mod tests {
     use etherparse::PacketBuilder;
     use proptest::prelude::*;
 
-    /// An IPv4 packet, cut into fragments whose payloads have so many bytes.
+    /// An IPv4 packet, cut into fragments whose payloads have `size` bytes.
     fn fragments(text: &[u8], size: usize) -> Vec<Vec<u8>> {
         let mut whole = Vec::new();
         let builder = PacketBuilder::ipv4([10, 0, 0, 5], [10, 0, 0, 2], 64).udp(6665, 6666);

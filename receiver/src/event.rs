@@ -55,9 +55,9 @@ pub struct Record {
     pub text: String,
     /// User and system data, syslog's structured data.
     pub fields: Vec<(String, String)>,
-    /// So many records directly before it were held back by the sender's level.
+    /// How many records directly before it were held back by the sender's level.
     pub held: u64,
-    /// A part is missing; `…` stands in the text where.
+    /// A part is missing; the text has `…` in its place.
     pub incomplete: bool,
     /// It is a further piece of a line.
     pub continues: Continues,

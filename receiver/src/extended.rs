@@ -23,9 +23,9 @@ pub struct Header {
     pub sequence: u64,
     /// Microseconds since boot.
     pub timestamp: u64,
-    /// So many records directly before this one the sender held back by its level (`held=N`): they will not come.
+    /// How many records directly before this one the sender held back by its level (`held=N`): they will not come.
     pub held: u64,
-    /// So many directly after it were, where this is an announcement of the newest record (`behind=N`).
+    /// How many directly after it were, where this is an announcement of the newest record (`behind=N`).
     pub behind: u64,
     /// An emergency transmission (`ncemg=1`).
     pub emergency: bool,

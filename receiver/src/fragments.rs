@@ -7,7 +7,7 @@ use crate::event::Record;
 use crate::extended::{self, Header, Place};
 use crate::limits;
 
-/// What stands in a text where fragments are missing.
+/// What a text has where fragments are missing.
 const MISSING: &[u8] = "…".as_bytes();
 
 /// A record of which not all fragments have come. Holds what came, never what was only announced.

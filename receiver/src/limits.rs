@@ -35,16 +35,16 @@ pub const LINE_BYTES: usize = 64 << 10;
 pub const SHOWN_BYTES: usize = 4 << 10;
 /// So long are the datagrams behind which netconsole cuts a line: 1000 bytes, or the last whole character before.
 pub const CHUNK_BYTES: RangeInclusive<usize> = 997..=1000;
-/// What is remembered of a boot, to tell a duplicate, a latecomer and another boot apart: so many of the newest
-/// numbers have their fate, so many a digest.
+/// What is remembered of a boot, to tell a duplicate, a latecomer and another boot apart: this many of the newest
+/// numbers have their fate, [`DIGESTS`] a digest.
 pub const FATES: usize = 512;
 /// See [`FATES`].
 pub const DIGESTS: usize = 32;
-/// So many of a boot's first numbers have a digest for good.
+/// How many of a boot's first numbers have a digest for good.
 pub const OPENING: usize = 16;
-/// So many numbers in between have their time.
+/// How many numbers in between have their time.
 pub const ANCHORS: usize = 16;
-/// So many gaps are remembered beyond [`FATES`].
+/// How many gaps are remembered beyond [`FATES`].
 pub const LOST: usize = 3;
 /// A number may be so far above the highest one to be of the same boot. A sender's ring holds fewer records.
 pub const LEAP: u64 = 1 << 20;

@@ -186,7 +186,7 @@ fn zone(rest: &str) -> &str {
     zone.filter(|(zone, _)| is_zone(zone)).map_or(rest, |(_, rest)| rest)
 }
 
-/// What follows so many digits.
+/// What follows the digits at the begin, if their number is in `count`.
 fn digits(text: &str, count: std::ops::RangeInclusive<usize>) -> Option<&str> {
     let end = text.bytes().take_while(u8::is_ascii_digit).count();
     text.get(end..).filter(|_| count.contains(&end))

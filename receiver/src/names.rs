@@ -21,7 +21,7 @@ enum Whose {
     /// An IPv6 address that is made of this MAC address, as fe80::5054:ff:fe12:3456 of 52:54:00:12:34:56
     /// (RFC 4291, appendix A).
     Mac([u8; 6]),
-    /// So many first bits of an address.
+    /// The first bits of an address, and how many.
     Network(IpAddr, u8),
 }
 
@@ -37,7 +37,7 @@ pub struct Name {
 pub enum NameError {
     /// There is no `=`.
     NoName,
-    /// What stands before it is no machine.
+    /// What is before it is no machine.
     NoMachine(String),
     /// The network's length is more than its addresses have bits.
     NoNetwork(String),

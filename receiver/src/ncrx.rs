@@ -34,7 +34,7 @@ const ANNOUNCEMENT: Duration = Duration::from_millis(500);
 /// fifth of the datagrams lost in both directions, 12 fail once in 200,000 times, 20 once in 10⁹.
 const ASKS_UNKNOWN: u32 = 12;
 const ASKS: u32 = 20;
-/// A sender is taken to know the protocol at the first reaction, and for certain after so many: one alone may
+/// A sender is taken to know the protocol at the first reaction, and for certain after this many: one alone may
 /// have been a datagram that was under way for long.
 const CERTAIN: u32 = 3;
 /// The same where the address has proven nothing, and is asked once a second.
@@ -172,7 +172,7 @@ impl Ncrx {
         self.at_once |= emergency || (self.speaks() && matches!(arrival, Arrival::Duplicate { .. }));
     }
 
-    /// The sender started anew; it may be another system now.
+    /// The sender started again; it may be another system now.
     pub fn rebooted(&mut self) {
         if self.known != Known::Off {
             *self = Ncrx::default();

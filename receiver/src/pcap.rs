@@ -29,9 +29,9 @@ pub enum Error {
     Content(PcapError),
     /// It ends in the middle of a packet.
     Cut,
-    /// So many of its packets are of a link layer that is not understood.
+    /// How many of its packets are of a link layer that is not understood, and which.
     Link(u32, u64),
-    /// So many fragments are of datagrams whose first fragment is missing.
+    /// How many fragments are of datagrams whose first fragment is missing.
     Fragments(u64),
 }
 
@@ -199,7 +199,7 @@ impl Packets {
     }
 }
 
-/// The time of so many units, of the length that the interface's options tell (draft-ietf-opsawg-pcapng, section
+/// The time of `units`, of the length that the interface's options tell (draft-ietf-opsawg-pcapng, section
 /// 4.2): a negative power of 2 where the highest bit is set, else of 10; a microsecond where they don't.
 fn time(units: u128, options: &[InterfaceDescriptionOption<'_>]) -> Duration {
     const NANOS: u128 = 1_000_000_000;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::sealed::{Refusal, Sealing};
 
-/// What stands between the sockets and everything that understands a message.
+/// What is between the sockets and everything that understands a message.
 pub struct Protection {
     sealing: Option<Sealing>,
     /// How many datagrams were refused, by why.

@@ -26,7 +26,7 @@ const GREET_AGAIN: Duration = Duration::from_secs(1);
 const HEADER: usize = 28;
 const TAG: usize = 16;
 
-/// What is drawn anew for each boot of a machine.
+/// What a machine draws at random at each boot.
 pub type BootId = [u8; 16];
 
 /// Opens and seals with one key.
@@ -275,7 +275,7 @@ mod tests {
         for number in 0..count {
             assert_eq!(sealing.open(from(), &sealed(BOOT, number, b"")), Err(Refusal::Replayed), "{number}");
         }
-        // The panic path's range is another one, and stands behind a full one.
+        // The panic path's range is another one, and comes after a full one.
         assert!(sealing.open(from(), &sealed(BOOT, 1 << 56, b"")).is_ok());
         for boot in 0..limits::BOOTS as u64 + 1 {
             let mut id = BootId::default();

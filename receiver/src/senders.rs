@@ -108,7 +108,7 @@ impl Senders {
         }
     }
 
-    /// With so many bytes for what is known of all senders, the records that wait for others not counted.
+    /// With `bytes` for what is known of all senders, the records that wait for others not counted.
     pub fn with_memory(mut self, bytes: usize) -> Self {
         self.most = most(bytes);
         self
@@ -442,7 +442,7 @@ impl Senders {
     }
 }
 
-/// How many senders fit into so many bytes.
+/// How many senders fit into `bytes`.
 fn most(bytes: usize) -> usize {
     (bytes / (size_of::<Sender>() + BESIDE)).max(1)
 }

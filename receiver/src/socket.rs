@@ -82,7 +82,7 @@ pub fn buffer_bytes(socket: &UdpSocket) -> usize {
     getsockopt(socket, RcvBuf).unwrap_or_default() / 2
 }
 
-/// Opens a socket with a large buffer, of one interface or all; the unspecified IPv6 address hears IPv4 too, and stands for IPv4 alone on a
+/// Opens a socket with a large buffer, of one interface or all; the unspecified IPv6 address hears IPv4 too, and means IPv4 alone on a
 /// host without IPv6.
 pub fn open(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
     match open_one(address, interface, false) {
@@ -147,7 +147,7 @@ pub struct Taker {
     buffer: Vec<u8>,
     /// The system tells what it dropped only where that has changed.
     dropped: u32,
-    /// So many may come this time: twice as many as the last time. To make room for the most each time would cost more
+    /// This many may come this time: twice as many as the last time. To make room for the most each time would cost more
     /// than to take one.
     expected: usize,
 }

@@ -171,12 +171,12 @@ impl Saver {
         &self.path
     }
 
-    /// When it is time for another file, where so many events were told by now; `None`: there is nothing new.
+    /// When it is time for another file, if `told` events were told by now; `None`: there is nothing new.
     pub fn due(&self, told: u64) -> Option<Duration> {
         (told != self.saved).then(|| self.tried_at.saturating_add(self.interval))
     }
 
-    /// Has all that is known written, after so many events; `took` is how long it took to gather it.
+    /// Has all that is known written, after `told` events; `took` is how long it took to gather it.
     pub fn save(&mut self, kept: &[Kept], told: u64, now: Duration, took: Duration) {
         (self.tried_at, self.interval) = (now, INTERVAL.max(took * SHARE));
         if let Some((work, _)) = &self.work

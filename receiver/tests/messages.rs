@@ -14,7 +14,7 @@ type Datagram = (u64, Vec<u8>, bool);
 
 const START: Duration = Duration::from_secs(1_700_000_000);
 
-/// What is shown of one sender's datagrams, each so many milliseconds after the one before.
+/// What is shown of one sender's datagrams, each some milliseconds after the one before.
 fn records(datagrams: &[Datagram]) -> Vec<Record> {
     let from = SocketAddr::from(([10, 0, 0, 5], 6665));
     let (mut senders, mut heard, mut now) = (Senders::new(HashMap::new(), false), Vec::new(), START);

@@ -269,7 +269,7 @@ fn time(line: &[u8]) -> Option<u64> {
     seconds.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(micros.parse().ok()?)
 }
 
-/// What stands behind a record's time.
+/// What follows a record's time.
 fn text(line: &[u8]) -> &[u8] {
     let start = line.windows(2).position(|pair| pair == b"] ").map_or(0, |at| at + 2);
     line.get(start..).unwrap_or_default()

@@ -37,7 +37,7 @@ unsafe impl<T> Send for OneCpu<T> {}
 pub enum How {
     /// By the ELF core header at this physical address.
     CoreHeader(u64),
-    /// By a search of the memory, which found so many, of which this is the one that crashed last.
+    /// By a search of the memory; of several this is the one that crashed last.
     Scan {
         /// How many were found.
         found: usize,

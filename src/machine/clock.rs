@@ -100,7 +100,7 @@ impl Measurement {
     /// How much longer than the looks' doubt the time between them must be, for first use and in the end.
     const CERTAINTY: u64 = 16;
     const LAST_CERTAINTY: u64 = 256;
-    /// A counter that is the same after so many ticks does not count: 130 µs at 8 GHz.
+    /// A counter that is the same after this many ticks does not count: 130 µs at 8 GHz.
     const STANDSTILL: u64 = 1 << 20;
     /// The most ticks that are compared, far less than ACPI's timer takes for a lap (4.7 s).
     const LONGEST: u64 = 1 << 30;

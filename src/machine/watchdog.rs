@@ -1,4 +1,4 @@
-//! A hardware watchdog: without a sign of life for so many seconds it resets the machine, and the next boot
+//! A hardware watchdog: without a sign of life for a number of seconds it resets the machine, and the next boot
 //! ships the log that the hang left behind. Two are known: Intel's 6300ESB on the PCI bus (datasheet
 //! 300641, chapter 15), and the TCO timer of the ICH9 (datasheet 316972, section 13.9), which the ICH10 and the
 //! chipsets of series 5 to 9 have at the same place (their datasheets, the same section). In QEMU the first two
@@ -117,7 +117,7 @@ mod tco {
     pub const STATUS_2: u16 = 0x06;
     pub const SECOND_TIMEOUT: u16 = 1 << 1;
     pub const BOOT: u16 = 1 << 2;
-    /// Bit 11: the timer stands.
+    /// Bit 11: the timer is halted.
     pub const CONTROL_1: u16 = 0x08;
     pub const HALT: u16 = 1 << 11;
     /// Ten bits of 0.6 s.

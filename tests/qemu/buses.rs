@@ -1,5 +1,5 @@
 //! Where the cards are, and what lies between them and memory: PCI by memory, further root buses, and what somebody left
-//! running: other devices, IOMMUs. Outside of the machine stands qtest, which does what a firmware or a kernel did before.
+//! running: other devices, IOMMUs. Outside of the machine is qtest, which does what a firmware or a kernel did before.
 
 use crate::crash::distinct;
 use crate::harness::{Boot, Capture, Nic, Peer, Qtest, Reach, side_by_side, status};

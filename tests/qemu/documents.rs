@@ -1,11 +1,11 @@
-//! The sessions that doc/ shows, typed again: each command's answer is the one that stands there, but for times, sizes
+//! The sessions that doc/ shows, typed again: each command's answer is the one that is shown there, but for times, sizes
 //! and counts.
 
 use crate::harness::{Boot, Machine, Nic, free_port};
 use std::fs;
 use std::path::Path;
 
-/// A command of a session, with the prompt before it and what stands below it.
+/// A command of a session, with the prompt before it and the lines below it.
 struct Command {
     prompt: String,
     line: String,

@@ -28,7 +28,7 @@ fn none_is_missing_and_all_are_in_order() {
 #[test]
 fn sixteen_targets_get_all_and_side_by_side() {
     const RECORDS: u32 = 3000;
-    /// So many are logged at once; of the first burst some targets have the boot's log before it.
+    /// How many are logged at once; of the first burst some targets have the boot's log before it.
     const BURST: u32 = 64;
     const SHARE: u32 = 16;
     let ports = 6666..6682;

@@ -231,7 +231,7 @@ fn the_readme_s_line_for_ci_passes_on_a_healthy_boot() {
     let readme = include_str!("../../README.md");
     let line = readme.lines().find_map(|line| line.strip_suffix("# in CI")?.split_once(" -- "));
     let (_, arguments) = line.expect("the line in the README");
-    // Every second part stands in quotes.
+    // Every second part is in quotes.
     let parts = arguments.split('\'').enumerate();
     let words = parts.flat_map(|(index, part)| match index % 2 {
         0 => part.split_whitespace().collect(),

@@ -38,7 +38,7 @@ enum Entry {
 #[derive(Clone, Copy, Debug)]
 enum At {
     Begin,
-    /// So many bytes behind the begin.
+    /// This many bytes after the begin.
     Offset(u64),
     /// As far up as there is room.
     End,

@@ -14,7 +14,7 @@ pub use connection::{Connection, RECEIVE, TRANSMIT};
 pub use memory::Memory;
 pub use queue::{HEADER, Queue};
 
-/// QEMU's arguments for a machine with so many MiB of memory, shared with a card that waits at `socket`, and the
+/// QEMU's arguments for a machine with `mib` MiB of memory, shared with a card that waits at `socket`, and the
 /// netdev `id` for it.
 pub fn arguments(id: &str, mib: u32, socket: &std::path::Path) -> [String; 8] {
     [

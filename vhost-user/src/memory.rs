@@ -44,7 +44,7 @@ impl Memory {
         self.regions.iter().find(inside).map(|region| address - region.user_address + region.guest_address)
     }
 
-    /// Reads so many bytes.
+    /// Reads `N` bytes.
     pub fn read<const N: usize>(&self, address: u64) -> [u8; N] {
         let mut bytes = [0; N];
         self.read_into(address, &mut bytes);

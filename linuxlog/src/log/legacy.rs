@@ -35,7 +35,7 @@ const MARKS: usize = 256;
 /// Offsets of records at equal distances, so that each is a short walk away.
 struct Marks {
     offsets: [u32; MARKS],
-    /// From each to the next one there are two to the power of so many records.
+    /// From each to the next one there are 2^`shift` records.
     shift: u32,
 }
 

@@ -1,7 +1,7 @@
 //! The console: lines of text that show and change what the kernel does, from serial or from a target.
 //!
 //! It is a small shell with the commands that users of netconsole know. A line goes through these
-//! stations: [`Session`] takes it apart (`words.rs`, `glob.rs`), finds what stands in backquotes, and runs its
+//! stations: [`Session`] takes it apart (`words.rs`, `glob.rs`), finds what is in backquotes, and runs its
 //! commands (`job.rs`, which leads to each, on the tree of `tree.rs`) step by step through `head`, `tail` and `grep`
 //! (`filter.rs`) to the terminal or into a file. No step waits or holds up the log, nothing is kept that
 //! could be made again, and what somebody types or sends can't make anything here panic.

@@ -25,7 +25,7 @@ pub fn drives(ids: (u16, u16)) -> bool {
     ids == (0x10ec, 0x8139)
 }
 
-/// So many bytes are in the chip before it begins to send, in units of 32 from bit 16 on.
+/// How many bytes are in the chip before it begins to send, in units of 32 from bit 16 on.
 const TRANSMIT_THRESHOLD: u32 = 8 << 16;
 /// Bursts of 1024 bytes over PCI, the usual gap between frames.
 const TRANSMIT_CONFIGURATION: u32 = 6 << 8 | 3 << 24;

@@ -34,7 +34,7 @@ impl Waits {
         None
     }
 
-    /// Leaves a device alone for so many µs.
+    /// Leaves a device alone for `micros` µs.
     pub(super) fn pause(self, micros: u64) {
         let _: Option<()> = self.until(micros, || None);
     }

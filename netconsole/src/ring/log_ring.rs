@@ -285,7 +285,7 @@ impl<'m> Ring<'m> {
         self.data.get(position & self.data.len().wrapping_sub(1)..).unwrap_or_default()
     }
 
-    /// So many words from a position on, where they come before the ring's end.
+    /// `count` words from a position on, if they end within the ring.
     #[inline(always)]
     fn words(&self, position: usize, count: usize) -> Option<&'m [AtomicU64]> {
         self.data.get(position & self.data.len().wrapping_sub(1)..)?.get(..count)

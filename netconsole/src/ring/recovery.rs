@@ -160,7 +160,7 @@ impl Ring<'_> {
         if given && confirmed { Place { sequence: head.sequence, ..next } } else { next }
     }
 
-    /// Counts the whole records and clears all other entries of the index, so that none stands in a new
+    /// Counts the whole records and clears all other entries of the index, so that none is in a new
     /// one's way. Of records so old that their boot has this one's number again, none is kept.
     fn take_stock(&self, next: Place, boot: u64, goodbye: bool) -> Recovery {
         let (mut records, mut withheld, mut boots, mut first) = (0, 0, 0_u16, next.sequence);

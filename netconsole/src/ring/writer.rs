@@ -145,7 +145,7 @@ fn split(text: &str, room: usize) -> (&str, &str) {
 
 /// Takes the pieces of a text that is being formatted.
 ///
-/// No buffer stands between: bytes are gathered in a word and stored. After every piece the header has
+/// There is no buffer between: bytes are gathered in a word and stored. After every piece the header has
 /// the new length, so that a crash leaves a record that reads up to there.
 struct Writer<'r> {
     ring: &'r Ring<'r>,

@@ -1,6 +1,6 @@
 //! `ip=`: the machine's own address, in Linux's syntax (Documentation/admin-guide/nfs/nfsroot.rst):
 //! `ip=<client>:<server>:<gateway>:<netmask>:<hostname>:<device>:<autoconf>:<dns0>:<dns1>:<ntp0>`, every
-//! part optional, or one word for `<autoconf>`. As in dracut.cmdline(7) an IPv6 address stands in brackets
+//! part optional, or one word for `<autoconf>`. As in dracut.cmdline(7) an IPv6 address is written in brackets
 //! and has a prefix length in place of the netmask, and `<device>:<autoconf>` may be all.
 
 use crate::cmdline::Piece;

@@ -22,7 +22,7 @@ impl Stack<'_> {
     /// The address to send from to `target`; `None` while there is none. It can change until the
     /// target's Ethernet address is [known](super::Resolution::Known), so ask before each
     /// [`resolve`](Self::resolve). For IPv6 the longest common prefix decides, and the link-local
-    /// address stands in where no router has advertised a prefix within [`ROUTER_WAIT`](super::ROUTER_WAIT). What goes to all
+    /// address is taken where no router has advertised a prefix within [`ROUTER_WAIT`](super::ROUTER_WAIT). What goes to all
     /// stations of the link waits for no DHCP server: it comes from [`ipv4_candidate`](Self::ipv4_candidate)
     /// until there is an address. An address whose lease is over remains the source, and nothing else.
     pub fn source_for(&self, target: IpAddr, now: u64) -> Option<IpAddr> {

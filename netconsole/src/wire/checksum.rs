@@ -27,7 +27,7 @@ impl Sum {
         sum.add_word(partial_word(tail))
     }
 
-    /// Adds a 16-bit field that stands big-endian in the message.
+    /// Adds a 16-bit field that is big-endian in the message.
     #[must_use]
     #[inline(always)]
     pub fn add_u16(self, field: u16) -> Self {

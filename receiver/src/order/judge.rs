@@ -9,12 +9,12 @@ use crate::event::Event;
 use crate::extended::Header;
 use crate::limits;
 
-/// A sender that repeats so many of the boot's first records exactly sends its whole log again.
+/// A sender that repeats this many of the boot's first records exactly sends its whole log again.
 const REPEATED: u8 = 4;
 /// How late a record may come by its time and still be of the boot without doubt, in µs; a thousandth of the time
 /// that has passed is added, by which clocks may differ.
 const LATENESS: u64 = 2_000_000;
-/// So many records may be lost where a sender goes on from another address.
+/// The most records that may be lost where a sender goes on from another address.
 const GAP_ELSEWHERE: u64 = 8;
 
 impl Stream {

@@ -89,7 +89,7 @@ impl Buffered {
         }
     }
 
-    /// So many records are lost that had been written.
+    /// How many records are lost that had been written.
     pub fn lose(&mut self, records: u64) {
         self.lost = self.lost.saturating_add(records);
     }

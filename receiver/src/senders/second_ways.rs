@@ -15,7 +15,7 @@ use crate::datagram::Datagram;
 use crate::event::Heard;
 use crate::sender::{Copy, start_of};
 
-/// So many records must have come of the other one since it was suspected, unless all came by both.
+/// This many records must have come of the other one since it was suspected, unless all came by both.
 const TOGETHER: u32 = 2;
 /// How late a second way may begin, in µs.
 const REACH: u64 = 10_000_000;

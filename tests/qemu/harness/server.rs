@@ -1,4 +1,4 @@
-//! What a station that serves DHCP and NTP says: a lease, another when that is renewed, and a time that stands still.
+//! What a station that serves DHCP and NTP says: a lease, another when that is renewed, and a time that does not move.
 
 use smoltcp::wire::{DHCP_SERVER_PORT, DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress};
 use std::net::Ipv4Addr;
@@ -66,7 +66,7 @@ impl Service {
         Self { delay, ..self }
     }
 
-    /// Gives or renews so many leases, and is silent then.
+    /// Gives or renews `leases` leases, and is silent then.
     pub fn leases(self, leases: usize) -> Self {
         Self { leases, ..self }
     }

@@ -81,7 +81,7 @@ fn a_followed_log_goes_on_until_the_command_ends() {
     ]);
 }
 
-/// What a terminal has shown, with a log of so many records shown already, and how many then.
+/// What a terminal has shown; `shown` counts the log's records that it has shown already.
 fn screen(terminal: &mut Terminal, console: &mut Console, shown: &mut u64) -> String {
     let mut text = Vec::new();
     for _ in 0..200 {

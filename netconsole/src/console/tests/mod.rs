@@ -53,7 +53,7 @@ impl Console {
         panic!("'{line}' does not end: {shown}")
     }
 
-    /// Each line must show what stands behind it.
+    /// Each line must show the text beside it.
     pub(super) fn check(&mut self, lines: &[(&str, &str)]) {
         for (line, expected) in lines {
             assert_eq!(self.run(line), *expected, "{line}");

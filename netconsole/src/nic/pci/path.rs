@@ -15,7 +15,7 @@ const CONTROL: u8 = 4;
 const STATE: u32 = 0b11;
 /// The upper bits are status, cleared by a written 1, and data.
 const CONTROL_MASK: u32 = 0x7fff;
-/// Section 5.4: so many µs may pass until a function is awake.
+/// Section 5.4: the most µs until a function is awake.
 const WAKING: u64 = 10_000;
 
 /// Wakes a function from a sleep that somebody has put it into (D1 to D3), and gives it back what it forgets by that: its

@@ -245,7 +245,7 @@ proptest! {
     }
 }
 
-/// A machine where an NMI comes after so many writes.
+/// A machine where an NMI comes after a number of writes.
 struct Interrupted {
     machine: Machine,
     writes_left: usize,

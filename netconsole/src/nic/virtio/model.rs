@@ -133,7 +133,7 @@ pub struct Device {
     /// struct virtio_net_config: MAC, status, max_virtqueue_pairs, MTU, speed, duplex.
     pub config: [u8; 17],
     pub generation: u32,
-    /// In so many more looks at its generation the configuration has changed.
+    /// The next N looks at its generation each find a changed configuration.
     pub restless: u32,
     /// It speaks virtio 0.9, and its queues are as long as `max_sizes` says.
     pub is_legacy: bool,

@@ -16,7 +16,7 @@ pub enum Lie {
     Id(u32),
     /// One is given back twice.
     Twice,
-    /// So many bytes were written.
+    /// This many bytes were written.
     Length(u32),
     /// More buffers were given back than the card has.
     IndexJumps,
