@@ -38,23 +38,11 @@
     je 8f
     cmp qword ptr [rsp + 16], {MACHINE_CHECK}
     jne 9f
-    # 16 quadwords were pushed in all, so RSP is a multiple of 16, as it must be at a call. The pops leave the flags.
-    push rdx
-    push rsi
-    push rdi
-    push r8
-    push r9
-    push r10
-    push r11
+    # 18 quadwords were pushed in all, so RSP is a multiple of 16, as it must be at a call.
+    push_caller_saved
     call {pass_over_machine_check}
     test al, al
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rdi
-    pop rsi
-    pop rdx
+    pop_caller_saved
     jz 9f
 8:  lea rax, [rip + read_old_memory_failed]
     mov [rsp + 32], rax
@@ -113,3 +101,6 @@ panic_common:
 .balign 16
 ignore_nmi:
     iretq
+
+.purgem push_caller_saved
+.purgem pop_caller_saved

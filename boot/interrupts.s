@@ -17,15 +17,7 @@ interrupt_entries:
 
 .balign 16
 interrupt_common:
-    push rax
-    push rcx
-    push rdx
-    push rsi
-    push rdi
-    push r8
-    push r9
-    push r10
-    push r11
+    push_caller_saved
     # 15 quadwords so far; with FXSAVE's 512 bytes and one quadword more RSP is a multiple of 16.
     sub rsp, {FXSAVE_SIZE} + 8
     fxsave64 [rsp]
@@ -34,18 +26,13 @@ interrupt_common:
     call {interrupt}
     fxrstor64 [rsp]
     add rsp, {FXSAVE_SIZE} + 8
-    pop r11
-    pop r10
-    pop r9
-    pop r8
-    pop rdi
-    pop rsi
-    pop rdx
-    pop rcx
-    pop rax
+    pop_caller_saved
     # The vector.
     add rsp, 8
     # Interrupts are off afterwards: one that comes again at once, as a line that nobody answers does, would keep the kernel
     # from ever going on.
     and dword ptr [rsp + 16], {WITHOUT_INTERRUPTS}
     iretq
+
+.purgem push_caller_saved
+.purgem pop_caller_saved

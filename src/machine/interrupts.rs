@@ -22,6 +22,7 @@ const WITHOUT_INTERRUPTS: i32 = !(1 << 9);
 const FXSAVE_SIZE: usize = 512;
 
 global_asm!(
+    include_str!("../../boot/registers.s"),
     include_str!("../../boot/interrupts.s"),
     FXSAVE_SIZE = const FXSAVE_SIZE,
     WITHOUT_INTERRUPTS = const WITHOUT_INTERRUPTS,

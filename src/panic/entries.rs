@@ -15,6 +15,7 @@ use netconsole::last_words::Report;
 use x86_64::instructions::interrupts;
 
 global_asm!(
+    include_str!("../../boot/registers.s"),
     include_str!("../../boot/exceptions.s"),
     exception = sym exception,
     exception_in_panic = sym exception_in_panic,
