@@ -1,31 +1,35 @@
 //! A network card of this machine: its driver, its addresses, and its cable as last seen.
 
+mod addressing;
+mod link;
+mod restarts;
+
+pub use addressing::Moment;
+pub use link::LinkLook;
+
 use super::vlan::{MAX_VLANS, Vlan, VlanMemory};
 use crate::host_name::HostName;
 use crate::network::{Conversation, Neighbor, NetworkError, Sent};
-use crate::nic::{BusAddress, CardDriver, LinkMode, Nic, NicError, TransmitError, Watched};
+use crate::nic::{BusAddress, CardDriver, Nic, NicError, TransmitError, Watched};
 use crate::plan::CardAddress;
 use crate::seal::{OVERHEAD, Protection, Sealing};
-use crate::settings::{Autoconf, DeviceName, DeviceSelector, IpParameter, Settings, TargetConfig};
-use crate::stack::{Addressing, Ipv4Method, Resolution, Stack};
+use crate::settings::{DeviceName, DeviceSelector, Settings, TargetConfig};
+use crate::stack::{Ipv4Method, Resolution, Stack};
 use crate::targets::Interface;
 use crate::targets::choice::{Candidate, Reach};
 use crate::targets::life::Life;
 use crate::targets::path_name::Labels;
 use crate::wire::{Endpoint, Envelope, MacAddr, udp};
+use addressing::{
+    addressing, hostname, ipv4_gateway, is_meant, ntp, say_what_is_waited_for, show_addresses, stack,
+};
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use link::Link;
+use restarts::Restarts;
 
 /// How often the cable is looked at, in µs: each look is an access to the device.
 const LINK_INTERVAL: u64 = 10_000;
-/// A card that has not finished a frame for so long, in µs, is restarted.
-const STUCK_AFTER: u64 = 1_000_000;
-
-/// How long after a restart the next one may be, in µs; after each that did not help it is twice as long, so
-/// that what is logged of a card that breaks the rules for ever does not take the log's place.
-const RETRY_INTERVAL: u64 = 1_000_000;
-/// The longest that this gets, in µs.
-const MAX_RETRY_INTERVAL: u64 = 64_000_000;
 
 /// A card that was brought up.
 pub struct Card {
@@ -50,48 +54,9 @@ pub struct Card {
     vlans: [Option<&'static mut Vlan>; MAX_VLANS],
     link_is_up: bool,
     link_seen_at: u64,
-    /// Since when frames have been waiting for the card to finish one.
-    waiting_since: Option<u64>,
-    /// When it may be restarted, and how long after that again.
-    retry_at: u64,
-    retry_interval: u64,
+    restarts: Restarts,
     /// The IPv4 identification of the last datagram that is no target's.
     identification: u16,
-}
-
-/// The circumstances in which a stack begins.
-#[derive(Clone, Copy)]
-pub struct Moment {
-    /// The time in µs.
-    pub now: u64,
-    /// A number that differs from boot to boot: the time stamp counter.
-    pub seed: u64,
-    /// What smoltcp calls on its way (`Probe::Smoltcp`).
-    pub probe: fn(),
-}
-
-/// A link in words: `down`, `up`, or `up, 1000 Mbit/s, full duplex` where the card tells.
-struct Link {
-    is_up: bool,
-    mode: Option<LinkMode>,
-}
-
-impl fmt::Display for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_up { "up" } else { "down" })?;
-        self.mode.map_or(Ok(()), |mode| write!(f, ", {mode}"))
-    }
-}
-
-/// What a look at a card's cable found.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum LinkLook {
-    /// It was up before and is up now: what the card has taken is on the wire.
-    StillUp,
-    /// It was pulled, if only for a moment: frames under way are gone.
-    Lost,
-    /// It was down before.
-    OfNoMatter,
 }
 
 impl Card {
@@ -127,9 +92,7 @@ impl Card {
             vlans: [const { None }; MAX_VLANS],
             link_is_up,
             link_seen_at: moment.now,
-            waiting_since: None,
-            retry_at: 0,
-            retry_interval: RETRY_INTERVAL,
+            restarts: Restarts::new(),
             identification: 0,
         }
     }
@@ -436,7 +399,7 @@ impl Card {
             return match (was_up, has_changed) {
                 (false, _) => LinkLook::OfNoMatter,
                 (true, false) => {
-                    self.retry_interval = RETRY_INTERVAL;
+                    self.restarts.have_helped();
                     LinkLook::StillUp
                 }
                 (true, true) => {
@@ -462,11 +425,8 @@ impl Card {
     /// Whether the card has had frames for too long without finishing; to be asked in every turn,
     /// with whether it has taken any frame in this one.
     pub fn is_stuck(&mut self, now: u64, progress: bool) -> bool {
-        if progress || self.nic.is_drained() {
-            self.waiting_since = None;
-            return false;
-        }
-        now.saturating_sub(*self.waiting_since.get_or_insert(now)) >= STUCK_AFTER
+        let is_at_ease = progress || self.nic.is_drained();
+        self.restarts.are_due(now, is_at_ease)
     }
 
     /// Whether only a restart helps. A card that is broken says so when it is asked for a buffer.
@@ -476,122 +436,12 @@ impl Card {
 
     /// Whether the last restart is long enough ago.
     pub fn may_restart(&self, now: u64) -> bool {
-        self.retry_at <= now
+        self.restarts.are_allowed(now)
     }
 
     /// Resets the card after a failure. Where that does not help it is tried again later.
     pub fn restart(&mut self, now: u64) -> Result<(), NicError> {
-        self.waiting_since = None;
-        self.retry_at = now.saturating_add(self.retry_interval);
-        self.retry_interval = self.retry_interval.saturating_mul(2).min(MAX_RETRY_INTERVAL);
+        self.restarts.begin(now);
         self.nic.restart()
-    }
-}
-
-/// The name that DHCP servers are told.
-fn hostname(settings: &'static Settings) -> Option<&'static str> {
-    settings.ip.hostname.as_ref().map(|hostname| hostname.as_str())
-}
-
-/// The addresses and neighbours of a card itself.
-fn stack(
-    nic: &CardDriver,
-    link_is_up: bool,
-    addressing: &Addressing,
-    settings: &'static Settings,
-    moment: Moment,
-) -> Stack<'static> {
-    let Moment { now, seed, probe } = moment;
-    let [.., last] = nic.mac().0;
-    let seed = seed ^ u64::from(last);
-    let mut stack = Stack::new(hostname(settings), nic.mac(), nic.mtu(), None, addressing, seed, now);
-    stack.link_changed(link_is_up, now);
-    stack.set_probe(probe);
-    stack
-}
-
-/// The time server that `ip=` names.
-fn ntp(settings: &Settings) -> Option<Ipv4Addr> {
-    match settings.ip.ntp {
-        Some(IpAddr::V4(server)) => Some(server),
-        _ => None,
-    }
-}
-
-/// Whether `ip=` is for the card or VLAN of this name.
-fn is_meant(settings: &Settings, name: DeviceName) -> bool {
-    name == settings.ip.device.unwrap_or(DeviceName::ETH0)
-}
-
-/// How the card gets its addresses: by `ip=` where that is for it, else by a target's own source
-/// address, else as `ip=` says for all.
-fn addressing(settings: &Settings, name: DeviceName, mac: MacAddr, is_meant: bool) -> Addressing {
-    let ip = &settings.ip;
-    let mut addressing = Addressing {
-        ipv4: if ip.autoconf == Autoconf::Off { Ipv4Method::Off } else { Ipv4Method::Dhcp },
-        ipv6: None,
-        echo: settings.echo,
-    };
-    let gateway = ipv4_gateway(settings);
-    for source in settings.source_addresses(name, mac) {
-        match source {
-            IpAddr::V4(address) => addressing.ipv4 = Ipv4Method::Static { address, prefix: 24, gateway },
-            IpAddr::V6(address) => addressing.ipv6 = Some((address, 64)),
-        }
-    }
-    if is_meant && *ip != IpParameter::DEFAULT {
-        match ip.client {
-            Some(IpAddr::V4(address)) => {
-                addressing.ipv4 = Ipv4Method::Static { address, prefix: ip.prefix, gateway };
-            }
-            Some(IpAddr::V6(address)) => addressing.ipv6 = Some((address, ip.prefix)),
-            None => {}
-        }
-    }
-    addressing
-}
-
-/// The router of `ip=`.
-fn ipv4_gateway(settings: &Settings) -> Option<Ipv4Addr> {
-    match settings.ip.gateway {
-        Some(IpAddr::V4(gateway)) => Some(gateway),
-        _ => None,
-    }
-}
-
-/// Says what an interface without an address waits for.
-fn say_what_is_waited_for(name: DeviceName, stack: &Stack<'_>, link_is_up: bool) {
-    if let Some(candidate) = stack.ipv4_candidate()
-        && link_is_up
-    {
-        log::info!("{name}: no address yet: asking DHCP; broadcasts go out from {candidate} meanwhile");
-    }
-}
-
-fn show_addresses(stack: &Stack<'_>, out: &mut dyn fmt::Write) -> fmt::Result {
-    if let Some(ipv4) = stack.ipv4() {
-        write!(out, "    {}/{} {}", ipv4.address, ipv4.prefix, ipv4.origin)?;
-        match ipv4.gateway {
-            Some(gateway) => writeln!(out, ", gateway {gateway}")?,
-            None => writeln!(out)?,
-        }
-        for route in ipv4.routes.iter() {
-            let (network, prefix) = route.subnet();
-            match route.router() {
-                Some(router) => writeln!(out, "    to {network}/{prefix} by {router}")?,
-                None => writeln!(out, "    to {network}/{prefix} on this link")?,
-            }
-        }
-    }
-    if let (None, Some(ipv4)) = (stack.ipv4(), stack.ipv4_log_source()) {
-        writeln!(out, "    {}/{} the log's source alone: its lease is over", ipv4.address, ipv4.prefix)?;
-    }
-    writeln!(out, "    {}/64 link-local", stack.ipv6_link_local())?;
-    for (address, prefix) in stack.ipv6() {
-        writeln!(out, "    {address}/{prefix}")?;
-    }
-    match stack.ipv6_gateway() {
-        Some(gateway) => writeln!(out, "    gateway {gateway}"),
-        None => Ok(()),
     }
 }

@@ -14,7 +14,10 @@ pub mod attribute;
 pub mod choice;
 mod lane;
 pub mod life;
+mod name;
+mod outcome;
 pub mod path_name;
+mod plan;
 mod shipping;
 mod step;
 pub mod table;
@@ -23,21 +26,19 @@ mod tests;
 pub mod user_data;
 mod voice;
 
+pub use name::TargetName;
+pub use outcome::{Counters, Reception};
 pub use shipping::{Shipped, Turn};
 pub use step::{Interface, Moment};
 pub use voice::Hearing;
 
 use crate::format::{SharedStyle, SystemData};
 use crate::ncrx::{self, Ncrx};
-use crate::plan::{CardSet, MAX_NICS, TargetCards, TargetPlan};
+use crate::plan::{CardSet, MAX_NICS};
 use crate::ring::ALWAYS;
 use crate::settings::{DeviceName, DeviceSelector, Format, TargetConfig};
-use crate::stack::Stack;
-use crate::text::Text;
-use crate::wire::multicast::{is_broadcast, multicast_mac};
-use crate::wire::{Endpoint, MacAddr, ethernet, udp};
+use crate::wire::{Endpoint, udp};
 use core::fmt;
-use core::net::IpAddr;
 use lane::{Lane, Need, Route, State, find_route, tell_start};
 use voice::Voice;
 
@@ -74,59 +75,6 @@ impl LogFilter {
     }
 }
 
-/// What a target has sent and lost since it was made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Records whose last datagram was queued.
-    pub records: u64,
-    /// Datagrams queued.
-    pub datagrams: u64,
-    /// Bytes of those datagrams.
-    pub bytes: u64,
-    /// Records that the ring had lost before they could be sent.
-    pub lost: u64,
-    /// Records that were not to be sent, because of their level.
-    pub filtered: u64,
-    /// Records that were sent again, because the link or the card had failed under them.
-    pub repeated: u64,
-    /// How often the card failed to take a datagram, which was sent later then.
-    pub errors: u64,
-}
-
-/// One line: `records 12, datagrams 13, …`.
-impl fmt::Display for Counters {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { records, datagrams, bytes, lost, filtered, repeated, errors } = self;
-        write!(
-            f,
-            "records {records}, datagrams {datagrams}, bytes {bytes}, dropped: overwritten {lost}, by level {filtered}; \
-             sent again {repeated}, transmit errors {errors}"
-        )
-    }
-}
-
-/// What shows that the log was heard, from nothing to certainty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reception {
-    /// Nothing does.
-    Unheard,
-    /// The target, its gateway or another station has been heard from, so that what went out can be heard.
-    Heard,
-    /// A receiver has acknowledged every record.
-    Acknowledged,
-}
-
-/// What it means for a log that has gone out.
-impl fmt::Display for Reception {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unheard => "nothing shows that the log was heard",
-            Self::Heard => "the log has gone out",
-            Self::Acknowledged => "the log has gone out and was acknowledged",
-        })
-    }
-}
-
 /// One target.
 pub struct Target {
     name: TargetName,
@@ -147,36 +95,6 @@ pub struct Target {
     lanes: [Lane; MAX_NICS],
     counters: Counters,
     ncrx: Ncrx,
-}
-
-/// `cmdline0` and the like: 1 to 31 bytes, as long as a directory of the tree may be called.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct TargetName(Text<{ Self::MAX }>);
-
-impl TargetName {
-    /// The longest name in bytes.
-    pub const MAX: usize = 31;
-
-    /// The name, or `None` where it is empty or too long.
-    pub fn new(name: &str) -> Option<Self> {
-        (1..=Self::MAX).contains(&name.len()).then(|| Self(Text::of_bytes(name.as_bytes())))
-    }
-
-    /// The name of the command line's target `number`: `cmdline0`, …
-    pub fn of_command_line(number: u8) -> Self {
-        Self(Text::of(format_args!("cmdline{number}")))
-    }
-
-    /// The name's text.
-    pub fn as_str(&self) -> &str {
-        self.0.as_str()
-    }
-}
-
-impl fmt::Display for TargetName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 impl Target {
@@ -574,99 +492,5 @@ impl Target {
 
     fn lane_mut(&mut self, card: usize) -> Option<&mut Lane> {
         self.lanes.iter_mut().find(|lane| lane.card == Some(card))
-    }
-
-    /// By which cards the panic path sends to it; `named` is the place of the card that it names, 255 where there is
-    /// none or it is not known yet.
-    fn planned_cards(&self, named: u8) -> TargetCards {
-        let place = |lane: &Lane| lane.card.and_then(|card| u8::try_from(card).ok());
-        let is_quiet = |lane: &Lane| matches!(lane.voice, Voice::Quiet { .. });
-        let mut speaking = self.lanes.iter().filter(|lane| lane.is_speaking());
-        match (speaking.next(), speaking.next()) {
-            // The others are on the same network.
-            (Some(one), None) if self.lanes.iter().any(is_quiet) => {
-                place(one).map_or(TargetCards::EveryWithLink, TargetCards::One)
-            }
-            _ if self.is_everywhere => TargetCards::EveryWithLink,
-            // Which card reaches it is not known yet.
-            _ if self.wants_cards() && self.config.device == DeviceSelector::Any => {
-                TargetCards::EveryWithLink
-            }
-            _ => TargetCards::One(self.lanes.first().and_then(place).unwrap_or(named)),
-        }
-    }
-
-    /// What the panic path must know to send to this target; `named` is the place of the card that it names, 255
-    /// where there is none or it is not known yet, and `stack` knows the addresses of the card at a place, in the
-    /// target's VLAN. Before these are known, as much as the configuration says.
-    pub fn plan<'s>(
-        &self,
-        named: u8,
-        stack: impl FnOnce(u8) -> Option<&'s Stack<'s>>,
-        common: &Common,
-    ) -> Option<TargetPlan> {
-        if !self.is_enabled() {
-            return None;
-        }
-        let config = &self.config;
-        let cards = self.planned_cards(named);
-        let one = self.lanes.iter().find_map(|lane| match (lane.state, cards) {
-            (State::Running(route), TargetCards::One(card)) if lane.card == Some(card.into()) => Some(route),
-            _ => None,
-        });
-        let stack = match cards {
-            TargetCards::One(place) => stack(place),
-            TargetCards::EveryWithLink => None,
-        };
-        let (source, destination, next_hop) = match one {
-            Some(route) => (route.source, route.destination, route.next_hop),
-            None => {
-                let unspecified = match config.remote_ip {
-                    IpAddr::V4(_) => IpAddr::V4(core::net::Ipv4Addr::UNSPECIFIED),
-                    IpAddr::V6(_) => IpAddr::V6(core::net::Ipv6Addr::UNSPECIFIED),
-                };
-                let ip = config.local_ip.unwrap_or(unspecified);
-                let group = match config.remote_ip {
-                    IpAddr::V4(ip) if is_broadcast(ip, None) => Some(MacAddr::BROADCAST),
-                    ip => multicast_mac(ip),
-                };
-                let known = config.remote_mac.or(group);
-                let mac = known.unwrap_or(MacAddr::BROADCAST);
-                // Where the gateway is not known either, a router may answer for the target.
-                let next_hop = || stack.map_or(config.remote_ip, |stack| stack.next_hop(config.remote_ip));
-                (
-                    Endpoint { mac: MacAddr([0; 6]), ip, port: config.local_port },
-                    Endpoint { mac, ip: config.remote_ip, port: config.remote_port },
-                    known.is_none().then(next_hop),
-                )
-            }
-        };
-        let running = || self.lanes.iter().filter(|lane| lane.is_running());
-        let mut heard = running().filter(|lane| lane.unheard.is_none()).peekable();
-        let mut unheard = CardSet::ALL;
-        if !self.is_everywhere && heard.peek().is_some() {
-            unheard = CardSet::NONE;
-        }
-        heard.filter_map(|lane| lane.card).for_each(|card| unheard.remove(card));
-        let mtu = one.map_or(ethernet::MTU, |route| route.envelope.mtu());
-        let mtu = u16::try_from(mtu).unwrap_or(u16::MAX);
-        Some(TargetPlan {
-            cards,
-            source,
-            owned_until: stack.map_or(u64::MAX, |stack| stack.owned_until(source.ip)),
-            destination,
-            next_hop,
-            unheard,
-            first_sent: running().filter_map(Lane::first_unheard).min(),
-            mtu,
-            vlan: self.vlan(),
-            format: config.format,
-            limit: common.filter.limit_for(self.loglevel),
-            time: common.style.time,
-            only_report: common.filter.oops_only,
-            may_ask: common.ncrx && matches!(config.format, Format::Extended { .. }),
-            has_answered: self.ncrx.has_answered(),
-            system_data: SystemData { message_id: None, ..self.system_data },
-        })
     }
 }

@@ -10,9 +10,9 @@ use crate::ring::{ALWAYS, Audience, Level, Ring, RingHeader, Timebase};
 use crate::seal::KeyStore;
 use crate::seal::Secrecy;
 use crate::seal::{Numbers, Protection, Sealing};
-use crate::stack::{Addressing, Ipv4Method};
+use crate::stack::{Addressing, Ipv4Method, Stack};
 use crate::targets::attribute::SystemSwitch;
-use crate::wire::udp;
+use crate::wire::{MacAddr, udp};
 use core::sync::atomic::AtomicU64;
 use proptest::prelude::*;
 

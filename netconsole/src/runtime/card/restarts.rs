@@ -1,0 +1,82 @@
+//! When a card is restarted that finishes no frame or is broken, and how long it then is left alone.
+
+/// A card that has not finished a frame for so long, in µs, is restarted.
+const STUCK_AFTER: u64 = 1_000_000;
+/// How long after a restart the next one may be, in µs; after each that did not help it is twice as long, so
+/// that what is logged of a card that breaks the rules for ever does not take the log's place.
+const INTERVAL: u64 = 1_000_000;
+/// The longest that this gets, in µs.
+const MAX_INTERVAL: u64 = 64_000_000;
+
+/// A card's restarts.
+pub struct Restarts {
+    /// Since when frames have been waiting for the card to finish one.
+    waiting_since: Option<u64>,
+    /// When the next one may be, and how long after that again.
+    next_at: u64,
+    interval: u64,
+}
+
+impl Restarts {
+    /// Of a card that was not restarted yet.
+    pub const fn new() -> Self {
+        Self { waiting_since: None, next_at: 0, interval: INTERVAL }
+    }
+
+    /// Whether the card has had frames for too long without finishing one; to be asked in every turn. `is_at_ease`: it
+    /// has none, or has finished one in this turn.
+    pub fn are_due(&mut self, now: u64, is_at_ease: bool) -> bool {
+        if is_at_ease {
+            self.waiting_since = None;
+            return false;
+        }
+        now.saturating_sub(*self.waiting_since.get_or_insert(now)) >= STUCK_AFTER
+    }
+
+    /// Whether the last one is long enough ago.
+    pub fn are_allowed(&self, now: u64) -> bool {
+        self.next_at <= now
+    }
+
+    /// One begins at `now`.
+    pub fn begin(&mut self, now: u64) {
+        self.waiting_since = None;
+        self.next_at = now.saturating_add(self.interval);
+        self.interval = self.interval.saturating_mul(2).min(MAX_INTERVAL);
+    }
+
+    /// The card works: the next one need not wait for long.
+    pub fn have_helped(&mut self) {
+        self.interval = INTERVAL;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_is_stuck_after_a_second_without_a_finished_frame() {
+        let mut restarts = Restarts::new();
+        assert!(!restarts.are_due(5, false));
+        assert!(!restarts.are_due(5 + STUCK_AFTER - 1, false));
+        assert!(restarts.are_due(5 + STUCK_AFTER, false));
+        assert!(!restarts.are_due(6 + STUCK_AFTER, true));
+        assert!(!restarts.are_due(7 + STUCK_AFTER, false));
+    }
+
+    #[test]
+    fn restarts_that_do_not_help_become_rarer() {
+        let (mut restarts, mut now) = (Restarts::new(), 0);
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 64] {
+            assert!(restarts.are_allowed(now));
+            restarts.begin(now);
+            now += seconds * 1_000_000;
+            assert!(!restarts.are_allowed(now - 1), "{seconds}");
+        }
+        restarts.begin(now);
+        restarts.have_helped();
+        restarts.begin(now);
+        assert!(restarts.are_allowed(now + INTERVAL));
+    }
+}
