@@ -153,6 +153,17 @@ fn run(command: &str) -> (Option<i32>, String) {
     (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
+#[test]
+fn each_page_says_its_purpose_in_one_line() {
+    for (page, text) in pages().into_iter().filter(|(page, _)| page.starts_with("doc/")) {
+        let mut lines = text.lines();
+        let (title, gap, purpose, end) = (lines.next(), lines.next(), lines.next(), lines.next());
+        assert!(title.is_some_and(|title| title.starts_with("# ")), "{page}: no title: {title:?}");
+        let is_one = purpose.is_some_and(|line| line.ends_with('.') && line.len() < 130);
+        assert!(gap == Some("") && is_one && end == Some(""), "{page}: no purpose in one line: {purpose:?}");
+    }
+}
+
 /// Every link within the repository leads somewhere.
 #[test]
 fn no_link_is_dead() {

@@ -40,6 +40,15 @@ use state::State;
 ///
 /// Its [`poll`](Self::poll) does all the work. It may move to another CPU, but not be shared: it is [`Send`] and not
 /// [`Sync`].
+///
+/// ```
+/// fn may_move<T: Send>() {}
+/// fn check<P>() { may_move::<netconsole::Netconsole<P>>() }
+/// ```
+/// ```compile_fail
+/// fn may_be_shared<T: Sync>() {}
+/// fn check<P>() { may_be_shared::<netconsole::Netconsole<P>>() }
+/// ```
 pub struct Netconsole<P> {
     state: &'static mut State,
     platform: PhantomData<fn() -> P>,
