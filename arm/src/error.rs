@@ -65,7 +65,7 @@ pub enum ArmError {
 }
 
 /// The cards that the kernel drives, as doc/cards.md lists them.
-const DRIVEN: &str = "virtio, Intel e1000, e1000e and igb, Realtek RTL8139, VMware vmxnet3 (doc/cards.md)";
+const DRIVEN: &str = "virtio, Intel e1000, e1000e and igb, Realtek RTL8139, RTL8111, RTL8168 and RTL8125, VMware vmxnet3 (doc/cards.md)";
 
 impl fmt::Display for ArmError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -149,7 +149,7 @@
 //! | feature | what a build without it lacks |
 //! |---|---|
 //! | `stack` | addresses, targets, the loop that ships; the ring, the formats, the headers and the drivers remain |
-//! | `virtio`, `intel`, `rtl8139`, `vmxnet3` | the driver |
+//! | `virtio`, `intel`, `rtl8139`, `rtl8168`, `vmxnet3` | the driver |
 //! | `seal` | `netconsole.key=`; where it is given all the same, nothing goes out |
 //! | `console` | commands, from targets and at a terminal |
 //! | `last-words` | what a panic sends ([`last_words`]) |
@@ -168,6 +168,7 @@
         feature = "virtio",
         feature = "intel",
         feature = "rtl8139",
+        feature = "rtl8168",
         feature = "vmxnet3",
         feature = "seal",
         feature = "console",

@@ -8,11 +8,12 @@ use netconsole::ring::RingMemory;
 const PAGE: &str = include_str!("../src/lib.rs");
 
 /// The features that decide how large the memory is, and whether this build has them.
-const FEATURES: [(&str, bool); 12] = [
+const FEATURES: [(&str, bool); 13] = [
     ("stack", cfg!(feature = "stack")),
     ("virtio", cfg!(feature = "virtio")),
     ("intel", cfg!(feature = "intel")),
     ("rtl8139", cfg!(feature = "rtl8139")),
+    ("rtl8168", cfg!(feature = "rtl8168")),
     ("vmxnet3", cfg!(feature = "vmxnet3")),
     ("seal", cfg!(feature = "seal")),
     ("console", cfg!(feature = "console")),

@@ -1,6 +1,12 @@
 //! All the cards that there are drivers for: which driver a card has, and one type over the drivers.
 
-#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139", feature = "vmxnet3")))]
+#[cfg(not(all(
+    feature = "virtio",
+    feature = "intel",
+    feature = "rtl8139",
+    feature = "rtl8168",
+    feature = "vmxnet3"
+)))]
 use super::absent::{NoCard, NoMemory};
 #[cfg(feature = "intel")]
 use super::intel::chips::Chip;
@@ -16,6 +22,8 @@ use virtio_drivers::transport::{DeviceStatus, Transport};
 use super::intel::{self, IntelMemory, IntelNic, PanicIntelMemory, PanicIntelNic};
 #[cfg(feature = "rtl8139")]
 use super::rtl8139::{self, Rtl8139, Rtl8139Memory};
+#[cfg(feature = "rtl8168")]
+use super::rtl8168::{self, Rtl8168Memory, Rtl8168Nic};
 #[cfg(feature = "virtio")]
 use super::virtio::{
     self, AnyTransport, MmioTransport, PanicVirtioMemory, PanicVirtioNic, VirtioMemory, VirtioNic,
@@ -39,6 +47,10 @@ use {NoCard as IntelNic, NoCard as PanicIntelNic};
 type Rtl8139Memory = NoMemory<false>;
 #[cfg(not(feature = "rtl8139"))]
 use NoCard as Rtl8139;
+#[cfg(not(feature = "rtl8168"))]
+type Rtl8168Memory = NoMemory<false>;
+#[cfg(not(feature = "rtl8168"))]
+use NoCard as Rtl8168Nic;
 #[cfg(not(feature = "vmxnet3"))]
 type Vmxnet3Memory = NoMemory<false>;
 #[cfg(not(feature = "vmxnet3"))]
@@ -56,6 +68,9 @@ pub enum Model {
     /// Realtek's RTL8139.
     #[cfg(feature = "rtl8139")]
     Rtl8139,
+    /// One of Realtek's gigabit controllers.
+    #[cfg(feature = "rtl8168")]
+    Rtl8168(rtl8168::chips::Chip),
     /// VMware's vmxnet3.
     #[cfg(feature = "vmxnet3")]
     Vmxnet3,
@@ -64,6 +79,10 @@ pub enum Model {
 impl Model {
     /// The model with these vendor and device ids, if there is a driver for it. Panic-safe.
     pub fn of(ids: (u16, u16)) -> Option<Self> {
+        #[cfg(feature = "rtl8168")]
+        if let Some(chip) = rtl8168::chips::chip(ids) {
+            return Some(Self::Rtl8168(chip));
+        }
         match ids {
             #[cfg(feature = "virtio")]
             _ if virtio::drives(ids) => Some(Self::Virtio),
@@ -89,6 +108,8 @@ impl fmt::Display for Model {
             Self::Intel(chip) => chip.fmt(f),
             #[cfg(feature = "rtl8139")]
             Self::Rtl8139 => write!(f, "Realtek RTL8139"),
+            #[cfg(feature = "rtl8168")]
+            Self::Rtl8168(chip) => chip.fmt(f),
             #[cfg(feature = "vmxnet3")]
             Self::Vmxnet3 => write!(f, "VMware vmxnet3"),
         }
@@ -104,6 +125,7 @@ pub union DriverMemory<V, I> {
     virtio: ManuallyDrop<V>,
     intel: ManuallyDrop<I>,
     rtl8139: ManuallyDrop<Rtl8139Memory>,
+    rtl8168: ManuallyDrop<Rtl8168Memory>,
     vmxnet3: ManuallyDrop<Vmxnet3Memory>,
 }
 
@@ -138,6 +160,8 @@ pub enum Driver<V, I> {
     Intel(I),
     /// An RTL8139.
     Rtl8139(Rtl8139),
+    /// One of Realtek's gigabit controllers.
+    Rtl8168(Rtl8168Nic),
     /// A vmxnet3.
     Vmxnet3(Vmxnet3Nic),
 }
@@ -195,6 +219,14 @@ impl CardDriver {
                 // SAFETY: PLAIN, and the driver has the memory for as long as it is there.
                 let memory = unsafe { &mut memory.rtl8139 };
                 Rtl8139::open(config, access, waits, device, memory).and_then(started).map(Self::Rtl8139)
+            }
+            #[cfg(feature = "rtl8168")]
+            Model::Rtl8168(chip) => {
+                // SAFETY: PLAIN, and the driver has the memory for as long as it is there.
+                let memory = unsafe { &mut memory.rtl8168 };
+                Rtl8168Nic::open(config, access, waits, device, chip, memory)
+                    .and_then(started)
+                    .map(Self::Rtl8168)
             }
             #[cfg(feature = "vmxnet3")]
             Model::Vmxnet3 => {
@@ -279,6 +311,12 @@ impl PanicDriver {
                 let memory = unsafe { &mut memory.rtl8139 };
                 Rtl8139::open(&mut config, access, waits, &device, memory).map(Self::Rtl8139)
             }
+            #[cfg(feature = "rtl8168")]
+            Model::Rtl8168(chip) => {
+                // SAFETY: PLAIN, and the driver has the memory for good.
+                let memory = unsafe { &mut memory.rtl8168 };
+                Rtl8168Nic::open(&mut config, access, waits, &device, chip, memory).map(Self::Rtl8168)
+            }
             #[cfg(feature = "vmxnet3")]
             Model::Vmxnet3 => {
                 // SAFETY: PLAIN, and the driver has the memory for good.
@@ -289,7 +327,7 @@ impl PanicDriver {
     }
 }
 
-#[cfg(any(feature = "intel", feature = "rtl8139", feature = "vmxnet3"))]
+#[cfg(any(feature = "intel", feature = "rtl8139", feature = "rtl8168", feature = "vmxnet3"))]
 fn started<N: Nic>(mut nic: N) -> Result<N, NicError> {
     nic.restart()?;
     Ok(nic)
@@ -327,6 +365,7 @@ macro_rules! driver {
             Driver::Virtio($nic) => $call,
             Driver::Intel($nic) => $call,
             Driver::Rtl8139($nic) => $call,
+            Driver::Rtl8168($nic) => $call,
             Driver::Vmxnet3($nic) => $call,
         }
     };

@@ -2,7 +2,13 @@
 //!
 //! It knows nothing of `ring`, `format`, `stack`, `settings` and `targets`: frames have no meaning here.
 
-#[cfg(not(all(feature = "virtio", feature = "intel", feature = "rtl8139", feature = "vmxnet3")))]
+#[cfg(not(all(
+    feature = "virtio",
+    feature = "intel",
+    feature = "rtl8139",
+    feature = "rtl8168",
+    feature = "vmxnet3"
+)))]
 mod absent;
 #[cfg(feature = "pci")]
 mod addresses;
@@ -10,7 +16,14 @@ mod addresses;
 mod bus_address;
 #[cfg(feature = "pci")]
 mod driver;
-#[cfg(all(test, feature = "virtio", feature = "intel", feature = "rtl8139", feature = "vmxnet3"))]
+#[cfg(all(
+    test,
+    feature = "virtio",
+    feature = "intel",
+    feature = "rtl8139",
+    feature = "rtl8168",
+    feature = "vmxnet3"
+))]
 mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
@@ -26,6 +39,8 @@ pub mod pci;
 mod ports;
 #[cfg(feature = "rtl8139")]
 pub mod rtl8139;
+#[cfg(feature = "rtl8168")]
+pub mod rtl8168;
 #[cfg(feature = "virtio")]
 pub mod virtio;
 #[cfg(feature = "vmxnet3")]
