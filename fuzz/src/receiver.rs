@@ -39,6 +39,7 @@ pub fn check(bytes: &[u8]) {
             | Event::Skipped { .. }
             | Event::Stray { .. }
             | Event::Dropped { .. }
+            | Event::Lost { .. }
             | Event::Crash => {}
         }
     }

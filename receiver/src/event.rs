@@ -191,6 +191,13 @@ pub enum Event {
         /// How many.
         count: u64,
     },
+    /// An output lost records: this is said in it alone, in their place.
+    Lost {
+        /// How many.
+        count: u64,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// An event, whose it is and when it was received.

@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use crate::clock::Clock;
@@ -68,6 +68,8 @@ pub enum Input {
     Datagrams(Batch),
     /// SIGUSR1: the user wants the counts.
     Stats,
+    /// SIGHUP: files are to be opened again, or the terminal has gone.
+    Hangup,
     /// SIGINT or SIGTERM.
     End,
     /// The line of standard input that was asked for, without its end; `None` at the end of all.
@@ -80,6 +82,7 @@ enum Message {
     Datagrams(Batch),
     Failed(io::Error),
     Signal(i32),
+    Wake,
     Line(Option<Vec<u8>>),
 }
 
@@ -98,6 +101,7 @@ pub struct Inputs {
     queued: Arc<AtomicUsize>,
     /// Each has the thread that reads standard input read a line.
     line_wanted: Sender<()>,
+    waker: Sender<Message>,
 }
 
 impl Inputs {
@@ -110,7 +114,7 @@ impl Inputs {
         clock: Clock,
     ) -> Result<Self, Error> {
         // First: who sees the sockets may send signals.
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
+        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
         let (sender, messages) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let mut listeners: Vec<Listener> = Vec::new();
@@ -138,9 +142,10 @@ impl Inputs {
         }
         let (line_wanted, wanted) = mpsc::channel();
         let lines = sender.clone();
+        let waker = sender.clone();
         thread::spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))));
         thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
-        Ok(Inputs { listeners, messages, queued, line_wanted })
+        Ok(Inputs { listeners, messages, queued, line_wanted, waker })
     }
 
     /// The addresses listened on.
@@ -159,11 +164,22 @@ impl Inputs {
                 Ok(Input::Datagrams(batch))
             }
             Ok(Message::Signal(SIGUSR1)) => Ok(Input::Stats),
+            Ok(Message::Signal(SIGHUP)) => Ok(Input::Hangup),
             Ok(Message::Signal(_)) => Ok(Input::End),
+            Ok(Message::Wake) => Ok(Input::Nothing),
             Ok(Message::Line(line)) => Ok(Input::Line(line)),
             Ok(Message::Failed(error)) => Err(Error::Receive(error)),
             Err(RecvTimeoutError::Timeout) => Ok(Input::Nothing),
             Err(RecvTimeoutError::Disconnected) => Ok(Input::End),
+        }
+    }
+
+    /// What ends a wait, for another thread to call.
+    pub fn waker(&self) -> impl Fn() + Send + Sync + 'static {
+        let waker = self.waker.clone();
+        move || {
+            // Without a receiver nobody waits.
+            let _ = waker.send(Message::Wake);
         }
     }
 

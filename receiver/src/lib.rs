@@ -43,6 +43,7 @@ pub mod output;
 pub mod pcap;
 pub mod priority;
 pub mod protection;
+pub mod queue;
 pub mod receive;
 pub mod sealed;
 pub mod sender;

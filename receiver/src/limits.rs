@@ -52,6 +52,8 @@ pub const LEAP: u64 = 1 << 20;
 pub const FIRST_REACH: u64 = 64;
 /// Bytes of received datagrams between the socket and the ordering.
 pub const QUEUE_BYTES: usize = 64 << 20;
+/// Bytes that wait for one output, where that is slow or fails.
+pub const OUTPUT_BYTES: usize = 32 << 20;
 /// Bytes taken of one datagram: a jumbo frame. Senders keep to 1000.
 pub const DATAGRAM_BYTES: usize = 9216;
 /// Datagrams of a capture that are put together from IP fragments at once.

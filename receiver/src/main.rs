@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 use netconsole_receiver::options::Options;
-use netconsole_receiver::{manual, receive, watch};
+use netconsole_receiver::{complain, manual, receive, watch};
 
 fn main() -> ExitCode {
     let options = match Options::try_parse() {
@@ -21,16 +21,22 @@ fn main() -> ExitCode {
     if options.man {
         return match manual::write_page(Options::command(), &mut std::io::stdout()) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(&error),
+            Err(error) => {
+                let status = fail(&error);
+                complain::finish();
+                status
+            }
         };
     }
-    match receive::run(&options) {
+    let status = match receive::run(&options) {
         Ok(status) => status,
         Err(error) => fail(&error),
-    }
+    };
+    complain::finish();
+    status
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("netconsole-receiver: {error}");
+    complain::complain(format_args!("netconsole-receiver: {error}"));
     watch::ERROR.into()
 }

@@ -21,7 +21,7 @@ pub struct Section {
 /// The heading of the fields that each JSON object has.
 pub const JSON: &str = "JSON, one object a line";
 /// The headings of the fields that some have besides.
-pub const JSON_OF_EVENTS: [&str; 7] = [
+pub const JSON_OF_EVENTS: [&str; 8] = [
     "JSON of a record",
     "JSON of missing",
     "JSON of joined",
@@ -29,10 +29,11 @@ pub const JSON_OF_EVENTS: [&str; 7] = [
     "JSON of skipped",
     "JSON of moved",
     "JSON of dropped",
+    "JSON of lost",
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 14] = [
+pub const SECTIONS: [Section; 16] = [
     Section {
         title: "Formats",
         text: &[
@@ -80,6 +81,21 @@ pub const SECTIONS: [Section; 14] = [
              10.1.0.0/16=rack from a network: rack-10.1.0.5, rack-10.1.0.6. The narrowest counts. --name-from takes \
              the name that a machine says, where none was given: of an item of its user data (userdata:hostname), of \
              its syslog messages (syslog), or of what Linux logs after DHCP (dhcp: “host=board7, domain=…”).",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "Outputs",
+        text: &[
+            "The screen, the files and the capture are written by threads of their own. One that is slow, full or gone \
+             delays no other: 32 MiB wait for it (of a single file that can't be written 1 MiB), it is tried again every \
+             second, and what there is no room for is lost there alone, which it says in its place: “… 12 records lost \
+             here: …”. What is read with --read waits for slow outputs. At the end all is written first, within 2 s \
+             after a signal to end.",
+            "SIGHUP opens files again, for logrotate; a file that was moved or removed is noticed within a second \
+             anyhow. What came in the last 20 ms may be lost by kill -9, and what waited for a slow output, of a crash of \
+             the host what --sync says; the beginning of a line that was left so is cut off by the next run. Where \
+             standard output is a terminal that has gone, SIGHUP ends the run.",
         ],
         terms: &[],
     },
@@ -137,7 +153,8 @@ pub const SECTIONS: [Section; 14] = [
                 "event",
                 "record, missing, skipped (numbers held back by the sender's level, or lost), joined (first heard in \
                  the middle of its log), moved (it goes on from another address or port), rebooted, stray (a record continues nothing), crash (a report follows), \
-                 dropped (by this host, of whichever senders; sender is receiver then, the address its socket's)",
+                 dropped (by this host, of whichever senders; sender is receiver then, the address its socket's), lost \
+                 (by this output: the others have them; sender is receiver then, without an address)",
             ),
             ("received", "when, RFC 3339, UTC"),
             ("sender", "the name or address"),
@@ -212,6 +229,11 @@ pub const SECTIONS: [Section; 14] = [
         title: JSON_OF_EVENTS[6],
         text: &[],
         terms: &[("count", "datagrams that came while the socket's buffer was full")],
+    },
+    Section {
+        title: JSON_OF_EVENTS[7],
+        text: &[],
+        terms: &[("count", "how many records are not in this output"), ("reason", "why, in words")],
     },
 ];
 

@@ -66,6 +66,10 @@ pub struct Options {
     /// Show user and system data under each record
     #[arg(long, help_heading = "Output")]
     pub fields: bool,
+    /// Begin each line of text with the time at which it was received; rfc3339 in files, none on the screen, if not
+    /// given
+    #[arg(long, value_name = "HOW", help_heading = "Output")]
+    pub time: Option<Time>,
     /// Print no records
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
@@ -75,6 +79,18 @@ pub struct Options {
     /// Size at which a file in --dir is rotated, with K, M or G
     #[arg(long, value_name = "SIZE", default_value = "64M", value_parser = parse_size, requires = "dir", help_heading = "Output")]
     pub rotate: u64,
+    /// Age at which a file in --dir is rotated, when something is to be written to it: 1d, 12h, 90s
+    #[arg(long, value_name = "AGE", value_parser = parse_age, requires = "dir", help_heading = "Output")]
+    pub rotate_every: Option<Duration>,
+    /// Compress rotated files with zstd: NAME.log.1.zst
+    #[arg(long, requires = "dir", help_heading = "Output")]
+    pub compress: bool,
+    /// A directory per sender: NAME/netconsole.log
+    #[arg(long, requires = "dir", help_heading = "Output")]
+    pub dir_per_sender: bool,
+    /// When what is in --dir is brought to the disk: never (the system does it), always, or every so often: 5s
+    #[arg(long, value_name = "WHEN", default_value = "never", value_parser = parse_sync, requires = "dir", help_heading = "Output")]
+    pub sync: Sync,
     /// Rotated files kept per sender: NAME.log.1 is the newest
     #[arg(long, value_name = "N", default_value_t = 5, requires = "dir", help_heading = "Output")]
     pub keep: u32,
@@ -132,6 +148,47 @@ pub enum When {
     Always,
     /// Never.
     Never,
+}
+
+/// How the time of receipt is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Time {
+    /// Not at all
+    None,
+    /// 2026-11-24 22:22:23.000789, in this host's zone
+    Local,
+    /// 2026-11-24 21:22:23.000789Z
+    Utc,
+    /// 2026-11-24T22:22:23.000789+01:00
+    Rfc3339,
+    /// Seconds since the first line
+    Relative,
+}
+
+/// When files are brought to the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// When the system likes to.
+    Never,
+    /// Each time that something was written.
+    Always,
+    /// So often.
+    Every(Duration),
+}
+
+fn parse_sync(text: &str) -> Result<Sync, String> {
+    match text {
+        "never" => Ok(Sync::Never),
+        "always" => Ok(Sync::Always),
+        _ => parse_age(text)
+            .map(Sync::Every)
+            .map_err(|error| format!("expected never, always or a time: {error}")),
+    }
+}
+
+fn parse_age(text: &str) -> Result<Duration, String> {
+    let age = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if age.is_zero() { Err("expected a time above zero: 12h, 90s".to_owned()) } else { Ok(age) }
 }
 
 fn parse_machine(text: &str) -> Result<SocketAddr, String> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -30,8 +29,8 @@ use crate::watch::{self, Watch};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
 const TICK: Duration = Duration::from_millis(10);
-/// What is said of the receiver itself has this name.
-const SELF: &str = "receiver";
+/// What is said of the receiver itself has this name as its sender.
+pub const SELF: &str = "receiver";
 /// How long records may wait to be written, where more of them come without a pause.
 const FLUSH: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(60);
@@ -39,6 +38,13 @@ const IDLE: Duration = Duration::from_secs(60);
 /// for the second.
 const DRAIN_SILENCE: Duration = Duration::from_millis(50);
 const DRAIN_MOST: Duration = Duration::from_millis(500);
+
+/// How often it is looked for a signal while the outputs end, and how long they may take after one.
+const LOOK: Duration = Duration::from_millis(50);
+const ENDING_MOST: Duration = Duration::from_secs(2);
+
+/// Datagrams of a capture between two looks whether somebody still reads.
+const CHECK: usize = 256;
 
 /// The end of pcap's time, in 2106; pcapng could say more than a clock can hold.
 const LATEST: Duration = Duration::from_secs(u32::MAX as u64);
@@ -180,20 +186,23 @@ impl Receiver {
         let mut now = Duration::ZERO;
         let mut others: BTreeMap<u16, u64> = BTreeMap::new();
         let mut is_empty = true;
-        for datagram in capture.by_ref() {
+        for (number, datagram) in capture.by_ref().enumerate() {
+            if number % CHECK == 0 {
+                self.outputs.check()?;
+            }
             if !ports.contains(&datagram.port) {
                 *others.entry(datagram.port).or_default() += 1;
                 continue;
             }
             is_empty = false;
             now = now.max(datagram.at.min(LATEST));
-            self.tick(now)?;
+            self.tick(now);
             if self.watch.is_over(now) {
                 break;
             }
             let to = SocketAddr::from((Ipv6Addr::UNSPECIFIED, datagram.port));
             let Captured { from, bytes, is_cut, .. } = &datagram;
-            self.datagram(Taken { from: *from, bytes, is_cut: *is_cut }, 0, to, now)?;
+            self.datagram(Taken { from: *from, bytes, is_cut: *is_cut }, 0, to, now);
         }
         if is_empty {
             let most = others.iter().max_by_key(|(_, count)| **count);
@@ -206,7 +215,8 @@ impl Receiver {
             complain(format_args!("{}: {problem}", path.display()));
             self.read_failed = true;
         }
-        self.finish(now)
+        self.finish(now);
+        Ok(())
     }
 
     fn listen(&mut self, options: &Options, clock: Clock) -> Result<(), Error> {
@@ -229,19 +239,23 @@ impl Receiver {
         let mut flushed = Duration::ZERO;
         let mut ticked = Duration::ZERO;
         let mut end = Duration::MAX;
+        self.outputs.on_closed(inputs.waker());
         while !self.is_over(clock.now()) && clock.now() < end {
+            self.outputs.check()?;
             self.command(&inputs, clock.now());
             let rest = self.rest(clock.now());
             match inputs.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
                     let to = inputs.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
-                    self.tell_dropped(batch.via, batch.dropped, to, batch.at)?;
+                    self.tell_dropped(batch.via, batch.dropped, to, batch.at);
                     for datagram in batch.datagrams() {
-                        self.datagram(datagram, batch.via, to, batch.at)?;
+                        self.datagram(datagram, batch.via, to, batch.at);
                     }
                 }
                 Input::Line(line) => self.take_line(line, clock.now()),
                 Input::Stats => self.print_stats(),
+                Input::Hangup if self.outputs.terminal_is_gone() => end = clock.now(),
+                Input::Hangup => self.outputs.reopen(),
                 Input::End => end = end.min(clock.now() + DRAIN_MOST),
                 Input::Nothing if end < Duration::MAX => break,
                 Input::Nothing => {}
@@ -249,14 +263,15 @@ impl Receiver {
             let now = clock.now();
             if now >= ticked + TICK {
                 ticked = now;
-                self.tick(now)?;
+                self.tick(now);
                 let answers = self.senders.answers(now);
                 self.answer(&inputs, answers, now);
             }
             // Where more has come already, several batches are written together.
             if !inputs.has_more() || now >= flushed + FLUSH {
                 flushed = now;
-                self.outputs.flush()?;
+                self.outputs.follow(clock);
+                self.outputs.flush();
             }
             self.save(clock);
         }
@@ -264,21 +279,39 @@ impl Receiver {
         self.answer(&inputs, answers, clock.now());
         for (via, dropped) in inputs.dropped() {
             let to = inputs.local(via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
-            self.tell_dropped(via, dropped, to, clock.now())?;
+            self.tell_dropped(via, dropped, to, clock.now());
         }
-        self.finish(clock.now())
+        self.give_out(clock.now());
+        self.await_outputs(&inputs, clock, end < Duration::MAX);
+        Ok(())
+    }
+
+    /// Waits for the outputs to write what they have: a reader may take its time, but not after a signal to end.
+    fn await_outputs(&self, inputs: &Inputs, clock: Clock, is_signalled: bool) {
+        self.outputs.end();
+        let mut until = if is_signalled { clock.now() + ENDING_MOST } else { Duration::MAX };
+        while !self.outputs.wait(LOOK) && clock.now() < until {
+            // A bounded look: datagrams may come without an end.
+            for _ in 0..limits::BATCH {
+                match inputs.wait(Duration::ZERO) {
+                    Ok(Input::End) => until = until.min(clock.now() + ENDING_MOST),
+                    Ok(Input::Nothing) | Err(_) => break,
+                    Ok(_) => {}
+                }
+            }
+        }
     }
 
     /// Tells what this host has dropped since the last time, in the stream.
-    fn tell_dropped(&mut self, via: usize, dropped: u32, to: SocketAddr, at: Duration) -> Result<(), Error> {
+    fn tell_dropped(&mut self, via: usize, dropped: u32, to: SocketAddr, at: Duration) {
         let before = self.dropped.insert(via, dropped).unwrap_or_default();
         let count = u64::from(dropped.wrapping_sub(before));
         if count == 0 {
-            return Ok(());
+            return;
         }
         let sender = Identity { address: to, name: SELF.into(), named: false };
         self.heard.push(Heard { sender: Rc::new(sender), at, event: Event::Dropped { count } });
-        self.show()
+        self.show();
     }
 
     /// Has what is known of the senders saved, where it is time to and something came.
@@ -347,13 +380,7 @@ impl Receiver {
     }
 
     /// Takes a datagram that came through socket number `via`, at the address `to`.
-    pub fn datagram(
-        &mut self,
-        datagram: Taken<&[u8]>,
-        via: usize,
-        to: SocketAddr,
-        now: Duration,
-    ) -> Result<(), Error> {
+    pub fn datagram(&mut self, datagram: Taken<&[u8]>, via: usize, to: SocketAddr, now: Duration) {
         let Taken { from, bytes, is_cut } = datagram;
         if is_cut && !std::mem::replace(&mut self.cut_is_said, true) {
             complain(format_args!(
@@ -367,7 +394,7 @@ impl Receiver {
                 if self.protection.refused().get(&refusal) == Some(&1) {
                     complain(format_args!("refused, from {from}: a datagram that is {refusal}"));
                 }
-                return Ok(());
+                return;
             }
         };
         let message = match &mut self.console {
@@ -379,38 +406,43 @@ impl Receiver {
         } else {
             self.senders.datagram(from, via, message, now, &mut self.heard);
         }
-        self.show()
+        self.show();
     }
 
     /// Does what is due.
-    pub fn tick(&mut self, now: Duration) -> Result<(), Error> {
+    pub fn tick(&mut self, now: Duration) {
         self.senders.tick(now, &mut self.heard);
-        self.show()
+        self.show();
     }
 
-    /// Hands everything that was heard to the system.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        Ok(self.outputs.flush()?)
+    /// Hands everything that was heard to the outputs.
+    pub fn flush(&mut self) {
+        self.outputs.flush();
     }
 
-    /// Gives out all that is held.
-    pub fn finish(&mut self, now: Duration) -> Result<(), Error> {
+    /// Gives out all that is held, and waits until it is written.
+    pub fn finish(&mut self, now: Duration) {
+        self.give_out(now);
+        self.outputs.end();
+        while !self.outputs.wait(IDLE) {}
+    }
+
+    fn give_out(&mut self, now: Duration) {
         self.senders.finish(now, &mut self.heard);
-        self.show()?;
-        Ok(self.outputs.flush()?)
+        self.show();
+        self.outputs.flush();
     }
 
     /// Shows what was heard, up to the record that ends the run.
-    fn show(&mut self) -> Result<(), Error> {
+    fn show(&mut self) {
         for heard in self.heard.drain(..) {
             if self.watch.is_matched() {
                 break;
             }
             self.told = self.told.saturating_add(1);
             self.watch.event(&heard);
-            self.outputs.event(&heard)?;
+            self.outputs.event(&heard);
         }
-        Ok(())
     }
 
     /// How long to wait for datagrams.
@@ -440,7 +472,7 @@ impl Receiver {
         if dropped > 0 {
             lines.push_str(&format!("this host dropped {dropped} datagrams: its socket buffer was full\n"));
         }
-        // Without standard error there is nobody to tell.
-        let _ = io::stderr().write_all(lines.as_bytes());
+        self.outputs.stats().for_each(|stats| lines.push_str(&format!("{stats}\n")));
+        complain(format_args!("{}", lines.trim_end()));
     }
 }

@@ -469,7 +469,11 @@ impl Sender {
                     self.counts().strays += 1;
                     self.crash_beside = crash::Watch::default();
                 }
-                Event::Joined { .. } | Event::Moved { .. } | Event::Crash | Event::Dropped { .. } => {}
+                Event::Joined { .. }
+                | Event::Moved { .. }
+                | Event::Crash
+                | Event::Dropped { .. }
+                | Event::Lost { .. } => {}
             }
             out.push(Heard { sender: Rc::clone(&self.identity), at, event });
         }

@@ -1,15 +1,23 @@
-//! One output's way to the system: what can't be written is counted and said, and the output tried again.
+//! One output's way to the system: what can't be written is kept for a while and tried again, and counted and said where
+//! it is lost.
 
 use std::fmt::Display;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::counts::Counts;
 use crate::complain::complain;
 
 /// What is collected before it is written.
 const BYTES: usize = 64 << 10;
+/// What is kept while it can't be written.
+const KEPT: usize = 1 << 20;
 /// The time until an output that failed is tried again.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How far writing came before it failed, in bytes.
+pub type Written = Result<(), (usize, io::Error)>;
 
 /// The records on their way to one output.
 #[derive(Debug)]
@@ -17,9 +25,12 @@ pub struct Buffered {
     name: String,
     /// What is lost: records, or datagrams.
     unit: &'static str,
+    counts: Arc<Counts>,
     bytes: Vec<u8>,
     records: u64,
     lost: u64,
+    /// Of these the output itself does not tell yet.
+    untold: u64,
     /// When it failed last, while it does.
     failed_at: Option<Instant>,
     error: String,
@@ -27,15 +38,33 @@ pub struct Buffered {
 
 impl Buffered {
     /// To an output of this name.
-    pub fn new(name: impl Display, unit: &'static str) -> Self {
-        let name = name.to_string();
-        Buffered { name, unit, bytes: Vec::new(), records: 0, lost: 0, failed_at: None, error: String::new() }
+    pub fn new(name: impl Display, unit: &'static str, counts: Arc<Counts>) -> Self {
+        Buffered {
+            name: name.to_string(),
+            unit,
+            counts,
+            bytes: Vec::new(),
+            records: 0,
+            lost: 0,
+            untold: 0,
+            failed_at: None,
+            error: String::new(),
+        }
     }
 
-    /// Where the next record is to be put, whole.
-    pub fn next_record(&mut self) -> &mut Vec<u8> {
-        self.records = self.records.saturating_add(1);
-        &mut self.bytes
+    /// Adds whole records, and how many they are. While the output fails there may be no room for them.
+    pub fn append(&mut self, bytes: &[u8], records: u64) {
+        if self.failed_at.is_some() && self.bytes.len().saturating_add(bytes.len()) > KEPT {
+            self.lose(records);
+        } else {
+            self.bytes.extend_from_slice(bytes);
+            self.records = self.records.saturating_add(records);
+        }
+    }
+
+    /// Puts something before what waits, that counts for no record.
+    pub fn precede(&mut self, bytes: &[u8]) {
+        self.bytes.splice(..0, bytes.iter().copied());
     }
 
     /// Records that wait.
@@ -53,32 +82,52 @@ impl Buffered {
         self.bytes.len() >= BYTES
     }
 
-    /// Hands all to `write`, unless that failed just now. What is not written is lost.
-    pub fn write(&mut self, write: impl FnOnce(&[u8]) -> io::Result<()>) {
-        if self.bytes.is_empty() {
-            return;
+    /// The time until it is tried again, while it fails.
+    pub fn rest(&self) -> Option<Duration> {
+        self.failed_at.map(|failed_at| AGAIN.saturating_sub(failed_at.elapsed()))
+    }
+
+    /// Hands all to `write`, unless that failed just now. What is not written waits.
+    pub fn write(&mut self, write: impl FnOnce(&[u8]) -> Written) {
+        if !self.bytes.is_empty() && self.rest().is_none_or(|rest| rest.is_zero()) {
+            self.write_now(write);
         }
-        let rests = self.failed_at.is_some_and(|failed_at| failed_at.elapsed() < AGAIN);
-        let result = if rests { None } else { Some(write(&self.bytes)) };
-        let records = std::mem::take(&mut self.records);
-        self.bytes.clear();
-        match result {
-            Some(Ok(())) if self.failed_at.take().is_some() => {
-                complain(format_args!("{}: written again; {} {} were lost", self.name, self.lost, self.unit));
-            }
-            Some(Ok(())) => {}
-            Some(Err(error)) => {
+    }
+
+    /// The same for the last time: what is not written is lost.
+    pub fn write_last(&mut self, write: impl FnOnce(&[u8]) -> Written) {
+        if !self.bytes.is_empty() {
+            self.write_now(write);
+            let records = std::mem::take(&mut self.records);
+            if self.failed_at.is_some() {
                 self.lose(records);
+                self.bytes.clear();
+            }
+        }
+    }
+
+    fn write_now(&mut self, write: impl FnOnce(&[u8]) -> Written) {
+        match write(&self.bytes) {
+            Ok(()) => {
+                self.counts.write(std::mem::take(&mut self.records));
+                self.bytes.clear();
+                if self.failed_at.take().is_some() {
+                    let Buffered { name, unit, untold, .. } = self;
+                    complain(format_args!("{name}: written again; {untold} {unit} were lost"));
+                }
+            }
+            Err((written, error)) => {
+                self.bytes.drain(..written.min(self.bytes.len()));
                 let is_new = self.failed_at.replace(Instant::now()).is_none();
                 self.error = error.to_string();
                 if is_new {
+                    let Buffered { name, unit, .. } = self;
                     complain(format_args!(
-                        "{}: {error}; what comes is lost there until it can be written: it is tried every second",
-                        self.name
+                        "{name}: {error}; it is tried again every second, {unit} wait meanwhile and are lost there when \
+                         that is too many"
                     ));
                 }
             }
-            None => self.lose(records),
         }
     }
 
@@ -89,15 +138,25 @@ impl Buffered {
         }
     }
 
-    /// How many records are lost that had been written.
+    /// How many records are lost, had they been written or not.
     pub fn lose(&mut self, records: u64) {
+        self.counts.lose(records);
         self.lost = self.lost.saturating_add(records);
+        self.untold = self.untold.saturating_add(records);
     }
 
     /// Why, where that is no failure to write.
     pub fn because(&mut self, error: &str) {
         self.error = error.to_owned();
         complain(format_args!("{}: {error}", self.name));
+    }
+
+    /// What the output itself is to tell, now that it can be written: how many were lost, and why.
+    pub fn take_untold(&mut self) -> Option<(u64, &str)> {
+        if self.untold == 0 || self.failed_at.is_some() {
+            return None;
+        }
+        Some((std::mem::take(&mut self.untold), &self.error))
     }
 
     /// What was lost in all, if anything was.
@@ -111,28 +170,64 @@ impl Buffered {
 mod tests {
     use super::*;
 
-    /// While it fails it is tried once a second; what it could not take is counted, whatever comes later.
+    fn full(_: &[u8]) -> Written {
+        Err((0, io::Error::from(io::ErrorKind::StorageFull)))
+    }
+
+    fn buffered() -> Buffered {
+        Buffered::new("a file", "records", Arc::default())
+    }
+
+    /// What could not be written is written a second later, with what has come meanwhile.
     #[test]
     fn an_output_that_fails_is_tried_again() {
-        let mut buffered = Buffered::new("a file", "records");
-        let mut put = |write: &dyn Fn() -> io::Result<()>| {
-            buffered.next_record().extend_from_slice(b"text\n");
-            let mut was_tried = false;
-            buffered.write(|bytes| {
-                was_tried = true;
-                assert_eq!(bytes, b"text\n");
-                write()
-            });
-            (was_tried, buffered.loss())
-        };
-        let full = || Err(io::Error::from(io::ErrorKind::StorageFull));
-        assert_eq!(put(&|| Ok(())), (true, None));
-        assert_eq!(put(&full), (true, Some("a file: 1 records lost: no storage space".to_owned())));
+        let mut buffered = buffered();
+        buffered.append(b"one\n", 1);
         let failed_at = Instant::now();
-        let (was_tried, _) = put(&|| Ok(()));
+        buffered.write(full);
+        buffered.append(b"two\n", 1);
+        let mut was_tried = false;
+        buffered.write(|_| {
+            was_tried = true;
+            full(b"")
+        });
         assert!(!was_tried || failed_at.elapsed() >= AGAIN);
-        std::thread::sleep(AGAIN);
-        let (was_tried, loss) = put(&|| Ok(()));
-        assert!(was_tried && loss.is_some_and(|loss| loss.contains(" records lost: no storage space")));
+        std::thread::sleep(buffered.rest().expect("it fails"));
+        buffered.write(|bytes| {
+            assert_eq!(bytes, b"one\ntwo\n");
+            Ok(())
+        });
+        assert_eq!((buffered.rest(), buffered.loss(), buffered.counts.written()), (None, None, 2));
+    }
+
+    /// Above 1 MiB the newest are lost, and told once it can be written again.
+    #[test]
+    fn what_does_not_fit_meanwhile_is_lost_and_told() {
+        let mut buffered = buffered();
+        buffered.append(&[b'x'; KEPT], 7);
+        buffered.write(full);
+        buffered.append(b"y\n", 2);
+        assert_eq!(buffered.take_untold(), None);
+        std::thread::sleep(buffered.rest().expect("it fails"));
+        // A part was written.
+        buffered.write(|_| Err((KEPT - 1, io::Error::from(io::ErrorKind::StorageFull))));
+        std::thread::sleep(buffered.rest().expect("it fails"));
+        buffered.write(|bytes| {
+            assert_eq!(bytes, b"x");
+            Ok(())
+        });
+        assert_eq!(buffered.take_untold(), Some((2, "no storage space")));
+        assert_eq!(buffered.take_untold(), None);
+        assert_eq!(buffered.counts.lost(), 2);
+        assert_eq!(buffered.loss().as_deref(), Some("a file: 2 records lost: no storage space"));
+    }
+
+    #[test]
+    fn the_last_try_is_the_last() {
+        let mut buffered = buffered();
+        buffered.append(b"one\n", 1);
+        buffered.write(full);
+        buffered.write_last(full);
+        assert_eq!((buffered.waiting(), buffered.counts.lost()), (0, 1));
     }
 }

@@ -1,13 +1,15 @@
-//! A file per sender, rotated by size.
+//! The thread that writes a file per sender, rotated by size and age.
 
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
 use ahash::RandomState;
+use compact_str::CompactString;
 use nix::errno::Errno;
 use nix::fcntl::renameat;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,10 +17,16 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use slab::Slab;
 
 use super::appended::Appended;
-use super::buffered::Buffered;
+use super::buffered::{Buffered, Written};
+use super::compressed::{self, Compressing};
+use super::counts::Counts;
 use super::error::Error;
+use super::form::{Form, Stamp};
+use super::lane::{Batch, Work};
 use super::opened;
-use super::places::{Place, Places};
+use super::places::{Layout, Place};
+use crate::options::Sync;
+use crate::queue::{Next, Queue};
 
 /// Files that are open at once, where the system allows it.
 const OPEN_MOST: u64 = 1 << 14;
@@ -26,33 +34,61 @@ const OPEN_MOST: u64 = 1 << 14;
 const OTHER_FILES: usize = 64;
 /// How often it is looked whether a file is still where it was made.
 const LOOK: Duration = Duration::from_secs(1);
+/// What the file of the senders that come after too many is found by.
+const OTHERS: CompactString = CompactString::const_new("\0");
+
+/// How the files of one directory are kept.
+#[derive(Clone, Debug)]
+pub struct Keeping {
+    /// The directory.
+    pub dir: PathBuf,
+    /// How the files are called.
+    pub layout: Layout,
+    /// A file is rotated before it grows beyond this.
+    pub size: u64,
+    /// A file is rotated when it is that old and something is to be written.
+    pub age: Option<Duration>,
+    /// Rotated files that are kept.
+    pub keep: u32,
+    /// Rotated files are compressed.
+    pub compress: bool,
+    /// When what was written is brought to the disk.
+    pub sync: Sync,
+    /// How a loss is written.
+    pub form: Form,
+}
 
 /// The files of one directory.
 pub struct Files {
-    dir: Rc<Path>,
-    places: Places,
-    size: u64,
-    keep: u32,
-    by_name: HashMap<String, usize, RandomState>,
+    keeping: Arc<Keeping>,
+    counts: Arc<Counts>,
+    by_name: HashMap<CompactString, usize, RandomState>,
     senders: Slab<Sender>,
     /// Those of which a file was opened, the one that was opened first in front.
     opened: VecDeque<usize>,
     most_open: usize,
     /// Those of which records wait.
     waiting: Vec<usize>,
+    /// Those of which something is to be brought to the disk, and when that is due.
+    unsynced: Vec<usize>,
+    sync_at: Option<Instant>,
+    compressing: Compressing,
+    stamp: Stamp,
 }
 
 /// One sender's file.
 struct Sender {
-    name: String,
-    /// The directory that the user said, and the file below it.
-    dir: Rc<Path>,
+    name: CompactString,
+    keeping: Arc<Keeping>,
     path: PathBuf,
-    has_names: bool,
     buffered: Buffered,
     file: Option<Appended>,
+    /// When the file was made.
+    made_at: SystemTime,
     /// Something was written since it was considered last for being closed.
     is_used: bool,
+    is_waiting: bool,
+    is_unsynced: bool,
     looked_at: Instant,
     /// Records written since then.
     since: u64,
@@ -60,67 +96,162 @@ struct Sender {
 
 impl Files {
     /// Makes the directory if need be.
-    pub fn open(dir: &Path, ending: &'static str, size: u64, keep: u32) -> Result<Self, Error> {
-        fs::create_dir_all(dir).map_err(|error| Error::File(dir.to_owned(), error))?;
+    pub fn open(keeping: Keeping) -> Result<Self, Error> {
+        let dir = &keeping.dir;
+        fs::create_dir_all(dir).map_err(|error| Error::File(dir.clone(), error))?;
+        let stamp = Stamp::of(keeping.form);
         Ok(Files {
-            dir: dir.into(),
-            places: Places::new(dir, ending),
-            size,
-            keep,
+            keeping: Arc::new(keeping),
+            counts: Arc::default(),
             by_name: HashMap::default(),
             senders: Slab::new(),
             opened: VecDeque::new(),
             most_open: most_open(),
             waiting: Vec::new(),
+            unsynced: Vec::new(),
+            sync_at: None,
+            compressing: Compressing::default(),
+            stamp,
         })
     }
 
-    /// The number of a sender's file, and whether its lines begin with the sender's name.
-    pub fn of(&mut self, name: &str) -> (usize, bool) {
-        if let Some(&number) = self.by_name.get(name) {
-            return (number, self.senders.get(number).is_some_and(|sender| sender.has_names));
+    /// Writes what comes until the end. Returns what was lost.
+    pub fn write(mut self, queue: &Queue<Work>, counts: &Arc<Counts>) -> Vec<String> {
+        self.counts = Arc::clone(counts);
+        loop {
+            match queue.next(self.rest()) {
+                Next::Some(Work::Batch(batch)) => self.take(&batch),
+                Next::Some(Work::Reopen) => self.reopen(),
+                Next::Nothing => {}
+                Next::End => break,
+            }
+            self.flush();
+            self.sync();
         }
-        while self.opened.len() >= self.most_open {
-            self.close_one();
-        }
-        let Place { path, has_names } = self.places.of(name);
-        let number = self.senders.insert(Sender::new(name, Rc::clone(&self.dir), path, has_names));
-        self.by_name.insert(name.to_owned(), number);
-        self.opened.push_back(number);
-        (number, has_names)
+        self.finish();
+        self.losses().collect()
     }
 
-    /// Appends a record to a file, after rotating it where it would grow too large.
-    pub fn append(&mut self, number: usize, record: &[u8]) {
-        let Some(sender) = self.senders.get_mut(number) else { return };
-        let length = u64::try_from(record.len()).unwrap_or(u64::MAX);
-        if sender.length() > 0 && sender.length().saturating_add(length) > self.size {
-            sender.flush();
-            sender.rotate(self.keep);
-        }
-        if sender.buffered.waiting() == 0 {
-            self.waiting.push(number);
-        }
-        sender.buffered.next_record().extend_from_slice(record);
-        sender.is_used = true;
-        sender.since = sender.since.saturating_add(1);
-        if sender.buffered.is_full() {
-            sender.flush();
-        }
+    /// How long there is nothing to do.
+    fn rest(&self) -> Option<Duration> {
+        let again = self.waiting.iter().filter_map(|&number| self.senders.get(number)?.buffered.rest());
+        let sync = self.sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+        again.chain(sync).min()
     }
 
-    /// Hands everything to the system.
-    pub fn flush(&mut self) {
-        for number in self.waiting.drain(..) {
-            if let Some(sender) = self.senders.get_mut(number) {
-                sender.flush();
-                sender.buffered.give_back();
+    /// Appends a batch's records, each to its sender's file.
+    fn take(&mut self, batch: &Batch) {
+        let now = SystemTime::now();
+        let (mut rest, mut lengths) = (&batch.bytes[..], batch.lengths.iter());
+        for run in &batch.runs {
+            let number = self.of(&run.name, run.place);
+            for &length in lengths.by_ref().take(run.records) {
+                let Some((record, tail)) = rest.split_at_checked(length) else { return };
+                rest = tail;
+                self.append(number, record, u64::from(batch.records > 0), now);
             }
         }
     }
 
+    /// The number of a sender's file.
+    fn of(&mut self, name: &CompactString, place: Place) -> usize {
+        let name = if place == Place::Others { &OTHERS } else { name };
+        if let Some(&number) = self.by_name.get(name) {
+            return number;
+        }
+        while self.opened.len() >= self.most_open {
+            self.close_one();
+        }
+        let sender = Sender::new(name, place, &self.keeping, &self.counts);
+        let number = self.senders.insert(sender);
+        self.by_name.insert(name.clone(), number);
+        self.opened.push_back(number);
+        number
+    }
+
+    /// Appends a record to a file, after rotating it where it would grow too large, or is too old. What only tells of
+    /// records counts for none.
+    fn append(&mut self, number: usize, record: &[u8], count: u64, now: SystemTime) {
+        let Some(sender) = self.senders.get_mut(number) else { return };
+        let length = u64::try_from(record.len()).unwrap_or(u64::MAX);
+        if sender.is_to_rotate(length, now) {
+            sender.flush(&mut self.stamp);
+            sender.rotate(&mut self.compressing, now);
+        }
+        sender.buffered.append(record, count);
+        sender.is_used = true;
+        sender.since = sender.since.saturating_add(count);
+        if !std::mem::replace(&mut sender.is_waiting, true) {
+            self.waiting.push(number);
+        }
+        if self.keeping.sync != Sync::Never && !std::mem::replace(&mut sender.is_unsynced, true) {
+            self.unsynced.push(number);
+        }
+        if sender.buffered.is_full() {
+            sender.flush(&mut self.stamp);
+        }
+    }
+
+    /// Hands everything to the system that it takes.
+    fn flush(&mut self) {
+        let (senders, stamp) = (&mut self.senders, &mut self.stamp);
+        self.waiting.retain(|&number| {
+            let Some(sender) = senders.get_mut(number) else { return false };
+            sender.flush(stamp);
+            sender.buffered.give_back();
+            sender.is_waiting = sender.buffered.waiting() > 0;
+            sender.is_waiting
+        });
+    }
+
+    /// Brings what was written to the disk, where that is due.
+    fn sync(&mut self) {
+        let interval = match self.keeping.sync {
+            Sync::Never => return,
+            Sync::Always => Duration::ZERO,
+            Sync::Every(interval) => interval,
+        };
+        if self.unsynced.is_empty() {
+            return;
+        }
+        let at = *self.sync_at.get_or_insert_with(|| Instant::now() + interval);
+        if at <= Instant::now() {
+            self.sync_at = None;
+            self.sync_all();
+        }
+    }
+
+    fn sync_all(&mut self) {
+        for number in self.unsynced.drain(..) {
+            if let Some(sender) = self.senders.get_mut(number) {
+                sender.sync();
+            }
+        }
+    }
+
+    /// Opens all files again: what was moved or removed is made again.
+    fn reopen(&mut self) {
+        self.flush();
+        for (_, sender) in &mut self.senders {
+            sender.look();
+            sender.file = None;
+        }
+    }
+
+    /// What is not written by now is lost.
+    fn finish(&mut self) {
+        for (_, sender) in &mut self.senders {
+            let Sender { buffered, file, keeping, path, .. } = sender;
+            buffered.write_last(|bytes| put(file, &keeping.dir, path, bytes));
+        }
+        if self.keeping.sync != Sync::Never {
+            self.sync_all();
+        }
+        self.compressing.wait_all();
+    }
+
     /// What was lost.
-    pub fn losses(&self) -> impl Iterator<Item = String> {
+    fn losses(&self) -> impl Iterator<Item = String> {
         self.senders.iter().filter_map(|(_, sender)| sender.buffered.loss())
     }
 
@@ -132,13 +263,19 @@ impl Files {
                 self.opened.push_back(number);
                 continue;
             }
-            sender.flush();
+            sender.flush(&mut self.stamp);
+            if sender.is_unsynced {
+                sender.sync();
+            }
             sender.file = None;
             // What was lost is told at the end.
             if sender.buffered.loss().is_none()
+                && sender.buffered.waiting() == 0
                 && let Some(sender) = self.senders.try_remove(number)
             {
                 self.by_name.remove(&sender.name);
+                self.waiting.retain(|&waiting| waiting != number);
+                self.unsynced.retain(|&unsynced| unsynced != number);
             }
             return;
         }
@@ -156,12 +293,30 @@ fn most_open() -> usize {
 }
 
 impl Sender {
-    fn new(name: &str, dir: Rc<Path>, path: PathBuf, has_names: bool) -> Self {
+    fn new(name: &CompactString, place: Place, keeping: &Arc<Keeping>, counts: &Arc<Counts>) -> Self {
+        let path = keeping.layout.path(&keeping.dir, name, place);
+        let buffered = Buffered::new(path.display(), "records", Arc::clone(counts));
+        let mut sender = Sender {
+            name: name.clone(),
+            keeping: Arc::clone(keeping),
+            path,
+            buffered,
+            file: None,
+            made_at: SystemTime::now(),
+            is_used: true,
+            is_waiting: false,
+            is_unsynced: false,
+            looked_at: Instant::now(),
+            since: 0,
+        };
         // One that can't be opened is tried again when it is written.
-        let file = open(&dir, &path).ok();
-        let buffered = Buffered::new(path.display(), "records");
-        let (name, looked_at) = (name.to_owned(), Instant::now());
-        Sender { name, dir, path, has_names, buffered, file, is_used: true, looked_at, since: 0 }
+        sender.file = open(&keeping.dir, &sender.path).ok();
+        if let Some(made_at) =
+            sender.file.as_ref().filter(|file| file.length() > 0).and_then(Appended::made_at)
+        {
+            sender.made_at = made_at;
+        }
+        sender
     }
 
     /// The file's length when everything is written.
@@ -170,24 +325,50 @@ impl Sender {
         written.saturating_add(u64::try_from(self.buffered.waiting()).unwrap_or(u64::MAX))
     }
 
-    fn flush(&mut self) {
+    /// Whether it is too old, or would be too large with this much more.
+    fn is_to_rotate(&self, more: u64, now: SystemTime) -> bool {
+        let Keeping { size, age, .. } = *self.keeping;
+        let old =
+            || age.is_some_and(|age| now.duration_since(self.made_at).is_ok_and(|passed| passed >= age));
+        self.length() > 0 && (self.length().saturating_add(more) > size || old())
+    }
+
+    fn flush(&mut self, stamp: &mut Stamp) {
         if self.buffered.waiting() == 0 {
             return;
         }
         if self.looked_at.elapsed() >= LOOK {
             self.look();
         }
-        let (file, dir, path) = (&mut self.file, &self.dir, &self.path);
-        self.buffered.write(|bytes| {
-            let written = match file {
-                Some(file) => file.write(bytes),
-                None => open(dir, path).and_then(|opened| file.insert(opened).write(bytes)),
-            };
-            if written.is_err() {
-                *file = None;
-            }
-            written
-        });
+        // What was lost with a deleted file is in front of what waits; what there was no room for is behind it.
+        if let Some(told) = self.loss(stamp) {
+            self.buffered.precede(&told);
+        }
+        self.write();
+        if let Some(told) = self.loss(stamp) {
+            self.buffered.append(&told, 0);
+            self.write();
+        }
+    }
+
+    fn write(&mut self) {
+        let Sender { buffered, file, keeping, path, .. } = self;
+        buffered.write(|bytes| put(file, &keeping.dir, path, bytes));
+    }
+
+    /// The line that tells what was lost, if it is not told yet.
+    fn loss(&mut self, stamp: &mut Stamp) -> Option<Vec<u8>> {
+        let (count, reason) = self.buffered.take_untold()?;
+        let mut told = Vec::new();
+        self.keeping.form.write_lost(&mut told, stamp, count, reason);
+        Some(told)
+    }
+
+    fn sync(&mut self) {
+        self.is_unsynced = false;
+        if let Some(Err(error)) = self.file.as_ref().map(Appended::sync) {
+            self.buffered.because(&format!("it can't be brought to the disk: {error}"));
+        }
     }
 
     /// Leaves a file that was deleted or renamed, for a new one.
@@ -195,68 +376,118 @@ impl Sender {
         self.looked_at = Instant::now();
         let waiting = self.buffered.records();
         let written = std::mem::replace(&mut self.since, waiting).saturating_sub(waiting);
-        if let Some(file) = self.file.take_if(|file| file.has_left(&self.path))
-            && file.is_deleted()
-        {
-            self.buffered.lose(written);
-            self.buffered.because("the file was deleted, with its newest records; it is made again");
+        if let Some(file) = self.file.take_if(|file| file.has_left(&self.path)) {
+            self.made_at = SystemTime::now();
+            if file.is_deleted() {
+                self.buffered.lose(written);
+                self.buffered.because("the file was deleted, with its newest records; it is made again");
+            }
         }
     }
 
     /// `x.log` becomes `x.log.1`, that `x.log.2`, and so on; the oldest goes. Where that fails the file grows on.
-    fn rotate(&mut self, keep: u32) {
+    fn rotate(&mut self, compressing: &mut Compressing, now: SystemTime) {
         // What could not be opened is another's, and so is what is there in its stead.
         if self.file.as_ref().is_none_or(|file| file.has_left(&self.path)) {
             return self.look();
         }
-        match rotate(&self.dir, &self.path, keep) {
-            Ok(()) => self.file = open(&self.dir, &self.path).ok(),
+        let Keeping { ref dir, keep, compress, sync, .. } = *self.keeping;
+        compressing.wait(&self.path);
+        match rotate(dir, &self.path, keep) {
+            Ok(()) => {
+                let rotated = self.file.take();
+                if sync != Sync::Never && rotated.is_some_and(|file| file.sync().is_err()) {
+                    self.buffered.because("a rotated file can't be brought to the disk");
+                }
+                self.file = open(dir, &self.path).ok();
+                self.made_at = now;
+                if compress && keep > 0 {
+                    compressing.start(dir, &self.path);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.look(),
             Err(error) => self.buffered.because(&format!("it can't be rotated: {error}")),
         }
     }
 }
 
+/// Writes to a file, which is opened if it is not.
+fn put(file: &mut Option<Appended>, dir: &Path, path: &Path, bytes: &[u8]) -> Written {
+    let written = match file {
+        Some(file) => file.write(bytes),
+        None => match open(dir, path) {
+            Ok(opened) => file.insert(opened).write(bytes),
+            Err(error) => Err((0, error)),
+        },
+    };
+    if written.is_err() {
+        *file = None;
+    }
+    written
+}
+
 fn open(dir: &Path, path: &Path) -> io::Result<Appended> {
-    opened::below(dir, path).and_then(Appended::new)
+    opened::below(dir, path).and_then(Appended::after_last_line)
 }
 
 /// In the file's directory, to which no link leads.
 fn rotate(dir: &Path, path: &Path, keep: u32) -> io::Result<()> {
     let (at, name) = opened::directory(dir, path)?;
-    let numbered = |number: u32| {
+    let numbered = |number: u32, ending: &str| -> OsString {
         let mut name = name.to_owned();
-        name.push(format!(".{number}"));
+        name.push(format!(".{number}{ending}"));
         name
     };
     if keep == 0 {
         return Ok(unlinkat(&at, name, UnlinkatFlags::NoRemoveDir)?);
     }
     for number in (1..keep).rev() {
-        match renameat(&at, &*numbered(number), &at, &*numbered(number + 1)) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(error) => return Err(error.into()),
+        for (ending, other) in [("", compressed::ENDING), (compressed::ENDING, "")] {
+            match renameat(&at, &*numbered(number, ending), &at, &*numbered(number + 1, ending)) {
+                // What was last before may have had the other ending.
+                Ok(()) if number + 1 == keep => {
+                    let _ = unlinkat(&at, &*numbered(keep, other), UnlinkatFlags::NoRemoveDir);
+                }
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
-    Ok(renameat(&at, name, &at, &*numbered(1))?)
+    Ok(renameat(&at, name, &at, &*numbered(1, ""))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Time;
+    use crate::output::places::Places;
+    use crate::output::text::Style;
+
+    fn keeping(dir: &Path, keep: u32) -> Keeping {
+        Keeping {
+            dir: dir.to_owned(),
+            layout: Layout { ending: "log", has_directories: false },
+            size: u64::MAX,
+            age: None,
+            keep,
+            compress: false,
+            sync: Sync::Never,
+            form: Form::Text(Style { color: false, time: Time::None, prefix: false, fields: false }),
+        }
+    }
 
     /// More senders than files that may be open: those that are not written are closed, and each has all its records.
     #[test]
     fn files_are_closed_and_opened_again() {
         let dir = std::env::temp_dir().join(format!("netconsole-open-{}", std::process::id()));
-        let mut files = Files::open(&dir, "log", u64::MAX, 0).expect("a directory");
+        let mut files = Files::open(keeping(&dir, 0)).expect("a directory");
         files.most_open = 8;
         for round in 0..3 {
             for sender in 0..20 {
                 // The first is written all the time.
                 for name in ["first".to_owned(), format!("sender{sender}")] {
-                    let (number, _) = files.of(&name);
-                    files.append(number, format!("{round}\n").as_bytes());
+                    let number = files.of(&name.into(), Place::Flat);
+                    files.append(number, format!("{round}\n").as_bytes(), 1, SystemTime::now());
                 }
                 files.flush();
                 assert!(files.opened.len() <= 8 && files.senders.len() <= 8);
@@ -274,15 +505,21 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let (logs, elsewhere) = (dir.path().join("logs"), dir.path().join("elsewhere"));
         let path = logs.join("40/a.log");
-        let sender = || Sender::new("a", logs.as_path().into(), path.clone(), true);
-        let mut opened = sender();
+        let sender = |keep| {
+            let keeping = Arc::new(keeping(&logs, keep));
+            let mut sender = Sender::new(&"a".into(), Place::Flat, &keeping, &Arc::default());
+            sender.path = path.clone();
+            sender.file = open(&keeping.dir, &sender.path).ok();
+            sender
+        };
+        let mut opened = [sender(0), sender(2)];
         fs::rename(logs.join("40"), &elsewhere).expect("it was made");
         std::os::unix::fs::symlink(&elsewhere, logs.join("40")).expect("a link");
-        let mut refused = sender();
-        assert!(opened.file.is_some() && refused.file.is_none());
-        for keep in [0, 2] {
-            opened.rotate(keep);
-            refused.rotate(keep);
+        let mut refused = [sender(0), sender(2)];
+        assert!(opened.iter().all(|sender| sender.file.is_some()));
+        assert!(refused.iter().all(|sender| sender.file.is_none()));
+        for sender in opened.iter_mut().chain(&mut refused) {
+            sender.rotate(&mut Compressing::default(), SystemTime::now());
             let there: Vec<_> = fs::read_dir(&elsewhere).expect("it is there").flatten().collect();
             assert!(matches!(&there[..], [file] if file.file_name() == "a.log"), "{there:?}");
         }
@@ -310,6 +547,53 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// What was written is brought to the disk at once, or when it is due, and at the end.
+    #[test]
+    fn files_are_brought_to_the_disk() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let hour = Duration::from_secs(3600);
+        for (sync, left) in [(Sync::Never, 0), (Sync::Always, 0), (Sync::Every(hour), 1)] {
+            let mut files = Files::open(Keeping { sync, ..keeping(dir.path(), 0) }).expect("a directory");
+            let number = files.of(&"a".into(), Place::Flat);
+            files.append(number, b"text\n", 1, SystemTime::now());
+            let unsynced = files.unsynced.len();
+            files.flush();
+            files.sync();
+            assert_eq!(
+                (unsynced, files.unsynced.len()),
+                (usize::from(sync != Sync::Never), left),
+                "{sync:?}"
+            );
+            assert_eq!(files.rest().is_some_and(|rest| rest <= hour), left > 0);
+            files.finish();
+            assert_eq!(files.unsynced.len(), 0);
+        }
+    }
+
+    /// While a file can't be written its newest records wait, and what there was no room for is told in their place.
+    #[test]
+    fn what_a_file_lost_is_told_in_it() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut files = Files::open(keeping(dir.path(), 0)).expect("a directory");
+        fs::create_dir(dir.path().join("a.log")).expect("it is in the way");
+        let number = files.of(&"a".into(), Place::Flat);
+        let put = |files: &mut Files, record: &[u8]| {
+            files.append(number, record, 1, SystemTime::now());
+            files.flush();
+        };
+        put(&mut files, b"first\n");
+        put(&mut files, &[&[b'x'; 1 << 20][..], b"\n"].concat());
+        fs::remove_dir(dir.path().join("a.log")).expect("it is empty");
+        std::thread::sleep(files.rest().expect("it fails"));
+        put(&mut files, b"second\n");
+        let log = fs::read_to_string(dir.path().join("a.log")).expect("a file");
+        let lines: Vec<_> = log.lines().collect();
+        assert!(
+            matches!(&lines[..], ["first", "second", lost] if lost.starts_with("… 1 record lost here: ")),
+            "{log}"
+        );
+    }
+
     /// Behind them come all others, each in its file, of which 256 directories have a part, with its name on each line.
     #[test]
     fn after_4096_files_there_are_256_directories() {
@@ -318,12 +602,15 @@ mod tests {
         let mut named = 0;
         // In the second run the files are there already.
         for run in 0..2 {
-            let mut files = Files::open(&dir, "log", u64::MAX, 0).expect("a directory");
+            let keeping = keeping(&dir, 0);
+            let mut places = Places::new(&dir, keeping.layout);
+            let mut files = Files::open(keeping).expect("a directory");
             for sender in 0..4099 {
-                let name = format!("sender{sender}");
-                let (number, has_names) = files.of(&name);
-                named += usize::from(has_names);
-                files.append(number, b"text\n");
+                let name = CompactString::from(format!("sender{sender}"));
+                let place = places.of(&name);
+                named += usize::from(place.has_names());
+                let number = files.of(&name, place);
+                files.append(number, b"text\n", 1, SystemTime::now());
             }
             files.flush();
             assert_eq!((files.losses().count(), named), (0, (run + 1) * 3));

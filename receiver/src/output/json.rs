@@ -10,6 +10,8 @@ use crate::escape::{each_run, is_harmful, is_printable};
 use crate::event::{Continues, Event, Format, Heard, Identity, Record};
 use crate::symbols::{Symbol, Translation};
 
+use super::times::digits;
+
 #[derive(Serialize)]
 struct Line<'a> {
     event: &'static str,
@@ -32,6 +34,7 @@ enum Content {
     Numbered { sequence: u64 },
     Moved { before: SocketAddr },
     Dropped { count: u64 },
+    Lost { count: u64, reason: String },
     Nothing {},
 }
 
@@ -39,6 +42,7 @@ enum Content {
 pub fn write(
     to: &mut Vec<u8>,
     stamp: &mut Stamp,
+    at: Duration,
     heard: &Heard,
     translation: &Translation,
 ) -> io::Result<()> {
@@ -51,7 +55,7 @@ pub fn write(
                 ("incomplete", record.incomplete),
                 ("continuation", record.continues != Continues::Nothing),
             ];
-            return write_record(to, stamp, heard, record, flags, translation);
+            return write_record(to, stamp, at, heard, record, flags, translation);
         }
         &Event::Missing { first, last, count } => ("missing", Content::Missing { first, last, count }),
         &Event::Skipped { first, last, count } => ("skipped", Content::Missing { first, last, count }),
@@ -61,10 +65,11 @@ pub fn write(
         Event::Rebooted => ("rebooted", Content::Nothing {}),
         Event::Crash => ("crash", Content::Nothing {}),
         &Event::Dropped { count } => ("dropped", Content::Dropped { count }),
+        Event::Lost { count, reason } => ("lost", Content::Lost { count: *count, reason: reason.clone() }),
     };
     let line = Line {
         event,
-        received: humantime::format_rfc3339_micros(UNIX_EPOCH + heard.at).to_string(),
+        received: humantime::format_rfc3339_micros(UNIX_EPOCH + at).to_string(),
         sender: &heard.sender.name,
         address: heard.sender.address.ip(),
         port: heard.sender.address.port(),
@@ -79,13 +84,14 @@ pub fn write(
 fn write_record(
     to: &mut Vec<u8>,
     stamp: &mut Stamp,
+    at: Duration,
     heard: &Heard,
     record: &Record,
     flags: [(&str, bool); 5],
     translation: &Translation,
 ) -> io::Result<()> {
     to.extend_from_slice(b"{\"event\":\"record\",\"received\":\"");
-    stamp.write(to, heard.at);
+    stamp.write(to, at);
     to.extend_from_slice(b"\",\"sender\":");
     write_sender(to, &heard.sender);
     to.extend_from_slice(match record.format {
@@ -230,13 +236,8 @@ impl Stamp {
             self.text.pop();
         }
         to.extend_from_slice(self.text.as_bytes());
-        let mut micros = *b".000000Z";
-        let mut rest = at.subsec_micros();
-        for digit in micros.iter_mut().rev().skip(1).take(6) {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        to.extend_from_slice(&micros);
+        digits(to, at.subsec_micros());
+        to.push(b'Z');
     }
 }
 
@@ -452,7 +453,7 @@ mod tests {
             let mut stamp = Stamp::default();
             for heard in heard {
                 let mut line = Vec::new();
-                write(&mut line, &mut stamp, &heard, &Translation::default()).expect("memory");
+                write(&mut line, &mut stamp, heard.at, &heard, &Translation::default()).expect("memory");
                 prop_assert_eq!(String::from_utf8(line).expect("text"), expected(&heard));
             }
         }

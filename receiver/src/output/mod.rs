@@ -1,193 +1,249 @@
-//! Where records go: the screen, files, a capture. One that fails does not hold up the others.
+//! Where records go: the screen, files, a capture. Each has a queue and a thread of its own: one that is slow, full or gone
+//! delays no other, and loses nothing of it.
 
 mod appended;
 mod buffered;
+mod capture;
+mod compressed;
+mod counts;
 mod error;
 mod files;
+mod form;
 mod json;
+mod lane;
 mod opened;
 mod permissions;
 mod places;
+mod screen;
 mod text;
+mod times;
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use compact_str::CompactString;
+
+use crate::clock::{Clock, Wall};
 use crate::event::{Event, Heard};
-use crate::options::{Options, When};
+use crate::options::{Options, Time, When};
 use crate::socket::Taken;
-use crate::symbols::{Symbols, Translation};
+use crate::symbols::Symbols;
 use crate::{event::Identity, pcap};
-use appended::Appended;
-use buffered::Buffered;
 pub use error::Error;
-use files::Files;
-use json::Stamp;
-use permissions::options_of_a_file;
+use files::{Files, Keeping};
+use form::{Form, Stamp};
+use lane::{Batch, Lane};
+use places::{Layout, Place, Places};
 use text::Style;
-
-/// How an event is written.
-#[derive(Clone, Copy, Debug)]
-enum Form {
-    Text(Style),
-    Json,
-}
-
-impl Form {
-    /// The same, its lines beginning with the sender's name or not.
-    fn with_prefix(self, prefix: bool) -> Self {
-        match self {
-            Form::Text(style) => Form::Text(Style { prefix, ..style }),
-            Form::Json => Form::Json,
-        }
-    }
-
-    fn write(self, to: &mut Vec<u8>, stamp: &mut Stamp, heard: &Heard, translation: &Translation) {
-        match self {
-            Form::Text(style) => text::write(to, style, heard, translation),
-            // Writing to memory does not fail.
-            Form::Json => json::write(to, stamp, heard, translation).unwrap_or_default(),
-        }
-    }
-}
 
 /// All outputs of a run.
 pub struct Outputs {
-    screen: Option<(Buffered, Form)>,
+    screen: Option<(Lane, Form, Stamp)>,
     prefix: When,
     first: Option<SocketAddr>,
     several: bool,
-    files: Option<(Files, Form)>,
-    capture: Option<(Buffered, Appended)>,
+    files: Option<(Lane, Form, Stamp, Places)>,
+    capture: Option<Lane>,
     symbols: Option<Symbols>,
-    stamp: Stamp,
-    /// A record on its way to a file.
-    record: Vec<u8>,
+    wall: Wall,
+    /// Nothing was to be shown.
+    is_quiet: bool,
+    /// Standard output was a terminal at the start.
+    has_terminal: bool,
 }
+
+/// Why records are lost that a queue has no room for.
+const TOO_SLOW: &str = "it did not take them in time";
 
 impl Outputs {
     /// Opens what the options name.
     pub fn open(options: &Options) -> Result<Self, Error> {
+        let has_terminal = io::stdout().is_terminal();
         let color = match options.color {
             When::Always => true,
             When::Never => false,
             When::Auto => {
                 let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-                io::stdout().is_terminal() && !refused
+                has_terminal && !refused
             }
         };
+        // What is read from a file can wait for a slow output.
+        let waits = options.read.is_some();
         let form = |style| if options.json { Form::Json } else { Form::Text(style) };
-        let plain = Style { color: false, prefix: false, fields: options.fields };
-        let screen = form(Style { color, ..plain });
+        let time = options.time.unwrap_or(Time::Rfc3339);
+        let plain = Style { color: false, time, prefix: false, fields: options.fields };
         let files = options.dir.as_ref().map(|dir| {
-            let ending = if options.json { "jsonl" } else { "log" };
-            let files = Files::open(dir, ending, options.rotate, options.keep)?;
-            Ok((files, form(plain)))
+            let layout = Layout {
+                ending: if options.json { "jsonl" } else { "log" },
+                has_directories: options.dir_per_sender,
+            };
+            let form = form(plain);
+            let files = Files::open(Keeping {
+                dir: dir.clone(),
+                layout,
+                size: options.rotate,
+                age: options.rotate_every,
+                keep: options.keep,
+                compress: options.compress,
+                sync: options.sync,
+                form,
+            })?;
+            let places = Places::new(dir, layout);
+            let name = dir.display().to_string();
+            let lane = Lane::start(name, "records", waits, |queue, counts| files.write(queue, counts));
+            Ok((lane, form, Stamp::of(form), places))
         });
         let capture = options.pcap.as_ref().map(|path| {
-            let file = options_of_a_file().write(true).truncate(true).open(path).and_then(Appended::new);
-            Ok((
-                Buffered::new(path.display(), "datagrams"),
-                file.map_err(|error| Error::File(path.clone(), error))?,
-            ))
+            let file = capture::File::create(path).map_err(|error| Error::File(path.clone(), error))?;
+            let name = path.display().to_string();
+            Ok(Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts)))
         });
         let symbols = options
             .elf
             .as_ref()
             .map(|path| Symbols::open(path).map_err(|error| Error::Elf(path.clone(), error)));
+        let form = form(Style { color, time: options.time.unwrap_or(Time::None), ..plain });
+        let screen =
+            || (Lane::start(screen::NAME.to_owned(), "records", waits, screen::write), form, Stamp::of(form));
         Ok(Outputs {
-            screen: (!options.quiet).then(|| (Buffered::new("standard output", "records"), screen)),
-            prefix: options.prefix,
-            first: None,
-            several: false,
             files: files.transpose()?,
             capture: capture.transpose()?,
             symbols: symbols.transpose()?,
-            stamp: Stamp::default(),
-            record: Vec::new(),
+            // Last, as nothing that fails here leaves a thread behind.
+            screen: (!options.quiet).then(screen),
+            prefix: options.prefix,
+            first: None,
+            several: false,
+            wall: Wall::default(),
+            is_quiet: options.quiet,
+            has_terminal,
         })
     }
 
     /// Writes an event everywhere.
-    pub fn event(&mut self, heard: &Heard) -> Result<(), Error> {
+    pub fn event(&mut self, heard: &Heard) {
         let translation = self.symbols.as_mut().map(|symbols| symbols.translate(heard)).unwrap_or_default();
         // A socket is no sender.
         let prefix = match heard.event {
             Event::Dropped { .. } => self.prefix == When::Always,
             _ => self.has_prefix(&heard.sender),
         };
-        if let Some((screen, form)) = &mut self.screen {
-            let form = form.with_prefix(prefix);
-            form.write(screen.next_record(), &mut self.stamp, heard, &translation);
-            if screen.is_full() {
-                self.flush_screen()?;
+        let at = self.wall.shown(heard.at);
+        if let Some((lane, form, stamp)) = &mut self.screen {
+            lane.batch.records = lane.batch.records.saturating_add(1);
+            form.with_prefix(prefix).write(&mut lane.batch.bytes, stamp, at, heard, &translation);
+            if lane.is_full() {
+                self.flush_screen();
             }
         }
-        if let Some((files, form)) = &mut self.files {
-            let (number, has_names) = files.of(&heard.sender.name);
-            let form = form.with_prefix(has_names);
-            self.record.clear();
-            form.write(&mut self.record, &mut self.stamp, heard, &translation);
-            files.append(number, &self.record);
+        if let Some((lane, form, stamp, places)) = &mut self.files {
+            let name = &heard.sender.name;
+            let place = places.of(name);
+            put(&mut lane.batch, (name, place), |bytes| {
+                form.with_prefix(place.has_names()).write(bytes, stamp, at, heard, &translation);
+            });
+            lane.batch.records = lane.batch.records.saturating_add(1);
+            if lane.is_full() {
+                self.flush_files();
+            }
         }
-        Ok(())
     }
 
     /// Writes a datagram into the capture.
     pub fn datagram(&mut self, at: Duration, to: SocketAddr, datagram: Taken<&[u8]>) {
-        let Some((capture, _)) = &mut self.capture else { return };
+        let Some(lane) = &mut self.capture else { return };
         let Taken { from, bytes, is_cut } = datagram;
         let write = if is_cut { pcap::write_cut } else { pcap::write };
-        write(capture.next_record(), at, from, to, bytes);
-        if capture.is_full() {
+        lane.batch.records = lane.batch.records.saturating_add(1);
+        write(&mut lane.batch.bytes, self.wall.shown(at), from, to, bytes);
+        if lane.is_full() {
             self.flush_capture();
         }
     }
 
-    /// Hands everything to the system: after it, an end of the process loses nothing.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        if let Some((files, _)) = &mut self.files {
-            files.flush();
-        }
+    /// Follows the system's clock.
+    pub fn follow(&mut self, clock: Clock) {
+        self.wall.follow(clock);
+    }
+
+    /// Hands everything to the outputs.
+    pub fn flush(&mut self) {
+        self.flush_files();
         self.flush_capture();
-        self.flush_screen()
+        self.flush_screen();
+    }
+
+    /// What a reader of standard output who has gone means: without another output, there is nothing more to do.
+    pub fn check(&mut self) -> Result<(), Error> {
+        self.screen.take_if(|(lane, ..)| lane.is_gone());
+        let is_of_use = self.screen.is_some() || self.files.is_some() || self.capture.is_some();
+        if is_of_use || self.is_quiet { Ok(()) } else { Err(Error::Closed) }
+    }
+
+    /// Calls this when standard output's reader has gone.
+    pub fn on_closed(&self, call: impl Fn() + Send + Sync + 'static) {
+        if let Some((lane, ..)) = &self.screen {
+            lane.on_gone(call);
+        }
+    }
+
+    /// Opens the files and the capture again.
+    pub fn reopen(&self) {
+        self.lanes().for_each(Lane::reopen);
+    }
+
+    /// Whether the terminal that standard output was is no more.
+    pub fn terminal_is_gone(&self) -> bool {
+        self.has_terminal && !io::stdout().is_terminal()
+    }
+
+    /// Nothing more comes.
+    pub fn end(&self) {
+        self.lanes().for_each(Lane::end);
+    }
+
+    /// Waits at most so long until each output has written all or failed; whether all have.
+    pub fn wait(&self, most: Duration) -> bool {
+        self.lanes().all(|lane| lane.wait(most))
     }
 
     /// What was lost where an output failed.
-    pub fn losses(&self) -> Vec<String> {
-        let screen = self.screen.as_ref().and_then(|(screen, _)| screen.loss());
-        let capture = self.capture.as_ref().and_then(|(capture, _)| capture.loss());
-        let files = self.files.iter().flat_map(|(files, _)| files.losses());
-        screen.into_iter().chain(capture).chain(files).collect()
+    pub fn losses(&mut self) -> Vec<String> {
+        let screen = self.screen.as_mut().map(|(lane, ..)| lane);
+        let files = self.files.as_mut().map(|(lane, ..)| lane);
+        screen.into_iter().chain(self.capture.as_mut()).chain(files).flat_map(Lane::losses).collect()
     }
 
+    /// What became of each output's records, a line each.
+    pub fn stats(&self) -> impl Iterator<Item = String> {
+        self.lanes().map(Lane::stats)
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        let screen = self.screen.as_ref().map(|(lane, ..)| lane);
+        let files = self.files.as_ref().map(|(lane, ..)| lane);
+        screen.into_iter().chain(&self.capture).chain(files)
+    }
+
+    fn flush_screen(&mut self) {
+        let Some((lane, form, stamp)) = &mut self.screen else { return };
+        lane.flush(|batch, _, count| form.write_lost(&mut batch.bytes, stamp, count, TOO_SLOW));
+    }
+
+    fn flush_files(&mut self) {
+        let Some((lane, form, stamp, _)) = &mut self.files else { return };
+        lane.flush(|batch, whose, count| {
+            let Some((name, place)) = whose else { return };
+            put(batch, (name, *place), |bytes| form.write_lost(bytes, stamp, count, TOO_SLOW));
+        });
+    }
+
+    /// A capture has no place for words.
     fn flush_capture(&mut self) {
-        let Some((capture, file)) = &mut self.capture else { return };
-        capture.write(|packets| {
-            if file.length() == 0 {
-                file.write(&[&pcap::header(), packets].concat())
-            } else {
-                file.write(packets)
-            }
-        });
-    }
-
-    /// Without a reader there is no screen any more.
-    fn flush_screen(&mut self) -> Result<(), Error> {
-        let Some((screen, _)) = &mut self.screen else { return Ok(()) };
-        let mut is_closed = false;
-        screen.write(|bytes| {
-            let mut stdout = io::stdout().lock();
-            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
-            is_closed = written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe);
-            if is_closed { Ok(()) } else { written }
-        });
-        if !is_closed {
-            return Ok(());
+        if let Some(lane) = &mut self.capture {
+            lane.flush(|_, _, _| {});
         }
-        self.screen = None;
-        if self.files.is_none() && self.capture.is_none() { Err(Error::Closed) } else { Ok(()) }
     }
 
     fn has_prefix(&mut self, sender: &Identity) -> bool {
@@ -198,4 +254,11 @@ impl Outputs {
             When::Auto => sender.named || self.several,
         }
     }
+}
+
+/// Writes something of one sender into a batch.
+fn put(batch: &mut Batch, (name, place): (&CompactString, Place), write: impl FnOnce(&mut Vec<u8>)) {
+    let before = batch.bytes.len();
+    write(&mut batch.bytes);
+    batch.belongs(name, place, batch.bytes.len().saturating_sub(before));
 }

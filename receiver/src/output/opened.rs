@@ -13,10 +13,10 @@ use nix::sys::stat::{Mode, mkdirat};
 
 use super::permissions::{OF_A_DIRECTORY, OF_A_FILE};
 
-/// Opens a file to append to. What is missing of its directories is made.
+/// Opens a file to append to, and to look at its end. What is missing of its directories is made.
 pub fn below(dir: &Path, path: &Path) -> io::Result<File> {
     let (at, name) = directory(dir, path)?;
-    Ok(open(&at, name, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT)?.into())
+    Ok(open(&at, name, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT)?.into())
 }
 
 /// The directory that a file is in, and the file's name. What is missing is made.

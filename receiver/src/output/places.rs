@@ -1,67 +1,113 @@
 //! Where each sender's file is: in the directory itself, and of very many in 256 directories of it.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use ahash::RandomState;
 
 use crate::limits;
 
 /// The file of the senders that come after too many.
 const OTHERS: &str = "others";
+/// A sender's file, where each has a directory.
+const FILE: &str = "netconsole";
 
-/// The files of one directory.
-#[derive(Debug)]
-pub struct Places {
-    dir: PathBuf,
-    ending: &'static str,
-    /// Files in the directory itself, and files made below it in this run.
-    flat: usize,
-    below: usize,
+/// Where in the directory a sender's file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In it.
+    Flat,
+    /// One of very many, in one of 256 directories.
+    Below,
+    /// One for all that come after too many.
+    Others,
 }
 
-/// A sender's file.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Its path.
-    pub path: PathBuf,
-    /// One of very many: each line begins with the sender's name.
-    pub has_names: bool,
+impl Place {
+    /// Whether each line begins with the sender's name.
+    pub fn has_names(self) -> bool {
+        self != Place::Flat
+    }
+}
+
+/// How the files are called.
+#[derive(Clone, Copy, Debug)]
+pub struct Layout {
+    /// The ending of their names.
+    pub ending: &'static str,
+    /// Each is in a directory with the sender's name.
+    pub has_directories: bool,
+}
+
+impl Layout {
+    /// The path of a sender's file, below `dir`.
+    pub fn path(self, dir: &Path, name: &str, place: Place) -> PathBuf {
+        let name = if place == Place::Others { OTHERS.to_owned() } else { safe(name) };
+        let dir = match place {
+            Place::Below => dir.join(format!("{:02x}", hash(&name))),
+            Place::Flat | Place::Others => dir.to_owned(),
+        };
+        let ending = self.ending;
+        if self.has_directories {
+            dir.join(name).join(format!("{FILE}.{ending}"))
+        } else {
+            dir.join(format!("{name}.{ending}"))
+        }
+    }
+
+    /// The name whose file is this.
+    fn name(self, path: &Path) -> Option<String> {
+        let named = if self.has_directories {
+            path.join(format!("{FILE}.{}", self.ending)).is_file().then(|| path.file_name())
+        } else {
+            path.extension().is_some_and(|ending| ending == self.ending).then(|| path.file_stem())
+        };
+        named.flatten()?.to_str().map(str::to_owned)
+    }
+}
+
+/// Who has which place. Only at the start this looks into the directory: a disk that is slow holds up no record.
+#[derive(Debug)]
+pub struct Places {
+    /// Hashes of the names of the files in the directory itself, and of those made below it in this run.
+    flat: HashSet<u64, RandomState>,
+    below: HashSet<u64, RandomState>,
+    hasher: RandomState,
 }
 
 impl Places {
     /// With the files that are there already.
-    pub fn new(dir: &Path, ending: &'static str) -> Self {
-        let is_ours = |entry: &fs::DirEntry| entry.path().extension().is_some_and(|other| other == ending);
-        let flat = fs::read_dir(dir).map_or(0, |entries| entries.flatten().filter(is_ours).count());
-        Places { dir: dir.to_owned(), ending, flat, below: 0 }
+    pub fn new(dir: &Path, layout: Layout) -> Self {
+        let hasher = RandomState::new();
+        let paths = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+        let names = paths.filter_map(|path| layout.name(&path));
+        let flat = names.map(|name| hasher.hash_one(name.as_str())).collect();
+        Places { flat, below: HashSet::default(), hasher }
     }
 
-    /// The file of a sender: the one that is there, or one that is to be made.
+    /// A sender's place: that of the file which is there, or one that is to be made.
     pub fn of(&mut self, name: &str) -> Place {
-        let (flat, below) = (self.flat(name), self.below(name));
-        if flat.exists() {
-            return Place { path: flat, has_names: false };
+        let hash = self.hasher.hash_one(name);
+        if self.flat.contains(&hash) {
+            return Place::Flat;
         }
-        if below.exists() {
-            return Place { path: below, has_names: true };
+        if self.below.contains(&hash) {
+            return Place::Below;
         }
-        if self.flat < limits::FILES {
-            self.flat = self.flat.saturating_add(1);
-            return Place { path: flat, has_names: false };
+        // What is in the directory is called as the file is.
+        let safe = safe(name);
+        let safe_hash = if safe == name { hash } else { self.hasher.hash_one(safe.as_str()) };
+        let is_flat = self.flat.contains(&safe_hash);
+        if is_flat || self.flat.len() < limits::FILES {
+            self.flat.insert(safe_hash);
+            return Place::Flat;
         }
-        if self.below < limits::FILES_BELOW {
-            self.below = self.below.saturating_add(1);
-            return Place { path: below, has_names: true };
+        if self.below.len() < limits::FILES_BELOW {
+            self.below.insert(safe_hash);
+            return Place::Below;
         }
-        Place { path: self.flat(OTHERS), has_names: true }
-    }
-
-    fn flat(&self, name: &str) -> PathBuf {
-        self.dir.join(format!("{}.{}", safe(name), self.ending))
-    }
-
-    fn below(&self, name: &str) -> PathBuf {
-        let name = safe(name);
-        self.dir.join(format!("{:02x}", hash(&name))).join(format!("{name}.{}", self.ending))
+        if self.below.contains(&safe_hash) { Place::Below } else { Place::Others }
     }
 }
 
@@ -99,5 +145,25 @@ mod tests {
             ["..", "../x", ".hidden", "a/b", "10.0.0.5:7000"].map(safe),
             ["_..", "_.._x", "_.hidden", "a_b", "10.0.0.5:7000"]
         );
+    }
+
+    #[test]
+    fn a_sender_may_have_a_directory() {
+        let path = |has_directories, place| {
+            Layout { ending: "log", has_directories }.path(Path::new("logs"), "../board", place)
+        };
+        assert_eq!(path(false, Place::Flat), Path::new("logs/_.._board.log"));
+        assert_eq!(path(true, Place::Flat), Path::new("logs/_.._board/netconsole.log"));
+        assert_eq!(path(true, Place::Others), Path::new("logs/others/netconsole.log"));
+        assert!(path(true, Place::Below).ends_with("_.._board/netconsole.log"));
+        // Those that are there keep their place.
+        let dir = tempfile::tempdir().expect("a directory");
+        for has_directories in [false, true] {
+            let layout = Layout { ending: "log", has_directories };
+            let file = layout.path(dir.path(), "board", Place::Flat);
+            fs::create_dir_all(file.parent().expect("it has one")).expect("a directory");
+            fs::write(&file, "text").expect("a file");
+            assert_eq!(Places::new(dir.path(), layout).flat.len(), 1);
+        }
     }
 }

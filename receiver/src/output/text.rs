@@ -1,19 +1,25 @@
 //! Events as lines for a person. What is not the sender's own words begins with `…`.
 
 use std::io::Write;
+use std::time::Duration;
 
 use anstyle::{AnsiColor, Color, Effects, Style as Ansi};
 use memchr::memchr;
 
 use crate::escape::harmless;
 use crate::event::{Continues, Event, Heard, Origin, Record};
+use crate::options::Time;
 use crate::symbols::Translation;
+
+use super::times::Times;
 
 /// What is shown, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Style {
     /// Colours by level.
     pub color: bool,
+    /// When it was received, before each line.
+    pub time: Time,
     /// The sender's name before each line.
     pub prefix: bool,
     /// Fields under each record.
@@ -28,8 +34,15 @@ const CRASH: Ansi =
 const DIM: Ansi = Ansi::new().effects(Effects::DIMMED);
 
 /// Writes an event.
-pub fn write(to: &mut Vec<u8>, style: Style, heard: &Heard, translation: &Translation) {
-    let mut lines = Lines { to, style, name: &heard.sender.name };
+pub fn write(
+    to: &mut Vec<u8>,
+    style: Style,
+    times: &mut Times,
+    at: Duration,
+    heard: &Heard,
+    translation: &Translation,
+) {
+    let mut lines = Lines { to, style, times, at, name: &heard.sender.name };
     match &heard.event {
         Event::Record { record, crash, late, beside } => {
             if *late {
@@ -77,6 +90,10 @@ pub fn write(to: &mut Vec<u8>, style: Style, heard: &Heard, translation: &Transl
                 &format!("… {datagrams} dropped by this host: its socket's buffer was full"),
             );
         }
+        Event::Lost { count, reason } => {
+            let records = if *count == 1 { "1 record".to_owned() } else { format!("{count} records") };
+            lines.line(NOTICE, "", &format!("… {records} lost here: {reason}"));
+        }
         Event::Crash => lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name)),
     }
     if let Some(warning) = &translation.warning {
@@ -107,6 +124,8 @@ fn skipped(first: u64, last: u64, count: u64) -> String {
 struct Lines<'a> {
     to: &'a mut Vec<u8>,
     style: Style,
+    times: &'a mut Times,
+    at: Duration,
     name: &'a str,
 }
 
@@ -141,6 +160,16 @@ impl Lines<'_> {
     }
 
     fn line(&mut self, color: Ansi, time: &str, text: &str) {
+        if self.style.time != Time::None {
+            if self.style.color {
+                // Writing to memory does not fail.
+                let _ = write!(self.to, "{DIM}");
+            }
+            self.times.write(self.to, self.at);
+            if self.style.color {
+                let _ = write!(self.to, "{DIM:#}");
+            }
+        }
         if self.style.prefix {
             self.part(NAME, self.name);
             self.to.push(b' ');

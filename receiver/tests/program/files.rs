@@ -13,7 +13,7 @@ use crate::run::{Listening, PATIENCE, PROGRAM, capture, run, status};
 fn files_are_rotated_by_size_and_hold_everything() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().to_str().expect("a plain path");
-    let arguments = ["--dir", path, "--rotate", "8K", "--keep", "20", "--quiet"];
+    let arguments = ["--dir", path, "--rotate", "8K", "--keep", "20", "--quiet", "--time", "none"];
     run(&[&["--read", &capture("linux-6.12-basic.pcap")], &arguments[..]].concat());
     let mut files: Vec<PathBuf> =
         fs::read_dir(dir.path()).expect("a directory").flatten().map(|file| file.path()).collect();
@@ -36,7 +36,7 @@ fn files_are_rotated_by_size_and_hold_everything() {
 fn the_oldest_files_go() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().to_str().expect("a plain path");
-    let arguments = ["--dir", path, "--rotate", "2K", "--keep", "2", "--quiet"];
+    let arguments = ["--dir", path, "--rotate", "2K", "--keep", "2", "--quiet", "--time", "none"];
     run(&[&["--read", &capture("linux-6.12-basic.pcap")], &arguments[..]].concat());
     let names: BTreeSet<_> =
         fs::read_dir(dir.path()).expect("a directory").flatten().map(|file| file.file_name()).collect();
@@ -131,7 +131,7 @@ fn the_capture_and_the_screen_may_fail() {
     let dir = tempfile::tempdir().expect("a directory");
     let full = fs::File::options().write(true).open("/dev/full").expect("Linux");
     let output = Command::new(PROGRAM)
-        .args(["--read", &capture("linux-6.12-basic.pcap"), "--pcap", "/dev/full", "--dir"])
+        .args(["--read", &capture("linux-6.12-basic.pcap"), "--pcap", "/dev/full", "--time", "none", "--dir"])
         .arg(dir.path())
         .stdout(full)
         .stderr(Stdio::piped())

@@ -90,7 +90,7 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
         fields.entry(object["event"].as_str().expect("an event").to_owned()).or_default().extend(keys);
     }
     let of_all = documented(manual::JSON);
-    let [of_record, of_missing, of_joined, of_stray, of_skipped, of_moved, of_dropped] =
+    let [of_record, of_missing, of_joined, of_stray, of_skipped, of_moved, of_dropped, of_lost] =
         manual::JSON_OF_EVENTS.map(documented);
     let nothing = BTreeSet::new();
     for (event, own) in [
@@ -107,5 +107,7 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     }
     // `sockets::what_the_host_drops_is_told` has these.
     assert_eq!(of_dropped, BTreeSet::from(["count".to_owned()]));
+    // `outputs::what_a_json_file_lost_is_told_in_it` has these.
+    assert_eq!(of_lost, ["count", "reason"].map(str::to_owned).into());
     assert!(fields.is_empty(), "undocumented events: {fields:?}");
 }

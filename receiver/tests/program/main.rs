@@ -7,6 +7,7 @@ mod captures;
 mod ending;
 mod files;
 mod json;
+mod outputs;
 mod run;
 mod samples;
 mod screen;
