@@ -76,8 +76,13 @@ impl State {
     /// Brings each target a step nearer to its start, on a VLAN that is made where it wants one.
     fn advance_targets<P: Platform>(&mut self, now: u64) {
         let settings = self.settings;
-        let circumstances =
-            Moment { keys: &P::memory().keys, ring: P::ring(), now, carrier_timeout: self.carrier_timeout() };
+        let circumstances = Moment {
+            keys: &P::memory().keys,
+            ring: P::ring(),
+            now,
+            carrier_timeout: self.carrier_timeout(),
+            asks_for_given: self.settings.ships_another_log,
+        };
         choose::cards(&mut self.targets, &mut self.cards, settings, &circumstances);
         for target in self.targets.iter_mut().filter(|target| target.is_enabled()) {
             for (place, card) in self.cards.iter_mut().enumerate() {

@@ -43,8 +43,19 @@ pub(super) struct Route {
     pub(super) destination: Endpoint,
     /// Whose Ethernet address the frames go to, where that had to be asked for.
     pub(super) next_hop: Option<IpAddr>,
-    /// Nobody answered for the receiver: its frames are broadcast until somebody does.
-    pub(super) unanswered: bool,
+    /// What is known of who gets them.
+    pub(super) receiver: Receiver,
+}
+
+/// What is known of the station that gets the frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Receiver {
+    /// Its Ethernet address, or that nobody need be asked for it.
+    Known,
+    /// Its Ethernet address as it was given, which is used while it is asked for.
+    Assumed,
+    /// Nobody answered for it: its frames are broadcast until somebody does.
+    Unanswered,
 }
 
 /// What was sent while nothing showed that anybody could hear it.
@@ -203,10 +214,13 @@ impl Lane {
 
     /// Begins to run by `route`.
     pub(super) fn start(&mut self, route: Route, interface: &Interface<'_, '_>, has_company: bool, now: u64) {
-        let is_heard =
-            if route.next_hop.is_some() { !route.unanswered } else { interface.life.heard_at().is_some() };
-        let unheard =
-            Unheard { from: self.cursor.sequence(), first_sent: None, unanswered: route.unanswered };
+        let is_heard = if route.next_hop.is_some() {
+            route.receiver == Receiver::Known
+        } else {
+            interface.life.heard_at().is_some()
+        };
+        let unanswered = route.receiver == Receiver::Unanswered;
+        let unheard = Unheard { from: self.cursor.sequence(), first_sent: None, unanswered };
         self.unheard = (!is_heard).then_some(unheard);
         self.signs = interface.life.signs();
         if route.destination.ip.is_ipv6() && interface.stack.mtu() < ipv6::MIN_MTU {
@@ -235,17 +249,32 @@ impl Lane {
         if !self.is_connected {
             self.connect(has_company, now);
         }
-        let Ok(next) = find_route(config, interface, now) else { return 0 };
+        let Ok(next) = find_route(config, interface, moment) else { return 0 };
+        if next.receiver == Receiver::Assumed {
+            // Until there is an answer, or none in time, it goes on as before.
+            return 0;
+        }
         if next.destination.mac != route.destination.mac {
             log::info!("netconsole: remote ethernet address {}", next.destination.mac);
         }
         self.state = State::Running(next);
-        if next.unanswered {
+        if next.receiver == Receiver::Unanswered {
             self.ask_at_signs(&next, next.source.ip != route.source.ip, interface, now);
+            let again = match self.unheard {
+                // It went to the address that was given, which may be nobody's any more.
+                Some(Unheard { from, first_sent: Some(_), unanswered: false })
+                    if config.remote_mac.is_some() =>
+                {
+                    let ip = config.remote_ip;
+                    let why = format_args!("nobody answers for {ip}, broadcast until somebody does");
+                    self.again(why, from, moment)
+                }
+                _ => 0,
+            };
             let from = self.confirmed;
             let unheard = self.unheard.get_or_insert(Unheard { from, first_sent: None, unanswered: true });
             unheard.unanswered = true;
-            return 0;
+            return again;
         }
         let Some(unheard) = self.unheard else { return 0 };
         let Some(since) = unheard.first_sent else {
@@ -255,6 +284,12 @@ impl Lane {
             return 0;
         };
         match next.next_hop {
+            Some(hop)
+                if route.receiver == Receiver::Assumed && next.destination.mac != route.destination.mac =>
+            {
+                let (given, found) = (route.destination.mac, next.destination.mac);
+                self.again(format_args!("{hop} is {found} now, not {given}"), unheard.from, moment)
+            }
             Some(_) if !unheard.unanswered => {
                 self.unheard = None;
                 0
@@ -366,32 +401,36 @@ impl fmt::Display for Answering {
 pub(super) fn find_route(
     config: &TargetConfig,
     interface: &mut Interface<'_, '_>,
-    now: u64,
+    moment: &Moment<'_>,
 ) -> Result<Route, Need> {
+    let now = moment.now;
     if !interface.link_is_up {
         return Err(Need::Link);
     }
     let local_ip = config.local_ip.or_else(|| interface.stack.source_for(config.remote_ip, now));
     let local_ip = local_ip.ok_or(Need::SourceAddress)?;
-    let resolution = match config.remote_mac {
-        Some(mac) => Resolution::Known(mac),
-        None => interface.stack.resolve(interface.nic, local_ip, config.remote_ip, now),
+    let given = config.remote_mac;
+    let resolution = match given {
+        Some(mac) if mac.is_multicast() || !moment.asks_for_given => Resolution::Known(mac),
+        _ => interface.stack.resolve(interface.nic, local_ip, config.remote_ip, now),
     };
-    let mac = match resolution {
-        Resolution::Known(mac) => mac,
-        Resolution::Unanswered => MacAddr::BROADCAST,
-        Resolution::Waiting => return Err(Need::EthernetAddress),
+    let (mac, receiver) = match (resolution, given) {
+        // For a group nobody is asked.
+        (Resolution::Known(group), Some(mac)) if group.is_multicast() => (mac, Receiver::Known),
+        (Resolution::Known(mac), _) => (mac, Receiver::Known),
+        (Resolution::Waiting, Some(mac)) => (mac, Receiver::Assumed),
+        (Resolution::Waiting, None) => return Err(Need::EthernetAddress),
+        (Resolution::Unanswered, _) => (MacAddr::BROADCAST, Receiver::Unanswered),
     };
     let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
     let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
     let vlan = config.device.vlan().map(|(_, vlan)| vlan);
     let envelope = Envelope::new(source, destination, vlan).ok_or(Need::SourceAddress)?;
     let envelope = envelope.with_mtu(interface.stack.mtu());
-    let is_asked =
-        config.remote_mac.is_none() && !matches!(resolution, Resolution::Known(mac) if mac.is_multicast());
+    let is_asked = (given.is_none() || moment.asks_for_given)
+        && !matches!(resolution, Resolution::Known(mac) if mac.is_multicast());
     let next_hop = is_asked.then(|| interface.stack.next_hop(config.remote_ip));
-    let unanswered = resolution == Resolution::Unanswered;
-    Ok(Route { envelope, source, destination, next_hop, unanswered })
+    Ok(Route { envelope, source, destination, next_hop, receiver })
 }
 
 /// Says as Linux does what was found out before the log goes out.
@@ -405,7 +444,7 @@ pub(super) fn tell_start(interface: &str, route: &Route) {
     log::info!("netconsole: remote port {}", destination.port);
     log::info!("netconsole: remote {} address {}", version(destination.ip), destination.ip);
     log::info!("netconsole: remote ethernet address {}", destination.mac);
-    if route.unanswered {
+    if route.receiver == Receiver::Unanswered {
         log::warn!("netconsole: nobody answers for {}: broadcast until somebody does", destination.ip);
     }
     log::info!(target: ALWAYS, "netconsole: network logging started");

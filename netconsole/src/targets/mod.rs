@@ -390,7 +390,7 @@ impl Target {
                 let Some(interface) = interface else {
                     return lane.fail(format_args!("{} doesn't exist", config.device));
                 };
-                match find_route(config, interface, now) {
+                match find_route(config, interface, moment) {
                     Ok(route) => {
                         if config.local_ip.is_some() && !interface.stack.owns(route.source.ip) {
                             // As on Linux it sends all the same.

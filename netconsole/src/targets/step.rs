@@ -32,4 +32,7 @@ pub struct Moment<'m> {
     pub now: u64,
     /// How long the boot waits for a target.
     pub carrier_timeout: u64,
+    /// Whether a receiver's Ethernet address that was given is asked for all the same, while it is used: the machine that
+    /// knew it has died, and nobody could say when it changed.
+    pub asks_for_given: bool,
 }

@@ -83,7 +83,11 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     };
     let keys = KeyStore::new();
     keys.decide(&Secrecy::Clear, || panic!("there is no key"));
-    target.advance(0, Some(&mut interface), &Moment { keys: &keys, ring: &ring, now: 0, carrier_timeout: 0 });
+    target.advance(
+        0,
+        Some(&mut interface),
+        &Moment { keys: &keys, ring: &ring, now: 0, carrier_timeout: 0, asks_for_given: false },
+    );
     assert!(target.is_running());
     check(&mut target, &ring)
 }

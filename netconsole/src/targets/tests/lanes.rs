@@ -14,6 +14,7 @@ struct Bench<'b> {
     keys: KeyStore,
     cards: [(Card, Stack<'static>, Life); 2],
     target: Target,
+    asks_for_given: bool,
 }
 
 fn with_bench(config: &str, check: impl FnOnce(&mut Bench<'_>)) {
@@ -34,7 +35,7 @@ fn with_bench(config: &str, check: impl FnOnce(&mut Bench<'_>)) {
     let target = Target::new(TargetName::of_command_line(0), config.expect("a target"));
     let keys = KeyStore::new();
     keys.decide(&Secrecy::Clear, || panic!("there is no key"));
-    check(&mut Bench { ring: &ring, keys, cards: [card(), card()], target });
+    check(&mut Bench { ring: &ring, keys, cards: [card(), card()], target, asks_for_given: false });
 }
 
 impl Bench<'_> {
@@ -44,7 +45,13 @@ impl Bench<'_> {
 
     /// A look at everything, as the kernel takes it; returns how many records each card got.
     fn look(&mut self, now: u64, link: [bool; 2]) -> [usize; 2] {
-        let moment = Moment { keys: &self.keys, ring: self.ring, now, carrier_timeout: 4 * SECOND };
+        let moment = Moment {
+            keys: &self.keys,
+            ring: self.ring,
+            now,
+            carrier_timeout: 4 * SECOND,
+            asks_for_given: self.asks_for_given,
+        };
         for (place, (nic, stack, life)) in self.cards.iter_mut().enumerate() {
             let link_is_up = link[place];
             let name = ["eth0", "eth1"][place];
@@ -203,5 +210,52 @@ fn of_two_cards_on_one_network_one_speaks_and_the_other_follows() {
         assert!(bench.target.is_sending(1, 5));
         assert_eq!(bench.look(3 * SECOND, BOTH), [0, 5]);
         assert_eq!(bench.target.counters().records, 10);
+    });
+}
+
+/// What the crash kernel of a Linux does with the address that it was given before the crash.
+#[test]
+fn a_given_address_is_used_at_once_and_asked_for() {
+    let receivers = |bench: &Bench<'_>| -> Vec<MacAddr> {
+        bench.cards[0]
+            .0
+            .sent
+            .iter()
+            .filter_map(|frame| udp::parse(frame))
+            .map(|sent| sent.destination.mac)
+            .collect()
+    };
+    let given = MacAddr([2, 0, 0, 0, 0, 99]);
+    // Who answers, and after how long; how many records go out then, and to whom.
+    for (answer, at, again) in [(given, SECOND / 2, 0), (PEER, SECOND / 2, 5), (PEER, 36 * SECOND, 5)] {
+        with_bench("@10.0.0.1/,@10.0.0.2/02:00:00:00:00:63", |bench| {
+            bench.asks_for_given = true;
+            bench.target.enable(0);
+            bench.target.go_by(0, None);
+            bench.log(5);
+            assert_eq!(bench.look(0, FIRST), [5, 0], "at once");
+            assert_eq!(receivers(bench), [given; 5]);
+            assert_eq!(bench.target.reception(), Reception::Unheard);
+            if at > SECOND {
+                assert_eq!(bench.look(2 * SECOND, FIRST), [5, 0], "nobody has answered");
+                assert_eq!(receivers(bench), [MacAddr::BROADCAST; 5]);
+                assert_eq!(bench.look(3 * SECOND, FIRST), [0, 0], "once");
+                assert_eq!(bench.target.reception(), Reception::Unheard);
+            }
+            bench.hear(0, answer, at);
+            assert_eq!(bench.look(at, FIRST), [again, 0]);
+            assert_eq!(receivers(bench), vec![answer; again]);
+            assert_eq!(bench.target.reception(), Reception::Heard);
+            bench.log(1);
+            assert_eq!(bench.look(at + 1, FIRST), [1, 0]);
+            assert_eq!(receivers(bench), [answer]);
+        });
+    }
+    with_bench("@10.0.0.1/,@10.0.0.2/02:00:00:00:00:63", |bench| {
+        bench.target.enable(0);
+        bench.target.go_by(0, None);
+        bench.log(5);
+        assert_eq!(bench.look(0, FIRST), [5, 0]);
+        assert_eq!(bench.look(2 * SECOND, FIRST), [0, 0], "elsewhere nobody is asked");
     });
 }
