@@ -16,7 +16,7 @@ use core::ops::RangeInclusive;
 use netconsole::nic::BusAddress;
 use netconsole::nic::iommu::{self, Found, Kind, Stuck, Unit};
 use netconsole::nic::pci::{
-    DeviceFunction, PciDevice, RootBuses, is_unplaced, place, search_roots, stop_bus_masters,
+    DeviceFunction, PciDevice, RootBuses, Stopped, is_unplaced, place, search_roots, stop_bus_masters,
 };
 
 /// How many IOMMUs the log names. A machine of eight sockets may have more: they are turned off all the same.
@@ -25,8 +25,8 @@ const MAX_NAMED: usize = 16;
 /// What was done, for the log, which comes later.
 pub struct Buses {
     mechanism: Mechanism,
-    /// How many devices lost their right to reach memory; `None` where that was not necessary.
-    stopped: Option<usize>,
+    /// How many devices lost their right to reach memory and to interrupt; `None` where that was not necessary.
+    stopped: Option<Stopped>,
     iommus: [Option<(Iommu, Result<Found, Stuck>)>; MAX_NAMED],
     iommu_count: usize,
     /// Addresses that bus 0's bridge has for devices.
@@ -205,9 +205,19 @@ impl Buses {
         if root_buses() != RootBuses::FIRST {
             log::info!("pci: root buses {}", root_buses());
         }
-        if let Some(stopped @ 1..) = self.stopped {
-            let plural = if stopped == 1 { "" } else { "s" };
-            log::info!("pci: {stopped} device{plural} could reach memory, and can't any more");
+        let Stopped { bus_masters, messages } = self.stopped.unwrap_or_default();
+        let plural = |count| if count == 1 { "" } else { "s" };
+        if bus_masters > 0 {
+            log::info!(
+                "pci: {bus_masters} device{} could reach memory, and can't any more",
+                plural(bus_masters)
+            );
+        }
+        if messages > 0 {
+            log::info!(
+                "pci: {messages} device{} interrupted by messages (MSI), and can't any more",
+                plural(messages)
+            );
         }
         for (iommu, result) in self.iommus.iter().flatten() {
             match result {

@@ -366,11 +366,24 @@ pub fn disable<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction)
     config.write_word(function, register::COMMAND, command & !COMMAND_BUS_MASTER);
 }
 
-/// Takes from every device the right to reach memory by itself, network cards included; returns how many had it. Bridges
-/// and the host's own keep it: nothing comes through them any more. What the firmware, or a kernel that crashed, had
-/// running can then write nowhere. Panic-safe.
-pub fn stop_bus_masters<C: ConfigurationAccess>(config: &mut C, roots: RootBuses) -> usize {
-    let mut stopped: usize = 0;
+/// What [`stop_bus_masters`] took away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stopped {
+    /// How many devices could reach memory by themselves.
+    pub bus_masters: usize,
+    /// How many could interrupt by messages (MSI, MSI-X).
+    pub messages: usize,
+}
+
+/// The capabilities of message signalled interrupts (PCI 3.0, sections 6.8.1 and 6.8.2), each with its enable bit in the
+/// first word.
+const MESSAGES: [(u8, u32); 2] = [(0x05, 1 << 16), (0x11, 1 << 31)];
+
+/// Takes from every device the right to reach memory by itself, and to interrupt by messages, network cards included;
+/// returns how many had them. Bridges and the host's own keep it: nothing comes through them any more. What the firmware,
+/// or a kernel that crashed, had running can then write nowhere. Panic-safe.
+pub fn stop_bus_masters<C: ConfigurationAccess>(config: &mut C, roots: RootBuses) -> Stopped {
+    let mut stopped = Stopped::default();
     let mut walk = Walk::new(roots);
     while let Some(function) = walk.next(config) {
         let Class { base, sub, .. } = Class::read(config, function);
@@ -378,8 +391,25 @@ pub fn stop_bus_masters<C: ConfigurationAccess>(config: &mut C, roots: RootBuses
         let command = config.read_word(function, register::COMMAND) & COMMAND_MASK;
         if is_device && (base, sub) != Class::HOST_BRIDGE && command & COMMAND_BUS_MASTER != 0 {
             config.write_word(function, register::COMMAND, command & !COMMAND_BUS_MASTER);
-            stopped = stopped.saturating_add(1);
+            stopped.bus_masters = stopped.bus_masters.saturating_add(1);
+        }
+        if is_device && stop_messages(config, function) {
+            stopped.messages = stopped.messages.saturating_add(1);
         }
     }
     stopped
+}
+
+/// Turns a function's message signalled interrupts off; whether they were on.
+fn stop_messages<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) -> bool {
+    let mut was_on = false;
+    for (id, enabled) in MESSAGES {
+        let Some(offset) = capability_offsets(config, function, id).next() else { continue };
+        let control = config.read_word(function, offset);
+        if control & enabled != 0 {
+            config.write_word(function, offset, control & !enabled);
+            was_on = true;
+        }
+    }
+    was_on
 }

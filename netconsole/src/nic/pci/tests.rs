@@ -143,7 +143,7 @@ fn every_device_on_every_root_stops_reaching_memory() {
     machine.insert((0x80, 30, 0), Function::new(1, 2, 0x01_06_00));
     let mut roots = RootBuses::FIRST;
     roots.add(0x80);
-    assert_eq!(stop_bus_masters(&mut machine, roots), 4);
+    assert_eq!(stop_bus_masters(&mut machine, roots), Stopped { bus_masters: 4, messages: 0 });
     for (place, command) in [
         ((0, 0, 0), 0x407),
         ((0, 1, 0), 0x407),
@@ -154,7 +154,27 @@ fn every_device_on_every_root_stops_reaching_memory() {
     ] {
         assert_eq!(machine.word(place, 1) & 0xffff, command, "{place:?}");
     }
-    assert_eq!(stop_bus_masters(&mut machine, roots), 0);
+    assert_eq!(stop_bus_masters(&mut machine, roots), Stopped::default());
+}
+
+/// A card that a dead kernel had interrupt by both kinds of messages, and one that never did.
+#[test]
+fn messages_are_turned_off() {
+    let mut machine = Machine::default();
+    for (device, control) in [(1, [0x0181_5005, 0x8007_0011]), (2, [0x0180_5005, 0x0007_0011])] {
+        let mut card = Function::new(0x8086, 0x10d3, 0x02_00_00);
+        card.words[1] |= 1 << 20;
+        card.words[0x34 / 4] = 0x40;
+        (card.words[0x40 / 4], card.words[0x50 / 4]) = (control[0], control[1]);
+        (card.writable[0x40 / 4], card.writable[0x50 / 4]) = (1 << 16, 1 << 31);
+        machine.insert((0, device, 0), card);
+    }
+    assert_eq!(stop_bus_masters(&mut machine, RootBuses::FIRST).messages, 1);
+    for device in [1, 2] {
+        assert_eq!(machine.word((0, device, 0), 0x40 / 4), 0x0180_5005, "{device}");
+        assert_eq!(machine.word((0, device, 0), 0x50 / 4), 0x0007_0011, "{device}");
+    }
+    assert_eq!(stop_bus_masters(&mut machine, RootBuses::FIRST), Stopped::default());
 }
 
 #[test]
