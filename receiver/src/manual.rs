@@ -196,7 +196,7 @@ pub const SECTIONS: [Section; 16] = [
             ("incomplete", "true: a part is missing, … is in its place"),
             ("continuation", "true: a further piece of a line, which Linux could not add to the first"),
             ("continues", "the number of the record that it continues, where the caller tells"),
-            ("symbols", "with --elf, a list of objects with address, function, file, line"),
+            ("symbols", "with --elf or --system-map, a list of objects with address, function, file, line"),
             ("warning", "why there are none, or may be wrong; once per sender"),
         ],
     },

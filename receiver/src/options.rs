@@ -103,6 +103,9 @@ pub struct Options {
     /// The kernel's ELF file: addresses in crash reports become function, file and line
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub elf: Option<PathBuf>,
+    /// A Linux's System.map, in place of --elf: addresses in its crash report become functions
+    #[arg(long, value_name = "FILE", conflicts_with = "elf", help_heading = "Output")]
+    pub system_map: Option<PathBuf>,
 
     /// End with success when a record's text matches
     #[arg(long, value_name = "REGEX", help_heading = "Continuous integration")]

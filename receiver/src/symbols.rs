@@ -1,5 +1,5 @@
 //! Addresses in crash reports become function, file and line, from the kernel's ELF file, if its build id is the
-//! one that the kernel logged.
+//! one that the kernel logged; or functions alone from a Linux's System.map.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,14 +14,18 @@ use serde::Serialize;
 
 use crate::event::{Event, Heard};
 use crate::limits;
+use crate::system_map::SystemMap;
 
 /// Addresses translated of one record, inlined functions included.
 const SYMBOLS: usize = 64;
 
 static BUILD_ID: LazyLock<Regex> = LazyLock::new(|| regex(r"(?i)\bbuild[ -]id:? ([0-9a-f]{40})\b"));
-/// ` [<0000000000101234>]`: a return address, which is one after the call; other addresses stand for themselves.
+/// ` [<0000000000101234>]`, or `? 0xffffffff81001234` of a crashed Linux: a return address, which is one after the call;
+/// other addresses stand for themselves.
 static ADDRESS: LazyLock<Regex> = LazyLock::new(|| {
-    regex(r"\[<(?:0x)?([0-9a-fA-F]{8,16})>\]|\b0x([0-9a-fA-F]{5,16})\b|\b([0-9a-fA-F]{16})\b")
+    regex(
+        r"(?:\[<(?:0x)?|\? 0x)([0-9a-fA-F]{8,16})\b(?:>\])?|\b0x([0-9a-fA-F]{5,16})\b|\b([0-9a-fA-F]{16})\b",
+    )
 });
 
 fn regex(pattern: &str) -> Regex {
@@ -74,10 +78,16 @@ pub struct Translation {
     pub warning: Option<String>,
 }
 
-/// The kernel's ELF file.
+/// Where the names are from.
+enum Source {
+    /// An ELF file, and where its code lies.
+    Elf(Loader, Vec<std::ops::Range<u64>>),
+    Map(SystemMap),
+}
+
+/// The kernel's symbols.
 pub struct Symbols {
-    loader: Loader,
-    code: Vec<std::ops::Range<u64>>,
+    source: Source,
     build_id: Option<String>,
     /// The build ids that senders logged, and whether they were warned about.
     senders: HashMap<SocketAddr, (Option<String>, bool)>,
@@ -94,7 +104,13 @@ impl Symbols {
         let code =
             code.map(|section| section.address()..section.address().saturating_add(section.size())).collect();
         let loader = Loader::new(path).map_err(|error| Error(error.to_string()))?;
-        Ok(Symbols { loader, code, build_id, senders: HashMap::new() })
+        Ok(Symbols { source: Source::Elf(loader, code), build_id, senders: HashMap::new() })
+    }
+
+    /// Reads a Linux's System.map, which does not tell of what build it is.
+    pub fn open_map(path: &Path) -> Result<Self, Error> {
+        let map = SystemMap::open(path).map_err(Error)?;
+        Ok(Symbols { source: Source::Map(map), build_id: None, senders: HashMap::new() })
     }
 
     /// Notes a build id that the record tells; translates the addresses of a crash report.
@@ -113,8 +129,9 @@ impl Symbols {
             return Translation::default();
         }
         let (known, warned) = self.senders.get(&heard.sender.address).cloned().unwrap_or_default();
-        let fits = known.is_none() || known == self.build_id;
-        let warning = if warned { None } else { self.warning(known.as_deref()) };
+        let is_map = matches!(self.source, Source::Map(_));
+        let fits = is_map || known.is_none() || known == self.build_id;
+        let warning = if warned || is_map { None } else { self.warning(known.as_deref()) };
         if warning.is_some() && self.senders.len() < limits::FILES {
             self.senders.insert(heard.sender.address, (known, true));
         }
@@ -144,7 +161,11 @@ impl Symbols {
             let digits = captures.iter().skip(1).flatten().next().map_or("", |digits| digits.as_str());
             let Ok(address) = u64::from_str_radix(digits, 16) else { continue };
             let probe = address.saturating_sub(u64::from(is_return));
-            if self.code.iter().any(|code| code.contains(&probe)) && !addresses.contains(&(address, probe)) {
+            let is_code = match &self.source {
+                Source::Elf(_, code) => code.iter().any(|code| code.contains(&probe)),
+                Source::Map(map) => map.has(probe),
+            };
+            if is_code && !addresses.contains(&(address, probe)) {
                 addresses.push((address, probe));
             }
         }
@@ -152,9 +173,20 @@ impl Symbols {
     }
 
     fn frames(&self, (address, probe): (u64, u64)) -> Vec<Symbol> {
-        let address = format!("{address:#x}");
+        let shown = format!("{address:#x}");
+        let loader = match &self.source {
+            Source::Elf(loader, _) => loader,
+            Source::Map(map) => {
+                let function = map.function(probe).map(|(name, offset)| {
+                    // As Linux writes it, of the address itself.
+                    format!("{name}+{:#x}", offset.saturating_add(address.saturating_sub(probe)))
+                });
+                return vec![Symbol { address: shown, function, file: None, line: None }];
+            }
+        };
+        let address = shown;
         let mut symbols = Vec::new();
-        if let Ok(mut frames) = self.loader.find_frames(probe) {
+        if let Ok(mut frames) = loader.find_frames(probe) {
             while let Ok(Some(frame)) = frames.next() {
                 let function = frame
                     .function
@@ -170,7 +202,7 @@ impl Symbols {
         }
         if symbols.iter().all(|symbol| symbol.function.is_none()) {
             // No debug information of this code: the symbol table still has the function.
-            let function = self.loader.find_symbol(probe);
+            let function = loader.find_symbol(probe);
             let function = function.map(|name| addr2line::demangle_auto(name.into(), None).into_owned());
             let line = symbols.pop();
             symbols.push(Symbol {
@@ -198,6 +230,7 @@ mod tests {
         };
         assert_eq!(find(" [<0000000000101234>]"), Some(0));
         assert_eq!(find("fault at 0x101234, rip"), Some(1));
+        assert_eq!(find("? 0xffffffff81001234"), Some(0));
         assert_eq!(find("RIP: 0008:0000000000101234"), Some(2));
         assert_eq!(find("port 0x3f8"), None);
     }

@@ -13,8 +13,8 @@ pub enum Error {
     Closed,
     /// A file or directory.
     File(PathBuf, io::Error),
-    /// The ELF file.
-    Elf(PathBuf, symbols::Error),
+    /// The ELF file, or the System.map.
+    Symbols(PathBuf, symbols::Error),
 }
 
 impl fmt::Display for Error {
@@ -22,7 +22,7 @@ impl fmt::Display for Error {
         match self {
             Error::Closed => write!(f, "standard output was closed"),
             Error::File(path, error) => write!(f, "{}: {error}", path.display()),
-            Error::Elf(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Symbols(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }
 }

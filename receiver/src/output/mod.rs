@@ -20,6 +20,7 @@ mod times;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -99,10 +100,14 @@ impl Outputs {
             let name = path.display().to_string();
             Ok(Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts)))
         });
-        let symbols = options
-            .elf
-            .as_ref()
-            .map(|path| Symbols::open(path).map_err(|error| Error::Elf(path.clone(), error)));
+        let opened = |path: &Path, symbols: Result<Symbols, _>| {
+            symbols.map_err(|error| Error::Symbols(path.to_path_buf(), error))
+        };
+        let symbols = match (&options.elf, &options.system_map) {
+            (Some(path), _) => Some(opened(path, Symbols::open(path))),
+            (None, Some(path)) => Some(opened(path, Symbols::open_map(path))),
+            (None, None) => None,
+        };
         let form = form(Style { color, time: options.time.unwrap_or(Time::None), ..plain });
         let screen =
             || (Lane::start(screen::NAME.to_owned(), "records", waits, screen::write), form, Stamp::of(form));
