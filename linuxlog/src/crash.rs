@@ -6,6 +6,7 @@ use crate::cpu::Cpu;
 use crate::log::{Log, LogError};
 use crate::memory::{Memory, Unreadable};
 use crate::note::Note;
+use crate::raw::RawText;
 use crate::translation::Translation;
 use crate::vmcoreinfo::VmCoreInfo;
 use core::fmt;
@@ -87,6 +88,12 @@ impl<'m, M: Memory> Crash<'m, M> {
     /// Its log.
     pub fn log(&self) -> Result<Log<'_, M>, LogError> {
         Log::find(&self.translation, &self.info)
+    }
+
+    /// The text that lies where the log was, for where [`log`](Self::log) gives nothing; `None` where that can't be read,
+    /// either.
+    pub fn raw_text(&self) -> Option<RawText<'_, M>> {
+        RawText::find(&self.translation, &self.info)
     }
 
     /// What its CPUs were doing, as far as they said it, in the order of their numbers: Linux makes a segment of notes for

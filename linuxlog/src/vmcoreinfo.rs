@@ -73,6 +73,8 @@ numbers! {
     crash_time = "CRASHTIME",
     /// The pointer to the lockless ring, virtual.
     prb = "SYMBOL(prb)",
+    /// The lockless ring that Linux begins with, virtual.
+    prb_static = "SYMBOL(printk_rb_static)",
     /// Offset of the descriptor ring in `struct printk_ringbuffer`.
     ringbuffer_desc_ring = "OFFSET(printk_ringbuffer.desc_ring)",
     /// Offset of the text ring in `struct printk_ringbuffer`.

@@ -1,0 +1,68 @@
+//! Of a log that can't be read as one the text is still found.
+
+mod image;
+
+use image::{Image, text};
+use linuxlog::{Crash, Memory, Unreadable};
+
+/// An image whose note lacks these lines.
+struct Without<'i>(&'i Image, &'static [&'static str]);
+
+impl Memory for Without<'_> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        self.0.read(address, to)?;
+        // The note is read in pieces: each of these names lies in one of its page.
+        let page = address & !4095;
+        let mut whole = [0; 4096];
+        if self.0.read(page, &mut whole).is_ok() && whole.windows(10).any(|part| part == b"OSRELEASE=") {
+            for name in self.1 {
+                if let Some(at) = whole.windows(name.len()).position(|part| part == name.as_bytes()) {
+                    whole[at] = b'?';
+                }
+            }
+            let from = usize::try_from(address - page).expect("within a page");
+            if let Some(bytes) = whole.get(from..from + to.len()) {
+                to.copy_from_slice(bytes);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn the_text_is_found_where_the_records_are_not() {
+    for (name, missing) in [
+        ("5.4-log_buf_len-4M", &["SYMBOL(log_next_idx)"][..]),
+        ("6.1", &["OFFSET(prb_desc_ring.count_bits)"]),
+        ("6.12", &["SIZE(prb_desc)"]),
+        ("7.2", &["OFFSET(prb_desc_ring.infos)", "SYMBOL(prb)"]),
+    ] {
+        let image = Image::load(name);
+        let memory = Without(&image, missing);
+        let crash = Crash::open(&memory, Image::core_header(name)).expect("its note is there");
+        assert!(crash.log().is_err(), "{name}");
+        let mut raw = crash.raw_text().expect("its text is there");
+        let (mut line, mut lines) = ([0; 200], Vec::new());
+        while let Some(len) = raw.next_line(&mut line) {
+            lines.push(String::from_utf8_lossy(&line[..len]).into_owned());
+        }
+        let expected = text(&format!("{name}.basic.txt"));
+        let (mut found, mut all) = (0, 0);
+        for text in expected.lines().filter_map(|line| line.split_once("] ").map(|(_, text)| text.trim())) {
+            if (12..150).contains(&text.len()) && text.is_ascii() {
+                all += 1;
+                found += usize::from(lines.iter().any(|line| line.contains(text)));
+            }
+        }
+        assert!(all > 100 && found == all, "{name}: {found} of {all}");
+    }
+}
+
+/// Where the ring's head leads nowhere it ends, and quickly.
+#[test]
+fn without_a_place_there_is_none() {
+    let image = Image::load("6.12");
+    let memory = Without(&image, &["SYMBOL(prb)", "SYMBOL(printk_rb_static)", "SYMBOL(log_buf)"]);
+    let crash = Crash::open(&memory, Image::core_header("6.12")).expect("its note is there");
+    assert!(crash.log().is_err() && crash.raw_text().is_none());
+}
