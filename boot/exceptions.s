@@ -97,9 +97,10 @@ panic_common:
     save_and_call {exception_in_panic}
 
 # While the panic path runs an NMI has nothing to add (a watchdog that goes on barking, another press
-# of the button): it changes nothing.
+# of the button): it changes nothing. Nor does one that a Linux has left to its crash kernel, which counts it.
 .balign 16
 ignore_nmi:
+    lock inc qword ptr [rip + {NMIS}]
     iretq
 
 .purgem push_caller_saved

@@ -5,6 +5,7 @@ use crate::kernel::Kernel;
 use crate::linux::Before;
 use crate::log::ring;
 use crate::machine::interrupts::Strays;
+use crate::machine::nmi;
 use crate::machine::power::{self, ExitCode};
 use crate::machine::timer::Timer;
 use crate::machine::watchdog;
@@ -16,17 +17,21 @@ use netconsole::console::Ending;
 /// machine waits until the log of a Linux was heard. A kernel that searched for one serves: it would find the same log
 /// again after a reset, or again none.
 pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
+    nmi::tell();
     let is_crash_kernel = kernel.parameters.linux.core_header.is_some();
     let after = match kernel.parameters.after {
-        Some(After::Serve) => serve(kernel),
+        Some(After::Serve) => serve(kernel, before),
         Some(after) => after,
         None if is_crash_kernel => After::Reboot,
-        None => serve(kernel),
+        None => serve(kernel, before),
     };
     // A crash kernel that found no log says why, which is to be heard, too.
     if is_crash_kernel || before.has_log() {
-        kernel.await_reception();
+        if kernel.await_reception() {
+            note_sent(before);
+        }
     }
+    nmi::tell();
     let code = if kernel.netconsole.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
     if code == ExitCode::NoTarget {
         kernel.await_fallback();
@@ -58,8 +63,16 @@ fn ending(after: After) -> &'static str {
     }
 }
 
+/// Notes for the next boot that the log of a Linux has arrived.
+fn note_sent(before: Before) {
+    if let (Before::Log(log), Some(boot)) = (before, start::boot_info()) {
+        log.note_sent(boot);
+    }
+}
+
 /// Answers, ships and shows for ever, asleep from one tick of the timer to the next.
-fn serve(kernel: &mut Kernel) -> ! {
+fn serve(kernel: &mut Kernel, before: Before) -> ! {
+    let mut is_noted = !before.has_log();
     kernel.clock.settle();
     if let Some(boot) = start::boot_info() {
         describe::hold_back_interrupts(boot);
@@ -69,6 +82,10 @@ fn serve(kernel: &mut Kernel) -> ! {
     kernel.netconsole.terminal().greet();
     loop {
         if !kernel.poll() {
+            if !is_noted && kernel.is_received() {
+                is_noted = true;
+                note_sent(before);
+            }
             timer.sleep();
         }
         strays.report(kernel.clock.now());

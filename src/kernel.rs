@@ -106,6 +106,19 @@ impl Kernel {
         }
     }
 
+    /// Goes on feeding a watchdog that a Linux, whose crash kernel this is, has left running: it is not to end the machine
+    /// before the log has gone out.
+    pub fn adopt_watchdog(&mut self) {
+        if self.parameters.linux.core_header.is_none() || self.watchdog.is_some() {
+            return;
+        }
+        if let Some(watchdog) = Watchdog::find().filter(|watchdog| watchdog.is_running()) {
+            watchdog.adopt();
+            self.watchdog = Some(watchdog);
+            log::info!("watchdog: {watchdog} was left running, and is fed until the reboot");
+        }
+    }
+
     /// Finds the network cards and brings them up.
     pub fn find_cards(&mut self, boot: &BootInfo, buses: &Buses, address_space: AddressSpace) {
         let Self { netconsole, clock, parameters, .. } = self;
@@ -152,8 +165,8 @@ impl Kernel {
     }
 
     /// Runs until the log was received: so long after a receiver has acknowledged all of it, or after all has gone out and
-    /// something shows that it can be heard, or until `linux.patience=` is over.
-    pub fn await_reception(&mut self) {
+    /// something shows that it can be heard, or until `linux.patience=` is over. Whether it was.
+    pub fn await_reception(&mut self) -> bool {
         let patience = u64::from(self.parameters.linux.patience) * 1_000_000;
         let mut since = None;
         while self.netconsole.has_enabled_targets() {
@@ -174,15 +187,26 @@ impl Kernel {
             if known != reception {
                 since = Some((reception, now));
             } else if now.saturating_sub(begin) >= wait {
-                return log::info!("linux: {}", reception);
+                let waited = now.saturating_sub(begin) / 1000;
+                log::info!("linux: {reception}, {waited} ms ago");
+                return true;
             }
             if now >= patience {
                 let seconds = self.parameters.linux.patience;
-                return log::warn!(
+                log::warn!(
                     "linux: nothing shows that anybody heard the log: it ends after {seconds} s (linux.patience=)"
                 );
+                return false;
             }
         }
+        false
+    }
+
+    /// Whether all of the log has gone out and something shows that it was heard.
+    pub fn is_received(&self) -> bool {
+        !self.netconsole.is_behind()
+            && !self.netconsole.is_sending()
+            && self.netconsole.reception() != Reception::Unheard
     }
 
     /// One look at everything; false where nothing is left to do before something happens.

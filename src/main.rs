@@ -24,7 +24,7 @@ mod start;
 
 use kernel::Kernel;
 use machine::clock::Clock;
-use machine::{cache, descriptors, features, machine_check, paging};
+use machine::{cache, descriptors, features, machine_check, nmi, paging};
 use platform::ThisKernel;
 
 /// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
@@ -36,6 +36,11 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let boot = start::read_boot_info(magic, info);
     let mut address_space = paging::protect();
     let parameters = start::read_parameters(boot);
+    if parameters.linux.core_header.is_some() && parameters.watchdog.is_none() {
+        // Linux may have died in one, and another may be pending. Where this kernel's own watchdog is armed, an NMI is how
+        // a hang ends.
+        nmi::count();
+    }
     let buses = buses::prepare(boot, parameters, &mut address_space);
     memory::move_low(&boot.memory, &log::last_place(&boot.memory));
     panic::Policy::of(parameters).set();
@@ -54,6 +59,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.start_watchdog();
     crash::before_cards(parameters, &log.recovery);
     kernel.find_cards(boot, &buses, address_space);
+    kernel.adopt_watchdog();
     kernel.start_targets();
     start::check_protections();
     describe::machine(boot);

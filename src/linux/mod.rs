@@ -4,6 +4,7 @@
 mod memory;
 mod report;
 
+use crate::last_log;
 use crate::machine::paging;
 use bootinfo::BootInfo;
 use bootinfo::parameters::Parameters;
@@ -41,6 +42,8 @@ pub enum How {
     Scan {
         /// How many were found.
         found: usize,
+        /// How many of them a boot before has sent.
+        sent: usize,
     },
 }
 
@@ -58,9 +61,15 @@ impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CoreHeader(address) => write!(f, "by the ELF core header at {address:#x} (elfcorehdr=)"),
-            Self::Scan { found: 1 } => f.write_str("in memory, after a reset (linux=scan)"),
-            Self::Scan { found } => {
+            Self::Scan { found: 1, .. } => f.write_str("in memory, after a reset (linux=scan)"),
+            Self::Scan { found, sent: 0 } => {
                 write!(f, "in memory, after a reset (linux=scan), as the newest of {found}")
+            }
+            Self::Scan { found, sent } => {
+                write!(
+                    f,
+                    "in memory, after a reset (linux=scan), as the newest of {found}, {sent} of them sent before"
+                )
             }
         }
     }
@@ -75,6 +84,8 @@ pub enum Missing {
     Log(LogError),
     /// The memory was searched, and no Linux was found in it.
     NotFound,
+    /// What was found in it was sent by a boot before.
+    Sent,
 }
 
 impl fmt::Display for Missing {
@@ -83,6 +94,9 @@ impl fmt::Display for Missing {
             Self::Crash(error) => write!(f, "nothing is known of the Linux that crashed: {error}"),
             Self::Log(error) => write!(f, "the log of the Linux that crashed can't be read: {error}"),
             Self::NotFound => f.write_str("no log of a Linux was found in memory (linux=scan)"),
+            Self::Sent => f.write_str(
+                "the log of a Linux that is in memory was sent by a boot before: linux=again sends it again",
+            ),
         }
     }
 }
@@ -111,21 +125,24 @@ pub fn open(boot: &BootInfo, parameters: &Parameters) -> Before {
     let found = if let Some(address) = parameters.linux.core_header {
         by_core_header(boot, address)
     } else if parameters.linux.scans {
-        by_scan(boot)
+        by_scan(boot, parameters.linux.again)
     } else {
         return Before::Nothing;
     };
     let log = found.and_then(|(crash, how)| {
         let crash = &CRASH.call_once(|| OneCpu(crash)).0;
         let log = crash.log().map_err(Missing::Log)?;
-        let since = if parameters.settings.oops_only { begin_of_crash(&log) } else { 0 };
+        let is_crash = matches!(how, How::CoreHeader(_));
+        let oops_only = parameters.settings.oops_only;
+        let crash_at = if is_crash && !oops_only { log.first() } else { begin_of_crash(&log) };
         let new = || OldLog {
             crash: OneCpu(crash),
             how,
-            log: OneCpu(log),
             shows_caller: parameters.linux.caller,
             limit: parameters.linux.loglevel,
-            since,
+            has_crash: is_crash || crash_at < log.end(),
+            since: if oops_only { crash_at } else { 0 },
+            log: OneCpu(log),
         };
         Ok(LOG.call_once(new))
     });
@@ -148,21 +165,47 @@ fn by_core_header(boot: &BootInfo, address: u64) -> Result<(Crash<'static, OldMe
     Ok((crash, How::CoreHeader(address)))
 }
 
-fn by_scan(boot: &BootInfo) -> Result<(Crash<'static, OldMemory>, How), Missing> {
+fn by_scan(boot: &BootInfo, again: bool) -> Result<(Crash<'static, OldMemory>, How), Missing> {
     for region in boot.memory.regions() {
         // This kernel's own is refused: that is no failure.
         MEMORY.add(region.start.max(paging::PAGE)..region.end().min(paging::image_start()));
         MEMORY.add(region.start.max(paging::persistent_end())..region.end());
     }
-    let (mut found, mut newest) = (0, None);
+    let sent_last = last_log::sent_linux(&boot.memory).filter(|_| !again);
+    let (mut found, mut sent, mut newest) = (0, 0, None);
     for crash in MEMORY.regions().flat_map(|region| scan(&MEMORY, region)) {
         found = usize::wrapping_add(found, 1);
+        if sent_last.is_some_and(|sent| sent == identity(&crash)) {
+            sent = usize::wrapping_add(sent, 1);
+            continue;
+        }
         let time = |crash: &Crash<'_, _>| (crash.info().crash_time, crash.log().is_ok());
         if newest.as_ref().is_none_or(|newest| time(newest) < time(&crash)) {
             newest = Some(crash);
         }
     }
-    Ok((newest.ok_or(Missing::NotFound)?, How::Scan { found }))
+    let missing = if sent > 0 { Missing::Sent } else { Missing::NotFound };
+    Ok((newest.ok_or(missing)?, How::Scan { found, sent }))
+}
+
+/// What tells this dead kernel from others, so that it is known again: a sum of what it was and how far its log goes, and
+/// when it crashed.
+fn identity(crash: &Crash<'_, OldMemory>) -> [u64; 2] {
+    let info = crash.info();
+    let log = crash.log().ok();
+    let last = log.as_ref().and_then(|log| {
+        (log.first()..log.end()).rev().find_map(|sequence| match log.read(sequence) {
+            Read::Record(record) => Some(record.nanoseconds),
+            _ => None,
+        })
+    });
+    let words = [log.as_ref().map_or(0, Log::end), last.unwrap_or(0)];
+    let names = info.release.as_str().bytes().chain(info.build_id.as_str().bytes()).map(u64::from);
+    // FNV-1a, over words.
+    let sum = names
+        .chain(words)
+        .fold(0xcbf2_9ce4_8422_2325, |sum: u64, word| (sum ^ word).wrapping_mul(0x100_0000_01b3));
+    [sum, info.crash_time.unwrap_or(0)]
 }
 
 /// What the first lines of a crash begin with.
@@ -210,12 +253,22 @@ pub struct OldLog {
     limit: u8,
     /// Only records from this number on do (`netconsole.oops_only`).
     since: u64,
+    /// Whether it ended with a crash, as far as is known.
+    has_crash: bool,
 }
 
 impl OldLog {
     /// The number after the newest record's.
     pub fn end(&self) -> u64 {
         self.log.0.end()
+    }
+
+    /// Notes for the next boot that it was sent, where that would find it again.
+    pub fn note_sent(&self, boot: &BootInfo) {
+        if let How::Scan { .. } = self.how {
+            last_log::note_sent_linux(&boot.memory, identity(self.crash.0));
+            log::info!("linux: noted that its log was sent: linux=scan passes it over from now on");
+        }
     }
 
     /// When the newest record that is whole was logged, in µs by that Linux's clock.
@@ -286,7 +339,12 @@ pub fn tell(before: Before) {
     match before {
         Before::Nothing => {}
         Before::Log(log) => report::log(log),
-        Before::Missing(missing) => log::error!(target: ALWAYS, "linux: {missing}"),
+        Before::Missing(missing) => {
+            log::error!(target: ALWAYS, "linux: {missing}");
+            if let (Missing::Log(_), Some(crash)) = (missing, CRASH.get()) {
+                report::raw_text(&crash.0);
+            }
+        }
     }
     if let Some((count, address)) = MEMORY.failures() {
         log::warn!(target: ALWAYS, "linux: {count} reads of its memory failed and were passed over, the last one at {address:#x}");

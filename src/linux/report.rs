@@ -2,8 +2,9 @@
 //! CPUs was doing.
 
 use super::OldLog;
+use super::memory::OldMemory;
 use core::fmt;
-use linuxlog::{Count, Cpu};
+use linuxlog::{Count, Cpu, Crash};
 use netconsole::ring::{ALWAYS, Past};
 
 /// How many CPUs are looked at for others that did the same.
@@ -16,12 +17,13 @@ pub fn log(old: &OldLog) {
     let info = old.crash.0.info();
     let micros = old.last_micros();
     log::info!(target: ALWAYS,
-        "linux: Linux {} {} {}.{:06} s, found {}",
+        "linux: Linux {} {} {}.{:06} s, found {}{}",
         info.release,
         old.how.end(),
         micros / 1_000_000,
         micros % 1_000_000,
-        old.how
+        old.how,
+        if old.has_crash { "" } else { ": a log without a crash" }
     );
     if !info.build_id.as_str().is_empty() {
         log::info!(target: ALWAYS, "linux: build id {}", info.build_id);
@@ -31,7 +33,33 @@ pub fn log(old: &OldLog) {
         "linux: {whole} records of its log, numbers {first} to {}; {overwritten} overwritten before, {unfinished} unfinished, {unreadable} unreadable",
         old.end().saturating_sub(1),
     );
+    if whole == 0 {
+        raw_text(old.crash.0);
+    }
     cpus(old);
+}
+
+/// How much raw text is logged, in bytes: with what each record takes beside it, less than this kernel's own log holds.
+const MAX_RAW: usize = 96 << 10;
+
+/// Logs the text that lies where the log was, each piece marked, where nothing else is to be had.
+pub fn raw_text(crash: &Crash<'_, OldMemory>) {
+    let Some(mut text) = crash.raw_text() else {
+        return log::warn!(target: ALWAYS, "linux: nor is there any text where its log was");
+    };
+    let (start, end) = (text.addresses().start, text.addresses().end);
+    log::warn!(target: ALWAYS,
+        "linux: the text where its log was follows as it lies there, {start:#x} to {end:#x}, in no order and without times"
+    );
+    let (mut line, mut logged) = ([0; 200], 0_usize);
+    while let Some(len) = text.next_line(&mut line) {
+        if logged >= MAX_RAW {
+            return log::warn!(target: ALWAYS, "linux: there is more, from {:#x} on", text.addresses().start);
+        }
+        logged = logged.saturating_add(len);
+        let shown = line.get(..len).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
+        log::info!(target: ALWAYS, "linux raw: {shown}");
+    }
 }
 
 /// Which CPU crashed, as far as the log's last words say it: `CPU: 1 PID: 234 Comm: …`.

@@ -84,6 +84,20 @@ pub fn load() {
     load_idt(&raw const IDT);
 }
 
+/// From here on an NMI is counted, and no reason to panic.
+pub fn count_nmis() {
+    let mut entry = Entry::missing();
+    // SAFETY: the address is an entry of boot/exceptions.s, and the stack is the NMI's as before. Nothing else names the
+    // table any more but the CPU.
+    unsafe {
+        entry
+            .set_handler_addr(VirtAddr::new(exceptions::counting_entry_address()))
+            .set_privilege_level(PrivilegeLevel::Ring0)
+            .set_stack_index(NMI);
+        (*(&raw mut IDT))[VECTOR_NMI] = entry;
+    }
+}
+
 /// From here on every exception goes to the panic path's own entries. Panic-safe.
 pub fn enter_panic() {
     load_idt(&raw const PANIC_IDT);

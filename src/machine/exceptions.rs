@@ -23,6 +23,11 @@ pub fn panic_entry_address(vector: usize) -> u64 {
     panic_entries as *const () as u64 + vector as u64 * ENTRY_SIZE
 }
 
+/// Where the NMI's entry lies that counts it and changes nothing else.
+pub fn counting_entry_address() -> u64 {
+    ignore_nmi as *const () as u64
+}
+
 /// The interrupted code's registers, as boot/exceptions.s and the CPU leave them on the stack.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]

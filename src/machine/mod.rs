@@ -18,6 +18,7 @@ pub mod io_apic;
 mod local_apic;
 pub mod long_mode;
 pub mod machine_check;
+pub mod nmi;
 pub mod old_memory;
 pub mod paging;
 pub mod pci;

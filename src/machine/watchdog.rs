@@ -143,6 +143,23 @@ impl Watchdog {
         })
     }
 
+    /// Whether it counts down: somebody before this kernel has set it going, or it does so since the reset.
+    pub fn is_running(self) -> bool {
+        match self {
+            Self::Esb(function, _) => {
+                let [lock, ..] = ConfigurationSpace.read_word(function, esb::LOCK).to_le_bytes();
+                lock & esb::ENABLE != 0
+            }
+            Self::Tco(base) => input(base, tco::CONTROL_1) & tco::HALT == 0,
+        }
+    }
+
+    /// Goes on feeding one that runs, and tells the panic path of it, so that its last words have the time that they need.
+    pub fn adopt(self) {
+        self.feed();
+        SECONDS.set(LAST_WORDS.into());
+    }
+
     /// Has it reset the machine once `seconds` have passed without [`feed`](Self::feed), and tells the panic
     /// path of it. Refuses where the machine would not be reset. Panic-safe.
     pub fn arm(self, seconds: u16) -> Result<(), Unarmed> {

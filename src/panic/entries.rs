@@ -5,7 +5,7 @@ use super::ending;
 use super::report::{self, Depth};
 use crate::machine::exceptions::{self, Frame};
 use crate::machine::trap::{self, Place};
-use crate::machine::{cache, descriptors, machine_check, power, stacks, watchdog};
+use crate::machine::{cache, descriptors, machine_check, nmi, power, stacks, watchdog};
 use crate::platform::ThisKernel;
 use crate::serial_console;
 use core::arch::{asm, global_asm};
@@ -23,6 +23,7 @@ global_asm!(
     GENERAL_PROTECTION = const exceptions::GENERAL_PROTECTION,
     MACHINE_CHECK = const exceptions::MACHINE_CHECK,
     pass_over_machine_check = sym machine_check::pass_over,
+    NMIS = sym nmi::COUNT,
 );
 
 #[panic_handler]

@@ -1,11 +1,13 @@
 //! The log of a Linux that crashed goes out first, as Linux would have sent it: from the memory of real crashes
 //! (linuxlog/tests/images), which QEMU's memory is filled with.
 
-use crate::harness::{Boot, Capture, Peer, target};
+use crate::harness::{Boot, Capture, Peer, status, target};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 const EXTENDED: &str = "10.0.0.2:6666";
 const RELEASED: &str = "10.0.0.2:7777";
@@ -20,34 +22,61 @@ fn images() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("linuxlog/tests/images")
 }
 
-fn text(name: &str) -> String {
+pub fn text(name: &str) -> String {
     let path = images().join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A machine's memory with the pages of a crash in it, and nothing else.
 pub fn memory(image: &str, test: &str) -> PathBuf {
+    changed_memory(image, test, |_| {})
+}
+
+/// The pages of a crash, by their addresses.
+type Pages = BTreeMap<u64, Vec<u8>>;
+
+/// The same, with some change to the pages.
+fn changed_memory(image: &str, test: &str, change: impl FnOnce(&mut Pages)) -> PathBuf {
     let pages = images().join(format!("{image}.pages.gz"));
     let unpacked = Command::new("gzip").arg("-dc").arg(&pages).output().expect("gzip runs");
     assert!(unpacked.status.success(), "gzip: {}", String::from_utf8_lossy(&unpacked.stderr));
+    let pages = unpacked.stdout.chunks_exact(8 + PAGE).map(|page| {
+        let (address, content) = page.split_first_chunk().expect("a page's address");
+        (u64::from_le_bytes(*address), content.to_vec())
+    });
+    let mut pages: Pages = pages.collect();
+    change(&mut pages);
     fs::create_dir_all(target().join("tests")).expect("target/tests is writable");
     let path = target().join(format!("tests/{test}.memory"));
     let mut file = File::create(&path).expect("target/tests is writable");
     file.set_len(MEMORY).expect("a sparse file");
-    for page in unpacked.stdout.chunks_exact(8 + PAGE) {
-        let (address, content) = page.split_first_chunk().expect("a page's address");
-        file.seek(SeekFrom::Start(u64::from_le_bytes(*address))).expect("it is a file");
-        file.write_all(content).expect("target/tests is writable");
+    for (address, content) in pages {
+        file.seek(SeekFrom::Start(address)).expect("it is a file");
+        file.write_all(&content).expect("target/tests is writable");
     }
     path
 }
 
+/// Has another text of the same length wherever this one is.
+fn replace(content: &mut [u8], text: &str, other: &str) {
+    assert_eq!(text.len(), other.len(), "{text}");
+    for at in 0..content.len() {
+        if content[at..].starts_with(text.as_bytes()) {
+            content[at..at + text.len()].copy_from_slice(other.as_bytes());
+        }
+    }
+}
+
 /// The machine with this memory, which ends when the kernel reboots it.
 pub fn with_memory(boot: Boot, memory: &Path) -> Boot {
+    with_lasting_memory(boot, memory).first_arguments(["-no-reboot"])
+}
+
+/// The same, which boots again with its memory as it was.
+fn with_lasting_memory(boot: Boot, memory: &Path) -> Boot {
     let backend =
         format!("memory-backend-file,id=memory,size={MEMORY},mem-path={},share=off", memory.display());
-    let arguments = ["-m", "512", "-object", &backend, "-machine", "pc,memory-backend=memory", "-no-reboot"];
-    boot.first_arguments(arguments)
+    boot.first_arguments(["-m", "512", "-object", &backend, "-machine", "pc,memory-backend=memory"])
 }
 
 fn boot(name: &'static str, memory: &Path, parameters: &str) -> Boot {
@@ -225,4 +254,196 @@ fn after_a_scan_it_serves() {
         machine.stop();
         let _ = fs::remove_file(target().join(format!("tests/{name}.memory")));
     }
+}
+
+/// The note does not say where the descriptors are: what can be found is the text, which comes marked.
+#[test]
+fn of_a_log_that_cannot_be_read_the_raw_text_arrives() {
+    const NAME: &str = "linux-raw";
+    let memory = changed_memory("6.12", NAME, |pages| {
+        let content = pages.values_mut();
+        content.for_each(|page| {
+            replace(page, "OFFSET(prb_desc_ring.count_bits)", "OFFSET(prb_desc_ring.count_bitz)");
+        });
+    });
+    let capture = boot(NAME, &memory, &format!("{TARGETS} {CORE_HEADER}")).start().end();
+    fs::remove_file(memory).expect("it was there");
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    let found = capture.text(BASIC);
+    let said = "linux: the log of the Linux that crashed can't be read: its vmcoreinfo does not say where its log is";
+    assert!(found.contains(said) && found.contains("linux: the text where its log was follows"), "{found}");
+    let raw: Vec<&str> =
+        found.lines().filter_map(|line| line.split_once("] linux raw: ").map(|(_, raw)| raw)).collect();
+    let expected = text("6.12.basic.txt");
+    let texts: Vec<&str> =
+        expected.lines().filter_map(|line| Some(line.split_once("] ")?.1.trim())).collect();
+    let texts = texts.iter().filter(|text| (12..150).contains(&text.len()) && text.is_ascii());
+    let missing: Vec<_> = texts.filter(|text| !raw.iter().any(|raw| raw.contains(**text))).collect();
+    assert!(raw.len() > 200 && missing.is_empty(), "{missing:?}");
+}
+
+/// Boots with this memory and `linux=scan`; returns what the target got.
+fn scan(name: &'static str, memory: &Path, parameters: &str) -> String {
+    let capture = boot(name, memory, &format!("{parameters} linux=scan after=exit")).start().end();
+    fs::remove_file(memory).expect("it was there");
+    capture.text(BASIC)
+}
+
+/// What was shipped once is not shipped at each further boot, unless that is asked for; the mark is this kernel's own, and
+/// is not where Linux's memory was.
+#[test]
+fn a_log_that_a_scan_has_sent_is_not_sent_again() {
+    const NAME: &str = "linux-scan-twice";
+    let file = memory("7.2", NAME);
+    let parameters = format!("{TARGETS} linux=scan after=reboot");
+    let boot = Boot::new(NAME, parameters).peer(Peer::at("10.0.0.2")).repeats();
+    let machine = with_lasting_memory(boot, &file).start();
+    machine
+        .wait_for_text(BASIC, "the log of a Linux that is in memory was sent by a boot before: linux=again");
+    let text = machine.stop().text(BASIC);
+    fs::remove_file(file).expect("it was there");
+    assert_eq!(text.matches("] Linux version 7.2.").count(), 1, "{text}");
+    assert!(text.contains("linux: noted that its log was sent"), "{text}");
+}
+
+#[test]
+fn a_scan_for_a_log_that_was_sent_can_be_asked_for() {
+    const NAME: &str = "linux-scan-again";
+    let file = memory("7.2", NAME);
+    let boot =
+        Boot::new(NAME, format!("{TARGETS} linux=again after=reboot")).peer(Peer::at("10.0.0.2")).repeats();
+    let machine = with_lasting_memory(boot, &file).start();
+    machine.wait_for("the log twice", |events| {
+        let target = BASIC.parse().expect("an address and port");
+        let payloads = events.sent.iter().filter_map(|sent| sent.datagram()).filter(|(to, _)| *to == target);
+        let is_first = |payload: &[u8]| String::from_utf8_lossy(payload).contains("] Linux version 7.2.");
+        (payloads.filter(|(_, payload)| is_first(payload)).count() >= 2).then_some(())
+    });
+    machine.stop();
+    fs::remove_file(file).expect("it was there");
+}
+
+/// In memory there may be the log of one that was reset, or shut down.
+#[test]
+fn a_log_without_a_crash_is_called_so() {
+    let file = changed_memory("7.2", "linux-scan-calm", |pages| {
+        for page in pages.values_mut() {
+            replace(page, "sysrq: Trigger a crash", "sysrq: Trigger a trash");
+            replace(page, "Kernel panic", "Kernel clock");
+        }
+    });
+    let text = scan("linux-scan-calm", &file, TARGETS);
+    assert!(text.contains("after a reset (linux=scan): a log without a crash"), "{text}");
+    let text = scan("linux-scan-crash", &memory("7.2", "linux-scan-crash"), TARGETS);
+    assert!(text.contains("after a reset (linux=scan)\n"), "{text}");
+}
+
+/// Two notes, of which the one that crashed last counts; a page of another kernel's note leads nowhere.
+#[test]
+fn of_several_notes_the_newest_counts() {
+    /// Of `7.2.13+deb14-cloud-amd64`, as long.
+    const OTHER: &str = "7.2.99+deb14-cloud-amd64";
+    for (name, is_newer) in [("linux-scan-older", false), ("linux-scan-newer", true)] {
+        let file = changed_memory("7.2", name, |pages| {
+            let is_note =
+                |page: &&Vec<u8>| page.starts_with(b"\x0b\0\0\0") && page[12..].starts_with(b"VMCOREINFO\0");
+            let mut note = pages.values().find(is_note).expect("it has a note").clone();
+            let text = String::from_utf8_lossy(&note);
+            let time = text
+                .split("CRASHTIME=")
+                .nth(1)
+                .and_then(|rest| rest.get(..10))
+                .expect("ten digits")
+                .to_string();
+            let other = (time.parse::<u64>().expect("a number") + 2 * u64::from(is_newer) - 1).to_string();
+            replace(&mut note, &format!("CRASHTIME={time}"), &format!("CRASHTIME={other}"));
+            replace(&mut note, "OSRELEASE=7.2.13+deb14-cloud-amd64", &format!("OSRELEASE={OTHER}"));
+            let free =
+                (1..).map(|number| (256 << 20) + number * PAGE as u64).find(|page| !pages.contains_key(page));
+            pages.insert(free.expect("a page that nothing is in"), note);
+        });
+        let text = scan(name, &file, TARGETS);
+        let release = if is_newer { OTHER } else { "7.2.13+deb14-cloud-amd64" };
+        let said = format!("linux: Linux {release} ran for ");
+        assert!(text.contains(&said) && text.contains("as the newest of 2"), "{name}: {text}");
+    }
+}
+
+/// The menu's first choice sends to those whom netconsole.cfg names, and to everybody only if that is chosen.
+#[test]
+fn a_scan_s_log_is_not_broadcast_where_that_is_refused() {
+    const NAME: &str = "linux-scan-broadcast";
+    let parameters = "netconsole=@10.0.0.1/,8888@10.0.0.2/ netconsole=@10.0.0.1/eth0,@/ linux.broadcast=0";
+    let file = memory("7.2", NAME);
+    let capture = boot(NAME, &file, &format!("{parameters} linux=scan after=exit")).start().end();
+    fs::remove_file(file).expect("it was there");
+    assert!(capture.text(BASIC).contains("Linux version 7.2."));
+    assert!(capture.serial.contains("255.255.255.255 is everybody, who is not to have the log of a Linux"));
+    assert_eq!(capture.text("255.255.255.255:6666"), "");
+}
+
+/// Who logged a record is known of each, and shown where that Linux did.
+#[test]
+fn with_caller_each_record_says_who_logged_it() {
+    let capture = crash("linux-caller", "6.12", &format!("{TARGETS} {CORE_HEADER} linux.caller=1"));
+    let count = text("6.12.basic.txt").lines().count();
+    let found = capture.text(BASIC);
+    let linux: Vec<&str> = found.lines().take(count).collect();
+    let has_caller = |line: &&&str| {
+        let caller = line.split_once("][").map(|(_, rest)| rest.trim_start());
+        caller.is_some_and(|caller| caller.starts_with('T') || caller.starts_with('C'))
+    };
+    // Before there are threads Linux says 0, which is no number of one.
+    let named = linux.iter().filter(has_caller).count();
+    assert!(named > 400, "{named} of {count}: {}", linux[0]);
+    let extended = capture.text(EXTENDED);
+    assert!(
+        extended.contains("-,caller=T1;") && extended.contains(",caller=T147;sysrq: Trigger a crash"),
+        "{extended}"
+    );
+}
+
+/// All levels go out where nothing is said, whatever Linux showed; a parameter holds the others back.
+#[test]
+fn a_level_of_its_own_limits_linux_s_records() {
+    let parameters = format!("{TARGETS} {CORE_HEADER} linux.loglevel=5");
+    let memory = memory("6.12", "linux-loglevel");
+    let capture = boot("linux-loglevel", &memory, &parameters).start().end();
+    fs::remove_file(memory).expect("it was there");
+    let expected = text("6.12.extended.txt");
+    let level = |line: &str| {
+        line.split(',').next().and_then(|number| number.parse::<u32>().ok()).map(|number| number & 7)
+    };
+    let records: Vec<&str> = expected.lines().filter(|line| level(line).is_some()).collect();
+    let expected: Vec<u64> =
+        records.iter().filter(|line| level(line) < Some(5)).map(|line| head(line).0).collect();
+    let last = head(records[records.len() - 1]).0;
+    let messages = capture.messages(EXTENDED);
+    let found: Vec<u64> =
+        messages.iter().map(|message| message.sequence).take_while(|number| *number <= last).collect();
+    assert!(found == expected && expected.len() > 10, "{found:?}, not {expected:?}");
+    assert!(messages.iter().any(|message| message.level == 6), "the kernel's own are not limited by it");
+}
+
+/// `after=` and `panic=` mean what they do elsewhere.
+#[test]
+fn what_follows_is_as_the_command_line_says() {
+    let exits = crash("linux-after-exit", "6.1", &format!("{TARGETS} {CORE_HEADER} after=exit"));
+    assert_eq!(exits.status, status::GOOD, "{}", exits.serial);
+    let parameters = format!("{TARGETS} {CORE_HEADER} crash=PANIC netconsole.panic_repeat=0 panic=3");
+    let memory = memory("6.1", "linux-panic-3");
+    let machine = boot("linux-panic-3", &memory, &parameters).repeats().start();
+    machine.wait_for_text(BASIC, "---[ end Kernel panic - not syncing: panic");
+    let end = Instant::now();
+    let capture = machine.end();
+    assert!(end.elapsed() > Duration::from_millis(2500), "panic=3");
+    fs::remove_file(memory).expect("it was there");
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    // Without a way to anybody else, it stays and answers.
+    let memory = crate::linux_log::memory("6.1", "linux-after-serve");
+    let machine =
+        boot("linux-after-serve", &memory, &format!("{TARGETS} {CORE_HEADER} debug after=serve")).start();
+    machine.wait_for_text(BASIC, "the local APIC ticks");
+    machine.stop();
+    fs::remove_file(memory).expect("it was there");
 }

@@ -31,6 +31,7 @@ mod link;
 mod link_flaps;
 mod linux_crash;
 mod linux_log;
+mod linux_reception;
 mod loaders;
 mod lying_card;
 mod machine_check;

@@ -11,6 +11,8 @@ pub struct Linux {
     pub core_header: Option<u64>,
     /// Memory is searched for it, after a reset without kexec (`linux=scan`).
     pub scans: bool,
+    /// What a boot before has sent is sent again (`linux=again`).
+    pub again: bool,
     /// Whether its records say who logged them (`linux.caller=`).
     pub caller: bool,
     /// Its records with a lower level number go out (`linux.loglevel=`), 0 to 8.
@@ -26,13 +28,16 @@ impl Linux {
 
     /// Where nothing is said.
     pub const DEFAULT: Self =
-        Self { core_header: None, scans: false, caller: false, loglevel: 8, patience: 60 };
+        Self { core_header: None, scans: false, again: false, caller: false, loglevel: 8, patience: 60 };
 
     /// False where there is no such parameter.
     pub(super) fn set(&mut self, name: &str, text: &str) -> Result<bool, ValueError> {
         match name {
             "elfcorehdr" => self.core_header = Some(value::address(text)?),
             "linux" if text == "scan" => self.scans = true,
+            "linux" if text == "again" => (self.scans, self.again) = (true, true),
+            // The library keeps to it.
+            "linux.broadcast" => _ = number(text, 0_u8, 1)?,
             "linux" => return Err(ValueError::Scan),
             "linux.caller" => self.caller = number(text, 0_u8, 1)? == 1,
             "linux.loglevel" => self.loglevel = number(text, 0, 8)?,

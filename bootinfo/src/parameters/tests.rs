@@ -101,6 +101,14 @@ fn every_parameter_sets_its_field_and_no_other() {
                 ..with(|settings| settings.ships_another_log = true)
             },
         ),
+        (
+            "linux=again",
+            Parameters {
+                linux: Linux { scans: true, again: true, ..D.linux },
+                ..with(|settings| settings.ships_another_log = true)
+            },
+        ),
+        ("linux.broadcast=0", with(|settings| settings.broadcasts_another_log = false)),
         ("linux.caller=1", linux(|linux| linux.caller = true)),
         ("linux.loglevel=5", linux(|linux| linux.loglevel = 5)),
         ("linux.patience=3600", linux(|linux| linux.patience = 3600)),

@@ -41,7 +41,7 @@ impl fmt::Display for ValueError {
                  devices at most",
             ),
             Self::Address => f.write_str("a physical address, with 0x or K, M or G"),
-            Self::Scan => f.write_str("scan"),
+            Self::Scan => f.write_str("scan or again"),
             Self::Crash(error) => error.fmt(f),
         }
     }

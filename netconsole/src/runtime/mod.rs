@@ -88,6 +88,13 @@ impl<P: Platform> Netconsole<P> {
             &[]
         });
         for config in targets {
+            if self.state.settings.refuses(config) {
+                log::error!(
+                    "netconsole: {} is everybody, who is not to have the log of a Linux (linux.broadcast=0)",
+                    config.remote_ip
+                );
+                continue;
+            }
             // The settings hold no more than the table does.
             if let Ok(target) = self.state.targets.add(*config) {
                 target.enable_at_boot(now);

@@ -72,6 +72,8 @@ pub struct Settings {
     /// (`elfcorehdr=`) or by a search of memory (`linux=scan`). It goes to whom the command line names, by the card that
     /// it names, and nowhere else.
     pub ships_another_log: bool,
+    /// Whether that log may go to everybody in the network, where a target says so (`linux.broadcast=`).
+    pub broadcasts_another_log: bool,
     /// How many seconds the boot waits for a link.
     pub carrier_timeout: u16,
     /// Whether only what is logged in a panic goes to the targets.
@@ -108,6 +110,7 @@ impl Settings {
         ip: IpParameter::DEFAULT,
         targets: Targets::NONE,
         ships_another_log: false,
+        broadcasts_another_log: true,
         carrier_timeout: 4,
         oops_only: false,
         input: false,
@@ -242,6 +245,12 @@ impl Settings {
         if keys.keeps(&self.secrecy) { Ok(self.targets.as_slice()) } else { Err(SecrecyUndecided) }
     }
 
+    /// Whether a target is not to be had, as all in a network would hear the log of a Linux from it.
+    pub fn refuses(&self, target: &TargetConfig) -> bool {
+        let is_for_all = target.remote_ip == TargetConfig::REMOTE_IP || target.remote_ip.is_multicast();
+        is_for_all && self.ships_another_log && !self.broadcasts_another_log
+    }
+
     /// The addresses that targets by this card are to be sent from, where they name one. A target that names no device is
     /// the first card's.
     pub fn source_addresses(&self, name: DeviceName, mac: MacAddr) -> impl Iterator<Item = IpAddr> {
@@ -330,8 +339,12 @@ impl Settings {
                 self.ships_another_log = true;
                 return Ok(false);
             }
+            "linux.broadcast" => {
+                self.broadcasts_another_log = text != "0";
+                return Ok(false);
+            }
             "linux" => {
-                self.ships_another_log |= text == "scan";
+                self.ships_another_log |= matches!(text, "scan" | "again");
                 return Ok(false);
             }
             _ => return Ok(false),

@@ -83,6 +83,11 @@ fn datagram(bytes: &[u8]) -> Result<Datagram<'_>, String> {
         return Err(refuse("too few fields"));
     };
     let number = |text: &str| text.parse::<u64>().map_err(|_| refuse("a field that is no number"));
+    // Who logged it, where that is another kernel's record.
+    let more = match more {
+        [first, rest @ ..] if first.starts_with("caller=T") || first.starts_with("caller=C") => rest,
+        more => more,
+    };
     // The header's own fields: what was held back before and after, ncrx's emergency mark, then the fragment's place.
     let (held, more) = match more {
         [first, rest @ ..] if let Some(held) = first.strip_prefix("held=") => (number(held)?, rest),
