@@ -41,6 +41,7 @@ mod main_job;
 mod models;
 mod ncrx;
 mod nics;
+mod odd_cards;
 mod one_address;
 mod one_network;
 mod parameters;

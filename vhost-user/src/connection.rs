@@ -48,6 +48,8 @@ struct Ring {
 /// The back end's end of the connection.
 pub struct Connection {
     stream: UnixStream,
+    /// How long the queues are, whatever QEMU says.
+    size: Option<u16>,
     rings: [Ring; 2],
     /// The guest's memory.
     pub memory: Memory,
@@ -58,7 +60,12 @@ pub struct Connection {
 impl Connection {
     /// QEMU has connected.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, rings: Default::default(), memory: Memory::default(), queues: [None; 2] }
+        Self { stream, size: None, rings: Default::default(), memory: Memory::default(), queues: [None; 2] }
+    }
+
+    /// Takes the queues for `size` entries long, whatever the driver has chosen.
+    pub fn ignore_sizes(&mut self, size: u16) {
+        self.size = Some(size);
     }
 
     /// Deals with a message, if there is one; whether there was. An error where QEMU has ended.
@@ -117,7 +124,7 @@ impl Connection {
                 let regions = (0..long(0) as u32 as usize).map(|number| region(1 + 4 * number));
                 self.memory = Memory::map(regions.zip(files).collect())?;
             }
-            request::SET_VRING_NUM => self.rings[index].size = number,
+            request::SET_VRING_NUM => self.rings[index].size = self.size.unwrap_or(number),
             request::SET_VRING_BASE => self.rings[index].base = number,
             request::SET_VRING_ADDR => self.rings[index].addresses = [long(1), long(2), long(3)],
             request::SET_VRING_KICK => {

@@ -7,6 +7,7 @@ use super::peer::Peer;
 use super::qemu;
 use super::record::Record;
 use super::switch::Switch;
+use super::vhost_user::CardKind;
 use super::wire::Carrier;
 use smoltcp::wire::EthernetAddress;
 use std::env;
@@ -44,7 +45,12 @@ impl Nic {
 
     /// Is served by a card of our own, which can be told to lie; one in a boot.
     pub fn on_vhost_user(self) -> Self {
-        Self { carrier: Carrier::VhostUser, ..self }
+        self.on_card(CardKind::Usual)
+    }
+
+    /// Is served by a card of our own of this kind; one in a boot.
+    pub fn on_card(self, kind: CardKind) -> Self {
+        Self { carrier: Carrier::VhostUser(kind), ..self }
     }
 
     /// Adds a station to the cable.

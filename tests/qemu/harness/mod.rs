@@ -39,7 +39,7 @@ pub use record::{Events, Sent};
 pub use rsyslog::Rsyslog;
 pub use server::{HOST_NAME, Lease, Service};
 pub use side_by_side::side_by_side;
-pub use vhost_user::{Lie, RECEIVE, TRANSMIT};
+pub use vhost_user::{CardKind, Lie, RECEIVE, TRANSMIT};
 pub use way::{Ends, Relay, Way};
 
 /// QEMU's exit statuses for `after=exit` (doc/specification.md, other kernel parameters).

@@ -1,7 +1,7 @@
 //! What carries frames between QEMU's netdev and a cable: Unix sockets, so there is no port to collide on. An end
 //! that is full makes the other wait, so no frame is lost.
 
-use super::vhost_user::VhostUser;
+use super::vhost_user::{CardKind, VhostUser};
 use std::io::{self, Read, Write};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ pub enum Carrier {
     /// One behind the other in a stream. QEMU takes all that have come whenever it looks.
     Stream,
     /// In the guest's memory, by a card of our own that lies when it is told to.
-    VhostUser,
+    VhostUser(CardKind),
 }
 
 pub enum Wire {
@@ -40,7 +40,7 @@ impl Wire {
                 stream: OnceLock::new(),
                 sending: Mutex::new(()),
             },
-            Carrier::VhostUser => Self::VhostUser(VhostUser::bind(own)?),
+            Carrier::VhostUser(kind) => Self::VhostUser(VhostUser::bind(own, kind)?),
         })
     }
 

@@ -28,7 +28,7 @@ pub use transport::AnyTransport;
 
 use super::pci::{ConfigurationAccess, PciDevice};
 use super::{Access, BusAddress, Nic, NicError, Waits};
-use queue_memory::QueueMemory;
+use queue_memory::{BUFFER_SIZE, OVERFLOW_DESCRIPTORS, OVERFLOW_SIZE, QueueMemory};
 
 /// How many frames a card may be given to send at once.
 const TRANSMIT_BUFFERS: usize = 64;
@@ -46,6 +46,19 @@ pub type VirtioNic = VirtioNet<AnyTransport, TRANSMIT_BUFFERS, RECEIVE_BUFFERS>;
 
 const _: () = assert!(
     QueueMemory::<RECEIVE_BUFFERS>::SERVES_LEGACY && QueueMemory::<PANIC_RECEIVE_BUFFERS>::SERVES_LEGACY
+);
+const _: () = assert!(
+    QueueMemory::<TRANSMIT_BUFFERS>::serves_modern(1)
+        && QueueMemory::<PANIC_TRANSMIT_BUFFERS>::serves_modern(1)
+        && QueueMemory::<RECEIVE_BUFFERS>::serves_modern(1 + OVERFLOW_DESCRIPTORS)
+        && QueueMemory::<PANIC_RECEIVE_BUFFERS>::serves_modern(1 + OVERFLOW_DESCRIPTORS)
+);
+/// Firecracker's `MAX_BUFFER_SIZE`: it reads its network where so many bytes of receive buffers are posted. Half of ours
+/// are enough, so that it has the others to write to meanwhile.
+const FIRECRACKER_ROOM: usize = 65_562;
+const CHAIN: usize = BUFFER_SIZE + OVERFLOW_DESCRIPTORS as usize * OVERFLOW_SIZE;
+const _: () = assert!(
+    RECEIVE_BUFFERS / 2 * CHAIN >= FIRECRACKER_ROOM && PANIC_RECEIVE_BUFFERS / 2 * CHAIN >= FIRECRACKER_ROOM
 );
 const _: () = assert!(size_of::<VirtioMemory>() <= 140 << 10);
 const _: () = assert!(size_of::<PanicVirtioMemory>() <= 68 << 10);

@@ -4,6 +4,7 @@
 
 use crate::nic::addresses::fake::pointer;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU16, AtomicU32, Ordering::SeqCst};
@@ -142,6 +143,12 @@ pub struct Device {
     pub reset_reads: u32,
     reset_reads_left: u32,
     pub refuses_features: bool,
+    /// It reads its cable only where so many bytes of receive buffers are posted, as Firecracker does.
+    pub room_wanted: usize,
+    /// The receive buffers that it has taken and not used yet: id, and address and length of each part.
+    held: VecDeque<(u16, Vec<(u64, u32)>)>,
+    /// Its queues are as long as `max_sizes` says, whatever the driver tells, as kvmtool's are.
+    pub ignores_sizes: bool,
     /// It has written to a used ring what is not true, or said that it was reset when it was not, so that
     /// the two sides no longer agree on what is given and taken.
     pub lied: bool,
@@ -171,6 +178,9 @@ impl Device {
             reset_reads: 0,
             reset_reads_left: 0,
             refuses_features: false,
+            room_wanted: 0,
+            held: VecDeque::new(),
+            ignores_sizes: false,
             lied: false,
             status: 0,
             driver_features: 0,
@@ -216,7 +226,9 @@ impl Device {
             // 5.1.6.2: a header to be sent, or 5.1.6.3.1: room for what is received where nothing is merged or
             // offloaded.
             (&[(_, length, 0)], true) => !is_legacy && length > 12,
-            (&[(_, length, 2)], false) => !is_legacy && length >= 1526,
+            (parts, false) if !is_legacy => {
+                parts.iter().all(|part| part.2 == 2) && parts.iter().map(|part| part.1).sum::<u32>() >= 1526
+            }
             // 2.7.4.3 and 5.1.6.1: the header alone, without num_buffers.
             (&[(_, 10, 0), (_, length, 0)], true) => is_legacy && length > 0,
             (&[(_, 10, 2), (_, length, 2)], false) => is_legacy && length >= 1514,
@@ -257,7 +269,15 @@ impl Device {
 
     /// Receives a frame off the cable. False when there is no buffer for it.
     pub fn deliver(&mut self, frame: &[u8]) -> bool {
-        let Some((id, parts)) = self.take(RX) else { return false };
+        loop {
+            let room: u32 = self.held.iter().flat_map(|(_, parts)| parts).map(|part| part.1).sum();
+            if room as usize >= self.room_wanted.max(1) {
+                break;
+            }
+            let Some(buffer) = self.take(RX) else { return false };
+            self.held.push_back(buffer);
+        }
+        let Some((id, parts)) = self.held.pop_front() else { return false };
         let mut bytes = vec![0; 10];
         if !self.is_legacy {
             bytes.extend([1, 0]);
@@ -352,6 +372,7 @@ impl Transport for Model {
             }
             device.driver_features = 0;
             device.queues = [None; 2];
+            device.held.clear();
         }
     }
 
@@ -367,6 +388,7 @@ impl Transport for Model {
         let features_ok = if is_legacy { 0 } else { 8 };
         assert_eq!(device.written & 0x8c, features_ok, "queues are set up between FEATURES_OK and DRIVER_OK");
         assert!(size.is_power_of_two() && if is_legacy { size == most } else { size <= most });
+        let size = if device.ignores_sizes { most } else { size };
         // 2.7: alignments and lengths.
         let bytes = u64::from(size);
         if is_legacy {

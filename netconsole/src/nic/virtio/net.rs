@@ -1,8 +1,8 @@
 //! The network device (virtio 1.2, section 5.1), polled, on any transport: one queue each way, no
-//! offloads, header and frame in one descriptor.
+//! offloads, header and frame in one descriptor. A received frame may go on in others, and is then too long.
 
-use super::queue_memory::{BUFFER_SIZE, LEGACY_ALIGNMENT, QueueMemory};
-use super::virtqueue::{DeviceFault, Direction, LegacyQueue, Virtqueue};
+use super::queue_memory::{BUFFER_SIZE, LEGACY_ALIGNMENT, OVERFLOW_SIZE, QueueMemory};
+use super::virtqueue::{DeviceFault, Direction, LegacyHeader, Virtqueue};
 use crate::nic::addresses::Offset;
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
@@ -50,7 +50,7 @@ const TRANSMIT_QUEUE: u16 = 1;
 /// Section 5.1.6: `struct virtio_net_hdr` with `num_buffers`, as of VERSION_1. All zero without offloads.
 const HEADER: usize = 12;
 /// Where in that room a legacy card's header lies, which has no `num_buffers` (section 5.1.6.1).
-const LEGACY_HEADER: (u16, u16) = (2, 12);
+const LEGACY_HEADER: LegacyHeader = (2, 12);
 /// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
 const ETHERNET_HEADER: usize = 14;
 /// RFC 894: the largest IP packet on Ethernet; the buffers are made for it.
@@ -72,13 +72,20 @@ pub struct VirtioNetMemory<const TX: usize, const RX: usize> {
     transmit: QueueMemory<TX>,
     receive: QueueMemory<RX>,
     received: [u8; BUFFER_SIZE],
+    /// The device writes here what is too long for a buffer.
+    overflow: [u8; OVERFLOW_SIZE],
 }
 
 impl<const TX: usize, const RX: usize> VirtioNetMemory<TX, RX> {
     /// All zero, so that a static one takes no place in the image.
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
     pub const fn new() -> Self {
-        Self { transmit: QueueMemory::new(), receive: QueueMemory::new(), received: [0; BUFFER_SIZE] }
+        Self {
+            transmit: QueueMemory::new(),
+            receive: QueueMemory::new(),
+            received: [0; BUFFER_SIZE],
+            overflow: [0; OVERFLOW_SIZE],
+        }
     }
 }
 
@@ -124,11 +131,12 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
         offset: Offset,
         memory: &'static mut VirtioNetMemory<TX, RX>,
     ) -> Self {
+        let overflow = offset.physical(memory.overflow.as_ptr());
         Self {
             transport,
             waits,
             transmit: Virtqueue::new(&mut memory.transmit, offset, Direction::ToDevice),
-            receive: Virtqueue::new(&mut memory.receive, offset, Direction::FromDevice),
+            receive: Virtqueue::new(&mut memory.receive, offset, Direction::FromDevice { overflow }),
             received: &mut memory.received,
             wanted,
             features: 0,
@@ -327,10 +335,14 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
     }
 
     /// Copies the next received buffer, gives it back, and returns how much of the copy is header and
-    /// frame.
+    /// frame: nothing where it was too long.
     fn take_received(&mut self) -> Result<Option<usize>, DeviceFault> {
         let Some((id, written)) = self.receive.take_used()? else { return Ok(None) };
         let length = usize::try_from(written).map_err(|_| DeviceFault)?;
+        if length > BUFFER_SIZE && length <= self.receive.writable() {
+            self.receive.publish(id, BUFFER_SIZE);
+            return Ok(Some(0));
+        }
         let buffer = self.receive.buffer(id).ok_or(DeviceFault)?;
         let (Some(from), Some(to)) = (buffer.get(HEADER..length), self.received.get_mut(HEADER..length))
         else {
@@ -348,7 +360,8 @@ impl<T: Transport, const TX: usize, const RX: usize> VirtioNet<T, TX, RX> {
     }
 }
 
-/// Makes a queue new, and tells the card where it is. A legacy card dictates its size.
+/// Makes a queue new, and tells the card where it is. A legacy card dictates its size, and others may insist on the one
+/// that they tell first.
 fn set_up<T: Transport, const N: usize>(
     transport: &mut T,
     number: u16,
@@ -356,10 +369,8 @@ fn set_up<T: Transport, const N: usize>(
     event_index: bool,
 ) -> Result<(), NicError> {
     let most = transport.max_queue_size(number);
-    let legacy = transport
-        .requires_legacy_layout()
-        .then(|| LegacyQueue { size: u16::try_from(most).unwrap_or(0), header: LEGACY_HEADER });
-    if !queue.reset(legacy, event_index) || most < queue.size().into() {
+    let header = transport.requires_legacy_layout().then_some(LEGACY_HEADER);
+    if !queue.reset(most, header, event_index) {
         return Err(NicError::NoQueue(number));
     }
     let [descriptors, available, used] = queue.addresses();
@@ -448,7 +459,7 @@ impl<T: Transport, const TX: usize, const RX: usize> Nic for VirtioNet<T, TX, RX
                     take(frame);
                     return true;
                 }
-                // Shorter than an Ethernet header.
+                // Shorter than an Ethernet header, or too long.
                 _ => {}
             }
         }

@@ -9,13 +9,19 @@ use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64};
 
 /// The size of each buffer in bytes: a virtio header, and an Ethernet frame of 1500 bytes with a VLAN tag.
 pub(super) const BUFFER_SIZE: usize = 1536;
-/// The alignment of buffers: a cache line.
+/// The alignment of buffers, and of a modern device's used ring: a cache line.
 const BUFFER_ALIGNMENT: usize = 64;
+
+/// How many further descriptors a received frame may go on in behind its buffer, all of one piece of memory that nobody
+/// reads. No frame here is that long, but Firecracker reads none before there is room for 65,562 bytes.
+pub(super) const OVERFLOW_DESCRIPTORS: u16 = 3;
+/// The size of that memory in bytes: with a buffer it is a page.
+pub(super) const OVERFLOW_SIZE: usize = 4096 - BUFFER_SIZE;
 
 /// Section 2.7.2: what a legacy device's used ring, and its queue as a whole, are aligned to.
 pub(super) const LEGACY_ALIGNMENT: u32 = 4096;
-/// The most entries that a queue can have: what a legacy device dictates (section 4.1.5.1.3.1) is 256 in QEMU
-/// and its kin unless told otherwise, and 1024 at the most.
+/// The most entries that a queue has here: what a legacy device dictates (section 4.1.5.1.3.1), and any other would
+/// like best, is 256 in QEMU and its kin unless told otherwise, and 1024 at the most.
 pub(super) const MAX_SIZE: u16 = 1024;
 
 /// Section 2.7.5, `struct virtq_desc`.
@@ -88,8 +94,8 @@ impl Rings {
 
 static NOWHERE: AtomicU16 = AtomicU16::new(0);
 
-/// Where the parts of a queue lie in its memory, in bytes: where a legacy device has them (section 2.7.2), which
-/// serves others as well. The descriptors are at 0.
+/// Where the parts of a queue lie in its memory, in bytes: in the order that a legacy device has them in (section 2.7.2).
+/// The descriptors are at 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
     /// How many entries the queue has, a power of two.
@@ -104,18 +110,21 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Of a queue that was not set up yet.
+    pub(super) const NONE: Self = Self { size: 0, available: 0, used: 0, buffers: 0, count: 0 };
+
     /// The layout of a queue of `size` entries with up to `buffers` buffers of `descriptors` descriptors each, in
-    /// `room` bytes; `None` where there is none.
-    #[expect(clippy::arithmetic_side_effects, reason = "each part is below 64 KiB, and no divisor is 0")]
-    const fn new(size: u16, buffers: u16, descriptors: u16, room: usize) -> Option<Self> {
+    /// `room` bytes; `None` where there is none. The used ring is aligned to `alignment`.
+    #[expect(clippy::arithmetic_side_effects, reason = "each part is below 64 KiB")]
+    const fn new(size: u16, buffers: u16, descriptors: u16, alignment: usize, room: usize) -> Option<Self> {
         if !size.is_power_of_two() || size > MAX_SIZE {
             return None;
         }
-        let most = size / descriptors;
+        let Some(most) = size.checked_div(descriptors) else { return None };
         let most = if most < buffers { most } else { buffers };
         let available = size_of::<Descriptor>() * size as usize;
         let available_end = available + Ring::<AtomicU16>::bytes(size);
-        let used = available_end.next_multiple_of(LEGACY_ALIGNMENT as usize);
+        let used = available_end.next_multiple_of(alignment);
         let used_end = used + Ring::<UsedElement>::bytes(size);
         if used_end > room || most == 0 {
             return None;
@@ -156,17 +165,20 @@ impl Layout {
 #[repr(C, align(64))]
 struct Buffer([u8; BUFFER_SIZE]);
 
-/// The rings of a queue of 64 entries, the most that a modern device's has here, in bytes.
-const MODERN_RINGS: usize = (4096_usize + 6 + 8 * 64).next_multiple_of(BUFFER_ALIGNMENT);
+/// How many entries a modern device's queue may have with all the buffers in use: as many as QEMU, Firecracker, Cloud
+/// Hypervisor and kvmtool give it.
+const USUAL_SIZE: u16 = 256;
+/// The rings of such a queue, in bytes.
+const USUAL_RINGS: usize = (16_usize * 256 + 6 + 2 * 256).next_multiple_of(BUFFER_ALIGNMENT)
+    + (6_usize + 8 * 256).next_multiple_of(BUFFER_ALIGNMENT);
 
 #[repr(C, align(4096))]
 struct Room<const N: usize> {
-    rings: [u8; MODERN_RINGS],
+    rings: [u8; USUAL_RINGS],
     buffers: [Buffer; N],
 }
 
-/// Room for a queue with up to `N` buffers, a power of two: for the layout of a modern device's, which has `N` entries,
-/// or a legacy one's.
+/// Room for a queue with up to `N` buffers, a power of two, of a modern device or a legacy one.
 #[repr(transparent)]
 pub(super) struct QueueMemory<const N: usize>(UnsafeCell<Room<N>>);
 
@@ -174,7 +186,7 @@ pub(super) struct QueueMemory<const N: usize>(UnsafeCell<Room<N>>);
 unsafe impl<const N: usize> Sync for QueueMemory<N> {}
 
 impl<const N: usize> QueueMemory<N> {
-    /// How many buffers there are at the most, and entries in the queue of a modern device.
+    /// How many buffers there are at the most.
     pub(super) const BUFFERS: u16 = {
         assert!(N.is_power_of_two() && N <= MAX_SIZE as usize);
         N as u16
@@ -183,22 +195,36 @@ impl<const N: usize> QueueMemory<N> {
     /// Whether a legacy device's queue finds room whatever its size is.
     pub(super) const SERVES_LEGACY: bool = Self::legacy(MAX_SIZE).is_some();
 
-    /// The layout of a modern device's queue.
-    pub(super) const MODERN: Layout = {
-        match Layout::new(Self::BUFFERS, Self::BUFFERS, 1, size_of::<Self>()) {
-            Some(layout) if layout.count == Self::BUFFERS => layout,
-            _ => panic!("too little room for the queue of a modern device"),
+    /// Whether all buffers are used in a modern device's queue of the usual size, each of `descriptors` descriptors.
+    pub(super) const fn serves_modern(descriptors: u16) -> bool {
+        matches!(Self::modern(USUAL_SIZE as u32, descriptors), Some(layout) if layout.count == Self::BUFFERS)
+    }
+
+    /// The layout of a modern device's queue, which may have up to `most` entries, `descriptors` of them a buffer. It has
+    /// as many as it may, for kvmtool takes it so, whatever size it is told; and fewer only where there is no room.
+    pub(super) const fn modern(most: u32, descriptors: u16) -> Option<Layout> {
+        let mut size = MAX_SIZE;
+        while size != 0 {
+            if size as u32 <= most {
+                let layout =
+                    Layout::new(size, Self::BUFFERS, descriptors, BUFFER_ALIGNMENT, size_of::<Self>());
+                if layout.is_some() {
+                    return layout;
+                }
+            }
+            size >>= 1;
         }
-    };
+        None
+    }
 
     /// The layout of a legacy device's queue of `size` entries, which takes two descriptors a buffer.
     pub(super) const fn legacy(size: u16) -> Option<Layout> {
-        Layout::new(size, Self::BUFFERS, 2, size_of::<Self>())
+        Layout::new(size, Self::BUFFERS, 2, LEGACY_ALIGNMENT as usize, size_of::<Self>())
     }
 
     pub(super) const fn new() -> Self {
         Self(UnsafeCell::new(Room {
-            rings: [0; MODERN_RINGS],
+            rings: [0; USUAL_RINGS],
             buffers: [const { Buffer([0; BUFFER_SIZE]) }; N],
         }))
     }

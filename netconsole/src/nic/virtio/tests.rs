@@ -173,8 +173,8 @@ fn says_why_it_does_not_come_up_and_then_does() {
         // It has gone: a few looks are enough.
         (|device| (device.never_resets, device.status) = (true, 0xff), NicError::Absent),
         (|device| device.max_sizes[RX] = 0, NicError::NoQueue(0)),
-        (|device| device.max_sizes[TX] = 1, NicError::NoQueue(1)),
-        (|device| device.max_sizes[TX] = 7, NicError::NoQueue(1)),
+        (|device| device.max_sizes[RX] = 3, NicError::NoQueue(0)),
+        (|device| device.max_sizes[TX] = 0, NicError::NoQueue(1)),
         (|device| device.restless = u32::MAX, NicError::Configuration),
     ];
     for (fault, error) in faults {
@@ -198,6 +198,54 @@ fn odd_and_huge_queues_serve() {
         assert_eq!(nic.restart(), Ok(()));
         assert_works(&mut nic, &device);
     }
+}
+
+/// Buffers of 1,536 bytes with 7,680 for what is too long: of 16, eight are enough.
+#[test]
+fn a_card_that_wants_room_for_65562_bytes_hears() {
+    for features in [FEATURES, PANIC_FEATURES] {
+        let (mut nic, device) = card_of::<16, 16>(features);
+        device.borrow_mut().room_wanted = 65_562;
+        assert_eq!(nic.restart(), Ok(()));
+        assert_works(&mut nic, &device);
+        // As many as come before the driver looks.
+        for number in 0..9 {
+            assert!(device.borrow_mut().deliver(&frame(number, 1514)), "{number}");
+        }
+        assert!(!device.borrow_mut().deliver(&[0; 60]));
+        for number in 0..9 {
+            assert_eq!(receive(&mut nic), Some(frame(number, 1514)));
+        }
+        assert_works(&mut nic, &device);
+    }
+}
+
+/// More frames than either queue has entries, of all sizes with which every buffer is in use.
+#[test]
+fn a_card_that_ignores_its_queues_sizes_is_told_its_own() {
+    for size in [4, 8, 64, 256, 512, 1024] {
+        let (mut nic, device) = card_of::<16, 16>(FEATURES);
+        (device.borrow_mut().max_sizes, device.borrow_mut().ignores_sizes) = ([size; 2], true);
+        assert_eq!(nic.restart(), Ok(()), "{size}");
+        for _ in 0..110 {
+            assert_works(&mut nic, &device);
+        }
+    }
+}
+
+#[test]
+fn a_frame_too_long_for_a_buffer_is_dropped_and_harms_nothing() {
+    let (mut nic, device) = card_of::<16, 16>(FEATURES);
+    assert_eq!(nic.restart(), Ok(()));
+    for length in [1525, 1536, 4000, 1536 + 3 * 2560 - 12] {
+        assert!(device.borrow_mut().deliver(&frame(1, 1524)));
+        assert!(device.borrow_mut().deliver(&frame(2, length)));
+        assert!(device.borrow_mut().deliver(&frame(3, 60)));
+        assert_eq!(receive(&mut nic), Some(frame(1, 1524)));
+        assert_eq!(receive(&mut nic), Some(frame(3, 60)), "{length}");
+        assert_eq!(receive(&mut nic), None);
+    }
+    assert_works(&mut nic, &device);
 }
 
 /// The sizes that a legacy card dictates, and how many of the buffers serve then.
@@ -320,7 +368,7 @@ fn no_lie_in_a_used_ring_is_believed() {
         (RX, (4, 60), 1),
         (RX, (0, 0), 1),
         (RX, (0, 11), 1),
-        (RX, (0, 1537), 1),
+        (RX, (0, 1536 + 3 * 2560 + 1), 1),
         (RX, (0, u32::MAX), 1),
         (RX, (0, 60), 5),
         (RX, (0, 60), 0x8000),
@@ -470,7 +518,7 @@ fn queue() -> impl Strategy<Value = usize> {
 
 /// Small numbers, the edges, and any other.
 fn number() -> impl Strategy<Value = u32> {
-    prop_oneof![4 => 0..20u32, 2 => 1500..1600u32, 1 => Just(u32::MAX), 1 => 65530..65550u32, 1 => any::<u32>()]
+    prop_oneof![4 => 0..20u32, 2 => 1500..1600u32, 2 => 9200..9230u32, 1 => Just(u32::MAX), 1 => 65530..65550u32, 1 => any::<u32>()]
 }
 
 fn step() -> impl Strategy<Value = Step> {

@@ -4,7 +4,9 @@
 //! driver; the device does not access it until it is published. It holds because the device was reset before the
 //! queue was set up, and an entry becomes false only when the device hands that buffer back.
 
-use super::queue_memory::{BUFFER_SIZE, Descriptor, Layout, QueueMemory, Rings};
+use super::queue_memory::{
+    BUFFER_SIZE, Descriptor, Layout, OVERFLOW_DESCRIPTORS, OVERFLOW_SIZE, QueueMemory, Rings,
+};
 use crate::nic::addresses::Offset;
 use core::sync::atomic::{Ordering, fence};
 
@@ -21,17 +23,24 @@ pub(super) struct DeviceFault;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Direction {
     ToDevice,
-    FromDevice,
+    /// What does not fit into a buffer goes to the physical address `overflow`, and is lost.
+    FromDevice {
+        overflow: u64,
+    },
 }
 
-/// How a legacy device's queue differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct LegacyQueue {
-    /// How many entries it has.
-    pub size: u16,
-    /// Where in a buffer the header begins and ends: it is in a descriptor of its own (section 2.7.4.3).
-    pub header: (u16, u16),
+impl Direction {
+    /// How many descriptors a modern device's buffer takes.
+    pub(super) const fn descriptors(self) -> u16 {
+        match self {
+            Self::ToDevice => 1,
+            Self::FromDevice { .. } => 1 + OVERFLOW_DESCRIPTORS,
+        }
+    }
 }
+
+/// Where in a legacy device's buffer the header begins and ends: it is in a descriptor of its own (section 2.7.4.3).
+pub(super) type LegacyHeader = (u16, u16);
 
 /// The driver's side of a queue, of which at most `N` buffers are in use at once.
 pub(super) struct Virtqueue<const N: usize> {
@@ -41,7 +50,7 @@ pub(super) struct Virtqueue<const N: usize> {
     layout: Layout,
     rings: Rings,
     /// Of a legacy device.
-    header: Option<(u16, u16)>,
+    header: Option<LegacyHeader>,
     /// VIRTIO_F_EVENT_IDX (section 2.7.7, 2.7.10) was negotiated.
     event_index: bool,
     /// Which buffers are with the device: OWNED above. True for those beyond the layout's count.
@@ -63,7 +72,7 @@ impl<const N: usize> Virtqueue<N> {
             memory,
             offset,
             direction,
-            layout: QueueMemory::<N>::MODERN,
+            layout: Layout::NONE,
             rings: Rings::NONE,
             header: None,
             event_index: false,
@@ -96,18 +105,28 @@ impl<const N: usize> Virtqueue<N> {
         self.offset.physical(self.memory.place(place))
     }
 
-    /// Makes the queue new: a modern device's, or this one of a legacy device; false where there is no room for that
-    /// one. The device must have been reset, so that it accesses none of the memory.
-    pub(super) fn reset(&mut self, legacy: Option<LegacyQueue>, event_index: bool) -> bool {
-        let layout = match legacy {
-            None => Some(QueueMemory::<N>::MODERN),
-            Some(queue) => QueueMemory::<N>::legacy(queue.size),
+    /// How many bytes the device may write for one buffer.
+    pub(super) fn writable(&self) -> usize {
+        match (self.direction, self.header) {
+            (Direction::FromDevice { .. }, None) => {
+                OVERFLOW_SIZE.wrapping_mul(OVERFLOW_DESCRIPTORS.into()).wrapping_add(BUFFER_SIZE)
+            }
+            _ => BUFFER_SIZE,
+        }
+    }
+
+    /// Makes the queue new, of at most `most` entries, or of a legacy device's just as many; false where there is no room
+    /// for it. The device must have been reset, so that it accesses none of the memory.
+    pub(super) fn reset(&mut self, most: u32, header: Option<LegacyHeader>, event_index: bool) -> bool {
+        let layout = match header {
+            None => QueueMemory::<N>::modern(most, self.direction.descriptors()),
+            Some(_) => u16::try_from(most).ok().and_then(QueueMemory::<N>::legacy),
         };
         let Some((layout, rings)) = layout.and_then(|layout| Some((layout, self.memory.rings(&layout)?)))
         else {
             return false;
         };
-        (self.layout, self.rings, self.header) = (layout, rings, legacy.map(|queue| queue.header));
+        (self.layout, self.rings, self.header) = (layout, rings, header);
         self.event_index = event_index;
         (self.available_index, self.used_index, self.announced) = (0, 0, 0);
         self.idle_count = 0;
@@ -130,33 +149,39 @@ impl<const N: usize> Virtqueue<N> {
         true
     }
 
-    /// Fills in what stays the same of a buffer's descriptor, or both of them.
+    /// Fills in what stays the same of a buffer's descriptors.
     fn describe(&self, id: u16) {
-        let write = match self.direction {
-            Direction::ToDevice => 0,
-            Direction::FromDevice => Descriptor::WRITE,
-        };
-        let at = self.layout.buffer(id);
-        match self.header {
-            None => self.set_descriptor(id, at, write, 0),
-            Some((begin, end)) => {
-                let data = self.data_descriptor(id);
-                let (begin, end) = (usize::from(begin), usize::from(end));
-                self.set_descriptor(id, at.wrapping_add(begin), write | Descriptor::HAS_NEXT, data);
-                self.set_length(id, end.saturating_sub(begin));
-                self.set_descriptor(data, at.wrapping_add(end), write, 0);
+        let at = self.physical(self.layout.buffer(id));
+        let second = self.further_descriptor(id, 1);
+        match (self.header, self.direction) {
+            (Some((begin, end)), direction) => {
+                let write = if direction == Direction::ToDevice { 0 } else { Descriptor::WRITE };
+                self.set_descriptor(id, at.wrapping_add(begin.into()), write | Descriptor::HAS_NEXT, second);
+                self.set_length(id, end.saturating_sub(begin).into());
+                self.set_descriptor(second, at.wrapping_add(end.into()), write, 0);
+            }
+            (None, Direction::ToDevice) => self.set_descriptor(id, at, 0, 0),
+            (None, Direction::FromDevice { overflow }) => {
+                self.set_descriptor(id, at, Descriptor::WRITE | Descriptor::HAS_NEXT, second);
+                for number in 1..=OVERFLOW_DESCRIPTORS {
+                    let descriptor = self.further_descriptor(id, number);
+                    let next = self.further_descriptor(id, number.wrapping_add(1));
+                    let has_next = if number < OVERFLOW_DESCRIPTORS { Descriptor::HAS_NEXT } else { 0 };
+                    self.set_descriptor(descriptor, overflow, Descriptor::WRITE | has_next, next);
+                    self.set_length(descriptor, OVERFLOW_SIZE);
+                }
             }
         }
     }
 
-    /// The second descriptor of a legacy device's buffer.
-    const fn data_descriptor(&self, id: u16) -> u16 {
-        self.layout.count().wrapping_add(id)
+    /// The `number`th descriptor of a buffer behind its first, which has the buffer's own number.
+    const fn further_descriptor(&self, id: u16, number: u16) -> u16 {
+        self.layout.count().wrapping_mul(number).wrapping_add(id)
     }
 
-    fn set_descriptor(&self, number: u16, buffer: usize, flags: u16, next: u16) {
+    fn set_descriptor(&self, number: u16, address: u64, flags: u16, next: u16) {
         if let Some(descriptor) = self.rings.descriptors.get(usize::from(number)) {
-            descriptor.address.store(self.physical(buffer), Ordering::Relaxed);
+            descriptor.address.store(address, Ordering::Relaxed);
             descriptor.flags.store(flags, Ordering::Relaxed);
             descriptor.next.store(next, Ordering::Relaxed);
         }
@@ -223,7 +248,9 @@ impl<const N: usize> Virtqueue<N> {
         let length = length.min(BUFFER_SIZE);
         match self.header {
             None => self.set_length(id, length),
-            Some((_, end)) => self.set_length(self.data_descriptor(id), length.saturating_sub(end.into())),
+            Some((_, end)) => {
+                self.set_length(self.further_descriptor(id, 1), length.saturating_sub(end.into()));
+            }
         }
         entry.store(id, Ordering::Relaxed);
         self.available_index = self.available_index.wrapping_add(1);

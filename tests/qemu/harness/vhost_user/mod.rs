@@ -18,6 +18,16 @@ use std::time::Duration;
 /// The header before a received frame, of which the last field says that it takes one buffer.
 const RECEIVED_HEADER: [u8; HEADER] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 
+/// How a card differs from what most do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardKind {
+    Usual,
+    /// It hands a frame over only where at least so many bytes of receive buffers are posted (Firecracker: 65,562).
+    WantsRoom(usize),
+    /// Its queues have so many entries, whatever size the driver chooses (kvmtool: 256).
+    IgnoresSizes(u16),
+}
+
 /// The card, as the test sees it.
 pub struct VhostUser {
     path: PathBuf,
@@ -36,14 +46,14 @@ struct Shared {
 
 impl VhostUser {
     /// Waits at `path` for QEMU.
-    pub fn bind(path: PathBuf) -> io::Result<Self> {
+    pub fn bind(path: PathBuf, kind: CardKind) -> io::Result<Self> {
         let listener = UnixListener::bind(&path)?;
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::<Mutex<Shared>>::default();
         let for_thread = Arc::clone(&shared);
         thread::spawn(move || {
             if let Ok((stream, _)) = listener.accept() {
-                serve(stream, &sender, &for_thread);
+                serve(stream, kind, &sender, &for_thread);
             }
         });
         Ok(Self { path, sent: Mutex::new(receiver), shared })
@@ -78,14 +88,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Serves the queues until QEMU ends.
-fn serve(stream: UnixStream, sender: &Sender<Vec<u8>>, shared: &Mutex<Shared>) {
+fn serve(stream: UnixStream, kind: CardKind, sender: &Sender<Vec<u8>>, shared: &Mutex<Shared>) {
     const PAUSE: Duration = Duration::from_micros(200);
     let mut connection = Connection::new(stream);
+    if let CardKind::IgnoresSizes(size) = kind {
+        connection.ignore_sizes(size);
+    }
+    let mut posted =
+        Posted { wanted: if let CardKind::WantsRoom(room) = kind { room } else { 1 }, ..Posted::default() };
     while let Ok(was_asked) = connection.poll() {
         let mut shared = lock(shared);
         let Shared { waiting, liar } = &mut *shared;
         let has_sent = transmit(&mut connection, liar, sender);
-        receive(&mut connection, liar, waiting);
+        receive(&mut connection, liar, &mut posted, waiting);
         drop(shared);
         if !was_asked && !has_sent {
             thread::sleep(PAUSE);
@@ -109,17 +124,47 @@ fn transmit(connection: &mut Connection, liar: &mut Liar, sender: &Sender<Vec<u8
     true
 }
 
-/// Hands a frame to the guest, if one waits and there is a buffer.
-fn receive(connection: &mut Connection, liar: &mut Liar, waiting: &mut VecDeque<Vec<u8>>) {
+/// The receive buffers that the card has taken and not used yet.
+#[derive(Default)]
+struct Posted {
+    /// How many bytes they must have before a frame is handed over.
+    wanted: usize,
+    buffers: VecDeque<(u16, Vec<(u64, u32)>)>,
+}
+
+impl Posted {
+    fn room(&self) -> usize {
+        self.buffers.iter().flat_map(|(_, pieces)| pieces).map(|&(_, length)| length as usize).sum()
+    }
+}
+
+/// Hands a frame to the guest, if one waits and there are buffers.
+fn receive(
+    connection: &mut Connection,
+    liar: &mut Liar,
+    posted: &mut Posted,
+    waiting: &mut VecDeque<Vec<u8>>,
+) {
     let Connection { memory, queues: [queue, _], .. } = connection;
-    let Some(queue) = queue else { return liar.was_reset(RECEIVE) };
+    let Some(queue) = queue else {
+        posted.buffers.clear();
+        return liar.was_reset(RECEIVE);
+    };
     if liar.lies(RECEIVE, queue, memory) || waiting.is_empty() {
         return;
     }
-    let (Some((id, pieces)), Some(frame)) = (queue.take(memory), waiting.pop_front()) else { return };
+    while posted.room() < posted.wanted {
+        let Some(buffer) = queue.take(memory) else { return };
+        posted.buffers.push_back(buffer);
+    }
+    let (Some((id, pieces)), Some(frame)) = (posted.buffers.pop_front(), waiting.pop_front()) else { return };
     let bytes = [&RECEIVED_HEADER[..], &frame].concat();
-    let (address, length) = pieces[0];
-    assert!(bytes.len() <= length as usize, "a frame for the driver's buffers");
-    memory.write(address, &bytes);
+    let mut rest = &bytes[..];
+    for (address, length) in pieces {
+        let (now, later) = rest.split_at(rest.len().min(length as usize));
+        memory.write(address, now);
+        rest = later;
+    }
+    assert!(rest.is_empty(), "a frame for the driver's buffers");
     queue.give_back(memory, id.into(), bytes.len() as u32);
 }

@@ -88,7 +88,7 @@ fn finds_the_registers_and_notifies_with_one_write() {
     assert_eq!(config.word(PLACE, 1) & 0xffff, 0x0406);
     assert_eq!(nic.mac(), MacAddr([0x02, b'n', b'c', 0, 3, 0]));
     // The last queue set up is the one to receive: number, size, enabled; DRIVER_OK.
-    assert_eq!((registers.half(0x16), registers.half(0x18), registers.half(0x1c)), (0, 16, 1));
+    assert_eq!((registers.half(0x16), registers.half(0x18), registers.half(0x1c)), (0, 256, 1));
     assert_eq!(registers.0[0x14].load(SeqCst), 1 | 2 | 4 | 8);
 
     registers.set(0x300c, &[0xff, 0xff]);
@@ -113,7 +113,7 @@ fn the_panic_card_starts_from_the_place_alone() {
     }
     assert_eq!(nic.transmit(&mut |_| 60), Err(TransmitError::Full));
     assert!(!nic.is_drained());
-    assert_eq!(registers.half(0x18), 16);
+    assert_eq!(registers.half(0x18), 256);
 }
 
 #[test]
