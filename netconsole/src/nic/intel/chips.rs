@@ -3,7 +3,9 @@
 //! The ids are those of the chips' specification updates and datasheets. In QEMU the 82540EM, 82544GC,
 //! 82545EM, 82574L and 82576 are tested; everything else is written from the datasheets and untested.
 
-use super::registers::{ADVANCED_RECEIVE, LEGACY_RECEIVE, ReceiveFormat};
+use super::registers::{
+    ADVANCED_RECEIVE, ADVANCED_TRANSMIT, LEGACY_RECEIVE, LEGACY_TRANSMIT, ReceiveFormat, TransmitFormat,
+};
 use core::fmt;
 
 /// Intel's vendor id.
@@ -19,14 +21,15 @@ pub enum Family {
     Pci,
     /// 82541 and 82547: as [`Pci`](Self::Pci), with another layout of EERD (8254x SDM, table 13-8).
     Pci82541,
-    /// 82574 and 82583, on PCI Express.
+    /// 82571 to 82574 and 82583, on PCI Express.
     Express,
-    /// I217, I218 and I219, the MAC of which is in the chipset. The management engine uses their PHY as
+    /// 82567, 82577 to 82579, I217, I218 and I219, the MAC of which is in the chipset. The management engine uses their PHY as
     /// well, and the firmware sets it up, so it is left alone. The address is in the chipset's flash.
     Chipset,
-    /// 82575 and later: several queues, each to be enabled, and advanced receive descriptors. The chip reads its
-    /// address by itself.
+    /// 82575 and later: several queues, each to be enabled, and advanced descriptors. The chip reads its address by itself.
     Queues,
+    /// I225 and I226: as [`Queues`](Self::Queues), with 2.5 Gbit/s.
+    TwoAndAHalf,
 }
 
 /// How EERD gives a word of the EEPROM: bits of the address and of "done".
@@ -44,7 +47,7 @@ impl Family {
         match self {
             Self::Pci => Some(EepromRead { address_shift: 8, done: 1 << 4 }),
             Self::Pci82541 | Self::Express => Some(EepromRead { address_shift: 2, done: 1 << 1 }),
-            Self::Pci82544 | Self::Chipset | Self::Queues => None,
+            Self::Pci82544 | Self::Chipset | Self::Queues | Self::TwoAndAHalf => None,
         }
     }
 
@@ -53,11 +56,26 @@ impl Family {
         matches!(self, Self::Pci82544 | Self::Pci | Self::Pci82541)
     }
 
-    /// How it tells of received frames.
-    pub const fn receive_format(self) -> ReceiveFormat {
+    /// Whether it has several queues.
+    pub const fn has_queues(self) -> bool {
+        matches!(self, Self::Queues | Self::TwoAndAHalf)
+    }
+
+    /// How its descriptors are laid out.
+    pub const fn formats(self) -> (TransmitFormat, ReceiveFormat) {
+        if self.has_queues() {
+            (ADVANCED_TRANSMIT, ADVANCED_RECEIVE)
+        } else {
+            (LEGACY_TRANSMIT, LEGACY_RECEIVE)
+        }
+    }
+
+    /// How long it is left alone after a reset, in µs. It must be 1 (section 13.4.1); while a chipset's MAC comes up, any access
+    /// may hang it (I219 datasheet, section 9.5.1.1).
+    pub const fn reset_pause(self) -> u64 {
         match self {
-            Self::Queues => ADVANCED_RECEIVE,
-            _ => LEGACY_RECEIVE,
+            Self::Chipset => 20_000,
+            _ => 10,
         }
     }
 
@@ -87,7 +105,7 @@ impl fmt::Display for Chip {
 
 /// The chip with these vendor and device ids. Panic-safe.
 pub fn chip((vendor, device): (u16, u16)) -> Option<Chip> {
-    use Family::{Chipset, Express, Pci, Pci82541, Pci82544, Queues};
+    use Family::{Chipset, Express, Pci, Pci82541, Pci82544, Queues, TwoAndAHalf};
     let (name, family) = match device {
         0x1008 => ("82544EI", Pci82544),
         0x100c | 0x100d => ("82544GC", Pci82544),
@@ -103,16 +121,32 @@ pub fn chip((vendor, device): (u16, u16)) -> Option<Chip> {
         0x107c => ("82541PI", Pci82541),
         0x1019 | 0x101a => ("82547EI", Pci82541),
         0x1075 => ("82547GI", Pci82541),
+        0x105e | 0x10a4 | 0x10a0 | 0x10bc | 0x10d5 => ("82571EB", Express),
+        0x107d | 0x10b9 => ("82572EI", Express),
+        0x108b => ("82573V", Express),
+        0x108c => ("82573E", Express),
+        0x109a => ("82573L", Express),
         0x10d3 | 0x10f6 => ("82574L", Express),
         0x150c => ("82583V", Express),
+        0x10f5 | 0x10cc | 0x10de => ("82567LM", Chipset),
+        0x10bf | 0x10cd | 0x10df => ("82567LF", Chipset),
+        0x10cb | 0x10ce | 0x1501 | 0x1525 => ("82567V", Chipset),
+        0x10ea => ("82577LM", Chipset),
+        0x10eb => ("82577LC", Chipset),
+        0x10ef => ("82578DM", Chipset),
+        0x10f0 => ("82578DC", Chipset),
+        0x1502 => ("82579LM", Chipset),
+        0x1503 => ("82579V", Chipset),
         0x153a => ("I217-LM", Chipset),
         0x153b => ("I217-V", Chipset),
         0x155a | 0x15a0 | 0x15a2 => ("I218-LM", Chipset),
         0x1559 | 0x15a1 | 0x15a3 => ("I218-V", Chipset),
         0x156f | 0x15b7 | 0x15b9 | 0x15d7 | 0x15e3 | 0x15bd | 0x15bb | 0x15df | 0x15e1 | 0x0d4e | 0x0d4c
-        | 0x0d53 | 0x15fb | 0x15f9 | 0x15f4 | 0x1a1e | 0x1a1c => ("I219-LM", Chipset),
+        | 0x0d53 | 0x15fb | 0x15f9 | 0x15f4 | 0x1a1e | 0x1a1c | 0x550a | 0x550c | 0x550e | 0x5510
+        | 0x0dc7 | 0x0dc5 | 0x57a0 | 0x57b3 | 0x57b5 | 0x57b7 | 0x57b9 => ("I219-LM", Chipset),
         0x1570 | 0x15b8 | 0x15d8 | 0x15d6 | 0x15be | 0x15bc | 0x15e0 | 0x15e2 | 0x0d4f | 0x0d4d | 0x0d55
-        | 0x15fc | 0x15fa | 0x15f5 | 0x1a1f | 0x1a1d => ("I219-V", Chipset),
+        | 0x15fc | 0x15fa | 0x15f5 | 0x1a1f | 0x1a1d | 0x550b | 0x550d | 0x550f | 0x5511 | 0x0dc8
+        | 0x0dc6 | 0x57a1 | 0x57b4 | 0x57b6 | 0x57b8 => ("I219-V", Chipset),
         0x10a7 => ("82575EB", Queues),
         0x10d6 => ("82575GB", Queues),
         0x10c9 | 0x10e8 | 0x1526 => ("82576", Queues),
@@ -121,6 +155,11 @@ pub fn chip((vendor, device): (u16, u16)) -> Option<Chip> {
         0x1521 => ("I350", Queues),
         0x1533 | 0x157b => ("I210", Queues),
         0x1539 => ("I211", Queues),
+        0x1f41 => ("I354", Queues),
+        0x15f2 | 0x15f3 | 0x15f8 | 0x0d9f | 0x3100 | 0x3101 | 0x5502 => ("I225", TwoAndAHalf),
+        0x125b | 0x125c | 0x125d | 0x3102 | 0x5503 => ("I226", TwoAndAHalf),
+        0x15f7 => ("I220-V", TwoAndAHalf),
+        0x125e => ("I221-V", TwoAndAHalf),
         _ => return None,
     };
     let is_tested = matches!(device, 0x100c | 0x100e | 0x100f | 0x10c9 | 0x10d3);

@@ -18,8 +18,6 @@ const ETHERNET_HEADER: usize = 14;
 
 /// How long the device may take to do what is waited for, in µs; the datasheets speak of a few milliseconds.
 pub(super) const PATIENCE: u64 = 50_000;
-/// How long the device is left alone after a reset, in µs, which must be 1 (section 13.4.1): reads would disturb it.
-const RESET_PAUSE: u64 = 10;
 
 /// Reads `register` until `is_done`, for [`PATIENCE`] at most.
 pub(super) fn wait_for<R: Registers>(
@@ -70,7 +68,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         offset: Offset,
         memory: &'static mut GigabitMemory<TX, RX>,
     ) -> Self {
-        let (transmit, receive) = memory.rings(offset, chip.family.receive_format());
+        let (transmit, receive) = memory.rings(offset, chip.family.formats());
         Self {
             registers,
             waits,
@@ -117,7 +115,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         }
         let ctrl = registers.read(CTRL);
         registers.write(CTRL, ctrl | CTRL_RESET);
-        waits.pause(RESET_PAUSE);
+        waits.pause(self.chip.family.reset_pause());
         wait_for(waits, registers, CTRL, |ctrl| ctrl & CTRL_RESET == 0).ok_or(NicError::ResetTimeout)?;
         registers.write(IMC, u32::MAX);
         let _ = registers.read(ICR);
@@ -179,7 +177,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     /// Section 14.4.
     fn start_receiving(&mut self) -> Result<(), NicError> {
         set_ring::<R, RX>(&mut self.registers, [RDBAL, RDBAH, RDLEN, RDH, RDT], self.receive.address());
-        if self.chip.family == Family::Queues {
+        if self.chip.family.has_queues() {
             self.registers.write(SRRCTL, SRRCTL_2_KIB | SRRCTL_ADVANCED);
             start_queue(self.waits, &mut self.registers, RXDCTL).ok_or(NicError::NoQueue(0))?;
         }
@@ -193,7 +191,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     fn start_sending(&mut self) -> Result<(), NicError> {
         self.told = self.transmit.tail();
         set_ring::<R, TX>(&mut self.registers, [TDBAL, TDBAH, TDLEN, TDH, TDT], self.transmit.address());
-        if self.chip.family == Family::Queues {
+        if self.chip.family.has_queues() {
             start_queue(self.waits, &mut self.registers, TXDCTL).ok_or(NicError::NoQueue(1))?;
         }
         if self.chip.family.is_pci() {
@@ -276,6 +274,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
         let megabits = match status >> STATUS_SPEED_SHIFT & 0b11 {
             0b00 => 10,
             0b01 => 100,
+            _ if self.chip.family == Family::TwoAndAHalf && status & STATUS_2500 != 0 => 2500,
             _ => 1000,
         };
         let duplex = if status & STATUS_FULL_DUPLEX != 0 { Duplex::Full } else { Duplex::Half };

@@ -1,5 +1,5 @@
-//! Intel's gigabit controllers, from the 82544 to the I350, driven with the legacy descriptors that
-//! they all have, but the 82575 and later receive by advanced ones. [`chips`] lists them, and says which are tested.
+//! Intel's gigabit controllers, from the 82544 to the I226, driven with legacy descriptors, but the 82575 and later with
+//! advanced ones. [`chips`] lists them, and says which are tested.
 //!
 //! The trust model: the device may write the descriptors and the receive buffers at any time and in
 //! any way. What the driver believes is in its own memory: which descriptors are with the device and

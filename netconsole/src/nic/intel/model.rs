@@ -4,6 +4,7 @@
 
 use super::registers::Registers;
 use crate::nic::addresses::fake::pointer;
+use crate::nic::waits::fake::now;
 use std::cell::RefCell;
 use std::ops::Range;
 use std::rc::Rc;
@@ -64,6 +65,9 @@ pub struct Device {
     /// It has written what it should not have: what is in the rings may be anything.
     pub has_lied: bool,
     memory: Range<u64>,
+    /// For how many µs nobody accessed it after its last reset.
+    pub left_alone: u64,
+    reset_at: Option<u64>,
     reset_reads: u32,
     interrupts_are_off: bool,
     /// Since the driver's call began.
@@ -104,6 +108,8 @@ impl Device {
             sent: Vec::new(),
             has_lied: false,
             memory,
+            left_alone: 0,
+            reset_at: None,
             reset_reads: 0,
             interrupts_are_off: false,
             reads: 0,
@@ -192,8 +198,10 @@ impl Device {
             let (address, fields) = (word(at).load(SeqCst), word(at + 8).load(SeqCst));
             let length = fields & 0xffff;
             if !self.has_lied {
-                // EOP, IFCS and RS; no offload, no delay, no other kind of descriptor; status clear.
-                assert_eq!(fields >> 16, 0x0b00, "length {length}");
+                // EOP, IFCS and RS; no offload, no delay, no other kind of descriptor; status clear. An advanced one has its
+                // type, DEXT, and the payload's length.
+                let expected = if self.kind.has_queues { 0x2b30 | length << 30 } else { 0x0b00 };
+                assert_eq!(fields >> 16, expected, "length {length}");
                 assert!(length > 0);
                 assert!(self.is_inside(address, length), "outside the memory");
             }
@@ -316,6 +324,9 @@ impl Registers for Model {
     fn read(&self, register: usize) -> u32 {
         let mut device = self.0.borrow_mut();
         device.reads += 1;
+        if let Some(reset_at) = device.reset_at.take() {
+            device.left_alone = now() - reset_at;
+        }
         assert!(device.reads < 3_000_000, "an endless wait");
         if let Some(value) = device.gone {
             return value;
@@ -348,6 +359,7 @@ impl Registers for Model {
         match register {
             0x00 if value & 1 << 26 != 0 => {
                 assert!(device.get(0x100) & 2 == 0 && device.get(0x400) & 2 == 0, "stopped before a reset");
+                device.reset_at = Some(now());
                 if !device.never_resets {
                     device.reset();
                     device.reset_reads = device.resets_for;

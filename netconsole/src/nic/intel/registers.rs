@@ -51,6 +51,8 @@ pub const STATUS_LINK_UP: u32 = 1 << 1;
 pub const STATUS_SECOND_PORT: u32 = 1 << 2;
 /// The speed: 10, 100 or, with the upper bit set, 1000 Mbit/s.
 pub const STATUS_SPEED_SHIFT: u32 = 6;
+/// I225, I226: what would be 1000 Mbit/s is 2500.
+pub const STATUS_2500: u32 = 1 << 22;
 /// PCI Express families: accesses to memory are under way (82574: STATUS.GIO Master Enable Status).
 pub const STATUS_MASTER_ENABLED: u32 = 1 << 19;
 
@@ -182,7 +184,25 @@ pub const LEGACY_RECEIVE: ReceiveFormat =
 pub const ADVANCED_RECEIVE: ReceiveFormat =
     ReceiveFormat { done: 1 << 0, end: 1 << 1, errors: 1 << 31, length_shift: 32 };
 
-/// Legacy transmit descriptor, second word, section 3.3.3: length in bits 0 to 15.
+/// What a descriptor of a frame to be sent has in its second word beside the length in bits 0 to 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransmitFormat {
+    /// What is to be done, and which format it is.
+    pub flags: u64,
+    /// Whether the length is told again, as that of the payload, from bit 46 on.
+    pub tells_payload: bool,
+}
+
+/// The legacy descriptor, section 3.3.3.
+pub const LEGACY_TRANSMIT: TransmitFormat =
+    TransmitFormat { flags: TRANSMIT_END | TRANSMIT_CHECK_SEQUENCE | TRANSMIT_REPORT, tells_payload: false };
+
+/// The advanced data descriptor of the 82575 and later (I210 datasheet, section 7.2.2.3): its type, and that it is an extended one.
+/// The I225 has no other.
+pub const ADVANCED_TRANSMIT: TransmitFormat =
+    TransmitFormat { flags: LEGACY_TRANSMIT.flags | 3 << 20 | 1 << 29, tells_payload: true };
+
+/// In either format: the frame ends in this buffer.
 pub const TRANSMIT_END: u64 = 1 << 24;
 /// The chip appends the check sequence.
 pub const TRANSMIT_CHECK_SEQUENCE: u64 = 1 << 25;

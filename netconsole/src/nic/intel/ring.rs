@@ -1,14 +1,12 @@
-//! Rings of descriptors, one buffer a descriptor, polled: legacy ones (8254x SDM, sections 3.2 and 3.3), and for receiving
-//! advanced ones where the chip has them.
+//! Rings of descriptors, one buffer a descriptor, polled: legacy ones (8254x SDM, sections 3.2 and 3.3), and advanced ones where the
+//! chip has them.
 //!
 //! The device owns the descriptors from its head up to, but not including, the tail. One descriptor
 //! always stays with the driver, for equal head and tail mean that the device has none. Which
 //! descriptors are with the device the driver counts itself, and it believes the device's writes
 //! only in the one descriptor that is due next. Neither the heads nor the addresses are read back.
 
-use super::registers::{
-    ReceiveFormat, TRANSMIT_CHECK_SEQUENCE, TRANSMIT_DONE, TRANSMIT_END, TRANSMIT_REPORT,
-};
+use super::registers::{ReceiveFormat, TRANSMIT_DONE, TransmitFormat};
 use crate::nic::addresses::Offset;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -80,17 +78,18 @@ impl<const TX: usize, const RX: usize> GigabitMemory<TX, RX> {
         }
     }
 
-    /// The rings, which the device finds by `offset`; it writes received frames' descriptors in this `format`.
+    /// The rings, which the device finds by `offset`, and their descriptors' formats.
     pub(super) fn rings(
         &'static mut self,
         offset: Offset,
-        format: ReceiveFormat,
+        (sending, receiving): (TransmitFormat, ReceiveFormat),
     ) -> (TransmitRing<TX>, ReceiveRing<RX>) {
         let Self { transmit_ring, receive_ring, transmit_buffers, receive_buffers, received } = self;
         let (ring, buffers) = (transmit_ring, transmit_buffers);
-        let transmit = TransmitRing { ring, buffers, offset, tail: 0, head: 0, outstanding: 0 };
+        let transmit =
+            TransmitRing { ring, buffers, offset, format: sending, tail: 0, head: 0, outstanding: 0 };
         let (ring, buffers) = (receive_ring, receive_buffers);
-        let receive = ReceiveRing { ring, buffers, offset, format, received, next: 0 };
+        let receive = ReceiveRing { ring, buffers, offset, format: receiving, received, next: 0 };
         (transmit, receive)
     }
 }
@@ -105,6 +104,7 @@ pub(super) struct TransmitRing<const N: usize> {
     ring: &'static [Descriptor; N],
     buffers: &'static [TransmitBuffer; N],
     offset: Offset,
+    format: TransmitFormat,
     /// The descriptor that is filled next.
     tail: usize,
     /// The descriptor that the device is done with next.
@@ -154,8 +154,9 @@ impl<const N: usize> TransmitRing<N> {
         else {
             return;
         };
-        let flags = TRANSMIT_END | TRANSMIT_CHECK_SEQUENCE | TRANSMIT_REPORT;
-        descriptor.set(self.offset.physical(buffer.0.get()), flags | u64::from(length));
+        let length = u64::from(length);
+        let payload = if self.format.tells_payload { length << 46 } else { 0 };
+        descriptor.set(self.offset.physical(buffer.0.get()), self.format.flags | payload | length);
         self.tail = after::<N>(self.tail);
         self.outstanding = self.outstanding.wrapping_add(1);
     }

@@ -25,16 +25,18 @@ type Card = Gigabit<Model, SENDING, RECEIVING>;
 type Handle = Rc<RefCell<Device>>;
 
 /// A device id of each family, and its kind.
-const KINDS: [(u16, Kind); 6] = [
+const KINDS: [(u16, Kind); 7] = [
     (0x100c, Kind { eerd: None, is_express: false, has_queues: false }),
     (0x100e, Kind { eerd: Some((8, 1 << 4)), is_express: false, has_queues: false }),
     (0x1076, Kind { eerd: Some((2, 1 << 1)), is_express: false, has_queues: false }),
     (0x10d3, Kind { eerd: Some((2, 1 << 1)), is_express: true, has_queues: false }),
     (0x15b8, Kind { eerd: None, is_express: true, has_queues: false }),
     (0x1533, Kind { eerd: None, is_express: true, has_queues: true }),
+    (0x15f3, Kind { eerd: None, is_express: true, has_queues: true }),
 ];
 const PCI: (u16, Kind) = KINDS[1];
 const QUEUES: (u16, Kind) = KINDS[5];
+const I225: (u16, Kind) = KINDS[6];
 
 /// A card that was not started, and its device, left running by the firmware.
 fn card((device_id, kind): (u16, Kind)) -> (Card, Handle) {
@@ -226,17 +228,33 @@ fn a_phy_s_reset_is_waited_for_half_a_second() {
 #[test]
 fn the_link_s_speed_is_told_while_it_is_up() {
     // SPEED in bits 6 and 7, FD in bit 0.
-    for (status, megabits, duplex) in [
-        (0, 10, Duplex::Half),
-        (1 << 6 | 1, 100, Duplex::Full),
-        (2 << 6 | 1, 1000, Duplex::Full),
-        (3 << 6, 1000, Duplex::Half),
+    for (kind, status, megabits, duplex) in [
+        (PCI, 0, 10, Duplex::Half),
+        (PCI, 1 << 6 | 1, 100, Duplex::Full),
+        (PCI, 2 << 6 | 1, 1000, Duplex::Full),
+        (PCI, 3 << 6, 1000, Duplex::Half),
+        // The I225 has a bit for 2500, which is another's on other chips.
+        (QUEUES, 1 << 22 | 2 << 6 | 1, 1000, Duplex::Full),
+        (I225, 1 << 22 | 2 << 6 | 1, 2500, Duplex::Full),
+        (I225, 2 << 6 | 1, 1000, Duplex::Full),
+        (I225, 1 << 6 | 1, 100, Duplex::Full),
     ] {
-        let (mut nic, device) = running(PCI);
+        let (mut nic, device) = running(kind);
         device.borrow_mut().set(8, status);
         assert_eq!(nic.link_mode(), Some(LinkMode { megabits, duplex: Some(duplex) }));
         device.borrow_mut().link = false;
         assert_eq!(nic.link_mode(), None);
+    }
+}
+
+#[test]
+fn nothing_is_accessed_while_a_reset_must_not_be_disturbed() {
+    // A chipset's MAC needs 20 ms (I219 datasheet), the others 1 µs.
+    for kind in KINDS {
+        let (_nic, device) = running(kind);
+        let least = if kind.0 == 0x15b8 { 20_000 } else { 1 };
+        let left_alone = device.borrow().left_alone;
+        assert!(left_alone >= least, "{:#x}: {left_alone} µs", kind.0);
     }
 }
 
