@@ -385,3 +385,25 @@ fn is_rest_of_target(parameter: &cmdline::Parameter<'_>) -> bool {
         && port.iter().all(u8::is_ascii_digit)
         && rest.is_some_and(|rest| rest.contains(&b'/'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of no device: the first card. Else the card of that name, or of that Ethernet address, and no other.
+    #[test]
+    fn a_target_s_source_address_is_its_own_card_s() {
+        let line = b"netconsole=\"@10.0.0.1/,@10.0.0.9/;@10.0.1.1/eth1,@10.0.1.9/;@10.0.2.1/52:54:00:12:34:58,@10.0.2.9/\"";
+        let settings = Settings::parse(line, &mut |_, problem| panic!("{problem}"));
+        let addresses = |name: &str, last: u8| {
+            let name = DeviceName::new(name).expect("a name");
+            let mac = MacAddr([0x52, 0x54, 0, 0x12, 0x34, last]);
+            settings.source_addresses(name, mac).map(|address| address.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(addresses("eth0", 0x56), ["10.0.0.1"]);
+        assert_eq!(addresses("eth1", 0x57), ["10.0.1.1"]);
+        assert_eq!(addresses("eth2", 0x58), ["10.0.2.1"]);
+        assert_eq!(addresses("eth0", 0x58), ["10.0.0.1", "10.0.2.1"]);
+        assert!(addresses("eth3", 0x59).is_empty());
+    }
+}
