@@ -105,7 +105,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Listens on all addresses, with so many sockets at each, joins the multicast groups, and starts to take datagrams
+    /// Listens on all addresses, with `sockets` sockets at each, joins the multicast groups, and starts to take datagrams
     /// and signals.
     pub fn listen(
         addresses: &[(SocketAddr, Option<&str>)],

@@ -131,7 +131,7 @@ pub struct Options {
     pub man: bool,
 }
 
-/// Of two CPUs one is to take datagrams and one to write records; more than so many take more than can be written.
+/// Of two CPUs one is to take datagrams and one to write records; more than this take more than can be written.
 const SOCKETS_MOST: usize = 4;
 
 impl Options {

@@ -13,7 +13,7 @@ impl Share {
     /// All senders.
     pub const ALL: Self = Share { index: 0, of: 1 };
 
-    /// Those of so many sockets, in their order.
+    /// Those of `of` sockets, in their order.
     pub fn each(of: u32) -> impl Iterator<Item = Self> {
         (0..of).map(move |index| Share { index, of })
     }

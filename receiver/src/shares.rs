@@ -15,7 +15,7 @@ use nix::{setsockopt_impl, sockopt_impl};
 use crate::share::Share;
 use crate::socket;
 
-/// Opens so many sockets at an address, or one where they can't share it: a multicast group, and Linux before 4.5.
+/// Opens `count` sockets at an address, or one where they can't share it: a multicast group, and Linux before 4.5.
 /// That another program listens there is an error, also where that one has several.
 pub fn open(address: SocketAddr, interface: Option<&str>, count: u32) -> io::Result<Vec<(Share, UdpSocket)>> {
     let first = socket::open(address, interface)?;
@@ -62,7 +62,7 @@ const fn load(bytes: u32, at: u32) -> libc::sock_filter {
 const KEEP: libc::sock_filter = step(libc::BPF_MISC | libc::BPF_TAX, 0);
 const ADD_KEPT: libc::sock_filter = step(libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X, 0);
 
-/// The number of the socket, of so many, that a packet belongs to: as [`Share::has`] has it.
+/// The number of the socket, of `count`, that a packet belongs to: as [`Share::has`] has it.
 const fn program(count: u32) -> [libc::sock_filter; 17] {
     /// The steps for IPv4, which those for IPv6 follow.
     const IPV4_STEPS: u8 = 2;

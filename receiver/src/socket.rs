@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::limits;
 use crate::share::Share;
 
-/// A socket that was quiet is to give so many at once.
+/// How many a socket that was quiet is to give at once.
 const EXPECTED_LEAST: usize = 4;
 
 /// Datagrams that were taken together.

@@ -165,7 +165,7 @@ fn ip_fragments_are_put_together() {
     assert_eq!(lost.status.code(), Some(1));
 }
 
-/// A record of each of so many senders.
+/// A record of each of a number of senders.
 fn of_senders(count: u32) -> Vec<u8> {
     let (mut capture, to) = (pcap::header(), SocketAddr::from(([10, 0, 0, 2], 6666)));
     for number in 0..count {
