@@ -135,8 +135,16 @@ impl Sender {
         }
     }
 
-    /// Takes a datagram. `is_cut`: its end was cut off on the way.
-    pub fn datagram(&mut self, datagram: Datagram<'_>, is_cut: bool, now: Duration, out: &mut Vec<Heard>) {
+    /// Takes a datagram. `is_cut`: its end was cut off on the way. `events` is empty before and after: its memory serves
+    /// all senders.
+    pub fn datagram(
+        &mut self,
+        datagram: Datagram<'_>,
+        is_cut: bool,
+        now: Duration,
+        events: &mut Vec<(Duration, Event)>,
+        out: &mut Vec<Heard>,
+    ) {
         self.heard_at = now.into();
         self.datagrams += 1;
         match datagram {
@@ -146,12 +154,10 @@ impl Sender {
                     self.tell(plain(piece, now), out);
                 }
                 let timestamp = header.timestamp;
-                // Most datagrams make one.
-                let mut events = Vec::with_capacity(1);
                 // Nobody else says so.
                 let is_certain = header.emergency || header.behind > 0;
                 let received = Received { header, body: body.into(), at: now };
-                let arrival = self.boots.accept(received, &mut events);
+                let arrival = self.boots.accept(received, events);
                 match arrival {
                     Arrival::Filled { asked, .. } if asked > 0 => {
                         self.counts().recovered += 1;
@@ -170,8 +176,8 @@ impl Sender {
                 }
                 self.boots.present_mut().repeats = self.ncrx.speaks();
                 self.boots.present_mut().has_copies = self.has_copies;
-                self.boots.release(now, self.ncrx.patience(), &mut events);
-                self.tell(events, out);
+                self.boots.release(now, self.ncrx.patience(), events);
+                self.tell(events.drain(..), out);
             }
             Datagram::Text(text) => {
                 for record in self.text().messages.datagram(text, is_cut, now) {

@@ -58,6 +58,8 @@ pub struct Senders {
     arrived_at: Duration,
     /// Those that are being looked at.
     tended: Vec<u32>,
+    /// What a datagram makes, on its way through its sender.
+    events: Vec<(Duration, Event)>,
     held: usize,
     most: usize,
     /// Whether it was said that there are no more than `most`.
@@ -99,6 +101,7 @@ impl Senders {
             due: Due::default(),
             arrived_at: Duration::ZERO,
             tended: Vec::new(),
+            events: Vec::new(),
             held: 0,
             most: most(limits::SENDERS_BYTES),
             was_full: false,
@@ -197,7 +200,7 @@ impl Senders {
             sender.via = u32::try_from(via).unwrap_or_default();
             sender.credit = sender.credit.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         }
-        sender.datagram(message, is_cut, now, out);
+        sender.datagram(message, is_cut, now, &mut self.events, out);
         if std::mem::take(&mut sender.has_proven) {
             self.credits.proven(from.ip(), now);
         }
@@ -402,7 +405,7 @@ impl Senders {
     ) {
         let mut sender = Sender::new(self.identify(from, now), false, now);
         let mut heard = Vec::new();
-        sender.datagram(message, is_cut, now, &mut heard);
+        sender.datagram(message, is_cut, now, &mut self.events, &mut heard);
         sender.finish(now, &mut heard);
         // How it continues what came before is not known.
         out.extend(
