@@ -15,18 +15,28 @@ use std::time::{Duration, Instant};
 
 use crate::load::Load;
 
-/// Enough that a hundredth of a second, in which Linux counts CPU time, is a small part.
-const RECORDS: u32 = 400_000;
+/// Fewer than fit into the largest socket buffer that is asked for, so that all can come in one flood.
+const RECORDS: u32 = 200_000;
 /// The sender makes a pause after this many, so that every program keeps up on a busy machine.
 const BURST: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(1);
+/// Each figure is the least of N rounds through all programs: what else the machine does only ever adds, and by
+/// rounds it adds to all alike.
+const ROUNDS: usize = 5;
 /// How long a program may take to listen, and how long nothing more has come where it is done.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(20);
-/// Linux's USER_HZ.
-const TICKS: f64 = 100.0;
+
+/// How fast is sent.
+#[derive(Clone, Copy, Debug)]
+enum Pace {
+    /// As fast as it can be.
+    Flood,
+    /// In bursts of [`BURST`].
+    Bursts,
+}
 
 /// A program, how it is started, and how many lines came out of it.
 struct Program {
@@ -36,30 +46,53 @@ struct Program {
     output: PathBuf,
 }
 
+/// The least CPU seconds per million records, and the share that came out in that round, in percent.
+#[derive(Clone, Copy, Debug)]
+struct Best {
+    seconds: f64,
+    received: f64,
+}
+
 /// Measures and prints all; false where the receiver is over 1.25 times the bare loop.
 pub fn compare() -> Result<bool, String> {
     let dir = tempfile::tempdir().map_err(failed)?;
-    let mut bare = None;
+    let paces = [Pace::Flood, Pace::Bursts];
+    let names: Vec<_> = programs(dir.path())?.iter().map(|program| program.name).collect();
+    let mut best = vec![[None::<Best>; 2]; names.len()];
+    for _ in 0..ROUNDS {
+        for (column, pace) in paces.into_iter().enumerate() {
+            for (row, program) in programs(dir.path())?.into_iter().enumerate() {
+                let Some(now) = run(program, pace)? else { continue };
+                let best = &mut best[row][column];
+                if best.is_none_or(|best| now.seconds < best.seconds) {
+                    *best = Some(now);
+                }
+            }
+        }
+    }
+    println!("CPU seconds per million records, the least of {ROUNDS} rounds; of the bare loop; received");
+    println!("{:40}{:^30}{:^30}", "", "as fast as it can be sent", "in bursts of 100 a millisecond");
+    let bare = best[0];
     let mut good = true;
-    println!(
-        "{:44}{:>12}{:>14}{:>12}",
-        "CPU seconds per million records", "measured", "of bare loop", "received"
-    );
-    for program in programs(dir.path())? {
-        let (name, kind) = (program.name, program.kind);
-        let Some((seconds, received)) = run(program)? else {
-            println!("{name:44}{:>12}", "not here");
-            continue;
-        };
-        let times = seconds / *bare.get_or_insert(seconds);
-        println!(
-            "{name:44}{seconds:>12.2}{times:>14.2}{:>10.1} %",
-            100.0 * f64::from(received) / f64::from(RECORDS)
-        );
-        good &= kind != "text" || !name.starts_with("netconsole") || times <= 1.25;
+    for (name, row) in names.iter().zip(&best) {
+        print!("{name:40}");
+        for (best, bare) in row.iter().zip(bare) {
+            let (Some(best), Some(bare)) = (best, bare) else {
+                print!("{:^30}", "not here");
+                continue;
+            };
+            let times = best.seconds / bare.seconds;
+            print!("{:>9.2}{times:>8.2}{:>9.1} %  ", best.seconds, best.received);
+            good &= !matches!(*name, TEXT | JSON) || times <= 1.25;
+        }
+        println!();
     }
     Ok(good)
 }
+
+/// These are to be within 1.25 times the bare loop.
+const TEXT: &str = "netconsole-receiver, text";
+const JSON: &str = "netconsole-receiver, JSON";
 
 fn programs(dir: &Path) -> Result<Vec<Program>, String> {
     let own = std::env::current_exe().map_err(failed)?;
@@ -73,8 +106,8 @@ fn programs(dir: &Path) -> Result<Vec<Program>, String> {
     add("bare loop", "text", &own, &["--bare", PORT]);
     let receiver = own.with_file_name("netconsole-receiver");
     let listen = ["--bind", "127.0.0.1", "--port", PORT];
-    add("netconsole-receiver, text", "text", &receiver, &listen);
-    add("netconsole-receiver, JSON", "text", &receiver, &[&listen[..], &["--json"]].concat());
+    add(TEXT, "text", &receiver, &listen);
+    add(JSON, "text", &receiver, &[&listen[..], &["--json"]].concat());
     add("netconsole-receiver, 1,000 senders", "senders1000", &receiver, &listen);
     add("nc", "text", Path::new("nc"), &["-u", "-l", "-k", "127.0.0.1", PORT]);
     let rules = dir.join("rsyslog.conf");
@@ -99,8 +132,8 @@ fn programs(dir: &Path) -> Result<Vec<Program>, String> {
 /// Where all listen, one after the other.
 const PORT: &str = "16680";
 
-/// CPU seconds per million records, and how many were written. `None`: it is not installed.
-fn run(program: Program) -> Result<Option<(f64, u32)>, String> {
+/// What a program takes and writes. `None`: it is not installed.
+fn run(program: Program, pace: Pace) -> Result<Option<Best>, String> {
     let Program { kind, mut command, output, .. } = program;
     // rsyslog writes its file itself.
     let shown = output.with_extension("out");
@@ -115,8 +148,8 @@ fn run(program: Program) -> Result<Option<(f64, u32)>, String> {
         }
         thread::sleep(LOOK);
     }
-    let before = cpu_ticks(child.0.id())?;
-    send(kind)?;
+    let before = cpu_time(child.0.id())?;
+    send(kind, pace)?;
     let length =
         || [&output, &shown].map(|path| fs::metadata(path).map_or(0, |file| file.len())).iter().sum::<u64>();
     let (mut before_that, mut since) = (length(), Instant::now());
@@ -127,18 +160,21 @@ fn run(program: Program) -> Result<Option<(f64, u32)>, String> {
             (before_that, since) = (now, Instant::now());
         }
     }
-    let ticks = cpu_ticks(child.0.id())?.saturating_sub(before);
+    let seconds = cpu_time(child.0.id())?.saturating_sub(before).as_secs_f64();
     drop(child);
     let received = [&output, &shown].map(|path| fs::read(path).unwrap_or_default()).concat();
     let lines = received
         .split(|&byte| byte == b'\n')
         .filter(|line| line.ends_with(b"port 2") || line.ends_with(b"}"));
-    let lines = u32::try_from(lines.count()).unwrap_or(u32::MAX);
-    Ok(Some((ticks as f64 / TICKS * 1e6 / f64::from(lines.max(1)), lines)))
+    let lines = lines.count() as f64;
+    let received = 100.0 * lines / f64::from(RECORDS);
+    // rsyslog's file is there from the round before.
+    let _ = fs::remove_file(&output);
+    Ok(Some(Best { seconds: seconds * 1e6 / lines.max(1.0), received }))
 }
 
 /// Sends all records, each sender's from a port of its own.
-fn send(kind: &str) -> Result<(), String> {
+fn send(kind: &str, pace: Pace) -> Result<(), String> {
     let load = Load::of(kind).ok_or("no such load")?;
     let mut sockets = Vec::new();
     for _ in 0..load.senders() {
@@ -152,7 +188,7 @@ fn send(kind: &str) -> Result<(), String> {
             // What is lost is counted where it should have come out.
             let _ = socket.send(&datagram);
         }
-        if number % BURST == BURST - 1 {
+        if matches!(pace, Pace::Bursts) && number % BURST == BURST - 1 {
             thread::sleep(PAUSE);
         }
     }
@@ -172,11 +208,17 @@ fn is_listened_on() -> bool {
     })
 }
 
-/// The time that a process has had, its own and the system's for it (proc_pid_stat(5), utime and stime).
-fn cpu_ticks(id: u32) -> Result<u64, String> {
-    let text = fs::read_to_string(format!("/proc/{id}/stat")).map_err(failed)?;
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    Ok(fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum())
+/// The time that a process's threads have had, its own and the system's for it (sched-stats.rst, "schedstat"), in
+/// nanoseconds where /proc/*/stat counts hundredths of a second.
+fn cpu_time(id: u32) -> Result<Duration, String> {
+    let threads = fs::read_dir(format!("/proc/{id}/task")).map_err(failed)?;
+    let mut all = Duration::ZERO;
+    for thread in threads {
+        let text = fs::read_to_string(thread.map_err(failed)?.path().join("schedstat")).map_err(failed)?;
+        let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+        all += Duration::from_nanos(nanos.ok_or("by the clock: /proc/*/schedstat tells no time")?);
+    }
+    Ok(all)
 }
 
 fn failed(error: std::io::Error) -> String {
