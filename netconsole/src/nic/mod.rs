@@ -14,6 +14,15 @@ mod absent;
 mod addresses;
 #[cfg(feature = "pci")]
 mod bus_address;
+#[cfg(all(
+    test,
+    feature = "virtio",
+    feature = "intel",
+    feature = "rtl8139",
+    feature = "rtl8168",
+    feature = "vmxnet3"
+))]
+mod conformance;
 #[cfg(feature = "pci")]
 mod driver;
 #[cfg(all(

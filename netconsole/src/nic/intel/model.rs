@@ -64,7 +64,8 @@ pub struct Device {
     pub sent: Vec<Vec<u8>>,
     /// It has written what it should not have: what is in the rings may be anything.
     pub has_lied: bool,
-    memory: Range<u64>,
+    /// Where all that the driver gives it must lie.
+    pub memory: Range<u64>,
     /// For how many µs nobody accessed it after its last reset.
     pub left_alone: u64,
     reset_at: Option<u64>,

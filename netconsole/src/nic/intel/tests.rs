@@ -6,6 +6,7 @@ use super::model::{Device, Kind, Model, RX, TX};
 use super::ring::GigabitMemory;
 use super::{IntelNic, PanicIntelMemory, PanicIntelNic};
 use crate::nic::addresses::fake::{NO_PORTS, offset, physical};
+use crate::nic::conformance::{self, Wire};
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
@@ -37,6 +38,48 @@ const KINDS: [(u16, Kind); 7] = [
 const PCI: (u16, Kind) = KINDS[1];
 const QUEUES: (u16, Kind) = KINDS[5];
 const I225: (u16, Kind) = KINDS[6];
+
+/// The table of behaviours, for a chip of each family.
+#[test]
+fn conforms() {
+    for kind in KINDS {
+        conformance::conforms(&format!("{:#x}", kind.0), || {
+            let (nic, device) = card(kind);
+            (Box::new(nic), Box::new(End(kind.0, device)))
+        });
+    }
+}
+
+struct End(u16, Handle);
+
+impl Wire for End {
+    fn send(&self, count: usize) -> usize {
+        self.1.borrow_mut().send(count)
+    }
+    fn sent(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.1.borrow_mut().sent)
+    }
+    fn deliver(&self, frame: &[u8]) -> bool {
+        self.1.borrow_mut().deliver(frame)
+    }
+    fn set_link(&self, is_up: bool) {
+        self.1.borrow_mut().link = is_up;
+    }
+    fn fail(&self) {
+        self.1.borrow_mut().gone = Some(u32::MAX);
+    }
+    fn recover(&self) {
+        self.1.borrow_mut().become_honest();
+    }
+    fn in_a_panic(&self) -> Box<dyn Nic> {
+        let memory = Box::leak(Box::new(GigabitMemory::<SENDING, RECEIVING>::new()));
+        let start = physical(&raw const *memory);
+        self.1.borrow_mut().memory = start..start + size_of_val(memory) as u64;
+        let chip = chip((0x8086, self.0)).expect("a known chip");
+        let offset = offset(&raw const *memory);
+        Box::new(Gigabit::new(Model(self.1.clone()), WAITS, chip, OWN, offset, memory))
+    }
+}
 
 /// A card that was not started, and its device, left running by the firmware.
 fn card((device_id, kind): (u16, Kind)) -> (Card, Handle) {

@@ -55,7 +55,8 @@ pub struct Device {
     /// It has written what it should not have: what is in the ring may be anything.
     pub has_lied: bool,
     pub reads: u32,
-    memory: Range<u64>,
+    /// Where all that the driver gives it must lie.
+    pub memory: Range<u64>,
     /// The descriptor that is sent next.
     next: usize,
     /// Where in the ring it writes.

@@ -3,7 +3,8 @@
 use super::model::{Device, FIRST_PORT, Model};
 use super::*;
 use crate::nic::WAITS;
-use crate::nic::addresses::fake::access;
+use crate::nic::addresses::fake::{access, physical};
+use crate::nic::conformance::{self, Wire};
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
@@ -38,6 +39,52 @@ fn start(
 fn running() -> (Rtl8139, &'static Model) {
     let (model, memory) = Model::new();
     (start(model, function(), memory).expect("a card"), model)
+}
+
+/// The table of behaviours.
+#[test]
+fn conforms() {
+    conformance::conforms("RTL8139", || {
+        let (nic, model) = running();
+        model.device().is_slow = true;
+        (Box::new(nic), Box::new(model))
+    });
+}
+
+impl Wire for &'static Model {
+    fn send(&self, count: usize) -> usize {
+        self.device().send(count)
+    }
+    fn sent(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.device().sent)
+    }
+    fn deliver(&self, frame: &[u8]) -> bool {
+        self.device().deliver(frame)
+    }
+    fn set_link(&self, is_up: bool) {
+        self.device().link = is_up;
+    }
+    fn fail(&self) {
+        self.device().gone = Some(0xff);
+    }
+    fn recover(&self) {
+        self.device().become_honest();
+        self.device().is_slow = true;
+    }
+    fn in_a_panic(&self) -> Box<dyn Nic> {
+        let memory = super::model::memory();
+        let start = physical(&raw const *memory);
+        self.device().memory = start..start + size_of::<Rtl8139Memory>() as u64;
+        Box::new(start_not(self, memory))
+    }
+}
+
+/// The card, not started.
+fn start_not(model: &'static Model, memory: &'static mut Rtl8139Memory) -> Rtl8139 {
+    let mut machine = Machine::default();
+    machine.insert((0, 3, 0), function());
+    let device = PciDevice::read(&mut machine, PLACE).expect("a device");
+    Rtl8139::open(&mut machine, &access(model), WAITS, &device, memory).expect("a card")
 }
 
 /// Frames go both ways, and around the ring.

@@ -43,7 +43,8 @@ pub struct Device {
     pub notifications: usize,
     pub phy_writes: usize,
     pub accesses: u32,
-    memory: Range<u64>,
+    /// Where all that the driver gives it must lie.
+    pub memory: Range<u64>,
     mac_bus: BTreeMap<u32, u32>,
     mac_address: u32,
     /// The descriptors that are looked at next.

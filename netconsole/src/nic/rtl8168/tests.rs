@@ -5,7 +5,8 @@ use super::model::{Device, Kind, Model};
 use super::ring::TRANSMITS;
 use super::*;
 use crate::nic::WAITS;
-use crate::nic::addresses::fake::{access, offset};
+use crate::nic::addresses::fake::{access, offset, physical};
+use crate::nic::conformance::{self, Wire};
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
@@ -29,11 +30,56 @@ const KINDS: [Kind; 10] = [
     Kind { chip: 0x641, has_buses: true, is_8125: true },
 ];
 
-fn start(model: &Model, memory: &'static mut Rtl8168Memory) -> Result<Rtl8168<Model>, NicError> {
+/// The table of behaviours, for each version.
+#[test]
+fn conforms() {
+    for kind in KINDS {
+        conformance::conforms(&format!("{:#x}", kind.chip), || {
+            let (model, memory) = Model::new(kind);
+            model.device().is_slow = true;
+            (Box::new(opened(&model, memory)), Box::new(model))
+        });
+    }
+}
+
+impl Wire for Model {
+    fn send(&self, count: usize) -> usize {
+        self.device().send(count)
+    }
+    fn sent(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.device().sent)
+    }
+    fn deliver(&self, frame: &[u8]) -> bool {
+        self.device().deliver(frame)
+    }
+    fn set_link(&self, is_up: bool) {
+        self.device().set(0x6c, 2, if is_up { 0x13 } else { 0x11 });
+    }
+    fn fail(&self) {
+        self.device().gone = Some(0xff);
+    }
+    fn recover(&self) {
+        self.device().become_honest();
+        self.device().is_slow = true;
+    }
+    fn in_a_panic(&self) -> Box<dyn Nic> {
+        let memory = Box::leak(Box::new(Rtl8168Memory::new()));
+        let start = physical(&raw const *memory);
+        self.device().memory = start..start + size_of::<Rtl8168Memory>() as u64;
+        Box::new(opened(self, memory))
+    }
+}
+
+/// The card, not started.
+fn opened(model: &Model, memory: &'static mut Rtl8168Memory) -> Rtl8168<Model> {
     let offset = offset(memory);
     let id = if model.device().kind.is_8125 { 0x8125 } else { 0x8168 };
     let chip = chip((0x10ec, id)).expect("a chip");
-    started(Ok(Rtl8168::new(model.clone(), WAITS, chip, OWN_MAC, offset, memory)))
+    Rtl8168::new(model.clone(), WAITS, chip, OWN_MAC, offset, memory)
+}
+
+fn start(model: &Model, memory: &'static mut Rtl8168Memory) -> Result<Rtl8168<Model>, NicError> {
+    started(Ok(opened(model, memory)))
 }
 
 fn running(kind: Kind) -> (Rtl8168<Model>, Model) {

@@ -158,7 +158,8 @@ pub struct Device {
     pub notifications: [usize; 2],
     /// The frames that were sent.
     pub sent: Vec<Vec<u8>>,
-    memory: Range<u64>,
+    /// Where all that the driver gives it must lie.
+    pub memory: Range<u64>,
     /// The status as the driver wrote it, which `status` may belie.
     written: u32,
     polls: u32,

@@ -3,6 +3,7 @@
 use super::model::{Device, EVENT_IDX, Model, Queue, RX, TX, USUAL_FEATURES};
 use super::net::{FEATURES, PANIC_FEATURES, VirtioNet, VirtioNetMemory};
 use crate::nic::addresses::fake::{offset, physical};
+use crate::nic::conformance::{self, Wire};
 use crate::nic::exchange::{frame, receive, transmit};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, WAITS};
 use crate::wire::MacAddr;
@@ -17,6 +18,47 @@ const OWN: MacAddr = MacAddr([2, 0x6e, 0x63, 0, 3, 0]);
 
 type Card = VirtioNet<Model, SENDING, RECEIVING>;
 type Handle = Rc<RefCell<Device>>;
+
+/// The table of behaviours, for a card of either age.
+#[test]
+fn conforms() {
+    for is_legacy in [false, true] {
+        conformance::conforms(if is_legacy { "virtio, legacy" } else { "virtio" }, || {
+            let (nic, device) = if is_legacy { legacy_card(256) } else { card(FEATURES) };
+            (Box::new(nic), Box::new(End(device)))
+        });
+    }
+}
+
+struct End(Handle);
+
+impl Wire for End {
+    fn send(&self, count: usize) -> usize {
+        self.0.borrow_mut().send(count)
+    }
+    fn sent(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.0.borrow_mut().sent)
+    }
+    fn deliver(&self, frame: &[u8]) -> bool {
+        self.0.borrow_mut().deliver(frame)
+    }
+    fn set_link(&self, is_up: bool) {
+        self.0.borrow_mut().config[6] = is_up.into();
+    }
+    fn fail(&self) {
+        self.0.borrow_mut().status = 0;
+    }
+    fn recover(&self) {
+        self.0.borrow_mut().become_honest();
+    }
+    fn in_a_panic(&self) -> Box<dyn Nic> {
+        let memory = Box::leak(Box::new(VirtioNetMemory::<SENDING, RECEIVING>::new()));
+        let start = physical(&raw const *memory);
+        self.0.borrow_mut().memory = start..start + size_of_val(memory) as u64;
+        let offset = offset(&raw const *memory);
+        Box::new(VirtioNet::new(Model(self.0.clone()), WAITS, PANIC_FEATURES, OWN, offset, memory))
+    }
+}
 
 /// A card that was not started, and its device.
 fn card(wanted: u64) -> (Card, Handle) {

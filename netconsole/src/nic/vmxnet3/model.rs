@@ -51,7 +51,8 @@ pub struct Device {
     pub sent: Vec<Vec<u8>>,
     pub notifications: usize,
     pub accesses: u32,
-    memory: Range<u64>,
+    /// Where all that the driver gives it must lie.
+    pub memory: Range<u64>,
     low: u32,
     shared: u64,
     command: u32,

@@ -3,7 +3,8 @@
 use super::memory::{RECEIVE_BUFFERS, RING, TRANSMIT_BUFFERS};
 use super::model::{Device, Model};
 use super::*;
-use crate::nic::addresses::fake::offset;
+use crate::nic::addresses::fake::{offset, physical};
+use crate::nic::conformance::{self, Wire};
 use crate::nic::exchange::{frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
@@ -12,9 +13,52 @@ use proptest::prelude::*;
 const OWN: MacAddr = MacAddr([2, b'n', b'c', 0, 3, 0]);
 const PERMANENT: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
-fn start(model: &Model, memory: &'static mut Vmxnet3Memory) -> Result<Vmxnet3<Model>, NicError> {
+/// The table of behaviours.
+#[test]
+fn conforms() {
+    conformance::conforms("vmxnet3", || {
+        let (model, memory) = Model::new();
+        model.device().is_slow = true;
+        (Box::new(opened(&model, memory)), Box::new(model))
+    });
+}
+
+impl Wire for Model {
+    fn send(&self, count: usize) -> usize {
+        self.device().send(count)
+    }
+    fn sent(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.device().sent)
+    }
+    fn deliver(&self, frame: &[u8]) -> bool {
+        self.device().deliver(frame)
+    }
+    fn set_link(&self, is_up: bool) {
+        self.device().link = 10_000 << 16 | u32::from(is_up);
+    }
+    fn fail(&self) {
+        self.device().gone = Some(u32::MAX);
+    }
+    fn recover(&self) {
+        self.device().become_honest();
+        self.device().is_slow = true;
+    }
+    fn in_a_panic(&self) -> Box<dyn Nic> {
+        let memory = Box::leak(Box::new(Vmxnet3Memory::new()));
+        let start = physical(&raw const *memory);
+        self.device().memory = start..start + size_of::<Vmxnet3Memory>() as u64;
+        Box::new(opened(self, memory))
+    }
+}
+
+/// The card, not started.
+fn opened(model: &Model, memory: &'static mut Vmxnet3Memory) -> Vmxnet3<Model> {
     let offset = offset(memory);
-    started(Ok(Vmxnet3::new(model.clone(), OWN, offset, memory)))
+    Vmxnet3::new(model.clone(), OWN, offset, memory)
+}
+
+fn start(model: &Model, memory: &'static mut Vmxnet3Memory) -> Result<Vmxnet3<Model>, NicError> {
+    started(Ok(opened(model, memory)))
 }
 
 fn running() -> (Vmxnet3<Model>, Model) {
