@@ -30,6 +30,9 @@ impl CommandLine {
             return Err(ArmError::KeyAppended);
         }
         let (mut words, mut warnings, mut address) = (Vec::new(), Vec::new(), None);
+        for name in target::with_user_data(system) {
+            warnings.push(format!("{name} has userdata, which the crash kernel's messages will not have"));
+        }
         for target in target::find(system, options)? {
             let way = network::way(system, &target)?;
             let cards = card::below(system, &way.device)?;

@@ -54,9 +54,21 @@ pub fn find(system: &System, options: &Options) -> Result<Vec<Target>, ArmError>
     Ok(vec![same.unwrap_or(new)])
 }
 
+const TREE: &str = "sys/kernel/config/netconsole";
+
+/// Of the targets that are enabled in configfs those with userdata, which the crash kernel's messages won't have.
+pub fn with_user_data(system: &System) -> Vec<String> {
+    let has_some = |name: &String| {
+        let directory = format!("{TREE}/{name}/userdata");
+        let mut keys = system.list(&directory).into_iter();
+        system.is_set(&format!("{TREE}/{name}/enabled"))
+            && keys.any(|key| system.exists(format!("{directory}/{key}/value")))
+    };
+    system.list(TREE).into_iter().filter(has_some).collect()
+}
+
 /// The targets that are enabled in configfs.
 fn of_configfs(system: &System) -> Vec<Target> {
-    const TREE: &str = "sys/kernel/config/netconsole";
     let target = |name: String| {
         let read = |attribute: &str| system.read(format!("{TREE}/{name}/{attribute}"));
         if read("enabled")? != "1" {

@@ -559,3 +559,19 @@ fn the_status_says_what_is_armed_and_what_has_changed() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && text.contains("is replaced: no dump"), "{text}");
 }
+
+/// What can't be taken over is said.
+#[test]
+fn userdata_that_the_crash_kernel_does_not_send_is_told() {
+    let machine = Machine::new();
+    for (attribute, value) in
+        [("enabled", "1"), ("local_port", "6665"), ("remote_port", "6666"), ("remote_ip", "10.0.0.2")]
+    {
+        machine.write(&format!("sys/kernel/config/netconsole/one/{attribute}"), value);
+    }
+    let warning = "one has userdata, which the crash kernel's messages will not have";
+    let said = |machine: &Machine| String::from_utf8_lossy(&machine.run(&[]).stderr).contains(warning);
+    assert!(!said(&machine));
+    machine.write("sys/kernel/config/netconsole/one/userdata/rack/value", "7");
+    assert!(said(&machine));
+}

@@ -93,6 +93,18 @@ fn a_crashed_linux_s_log_arrives_complete_in_spite_of_loss() {
     assert!(
         receiver.has("sysrq: Trigger a crash") && receiver.has("the log has gone out and was acknowledged")
     );
+    // A second after the last acknowledgement, by the guest's clock; the record before came earlier still.
+    let mut datagrams = sent(&machine);
+    datagrams.sort_by_key(|(_, datagram)| sequence(datagram));
+    let end = datagrams
+        .iter()
+        .position(|(_, datagram)| datagram.contains("was acknowledged, "))
+        .expect("it is sent");
+    let micros = |datagram: &str| {
+        datagram.split(',').nth(2).and_then(|time| time.parse::<u64>().ok()).expect("a time")
+    };
+    let [before, end] = [end - 1, end].map(|place| micros(&datagrams[place].1));
+    assert!(end - before >= 1_000_000, "{before} to {end}");
     let (status, stats) = receiver.end();
     assert_eq!(status, Some(0), "{stats}");
     assert!(!stats.contains(" 0 recovered"), "it was lost in the first place: {stats}");
