@@ -81,7 +81,7 @@ pub struct Translation {
 /// Where the names are from.
 enum Source {
     /// An ELF file, and where its code lies.
-    Elf(Loader, Vec<std::ops::Range<u64>>),
+    Elf(Box<Loader>, Vec<std::ops::Range<u64>>),
     Map(SystemMap),
 }
 
@@ -104,7 +104,7 @@ impl Symbols {
         let code =
             code.map(|section| section.address()..section.address().saturating_add(section.size())).collect();
         let loader = Loader::new(path).map_err(|error| Error(error.to_string()))?;
-        Ok(Symbols { source: Source::Elf(loader, code), build_id, senders: HashMap::new() })
+        Ok(Symbols { source: Source::Elf(Box::new(loader), code), build_id, senders: HashMap::new() })
     }
 
     /// Reads a Linux's System.map, which does not tell of what build it is.
