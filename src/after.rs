@@ -26,10 +26,8 @@ pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
         None => serve(kernel, before),
     };
     // A crash kernel that found no log says why, which is to be heard, too.
-    if is_crash_kernel || before.has_log() {
-        if kernel.await_reception() {
-            note_sent(before);
-        }
+    if (is_crash_kernel || before.has_log()) && kernel.await_reception() {
+        note_sent(before);
     }
     nmi::tell();
     let code = if kernel.netconsole.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };

@@ -94,7 +94,8 @@ pub fn count_nmis() {
             .set_handler_addr(VirtAddr::new(exceptions::counting_entry_address()))
             .set_privilege_level(PrivilegeLevel::Ring0)
             .set_stack_index(NMI);
-        (*(&raw mut IDT))[VECTOR_NMI] = entry;
+        let idt = &raw mut IDT;
+        (*idt)[VECTOR_NMI] = entry;
     }
 }
 

@@ -213,6 +213,24 @@ fn the_log_of_a_crash_outlives_the_way_through_the_menu() {
     assert!(text.lines().any(|line| line.starts_with("[boot -1] ") && line.contains("page fault")), "{text}");
 }
 
+/// The log of a Linux goes to whom netconsole.cfg names, and to everybody only by the second choice.
+#[test]
+fn the_menu_searches_for_the_log_of_a_linux() {
+    for (name, choice, target, said) in [
+        ("image-linux-given", "4>0", "10.0.0.2:6666", "after=exit debug linux=scan linux.broadcast=0\n"),
+        ("image-linux-everybody", "4>1", "255.255.255.255:6666", "netconsole=@/,@/ debug linux=again\n"),
+    ] {
+        let text = format!(
+            "set parameters='netconsole=@10.0.0.1/,@10.0.0.2/ after=exit'\nset default='{choice}'\nset timeout=0\n"
+        );
+        let stick = stick(&edited_image(name, &text));
+        let boot = Boot::new(name, "").loader(stick.iter().map(String::as_str));
+        let machine = boot.peer(Peer::at("10.0.0.2")).start();
+        machine.wait_for_text(target, "linux: no log of a Linux was found in memory");
+        machine.wait_for_text(target, said);
+    }
+}
+
 /// The image on a CD. That can't be edited: the parameters come from `--append`.
 fn cd() -> [String; 4] {
     static IMAGE: OnceLock<String> = OnceLock::new();
