@@ -40,7 +40,8 @@ pub fn check(bytes: &[u8]) {
             | Event::Stray { .. }
             | Event::Dropped { .. }
             | Event::Lost { .. }
-            | Event::Crash => {}
+            | Event::Report(_)
+            | Event::Crash { .. } => {}
         }
     }
 }

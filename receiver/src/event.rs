@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use compact_str::CompactString;
-
 use serde::Serialize;
+
+use crate::crash::{Kind, Report};
 
 /// Who sent it.
 #[derive(Debug, PartialEq, Eq)]
@@ -184,8 +185,13 @@ pub enum Event {
         /// Its number.
         sequence: u64,
     },
-    /// What follows is a crash report.
-    Crash,
+    /// A record says that there is a crash report, or another one: it follows.
+    Crash {
+        /// What it is about.
+        kind: Kind,
+    },
+    /// A report is over: all of it.
+    Report(Box<Report>),
     /// This host dropped datagrams, of whichever senders: its socket's buffer was full. The identity is the socket's.
     Dropped {
         /// How many.

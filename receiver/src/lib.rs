@@ -37,6 +37,7 @@ pub mod messages;
 pub mod names;
 pub mod nanos;
 pub mod ncrx;
+pub mod on_crash;
 pub mod options;
 pub mod order;
 pub mod output;

@@ -83,7 +83,11 @@ pub const BOOT_WAIT: Duration = Duration::from_secs(2);
 pub const ESTABLISHED: Duration = Duration::from_secs(1);
 /// See [`ESTABLISHED`].
 pub const SILENT: Duration = Duration::from_secs(600);
-/// Records with this much time since the last sign of a crash are no longer part of its report.
+/// Bytes of one crash report, and of all that have not ended.
+pub const REPORT_BYTES: usize = 256 << 10;
+/// See [`REPORT_BYTES`].
+pub const REPORTS_BYTES: usize = 32 << 20;
+/// A crash report is over when nothing has come for this long, where no line says so.
 pub const CRASH_REPORT: Duration = Duration::from_secs(2);
 /// How long the fragments of an IP packet are collected (RFC 8200 section 4.5 has twice that).
 pub const IP_FRAGMENT_WAIT: Duration = Duration::from_secs(30);

@@ -21,7 +21,7 @@ pub struct Section {
 /// The heading of the fields that each JSON object has.
 pub const JSON: &str = "JSON, one object a line";
 /// The headings of the fields that some have besides.
-pub const JSON_OF_EVENTS: [&str; 8] = [
+pub const JSON_OF_EVENTS: [&str; 10] = [
     "JSON of a record",
     "JSON of missing",
     "JSON of joined",
@@ -30,10 +30,12 @@ pub const JSON_OF_EVENTS: [&str; 8] = [
     "JSON of moved",
     "JSON of dropped",
     "JSON of lost",
+    "JSON of crash",
+    "JSON of report",
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 16] = [
+pub const SECTIONS: [Section; 19] = [
     Section {
         title: "Formats",
         text: &[
@@ -100,6 +102,17 @@ pub const SECTIONS: [Section; 16] = [
         terms: &[],
     },
     Section {
+        title: "Reports",
+        text: &[
+            "What a kernel says of a crash is known by its words, from the first line to the last: panic, oops, bug, kasan \
+             (also KCSAN, KMSAN, KFENCE, UBSAN), lockup, stall (of RCU), hung-task, warning, oom. Reports that come at once \
+             are told apart by their callers, where the records have them (PRINTK_CALLER). An oops that ends in a panic \
+             is one report. One is over with its last line, or after 2 s without a further one. hung-task, warning and \
+             oom are no crash: --fail-on names what else is to make a run fail.",
+        ],
+        terms: &[],
+    },
+    Section {
         title: "State",
         text: &[
             "With --state each sender's next number, its clock and its name are kept in a file, which is replaced as a \
@@ -152,7 +165,7 @@ pub const SECTIONS: [Section; 16] = [
             (
                 "event",
                 "record, missing, skipped (numbers held back by the sender's level, or lost), joined (first heard in \
-                 the middle of its log), moved (it goes on from another address or port), rebooted, stray (a record continues nothing), crash (a report follows), \
+                 the middle of its log), moved (it goes on from another address or port), rebooted, stray (a record continues nothing), crash (a report follows), report (it is over), \
                  dropped (by this host, of whichever senders; sender is receiver then, the address its socket's), lost \
                  (by this output: the others have them; sender is receiver then, without an address)",
             ),
@@ -234,6 +247,21 @@ pub const SECTIONS: [Section; 16] = [
         title: JSON_OF_EVENTS[7],
         text: &[],
         terms: &[("count", "how many records are not in this output"), ("reason", "why, in words")],
+    },
+    Section {
+        title: JSON_OF_EVENTS[8],
+        text: &[],
+        terms: &[("kind", "what the report is about: see Reports")],
+    },
+    Section {
+        title: JSON_OF_EVENTS[9],
+        text: &[],
+        terms: &[
+            ("kind", "what it is about; panic, of what became one"),
+            ("title", "the line that says so"),
+            ("records", "how many records are in it"),
+            ("report", "all its lines, with their times"),
+        ],
     },
 ];
 

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use clap::{ArgAction, Parser, ValueEnum, value_parser};
 use regex::Regex;
 
 use crate::bind::Bind;
+use crate::crash::Kind;
 use crate::names::{Name, Source};
 use crate::{console, manual};
 
@@ -110,9 +112,14 @@ pub struct Options {
     /// End with success when a record's text matches
     #[arg(long, value_name = "REGEX", help_heading = "Continuous integration")]
     pub until: Option<Regex>,
-    /// End with status 2 when a record's text matches, after what follows it shortly
-    #[arg(long, value_name = "REGEX", help_heading = "Continuous integration")]
-    pub fail_on: Option<Regex>,
+    /// End with status 2 when a record's text matches, after what follows it shortly; or when a report of this KIND
+    /// came: panic, oops, bug, kasan, lockup, stall, hung-task, warning or oom; repeatable
+    #[arg(long, value_name = "REGEX|KIND", help_heading = "Continuous integration")]
+    pub fail_on: Vec<FailOn>,
+    /// Run this with the shell for each report that is over, the report on its standard input; NETCONSOLE_SENDER,
+    /// NETCONSOLE_ADDRESS, NETCONSOLE_KIND and NETCONSOLE_TITLE tell whose and what
+    #[arg(long, value_name = "COMMAND", help_heading = "Output")]
+    pub on_crash: Option<String>,
     /// A crash report is no failure
     #[arg(long, help_heading = "Continuous integration")]
     pub crash_ok: bool,
@@ -177,6 +184,44 @@ pub enum Sync {
     Always,
     /// So often.
     Every(Duration),
+}
+
+/// What makes a run fail.
+#[derive(Clone, Debug)]
+pub enum FailOn {
+    /// A report of this kind.
+    Kind(Kind),
+    /// A record whose text matches.
+    Regex(Regex),
+}
+
+impl FailOn {
+    /// The expression, if it is one.
+    pub fn regex(&self) -> Option<&Regex> {
+        match self {
+            FailOn::Regex(regex) => Some(regex),
+            FailOn::Kind(_) => None,
+        }
+    }
+
+    /// The kind, if it is one.
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            FailOn::Kind(kind) => Some(*kind),
+            FailOn::Regex(_) => None,
+        }
+    }
+}
+
+impl FromStr for FailOn {
+    type Err = regex::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match Kind::from_str(text, false) {
+            Ok(kind) => Ok(FailOn::Kind(kind)),
+            Err(_) => Regex::new(text).map(FailOn::Regex),
+        }
+    }
 }
 
 fn parse_sync(text: &str) -> Result<Sync, String> {

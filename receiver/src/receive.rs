@@ -17,6 +17,7 @@ use crate::event::{Event, Heard, Identity};
 use crate::input::{self, Input, Inputs};
 use crate::limits;
 use crate::names::Names;
+use crate::on_crash::OnCrash;
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
@@ -104,6 +105,9 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         Some(path) => receiver.read(path, &options.port, &ports),
         None => receiver.listen(options, clock),
     };
+    if let Some(command) = &receiver.on_crash {
+        command.finish();
+    }
     let is_saved = receiver.save_last();
     match ended {
         // Who reads no further has seen enough.
@@ -144,6 +148,7 @@ pub struct Receiver {
     senders: Senders,
     outputs: Outputs,
     watch: Watch,
+    on_crash: Option<OnCrash>,
     heard: Vec<Heard>,
     saver: Option<Saver>,
     /// How many events were shown.
@@ -171,6 +176,7 @@ impl Receiver {
                 .naming_from(options.name_from.clone()),
             outputs: Outputs::open(options)?,
             watch: Watch::new(options, now),
+            on_crash: options.on_crash.as_deref().map(OnCrash::start),
             heard: Vec::new(),
             saver: None,
             told: 0,
@@ -442,6 +448,9 @@ impl Receiver {
             self.told = self.told.saturating_add(1);
             self.watch.event(&heard);
             self.outputs.event(&heard);
+            if let Some(command) = &mut self.on_crash {
+                command.event(&heard);
+            }
         }
     }
 

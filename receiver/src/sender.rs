@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::boots::Boots;
 use crate::continued::Continued;
-use crate::crash::{self, Part};
+use crate::crash::{self, Part, Report};
 use crate::credit::Room;
 use crate::datagram::Datagram;
 use crate::event::{Event, Heard, Identity, Record};
@@ -391,6 +391,10 @@ impl Sender {
         let piece = self.text.as_mut().and_then(|text| text.messages.tick(now));
         events.extend(piece.map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
+        let mut over = Vec::new();
+        self.crash.tick(now, &mut over);
+        self.crash_beside.tick(now, &mut over);
+        self.report(over, out);
     }
 
     /// The answers that are due.
@@ -412,6 +416,10 @@ impl Sender {
         let piece = self.text.as_mut().and_then(|text| text.messages.end());
         events.extend(piece.map(|record| plain(record, now)).into_iter().flatten());
         self.tell(events, out);
+        let mut over = Vec::new();
+        self.crash.finish(&mut over);
+        self.crash_beside.finish(&mut over);
+        self.report(over, out);
     }
 
     /// When time alone may change something next.
@@ -421,7 +429,9 @@ impl Sender {
         }
         let boots = self.boots.due(now, self.ncrx.patience());
         let piece = self.text.as_ref().and_then(|text| text.messages.due());
-        [boots, piece, self.ncrx.due(self.boots.present())].into_iter().flatten().min()
+        let ncrx = self.ncrx.due(self.boots.present());
+        let reports = [self.crash.due(), self.crash_beside.due()];
+        [boots, piece, ncrx].into_iter().chain(reports).flatten().min()
     }
 
     /// Whether it has been heard for longer than a moment.
@@ -438,6 +448,7 @@ impl Sender {
     fn tell(&mut self, events: impl IntoIterator<Item = (Duration, Event)>, out: &mut Vec<Heard>) {
         let held = self.boots.take_held_back();
         self.count_held(held);
+        let mut over = Vec::new();
         for (at, mut event) in events {
             match &mut event {
                 Event::Record { record, crash, late, beside } => {
@@ -449,10 +460,14 @@ impl Sender {
                         self.counts().incomplete += 1;
                     }
                     let watch = if *beside { &mut self.crash_beside } else { &mut self.crash };
-                    let part = watch.judge(record, at);
+                    let part = watch.judge(record, at, &mut over);
                     *crash = part != Part::None;
-                    if part == Part::First {
-                        out.push(Heard { sender: Rc::clone(&self.identity), at, event: Event::Crash });
+                    if !over.is_empty() {
+                        self.report(std::mem::take(&mut over), out);
+                    }
+                    if let Part::First(kind) = part {
+                        let event = Event::Crash { kind };
+                        out.push(Heard { sender: Rc::clone(&self.identity), at, event });
                     }
                 }
                 Event::Missing { count, .. } => {
@@ -468,7 +483,10 @@ impl Sender {
                     self.start = 0;
                     self.counts().reboots += 1;
                     self.continued.clear();
-                    self.crash = std::mem::take(&mut self.crash_beside);
+                    let mut before =
+                        std::mem::replace(&mut self.crash, std::mem::take(&mut self.crash_beside));
+                    before.finish(&mut over);
+                    self.report(std::mem::take(&mut over), out);
                     self.ncrx.rebooted();
                 }
                 Event::Stray { .. } => {
@@ -477,12 +495,24 @@ impl Sender {
                 }
                 Event::Joined { .. }
                 | Event::Moved { .. }
-                | Event::Crash
+                | Event::Crash { .. }
+                | Event::Report(_)
                 | Event::Dropped { .. }
                 | Event::Lost { .. } => {}
             }
             out.push(Heard { sender: Rc::clone(&self.identity), at, event });
         }
+    }
+}
+
+impl Sender {
+    /// Passes on reports that are over.
+    fn report(&self, over: Vec<Report>, out: &mut Vec<Heard>) {
+        let heard = |report: Report| {
+            let (sender, at) = (Rc::clone(&self.identity), report.at);
+            Heard { sender, at, event: Event::Report(Box::new(report)) }
+        };
+        out.extend(over.into_iter().map(heard));
     }
 }
 

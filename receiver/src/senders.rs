@@ -408,9 +408,10 @@ impl Senders {
         sender.datagram(message, is_cut, now, &mut self.events, &mut heard);
         sender.finish(now, &mut heard);
         // How it continues what came before is not known.
-        out.extend(
-            heard.into_iter().filter(|heard| matches!(heard.event, Event::Record { .. } | Event::Crash)),
-        );
+        let is_known = |heard: &Heard| {
+            matches!(heard.event, Event::Record { .. } | Event::Crash { .. } | Event::Report(_))
+        };
+        out.extend(heard.into_iter().filter(is_known));
     }
 
     fn empty_fullest(&mut self, now: Duration, out: &mut Vec<Heard>) {

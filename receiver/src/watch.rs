@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use regex::Regex;
 
+use crate::crash::Kind;
 use crate::event::{Event, Heard};
-use crate::options::Options;
+use crate::options::{FailOn, Options};
 use crate::stats::Stats;
 
 /// Wrong usage, or a file or socket failed.
@@ -28,7 +29,8 @@ const REPORT_MOST: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Watch {
     until: Option<Regex>,
-    fail_on: Option<Regex>,
+    fail_on: Vec<Regex>,
+    fail_on_kinds: Vec<Kind>,
     crash_fails: bool,
     complete: bool,
     skips_fail: bool,
@@ -46,10 +48,11 @@ pub struct Watch {
 impl Watch {
     /// Watches from `now` on.
     pub fn new(options: &Options, now: Duration) -> Self {
-        let decides = options.until.is_some() || options.fail_on.is_some() || options.timeout.is_some();
+        let decides = options.until.is_some() || !options.fail_on.is_empty() || options.timeout.is_some();
         Watch {
             until: options.until.clone(),
-            fail_on: options.fail_on.clone(),
+            fail_on: options.fail_on.iter().filter_map(FailOn::regex).cloned().collect(),
+            fail_on_kinds: options.fail_on.iter().filter_map(FailOn::kind).collect(),
             crash_fails: decides && !options.crash_ok,
             complete: options.complete,
             skips_fail: !options.skips_ok,
@@ -72,19 +75,27 @@ impl Watch {
         match &heard.event {
             Event::Record { record, .. } => {
                 self.last_at = heard.at;
-                let matches =
-                    |regex: &Option<Regex>| regex.as_ref().is_some_and(|regex| regex.is_match(&record.text));
-                if matches(&self.fail_on) {
+                let matches = |regex: &Regex| regex.is_match(&record.text);
+                if self.fail_on.iter().any(matches) {
                     self.fail(heard.at, format!("--fail-on matched a record of {name}"));
                 } else if self.failed_at.is_none() {
-                    self.matched = matches(&self.until);
+                    self.matched = self.until.as_ref().is_some_and(matches);
                 }
             }
-            Event::Crash if self.crash_fails => {
-                self.fail(heard.at, format!("a crash report came from {name}"))
-            }
+            Event::Crash { kind } => self.reported(*kind, heard),
+            // It may have become worse.
+            Event::Report(report) => self.reported(report.kind, heard),
             Event::Joined { .. } => self.joined = Some(name.to_string()),
             _ => {}
+        }
+    }
+
+    fn reported(&mut self, kind: Kind, heard: &Heard) {
+        let name = &heard.sender.name;
+        if self.fail_on_kinds.contains(&kind) {
+            self.fail(heard.at, format!("--fail-on {kind}: a report came from {name}"));
+        } else if self.crash_fails && kind.is_crash() {
+            self.fail(heard.at, format!("a crash report came from {name}"));
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
+use crate::crash::{Kind, Report};
 use crate::escape::{each_run, is_harmful, is_printable};
 use crate::event::{Continues, Event, Format, Heard, Identity, Record};
 use crate::symbols::{Symbol, Translation};
@@ -35,7 +36,24 @@ enum Content {
     Moved { before: SocketAddr },
     Dropped { count: u64 },
     Lost { count: u64, reason: String },
+    Crash { kind: Kind },
+    Report(ReportContent),
     Nothing {},
+}
+
+#[derive(Serialize)]
+struct ReportContent {
+    kind: Kind,
+    title: String,
+    records: u64,
+    report: String,
+}
+
+impl From<&Box<Report>> for ReportContent {
+    fn from(report: &Box<Report>) -> Self {
+        let Report { kind, title, text, records, .. } = &**report;
+        ReportContent { kind: *kind, title: title.clone(), records: *records, report: text.clone() }
+    }
 }
 
 /// Writes an event.
@@ -63,7 +81,8 @@ pub fn write(
         &Event::Stray { sequence } => ("stray", Content::Numbered { sequence }),
         &Event::Moved { before } => ("moved", Content::Moved { before }),
         Event::Rebooted => ("rebooted", Content::Nothing {}),
-        Event::Crash => ("crash", Content::Nothing {}),
+        &Event::Crash { kind } => ("crash", Content::Crash { kind }),
+        Event::Report(report) => ("report", Content::Report(report.into())),
         &Event::Dropped { count } => ("dropped", Content::Dropped { count }),
         Event::Lost { count, reason } => ("lost", Content::Lost { count: *count, reason: reason.clone() }),
     };

@@ -94,7 +94,14 @@ pub fn write(
             let records = if *count == 1 { "1 record".to_owned() } else { format!("{count} records") };
             lines.line(NOTICE, "", &format!("… {records} lost here: {reason}"));
         }
-        Event::Crash => lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name)),
+        Event::Crash { kind } if kind.is_crash() => {
+            lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name));
+        }
+        Event::Crash { kind } => {
+            lines.line(NOTICE, "", &format!("… report from {}: {kind}", heard.sender.name));
+        }
+        // Its lines are there.
+        Event::Report(_) => {}
     }
     if let Some(warning) = &translation.warning {
         lines.line(NOTICE, "", &format!("… {warning}"));

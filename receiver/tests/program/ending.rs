@@ -177,3 +177,49 @@ fn a_signal_ends_with_everything_written_and_another_shows_the_counts() {
         );
     }
 }
+
+/// A kind of report makes a run fail where that is asked for; a crash does without.
+#[test]
+fn reports_fail_by_their_kind() {
+    let run = |report: &[&str], arguments: &[&str]| {
+        let receiver = Listening::start(&[&["--timeout", PATIENCE, "--until", "last"], arguments].concat());
+        let socket = receiver.socket();
+        for (sequence, text) in report.iter().chain(&["last"]).enumerate() {
+            socket.send(format!("4,{sequence},{sequence},-;{text}\n").as_bytes()).expect("loopback");
+        }
+        let output = receiver.end();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let warning = [
+        "------------[ cut here ]------------",
+        "WARNING: CPU: 1 PID: 86 at lib/refcount.c:28 refcount_warn_saturate+0xba/0x110",
+        "---[ end trace 0000000000000000 ]---",
+    ];
+    assert_eq!(run(&warning, &[]).0, Some(0));
+    let (status, errors) = run(&warning, &["--fail-on", "oom", "--fail-on", "warning"]);
+    assert_eq!(status, Some(2), "{errors}");
+    assert!(errors.contains("--fail-on warning: a report came from 127.0.0.1"), "{errors}");
+    assert_eq!(run(&["kernel BUG at mm/slub.c:448!"], &[]).0, Some(2));
+    assert_eq!(run(&["reboot: Restarting system"], &["--fail-on", "panic"]).0, Some(0));
+}
+
+/// The command gets the whole report and what it is about, once for each.
+#[test]
+fn a_command_gets_each_report() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("reports");
+    let command = format!(
+        "{{ echo \"$NETCONSOLE_KIND of $NETCONSOLE_SENDER: $NETCONSOLE_TITLE\"; cat; echo .; }} >> {}",
+        file.display()
+    );
+    let extended = capture("linux-6.12-extended.pcap");
+    let output = run(&["--read", &extended, "--on-crash", &command, "--name", "10.0.2.15=vm", "--quiet"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let reports = fs::read_to_string(file).expect("the command's file");
+    let lines: Vec<_> = reports.lines().collect();
+    assert_eq!(lines[0], "panic of vm: Kernel panic - not syncing: sysrq triggered crash");
+    assert!(lines[1].ends_with("] Kernel panic - not syncing: sysrq triggered crash"), "{reports}");
+    assert_eq!(lines.iter().filter(|line| **line == ".").count(), 1);
+    let last = lines[lines.len() - 2];
+    assert!(last.contains("Kernel Offset: 0x32400000"), "{reports}");
+}

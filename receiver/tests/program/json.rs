@@ -90,8 +90,18 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
         fields.entry(object["event"].as_str().expect("an event").to_owned()).or_default().extend(keys);
     }
     let of_all = documented(manual::JSON);
-    let [of_record, of_missing, of_joined, of_stray, of_skipped, of_moved, of_dropped, of_lost] =
-        manual::JSON_OF_EVENTS.map(documented);
+    let [
+        of_record,
+        of_missing,
+        of_joined,
+        of_stray,
+        of_skipped,
+        of_moved,
+        of_dropped,
+        of_lost,
+        of_crash,
+        of_report,
+    ] = manual::JSON_OF_EVENTS.map(documented);
     let nothing = BTreeSet::new();
     for (event, own) in [
         ("record", &of_record),
@@ -101,7 +111,8 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
         ("joined", &of_joined),
         ("stray", &of_stray),
         ("rebooted", &nothing),
-        ("crash", &nothing),
+        ("crash", &of_crash),
+        ("report", &of_report),
     ] {
         assert_eq!(fields.remove(event), Some(&of_all | own), "{event}");
     }
