@@ -21,6 +21,11 @@ pub struct Identity {
     pub named: bool,
 }
 
+impl Identity {
+    /// The sender of what is said of the receiver itself has this name.
+    pub const SELF: &str = "receiver";
+}
+
 /// The format of a datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

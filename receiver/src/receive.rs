@@ -30,8 +30,6 @@ use crate::watch::{self, Watch};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
 const TICK: Duration = Duration::from_millis(10);
-/// What is said of the receiver itself has this name as its sender.
-pub const SELF: &str = "receiver";
 /// How long records may wait to be written, where more of them come without a pause.
 const FLUSH: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(60);
@@ -315,7 +313,7 @@ impl Receiver {
         if count == 0 {
             return;
         }
-        let sender = Identity { address: to, name: SELF.into(), named: false };
+        let sender = Identity { address: to, name: Identity::SELF.into(), named: false };
         self.heard.push(Heard { sender: Rc::new(sender), at, event: Event::Dropped { count } });
         self.show();
     }

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::event::{Event, Heard, Identity};
-use crate::receive::SELF;
 use crate::symbols::Translation;
 
 use super::json;
@@ -69,7 +68,7 @@ impl Form {
     /// Writes that records were lost in this output.
     pub fn write_lost(self, to: &mut Vec<u8>, stamp: &mut Stamp, count: u64, reason: &str) {
         let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let sender = Rc::new(Identity { address, name: SELF.into(), named: true });
+        let sender = Rc::new(Identity { address, name: Identity::SELF.into(), named: true });
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let heard = Heard { sender, at, event: Event::Lost { count, reason: reason.to_owned() } };
         self.with_prefix(false).write(to, stamp, at, &heard, &Translation::default());
