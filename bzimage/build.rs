@@ -4,8 +4,8 @@
 #[path = "src/branches.rs"]
 mod branches;
 #[cfg(feature = "kernel")]
-#[path = "src/inflate.rs"]
-mod inflate;
+#[path = "src/lzma.rs"]
+mod lzma;
 #[cfg(feature = "kernel")]
 #[path = "src/relocations.rs"]
 mod relocations;
@@ -21,7 +21,8 @@ fn main() {
 
 #[cfg(feature = "kernel")]
 mod kernel {
-    use super::{branches, relocations, stream};
+    use super::{branches, lzma, relocations, stream};
+    use lzma_rust2::{EncodeMode, LzmaOptions, LzmaWriter, MfType};
     use object::elf::{
         R_X86_64_64, R_X86_64_GOTPCREL, R_X86_64_GOTPCRELX, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
         R_X86_64_REX_GOTPCRELX, SHF_ALLOC,
@@ -30,7 +31,8 @@ mod kernel {
     use object::{
         LittleEndian, Object, ObjectSection, ObjectSegment, ObjectSymbol, RelocationFlags, SectionFlags,
     };
-    use std::fmt::Write;
+    use std::fmt::Write as _;
+    use std::io::Write as _;
     use std::ops::Range;
     use std::path::Path;
     use std::{env, fs};
@@ -66,9 +68,7 @@ mod kernel {
         }
         let mut filtered = image.clone();
         branches::make_absolute(&mut filtered[..text_size], reach);
-        let mut packed = Vec::new();
-        zopfli::compress(zopfli::Options::default(), zopfli::Format::Deflate, &*filtered, &mut packed)
-            .expect("a vector takes all");
+        let mut packed = compress(&filtered);
         relocations::encode(&places(&elf, &image, start, distance("fixed_end"), got), &mut packed);
         packed.extend(stream::checksum(&packed));
 
@@ -86,6 +86,19 @@ mod kernel {
         fs::write(directory.join("kernel.rs"), constants).expect("OUT_DIR is writable");
         fs::write(directory.join("kernel"), packed).expect("OUT_DIR is writable");
         link(["data_end", "image_end"].map(|name| format!("--defsym=kernel_{name}={:#x}", size(name))));
+    }
+
+    /// As [`lzma::decompress`] wants it, as small as LZMA gets.
+    fn compress(image: &[u8]) -> Vec<u8> {
+        const WHOLE_IMAGE: u32 = 1 << 24;
+        const LONGEST: u32 = 273;
+        const DEPTH: i32 = 1000;
+        let contexts = lzma::LITERAL_CONTEXT_BITS;
+        let options =
+            LzmaOptions::new(WHOLE_IMAGE, contexts, 0, 0, EncodeMode::Normal, LONGEST, MfType::Bt4, DEPTH);
+        let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false).expect("good options");
+        writer.write_all(image).expect("a vector takes all");
+        writer.finish().expect("a vector takes all")
     }
 
     /// Where the image, which is linked to `start`, holds addresses of its own: from its begin, in their order. What comes

@@ -1,5 +1,5 @@
-//! A filter for x86-64 machine code: makes the operands of CALL, JMP and Jcc absolute, and those of LEA and MOV that are
-//! relative to the instruction's address. Calls of the same function are then the same bytes, wherever they stand, and
+//! A filter for x86-64 machine code: makes the operands of CALL, JMP and Jcc absolute, and those in memory that are
+//! relative to the instruction's address, of LEA, MOV, indirect calls and most instructions of two bytes. Calls of the same function are then the same bytes, wherever they stand, and
 //! compress better. Operands are stored with their high byte first, for it is what neighbours share.
 //!
 //! A byte that looks like an opcode need not be one. So an operand is changed only where it leads into the program, and
@@ -13,10 +13,11 @@ const JMP: u8 = 0xe9;
 /// The first byte of Jcc with such an operand, and the upper half of the second.
 const TWO_BYTES: u8 = 0x0f;
 const JCC: u8 = 0x80;
-/// LEA, MOV to a register and MOV from one; such an operand follows a byte ModRM that says so.
-const LEA: u8 = 0x8d;
-const LOAD: u8 = 0x8b;
-const STORE: u8 = 0x89;
+/// MOV from a register and to one, of a byte and of more, LEA, and three that are rare; CALL and JMP through memory. Such
+/// an operand follows a byte ModRM that says so, here as in most instructions of two bytes.
+const MOVES: u8 = 0x88;
+const MOVES_MASK: u8 = 0b1111_1000;
+const INDIRECT: u8 = 0xff;
 const MOD_RM: u8 = 0b11_000_111;
 const RELATIVE: u8 = 0b00_000_101;
 
@@ -65,11 +66,13 @@ fn each_operand(code: &mut [u8], change: impl Fn(u32, u32) -> u32) {
     }
     let mut at = 0usize;
     while let Some(opcode) = next_opcode(code, at) {
-        let second = code.get(opcode.wrapping_add(1)).copied().unwrap_or_default();
+        let behind = |bytes| code.get(opcode.wrapping_add(bytes)).copied().unwrap_or_default();
+        let (second, third) = (behind(1), behind(2));
         let length = match code.get(opcode) {
             Some(&(CALL | JMP)) => 1,
             Some(&TWO_BYTES) if second & 0xf0 == JCC => 2,
-            Some(&(LEA | LOAD | STORE)) if second & MOD_RM == RELATIVE => 2,
+            Some(&TWO_BYTES) if third & MOD_RM == RELATIVE => 3,
+            Some(&first) if is_move(first) && second & MOD_RM == RELATIVE => 2,
             _ => {
                 at = opcode.wrapping_add(1);
                 continue;
@@ -83,21 +86,26 @@ fn each_operand(code: &mut [u8], change: impl Fn(u32, u32) -> u32) {
     }
 }
 
-/// Where the next byte is that may begin a branch, eight bytes at a time.
+const fn is_move(first: u8) -> bool {
+    first & MOVES_MASK == MOVES || first == INDIRECT
+}
+
+/// Where the next byte is that may begin such an instruction, eight bytes at a time.
 fn next_opcode(code: &[u8], mut from: usize) -> Option<usize> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     const TWO_BYTES_EACH: u64 = EACH * TWO_BYTES as u64;
     const CALL_EACH: u64 = EACH * CALL as u64;
-    const STORE_EACH: u64 = EACH * STORE as u64;
-    const MOVES_DIFFER: u64 = EACH * (LEA ^ LOAD) as u64;
+    const MOVES_EACH: u64 = EACH * MOVES as u64;
+    const MOVES_MASK_EACH: u64 = EACH * MOVES_MASK as u64;
     // The highest bit of each byte that is zero, and maybe of some above it.
     let zeros = |bytes: u64| bytes.wrapping_sub(EACH) & !bytes & EACH << 7;
     while let Some(&bytes) = code.get(from..).and_then(|rest| rest.first_chunk()) {
         let bytes = u64::from_le_bytes(bytes);
-        // CALL and JMP differ in the lowest bit, the other three in two.
+        // CALL and JMP differ in the lowest bit.
         let found = zeros(bytes ^ TWO_BYTES_EACH)
             | zeros(bytes & !EACH ^ CALL_EACH)
-            | zeros(bytes & !MOVES_DIFFER ^ STORE_EACH);
+            | zeros(bytes & MOVES_MASK_EACH ^ MOVES_EACH)
+            | zeros(!bytes);
         if found != 0 {
             return Some(from.wrapping_add(found.trailing_zeros() as usize / 8));
         }
@@ -105,6 +113,6 @@ fn next_opcode(code: &[u8], mut from: usize) -> Option<usize> {
     }
     let rest = code.get(from..)?;
     rest.iter()
-        .position(|&byte| matches!(byte, TWO_BYTES | CALL | JMP | LEA | LOAD | STORE))
+        .position(|&byte| matches!(byte, TWO_BYTES | CALL | JMP) || is_move(byte))
         .map(|at| from.wrapping_add(at))
 }

@@ -34,10 +34,10 @@ const CR0_WITHOUT_EMULATION: u32 = !(1 << 2 | 1 << 3);
 /// UEFI specification 2.10, appendix D.
 const EFI_CRC_ERROR: u64 = 1 << 63 | 27;
 
-/// A call of [`unpack`] takes some 10 KiB.
+/// A call of [`unpack`] takes some 28 KiB.
 #[repr(C, align(16))]
-struct Stack([u8; 16384]);
-static mut STACK: Stack = Stack([0; 16384]);
+struct Stack([u8; 49152]);
+static mut STACK: Stack = Stack([0; 49152]);
 
 // For the firmware's console: UTF-16, with a zero at the end.
 static NO_MEMORY_TEXT: [u16; NO_MEMORY.len() + 1] = utf16(NO_MEMORY);

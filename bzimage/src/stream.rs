@@ -1,17 +1,17 @@
-//! What is packed: a DEFLATE stream, the places of the kernel's own addresses in it ([`relocations`]), and a checksum of
+//! What is packed: an LZMA stream, the places of the kernel's own addresses in it ([`relocations`]), and a checksum of
 //! both, little-endian.
 //!
 //! CRC-32 (ISO 3309) finds any bit that has flipped, and any that lie within 32 of each other. It is that of the packed
 //! bytes, and is looked at before anything is unpacked.
 
 use crate::branches::make_relative;
-use crate::inflate::inflate;
-use crate::relocations;
-use crc::{CRC_32_ISO_HDLC, Crc, Table};
+use crate::{lzma, relocations};
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
 
 /// The checksum of what is packed.
 pub fn checksum(packed: &[u8]) -> [u8; 4] {
-    const CRC: Crc<u32, Table<1>> = Crc::<u32, Table<1>>::new(&CRC_32_ISO_HDLC);
+    // A table would be a kilobyte of the image.
+    const CRC: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
     CRC.checksum(packed).to_le_bytes()
 }
 
@@ -22,8 +22,7 @@ pub fn decompress<'a>(packed: &'a [u8], output: &mut [u8]) -> Option<&'a [u8]> {
     if checksum(packed) != sum {
         return None;
     }
-    let (rest, length) = inflate(packed, output)?;
-    (length == output.len()).then_some(rest)
+    lzma::decompress(packed, output)
 }
 
 /// Unpacks a kernel into `image`, which it is to fill, to run `offset` bytes above where it is linked to. Its code is the

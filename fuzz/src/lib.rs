@@ -10,6 +10,7 @@ mod frames;
 mod linux;
 mod ncrx;
 mod nic;
+mod packed;
 mod parameters;
 mod pieces;
 mod receiver;
@@ -21,7 +22,7 @@ mod wire;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("parameters", parameters::check),
     ("boot_info", boot_info::check),
     ("frames", frames::check),
@@ -34,6 +35,7 @@ pub const TARGETS: [Target; 12] = [
     ("ncrx", ncrx::check),
     ("console", console::check),
     ("linux", linux::check),
+    ("packed", packed::check),
 ];
 
 /// Runs the target called `name`; for a name that is none, an empty list of targets says so.
