@@ -24,6 +24,10 @@ pub struct Boot {
     /// When the card was told of frames to send.
     pub notified: Vec<u64>,
     pub notifications: u64,
+    /// When ports or devices' memory was read or written, notifications and the serial ports' aside.
+    pub accesses: Vec<u64>,
+    /// When a serial port's was.
+    pub serial_accesses: Vec<u64>,
     /// When each frame of the log was handed over: the last notification before the card took it.
     pub log_frames: Vec<u64>,
     pub calls: Vec<LoggingCall>,
@@ -32,8 +36,13 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// Boots with these kernel parameters.
+    /// Boots on QEMU's pc with these kernel parameters.
     pub fn observe(symbols: &Symbols, name: &str, append: &str) -> Result<Self, String> {
+        Self::observe_on(&[], symbols, name, append)
+    }
+
+    /// Boots on the machine that QEMU makes of these arguments.
+    pub fn observe_on(machine: &[&str], symbols: &Symbols, name: &str, append: &str) -> Result<Self, String> {
         let mut observer = Observer {
             entry: symbols.function("entry")?.start,
             panic: symbols.function("__rustc::rust_begin_unwind")?.start,
@@ -55,7 +64,7 @@ impl Boot {
             call: None,
             taken: Vec::new(),
         };
-        let frames = Run { name, append }.trace(|event| observer.see(event))?;
+        let frames = Run { name, machine, append }.trace(|event| observer.see(event))?;
         let Observer { mut boot, taken, .. } = observer;
         let sent: Vec<&Frame> = frames.iter().filter(|frame| frame.bytes.get(6..12) == Some(&CARD)).collect();
         if sent.len() != taken.len() {
@@ -101,7 +110,13 @@ impl Observer {
         match event {
             Event::Instruction(address) => self.instruction(address),
             Event::Notify(1) if self.entered => self.boot.notified.push(self.boot.instructions),
-            Event::Notify(_) => {}
+            Event::Access { serial: false } if self.entered => {
+                self.boot.accesses.push(self.boot.instructions)
+            }
+            Event::Access { serial: true } if self.entered => {
+                self.boot.serial_accesses.push(self.boot.instructions);
+            }
+            Event::Notify(_) | Event::Access { .. } => {}
             Event::Frame => self.taken.push(self.boot.notified.last().copied().unwrap_or(0)),
         }
     }

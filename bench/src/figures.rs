@@ -5,7 +5,7 @@ use crate::boot::Boot;
 use crate::per_record::Floods;
 use crate::symbols::Symbols;
 use crate::trace::{kernel, kernel_packed};
-use Unit::{Instructions, KiB, MiB, Notifications};
+use Unit::{Exits, Instructions, KiB, MiB, Notifications};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -13,6 +13,7 @@ use std::process::{Command, Stdio};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
     Instructions,
+    Exits,
     Notifications,
     KiB,
     MiB,
@@ -22,6 +23,7 @@ impl Unit {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Instructions => "instructions",
+            Self::Exits => "exits",
             Self::Notifications => "notifications",
             Self::KiB => "KiB",
             Self::MiB => "MiB",
@@ -53,6 +55,7 @@ pub fn all() -> Result<Vec<Figure>, String> {
     let symbols = Symbols::read()?;
     let given = boot(&symbols, "given", &format!("{QUIET} {}", targets(1)))?;
     let mut figures = Vec::from(first_frames(&symbols, &given)?);
+    figures.extend(first_exits(&symbols)?);
     figures.extend(flood_records(&symbols)?);
     figures.extend(lone_record(&symbols, &given)?);
     figures.push(panic(&symbols)?);
@@ -79,6 +82,27 @@ fn first_frames(symbols: &Symbols, given: &Boot) -> Result<[Figure; 2], String> 
     Ok([
         figure("first_frame", given_what, Instructions, Some(1e6), first(given)? as f64),
         figure("first_frame_dhcp_arp", asked_what, Instructions, Some(3e6), first(&asked)? as f64),
+    ])
+}
+
+/// How often the boot to the first frame leaves a virtual machine: with each port and each device's memory that is read
+/// or written. The machine is QEMU's newer one, with a serial port and one card.
+fn first_exits(symbols: &Symbols) -> Result<[Figure; 2], String> {
+    let append = format!("ip=off after=exit {}", targets(1));
+    let machine = ["-machine", "q35", "-serial", "null"];
+    let boot = Boot::observe_on(&machine, symbols, "exits", &append)?;
+    let first = *boot.log_frames.first().ok_or("no frame of the log was sent")?;
+    let until = |moments: &[u64]| moments.iter().filter(|&&at| at <= first).count() as f64;
+    let exits = until(&boot.accesses) + until(&boot.notified);
+    let serial = until(&boot.serial_accesses);
+    if exits < 10.0 || serial < 10.0 {
+        return Err(format!("QEMU told of {exits} exits and {serial} of the serial port: that is not all"));
+    }
+    let what = "kernel entry to first log frame on q35, ports and registers";
+    Ok([
+        // 300 are aimed at: a read through PCI's ports is two, and there are 155. It must not grow.
+        figure("first_frame_exits", what, Exits, Some(450.0), exits),
+        figure("first_frame_exits_serial", "and of the serial port", Exits, None, serial),
     ])
 }
 
@@ -167,8 +191,8 @@ fn sizes(symbols: &Symbols) -> Result<[Figure; 4], String> {
     let memory = symbols.memory()? as f64 / 1024.0;
     Ok([
         figure("image", "kernel image: ELF, stripped", KiB, None, size(&kernel())?),
-        // 256 KiB were aimed at, and are missed since it reads ACPI's byte code and a crashed Linux. It must not grow on.
-        figure("image_packed", packed_what, KiB, Some(300.0), size(&kernel_packed())?),
+        // 256 KiB are aimed at, and are missed since there are drivers for vmxnet3 and the RTL8168. It must not grow on.
+        figure("image_packed", packed_what, KiB, Some(272.0), size(&kernel_packed())?),
         figure("memory", memory_what, KiB, Some(2560.0), memory),
         figure("smallest_machine", smallest_what, MiB, Some(4.0), smallest_machine()?.into()),
     ])

@@ -62,7 +62,7 @@ fn per_record() -> Result<HashMap<u64, f64>, String> {
     let mut counts = HashMap::<u64, i64>::new();
     for (records, sign) in FLOODS.into_iter().zip([-1, 1]) {
         let append = flood(records, &targets(1));
-        Run { name: "profile", append: &append }.trace(|event| {
+        Run { name: "profile", machine: &[], append: &append }.trace(|event| {
             if let Event::Instruction(address) = event {
                 *counts.entry(address).or_default() += sign;
             }

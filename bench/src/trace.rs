@@ -18,12 +18,16 @@ pub enum Event {
     Notify(u32),
     /// The card took a frame to be sent.
     Frame,
+    /// A port or a device's memory was read or written: an exit from the guest. Of the serial ports or not.
+    Access { serial: bool },
 }
 
 /// A boot to be looked at.
 pub struct Run<'r> {
     /// Names its files in `target/bench/`.
     pub name: &'r str,
+    /// Further arguments for QEMU: what else the machine has.
+    pub machine: &'r [&'r str],
     /// The kernel parameters.
     pub append: &'r str,
 }
@@ -57,7 +61,11 @@ impl Run<'_> {
         let mut qemu = self.qemu();
         qemu.args(one_instruction_per_block()?);
         qemu.args(["-d", "exec,nochain", "-dfilter", KERNEL]);
-        qemu.args(["-trace", "virtio_queue_notify", "-trace", "virtqueue_pop"]);
+        for event in
+            ["virtio_queue_notify", "virtqueue_pop", "memory_region_ops_read", "memory_region_ops_write"]
+        {
+            qemu.args(["-trace", event]);
+        }
         let mut child = qemu
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -94,7 +102,7 @@ impl Run<'_> {
     /// The machine, in which an instruction takes a nanosecond.
     fn qemu(&self) -> Command {
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-nodefaults", "-display", "none", "-no-reboot"]);
+        qemu.args(["-nodefaults", "-display", "none", "-no-reboot"]).args(self.machine);
         qemu.args(["-icount", "shift=0,sleep=off", "-rtc", "base=2000-01-01,clock=vm"]);
         qemu.args([
             "-device",
@@ -149,6 +157,13 @@ impl Parser {
                 if self.transmit_queue.as_deref() == Some(address) {
                     self.finish(see);
                     see(Event::Frame);
+                }
+            }
+            // The notification is told of apart, where QEMU has it as such an access.
+            [b"memory_region_ops_read" | b"memory_region_ops_write", .., b"name", name] => {
+                if !name.starts_with(b"'virtio-pci-notify") {
+                    self.finish(see);
+                    see(Event::Access { serial: *name == b"'serial'" });
                 }
             }
             _ => return false,
@@ -249,14 +264,23 @@ mod tests {
             "virtio_queue_notify vdev 0x561f4e64c8f0 n 1 vq 0x7f73a204f0a8",
             "virtqueue_pop vq 0x7f73a204f010 elem 0x7f in_num 1 out_num 0",
             "virtqueue_pop vq 0x7f73a204f0a8 elem 0x7f in_num 0 out_num 1",
+            "memory_region_ops_read cpu 0 mr 0x56 addr 0x71 value 0x26 size 1 name 'rtc'",
+            "memory_region_ops_write cpu 0 mr 0x56 addr 0x3f8 value 0x26 size 1 name 'serial'",
+            "memory_region_ops_write cpu 0 mr 0x56 addr 0xfe003000 value 0x0 size 2 name 'virtio-pci-notify-virtio-net'",
             "qemu-system-x86_64: warning: something",
         ];
         let (mut parser, mut events) = (Parser::default(), Vec::new());
         let known: Vec<bool> =
             log.iter().map(|line| parser.line(line.as_bytes(), &mut |event| events.push(event))).collect();
-        assert_eq!(known, [true, true, true, true, true, true, true, false]);
-        let expected =
-            [Event::Instruction(0x1020f8), Event::Instruction(0x1020f9), Event::Notify(1), Event::Frame];
+        assert_eq!(known, [true, true, true, true, true, true, true, true, true, true, false]);
+        let expected = [
+            Event::Instruction(0x1020f8),
+            Event::Instruction(0x1020f9),
+            Event::Notify(1),
+            Event::Frame,
+            Event::Access { serial: false },
+            Event::Access { serial: true },
+        ];
         assert_eq!(events, expected);
     }
 }
