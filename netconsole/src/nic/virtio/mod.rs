@@ -53,7 +53,7 @@ const _: () = assert!(
         && QueueMemory::<RECEIVE_BUFFERS>::serves_modern(1 + OVERFLOW_DESCRIPTORS)
         && QueueMemory::<PANIC_RECEIVE_BUFFERS>::serves_modern(1 + OVERFLOW_DESCRIPTORS)
 );
-/// Firecracker's `MAX_BUFFER_SIZE`: it reads its network where so many bytes of receive buffers are posted. Half of ours
+/// Firecracker's `MAX_BUFFER_SIZE`: it reads its network where at least this many bytes of receive buffers are posted. Half of ours
 /// are enough, so that it has the others to write to meanwhile.
 const FIRECRACKER_ROOM: usize = 65_562;
 const CHAIN: usize = BUFFER_SIZE + OVERFLOW_DESCRIPTORS as usize * OVERFLOW_SIZE;

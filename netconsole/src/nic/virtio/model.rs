@@ -143,7 +143,7 @@ pub struct Device {
     pub reset_reads: u32,
     reset_reads_left: u32,
     pub refuses_features: bool,
-    /// It reads its cable only where so many bytes of receive buffers are posted, as Firecracker does.
+    /// It reads its cable only where at least this many bytes of receive buffers are posted, as Firecracker does.
     pub room_wanted: usize,
     /// The receive buffers that it has taken and not used yet: id, and address and length of each part.
     held: VecDeque<(u16, Vec<(u64, u32)>)>,

@@ -22,7 +22,7 @@ const RECEIVED_HEADER: [u8; HEADER] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardKind {
     Usual,
-    /// It hands a frame over only where at least so many bytes of receive buffers are posted (Firecracker: 65,562).
+    /// It hands a frame over only where at least this many bytes of receive buffers are posted (Firecracker: 65,562).
     WantsRoom(usize),
     /// Its queues have so many entries, whatever size the driver chooses (kvmtool: 256).
     IgnoresSizes(u16),
