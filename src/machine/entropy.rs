@@ -4,7 +4,7 @@ use super::{clock, rtc};
 use core::arch::asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count};
 use core::sync::atomic::{AtomicBool, Ordering};
-use netconsole::seal::BootId;
+use netconsole::seal::{BootId, draw};
 
 /// How often an instruction is asked for a number that it does not have yet (Intel SDM volume 1, section
 /// 7.3.17.1, advises ten tries).
@@ -50,28 +50,23 @@ pub fn number() -> u64 {
 
 /// A random number, of the first source that gives one.
 fn random() -> Option<u64> {
-    sources().find_map(ask)
+    draw(sources(), TRIES, ask)
 }
 
-/// Asks a source for a number; `None` where it has none within [`TRIES`].
+/// Asks a source for a number; `None` where it has none now.
 fn ask(source: Source) -> Option<u64> {
-    for _ in 0..TRIES {
-        let (number, is_valid): (u64, u8);
-        // SAFETY: CPUID has the instruction, which only writes a register and the carry flag.
-        unsafe {
-            match source {
-                Source::Rdseed => {
-                    asm!("rdseed {}", "setc {}", out(reg) number, out(reg_byte) is_valid, options(nomem, nostack))
-                }
-                Source::Rdrand => {
-                    asm!("rdrand {}", "setc {}", out(reg) number, out(reg_byte) is_valid, options(nomem, nostack))
-                }
+    let (number, is_valid): (u64, u8);
+    // SAFETY: CPUID has the instruction, which only writes a register and the carry flag.
+    unsafe {
+        match source {
+            Source::Rdseed => {
+                asm!("rdseed {}", "setc {}", out(reg) number, out(reg_byte) is_valid, options(nomem, nostack))
+            }
+            Source::Rdrand => {
+                asm!("rdrand {}", "setc {}", out(reg) number, out(reg_byte) is_valid, options(nomem, nostack))
             }
         }
-        if is_valid != 0 {
-            return Some(number);
-        }
-        core::hint::spin_loop();
     }
-    None
+    core::hint::spin_loop();
+    (is_valid != 0).then_some(number)
 }

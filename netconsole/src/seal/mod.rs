@@ -58,6 +58,16 @@ impl BootId {
     const ANY: Self = Self([0; Self::LEN]);
 }
 
+/// A random number of the first of these sources that gives one, each being asked so many times: hardware may have none at
+/// the moment, or never. `None` where no source gives one, which is no number. Panic-safe where `ask` is.
+pub fn draw<S: Copy>(
+    sources: impl IntoIterator<Item = S>,
+    tries: usize,
+    mut ask: impl FnMut(S) -> Option<u64>,
+) -> Option<u64> {
+    sources.into_iter().find_map(|source| (0..tries).find_map(|_| ask(source)))
+}
+
 impl fmt::Display for BootId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

@@ -330,3 +330,22 @@ fn a_sender_that_made_room_can_not_be_repeated() {
     }
     assert!(open(&input(&KEY, BOOT, [1; 16], 41, b"x"), &mut inputs).is_ok());
 }
+
+/// As RDSEED does where its supply is empty, and some CPUs always.
+#[test]
+fn a_source_that_gives_no_number_gives_none_and_the_next_one_is_asked() {
+    let asks = |answers: [Option<u64>; 2], late: usize| {
+        let mut asked = [0; 2];
+        let found = draw([0, 1], 10, |source: usize| {
+            asked[source] += 1;
+            answers[source].filter(|_| asked[source] > late)
+        });
+        (found, asked)
+    };
+    assert_eq!(asks([Some(7), Some(8)], 9), (Some(7), [10, 0]));
+    assert_eq!(asks([None, Some(8)], 0), (Some(8), [10, 1]));
+    // 0 is a number like any other; none is none.
+    assert_eq!(asks([Some(0), None], 0), (Some(0), [1, 0]));
+    assert_eq!(asks([None, None], 0), (None, [10, 10]));
+    assert_eq!(draw([0; 0], 10, |_| Some(1)), None);
+}
