@@ -3,6 +3,7 @@
 
 use crate::log::{RING_SIZE, last_place};
 use crate::machine::access::ACCESS;
+use crate::machine::clock;
 use crate::machine::paging::{self, AddressSpace};
 use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses, set_root_buses};
 use crate::machine::physical::Physical;
@@ -13,14 +14,17 @@ use bootinfo::firmware::iommu::{Iommu, iommus};
 use bootinfo::firmware::pci::{HostBridges, Segment, host_bridges, segments};
 use bootinfo::parameters::Parameters;
 use core::ops::RangeInclusive;
-use netconsole::nic::BusAddress;
 use netconsole::nic::iommu::{self, Found, Kind, Stuck, Unit};
 use netconsole::nic::pci::{
     DeviceFunction, PciDevice, RootBuses, Stopped, is_unplaced, place, search_roots, stop_bus_masters,
 };
+use netconsole::nic::{BusAddress, Waits};
 
 /// How many IOMMUs the log names. A machine of eight sockets may have more: they are turned off all the same.
 const MAX_NAMED: usize = 16;
+
+/// How an IOMMU is waited for.
+const WAITS: Waits = Waits::new(clock::micros);
 
 /// What was done, for the log, which comes later.
 pub struct Buses {
@@ -147,11 +151,11 @@ impl Buses {
                 {
                     return Err(Stuck::Absent);
                 }
-                return iommu::bypass_pci(&mut ConfigurationSpace, &ACCESS, &device);
+                return iommu::bypass_pci(&mut ConfigurationSpace, &ACCESS, WAITS, &device);
             }
             Iommu::VirtioMmio(address) => {
                 self.stop_bus_masters();
-                return iommu::bypass_mmio(address, &ACCESS.addresses);
+                return iommu::bypass_mmio(address, &ACCESS.addresses, WAITS);
             }
         };
         if !map(address, kind.length()) {
@@ -161,7 +165,7 @@ impl Buses {
         if unit.is_on() {
             self.stop_bus_masters();
         }
-        unit.turn_off()
+        unit.turn_off(WAITS)
     }
 
     /// Whether nothing says where devices are.

@@ -27,14 +27,23 @@ pub fn ticks() -> u64 {
 /// [`Clock::new`] is given.
 static HZ: Word = Word::unset();
 
+/// How many ticks a µs has, as far as it is known: before the clock was begun so many that no wait is too short.
+fn ticks_a_micro() -> u64 {
+    HZ.get().unwrap_or(Timebase::new(0).hz()) / 1_000_000
+}
+
+/// A time in µs that waits are measured by, also before there is a [`Clock`]. Panic-safe.
+pub fn micros() -> u64 {
+    ticks().checked_div(ticks_a_micro()).unwrap_or(0)
+}
+
 /// A moment in the future. Panic-safe.
 pub struct Deadline(u64);
 
 impl Deadline {
     /// `micros` from now, by the frequency as far as it is known.
     pub fn after(micros: u64) -> Self {
-        let hz = HZ.get().unwrap_or(Timebase::new(0).hz()).max(1_000_000);
-        Self(ticks().saturating_add(micros.saturating_mul(hz / 1_000_000)))
+        Self(ticks().saturating_add(micros.saturating_mul(ticks_a_micro().max(1))))
     }
 
     /// Whether it has come.

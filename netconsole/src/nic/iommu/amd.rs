@@ -1,6 +1,7 @@
 //! AMD I/O Virtualization Technology, revision 3.09, section 3.4: one IOMMU.
 
 use super::{Found, Registers, Stuck, wait_for};
+use crate::nic::Waits;
 
 /// All registers that are used lie below.
 pub const LENGTH: u64 = 0x2028;
@@ -27,7 +28,7 @@ pub fn is_on(registers: &impl Registers) -> bool {
 
 /// The commands and the logs first, so that it touches no memory any more, then itself (section 2.3.2: without its
 /// enable bit it lets all through).
-pub fn turn_off(registers: &mut impl Registers) -> Result<Found, Stuck> {
+pub fn turn_off(registers: &mut impl Registers, waits: Waits) -> Result<Found, Stuck> {
     if registers.read(CONTROL) == u32::MAX {
         return Err(Stuck::Absent);
     }
@@ -37,9 +38,9 @@ pub fn turn_off(registers: &mut impl Registers) -> Result<Found, Stuck> {
     let control = registers.read(CONTROL);
     registers.write(CONTROL, control & (!ALL | ENABLE));
     // Where they don't stop, disabling it stops them.
-    let _ = wait_for(registers, STATUS, |status| status & (EVENT_LOG_RUNS | COMMANDS_RUN) == 0);
+    let _ = wait_for(registers, STATUS, waits, |status| status & (EVENT_LOG_RUNS | COMMANDS_RUN) == 0);
     registers.write(CONTROL, control & !ALL);
-    if wait_for(registers, CONTROL, |control| control & ENABLE == 0) {
+    if wait_for(registers, CONTROL, waits, |control| control & ENABLE == 0) {
         Ok(Found::TurnedOff)
     } else {
         Err(Stuck::Translation)

@@ -3,7 +3,7 @@
 //!
 //! The order, for whoever calls this: first no device may reach memory any more
 //! ([`stop_bus_masters`](super::pci::stop_bus_masters)), for with the translation goes the protection; then every IOMMU
-//! is turned off; then the cards are brought up. Nothing here waits without a bound. Panic-safe.
+//! is turned off; then the cards are brought up. Each wait ends by the clock. Panic-safe.
 
 mod amd;
 #[cfg(test)]
@@ -15,8 +15,8 @@ mod vtd;
 #[cfg(feature = "virtio")]
 pub use virtio::{bypass_mmio, bypass_pci, is_virtio_iommu};
 
-use super::Addresses;
 use super::mmio::Window;
+use super::{Addresses, Waits};
 use core::fmt;
 
 /// An IOMMU's registers, 32 bits at once.
@@ -115,32 +115,31 @@ impl Unit {
     }
 
     /// Turns it off, no device reaching memory meanwhile.
-    pub fn turn_off(&mut self) -> Result<Found, Stuck> {
+    pub fn turn_off(&mut self, waits: Waits) -> Result<Found, Stuck> {
         match self.kind {
-            Kind::IntelVtd => vtd::turn_off(&mut self.registers),
-            Kind::AmdVi => amd::turn_off(&mut self.registers),
+            Kind::IntelVtd => vtd::turn_off(&mut self.registers, waits),
+            Kind::AmdVi => amd::turn_off(&mut self.registers, waits),
         }
     }
 }
 
-/// How often a register is read until an IOMMU must have done what is waited for: each read is a tenth of a microsecond
-/// and more, and the specifications speak of what is under way being finished. A count needs no clock, which does not
-/// run yet.
-const READS: u32 = 100_000;
+/// How long an IOMMU may take for what it was told, in µs: it finishes what is under way, which takes far less.
+const PATIENCE: u64 = 100_000;
 
-/// Reads `register` until `is_done`, [`READS`] times at most; false where it does not come to that. All ones says that
+/// Reads `register` until `is_done`, for [`PATIENCE`] at most; false where it does not come to that. All ones says that
 /// nothing answers any more, as no register that is waited for has them: each such read may take 50 ms, so that it is
 /// the last.
-fn wait_for(registers: &impl Registers, register: usize, is_done: impl Fn(u32) -> bool) -> bool {
-    for _ in 0..READS {
-        core::hint::spin_loop();
-        match registers.read(register) {
-            u32::MAX => return false,
-            word if is_done(word) => return true,
-            _ => {}
-        }
-    }
-    false
+fn wait_for(
+    registers: &impl Registers,
+    register: usize,
+    waits: Waits,
+    is_done: impl Fn(u32) -> bool,
+) -> bool {
+    let look = || match registers.read(register) {
+        u32::MAX => Some(false),
+        word => is_done(word).then_some(true),
+    };
+    waits.until(PATIENCE, look).unwrap_or(false)
 }
 
 /// Whether something answers at a register that is never all zeros or ones.

@@ -1,7 +1,9 @@
 //! IOMMUs that somebody left on, by models of them that are written from their specifications and keep to what these ask
 //! of software.
 
-use super::{Found, Registers, Stuck, amd, vtd};
+use super::{Found, PATIENCE, Registers, Stuck, amd, vtd};
+use crate::nic::WAITS;
+use crate::nic::waits::fake;
 use std::cell::{Cell, RefCell};
 
 /// VT-d: global status, and how many reads of it a command takes.
@@ -92,11 +94,11 @@ fn a_vtd_that_is_on_is_turned_off_bit_by_bit() {
     for status in [TRANSLATES, REMAPS, TRANSLATES | REMAPS, TRANSLATES | REMAPS | others] {
         let mut unit = Vtd { delay: 50, ..vtd(status) };
         assert!(vtd::is_on(&unit));
-        assert_eq!(vtd::turn_off(&mut unit), Ok(Found::TurnedOff));
+        assert_eq!(vtd::turn_off(&mut unit, WAITS), Ok(Found::TurnedOff));
         assert_eq!(unit.status(), status & others);
         assert_eq!(unit.fault_control, 1 << 31, "no interrupts of its own");
         assert!(!vtd::is_on(&unit));
-        assert_eq!(vtd::turn_off(&mut unit), Ok(Found::Off));
+        assert_eq!(vtd::turn_off(&mut unit, WAITS), Ok(Found::Off));
     }
 }
 
@@ -104,7 +106,7 @@ fn a_vtd_that_is_on_is_turned_off_bit_by_bit() {
 fn a_vtd_that_is_off_is_not_written_to() {
     for capabilities in [0, 1 << 5, 1 << 4 | 1 << 6] {
         let mut unit = Vtd { capabilities, ..vtd(0) };
-        assert_eq!(vtd::turn_off(&mut unit), Ok(Found::Off));
+        assert_eq!(vtd::turn_off(&mut unit, WAITS), Ok(Found::Off));
         assert_eq!((unit.commands.len(), unit.fault_control), (0, 0));
     }
 }
@@ -112,7 +114,7 @@ fn a_vtd_that_is_off_is_not_written_to() {
 #[test]
 fn a_vtd_that_needs_it_has_its_buffer_flushed_first() {
     let mut unit = Vtd { capabilities: 1 << 4, ..vtd(TRANSLATES) };
-    assert_eq!(vtd::turn_off(&mut unit), Ok(Found::TurnedOff));
+    assert_eq!(vtd::turn_off(&mut unit, WAITS), Ok(Found::TurnedOff));
     assert_eq!(unit.commands, [(1 << 27, true), (TRANSLATES, false)]);
 }
 
@@ -121,24 +123,24 @@ fn protected_memory_is_opened() {
     for status in [0, TRANSLATES] {
         let mut unit = Vtd { capabilities: 1 << 5 | 1 << 6, protection: 1 << 31 | 1, ..vtd(status) };
         assert!(vtd::is_on(&unit));
-        assert_eq!(vtd::turn_off(&mut unit), Ok(Found::TurnedOff));
+        assert_eq!(vtd::turn_off(&mut unit, WAITS), Ok(Found::TurnedOff));
         assert_eq!(unit.protection, 0);
     }
     // A unit without it has something else there.
     let mut unit = Vtd { protection: u32::MAX, ..vtd(0) };
-    assert_eq!(vtd::turn_off(&mut unit), Ok(Found::Off));
+    assert_eq!(vtd::turn_off(&mut unit, WAITS), Ok(Found::Off));
 }
 
 #[test]
 fn a_vtd_that_stays_on_or_is_not_there_is_named() {
     let mut unit = Vtd { is_stuck: true, ..vtd(TRANSLATES) };
-    assert_eq!(vtd::turn_off(&mut unit), Err(Stuck::Translation));
+    assert_eq!(vtd::turn_off(&mut unit, WAITS), Err(Stuck::Translation));
     let mut unit = Vtd { is_stuck: true, capabilities: 1 << 5, protection: 1 << 31 | 1, ..vtd(0) };
-    assert_eq!(vtd::turn_off(&mut unit), Err(Stuck::ProtectedMemory));
+    assert_eq!(vtd::turn_off(&mut unit, WAITS), Err(Stuck::ProtectedMemory));
     for version in [0, u32::MAX] {
         let mut unit = Vtd { version, status: u32::MAX, ..Vtd::default() };
         assert!(!vtd::is_on(&unit));
-        assert_eq!(vtd::turn_off(&mut unit), Err(Stuck::Absent));
+        assert_eq!(vtd::turn_off(&mut unit, WAITS), Err(Stuck::Absent));
         assert!(unit.commands.is_empty());
     }
 }
@@ -172,11 +174,36 @@ impl Registers for Vanishing {
 fn one_that_vanishes_is_not_read_on_and_on() {
     let new = || Vanishing { is_gone: false, reads: Cell::new(0) };
     let mut unit = new();
-    assert_eq!(vtd::turn_off(&mut unit), Err(Stuck::Translation));
+    assert_eq!(vtd::turn_off(&mut unit, WAITS), Err(Stuck::Translation));
     assert!(unit.is_gone && unit.reads.get() < 10, "{} reads", unit.reads.get());
     let mut unit = new();
-    assert_eq!(amd::turn_off(&mut unit), Err(Stuck::Translation));
+    assert_eq!(amd::turn_off(&mut unit, WAITS), Err(Stuck::Translation));
     assert!(unit.is_gone && unit.reads.get() < 10, "{} reads", unit.reads.get());
+}
+
+/// Its bus takes so many µs for each read.
+struct Slow(Vtd, u64);
+
+impl Registers for Slow {
+    fn read(&self, register: usize) -> u32 {
+        fake::pass(self.1);
+        self.0.read(register)
+    }
+
+    fn write(&mut self, register: usize, value: u32) {
+        self.0.write(register, value);
+    }
+}
+
+#[test]
+fn a_wait_ends_by_the_clock_whatever_a_read_takes() {
+    for a_read_takes in [0, 1, 1000, 50_000] {
+        let begun = fake::now();
+        let mut unit = Slow(Vtd { is_stuck: true, ..vtd(TRANSLATES) }, a_read_takes);
+        assert_eq!(vtd::turn_off(&mut unit, WAITS), Err(Stuck::Translation));
+        let took = fake::now() - begun;
+        assert!((PATIENCE..PATIENCE + 12 * (a_read_takes + 2)).contains(&took), "{took} µs");
+    }
 }
 
 /// AMD's: its control and its status.
@@ -216,20 +243,20 @@ fn an_amd_one_is_turned_off_when_its_own_accesses_have_stopped() {
     let on = 1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 13;
     let mut unit = Amd { control: on | others, runs: RefCell::new(1 << 3 | 1 << 4), is_stuck: false };
     assert!(amd::is_on(&unit));
-    assert_eq!(amd::turn_off(&mut unit), Ok(Found::TurnedOff));
+    assert_eq!(amd::turn_off(&mut unit, WAITS), Ok(Found::TurnedOff));
     assert_eq!(unit.control, others);
-    assert_eq!(amd::turn_off(&mut unit), Ok(Found::Off));
+    assert_eq!(amd::turn_off(&mut unit, WAITS), Ok(Found::Off));
     let mut unit = Amd { control: on, runs: RefCell::new(0), is_stuck: true };
-    assert_eq!(amd::turn_off(&mut unit), Err(Stuck::Translation));
+    assert_eq!(amd::turn_off(&mut unit, WAITS), Err(Stuck::Translation));
     let mut unit = Amd { control: u32::MAX, runs: RefCell::new(0), is_stuck: false };
     assert!(!amd::is_on(&unit));
-    assert_eq!(amd::turn_off(&mut unit), Err(Stuck::Absent));
+    assert_eq!(amd::turn_off(&mut unit, WAITS), Err(Stuck::Absent));
 }
 
 #[cfg(feature = "virtio")]
 mod virtio {
     use super::super::virtio::bypass;
-    use super::{Found, Stuck};
+    use super::{Found, Stuck, WAITS};
     use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
     use virtio_drivers::{Error, PhysAddr};
     use zerocopy::{FromBytes, Immutable, IntoBytes};
@@ -318,25 +345,25 @@ mod virtio {
     #[test]
     fn all_devices_bypass_it() {
         let mut iommu = Iommu { offered: ALL, status: 15, ..Iommu::default() };
-        assert_eq!(bypass(&mut iommu), Ok(Found::TurnedOff));
+        assert_eq!(bypass(&mut iommu, WAITS), Ok(Found::TurnedOff));
         assert_eq!((iommu.bypass, iommu.negotiated, iommu.status), (1, 1 << 32 | 1 << 6 | 1 << 3, 11));
-        assert_eq!(bypass(&mut iommu), Ok(Found::Off));
+        assert_eq!(bypass(&mut iommu, WAITS), Ok(Found::Off));
         // Before virtio 1.2 it was the feature alone.
         let mut iommu = Iommu { offered: 1 << 32 | 1 << 3, ..Iommu::default() };
-        assert_eq!(bypass(&mut iommu), Ok(Found::TurnedOff));
+        assert_eq!(bypass(&mut iommu, WAITS), Ok(Found::TurnedOff));
         assert_eq!(iommu.negotiated, 1 << 32 | 1 << 3);
     }
 
     #[test]
     fn one_that_can_not_be_bypassed_is_named() {
         let mut iommu = Iommu { offered: 1 << 32, ..Iommu::default() };
-        assert_eq!(bypass(&mut iommu), Err(Stuck::NoBypass));
+        assert_eq!(bypass(&mut iommu, WAITS), Err(Stuck::NoBypass));
         let mut iommu = Iommu { offered: ALL, refuses: true, ..Iommu::default() };
-        assert_eq!(bypass(&mut iommu), Err(Stuck::NoBypass));
+        assert_eq!(bypass(&mut iommu, WAITS), Err(Stuck::NoBypass));
         let mut iommu = Iommu { offered: ALL, status: 15, never_resets: true, ..Iommu::default() };
-        assert_eq!(bypass(&mut iommu), Err(Stuck::Absent));
+        assert_eq!(bypass(&mut iommu, WAITS), Err(Stuck::Absent));
         // Nothing answers any more.
         let mut iommu = Iommu { offered: ALL, status: 0xff, never_resets: true, ..Iommu::default() };
-        assert_eq!((bypass(&mut iommu), iommu.reads.get()), (Err(Stuck::Absent), 1));
+        assert_eq!((bypass(&mut iommu, WAITS), iommu.reads.get()), (Err(Stuck::Absent), 1));
     }
 }

@@ -1,10 +1,10 @@
 //! virtio-iommu (virtio 1.2, section 5.13). A reset leaves no device attached to any domain; what devices that are not
 //! attached may do says the configuration's `bypass`, which a reset leaves as it was.
 
-use super::{Found, READS, Stuck};
+use super::{Found, PATIENCE, Stuck};
 use crate::nic::pci::{ConfigurationAccess, PciDevice};
 use crate::nic::virtio::{AnyTransport, MmioTransport};
-use crate::nic::{Access, Addresses};
+use crate::nic::{Access, Addresses, Waits};
 use virtio_drivers::transport::{DeviceStatus, Transport};
 
 /// Its kind (section 5).
@@ -26,22 +26,24 @@ pub fn is_virtio_iommu(ids: (u16, u16)) -> bool {
 pub fn bypass_pci<C: ConfigurationAccess>(
     config: &mut C,
     access: &Access,
+    waits: Waits,
     device: &PciDevice,
 ) -> Result<Found, Stuck> {
-    AnyTransport::on_pci(config, access, device).map_err(|_| Stuck::Absent).and_then(bypass)
+    let transport = AnyTransport::on_pci(config, access, device).map_err(|_| Stuck::Absent)?;
+    bypass(transport, waits)
 }
 
 /// The same for one whose registers are at the physical `address`.
-pub fn bypass_mmio(address: u64, addresses: &Addresses) -> Result<Found, Stuck> {
+pub fn bypass_mmio(address: u64, addresses: &Addresses, waits: Waits) -> Result<Found, Stuck> {
     let transport =
         MmioTransport::find_device(KIND, address, addresses).ok().flatten().ok_or(Stuck::Absent)?;
-    bypass(AnyTransport::Mmio(transport))
+    bypass(AnyTransport::Mmio(transport), waits)
 }
 
-pub(super) fn bypass(mut transport: impl Transport) -> Result<Found, Stuck> {
+pub(super) fn bypass(mut transport: impl Transport, waits: Waits) -> Result<Found, Stuck> {
     let before = transport.read_config_space::<u8>(BYPASS_OFFSET);
     transport.set_status(DeviceStatus::empty());
-    if !is_reset(&transport) {
+    if !is_reset(&transport, waits) {
         return Err(Stuck::Absent);
     }
     transport.set_status(DeviceStatus::ACKNOWLEDGE | DeviceStatus::DRIVER);
@@ -65,13 +67,11 @@ pub(super) fn bypass(mut transport: impl Transport) -> Result<Found, Stuck> {
 }
 
 /// Waits until a reset is done; false where it does not come to that, or nothing answers any more, which reads as all ones.
-fn is_reset(transport: &impl Transport) -> bool {
-    for _ in 0..READS {
-        match transport.get_status() {
-            status if status.is_empty() => return true,
-            status if status.contains(DeviceStatus::all()) => return false,
-            _ => core::hint::spin_loop(),
-        }
-    }
-    false
+fn is_reset(transport: &impl Transport, waits: Waits) -> bool {
+    let look = || match transport.get_status() {
+        status if status.is_empty() => Some(true),
+        status if status.contains(DeviceStatus::all()) => Some(false),
+        _ => None,
+    };
+    waits.until(PATIENCE, look).unwrap_or(false)
 }

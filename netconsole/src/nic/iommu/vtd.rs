@@ -1,6 +1,7 @@
 //! Intel Virtualization Technology for Directed I/O, revision 4.1, chapter 11: one remapping unit.
 
 use super::{Found, Registers, Stuck, is_present, wait_for};
+use crate::nic::Waits;
 
 /// All registers that are used lie below.
 pub const LENGTH: u64 = 0x80;
@@ -43,7 +44,7 @@ fn protects(registers: &impl Registers) -> bool {
 
 /// Interrupts first, so that none of its own comes while the rest goes; the translation; and then, as protected memory is
 /// what is left where nothing is translated, that (section 10.5).
-pub fn turn_off(registers: &mut impl Registers) -> Result<Found, Stuck> {
+pub fn turn_off(registers: &mut impl Registers, waits: Waits) -> Result<Found, Stuck> {
     if !is_present(registers.read(VERSION)) {
         return Err(Stuck::Absent);
     }
@@ -53,19 +54,19 @@ pub fn turn_off(registers: &mut impl Registers) -> Result<Found, Stuck> {
     registers.write(FAULT_CONTROL, FAULT_MASK);
     if registers.read(CAPABILITIES) & NEEDS_FLUSH != 0 {
         command(registers, FLUSH_WRITE_BUFFER, true);
-        let _ = wait_for(registers, STATUS, |status| status & FLUSH_WRITE_BUFFER == 0);
+        let _ = wait_for(registers, STATUS, waits, |status| status & FLUSH_WRITE_BUFFER == 0);
     }
     for bit in [INTERRUPT_REMAPPING, TRANSLATION] {
         if registers.read(STATUS) & bit != 0 {
             command(registers, bit, false);
-            if !wait_for(registers, STATUS, |status| status & bit == 0) {
+            if !wait_for(registers, STATUS, waits, |status| status & bit == 0) {
                 return Err(Stuck::Translation);
             }
         }
     }
     if protects(registers) {
         registers.write(PROTECTION, 0);
-        if !wait_for(registers, PROTECTION, |protection| protection & PROTECTION_IS_ON == 0) {
+        if !wait_for(registers, PROTECTION, waits, |protection| protection & PROTECTION_IS_ON == 0) {
             return Err(Stuck::ProtectedMemory);
         }
     }
