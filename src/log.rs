@@ -6,7 +6,7 @@ use crate::memory;
 use bootinfo::MemoryMap;
 use core::mem::MaybeUninit;
 use core::ops::Range;
-use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use netconsole::ring::{Audience, Past, Recovery, Ring, RingHeader};
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
@@ -52,6 +52,13 @@ pub fn ring() -> &'static Ring<'static> {
     unsafe { chosen.as_ref() }.unwrap_or(&STATIC_RING)
 }
 
+/// Whether this boot's log has begun: what is appended before follows on the log of an earlier boot. Panic-safe.
+pub fn has_begun() -> bool {
+    HAS_BEGUN.load(Ordering::Relaxed)
+}
+
+static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+
 /// Chooses the log's ring, of `size` bytes, and finds what the boot before left in it, wherever it lay then. `start` is the
 /// boot's first tick. To be called once. `None` where there is no room for a ring of that size: then it has [`RING_SIZE`].
 /// Its records may leave for `audience`.
@@ -65,6 +72,7 @@ pub fn start(size: usize, map: &MemoryMap, start: u64, audience: Audience) -> (R
     });
     let address = address.unwrap_or_else(|| (&raw const MEMORY).addr() as u64);
     last_log::note(map, Place { address, size: chosen.unwrap_or(RING_SIZE) as u64 });
+    HAS_BEGUN.store(true, Ordering::Relaxed);
     (recovery, chosen)
 }
 
@@ -107,6 +115,7 @@ fn last(
 pub fn follow(past: &'static dyn Past, end: u64, micros: u64, start: u64, audience: Audience) {
     choose(Ring::new(&MEMORY.header, &MEMORY.index, &MEMORY.data).following(past, end, micros));
     ring().begin_following(start, audience);
+    HAS_BEGUN.store(true, Ordering::Relaxed);
 }
 
 /// Has this ring be the log's.

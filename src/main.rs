@@ -36,6 +36,8 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let boot = start::read_boot_info(magic, info);
     let mut address_space = paging::protect();
     let parameters = start::read_parameters(boot);
+    panic::Policy::of(parameters).set();
+    serial_console::choose(&parameters.console);
     if parameters.linux.core_header.is_some() && parameters.watchdog.is_none() {
         // Linux may have died in one, and another may be pending. Where this kernel's own watchdog is armed, an NMI is how
         // a hang ends.
@@ -43,7 +45,6 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     }
     let buses = buses::prepare(boot, parameters, &mut address_space);
     memory::move_low(&boot.memory, &log::last_place(&boot.memory));
-    panic::Policy::of(parameters).set();
     let machine_checks = machine_check::turn_on();
     let before = linux::open(boot, parameters);
     let log = start::begin_log(boot, parameters, before, entered);

@@ -1,17 +1,19 @@
 //! The serial console: shows the ring's records as they come, without ever making the boot wait for
 //! a slow line. An absent port is detected by the driver and left alone.
 
-use crate::log::ring;
+use crate::log::{has_begun, ring};
 use crate::machine::clock::Deadline;
 use crate::machine::trap::{self, Place};
-use crate::machine::uart::{PORTS, try_send};
+use crate::machine::uart::{self, PORTS, try_send};
 use crate::memory::memory;
 use crate::panic::line::Line;
-use bootinfo::parameters;
+use crate::platform::ThisKernel;
+use bootinfo::parameters::{self, Console};
 use core::sync::atomic::{AtomicBool, Ordering};
 use netconsole::console::{Show, Terminal};
 use netconsole::format::{Cursor, MAX_DATAGRAM, Next, RingLog, Style, Unfinished};
 use netconsole::guarded::Word;
+use netconsole::last_words::Report;
 use netconsole::ring::{Record, Ring, Timebase};
 use netconsole::settings::Format;
 use netconsole::targets::Common;
@@ -33,9 +35,59 @@ const BYTES_IN_TIME: (u64, u64) = (LIMIT / 1_000_000 * 4, 5 * 10);
 /// How long one line may take that is said when nothing else goes any more, in µs: 200 bytes at 2400 baud.
 const LINE_PATIENCE: u64 = 1_000_000;
 
-/// The port in use, in the lower 16 bits, and its speed above, for the last words: 0 where there is none.
-static IN_USE: Word = Word::new(0);
-const SPEED_SHIFT: u32 = 16;
+/// The port in use, for the last words: 0 where there is to be none, unset until it is known which.
+static IN_USE: Word = Word::unset();
+
+/// A port, and how its line is set.
+#[derive(Clone, Copy)]
+struct InUse {
+    base: u16,
+    speed: u32,
+    /// The line control register.
+    control: u8,
+    /// Whether the line has been set.
+    is_open: bool,
+}
+
+impl InUse {
+    /// What `console=` is where it is not given.
+    const DEFAULT: Self = Self { base: PORTS[0], speed: 115_200, control: 0b11, is_open: false };
+
+    fn new(line: &parameters::SerialConsole, is_open: bool) -> Option<Self> {
+        let base = *PORTS.get(usize::from(line.port))?;
+        let parity = match line.parity {
+            parameters::Parity::None => 0,
+            parameters::Parity::Odd => 0b0_1000,
+            parameters::Parity::Even => 0b1_1000,
+        };
+        let control = line.bits.clamp(5, 8).wrapping_sub(5) | parity;
+        Some(Self { base, speed: line.speed, control, is_open })
+    }
+
+    fn note(self) {
+        let [b0, b1] = self.base.to_le_bytes();
+        let [s0, s1, s2, s3] = self.speed.to_le_bytes();
+        IN_USE.set(u64::from_le_bytes([b0, b1, s0, s1, s2, s3, self.control, self.is_open.into()]));
+    }
+
+    /// The one that was noted. Panic-safe.
+    fn noted(word: u64) -> Option<Self> {
+        let [b0, b1, s0, s1, s2, s3, control, is_open] = word.to_le_bytes();
+        let base = u16::from_le_bytes([b0, b1]);
+        let speed = u32::from_le_bytes([s0, s1, s2, s3]);
+        PORTS.contains(&base).then_some(Self { base, speed, control, is_open: is_open != 0 })
+    }
+}
+
+/// Has the last words go to this port from here on, also where it is never opened.
+pub fn choose(console: &Console) {
+    let port = match console {
+        Console::Null => None,
+        Console::Serial(line) => InUse::new(line, false),
+    };
+    port.map_or_else(|| IN_USE.set(0), InUse::note);
+}
+
 /// Up to where the log was shown.
 static POSITION: Word = Word::new(0);
 /// Whether the last byte shown ended no line.
@@ -52,7 +104,10 @@ pub struct SerialConsole {
 impl SerialConsole {
     /// Opens the port and sets its line; `None` where there is none.
     pub fn open(line: &parameters::SerialConsole) -> Option<Self> {
-        let base = *PORTS.get(usize::from(line.port))?;
+        // Where nothing answers, the last words have no port either.
+        IN_USE.set(0);
+        let in_use = InUse::new(line, true)?;
+        let base = in_use.base;
         // SAFETY: `base` is one of the PC's four standard serial ports, which this kernel gives to
         // nothing else; that a device is there is checked by `init`.
         let mut port = unsafe { Uart16550::new_port(base) }.ok()?;
@@ -72,7 +127,7 @@ impl SerialConsole {
             ..Config::DEFAULT
         };
         port.init(config).ok()?;
-        IN_USE.set(u64::from(base) | u64::from(line.speed) << SPEED_SHIFT);
+        in_use.note();
         // What a Linux that crashed logged it has shown itself, and a serial line is slow.
         Some(Self { port, shown: Shown::from(ring().own_first(), Unfinished::Await), read_at: 0 })
     }
@@ -256,12 +311,15 @@ impl Shown {
     }
 }
 
-/// The port in use and its speed in bits a second. Panic-safe.
+/// The port in use and its speed in bits a second; before the command line was read, and where the note is damaged, the first
+/// one. Its line is set where that was not done. Panic-safe.
 fn in_use() -> Option<(u16, u64)> {
-    let word = IN_USE.get()?;
-    let [low, high, ..] = word.to_le_bytes();
-    let base = u16::from_le_bytes([low, high]);
-    PORTS.contains(&base).then_some((base, word >> SPEED_SHIFT))
+    let port = IN_USE.get().map_or(Some(InUse::DEFAULT), InUse::noted)?;
+    if !port.is_open {
+        uart::set_line(port.base, port.speed, port.control);
+        InUse { is_open: true, ..port }.note();
+    }
+    Some((port.base, port.speed.into()))
 }
 
 /// Shows one line on the port that was in use, for when the log can't be shown any more. Panic-safe.
@@ -295,8 +353,13 @@ impl LastWords {
     pub fn begin() -> Self {
         let port = in_use();
         let base = port.map(|(base, _)| base);
-        let position = POSITION.get().filter(|&position| position <= ring().end());
-        let position = position.unwrap_or(0).max(ring().own_first());
+        let position = if has_begun() {
+            let position = POSITION.get().filter(|&position| position <= ring().end());
+            position.unwrap_or(0).max(ring().own_first())
+        } else {
+            // What lies before the report is an earlier boot's.
+            Report::under_way::<ThisKernel>().first
+        };
         let (times, of) = BYTES_IN_TIME;
         let room = port.map_or(0, |(_, speed)| speed.saturating_mul(times) / of);
         let first = position.max(ring().newest_within(usize::try_from(room).unwrap_or(usize::MAX)));

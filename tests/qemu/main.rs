@@ -18,6 +18,7 @@ mod crash_link;
 mod crash_reset;
 mod dhcp;
 mod documents;
+mod early;
 mod efi;
 mod example;
 mod flood;

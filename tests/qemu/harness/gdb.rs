@@ -52,6 +52,12 @@ impl Stub {
         assert_eq!(self.ask(&format!("z1,{address:x},1")), "OK");
     }
 
+    /// Overwrites memory, code too.
+    pub fn write(&mut self, address: u64, bytes: &[u8]) {
+        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(self.ask(&format!("M{address:x},{:x}:{digits}", bytes.len())), "OK");
+    }
+
     /// Lets the machine run.
     pub fn go_on(&mut self) {
         self.send("c");
@@ -74,11 +80,14 @@ impl Stub {
     }
 }
 
-/// Where the kernel that is linked to 1 MiB has this symbol.
+/// Where the kernel that is linked to 1 MiB has this symbol, or the function of this path.
 pub fn symbol(name: &str) -> u64 {
-    let symbols = Command::new("nm").arg(target().join("netconsole.debug")).output().expect("nm runs");
+    let symbols =
+        Command::new("nm").arg("-C").arg(target().join("netconsole.debug")).output().expect("nm runs");
     let symbols = String::from_utf8_lossy(&symbols.stdout).into_owned();
-    let address = symbols.lines().find_map(|line| line.strip_suffix(&format!(" T {name}")));
+    let address = symbols.lines().find_map(|line| {
+        [" T ", " t "].into_iter().find_map(|kind| line.strip_suffix(name)?.strip_suffix(kind))
+    });
     u64::from_str_radix(address.unwrap_or_else(|| panic!("the kernel has no {name}")), 16)
         .expect("an address")
 }
