@@ -40,7 +40,13 @@ pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
         }
     }
     log::info!("boot: done, {}", ending(after));
-    kernel.drain();
+    let code = if kernel.drain() {
+        code
+    } else {
+        log::error!("netconsole: the log has not gone out: a card takes nothing any more");
+        kernel.show_all();
+        ExitCode::NoTarget
+    };
     kernel.await_acknowledgements();
     ring().say_goodbye();
     watchdog::stop();

@@ -140,10 +140,17 @@ impl Kernel {
         }
     }
 
-    /// Runs until everything has gone out that can go out now, or for [`DRAIN_PATIENCE`].
-    pub fn drain(&mut self) {
+    /// Runs until everything has gone out that can go out now, or for [`DRAIN_PATIENCE`]; false where something has not.
+    pub fn drain(&mut self) -> bool {
         let deadline = Deadline::after(DRAIN_PATIENCE);
         while !deadline.has_come() && (self.poll() || self.netconsole.is_sending()) {}
+        !self.netconsole.is_sending()
+    }
+
+    /// Shows on serial what is left, for as long as [`drain`](Self::drain) may take.
+    pub fn show_all(&mut self) {
+        let deadline = Deadline::after(DRAIN_PATIENCE);
+        while self.show() && !deadline.has_come() {}
     }
 
     /// Runs until what is wrong with the parameters was broadcast, where it is to be, or for as long as the link is waited

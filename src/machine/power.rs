@@ -16,7 +16,7 @@ pub enum ExitCode {
     Good = 0x10,
     /// A panic; status 35.
     Panic = 0x11,
-    /// No target could be started; status 37.
+    /// No target could be started, or the log has not gone out; status 37.
     NoTarget = 0x12,
 }
 

@@ -399,7 +399,7 @@ impl Card {
             return match (was_up, has_changed) {
                 (false, _) => LinkLook::OfNoMatter,
                 (true, false) => {
-                    self.restarts.have_helped();
+                    self.restarts.may_have_helped();
                     LinkLook::StillUp
                 }
                 (true, true) => {
@@ -425,8 +425,7 @@ impl Card {
     /// Whether the card has had frames for too long without finishing; to be asked in every turn,
     /// with whether it has taken any frame in this one.
     pub fn is_stuck(&mut self, now: u64, progress: bool) -> bool {
-        let is_at_ease = progress || self.nic.is_drained();
-        self.restarts.are_due(now, is_at_ease)
+        self.restarts.are_due(now, progress, self.nic.is_drained())
     }
 
     /// Whether only a restart helps. A card that is broken says so when it is asked for a buffer.
