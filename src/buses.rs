@@ -16,12 +16,16 @@ use bootinfo::parameters::Parameters;
 use core::ops::RangeInclusive;
 use netconsole::nic::iommu::{self, Found, Kind, Stuck, Unit};
 use netconsole::nic::pci::{
-    DeviceFunction, PciDevice, RootBuses, Stopped, is_unplaced, place, search_roots, stop_bus_masters,
+    DeviceFunction, PciDevice, RootBuses, Space, Stopped, is_unnumbered, is_unplaced, number, place,
+    search_roots, stop_bus_masters,
 };
 use netconsole::nic::{BusAddress, Waits};
 
 /// How many IOMMUs the log names. A machine of eight sockets may have more: they are turned off all the same.
 const MAX_NAMED: usize = 16;
+
+/// How many ranges of buses are remembered.
+const MAX_SEGMENTS: usize = 8;
 
 /// How an IOMMU is waited for.
 const WAITS: Waits = Waits::new(clock::micros);
@@ -35,6 +39,8 @@ pub struct Buses {
     iommu_count: usize,
     /// Addresses that bus 0's bridge has for devices.
     window: Option<(u64, u64)>,
+    /// What the MCFG names: where configuration space lies, and buses of segment groups in which no card is looked for.
+    segments: [Option<Segment>; MAX_SEGMENTS],
 }
 
 /// Makes the buses ready, in this order:
@@ -65,7 +71,11 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
         iommus: [None; MAX_NAMED],
         iommu_count: 0,
         window: bridges.found.window,
+        segments: [None; MAX_SEGMENTS],
     };
+    for (place, segment) in buses.segments.iter_mut().zip(mcfg.iter().flat_map(segments).chain(first)) {
+        *place = Some(segment);
+    }
     if uses_others_memory(boot, parameters) {
         buses.stop_bus_masters();
     }
@@ -179,19 +189,43 @@ impl Buses {
         if !is_unplaced(&config, function) {
             return;
         }
-        let is_memory = |range: &RangeInclusive<u64>| {
-            let regions = boot.memory.regions().iter();
-            regions.into_iter().any(|region| region.start <= *range.end() && region.end() > *range.start())
+        // What a root bridge has for devices, says ACPI, may include memory and configuration space, 1 MiB a bus.
+        let bus = |segment: &Segment, bus: u64| segment.address.saturating_add(bus << 20);
+        let taken = |range: &RangeInclusive<u64>| {
+            let memory = boot.memory.regions().iter().map(|region| (region.start, region.end()));
+            let segments = self.segments.iter().flatten();
+            let segments = segments.map(|it| (bus(it, it.first.into()), bus(it, u64::from(it.last) + 1)));
+            let mut all = memory.chain(segments);
+            all.find(|(start, end)| start <= range.end() && end > range.start()).map(|(start, _)| start)
         };
         // The window is the first bridge's, which is bus 0's.
-        let window = self.window.filter(|_| function.bus == 0).map(|(first, last)| first..=last);
-        match place(&mut config, root_buses(), function, window, &is_memory) {
+        let window = |root: u8| self.window.filter(|_| root == 0).map(|(first, last)| first..=last);
+        let space = Space { roots: root_buses(), window: &window, taken: &taken };
+        match place(&mut config, &space, function) {
             Ok(()) => {
                 log::info!("pci {function}: the firmware gave its registers no address, they have one now")
             }
             Err(reason) => {
                 log::error!("pci {function}: the firmware gave its registers no address, and {reason}")
             }
+        }
+    }
+
+    /// Gives the buses behind a bridge numbers where they have none and some are certainly free, else says why not.
+    pub fn number(&self, bridge: DeviceFunction) {
+        let mut config = ConfigurationSpace;
+        if !is_unnumbered(&config, bridge) {
+            return;
+        }
+        match number(&mut config, root_buses(), bridge, self.mechanism.last_bus()) {
+            Ok(buses) => log::info!(
+                "pci {bridge}: the firmware gave the buses behind this bridge no numbers, they are {:02x} to {:02x} now",
+                buses.start(),
+                buses.end()
+            ),
+            Err(reason) => log::error!(
+                "pci {bridge}: the firmware gave the bus behind this bridge no number, and {reason}: no card is found there"
+            ),
         }
     }
 
@@ -205,6 +239,12 @@ impl Buses {
                 );
             }
             Mechanism::None => log::info!("pci: none here: neither ports 0xcf8 and 0xcfc nor ACPI's MCFG"),
+        }
+        let others = self.segments.iter().flatten().filter(|segment| segment.group != 0);
+        for Segment { address, group, first, last } in others {
+            log::warn!(
+                "pci: segment group {group}, at {address:#x}, buses {first:02x} to {last:02x}: cards are not looked for there"
+            );
         }
         if root_buses() != RootBuses::FIRST {
             log::info!("pci: root buses {}", root_buses());

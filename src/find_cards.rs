@@ -25,6 +25,7 @@ pub fn find_cards(
     pci::for_each_function(&ConfigurationSpace, root_buses(), |function| {
         // Each look lets the clock learn how fast it is, before the first record is shown.
         clock.now();
+        buses.number(function);
         if Model::of(pci::ids(&ConfigurationSpace, function)).is_some() {
             buses.place(function, boot);
         }

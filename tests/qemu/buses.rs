@@ -2,8 +2,10 @@
 //! running: other devices, IOMMUs. Outside of the machine is qtest, which does what a firmware or a kernel did before.
 
 use crate::crash::distinct;
-use crate::harness::{Boot, Capture, Nic, Peer, Qtest, Reach, side_by_side, status};
+use crate::harness::{Boot, Capture, Nic, Peer, Qtest, Reach, kernel, side_by_side, status, target};
+use crate::loaders::grub_image;
 use crate::protocols::kernel_for_pvh;
+use std::fs;
 
 const TARGET: &str = "10.0.0.2:6666";
 const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/";
@@ -208,6 +210,106 @@ fn every_device_stops_before_others_memory_is_used() {
             machine.stop();
         },
     );
+}
+
+/// ACPI says nothing of it, so that nobody turns it off: the card takes frames and finishes none. What was to go out has not,
+/// the kernel ends all the same, and the card was not restarted every second.
+#[test]
+fn a_card_that_stays_blocked_does_not_keep_the_kernel_from_ending() {
+    let cases = [("card-blocked", "10.0.0.1"), ("card-blocked-dhcp", "")];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, address)| {
+            let qtest = Qtest::new(name);
+            let boot =
+                Boot::new(name, format!("debug netconsole=+@{address}/,@10.0.0.2/ after=exit")).loses();
+            let boot = boot.nics([nic("e1000e")]).paused();
+            let boot = boot.first_arguments(["-M", "q35,acpi=off", "-device", "intel-iommu"]);
+            let mut machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
+            let mut reach = qtest.accept();
+            reach.write_long(0xfed9_0020, NOTHING);
+            reach.write_word(0xfed9_0018, 1 << 30);
+            reach.write_word(0xfed9_0018, 1 << 31);
+            machine.monitor("cont");
+            let capture = machine.end();
+            assert_eq!(capture.status, status::NO_TARGET, "{name}: {}", capture.serial);
+            assert_eq!(capture.text(TARGET), "", "{name}");
+            let restarts = capture.serial.matches("the card does not answer, restarting it").count();
+            // At 1, 2, 4 and 8 s.
+            assert!((1..=5).contains(&restarts), "{name}: {restarts} restarts: {}", capture.serial);
+        },
+    );
+}
+
+/// As a card's bridge is after a reset: GRUB takes its bus numbers, its windows, and the card's addresses.
+#[test]
+fn a_card_behind_a_bridge_as_after_a_reset_is_found() {
+    let commands = [
+        "setpci -s 01:01.0 4.W=0",
+        "setpci -s 01:01.0 10.L=0",
+        "setpci -s 01:01.0 14.L=0",
+        "setpci -s 00:05.0 4.W=0",
+        "setpci -s 00:05.0 1c.W=0",
+        "setpci -s 00:05.0 20.L=0",
+        "setpci -s 00:05.0 24.L=0",
+        "setpci -s 00:05.0 18.L=0",
+    ];
+    let parameters = format!("{PARAMETERS} after=exit");
+    let commands = format!("{}\nmultiboot /boot/netconsole {parameters}", commands.join("\n"));
+    let image = grub_image("bridge-reset-image", &kernel(), &commands);
+    let boot = Boot::new("bridge-reset", parameters).image(image).nics([nic("e1000,bus=b,addr=1")]);
+    let bridge = ["-M", "pc", "-device", "pci-bridge,id=b,chassis_nr=1,addr=5"];
+    let capture = boot.first_arguments(bridge).start().end();
+    assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
+    let text = capture.text(TARGET);
+    for said in [
+        "pci 00:05.0: the firmware gave the buses behind this bridge no numbers, they are 01 to 08 now",
+        "pci 01:01.0: the firmware gave its registers no address, they have one now",
+        "eth0: Intel 82540EM at 01:01.0",
+    ] {
+        assert!(text.contains(said), "'{said}' is not in {text}");
+    }
+}
+
+/// The bridge above it has one bus, which is its own.
+#[test]
+fn a_bridge_for_which_no_number_is_free_is_named() {
+    let commands = format!(
+        "setpci -s 01:01.0 18.L=0\nsetpci -s 00:05.0 18.L=10100\nmultiboot /boot/netconsole {PARAMETERS} after=exit"
+    );
+    let image = grub_image("bridge-no-number-image", &kernel(), &commands);
+    let bridges = [
+        "-device",
+        "pci-bridge,id=b1,chassis_nr=1,addr=5",
+        "-device",
+        "pci-bridge,id=b2,chassis_nr=2,bus=b1,addr=1",
+    ];
+    let boot = Boot::new("bridge-no-number", PARAMETERS).image(image).nics([nic("virtio-net-pci,bus=pci.0")]);
+    let capture = boot.first_arguments(bridges).start().end();
+    assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
+    let said = "pci 01:01.0: the firmware gave the bus behind this bridge no number, and the range of the bus that it is on \
+                has none left: no card is found there";
+    assert!(capture.text(TARGET).contains(said), "{}", capture.text(TARGET));
+}
+
+/// A machine without an MCFG of its own is given one (PCI Firmware Specification 3.3, section 4.1.2).
+#[test]
+fn other_segment_groups_are_named() {
+    let directory = target().join("tests/segments");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    let table = directory.join("mcfg");
+    let entry = |address: u64, group: u16, first: u8, last: u8| {
+        [&address.to_le_bytes()[..], &group.to_le_bytes(), &[first, last, 0, 0, 0, 0]].concat()
+    };
+    let entries = [vec![0; 8], entry(0xe000_0000, 0, 0, 0xff), entry(0x10_0000_0000, 7, 0x10, 0x1f)];
+    fs::write(&table, entries.concat()).expect("target/tests is writable");
+    let table = format!("sig=MCFG,rev=1,data={}", table.display());
+    let boot = Boot::new("segment-groups", format!("{PARAMETERS} after=exit")).peer(Peer::at("10.0.0.2"));
+    let capture = boot.arguments(["-M", "pc", "-acpitable", &table]).start().end();
+    assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
+    let said = "pci: segment group 7, at 0x1000000000, buses 10 to 1f: cards are not looked for there";
+    assert!(capture.text(TARGET).contains(said), "{}", capture.text(TARGET));
 }
 
 /// The firmware does not boot from it, and leaves it asleep (PCI Power Management 1.2, section 3.2.4; QEMU's e1000e has

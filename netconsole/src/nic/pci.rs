@@ -7,14 +7,18 @@
 mod buses;
 #[cfg(test)]
 pub(crate) mod fake;
+mod numbers;
 mod path;
+mod place;
 mod sizing;
 #[cfg(test)]
 mod tests;
 
 pub use buses::{RootBuses, Walk, for_each_function, search_roots};
 use core::fmt;
-pub use path::{Unplaced, is_unplaced, open_bridges, place, wake};
+pub use numbers::{Unnumbered, is_unnumbered, number};
+pub use path::{open_bridges, wake};
+pub use place::{Space, Unplaced, is_unplaced, place};
 pub use sizing::Sizing;
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 

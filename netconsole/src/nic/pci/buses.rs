@@ -176,7 +176,7 @@ pub fn search_roots<C: ConfigurationAccess>(config: &C, known: RootBuses, last: 
     roots
 }
 
-fn has_device<C: ConfigurationAccess>(config: &C, bus: u8) -> bool {
+pub(super) fn has_device<C: ConfigurationAccess>(config: &C, bus: u8) -> bool {
     (0..DEVICES_PER_BUS).any(|device| is_present(config, DeviceFunction { bus, device, function: 0 }))
 }
 

@@ -23,6 +23,12 @@ fn bridge(secondary: u8) -> Function {
     Function::new(0x1b36, 0x0001, 0x06_04_00).header_type(1).secondary_bus(secondary)
 }
 
+fn ranged(secondary: u8, subordinate: u8) -> Function {
+    let mut bridge = bridge(secondary);
+    bridge.words[6] |= u32::from(subordinate) << 16;
+    bridge
+}
+
 #[test]
 fn visits_functions_and_the_buses_behind_bridges() {
     let machine = Machine::default();
@@ -378,11 +384,6 @@ fn a_card_that_sleeps_is_woken_and_has_its_registers_again() {
 #[test]
 fn the_bridges_above_a_card_and_no_others_let_it_through() {
     let mut machine = Machine::default();
-    let ranged = |secondary: u8, subordinate: u8| {
-        let mut bridge = bridge(secondary);
-        bridge.words[6] |= u32::from(subordinate) << 16;
-        bridge
-    };
     machine.insert((0, 1, 0), ranged(1, 3));
     machine.insert((1, 0, 0), ranged(2, 3));
     machine.insert((2, 0, 0), ranged(3, 3));
@@ -412,34 +413,109 @@ fn registers_without_an_address_get_one_that_nobody_has() {
     machine.insert((0, 1, 0), card());
     // At most 64 KiB, as its address says; a bridge's window at the very end; one above 4 GiB.
     machine.insert((0, 2, 0), Function::new(1, 2, 0x01_00_00).bar(0, 0xdfed_0000, 0xffff_f000));
-    let mut above = bridge(1);
+    let mut above = ranged(1, 1);
     above.words[8] = 0xdff0_dff0;
     machine.insert((0, 3, 0), above);
     machine.insert((0, 4, 0), Function::new(1, 2, 0x01_00_00).bar(0, 4, u32::MAX).bar(1, 1, u32::MAX));
     assert!(is_unplaced(&machine, at(0, 1, 0)) && !is_unplaced(&machine, at(0, 2, 0)));
     // The memory map has something there, too.
-    let is_used = |range: &core::ops::RangeInclusive<u64>| range.contains(&0xdfec_f000);
-    let below = *WINDOW.start()..=0xdfed_ffff;
-    let placed = place(&mut machine, RootBuses::FIRST, at(0, 1, 0), Some(below), &is_used);
-    assert_eq!(placed, Ok(()));
+    let taken = |range: &core::ops::RangeInclusive<u64>| range.contains(&0xdfec_f000).then_some(0xdfec_f000);
+    let below = |_| Some(*WINDOW.start()..=0xdfed_ffff);
+    let space = Space { roots: RootBuses::FIRST, window: &below, taken: &taken };
+    assert_eq!(place(&mut machine, &space, at(0, 1, 0)), Ok(()));
     let device = PciDevice::read(&mut machine, at(0, 1, 0)).expect("a device");
     assert_eq!(device.bars[1], Some(Bar::Memory { address: 0xdfec_e000, length: 0x1000 }));
     assert_eq!(device.bars[4], Some(Bar::Memory { address: 0xdfec_8000, length: 0x4000 }));
     assert_eq!(device.bars[0], None, "ports are left");
     // Below the bridge's window.
     machine.insert((0, 1, 0), card());
-    assert_eq!(place(&mut machine, RootBuses::FIRST, at(0, 1, 0), Some(WINDOW), &is_used), Ok(()));
+    let space = Space { window: &|_| Some(WINDOW), ..space };
+    assert_eq!(place(&mut machine, &space, at(0, 1, 0)), Ok(()));
     assert_eq!(machine.word((0, 1, 0), 5), 0xdfef_f000);
 
-    machine.insert((0, 1, 0), card());
+    // Behind it, in its window.
     machine.insert((1, 0, 0), card());
-    let free = |_: &core::ops::RangeInclusive<u64>| false;
-    for (place_of, window, reason) in [
-        (at(1, 0, 0), Some(WINDOW), Unplaced::BehindBridge),
-        (at(0, 1, 0), None, Unplaced::NoWindow),
-        (at(0, 1, 0), Some(0xdfed_0000..=0xdfed_ffff), Unplaced::NoRoom),
-    ] {
-        assert_eq!(place(&mut machine, RootBuses::FIRST, place_of, window, &free), Err(reason));
+    assert_eq!(place(&mut machine, &space, at(1, 0, 0)), Ok(()));
+    assert_eq!((machine.word((1, 0, 0), 5), machine.word((1, 0, 0), 8)), (0xdfff_f000, 0xdfff_800c));
+    assert_eq!(machine.word((0, 3, 0), 8), 0xdff0_dff0);
+
+    machine.insert((0, 1, 0), card());
+    let free = |_: &core::ops::RangeInclusive<u64>| None;
+    for (window, reason) in [(None, Unplaced::NoWindow), (Some(0xdfed_0000..=0xdfed_ffff), Unplaced::NoRoom)]
+    {
+        let space = Space { roots: RootBuses::FIRST, window: &|_| window.clone(), taken: &free };
+        assert_eq!(place(&mut machine, &space, at(0, 1, 0)), Err(reason));
+    }
+}
+
+/// A bridge as it is after a reset, which keeps bus numbers and windows.
+fn reset_bridge() -> Function {
+    let mut bridge = bridge(0);
+    (bridge.words[7], bridge.writable[7]) = (0x0000_0101, 0xf0f0);
+    (bridge.writable[6], bridge.writable[8], bridge.writable[9]) = (0x00ff_ffff, 0xfff0_fff0, 0xfff0_fff0);
+    bridge
+}
+
+#[test]
+fn what_lies_behind_bridges_after_a_reset_is_found_and_has_addresses() {
+    const WINDOW: core::ops::RangeInclusive<u64> = 0xc000_0000..=0xdfff_ffff;
+    let mut roots = RootBuses::FIRST;
+    roots.add(0x80);
+    let mut machine = Machine::default();
+    machine.insert((0, 1, 0), ranged(1, 2));
+    machine.insert((0, 2, 0), reset_bridge());
+    machine.insert((0, 3, 0), reset_bridge());
+    assert_eq!(number(&mut machine, roots, at(0, 2, 0), 255), Ok(3..=10));
+    assert_eq!(machine.word((0, 2, 0), 6), 0x000a_0300);
+    // It passes nothing: neither the ports nor the memory at 0.
+    assert_eq!([7, 8, 9].map(|word| machine.word((0, 2, 0), word)), [0x01f1, 0xfff0, 0xfff0]);
+    machine.insert((3, 0, 0), reset_bridge());
+    assert_eq!(number(&mut machine, roots, at(3, 0, 0), 255), Ok(4..=10));
+    machine.insert((4, 0, 0), reset_bridge());
+    let card = Function::new(0x8086, 0x10d3, 0x02_00_00).bar(0, 0, 0xfffe_0000).bar(3, 0, 0xffff_c000);
+    machine.insert((4, 1, 0), card.clone());
+    assert_eq!(number(&mut machine, roots, at(0, 3, 0), 255), Ok(11..=18));
+
+    // Both bridges above the card are opened for it, one in the other, and those beside are not.
+    let space = Space { roots, window: &|root| (root == 0).then_some(WINDOW), taken: &|_| None };
+    assert_eq!(place(&mut machine, &space, at(4, 1, 0)), Ok(()));
+    assert_eq!((machine.word((4, 1, 0), 4), machine.word((4, 1, 0), 7)), (0xdffe_0000, 0xdffd_c000));
+    let windows = [(0, 2, 0), (3, 0, 0), (4, 0, 0), (0, 3, 0)].map(|place| machine.word(place, 8));
+    assert_eq!(windows, [0xdff0_dff0, 0xdff0_dff0, 0, 0xfff0]);
+    // A second one has what is left there.
+    machine.insert((4, 2, 0), card);
+    assert_eq!(place(&mut machine, &space, at(4, 2, 0)), Ok(()));
+    assert_eq!(machine.word((4, 2, 0), 4), 0xdffa_0000);
+}
+
+#[test]
+fn a_bridge_gets_no_number_that_another_bus_may_have() {
+    let mut roots = RootBuses::FIRST;
+    roots.add(3);
+    let mut machine = Machine::default();
+    machine.insert((0, 1, 0), ranged(1, 2));
+    machine.insert((0, 2, 0), reset_bridge());
+    machine.insert((1, 0, 0), reset_bridge());
+    machine.insert((1, 1, 0), reset_bridge());
+    // Bus 3 is a root of its own.
+    assert_eq!(number(&mut machine, roots, at(0, 2, 0), 255), Err(Unnumbered::NoneFree));
+    assert_eq!(number(&mut machine, roots, at(1, 0, 0), 255), Ok(2..=2));
+    assert_eq!(number(&mut machine, roots, at(1, 1, 0), 255), Err(Unnumbered::NoneFree));
+    // The machine's configuration space ends here.
+    assert_eq!(number(&mut machine, RootBuses::FIRST, at(0, 2, 0), 2), Err(Unnumbered::NoneFree));
+    let mut stubborn = reset_bridge();
+    stubborn.writable[6] = 0;
+    machine.insert((3, 0, 0), stubborn);
+    assert_eq!(number(&mut machine, roots, at(3, 0, 0), 255), Err(Unnumbered::Refused));
+    assert!(!is_unnumbered(&machine, at(1, 0, 0)) && !is_unnumbered(&machine, at(9, 0, 0)));
+
+    // Something answers on a bus to which no bridge leads.
+    let mut machine = Machine::default();
+    machine.insert((4, 7, 0), plain());
+    for (first, result) in [((0, 2, 0), Ok(1..=3)), ((0, 3, 0), Err(Unnumbered::Taken(4)))] {
+        machine.insert(first, reset_bridge());
+        let (bus, device, function) = first;
+        assert_eq!(number(&mut machine, RootBuses::FIRST, at(bus, device, function), 255), result);
     }
 }
 
