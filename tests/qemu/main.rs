@@ -41,6 +41,7 @@ mod machines;
 mod main_job;
 mod models;
 mod ncrx;
+mod nested;
 mod nics;
 mod odd_cards;
 mod one_address;

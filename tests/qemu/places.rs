@@ -32,6 +32,8 @@ enum Entry {
     Protected,
     /// The 64-bit protocol with page tables of this many levels.
     Long(usize),
+    /// The same with four levels, on the second processor; the first one waits for ever.
+    Application,
 }
 
 /// A place in the region that begins at an address.
@@ -45,7 +47,7 @@ enum At {
 }
 
 type Case = (&'static str, u64, At, Entry);
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     ("begin", 16 * MIB, At::Begin, Entry::Long(4)),
     ("end", 16 * MIB, At::End, Entry::Long(4)),
     ("odd-page", 16 * MIB, At::Offset(PAGE), Entry::Long(4)),
@@ -58,6 +60,7 @@ const CASES: [Case; 12] = [
     ("above-4-gib-odd", 4 * GIB + 16 * MIB - PAGE, At::Begin, Entry::Long(5)),
     ("above-4-gib-end", 4 * GIB + HALF - REGION, At::End, Entry::Long(4)),
     ("above-4-gib-odd-page", 4 * GIB + 2 * MIB, At::Offset(PAGE), Entry::Long(4)),
+    ("application-processor", 16 * MIB, At::Offset(3 * PAGE), Entry::Application),
 ];
 
 fn directory(name: &str) -> PathBuf {
@@ -71,7 +74,7 @@ fn path(file: &Path) -> String {
 }
 
 /// The loader, assembled, with its parameters behind it.
-fn loader(directory: &Path, parameters: [u64; 4]) -> PathBuf {
+fn loader(directory: &Path, parameters: [u64; 5]) -> PathBuf {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/qemu/places/loader.s");
     let (object, linked, flat) =
         (directory.join("loader.o"), directory.join("loader.elf"), directory.join("loader"));
@@ -162,9 +165,10 @@ fn boot(case: &Case, parameters: &str, end: &str) -> String {
     let (tables, long, control_4) = match entry {
         Entry::Protected => (0, 0, 0),
         Entry::Long(5) => (TABLES, 0x200, 1 << 12 | 1 << 5),
-        Entry::Long(_) => (TABLES + PAGE, 0x200, 1 << 5),
+        Entry::Long(_) | Entry::Application => (TABLES + PAGE, 0x200, 1 << 5),
     };
-    let loader = loader(&directory, [tables, control_4, place + long, given]);
+    let is_second = entry == Entry::Application;
+    let loader = loader(&directory, [is_second.into(), tables, control_4, place + long, given]);
     let setup = (usize::from(kernel[0x1f1]) + 1) * 512;
     let levels = if let Entry::Long(levels) = entry { levels } else { 4 };
     let mut arguments = vec!["-kernel".into(), path(&loader)];
@@ -185,13 +189,21 @@ fn boot(case: &Case, parameters: &str, end: &str) -> String {
     let machine = format!("q35,memory-backend=ram,max-ram-below-4g={HALF}");
     let boot = Boot::new(format!("places-{name}").leak(), parameters)
         .loader(arguments.iter().map(String::as_str))
-        .first_arguments(["-object", &backend, "-machine", &machine, "-m", &total, "-cpu", "max"]);
+        .first_arguments(["-object", &backend, "-machine", &machine, "-m", &total, "-cpu", "max"])
+        .arguments(["-smp", if is_second { "2" } else { "1" }]);
     let mut machine = boot.peer(Peer::at("10.0.0.2")).repeats().start();
     machine.wait_for_serial("ready");
     let before = fs::read(&memory).expect("the machine's memory");
     machine.type_in("\r");
     machine.wait_for_text(TARGET, end);
     machine.monitor("stop");
+    if is_second {
+        // The first one has never left the loader.
+        let registers = machine.monitor("info registers -a");
+        let first =
+            registers.split("EIP=").nth(1).and_then(|rest| u64::from_str_radix(rest.get(..8)?, 16).ok());
+        assert!(first.is_some_and(|first| (LOADER..LOADER + PAGE).contains(&first)), "{registers}");
+    }
     let after = fs::read(&memory).expect("the machine's memory");
     let text = machine.stop().text(TARGET);
 
@@ -224,6 +236,8 @@ fn it_runs_at_any_page_and_writes_to_no_other_memory() {
             let said = format!("boot: the kernel lies at {place:#x}");
             assert_eq!(text.contains(&said), place != MIB, "{case:x?}: {text}");
             assert!(text.contains("paging: checked") && !text.contains("damaged"), "{case:x?}: {text}");
+            let has_two = text.contains("cpu: 2 processors, says ACPI");
+            assert_eq!(has_two, case.3 == Entry::Application, "{case:x?}: {text}");
             // Above 4 GiB other memory is taken for the cards, below it none is.
             assert_eq!(text.contains(STOPPED), case.1 >= 4 * GIB, "{case:x?}: {text}");
         },
@@ -252,7 +266,7 @@ fn machine(name: &str) -> (Boot, PathBuf) {
     let directory = directory(name);
     let tables = directory.join("tables");
     fs::write(&tables, page_tables(4)).expect("target/tests is writable");
-    let loader = path(&loader(&directory, [TABLES + PAGE, 1 << 5, 0, GIVEN]));
+    let loader = path(&loader(&directory, [0, TABLES + PAGE, 1 << 5, 0, GIVEN]));
     let tables = format!("loader,file={},addr={TABLES:#x},force-raw=on", path(&tables));
     let memory = directory.join("memory");
     let _ = fs::remove_file(&memory);
