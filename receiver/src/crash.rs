@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 
 use crate::event::Record;
 use crate::limits;
-pub use kind::Kind;
+use crate::report::{Kind, Report};
 use kind::Sign;
 
 /// Reports that one sender may have at once.
@@ -41,21 +41,6 @@ pub enum Part {
     First(Kind),
     /// A further part.
     Further,
-}
-
-/// A whole report.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// What it is about; of what became a panic, that.
-    pub kind: Kind,
-    /// The line that says so.
-    pub title: String,
-    /// All lines, each with its time where it has one.
-    pub text: String,
-    /// Records in it.
-    pub records: u64,
-    /// When its last record was received.
-    pub at: Duration,
 }
 
 /// A report that has not ended.
@@ -210,7 +195,7 @@ impl Open {
         (self.at, self.timestamp) = (at, record.timestamp.or(self.timestamp));
         let part = match (self.kind, sign) {
             (None, Some(Sign::Of(kind))) => {
-                (self.kind, self.title) = (Some(kind), record.text.clone());
+                (self.kind, self.title) = (Some(kind), kind::bare(&record.text).to_owned());
                 Part::First(kind)
             }
             (Some(_), Some(Sign::Of(Kind::Panic))) => {

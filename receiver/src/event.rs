@@ -7,7 +7,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 use serde::Serialize;
 
-use crate::crash::{Kind, Report};
+use crate::report::{Kind, Report};
 
 /// Who sent it.
 #[derive(Debug, PartialEq, Eq)]

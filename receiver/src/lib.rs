@@ -46,6 +46,7 @@ pub mod priority;
 pub mod protection;
 pub mod queue;
 pub mod receive;
+pub mod report;
 pub mod sealed;
 pub mod sender;
 pub mod senders;

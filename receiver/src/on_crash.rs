@@ -8,10 +8,10 @@ use std::thread;
 use std::time::Duration;
 
 use crate::complain::complain;
-use crate::crash::Report;
 use crate::escape::harmless;
 use crate::event::{Event, Heard};
 use crate::queue::{Next, Queue, Waiting};
+use crate::report::Report;
 
 /// Bytes of reports that wait for the command.
 const MOST: usize = 4 << 20;

@@ -10,8 +10,8 @@ use clap::{ArgAction, Parser, ValueEnum, value_parser};
 use regex::Regex;
 
 use crate::bind::Bind;
-use crate::crash::Kind;
 use crate::names::{Name, Source};
+use crate::report::Kind;
 use crate::{console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::boots::Boots;
 use crate::continued::Continued;
-use crate::crash::{self, Part, Report};
+use crate::crash::{self, Part};
 use crate::credit::Room;
 use crate::datagram::Datagram;
 use crate::event::{Event, Heard, Identity, Record};
@@ -16,6 +16,7 @@ use crate::messages::Messages;
 use crate::nanos::Nanos;
 use crate::ncrx::Ncrx;
 use crate::order::{Arrival, Place, Received};
+use crate::report::Report;
 use crate::state::Kept;
 use crate::stats::Stats;
 

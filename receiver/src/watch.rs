@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::crash::Kind;
 use crate::event::{Event, Heard};
 use crate::options::{FailOn, Options};
+use crate::report::Kind;
 use crate::stats::Stats;
 
 /// Wrong usage, or a file or socket failed.

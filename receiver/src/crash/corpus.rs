@@ -6,8 +6,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Part, Report, Watch};
+use super::{Part, Watch};
 use crate::event::Record;
+use crate::report::Report;
 use crate::{basic, extended};
 
 struct Sample {

@@ -1,59 +1,9 @@
 //! What a line of a kernel's log begins, continues or ends, by the words that Linux and the netconsole kernel use.
 
-use std::fmt;
-
-use clap::ValueEnum;
 use memchr::memmem;
-use serde::Serialize;
 
 use crate::event::Record;
-
-/// What a report is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// Kernel panic: the machine is at its end.
-    Panic,
-    /// A fault of the kernel: a bad address, general protection, an invalid instruction.
-    Oops,
-    /// The kernel found a fault in itself (`BUG()`, scheduling while atomic, a bad page).
-    Bug,
-    /// KASAN, KCSAN, KMSAN, KFENCE or UBSAN found one.
-    Kasan,
-    /// A CPU does not get on: soft or hard lockup, a workqueue.
-    Lockup,
-    /// RCU waits for a CPU or task.
-    Stall,
-    /// A task is blocked for long.
-    HungTask,
-    /// `WARN()`, and what lockdep and RCU find.
-    Warning,
-    /// A process was killed for want of memory.
-    Oom,
-}
-
-impl Kind {
-    /// Whether something is wrong with the kernel itself, or the machine.
-    pub fn is_crash(self) -> bool {
-        self < Kind::HungTask
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Kind::Panic => "panic",
-            Kind::Oops => "oops",
-            Kind::Bug => "bug",
-            Kind::Kasan => "kasan",
-            Kind::Lockup => "lockup",
-            Kind::Stall => "stall",
-            Kind::HungTask => "hung-task",
-            Kind::Warning => "warning",
-            Kind::Oom => "oom",
-        })
-    }
-}
+use crate::report::Kind;
 
 /// What a line means for reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +104,7 @@ const TAILS_OF_PANIC: [&str; 8] = [
 ];
 
 /// The text without what may still be in front of it: the caller, `[ T123] `.
-fn bare(text: &str) -> &str {
+pub fn bare(text: &str) -> &str {
     let mut text = text;
     while text.starts_with('[')
         && let Some((_, rest)) = text.split_once("] ")

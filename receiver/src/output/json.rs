@@ -6,9 +6,9 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::crash::{Kind, Report};
 use crate::escape::{each_run, is_harmful, is_printable};
 use crate::event::{Continues, Event, Format, Heard, Identity, Record};
+use crate::report::{Kind, Report};
 use crate::symbols::{Symbol, Translation};
 
 use super::times::digits;
