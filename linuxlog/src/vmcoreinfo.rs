@@ -129,6 +129,8 @@ numbers! {
     log_buf_len = "SYMBOL(log_buf_len)",
     /// The oldest record's offset in it, 32 bits.
     log_first_idx = "SYMBOL(log_first_idx)",
+    /// That record's number, 64 bits; no Linux that is known exports it.
+    log_first_seq = "SYMBOL(log_first_seq)",
     /// The offset behind the newest record, 32 bits.
     log_next_idx = "SYMBOL(log_next_idx)",
     /// Size of `struct printk_log`.

@@ -24,6 +24,31 @@ fn every_record_of_each_crash_is_read_as_linux_would_have_printed_it() {
     }
 }
 
+/// Linux 5.4 exports no number, and its ring has not wrapped: as if it had, the numbers beside what it exports are changed.
+#[test]
+fn of_an_old_linux_the_first_number_is_found_beside_what_it_exports() {
+    const FIRST: usize = 0xe40;
+    const NEXT: usize = 0xe30;
+    let name = "5.4-log_buf_len-4M";
+    let mut image = Image::load(name);
+    let count = Crash::open(&image, Image::core_header(name)).expect(name).log().expect(name).end();
+    let page = image.addresses().into_iter().find(|&address| {
+        let page = image.page_mut(address);
+        page[FIRST..FIRST + 8] == [0; 8] && page[NEXT..NEXT + 8] == count.to_le_bytes()
+    });
+    let page = page.expect("log_first_seq and log_next_seq");
+    for (first, next, expected) in [(1000, 1000 + count, 1000), (1000, 1001 + count, 0), (7, 3, 0)] {
+        image.page_mut(page)[FIRST..FIRST + 8].copy_from_slice(&u64::to_le_bytes(first));
+        image.page_mut(page)[NEXT..NEXT + 8].copy_from_slice(&u64::to_le_bytes(next));
+        let crash = Crash::open(&image, Image::core_header(name)).expect(name);
+        let log = crash.log().expect(name);
+        assert_eq!((log.first(), log.end()), (expected, expected + count));
+        assert_same_lines(name, &basic(&log), &text(&format!("{name}.basic.txt")));
+        assert!(extended(&log).split(',').nth(1) == Some(&expected.to_string()), "the records have them");
+        assert!(log.count().overwritten == expected && log.count().whole == count, "{:?}", log.count());
+    }
+}
+
 #[test]
 fn the_kernel_names_itself() {
     let releases = [

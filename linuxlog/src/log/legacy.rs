@@ -20,10 +20,12 @@ pub(super) struct Legacy {
     buffer: u64,
     len: u32,
     first: u32,
+    /// The oldest record's number.
+    first_sequence: u64,
     count: u64,
     head_size: usize,
     fields: Fields,
-    /// A record's number and offset, from which to walk on.
+    /// A record's number, from 0 on, and offset, from which to walk on.
     known: Cell<(u64, u32)>,
     /// For a walk that goes back.
     marks: Marks,
@@ -103,6 +105,7 @@ impl Legacy {
             buffer: translation.word(info.log_buf.ok_or(LogError::NotExported)?)?,
             len: number(info.log_buf_len)?,
             first,
+            first_sequence: 0,
             count: 0,
             head_size,
             fields: Fields {
@@ -118,7 +121,28 @@ impl Legacy {
             return Err(LogError::Damaged);
         }
         log.count(translation, next);
+        log.first_sequence = log.find_first_sequence(translation, info).unwrap_or(0);
         Ok(log)
+    }
+
+    /// Linux's number of the oldest record. It is exported by no Linux that is known. It is a variable of 8 bytes directly
+    /// beside the index of that record, as is that of the newest, before both or behind both as the compiler has laid them
+    /// out; two numbers that lie there are believed where there are as many records between them as were counted.
+    fn find_first_sequence<M: Memory>(
+        &self,
+        translation: &Translation<'_, M>,
+        info: &VmCoreInfo,
+    ) -> Option<u64> {
+        if let Some(exported) = info.log_first_seq {
+            return translation.word(exported).ok();
+        }
+        let [first, next] = [info.log_first_idx?, info.log_next_idx?];
+        let beside = |distance: i64| {
+            let word = |index: u64| translation.word(index.checked_add_signed(distance)?).ok();
+            let (first, next) = (word(first)?, word(next)?);
+            (next.checked_sub(first) == Some(self.count)).then_some(first)
+        };
+        beside(8).or_else(|| beside(-8))
     }
 
     /// Counts and marks the records up to the offset `next`. A walk that comes to nowhere ends where it does.
@@ -133,8 +157,12 @@ impl Legacy {
         }
     }
 
+    pub const fn first(&self) -> u64 {
+        self.first_sequence
+    }
+
     pub const fn end(&self) -> u64 {
-        self.count
+        self.first_sequence.saturating_add(self.count)
     }
 
     /// The record at an offset, and its offset: where a head of length 0 says so it is at the log's start.
@@ -162,12 +190,13 @@ impl Legacy {
         translation: &'l Translation<'l, M>,
         sequence: u64,
     ) -> Option<Read<'l, M>> {
-        let (known, mark) = (self.known.get(), self.marks.before(sequence)?);
-        let (mut number, mut at) = if (mark.0..=sequence).contains(&known.0) { known } else { mark };
-        // Bounded, since `sequence` is below `count`, to which one walk came.
+        let wanted = sequence.checked_sub(self.first_sequence)?;
+        let (known, mark) = (self.known.get(), self.marks.before(wanted)?);
+        let (mut number, mut at) = if (mark.0..=wanted).contains(&known.0) { known } else { mark };
+        // Bounded, since `wanted` is below `count`, to which one walk came.
         loop {
             let (place, entry) = self.entry(translation, at)?;
-            if number == sequence {
+            if number == wanted {
                 self.known.set((number, at));
                 return Some(Read::Record(self.record(translation, sequence, place, &entry)?));
             }

@@ -41,11 +41,12 @@ impl<'c, M: Memory> Log<'c, M> {
         Ok(Self { translation, layout })
     }
 
-    /// The oldest record's sequence number: Linux's own, but before Linux 5.10, which does not export it, 0.
+    /// The oldest record's sequence number, Linux's own. Before Linux 5.10, which does not export it, it is found beside what
+    /// is exported, or else is 0.
     pub fn first(&self) -> u64 {
         match &self.layout {
             Layout::Lockless(ring) => ring.first(),
-            Layout::Legacy(_) => 0,
+            Layout::Legacy(ring) => ring.first(),
         }
     }
 
