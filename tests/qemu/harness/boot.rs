@@ -102,7 +102,7 @@ impl Boot {
             loader: None,
             paused: false,
             is_switched: false,
-            delivery: Delivery { complete: true, repeats: false },
+            delivery: Delivery { complete: true, repeats: false, other_sends: false },
             timeout: Duration::from_secs(60),
         }
     }
@@ -174,6 +174,12 @@ impl Boot {
     /// Records may come twice: the kernel crashes, or the link goes.
     pub fn repeats(mut self) -> Self {
         self.delivery.repeats = true;
+        self
+    }
+
+    /// Another system sends by the same card before the kernel does.
+    pub fn after_another(mut self) -> Self {
+        self.delivery.other_sends = true;
         self
     }
 

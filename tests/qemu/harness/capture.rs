@@ -26,6 +26,8 @@ pub struct Delivery {
     pub complete: bool,
     /// After a crash or the loss of the link, what may not have left comes again.
     pub repeats: bool,
+    /// Another system sends by the same card before.
+    pub other_sends: bool,
 }
 
 impl Capture {
@@ -58,6 +60,9 @@ impl Capture {
     pub(super) fn check(&self, delivery: Delivery) {
         let mut faults: Vec<String> =
             self.sent.iter().filter_map(|sent| sent.frame.as_ref().err().cloned()).collect();
+        if !delivery.other_sends && self.frames().any(|frame| frame.may_be_split) {
+            faults.push("IPv4: a datagram without DF".into());
+        }
         faults.extend(self.pcaps.iter().map(|pcap| tshark::faults(pcap)).filter(|found| !found.is_empty()));
         let mut streams: BTreeMap<SocketAddr, Vec<&[u8]>> = BTreeMap::new();
         for (to, payload) in self.frames().filter_map(Frame::datagram) {
@@ -113,9 +118,9 @@ fn delivery_finds_gaps_and_repetitions() {
         };
         sequences.iter().map(message).collect()
     };
-    let complete = Delivery { complete: true, repeats: false };
-    let lossy = Delivery { complete: false, repeats: false };
-    let crashed = Delivery { complete: true, repeats: true };
+    let complete = Delivery { complete: true, repeats: false, other_sends: false };
+    let lossy = Delivery { complete: false, repeats: false, other_sends: false };
+    let crashed = Delivery { complete: true, repeats: true, other_sends: false };
     let is_fine = |delivery: Delivery, sequences: &[(u64, u64)]| delivery.fault(&stream(sequences)).is_none();
     assert!(is_fine(complete, &[(0, 0), (1, 0), (2, 0)]));
     assert!(!is_fine(complete, &[(0, 0), (2, 0)]));

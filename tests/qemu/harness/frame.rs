@@ -16,6 +16,8 @@ pub struct Frame {
     pub to_mac: EthernetAddress,
     /// The VLAN that its 802.1Q tag names.
     pub vlan: Option<u16>,
+    /// Whether it is an IPv4 datagram that a router may split, as this kernel's never are.
+    pub may_be_split: bool,
     pub content: Content,
 }
 
@@ -56,7 +58,8 @@ impl Frame {
         let bytes = untagged.as_slice();
         let frame = EthernetFrame::new_checked(bytes).map_err(|_| "shorter than an Ethernet header")?;
         let payload = frame.payload();
-        let content = match frame.ethertype() {
+        let ethertype = frame.ethertype();
+        let content = match ethertype {
             EthernetProtocol::Arp => {
                 let packet = ArpPacket::new_checked(payload).map_err(|_| "ARP: too short")?;
                 Content::Arp(ArpRepr::parse(&packet).map_err(|_| "ARP: not Ethernet and IPv4")?)
@@ -65,7 +68,11 @@ impl Frame {
             EthernetProtocol::Ipv6 => ipv6(payload, bytes.len())?,
             other => return Err(format!("unexpected EtherType {other}")),
         };
-        Ok(Self { from_mac: frame.src_addr(), to_mac: frame.dst_addr(), vlan, content })
+        let is_udp = matches!(content, Content::Udp { .. });
+        let may_be_split = is_udp
+            && ethertype == EthernetProtocol::Ipv4
+            && Ipv4Packet::new_checked(payload).is_ok_and(|packet| !packet.dont_frag());
+        Ok(Self { from_mac: frame.src_addr(), to_mac: frame.dst_addr(), vlan, may_be_split, content })
     }
 }
 
@@ -93,12 +100,7 @@ fn ipv4(payload: &[u8], frame: usize) -> Result<Content, String> {
     let (from, to) = (packet.src_addr(), packet.dst_addr());
     let checked = ChecksumCapabilities::default();
     match packet.next_header() {
-        IpProtocol::Udp => {
-            if !packet.dont_frag() {
-                return Err("IPv4: a datagram without DF".into());
-            }
-            udp(packet.payload(), from.into(), to.into())
-        }
+        IpProtocol::Udp => udp(packet.payload(), from.into(), to.into()),
         IpProtocol::Icmp => {
             let message = Icmpv4Packet::new_checked(packet.payload()).map_err(|_| "ICMP: too short")?;
             Icmpv4Repr::parse(&message, &checked).map_err(|_| "ICMP: malformed or wrong checksum")?;

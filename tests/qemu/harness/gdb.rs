@@ -63,6 +63,21 @@ impl Stub {
         self.send("c");
     }
 
+    /// Pauses it, wherever it is.
+    pub fn pause(&mut self) {
+        self.0.get_mut().write_all(&[3]).expect("QEMU listens");
+        let stopped = self.answer();
+        assert!(stopped.starts_with("T02"), "{stopped}");
+    }
+
+    /// Where the first CPU goes on, in 64-bit mode.
+    pub fn instruction(&mut self) -> u64 {
+        // The 17th register, in the CPU's order of bytes.
+        let registers = self.ask("g");
+        let digits = registers.get(16 * 16..17 * 16).expect("17 registers of 8 bytes");
+        u64::from_str_radix(digits, 16).expect("digits").swap_bytes()
+    }
+
     fn send(&mut self, packet: &str) {
         let sum = packet.bytes().fold(0, u8::wrapping_add);
         write!(self.0.get_mut(), "${packet}#{sum:02x}").expect("QEMU listens");
@@ -70,6 +85,10 @@ impl Stub {
 
     fn ask(&mut self, packet: &str) -> String {
         self.send(packet);
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
         let (mut acknowledged, mut answer, mut sum) = (Vec::new(), Vec::new(), [0; 2]);
         self.0.read_until(b'$', &mut acknowledged).expect("QEMU answers");
         self.0.read_until(b'#', &mut answer).expect("QEMU answers");
