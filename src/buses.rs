@@ -11,7 +11,7 @@ use crate::{describe, memory};
 use bootinfo::BootInfo;
 use bootinfo::firmware::acpi::{Root, Table};
 use bootinfo::firmware::iommu::{Iommu, iommus};
-use bootinfo::firmware::pci::{HostBridges, Segment, host_bridges, segments};
+use bootinfo::firmware::pci::{HostBridges, MAX_WINDOWS, Segment, host_bridges, segments};
 use bootinfo::parameters::Parameters;
 use core::ops::RangeInclusive;
 use netconsole::nic::iommu::{self, Found, Kind, Stuck, Unit};
@@ -37,8 +37,8 @@ pub struct Buses {
     stopped: Option<Stopped>,
     iommus: [Option<(Iommu, Result<Found, Stuck>)>; MAX_NAMED],
     iommu_count: usize,
-    /// Addresses that bus 0's bridge has for devices.
-    window: Option<(u64, u64)>,
+    /// Addresses that bus 0's bridge has for devices, and configuration space may be among them.
+    windows: [Option<(u64, u64)>; MAX_WINDOWS],
     /// What the MCFG names: where configuration space lies, and buses of segment groups in which no card is looked for.
     segments: [Option<Segment>; MAX_SEGMENTS],
 }
@@ -70,7 +70,7 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
         stopped: None,
         iommus: [None; MAX_NAMED],
         iommu_count: 0,
-        window: bridges.found.window,
+        windows: bridges.found.windows,
         segments: [None; MAX_SEGMENTS],
     };
     for (place, segment) in buses.segments.iter_mut().zip(mcfg.iter().flat_map(segments).chain(first)) {
@@ -119,7 +119,7 @@ impl Bridges {
             found.count = found.count.saturating_add(more.count);
             found.numbered = found.numbered.saturating_add(more.numbered);
             found.configuration = found.configuration.or(more.configuration);
-            found.window = found.window.or(more.window);
+            more.windows.into_iter().flatten().for_each(|window| found.add_window(window));
         };
         describe::dsdt(boot, memory).into_iter().for_each(&mut look);
         root.tables(memory).flatten().filter(|table| table.signature.0 == *b"SSDT").for_each(&mut look);
@@ -191,15 +191,23 @@ impl Buses {
         }
         // What a root bridge has for devices, says ACPI, may include memory and configuration space, 1 MiB a bus.
         let bus = |segment: &Segment, bus: u64| segment.address.saturating_add(bus << 20);
+        let segments = || {
+            let segments = self.segments.iter().flatten();
+            segments.map(|it| (bus(it, it.first.into()), bus(it, u64::from(it.last) + 1)))
+        };
+        let first_of = |all: &mut dyn Iterator<Item = (u64, u64)>, range: &RangeInclusive<u64>| {
+            let touches = |&(start, end): &(u64, u64)| start <= *range.end() && end > *range.start();
+            all.filter(touches).map(|(start, _)| start).next()
+        };
         let taken = |range: &RangeInclusive<u64>| {
             let memory = boot.memory.regions().iter().map(|region| (region.start, region.end()));
-            let segments = self.segments.iter().flatten();
-            let segments = segments.map(|it| (bus(it, it.first.into()), bus(it, u64::from(it.last) + 1)));
-            let mut all = memory.chain(segments);
-            all.find(|(start, end)| start <= range.end() && end > range.start()).map(|(start, _)| start)
+            first_of(&mut memory.chain(segments()), range)
         };
-        // The window is the first bridge's, which is bus 0's.
-        let window = |root: u8| self.window.filter(|_| root == 0).map(|(first, last)| first..=last);
+        // The windows are the first bridge's, which is bus 0's.
+        let window = |root: u8| {
+            let mut windows = self.windows.iter().flatten().map(|&(first, last)| first..=last);
+            windows.find(|window| root == 0 && first_of(&mut segments(), window).is_none())
+        };
         let space = Space { roots: root_buses(), window: &window, taken: &taken };
         match place(&mut config, &space, function) {
             Ok(()) => {

@@ -242,7 +242,8 @@ fn a_card_that_stays_blocked_does_not_keep_the_kernel_from_ending() {
     );
 }
 
-/// As a card's bridge is after a reset: GRUB takes its bus numbers, its windows, and the card's addresses.
+/// As a card's bridge is after a reset: GRUB takes its bus numbers, its windows, and the card's addresses. On a q35 configuration
+/// space is declared as if it were for devices, too.
 #[test]
 fn a_card_behind_a_bridge_as_after_a_reset_is_found() {
     let commands = [
@@ -255,20 +256,23 @@ fn a_card_behind_a_bridge_as_after_a_reset_is_found() {
         "setpci -s 00:05.0 24.L=0",
         "setpci -s 00:05.0 18.L=0",
     ];
-    let parameters = format!("{PARAMETERS} after=exit");
+    let parameters = PARAMETERS;
     let commands = format!("{}\nmultiboot /boot/netconsole {parameters}", commands.join("\n"));
     let image = grub_image("bridge-reset-image", &kernel(), &commands);
-    let boot = Boot::new("bridge-reset", parameters).image(image).nics([nic("e1000,bus=b,addr=1")]);
-    let bridge = ["-M", "pc", "-device", "pci-bridge,id=b,chassis_nr=1,addr=5"];
-    let capture = boot.first_arguments(bridge).start().end();
-    assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
-    let text = capture.text(TARGET);
-    for said in [
-        "pci 00:05.0: the firmware gave the buses behind this bridge no numbers, they are 01 to 08 now",
-        "pci 01:01.0: the firmware gave its registers no address, they have one now",
-        "eth0: Intel 82540EM at 01:01.0",
-    ] {
-        assert!(text.contains(said), "'{said}' is not in {text}");
+    for (name, machine) in [("bridge-reset", "pc"), ("bridge-reset-q35", "q35")] {
+        let boot = Boot::new(name, parameters).image(image.clone());
+        let boot = boot.nics([nic("e1000,bus=b,addr=1")]);
+        let bridge = ["-M", machine, "-device", "pci-bridge,id=b,chassis_nr=1,addr=5"];
+        // QEMU's card confirms what its network has not yet taken: that all has come says the text alone.
+        let machine = boot.first_arguments(bridge).start();
+        for said in [
+            "pci 00:05.0: the firmware gave the buses behind this bridge no numbers, they are 01 to 08 now",
+            "pci 01:01.0: the firmware gave its registers no address, they have one now",
+            "eth0: Intel 82540EM at 01:01.0",
+        ] {
+            machine.wait_for_text(TARGET, said);
+        }
+        machine.stop();
     }
 }
 

@@ -39,9 +39,23 @@ pub struct HostBridges {
     pub numbered: usize,
     /// Where the first one's configuration space lies in memory (`_CBA`), where the firmware has no MCFG.
     pub configuration: Option<u64>,
-    /// The first range of addresses below 4 GiB that is the first one's to give to devices, and is written down: the
-    /// first address and the last.
-    pub window: Option<(u64, u64)>,
+    /// Ranges of addresses below 4 GiB that are written down as the first one's to give to devices, in the byte code's order:
+    /// the first address and the last. Configuration space may be among them, for it is declared in the same way.
+    pub windows: [Option<(u64, u64)>; MAX_WINDOWS],
+}
+
+/// How many ranges are kept.
+pub const MAX_WINDOWS: usize = 4;
+
+impl HostBridges {
+    /// Notes a range that was found, if there is room and it is new.
+    pub fn add_window(&mut self, window: (u64, u64)) {
+        if !self.windows.contains(&Some(window))
+            && let Some(place) = self.windows.iter_mut().find(|place| place.is_none())
+        {
+            *place = Some(window);
+        }
+    }
 }
 
 /// Finds the host bridges in a DSDT or SSDT without running it, and calls `root` with each bus number that is written
@@ -60,8 +74,8 @@ pub fn host_bridges(table: &Table<'_>, mut root: impl FnMut(u8)) -> HostBridges 
         let (before, rest) = code.split_at_checked(at).unwrap_or_default();
         let is_name = before.last() == Some(&NAME);
         match rest {
-            [b'_', b'C', b'R', b'S', resources @ ..] if found.count > 0 && found.window.is_none() => {
-                found.window = window(resources);
+            [b'_', b'C', b'R', b'S', resources @ ..] if found.count > 0 => {
+                windows(resources).for_each(|window| found.add_window(window));
             }
             [b'_', b'H', b'I', b'D', id @ ..] if is_name => {
                 let is_root = matches!(id.strip_prefix(PCI_ROOT), Some([3 | 8, ..]))
@@ -83,13 +97,13 @@ pub fn host_bridges(table: &Table<'_>, mut root: impl FnMut(u8)) -> HostBridges 
     found
 }
 
-/// The first range of memory that a bridge hands on, in the resources that follow (ACPI 6.5, section 6.4.3.5.2: a double
+/// The ranges of memory that a bridge hands on, in the resources that follow (ACPI 6.5, section 6.4.3.5.2: a double
 /// word's address space descriptor, of memory, produced, as it is on the other side). What lies below 1 MiB is the PC's own.
-fn window(resources: &[u8]) -> Option<(u64, u64)> {
+fn windows(resources: &[u8]) -> impl Iterator<Item = (u64, u64)> {
     const MAX_RESOURCES: usize = 512;
     const MEMORY: [u8; 4] = [0x87, 0x17, 0, 0];
     let resources = resources.get(..MAX_RESOURCES).unwrap_or(resources);
-    resources.windows(26).filter(|bytes| bytes.starts_with(&MEMORY)).find_map(|bytes| {
+    resources.windows(26).filter(|bytes| bytes.starts_with(&MEMORY)).filter_map(|bytes| {
         let fields = Fields(bytes);
         let (min, max) = (fields.u32(10)?, fields.u32(14)?);
         let is_whole = max.checked_sub(min)?.checked_add(1)? == fields.u32(22)?;

@@ -533,7 +533,7 @@ fn host_bridges_are_counted_and_their_buses_read() {
     let mut buses = Vec::new();
     let found = pci::host_bridges(&in_memory(table(b"DSDT", &code)), |bus| buses.push(bus));
     assert_eq!(buses, [0x80, 0xc0, 0x40]);
-    assert_eq!(found, pci::HostBridges { count: 6, numbered: 3, configuration: None, window: None });
+    assert_eq!(found, pci::HostBridges { count: 6, numbered: 3, configuration: None, windows: [None; 4] });
 
     let look = |code: &[u8]| pci::host_bridges(&in_memory(table(b"DSDT", code)), |_| {}).configuration;
     assert_eq!(look(b"\x14\x0c_CBA\0\xa4\x0c\0\0\0\xe0"), Some(0xe000_0000));
@@ -606,13 +606,22 @@ fn the_addresses_that_a_host_bridge_has_for_devices_are_read() {
     };
     let root = b"\x08_HID\x0c\x41\xd0\x0a\x08";
     let window =
-        |parts: &[&[u8]]| pci::host_bridges(&in_memory(table(b"DSDT", &parts.concat())), |_| {}).window;
+        |parts: &[&[u8]]| pci::host_bridges(&in_memory(table(b"DSDT", &parts.concat())), |_| {}).windows;
     let vga = memory(0x0c, 0xa_0000, 0xb_ffff, 0x2_0000);
     let good = memory(0x0c, 0xc000_0000, 0xdfff_ffff, 0x2000_0000);
-    assert_eq!(window(&[root, b"\x08_CRS", &vga, &good]), Some((0xc000_0000, 0xdfff_ffff)));
+    assert_eq!(
+        window(&[root, b"\x08_CRS", &vga, &good]),
+        [Some((0xc000_0000, 0xdfff_ffff)), None, None, None]
+    );
+    // Configuration space is declared in the same way, before or behind; each range counts once, and four are kept.
+    let configuration = memory(0x0c, 0xb000_0000, 0xbfff_ffff, 0x1000_0000);
+    let both = [Some((0xb000_0000, 0xbfff_ffff)), Some((0xc000_0000, 0xdfff_ffff)), None, None];
+    assert_eq!(window(&[root, b"\x08_CRS", &configuration, b"\x08_CRS", &vga, &good]), both);
+    let many: Vec<u8> = (1..9).flat_map(|at| memory(0x0c, at << 28, (at << 28) + 0xfff, 0x1000)).collect();
+    assert_eq!(window(&[root, b"\x08_CRS", &many])[3], Some((4 << 28, (4 << 28) + 0xfff)));
     // Consumed, of another length, before any host bridge, not resources.
-    assert_eq!(window(&[root, b"\x08_CRS", &memory(0x0d, 0xc000_0000, 0xdfff_ffff, 0x2000_0000)]), None);
-    assert_eq!(window(&[root, b"\x08_CRS", &memory(0x0c, 0xc000_0000, 0xdfff_ffff, 0)]), None);
-    assert_eq!(window(&[b"\x08_CRS", &good, root]), None);
-    assert_eq!(window(&[root, &good]), None);
+    assert_eq!(window(&[root, b"\x08_CRS", &memory(0x0d, 0xc000_0000, 0xdfff_ffff, 0x2000_0000)]), [None; 4]);
+    assert_eq!(window(&[root, b"\x08_CRS", &memory(0x0c, 0xc000_0000, 0xdfff_ffff, 0)]), [None; 4]);
+    assert_eq!(window(&[b"\x08_CRS", &good, root]), [None; 4]);
+    assert_eq!(window(&[root, &good]), [None; 4]);
 }
