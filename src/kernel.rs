@@ -150,7 +150,11 @@ impl Kernel {
     /// Shows on serial what is left, for as long as [`drain`](Self::drain) may take.
     pub fn show_all(&mut self) {
         let deadline = Deadline::after(DRAIN_PATIENCE);
-        while self.show() && !deadline.has_come() {}
+        while self.show() && !deadline.has_come() {
+            if let Some(watchdog) = self.watchdog {
+                watchdog.feed();
+            }
+        }
     }
 
     /// Runs until what is wrong with the parameters was broadcast, where it is to be, or for as long as the link is waited

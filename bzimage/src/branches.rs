@@ -59,7 +59,7 @@ fn from_address(address: u32, end: u32) -> u32 {
 }
 
 /// Replaces each operand by what `change` makes of it and of its end. Opcodes are not changed, and are not looked for in
-/// operands, so both directions find the same ones.
+/// operands, so both directions find the same ones: no byte decides that another one would take for its operand.
 fn each_operand(code: &mut [u8], change: impl Fn(u32, u32) -> u32) {
     if u32::try_from(code.len()).is_err() {
         return;
@@ -71,7 +71,7 @@ fn each_operand(code: &mut [u8], change: impl Fn(u32, u32) -> u32) {
         let length = match code.get(opcode) {
             Some(&(CALL | JMP)) => 1,
             Some(&TWO_BYTES) if second & 0xf0 == JCC => 2,
-            Some(&TWO_BYTES) if third & MOD_RM == RELATIVE => 3,
+            Some(&TWO_BYTES) if !matches!(second, CALL | JMP) && third & MOD_RM == RELATIVE => 3,
             Some(&first) if is_move(first) && second & MOD_RM == RELATIVE => 2,
             _ => {
                 at = opcode.wrapping_add(1);

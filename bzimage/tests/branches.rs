@@ -20,6 +20,19 @@ fn code() -> impl Strategy<Value = Vec<u8>> {
     vec(piece, 0..120).prop_map(|pieces| pieces.concat())
 }
 
+/// What follows two bytes that may be an opcode, of which the second may be a call, is that call's operand.
+#[test]
+fn a_call_behind_a_two_byte_opcode_s_first_byte_comes_back() {
+    for call in [0xe8, 0xe9] {
+        let mut code = vec![0x0f, call, 0, 0, 0x10, 0x0b];
+        code.resize(64, 0x90);
+        let mut changed = code.clone();
+        make_absolute(&mut changed, 0x4_0000);
+        make_relative(&mut changed, 0x4_0000);
+        assert_eq!(changed, code);
+    }
+}
+
 proptest! {
     #[test]
     fn both_directions_are_inverse(code in code(), beyond in 0u32..300) {

@@ -23,6 +23,7 @@ const DOUBLE_FAULT: u16 = 1;
 const NMI: u16 = 2;
 const INTERRUPT: u16 = 3;
 const PANIC_EXCEPTION: u16 = 4;
+const COUNTED_NMI: u16 = 5;
 
 /// Vectors with a stack of their own (Intel SDM volume 3, table 6-1).
 const VECTOR_NMI: usize = 2;
@@ -47,6 +48,7 @@ pub fn load() {
         (NMI, stacks::NMI.end()),
         (INTERRUPT, stacks::INTERRUPT.end()),
         (PANIC_EXCEPTION, stacks::PANIC_EXCEPTION.end()),
+        (COUNTED_NMI, stacks::COUNTED_NMI.end()),
     ] {
         tss.interrupt_stack_table[usize::from(index)] = VirtAddr::new(end);
     }
@@ -87,13 +89,13 @@ pub fn load() {
 /// From here on an NMI is counted, and no reason to panic.
 pub fn count_nmis() {
     let mut entry = Entry::missing();
-    // SAFETY: the address is an entry of boot/exceptions.s, and the stack is the NMI's as before. Nothing else names the
-    // table any more but the CPU.
+    // SAFETY: the address is an entry of boot/exceptions.s, and the index is one of the stacks set above, which no other vector
+    // has. Nothing else names the table any more but the CPU.
     unsafe {
         entry
             .set_handler_addr(VirtAddr::new(exceptions::counting_entry_address()))
             .set_privilege_level(PrivilegeLevel::Ring0)
-            .set_stack_index(NMI);
+            .set_stack_index(COUNTED_NMI);
         let idt = &raw mut IDT;
         (*idt)[VECTOR_NMI] = entry;
     }

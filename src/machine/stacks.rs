@@ -43,6 +43,8 @@ pub static EXCEPTION: Stack<4096> = Stack::new();
 pub static DOUBLE_FAULT: Stack<4096> = Stack::new();
 /// For the non-maskable interrupt and the machine check, which come at any instruction.
 pub static NMI: Stack<4096> = Stack::new();
+/// For an NMI that is counted and comes back: it may come while a machine check is looked at, which may come back as well.
+pub static COUNTED_NMI: Stack<4096> = Stack::new();
 /// For interrupts, which only the timer is to send, and the NMI while the panic path runs.
 pub static INTERRUPT: Stack<4096> = Stack::new();
 /// For every exception while the panic path runs.
@@ -61,13 +63,14 @@ pub struct Place {
 }
 
 /// Every stack.
-pub fn places() -> [Place; 10] {
+pub fn places() -> [Place; 11] {
     let [panic, again, third, last] = &PANIC;
     [
         MAIN.place("main"),
         EXCEPTION.place("exception"),
         DOUBLE_FAULT.place("double fault"),
         NMI.place("NMI"),
+        COUNTED_NMI.place("counted NMI"),
         INTERRUPT.place("interrupt"),
         PANIC_EXCEPTION.place("panic exception"),
         panic.place("panic"),

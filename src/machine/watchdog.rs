@@ -143,20 +143,24 @@ impl Watchdog {
         })
     }
 
-    /// Whether it counts down: somebody before this kernel has set it going, or it does so since the reset.
+    /// Whether it may reset the machine: somebody before this kernel has set it going, or it has counted since the reset and is
+    /// not kept from it.
     pub fn is_running(self) -> bool {
         match self {
             Self::Esb(function, _) => {
                 let [lock, ..] = ConfigurationSpace.read_word(function, esb::LOCK).to_le_bytes();
                 lock & esb::ENABLE != 0
             }
-            Self::Tco(base) => input(base, tco::CONTROL_1) & tco::HALT == 0,
+            Self::Tco(base) => {
+                let may_reset = chipset().is_ok_and(|chipset| read(chipset, tco::GCS) & tco::NO_REBOOT == 0);
+                may_reset && input(base, tco::CONTROL_1) & tco::HALT == 0
+            }
         }
     }
 
-    /// Goes on feeding one that runs, and tells the panic path of it, so that its last words have the time that they need.
+    /// Goes on feeding one that runs, with the time that the last words need, and tells the panic path of it.
     pub fn adopt(self) {
-        self.feed();
+        self.count_from(LAST_WORDS);
         SECONDS.set(LAST_WORDS.into());
     }
 
@@ -222,13 +226,17 @@ impl Watchdog {
     }
 }
 
-/// Clears the bit that keeps the TCO timer from resetting the machine, and looks whether it stays so.
-fn allow_reboot() -> Result<(), Unarmed> {
+/// Where the chipset's registers lie.
+fn chipset() -> Result<u32, Unarmed> {
     let rcba = ConfigurationSpace.read_word(tco::BRIDGE, tco::RCBA);
     let chipset = rcba & !0x3fff;
-    if rcba & 1 == 0 || chipset == 0 || rcba == u32::MAX {
-        return Err(Unarmed::OutOfReach);
-    }
+    let is_there = rcba & 1 != 0 && chipset != 0 && rcba != u32::MAX;
+    is_there.then_some(chipset).ok_or(Unarmed::OutOfReach)
+}
+
+/// Clears the bit that keeps the TCO timer from resetting the machine, and looks whether it stays so.
+fn allow_reboot() -> Result<(), Unarmed> {
+    let chipset = chipset()?;
     write(chipset, tco::GCS, read(chipset, tco::GCS) & !tco::NO_REBOOT);
     if read(chipset, tco::GCS) & tco::NO_REBOOT != 0 { Err(Unarmed::NoReboot) } else { Ok(()) }
 }

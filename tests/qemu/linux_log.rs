@@ -430,13 +430,14 @@ fn a_level_of_its_own_limits_linux_s_records() {
 fn what_follows_is_as_the_command_line_says() {
     let exits = crash("linux-after-exit", "6.1", &format!("{TARGETS} {CORE_HEADER} after=exit"));
     assert_eq!(exits.status, status::GOOD, "{}", exits.serial);
-    let parameters = format!("{TARGETS} {CORE_HEADER} crash=PANIC netconsole.panic_repeat=0 panic=3");
-    let memory = memory("6.1", "linux-panic-3");
-    let machine = boot("linux-panic-3", &memory, &parameters).repeats().start();
+    let parameters = format!("{TARGETS} {CORE_HEADER} crash=PANIC netconsole.panic_repeat=0 panic=10");
+    let memory = memory("6.1", "linux-panic-10");
+    let machine = boot("linux-panic-10", &memory, &parameters).repeats().start();
     machine.wait_for_text(BASIC, "---[ end Kernel panic - not syncing: panic");
     let end = Instant::now();
     let capture = machine.end();
-    assert!(end.elapsed() > Duration::from_millis(2500), "panic=3");
+    // However late the text was noticed on a busy host.
+    assert!(end.elapsed() > Duration::from_secs(5), "panic=10");
     fs::remove_file(memory).expect("it was there");
     assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
     // Without a way to anybody else, it stays and answers.

@@ -11,7 +11,16 @@ use core::ops::RangeInclusive;
 
 /// Whether a function's BARs have no address at all, as where the firmware has left that to the system.
 pub fn is_unplaced<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> bool {
-    register::bars().all(|offset| config.read_word(function, offset) & !0xf == 0)
+    let mut bars = register::bars();
+    while let Some(offset) = bars.next() {
+        let low = config.read_word(function, offset);
+        // The upper half of a wide one has no bits of its own.
+        let high = if low & 0b111 == 0b100 { bars.next() } else { None };
+        if low & !0xf != 0 || high.is_some_and(|high| config.read_word(function, high) != 0) {
+            return false;
+        }
+    }
+    true
 }
 
 /// Why a function's registers could not be given an address.
@@ -81,8 +90,10 @@ fn lengths<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) -> 
         config.write_word(function, offset, u32::MAX);
         let mask = config.read_word(function, offset);
         config.write_word(function, offset, 0);
-        if kind == 0b100 {
-            let _ = bars.next();
+        if kind == 0b100
+            && let Some((_, high)) = bars.next()
+        {
+            config.write_word(function, high, 0);
         }
         if kind & 1 == 0 {
             *length = lowest_bit(u64::from(mask & !0xf));

@@ -418,6 +418,10 @@ fn registers_without_an_address_get_one_that_nobody_has() {
     machine.insert((0, 3, 0), above);
     machine.insert((0, 4, 0), Function::new(1, 2, 0x01_00_00).bar(0, 4, u32::MAX).bar(1, 1, u32::MAX));
     assert!(is_unplaced(&machine, at(0, 1, 0)) && !is_unplaced(&machine, at(0, 2, 0)));
+    // A wide one at 32 GiB, whose lower half is 0.
+    let wide = Function::new(0x1af4, 0x1041, 0x02_00_00).bar(4, 0b1100, 0xffff_c000).bar(5, 8, u32::MAX);
+    machine.insert((0, 9, 0), wide);
+    assert!(!is_unplaced(&machine, at(0, 9, 0)));
     // The memory map has something there, too.
     let taken = |range: &core::ops::RangeInclusive<u64>| range.contains(&0xdfec_f000).then_some(0xdfec_f000);
     let below = |_| Some(*WINDOW.start()..=0xdfed_ffff);
