@@ -52,7 +52,12 @@ struct Open {
     title: String,
     text: Text,
     records: u64,
+    /// So many records may come before the one that says the kind.
+    before_kind: u64,
     is_ended: bool,
+    /// When its first record was received, and the sender's time of it.
+    began: (Duration, Option<u64>),
+    /// The same of its last record.
     at: Duration,
     timestamp: Option<u64>,
 }
@@ -105,7 +110,7 @@ impl Watch {
                 if open.len() >= OPEN {
                     over.extend(open.remove(0).into_report());
                 }
-                open.push(Open::of(caller, at));
+                open.push(Open::of(caller, at, record.timestamp));
                 open.len() - 1
             }
         };
@@ -120,7 +125,7 @@ impl Watch {
     /// Puts the reports of which nothing has come for long into `over`.
     pub fn tick(&mut self, now: Duration, over: &mut Vec<Report>) {
         if let Some(reports) = &mut self.0 {
-            close(&mut reports.0, over, |open| open.is_over(now, None));
+            close(&mut reports.0, over, |open| open.is_silent(now));
         }
         self.0.take_if(|reports| reports.0.is_empty());
     }
@@ -148,7 +153,7 @@ fn close(open: &mut Vec<Open>, over: &mut Vec<Report>, is_over: impl Fn(&Open) -
 }
 
 impl Open {
-    fn of(caller: Option<&str>, at: Duration) -> Self {
+    fn of(caller: Option<&str>, at: Duration, timestamp: Option<u64>) -> Self {
         Open {
             caller: caller.map(CompactString::from),
             helpers: SmallVec::new(),
@@ -156,7 +161,9 @@ impl Open {
             title: String::new(),
             text: Text::default(),
             records: 0,
+            before_kind: 0,
             is_ended: false,
+            began: (at, timestamp),
             at,
             timestamp: None,
         }
@@ -170,26 +177,45 @@ impl Open {
         }
     }
 
-    /// Whether nothing has come for long, by the clock here or the sender's.
-    fn is_over(&self, at: Duration, timestamp: Option<u64>) -> bool {
-        let passed =
-            self.timestamp.zip(timestamp).map(|(last, now)| Duration::from_micros(now.saturating_sub(last)));
+    /// Whether nothing has come for long, by the clock here.
+    fn is_silent(&self, at: Duration) -> bool {
         at >= self.at.saturating_add(limits::CRASH_REPORT)
-            || passed.is_some_and(|passed| passed >= limits::CRASH_REPORT)
+    }
+
+    /// Whether it is over before a record of this time: nothing has come for long, by the clock here or the sender's, it
+    /// has reached a limit, or the sender's time has gone back, as it has rebooted.
+    fn is_over(&self, at: Duration, timestamp: Option<u64>) -> bool {
+        let between = |from: u64, to: u64| Duration::from_micros(to.saturating_sub(from));
+        let last = self.timestamp.zip(timestamp);
+        let is_silent = last.is_some_and(|(last, now)| between(last, now) >= limits::CRASH_REPORT);
+        let is_back = last.is_some_and(|(last, now)| between(now, last) >= limits::CRASH_REPORT);
+        // A slow console delays what is received, so the sender's time counts where it is known.
+        let (began_at, began) = self.began;
+        let passed = match began.zip(timestamp) {
+            Some((began, now)) => between(began, now),
+            None => at.saturating_sub(began_at),
+        };
+        let is_long = passed >= limits::CRASH_REPORT_MOST || self.records >= limits::REPORT_RECORDS;
+        self.is_silent(at) || is_silent || is_back || is_long
     }
 
     /// Whether this record of the same caller is no part of it.
     fn is_left(&self, record: &Record, sign: Option<Sign>) -> bool {
-        let Some(kind) = self.kind else { return false };
+        let Some(kind) = self.kind else {
+            return !matches!(sign, Some(Sign::Of(_))) && self.records >= self.before_kind;
+        };
         match sign {
             None => self.is_ended && !kind::is_tail(kind, &record.text),
-            Some(Sign::Rule) => self.is_ended,
+            Some(Sign::Rule) => self.is_ended || kind::is_left_at_rule(kind, &record.text),
             Some(Sign::Of(Kind::Panic)) => false,
             Some(Sign::Of(new)) => self.is_ended || kind::is_another(kind, new, &record.text),
         }
     }
 
     fn add(&mut self, record: &Record, at: Duration, sign: Option<Sign>) -> Part {
+        if self.records == 0 {
+            self.before_kind = kind::records_before_kind(&record.text);
+        }
         self.text.add(record);
         self.records = self.records.saturating_add(1);
         (self.at, self.timestamp) = (at, record.timestamp.or(self.timestamp));
@@ -202,6 +228,8 @@ impl Open {
                 (self.kind, self.is_ended) = (Some(Kind::Panic), false);
                 Part::Further
             }
+            // Many a banner has such a line: it alone is no sign of a crash.
+            (None, Some(Sign::Rule)) if kind::is_double_rule(kind::bare(&record.text)) => Part::None,
             _ => Part::Further,
         };
         self.is_ended |= self.kind.is_some_and(|kind| kind::is_end(kind, &record.text));
@@ -283,6 +311,59 @@ mod tests {
         assert_eq!(watch.judge(&extended("4,2,1999999,-;x"), now, &mut over), Part::Further);
         assert_eq!(watch.judge(&extended("4,3,4000000,-;x"), now, &mut over), Part::None);
         assert_eq!(over.len(), 1);
+    }
+
+    /// Where its kind has no last line and the machine logs on without a pause, by the sender's time or ours.
+    #[test]
+    fn a_report_ends_on_a_machine_that_is_never_silent() {
+        for (step, is_timed) in [(1, true), (1_000_000, true), (1_000_000, false)] {
+            let (mut watch, mut over, mut parts) = (Watch::default(), Vec::new(), 0);
+            for number in 0..10_000u64 {
+                let text =
+                    if number == 0 { "INFO: task a:7 blocked for more than 122 seconds." } else { "x" };
+                let datagram = format!("4,{number},{},-;{text}", number * step);
+                let mut record = extended(&datagram);
+                record.timestamp = record.timestamp.filter(|_| is_timed);
+                let at = Duration::from_micros(if is_timed { 0 } else { number * step });
+                parts += u64::from(watch.judge(&record, at, &mut over) != Part::None);
+            }
+            let most = if step == 1 { limits::REPORT_RECORDS } else { 10 };
+            assert!(watch.0.is_none() && over.len() == 1);
+            assert_eq!((parts, over[0].records), (most, most), "{step} {is_timed}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_after_a_reboot_is_no_part() {
+        let (mut watch, mut over, now) = (Watch::default(), Vec::new(), Duration::ZERO);
+        let mut judge = |datagram| watch.judge(&extended(datagram), now, &mut over);
+        assert_eq!(judge("4,1,90000010,-;Kernel panic - not syncing: x"), Part::First(Kind::Panic));
+        // Another CPU's clock may differ.
+        assert_eq!(judge("4,2,90000000,-;x"), Part::Further);
+        assert_eq!(judge("4,0,0,-;Linux version 6.12.0"), Part::None);
+        assert_eq!(over.len(), 1);
+    }
+
+    /// It may be the frame of a banner, and a `WARN()` may say something before the line that begins with WARNING.
+    #[test]
+    fn a_rule_alone_is_no_report() {
+        let cut = "4,1,10,-;------------[ cut here ]------------";
+        let double = format!("4,1,10,-;{}", "=".repeat(66));
+        for (rule, part, most) in [(cut, Part::Further, 7), (double.as_str(), Part::None, 0)] {
+            let (mut watch, mut over) = (Watch::default(), Vec::new());
+            let mut judge = |datagram: &str| watch.judge(&extended(datagram), Duration::ZERO, &mut over);
+            assert_eq!(judge(rule), part);
+            let parts = (0..100).filter(|_| judge("4,2,20,-;refcount_t: underflow") != Part::None).count();
+            assert_eq!(parts, most);
+            assert!(watch.0.is_none() && over.is_empty());
+        }
+        let (mut watch, mut over) = (Watch::default(), Vec::new());
+        let warning = "4,3,30,-;WARNING: CPU: 0 PID: 1 at lib/refcount.c:28";
+        for datagram in [cut, "4,2,20,-;refcount_t: underflow", warning] {
+            watch.judge(&extended(datagram), Duration::ZERO, &mut over);
+        }
+        watch.finish(&mut over);
+        assert_eq!((over.len(), over[0].kind, over[0].records), (1, Kind::Warning, 3));
     }
 
     #[test]

@@ -89,5 +89,9 @@ pub const REPORT_BYTES: usize = 256 << 10;
 pub const REPORTS_BYTES: usize = 32 << 20;
 /// A crash report is over when nothing has come for this long, where no line says so.
 pub const CRASH_REPORT: Duration = Duration::from_secs(2);
+/// So long may one last, where the machine says other things without a pause.
+pub const CRASH_REPORT_MOST: Duration = Duration::from_secs(10);
+/// Records of one crash report.
+pub const REPORT_RECORDS: u64 = 4096;
 /// How long the fragments of an IP packet are collected (RFC 8200 section 4.5 has twice that).
 pub const IP_FRAGMENT_WAIT: Duration = Duration::from_secs(30);

@@ -107,7 +107,7 @@ pub const SECTIONS: [Section; 19] = [
             "What a kernel says of a crash is known by its words, from the first line to the last: panic, oops, bug, kasan \
              (also KCSAN, KMSAN, KFENCE, UBSAN), lockup, stall (of RCU), hung-task, warning, oom. Reports that come at once \
              are told apart by their callers, where the records have them (PRINTK_CALLER). An oops that ends in a panic \
-             is one report. One is over with its last line, or after 2 s without a further one. hung-task, warning and \
+             is one report. One is over with its last line, after 2 s without a further one, or after 10 s. hung-task, warning and \
              oom are no crash: --fail-on names what else is to make a run fail.",
         ],
         terms: &[],

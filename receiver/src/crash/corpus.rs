@@ -6,7 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Part, Watch};
+use super::{Part, Watch, kind};
 use crate::event::Record;
 use crate::report::Report;
 use crate::{basic, extended};
@@ -76,14 +76,16 @@ fn check(sample: &Sample, form: &str, (reports, parts): (Vec<Report>, Vec<Part>)
     let firsts = parts.iter().filter(|part| matches!(part, Part::First(_))).count();
     assert_eq!(firsts, sample.kinds.len(), "{name}, {form}: one event for each");
     for (part, (report, line)) in parts.iter().zip(&sample.lines) {
-        assert_eq!(*part != Part::None, report.is_some(), "{name}, {form}: {line}");
+        // The double rule that begins a report is not known yet to be part of one.
+        let is_expected = report.is_some() && !(kind::is_double_rule(split(line).0) && *part == Part::None);
+        assert_eq!(*part != Part::None, is_expected, "{name}, {form}: {line}");
     }
 }
 
 #[test]
 fn real_reports_are_known_from_their_first_line_to_their_last() {
     let samples = samples();
-    assert!(samples.len() >= 18, "{}", samples.len());
+    assert!(samples.len() >= 27, "{}", samples.len());
     for sample in &samples {
         check(sample, "basic", judge(sample, |_, line| basic::record(line.as_bytes())));
         let extended = |number: u64, line: &str| {

@@ -10,7 +10,7 @@ use crate::report::Kind;
 pub enum Sign {
     /// It says what the report is about.
     Of(Kind),
-    /// It begins one, of which the next line says the kind.
+    /// It begins one, of which a line that follows says the kind.
     Rule,
 }
 
@@ -62,6 +62,17 @@ const BEGINNINGS: [(&str, Kind); 36] = [
     ("Out of memory: Kill", Kind::Oom),
     ("Memory cgroup out of memory: Kill", Kind::Oom),
 ];
+/// What `BUG()` ends in, by machine: a fault that belongs to it.
+const FAULTS_OF_BUG: [&str; 6] = [
+    "invalid opcode: ",
+    "Oops: invalid opcode: ",
+    "Oops: Exception in kernel mode",
+    "Internal error: ",
+    "Oops - ",
+    "Oops[",
+];
+/// A `WARN()` says its own message, which may have several lines, between the rule and the line with its place.
+const RECORDS_OF_WARN: u64 = 8;
 /// Who says it may stand before.
 const SPEAKERS: [&str; 4] = ["watchdog: ", "NMI watchdog: ", "rcu: ", "traps: "];
 /// Where a `WARN()` is, in its line.
@@ -201,14 +212,29 @@ pub fn is_tail(kind: Kind, text: &str) -> bool {
     }
 }
 
-/// Whether this begins another report, though the one before of the same kind has not ended.
+/// Whether this begins another report, though the one before has not ended. What a fault says after its own first line
+/// does not, and neither does anything less than a fault while one is told.
 pub fn is_another(before: Kind, kind: Kind, text: &str) -> bool {
-    before == kind
-        && match kind {
-            Kind::HungTask | Kind::Stall | Kind::Lockup | Kind::Warning | Kind::Kasan => true,
-            Kind::Oom => is_oom(bare(text)),
-            Kind::Panic | Kind::Oops | Kind::Bug => false,
-        }
+    match (before, kind) {
+        (Kind::Bug, Kind::Oops) => !FAULTS_OF_BUG.iter().any(|beginning| bare(text).starts_with(beginning)),
+        (Kind::Panic | Kind::Oops | Kind::Bug, _) => false,
+        (Kind::Oom, Kind::Oom) => is_oom(bare(text)),
+        _ => true,
+    }
+}
+
+/// Whether a report that has not ended is left where this rule is.
+pub fn is_left_at_rule(kind: Kind, rule: &str) -> bool {
+    match kind {
+        Kind::Panic | Kind::Oops | Kind::Bug => false,
+        Kind::Kasan => !is_double_rule(bare(rule)),
+        _ => true,
+    }
+}
+
+/// How many records a report has at most before the one that says its kind, where this one begins it.
+pub fn records_before_kind(text: &str) -> u64 {
+    if is_double_rule(bare(text)) { 1 } else { RECORDS_OF_WARN }
 }
 
 /// Whether a CPU tells here what it does, for the report of another one.
