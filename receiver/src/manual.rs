@@ -90,7 +90,7 @@ pub const SECTIONS: [Section; 19] = [
         title: "Outputs",
         text: &[
             "The screen, the files and the capture are written by threads of their own. One that is slow, full or gone \
-             delays no other: 32 MiB wait for it (of a single file that can't be written 1 MiB), it is tried again every \
+             delays no other: 32 MiB wait for it (of a single file that can't be written 1 MiB, of all together 32 MiB), it is tried again every \
              second, and what there is no room for is lost there alone, which it says in its place: “… 12 records lost \
              here: …”. What is read with --read waits for slow outputs. At the end all is written first, within 2 s \
              after a signal to end.",

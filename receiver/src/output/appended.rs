@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::buffered::Written;
 
@@ -92,9 +92,14 @@ impl Appended {
         fs::metadata(path).map(|file| (file.dev(), file.ino())).ok() != here
     }
 
-    /// Whether no path leads to it any longer.
-    pub fn is_deleted(&self) -> bool {
-        self.file.metadata().is_ok_and(|file| file.nlink() == 0)
+    /// Whether no path leads to it any longer, and it was deleted before its last bytes were that old.
+    pub fn is_deleted_within(&self, age: Duration) -> bool {
+        let of = |seconds: i64, nanos: i64| i128::from(seconds) * 1_000_000_000 + i128::from(nanos);
+        self.file.metadata().is_ok_and(|file| {
+            // To delete it changed it, and nothing has since but what was written.
+            let passed = of(file.ctime(), file.ctime_nsec()) - of(file.mtime(), file.mtime_nsec());
+            file.nlink() == 0 && passed < i128::try_from(age.as_nanos()).unwrap_or(i128::MAX)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! One output's way to the system: what can't be written is kept for a while and tried again, and counted and said where
 //! it is lost.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,30 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 /// How far writing came before it failed, in bytes.
 pub type Written = Result<(), (usize, io::Error)>;
+
+/// What an output lost that is closed.
+#[derive(Debug)]
+pub struct Lost {
+    name: String,
+    unit: &'static str,
+    count: u64,
+    untold: u64,
+    error: String,
+}
+
+impl Lost {
+    /// Counts another's with it.
+    pub fn add(&mut self, other: &Lost) {
+        self.count = self.count.saturating_add(other.count);
+    }
+}
+
+impl Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Lost { name, unit, count, error, .. } = self;
+        write!(f, "{name}: {count} {unit} lost: {error}")
+    }
+}
 
 /// The records on their way to one output.
 #[derive(Debug)]
@@ -136,6 +160,26 @@ impl Buffered {
         if self.bytes.is_empty() {
             self.bytes = Vec::new();
         }
+    }
+
+    /// Loses what waits.
+    pub fn give_up(&mut self) {
+        let records = std::mem::take(&mut self.records);
+        self.lose(records);
+        self.bytes.clear();
+    }
+
+    /// What was lost, for when it is opened again; nothing is known of it here then.
+    pub fn take_lost(&mut self) -> Option<Lost> {
+        let (name, error) = (std::mem::take(&mut self.name), std::mem::take(&mut self.error));
+        let lost = Lost { name, unit: self.unit, count: self.lost, untold: self.untold, error };
+        (lost.count > 0).then_some(lost)
+    }
+
+    /// Goes on from what was lost before.
+    pub fn resume(&mut self, lost: Lost) {
+        let Lost { count, untold, error, .. } = lost;
+        (self.lost, self.untold, self.error) = (count, untold, error);
     }
 
     /// How many records are lost, had they been written or not.

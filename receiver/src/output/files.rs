@@ -1,9 +1,10 @@
 //! The thread that writes a file per sender, rotated by size and age.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -11,13 +12,14 @@ use std::time::{Duration, Instant, SystemTime};
 use ahash::RandomState;
 use compact_str::CompactString;
 use nix::errno::Errno;
-use nix::fcntl::renameat;
+use nix::fcntl::{AtFlags, renameat};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::{SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use slab::Slab;
 
 use super::appended::Appended;
-use super::buffered::{Buffered, Written};
+use super::buffered::{Buffered, Lost, Written};
 use super::compressed::{self, Compressing};
 use super::counts::Counts;
 use super::error::Error;
@@ -25,6 +27,7 @@ use super::form::{Form, Stamp};
 use super::lane::{Batch, Work};
 use super::opened;
 use super::places::{Layout, Place};
+use crate::limits;
 use crate::options::Sync;
 use crate::queue::{Next, Queue};
 
@@ -34,6 +37,10 @@ const OPEN_MOST: u64 = 1 << 14;
 const OTHER_FILES: usize = 64;
 /// How often it is looked whether a file is still where it was made.
 const LOOK: Duration = Duration::from_secs(1);
+/// The time until a rotation that failed is tried again.
+const ROTATE_AGAIN: Duration = Duration::from_secs(60);
+/// Closed files of which it is remembered what they lost; of further ones the sum is.
+const LOST_FILES: usize = 4096;
 /// What the file of the senders that come after too many is found by.
 const OTHERS: CompactString = CompactString::const_new("\0");
 
@@ -69,6 +76,10 @@ pub struct Files {
     most_open: usize,
     /// Those of which records wait.
     waiting: Vec<usize>,
+    /// Bytes that wait for all of them.
+    kept: usize,
+    /// What was lost of senders of which nothing else is known any longer.
+    lost: BTreeMap<CompactString, Lost>,
     /// Those of which something is to be brought to the disk, and when that is due.
     unsynced: Vec<usize>,
     sync_at: Option<Instant>,
@@ -87,8 +98,11 @@ struct Sender {
     made_at: SystemTime,
     /// Something was written since it was considered last for being closed.
     is_used: bool,
+    /// It is one of those of which a file was opened.
+    is_listed: bool,
     is_waiting: bool,
     is_unsynced: bool,
+    rotation_failed_at: Option<Instant>,
     looked_at: Instant,
     /// Records written since then.
     since: u64,
@@ -108,6 +122,8 @@ impl Files {
             opened: VecDeque::new(),
             most_open: most_open(),
             waiting: Vec::new(),
+            kept: 0,
+            lost: BTreeMap::new(),
             unsynced: Vec::new(),
             sync_at: None,
             compressing: Compressing::default(),
@@ -162,7 +178,10 @@ impl Files {
         while self.opened.len() >= self.most_open {
             self.close_one();
         }
-        let sender = Sender::new(name, place, &self.keeping, &self.counts);
+        let mut sender = Sender::new(name, place, &self.keeping, &self.counts);
+        if let Some(lost) = self.lost.remove(name) {
+            sender.buffered.resume(lost);
+        }
         let number = self.senders.insert(sender);
         self.by_name.insert(name.clone(), number);
         self.opened.push_back(number);
@@ -178,6 +197,10 @@ impl Files {
             sender.flush(&mut self.stamp);
             sender.rotate(&mut self.compressing, now);
         }
+        if sender.buffered.rest().is_some() && self.kept.saturating_add(record.len()) > limits::OUTPUT_BYTES {
+            return sender.buffered.lose(count);
+        }
+        self.kept = self.kept.saturating_add(record.len());
         sender.buffered.append(record, count);
         sender.is_used = true;
         sender.since = sender.since.saturating_add(count);
@@ -194,14 +217,46 @@ impl Files {
 
     /// Hands everything to the system that it takes.
     fn flush(&mut self) {
-        let (senders, stamp) = (&mut self.senders, &mut self.stamp);
-        self.waiting.retain(|&number| {
-            let Some(sender) = senders.get_mut(number) else { return false };
-            sender.flush(stamp);
+        self.kept = 0;
+        for number in std::mem::take(&mut self.waiting) {
+            let Some(sender) = self.senders.get_mut(number) else { continue };
+            sender.flush(&mut self.stamp);
+            // Of files that fail only now there may be more than all may keep together.
+            let kept = self.kept.saturating_add(sender.buffered.waiting());
+            if kept > limits::OUTPUT_BYTES {
+                sender.buffered.give_up();
+            } else {
+                self.kept = kept;
+            }
             sender.buffered.give_back();
             sender.is_waiting = sender.buffered.waiting() > 0;
-            sender.is_waiting
-        });
+            if sender.is_waiting {
+                self.waiting.push(number);
+            }
+            // One that failed while others had its place among the open files.
+            if !sender.is_listed && sender.file.is_some() {
+                sender.is_listed = true;
+                self.opened.push_back(number);
+            } else if !sender.is_listed && !sender.is_waiting {
+                self.forget(number);
+            }
+            while self.opened.len() > self.most_open {
+                self.close_one();
+            }
+        }
+    }
+
+    /// Forgets a sender of which nothing waits, but for what it lost.
+    fn forget(&mut self, number: usize) {
+        let Some(mut sender) = self.senders.try_remove(number) else { return };
+        self.by_name.remove(&sender.name);
+        self.waiting.retain(|&waiting| waiting != number);
+        self.unsynced.retain(|&unsynced| unsynced != number);
+        if let Some(lost) = sender.buffered.take_lost() {
+            let is_room = self.lost.len() < LOST_FILES;
+            let name = if is_room { sender.name } else { OTHERS };
+            self.lost.entry(name).and_modify(|sum| sum.add(&lost)).or_insert(lost);
+        }
     }
 
     /// Brings what was written to the disk, where that is due.
@@ -243,6 +298,10 @@ impl Files {
         for (_, sender) in &mut self.senders {
             let Sender { buffered, file, keeping, path, .. } = sender;
             buffered.write_last(|bytes| put(file, &keeping.dir, path, bytes));
+            if let Some(told) = sender.loss(&mut self.stamp) {
+                sender.buffered.append(&told, 0);
+                sender.write();
+            }
         }
         if self.keeping.sync != Sync::Never {
             self.sync_all();
@@ -252,7 +311,8 @@ impl Files {
 
     /// What was lost.
     fn losses(&self) -> impl Iterator<Item = String> {
-        self.senders.iter().filter_map(|(_, sender)| sender.buffered.loss())
+        let closed = self.lost.values().map(Lost::to_string);
+        self.senders.iter().filter_map(|(_, sender)| sender.buffered.loss()).chain(closed)
     }
 
     /// Closes the file that was opened first, of those that were not written lately.
@@ -268,14 +328,9 @@ impl Files {
                 sender.sync();
             }
             sender.file = None;
-            // What was lost is told at the end.
-            if sender.buffered.loss().is_none()
-                && sender.buffered.waiting() == 0
-                && let Some(sender) = self.senders.try_remove(number)
-            {
-                self.by_name.remove(&sender.name);
-                self.waiting.retain(|&waiting| waiting != number);
-                self.unsynced.retain(|&unsynced| unsynced != number);
+            sender.is_listed = false;
+            if sender.buffered.waiting() == 0 {
+                self.forget(number);
             }
             return;
         }
@@ -304,8 +359,10 @@ impl Sender {
             file: None,
             made_at: SystemTime::now(),
             is_used: true,
+            is_listed: true,
             is_waiting: false,
             is_unsynced: false,
+            rotation_failed_at: None,
             looked_at: Instant::now(),
             since: 0,
         };
@@ -330,7 +387,8 @@ impl Sender {
         let Keeping { size, age, .. } = *self.keeping;
         let old =
             || age.is_some_and(|age| now.duration_since(self.made_at).is_ok_and(|passed| passed >= age));
-        self.length() > 0 && (self.length().saturating_add(more) > size || old())
+        let is_due = self.rotation_failed_at.is_none_or(|at| at.elapsed() >= ROTATE_AGAIN);
+        is_due && self.length() > 0 && (self.length().saturating_add(more) > size || old())
     }
 
     fn flush(&mut self, stamp: &mut Stamp) {
@@ -378,7 +436,8 @@ impl Sender {
         let written = std::mem::replace(&mut self.since, waiting).saturating_sub(waiting);
         if let Some(file) = self.file.take_if(|file| file.has_left(&self.path)) {
             self.made_at = SystemTime::now();
-            if file.is_deleted() {
+            // Who deletes the file of a quiet machine means what is in it.
+            if file.is_deleted_within(LOOK) {
                 self.buffered.lose(written);
                 self.buffered.because("the file was deleted, with its newest records; it is made again");
             }
@@ -395,6 +454,7 @@ impl Sender {
         compressing.wait(&self.path);
         match rotate(dir, &self.path, keep) {
             Ok(()) => {
+                self.rotation_failed_at = None;
                 let rotated = self.file.take();
                 if sync != Sync::Never && rotated.is_some_and(|file| file.sync().is_err()) {
                     self.buffered.because("a rotated file can't be brought to the disk");
@@ -406,7 +466,11 @@ impl Sender {
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.look(),
-            Err(error) => self.buffered.because(&format!("it can't be rotated: {error}")),
+            Err(error) => {
+                if self.rotation_failed_at.replace(Instant::now()).is_none() {
+                    self.buffered.because(&format!("it can't be rotated: {error}"));
+                }
+            }
         }
     }
 }
@@ -441,6 +505,23 @@ fn rotate(dir: &Path, path: &Path, keep: u32) -> io::Result<()> {
     if keep == 0 {
         return Ok(unlinkat(&at, name, UnlinkatFlags::NoRemoveDir)?);
     }
+    // It leaves its name first: where it can't, the others stay where they are.
+    let own = numbered(0, "");
+    let is_left_over = fstatat(&at, &*own, AtFlags::AT_SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG);
+    if is_left_over {
+        // A run was killed right here.
+        shift(&at, keep, &numbered)?;
+    }
+    renameat(&at, name, &at, &*own)?;
+    shift(&at, keep, &numbered).inspect_err(|_| {
+        // What can't be undone the next rotation does.
+        let _ = renameat(&at, &*own, &at, name);
+    })
+}
+
+/// Each gets the next number, from 0 on.
+fn shift(at: impl AsFd, keep: u32, numbered: &impl Fn(u32, &str) -> OsString) -> io::Result<()> {
     for number in (1..keep).rev() {
         for (ending, other) in [("", compressed::ENDING), (compressed::ENDING, "")] {
             match renameat(&at, &*numbered(number, ending), &at, &*numbered(number + 1, ending)) {
@@ -453,7 +534,7 @@ fn rotate(dir: &Path, path: &Path, keep: u32) -> io::Result<()> {
             }
         }
     }
-    Ok(renameat(&at, name, &at, &*numbered(1, ""))?)
+    Ok(renameat(&at, &*numbered(0, ""), &at, &*numbered(1, ""))?)
 }
 
 #[cfg(test)]
@@ -592,6 +673,107 @@ mod tests {
             matches!(&lines[..], ["first", "second", lost] if lost.starts_with("… 1 record lost here: ")),
             "{log}"
         );
+    }
+
+    /// What all of them keep while they can't be written is no more than one output may keep.
+    #[test]
+    fn files_that_fail_keep_32_mib_together() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let logs = dir.path().join("logs");
+        let mut files = Files::open(keeping(&logs, 0)).expect("a directory");
+        fs::remove_dir(&logs).expect("it is empty");
+        fs::write(&logs, "in the way").expect("a file");
+        let record = vec![b'x'; 1 << 20];
+        for round in 0..2 {
+            for sender in 0..40 {
+                let number = files.of(&format!("sender{sender}").into(), Place::Flat);
+                files.append(number, &record[..record.len() / 2], 1, SystemTime::now());
+                if round == 1 || sender % 2 == 0 {
+                    files.append(number, &record[..record.len() / 2], 1, SystemTime::now());
+                }
+                files.flush();
+                let kept: usize = files.senders.iter().map(|(_, sender)| sender.buffered.waiting()).sum();
+                assert!(kept <= limits::OUTPUT_BYTES && kept == files.kept, "{round} {sender}: {kept}");
+            }
+        }
+        assert!(files.kept > limits::OUTPUT_BYTES - (1 << 20) && files.losses().count() > 0);
+    }
+
+    /// Whatever a sender lost, its file is closed for another's, and its loss is told at the end.
+    #[test]
+    fn files_that_failed_are_closed_too() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let logs = dir.path().join("logs");
+        let mut files = Files::open(keeping(&logs, 0)).expect("a directory");
+        files.most_open = 4;
+        fs::remove_dir(&logs).expect("it is empty");
+        fs::write(&logs, "in the way").expect("a file");
+        let put = |files: &mut Files, is_lost: bool| {
+            for sender in 0..12 {
+                let number = files.of(&format!("sender{sender}").into(), Place::Flat);
+                files.append(number, b"text\n", 1, SystemTime::now());
+                if is_lost {
+                    files.senders[number].buffered.lose(1);
+                }
+                files.flush();
+            }
+        };
+        put(&mut files, true);
+        fs::remove_file(&logs).expect("it is ours");
+        fs::create_dir(&logs).expect("a directory");
+        std::thread::sleep(Duration::from_secs(1));
+        files.flush();
+        for _ in 0..3 {
+            put(&mut files, false);
+            assert!(files.senders.len() <= 4 && files.opened.len() <= 4, "{}", files.senders.len());
+        }
+        assert_eq!(files.losses().filter(|loss| loss.contains(": 1 records lost: ")).count(), 12);
+        let log = fs::read_to_string(logs.join("sender3.log")).expect("a file");
+        assert_eq!(log.matches("text\n").count(), 4, "{log}");
+    }
+
+    /// No file is lost by it, and it is not tried for each record.
+    #[test]
+    fn a_rotation_that_fails_moves_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (own, older) = (dir.path().join("a.log.0"), dir.path().join("a.log.1"));
+        fs::create_dir(&own).expect("it is in the way");
+        fs::write(&older, "older\n").expect("a file");
+        let mut files = Files::open(Keeping { size: 1, ..keeping(dir.path(), 3) }).expect("a directory");
+        let number = files.of(&"a".into(), Place::Flat);
+        let put = |files: &mut Files| {
+            files.append(number, b"text\n", 1, SystemTime::now());
+            files.flush();
+        };
+        (0..3).for_each(|_| put(&mut files));
+        fs::remove_dir(&own).expect("it is empty");
+        put(&mut files);
+        let read = |number: &str| fs::read_to_string(dir.path().join(format!("a.log{number}"))).ok();
+        assert_eq!(
+            [read(""), read(".1"), read(".2")],
+            [Some("text\n".repeat(4)), Some("older\n".into()), None]
+        );
+        files.senders[number].rotation_failed_at = Instant::now().checked_sub(ROTATE_AGAIN);
+        put(&mut files);
+        assert_eq!([read(".1"), read(".2")], [Some("text\n".repeat(4)), Some("older\n".into())]);
+    }
+
+    /// What was written long before somebody deleted the file is no loss.
+    #[test]
+    fn old_records_are_deleted_on_purpose() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.log");
+        for (age, losses) in [(Duration::from_secs(7 * 86_400), 0), (Duration::ZERO, 1)] {
+            let mut files = Files::open(keeping(dir.path(), 0)).expect("a directory");
+            let number = files.of(&"a".into(), Place::Flat);
+            files.append(number, b"text\n", 1, SystemTime::now());
+            files.flush();
+            let file = fs::File::options().append(true).open(&path).expect("it was made");
+            file.set_modified(SystemTime::now() - age).expect("it is ours");
+            fs::remove_file(&path).expect("it is ours");
+            files.senders[number].look();
+            assert_eq!(files.losses().count(), losses, "{age:?}");
+        }
     }
 
     /// Behind them come all others, each in its file, of which 256 directories have a part, with its name on each line.
