@@ -33,11 +33,15 @@ pub fn finish() {
 fn start() -> Arc<Queue<String>> {
     let speaker = Arc::new(Queue::<String>::new(MOST));
     let queue = Arc::clone(&speaker);
-    thread::spawn(move || {
+    let work = move || {
         while let Next::Some(text) = queue.next(None) {
             let _ = io::stderr().write_all(text.as_bytes());
         }
         queue.leave();
-    });
+    };
+    // Without a thread there is nobody to say it.
+    if thread::Builder::new().spawn(work).is_err() {
+        speaker.leave();
+    }
     speaker
 }

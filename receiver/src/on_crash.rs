@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
@@ -37,14 +38,18 @@ impl OnCrash {
     pub fn start(command: &str) -> Self {
         let queue = Arc::new(Queue::<Job>::new(MOST));
         let (jobs, command) = (Arc::clone(&queue), command.to_owned());
-        thread::spawn(move || {
+        let work = move || {
             while let Next::Some(job) = jobs.next(None) {
                 if let Err(error) = run(&command, &job) {
                     complain(format_args!("--on-crash, for a report of {}: {error}", job.sender));
                 }
             }
             jobs.leave();
-        });
+        };
+        if let Err(error) = thread::Builder::new().spawn(work) {
+            complain(format_args!("--on-crash is not run: no thread for it: {error}"));
+            queue.leave();
+        }
         OnCrash { queue, lost: 0 }
     }
 
@@ -81,6 +86,8 @@ fn run(command: &str, job: &Job) -> io::Result<()> {
         .env("NETCONSOLE_TITLE", safe(&report.title))
         .stdin(Stdio::piped())
         .stdout(io::stderr())
+        // What the terminal's Ctrl-C ends is the receiver, not what it runs.
+        .process_group(0)
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
         // A command may do without it.

@@ -30,6 +30,10 @@ pub struct Compressing(Vec<(PathBuf, JoinHandle<()>)>);
 impl Compressing {
     /// Starts with `x.log.1`, where `x.log` is this path below `dir`.
     pub fn start(&mut self, dir: &Path, path: &Path) {
+        self.start_as(thread::Builder::new(), dir, path);
+    }
+
+    fn start_as(&mut self, builder: thread::Builder, dir: &Path, path: &Path) {
         self.0.retain(|(_, thread)| !thread.is_finished());
         if self.0.len() >= MOST {
             let _ = self.0.remove(0).1.join();
@@ -41,7 +45,12 @@ impl Compressing {
                 complain(format_args!("{}.1: it can't be compressed: {error}", path.display()));
             }
         };
-        self.0.push((of, thread::spawn(work)));
+        match builder.spawn(work) {
+            Ok(thread) => self.0.push((of, thread)),
+            Err(error) => {
+                complain(format_args!("{}.1 stays as it is: no thread to compress it: {error}", of.display()))
+            }
+        }
     }
 
     /// Waits for that of this path, which is to be renamed.
@@ -111,5 +120,23 @@ impl<T: Write> Write for Guarded<'_, T> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stack of all the address space is more than the system gives.
+    #[test]
+    fn without_a_thread_the_file_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let rotated = dir.path().join("a.log.1");
+        std::fs::write(&rotated, "text\n").expect("a file");
+        let mut compressing = Compressing::default();
+        let none = thread::Builder::new().stack_size(1 << 47);
+        compressing.start_as(none, dir.path(), &dir.path().join("a.log"));
+        compressing.wait_all();
+        assert_eq!(std::fs::read_to_string(&rotated).expect("it is there"), "text\n");
     }
 }
