@@ -12,6 +12,7 @@ use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::ReusePort;
 use nix::{setsockopt_impl, sockopt_impl};
 
+use crate::limits;
 use crate::share::Share;
 use crate::socket;
 
@@ -22,6 +23,11 @@ pub fn open(address: SocketAddr, interface: Option<&str>, count: u32) -> io::Res
     let mut sockets = vec![first];
     if count > 1 && !address.ip().is_multicast() {
         beside(&mut sockets, interface, count)?;
+    }
+    if sockets.len() > 1 {
+        // Together they have what one would have.
+        let bytes = (limits::SOCKET_BYTES / sockets.len()).max(limits::SOCKET_BYTES_LEAST);
+        sockets.iter().try_for_each(|socket| socket::set_buffer_bytes(socket, bytes))?;
     }
     let of = u32::try_from(sockets.len()).unwrap_or(1);
     Ok(Share::each(of).zip(sockets).collect())
@@ -156,6 +162,17 @@ mod tests {
             let has = |(share, _): &&(Share, UdpSocket)| share.has([127, 0, 0, last].into());
             assert_eq!(sockets.iter().filter(has).count(), 1);
         }
+    }
+
+    #[test]
+    fn the_sockets_share_one_buffer_s_bytes() {
+        let bytes = |count| {
+            let sockets = open(([127, 0, 0, 1], 0).into(), None, count).expect("sockets");
+            sockets.iter().map(|(_, socket)| socket::buffer_bytes(socket)).collect::<Vec<_>>()
+        };
+        // Where the host's limit is lower, that.
+        let one = bytes(1)[0];
+        assert_eq!(bytes(4), [one.min(limits::SOCKET_BYTES / 4); 4]);
     }
 
     #[test]

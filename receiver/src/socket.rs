@@ -3,7 +3,7 @@
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::ops::Range;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +82,11 @@ pub fn buffer_bytes(socket: &UdpSocket) -> usize {
     getsockopt(socket, RcvBuf).unwrap_or_default() / 2
 }
 
+/// Gives a socket a buffer: beyond the host's limit where we may, up to it where not.
+pub fn set_buffer_bytes(socket: &impl AsFd, bytes: usize) -> nix::Result<()> {
+    setsockopt(socket, RcvBufForce, &bytes).or_else(|_| setsockopt(socket, RcvBuf, &bytes))
+}
+
 /// Opens a socket with a large buffer, of one interface or all; the unspecified IPv6 address hears IPv4 too, and means IPv4 alone on a
 /// host without IPv6.
 pub fn open(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
@@ -103,10 +108,7 @@ pub fn open_beside(address: SocketAddr, interface: Option<&str>) -> io::Result<U
 fn open_one(address: SocketAddr, interface: Option<&str>, is_beside: bool) -> Result<UdpSocket, Errno> {
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let file: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-    // Beyond the host's limit where we may, up to it where not.
-    if setsockopt(&file, RcvBufForce, &limits::SOCKET_BYTES).is_err() {
-        setsockopt(&file, RcvBuf, &limits::SOCKET_BYTES)?;
-    }
+    set_buffer_bytes(&file, limits::SOCKET_BYTES)?;
     setsockopt(&file, RxqOvfl, &1)?;
     if is_beside {
         setsockopt(&file, ReusePort, &true)?;
