@@ -196,6 +196,12 @@ impl Inputs {
         }
     }
 
+    /// As if a socket had failed.
+    #[cfg(test)]
+    pub fn fail(&self) {
+        let _ = self.waker.send(Message::Failed(io::ErrorKind::NetworkDown.into()));
+    }
+
     /// Whether more has come already.
     pub fn has_more(&self) -> bool {
         self.queued.load(Ordering::Relaxed) > 0

@@ -240,15 +240,34 @@ impl Receiver {
                 limits::SOCKET_BYTES
             ));
         }
+        self.outputs.on_closed(inputs.waker());
+        self.hear_out(&inputs, clock)
+    }
+
+    /// Takes what comes until the run ends or fails, and gives out all that is held.
+    fn hear_out(&mut self, inputs: &Inputs, clock: Clock) -> Result<(), Error> {
+        let mut end = Duration::MAX;
+        let ended = self.hear(inputs, clock, &mut end);
+        let answers = self.senders.last_answers();
+        self.answer(inputs, answers, clock.now());
+        for (via, dropped) in inputs.dropped() {
+            let to = inputs.local(via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
+            self.tell_dropped(via, dropped, to, clock.now());
+        }
+        self.give_out(clock.now());
+        self.await_outputs(inputs, clock, end < Duration::MAX || ended.is_err());
+        ended
+    }
+
+    /// Takes what comes until the run ends: after a signal to end, at the time `end` at the latest.
+    fn hear(&mut self, inputs: &Inputs, clock: Clock, end: &mut Duration) -> Result<(), Error> {
         let mut flushed = Duration::ZERO;
         let mut ticked = Duration::ZERO;
-        let mut end = Duration::MAX;
-        self.outputs.on_closed(inputs.waker());
-        while !self.is_over(clock.now()) && clock.now() < end {
+        while !self.is_over(clock.now()) && clock.now() < *end {
             self.outputs.check()?;
-            self.command(&inputs, clock.now());
+            self.command(inputs, clock.now());
             let rest = self.rest(clock.now());
-            match inputs.wait(if end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
+            match inputs.wait(if *end < Duration::MAX { DRAIN_SILENCE } else { rest })? {
                 Input::Datagrams(batch) => {
                     let to = inputs.local(batch.via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
                     self.tell_dropped(batch.via, batch.dropped, to, batch.at);
@@ -258,10 +277,10 @@ impl Receiver {
                 }
                 Input::Line(line) => self.take_line(line, clock.now()),
                 Input::Stats => self.print_stats(),
-                Input::Hangup if self.outputs.terminal_is_gone() => end = clock.now(),
+                Input::Hangup if self.outputs.terminal_is_gone() => *end = clock.now(),
                 Input::Hangup => self.outputs.reopen(),
-                Input::End => end = end.min(clock.now() + DRAIN_MOST),
-                Input::Nothing if end < Duration::MAX => break,
+                Input::End => *end = (*end).min(clock.now() + DRAIN_MOST),
+                Input::Nothing if *end < Duration::MAX => break,
                 Input::Nothing => {}
             }
             let now = clock.now();
@@ -269,7 +288,7 @@ impl Receiver {
                 ticked = now;
                 self.tick(now);
                 let answers = self.senders.answers(now);
-                self.answer(&inputs, answers, now);
+                self.answer(inputs, answers, now);
             }
             // Where more has come already, several batches are written together.
             if !inputs.has_more() || now >= flushed + FLUSH {
@@ -279,14 +298,6 @@ impl Receiver {
             }
             self.save(clock);
         }
-        let answers = self.senders.last_answers();
-        self.answer(&inputs, answers, clock.now());
-        for (via, dropped) in inputs.dropped() {
-            let to = inputs.local(via).unwrap_or_else(|| (Ipv6Addr::UNSPECIFIED, 0).into());
-            self.tell_dropped(via, dropped, to, clock.now());
-        }
-        self.give_out(clock.now());
-        self.await_outputs(&inputs, clock, end < Duration::MAX);
         Ok(())
     }
 
@@ -481,5 +492,29 @@ impl Receiver {
         }
         self.outputs.stats().for_each(|stats| lines.push_str(&format!("{stats}\n")));
         complain(format_args!("{}", lines.trim_end()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    /// What was taken before a socket failed is written.
+    #[test]
+    fn a_socket_that_fails_ends_the_run_as_a_signal_does() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let logs = dir.path().to_str().expect("text");
+        let options =
+            Options::try_parse_from(["netconsole-receiver", "--quiet", "--dir", logs]).expect("options");
+        let clock = Clock::start();
+        let mut receiver = Receiver::open(&options, clock.now()).expect("a directory");
+        let inputs = Inputs::listen(&[(([127, 0, 0, 1], 0).into(), None)], 1, &[], clock).expect("a port");
+        let (from, to) = (SocketAddr::from(([10, 0, 0, 1], 6666)), SocketAddr::from(([127, 0, 0, 1], 6666)));
+        receiver.datagram(Taken { from, bytes: b"4,7,7,-;text\n", is_cut: false }, 0, to, clock.now());
+        inputs.fail();
+        assert!(matches!(receiver.hear_out(&inputs, clock), Err(Error::Input(_))));
+        let log = std::fs::read_to_string(dir.path().join("10.0.0.1.log")).expect("a file");
+        assert!(log.contains("text"), "{log}");
     }
 }
