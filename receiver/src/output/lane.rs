@@ -146,9 +146,6 @@ impl Lane {
     /// Hands on what was collected. What was lost before is told first: `tell` puts that into a batch, if the output can
     /// tell it.
     pub fn flush(&mut self, mut tell: impl FnMut(&mut Batch, &Whose, u64)) {
-        if self.batch.records == 0 {
-            return;
-        }
         if !self.untold.is_empty() {
             let mut told = Batch::default();
             self.untold.iter().for_each(|(whose, count)| tell(&mut told, whose, *count));
@@ -156,6 +153,9 @@ impl Lane {
             if self.queue.offer(Work::Batch(told), size, false).is_ok() {
                 self.untold.clear();
             }
+        }
+        if self.batch.records == 0 {
+            return;
         }
         let batch = self.batch.take();
         let size = batch.size();
@@ -272,8 +272,11 @@ mod tests {
         while lane.queue.waiting() != Waiting::default() {
             thread::yield_now();
         }
+        // No further record is needed.
+        lane.flush(tell);
+        assert_eq!(written.recv_timeout(Duration::from_secs(600)), Ok((2, 0)));
         put(&mut lane, 1);
-        assert_eq!([0; 2].map(|_| written.recv().expect("a batch")), [(2, 0), (1, 1)]);
+        assert_eq!(written.recv().expect("a batch"), (1, 1));
         lane.end();
         assert!(lane.wait(Duration::from_secs(600)));
         assert_eq!(lane.losses(), ["a lane: 2 records lost: it did not take them in time"]);
