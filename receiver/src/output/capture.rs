@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::appended::Appended;
 use super::buffered::{Buffered, Written};
@@ -13,17 +14,21 @@ use super::screen::wait_until_written;
 use crate::pcap;
 use crate::queue::{Next, Queue};
 
+/// How often it is looked whether the file is still where it was made.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// A capture's file, which is made again when it was moved or removed.
 pub struct File {
     path: PathBuf,
     file: Appended,
+    looked_at: Instant,
 }
 
 impl File {
     /// Makes it; what was there goes.
     pub fn create(path: &Path) -> io::Result<Self> {
         let file = create(path)?;
-        Ok(File { path: path.to_owned(), file })
+        Ok(File { path: path.to_owned(), file, looked_at: Instant::now() })
     }
 
     /// Writes what comes until the end. Returns what was lost.
@@ -33,6 +38,9 @@ impl File {
             match work {
                 Work::Batch(batch) => packets.append(&batch.bytes, batch.records),
                 Work::Reopen => self.follow(),
+            }
+            if self.looked_at.elapsed() >= LOOK {
+                self.follow();
             }
             packets.write(|bytes| self.put(bytes));
             wait_until_written(queue, &mut packets, |bytes| self.put(bytes));
@@ -50,6 +58,7 @@ impl File {
 
     /// Leaves a file that was moved or removed, for a new one.
     fn follow(&mut self) {
+        self.looked_at = Instant::now();
         if self.file.has_left(&self.path)
             && let Ok(file) = create(&self.path)
         {
@@ -60,4 +69,26 @@ impl File {
 
 fn create(path: &Path) -> io::Result<Appended> {
     options_of_a_file().write(true).truncate(true).open(path).and_then(Appended::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::lane::Batch;
+    use crate::queue::Waiting;
+
+    #[test]
+    fn a_capture_that_was_removed_is_made_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("a.pcap");
+        let file = File::create(&path).expect("a file");
+        std::fs::remove_file(&path).expect("it was made");
+        std::thread::sleep(LOOK);
+        let queue = Queue::new(1 << 20);
+        let batch = Batch { bytes: b"packet".to_vec(), records: 1, ..Batch::default() };
+        assert!(queue.offer(Work::Batch(batch), Waiting { bytes: 6, records: 1 }, false).is_ok());
+        queue.end();
+        assert!(file.write(&queue, &Arc::default()).is_empty());
+        assert!(std::fs::read(&path).expect("it was made again").ends_with(b"packet"));
+    }
 }
