@@ -54,6 +54,18 @@ impl Stack<'_> {
         router.unwrap_or(target)
     }
 
+    /// Whether a question for the [`next_hop`](Self::next_hop) to `target` can have an answer: a router is known, or the
+    /// target is on this link.
+    pub fn knows_way_to(&self, target: IpAddr) -> bool {
+        let is_on_link = match target {
+            IpAddr::V4(ip) => {
+                ip.is_link_local() || self.ipv4.log_source().is_some_and(|ipv4| ipv4.contains(ip))
+            }
+            IpAddr::V6(ip) => is_on_every_link(ip) || self.ipv6_cidrs().any(|cidr| cidr.contains_addr(&ip)),
+        };
+        is_on_link || self.next_hop(target) != target
+    }
+
     fn ipv6_cidrs(&self) -> impl Iterator<Item = Ipv6Cidr> {
         self.interface.ip_addrs().iter().filter_map(|cidr| match cidr {
             IpCidr::Ipv6(cidr) => Some(*cidr).filter(|cidr| !cidr.address().is_unicast_link_local()),

@@ -43,6 +43,10 @@ pub(super) struct Route {
     pub(super) destination: Endpoint,
     /// Whose Ethernet address the frames go to, where that had to be asked for.
     pub(super) next_hop: Option<IpAddr>,
+    /// Where the frames go as well: to the Ethernet address that was given, where another one is used and the given one
+    /// may be right all the same. It may be a router's, which forwards no broadcast (RFC 1812, section 5.3.4), and which
+    /// this machine knows nothing of.
+    pub(super) given_too: Option<MacAddr>,
     /// What is known of who gets them.
     pub(super) receiver: Receiver,
 }
@@ -54,7 +58,7 @@ pub(super) enum Receiver {
     Known,
     /// Its Ethernet address as it was given, which is used while it is asked for.
     Assumed,
-    /// Nobody answered for it: its frames are broadcast until somebody does.
+    /// Nobody answered for it: its frames are broadcast until somebody does, and go to the given address as well.
     Unanswered,
 }
 
@@ -90,6 +94,8 @@ pub(super) struct Lane {
     pub(super) turns: u8,
     /// The next datagram.
     pub(super) cursor: Cursor,
+    /// The next datagram has gone to the given address, and has to go to the other one yet.
+    pub(super) is_half_sent: bool,
     /// All before this one was taken by the card …
     pub(super) taken: u64,
     /// … and all before this one while the link was up for sure.
@@ -113,6 +119,7 @@ impl Lane {
             settling: false,
             turns: 0,
             cursor: Cursor::at(0),
+            is_half_sent: false,
             taken: 0,
             confirmed: 0,
             lost: 0,
@@ -163,6 +170,7 @@ impl Lane {
 
     pub(super) fn step_to(&mut self, sequence: u64) {
         self.cursor = Cursor::at(sequence);
+        self.is_half_sent = false;
     }
 
     /// Goes to a record: what lies before it counts as sent.
@@ -285,7 +293,8 @@ impl Lane {
         };
         match next.next_hop {
             Some(hop)
-                if route.receiver == Receiver::Assumed && next.destination.mac != route.destination.mac =>
+                if config.remote_mac == Some(route.destination.mac)
+                    && next.destination.mac != route.destination.mac =>
             {
                 let (given, found) = (route.destination.mac, next.destination.mac);
                 self.again(format_args!("{hop} is {found} now, not {given}"), unheard.from, moment)
@@ -410,8 +419,10 @@ pub(super) fn find_route(
     let local_ip = config.local_ip.or_else(|| interface.stack.source_for(config.remote_ip, now));
     let local_ip = local_ip.ok_or(Need::SourceAddress)?;
     let given = config.remote_mac;
+    // Who is given is asked for only where somebody can answer: a router that this machine knows nothing of does not.
+    let asks_for_given = moment.asks_for_given && interface.stack.knows_way_to(config.remote_ip);
     let resolution = match given {
-        Some(mac) if mac.is_multicast() || !moment.asks_for_given => Resolution::Known(mac),
+        Some(mac) if mac.is_multicast() || !asks_for_given => Resolution::Known(mac),
         _ => interface.stack.resolve(interface.nic, local_ip, config.remote_ip, now),
     };
     let (mac, receiver) = match (resolution, given) {
@@ -427,10 +438,13 @@ pub(super) fn find_route(
     let vlan = config.device.vlan().map(|(_, vlan)| vlan);
     let envelope = Envelope::new(source, destination, vlan).ok_or(Need::SourceAddress)?;
     let envelope = envelope.with_mtu(interface.stack.mtu());
-    let is_asked = (given.is_none() || moment.asks_for_given)
+    let is_asked = (given.is_none() || asks_for_given)
         && !matches!(resolution, Resolution::Known(mac) if mac.is_multicast());
     let next_hop = is_asked.then(|| interface.stack.next_hop(config.remote_ip));
-    Ok(Route { envelope, source, destination, next_hop, receiver })
+    // Of a target on the link the answer is its own; a router's says nothing of another router's.
+    let is_own_answer = receiver == Receiver::Known && next_hop.is_none_or(|hop| hop == config.remote_ip);
+    let given_too = given.filter(|&given| given != mac && !is_own_answer);
+    Ok(Route { envelope, source, destination, next_hop, given_too, receiver })
 }
 
 /// Says as Linux does what was found out before the log goes out.

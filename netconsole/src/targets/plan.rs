@@ -55,7 +55,11 @@ impl Target {
             TargetCards::EveryWithLink => None,
         };
         let (source, destination, next_hop) = match one {
-            Some(route) => (route.source, route.destination, route.next_hop),
+            Some(route) => {
+                // The panic path sends one way: rather by the address that was given, which may be a router's.
+                let mac = route.given_too.unwrap_or(route.destination.mac);
+                (route.source, Endpoint { mac, ..route.destination }, route.next_hop)
+            }
             None => configured_ends(config, stack),
         };
         let running = || self.lanes.iter().filter(|lane| lane.is_running());

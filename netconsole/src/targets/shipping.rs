@@ -9,6 +9,7 @@ use crate::nic::{Nic, TransmitError};
 use crate::ring::Record;
 use crate::seal::Sealing;
 use crate::sender::Sender;
+use crate::wire::{Endpoint, Envelope};
 
 /// What all targets that ship in one turn have in common.
 pub struct Turn<'t, 'r> {
@@ -70,7 +71,14 @@ impl Target {
         let mut sender = Sender { log: &log, style, threshold, envelope: &route.envelope, sealing };
         lane.cursor.count_held(&log, u64::MAX, |record| threshold.passes(record));
         let before = counters.datagrams;
-        let shipped = Shipping { lane, counters, ncrx }.ship(&mut sender, turn, nic);
+        let given_too = route.given_too.and_then(|mac| {
+            let destination = Endpoint { mac, ..route.destination };
+            let envelope =
+                Envelope::new(route.source, destination, config.device.vlan().map(|(_, vlan)| vlan));
+            Some(envelope?.with_mtu(route.envelope.mtu()))
+        });
+        lane.is_half_sent &= given_too.is_some();
+        let shipped = Shipping { lane, counters, ncrx, given_too }.ship(&mut sender, turn, nic);
         if counters.datagrams != before {
             lane.has_sent(now);
         }
@@ -89,6 +97,8 @@ struct Shipping<'l> {
     lane: &'l mut Lane,
     counters: &'l mut Counters,
     ncrx: &'l mut Ncrx,
+    /// The headers of a second frame for each datagram, to the address that was given.
+    given_too: Option<Envelope>,
 }
 
 impl Shipping<'_> {
@@ -125,7 +135,10 @@ impl Shipping<'_> {
         // The count of messages is not kept with a record: it goes out again without.
         let system_data = SystemData { message_id: None, ..sender.style.system_data };
         let style = Style { system_data, ..sender.style };
-        self.ncrx.ship(&Sender { style, ..*sender }, nic, now)
+        // By turns: what does not arrive one way is asked for again.
+        let other_way = self.given_too.as_ref().filter(|_| self.lane.turns.is_multiple_of(2));
+        let envelope = other_way.unwrap_or(sender.envelope);
+        self.ncrx.ship(&Sender { style, envelope, ..*sender }, nic, now)
     }
 
     fn ship_log<N: Nic>(
@@ -178,6 +191,7 @@ impl Shipping<'_> {
     ) -> Result<(), TransmitError> {
         if !self.lane.cursor.is_at_begin()
             || sender.sealing.seals()
+            || self.given_too.is_some()
             || turn.log.ring().is_past(self.lane.cursor.sequence())
         {
             return Ok(());
@@ -215,7 +229,9 @@ impl Shipping<'_> {
         // It was not what it seemed to be, or is not to go out.
         let sequence = self.lane.cursor.sequence();
         let threshold = sender.threshold;
-        match self.lane.cursor.next(sender.log, Unfinished::Await, |record| threshold.passes(record)) {
+        let next = self.lane.cursor.next(sender.log, Unfinished::Await, |record| threshold.passes(record));
+        self.lane.is_half_sent &= self.lane.cursor.sequence() == sequence;
+        match next {
             Next::Record(record) => _ = self.queue_piece(sender, &record, nic, now)?,
             Next::HeldBack => {
                 self.counters.filtered = self.counters.filtered.wrapping_add(1);
@@ -238,18 +254,32 @@ impl Shipping<'_> {
         now: u64,
     ) -> Result<bool, TransmitError> {
         let cursor = self.lane.cursor;
+        if let Some(envelope) = self.given_too.as_ref().filter(|_| !self.lane.is_half_sent) {
+            let too = Sender { envelope, ..*sender };
+            let Some(datagram) = too.transmit(nic, record, &cursor, self.lane.identification)? else {
+                return Ok(false);
+            };
+            self.lane.is_half_sent = true;
+            self.count(datagram.len);
+        }
         let Some(datagram) = sender.transmit(nic, record, &cursor, self.lane.identification)? else {
             return Ok(false);
         };
-        self.lane.identification = self.lane.identification.wrapping_add(1);
-        self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
-        self.counters.bytes = self.counters.bytes.wrapping_add(datagram.len as u64);
+        self.lane.is_half_sent = false;
+        self.count(datagram.len);
         if datagram.ends_record() {
             self.was_sent(sender, 1, now);
         } else {
             self.lane.cursor = datagram.next;
         }
         Ok(true)
+    }
+
+    /// A datagram of `len` bytes was queued.
+    fn count(&mut self, len: usize) {
+        self.lane.identification = self.lane.identification.wrapping_add(1);
+        self.counters.datagrams = self.counters.datagrams.wrapping_add(1);
+        self.counters.bytes = self.counters.bytes.wrapping_add(len as u64);
     }
 
     /// Steps over `records` records, which were sent as a whole.

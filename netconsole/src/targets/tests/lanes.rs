@@ -18,12 +18,20 @@ struct Bench<'b> {
 }
 
 fn with_bench(config: &str, check: impl FnOnce(&mut Bench<'_>)) {
+    with_gateway(config, None, check);
+}
+
+fn with_gateway(config: &str, gateway: Option<[u8; 4]>, check: impl FnOnce(&mut Bench<'_>)) {
     let words = |count| -> Vec<AtomicU64> { (0..count).map(|_| AtomicU64::new(0)).collect() };
     let (header, index, data) = (RingHeader::new(), words(1 << 9), words(1 << 12));
     let ring = Ring::new(&header, &index, &data);
     ring.recover(0, Audience::Everybody);
     let addressing = Addressing {
-        ipv4: Ipv4Method::Static { address: [10, 0, 0, 1].into(), prefix: 24, gateway: None },
+        ipv4: Ipv4Method::Static {
+            address: [10, 0, 0, 1].into(),
+            prefix: 24,
+            gateway: gateway.map(Into::into),
+        },
         ipv6: None,
         echo: false,
     };
@@ -213,19 +221,18 @@ fn of_two_cards_on_one_network_one_speaks_and_the_other_follows() {
     });
 }
 
+const GIVEN: MacAddr = MacAddr([2, 0, 0, 0, 0, 99]);
+
+/// To whom the first card's datagrams went in the last look.
+fn receivers(bench: &Bench<'_>) -> Vec<MacAddr> {
+    let sent = bench.cards[0].0.sent.iter().filter_map(|frame| udp::parse(frame));
+    sent.map(|sent| sent.destination.mac).collect()
+}
+
 /// What the crash kernel of a Linux does with the address that it was given before the crash.
 #[test]
 fn a_given_address_is_used_at_once_and_asked_for() {
-    let receivers = |bench: &Bench<'_>| -> Vec<MacAddr> {
-        bench.cards[0]
-            .0
-            .sent
-            .iter()
-            .filter_map(|frame| udp::parse(frame))
-            .map(|sent| sent.destination.mac)
-            .collect()
-    };
-    let given = MacAddr([2, 0, 0, 0, 0, 99]);
+    let given = GIVEN;
     // Who answers, and after how long; how many records go out then, and to whom.
     for (answer, at, again) in [(given, SECOND / 2, 0), (PEER, SECOND / 2, 5), (PEER, 36 * SECOND, 5)] {
         with_bench("@10.0.0.1/,@10.0.0.2/02:00:00:00:00:63", |bench| {
@@ -237,8 +244,8 @@ fn a_given_address_is_used_at_once_and_asked_for() {
             assert_eq!(receivers(bench), [given; 5]);
             assert_eq!(bench.target.reception(), Reception::Unheard);
             if at > SECOND {
-                assert_eq!(bench.look(2 * SECOND, FIRST), [5, 0], "nobody has answered");
-                assert_eq!(receivers(bench), [MacAddr::BROADCAST; 5]);
+                assert_eq!(bench.look(2 * SECOND, FIRST), [10, 0], "nobody has answered");
+                assert_eq!(receivers(bench), [given, MacAddr::BROADCAST].repeat(5), "it may be right");
                 assert_eq!(bench.look(3 * SECOND, FIRST), [0, 0], "once");
                 assert_eq!(bench.target.reception(), Reception::Unheard);
             }
@@ -258,4 +265,57 @@ fn a_given_address_is_used_at_once_and_asked_for() {
         assert_eq!(bench.look(0, FIRST), [5, 0]);
         assert_eq!(bench.look(2 * SECOND, FIRST), [0, 0], "elsewhere nobody is asked");
     });
+}
+
+/// The given address is that of a router, which forwards no broadcast and of which this machine knows nothing.
+#[test]
+fn without_a_router_a_target_elsewhere_keeps_the_given_address() {
+    with_bench("@10.0.0.1/,@10.9.9.9/02:00:00:00:00:63", |bench| {
+        bench.asks_for_given = true;
+        bench.target.enable(0);
+        bench.target.go_by(0, None);
+        let mut sent = 0;
+        for second in 0..70 {
+            bench.log(2);
+            let [records, _] = bench.look(second * SECOND, FIRST);
+            assert_eq!(receivers(bench), vec![GIVEN; records], "{second} s");
+            assert!(bench.cards[0].0.sent.iter().all(|frame| udp::parse(frame).is_some()), "nobody is asked");
+            sent += records;
+        }
+        assert_eq!((sent, bench.target.counters().repeated), (140, 0));
+    });
+}
+
+/// Where a router is known, but does not answer or is another one, each record goes to the given address all the same.
+#[test]
+fn behind_a_router_each_record_goes_to_the_given_address() {
+    const FAR: &str = "@10.0.0.1/,@10.9.9.9/02:00:00:00:00:63";
+    for answers in [false, true] {
+        with_gateway(FAR, Some([10, 0, 0, 2]), |bench| {
+            bench.asks_for_given = true;
+            bench.target.enable(0);
+            bench.target.go_by(0, None);
+            bench.log(5);
+            assert_eq!(bench.look(0, FIRST), [5, 0], "at once");
+            assert_eq!(receivers(bench), [GIVEN; 5]);
+            if answers {
+                bench.hear(0, PEER, SECOND);
+            }
+            let other = if answers { PEER } else { MacAddr::BROADCAST };
+            assert_eq!(bench.look(2 * SECOND, FIRST), [10, 0]);
+            assert_eq!(receivers(bench), [GIVEN, other].repeat(5), "again");
+            bench.log(3);
+            // A card without room in between neither repeats nor leaves out a frame.
+            let mut all = Vec::new();
+            for _ in 0..6 {
+                let (nic, ..) = &mut bench.cards[0];
+                nic.sent.clear();
+                nic.room = 1;
+                ship_at(3 * SECOND, 0, &mut bench.target, bench.ring, nic);
+                all.extend(receivers(bench));
+            }
+            assert_eq!(all, [GIVEN, other].repeat(3));
+            assert_eq!(bench.look(4 * SECOND, FIRST), [0, 0]);
+        });
+    }
 }
