@@ -43,13 +43,30 @@ impl<'c, M: Memory> RawText<'c, M> {
         let mut window = Window::new(translation);
         let (start, len) =
             texts.chain(legacy).chain(around).find(|&(start, _)| window.byte(start).is_some())?;
-        let len = len.filter(|&len| len > 0 && len <= MOST).unwrap_or(UNKNOWN);
+        let len = len.filter(|&len| len > 0).unwrap_or(UNKNOWN).min(MOST);
         Some(Self { window, addresses: start..start.saturating_add(len) })
     }
 
     /// The addresses that are looked at from here on, virtual.
     pub fn addresses(&self) -> Range<u64> {
         self.addresses.clone()
+    }
+
+    /// Passes over the first texts, so that of all texts those at the end are left, where a log says what it ended with:
+    /// `most` bytes of them at most. Returns how many bytes of text are passed over. Texts are cut as
+    /// [`next_line`](Self::next_line) cuts them with this `line`.
+    pub fn keep_last(&mut self, most: u64, line: &mut [u8]) -> u64 {
+        let (all, mut total, mut passed) = (self.addresses(), 0_u64, 0_u64);
+        while let Some(len) = self.next_line(line) {
+            total = total.saturating_add(len as u64);
+        }
+        self.addresses = all;
+        while total.saturating_sub(passed) > most
+            && let Some(len) = self.next_line(line)
+        {
+            passed = passed.saturating_add(len as u64);
+        }
+        passed
     }
 
     /// Puts the next text into `line`, and returns its length: printable ASCII, cut where the line is full; `None` where

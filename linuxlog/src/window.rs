@@ -10,12 +10,14 @@ const LEN: u64 = 256;
 pub(crate) struct Window<'t, M> {
     translation: &'t Translation<'t, M>,
     start: Option<u64>,
+    /// It could be read: where not, it is not tried again for its other bytes, each of which may be a machine check.
+    is_readable: bool,
     bytes: [u8; LEN as usize],
 }
 
 impl<'t, M: Memory> Window<'t, M> {
     pub const fn new(translation: &'t Translation<'t, M>) -> Self {
-        Self { translation, start: None, bytes: [0; LEN as usize] }
+        Self { translation, start: None, is_readable: false, bytes: [0; LEN as usize] }
     }
 
     /// The byte at a virtual address; `None` where it can't be read.
@@ -23,11 +25,10 @@ impl<'t, M: Memory> Window<'t, M> {
         let within = address % LEN;
         let start = Some(address ^ within);
         if self.start != start {
-            self.start = None;
-            self.translation.read(address ^ within, &mut self.bytes).ok()?;
+            self.is_readable = self.translation.read(address ^ within, &mut self.bytes).is_ok();
             self.start = start;
         }
-        self.bytes.get(usize::try_from(within).ok()?).copied()
+        self.bytes.get(usize::try_from(within).ok()?).copied().filter(|_| self.is_readable)
     }
 
     /// The little-endian number of `size` bytes, 8 at most.

@@ -3,7 +3,8 @@
 mod image;
 
 use image::{Image, text};
-use linuxlog::{Crash, Memory, Unreadable};
+use linuxlog::{Crash, Memory, RawText, Unreadable};
+use std::cell::Cell;
 
 /// An image whose note lacks these lines.
 struct Without<'i>(&'i Image, &'static [&'static str]);
@@ -65,4 +66,71 @@ fn without_a_place_there_is_none() {
     let memory = Without(&image, &["SYMBOL(prb)", "SYMBOL(printk_rb_static)", "SYMBOL(log_buf)"]);
     let crash = Crash::open(&memory, Image::core_header("6.12")).expect("its note is there");
     assert!(crash.log().is_err() && crash.raw_text().is_none());
+}
+
+const NAME: &str = "6.12";
+const NO_RECORDS: &[&str] = &["SIZE(prb_desc)"];
+
+fn lines<M: Memory>(raw: &mut RawText<'_, M>) -> Vec<String> {
+    let (mut line, mut lines) = ([0; 200], Vec::new());
+    while let Some(len) = raw.next_line(&mut line) {
+        lines.push(String::from_utf8_lossy(&line[..len]).into_owned());
+    }
+    lines
+}
+
+/// Where there is more text than is wanted the end is left, with the panic.
+#[test]
+fn of_much_text_the_end_is_kept() {
+    let image = Image::load(NAME);
+    let memory = Without(&image, NO_RECORDS);
+    let crash = Crash::open(&memory, Image::core_header(NAME)).expect("its note is there");
+    let all = lines(&mut crash.raw_text().expect("its text is there"));
+    let total: usize = all.iter().map(String::len).sum();
+    assert!(total > 20_000);
+    for most in [0, 10_000, total - 1, total, 1 << 20] {
+        let mut raw = crash.raw_text().expect("its text is there");
+        let passed = raw.keep_last(most as u64, &mut [0; 200]);
+        let left = lines(&mut raw);
+        assert!(all.ends_with(&left), "{most}");
+        let len: usize = left.iter().map(String::len).sum();
+        assert!(len <= most && (len + 200 > most || len == total), "{most}: {len}");
+        assert_eq!(len + passed as usize, total, "{most}");
+        assert_eq!(most > 0, left.iter().any(|line| line.contains("Kernel panic")), "{most}");
+    }
+}
+
+/// Memory whose reads of a piece of text fail from the second one on, and whose ring is said to be one of 32 MiB.
+struct Broken<'i>(Without<'i>, Cell<u64>);
+
+impl Memory for Broken<'_> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        self.0.read(address, to)?;
+        match to {
+            [bits @ 14..=24, 0, 0, 0] => *bits = 25,
+            [_, ..] if to.len() == 256 => {
+                self.1.set(self.1.get() + 1);
+                if self.1.get() > 1 {
+                    return Err(Unreadable { address });
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A piece that can't be read costs one read, not one for each of its bytes; of a large ring 16 MiB are looked at.
+#[test]
+fn what_cannot_be_read_is_tried_once() {
+    let image = Image::load(NAME);
+    let memory = Broken(Without(&image, NO_RECORDS), Cell::new(0));
+    let crash = Crash::open(&memory, Image::core_header(NAME)).expect("its note is there");
+    memory.1.set(0);
+    let mut raw = crash.raw_text().expect("its first piece is there");
+    let addresses = raw.addresses();
+    assert_eq!(addresses.end - addresses.start, 16 << 20);
+    lines(&mut raw);
+    let tried = memory.1.get();
+    assert!((100..=1 + (16 << 20) / 256).contains(&tried), "{tried}");
 }

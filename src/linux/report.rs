@@ -40,23 +40,24 @@ pub fn log(old: &OldLog) {
 }
 
 /// How much raw text is logged, in bytes: with what each record takes beside it, less than this kernel's own log holds.
-const MAX_RAW: usize = 96 << 10;
+const MAX_RAW: u64 = 96 << 10;
 
-/// Logs the text that lies where the log was, each piece marked, where nothing else is to be had.
+/// Logs the end of the text that lies where the log was, each piece marked, where nothing else is to be had: the crash is
+/// at the end, unless the log had come round to its buffer's start.
 pub fn raw_text(crash: &Crash<'_, OldMemory>) {
     let Some(mut text) = crash.raw_text() else {
         return log::warn!(target: ALWAYS, "linux: nor is there any text where its log was");
     };
+    let mut line = [0; 200];
+    let passed = text.keep_last(MAX_RAW, &mut line);
     let (start, end) = (text.addresses().start, text.addresses().end);
+    if passed > 0 {
+        log::warn!(target: ALWAYS, "linux: {passed} bytes of text before {start:#x} are left out");
+    }
     log::warn!(target: ALWAYS,
         "linux: the text where its log was follows as it lies there, {start:#x} to {end:#x}, in no order and without times"
     );
-    let (mut line, mut logged) = ([0; 200], 0_usize);
     while let Some(len) = text.next_line(&mut line) {
-        if logged >= MAX_RAW {
-            return log::warn!(target: ALWAYS, "linux: there is more, from {:#x} on", text.addresses().start);
-        }
-        logged = logged.saturating_add(len);
         let shown = line.get(..len).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
         log::info!(target: ALWAYS, "linux raw: {shown}");
     }
