@@ -2,6 +2,7 @@
 //! leads to the rest. An address may have several sockets, each with a thread: what one machine sends comes through one
 //! of them, in order.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, BufRead};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -131,8 +132,11 @@ impl Inputs {
             }
             if takers.len() > 1 {
                 // Before any thread: what came while there were fewer sockets goes before what came later.
+                let mut earlier = HashSet::new();
                 for taker in &mut takers {
-                    put(taker.take_first().map_err(Error::Receive)?, &sender, &queued);
+                    for batch in taker.take_first(&mut earlier).map_err(Error::Receive)? {
+                        put(batch, &sender, &queued);
+                    }
                 }
             }
             for taker in takers {

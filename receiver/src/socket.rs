@@ -1,5 +1,6 @@
 //! UDP sockets: large buffers, datagrams in batches, IPv4 also through IPv6.
 
+use std::collections::HashSet;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::ops::Range;
@@ -24,6 +25,8 @@ use crate::share::Share;
 
 /// How many a socket that was quiet is to give at once.
 const EXPECTED_LEAST: usize = 4;
+/// So often at most is taken at once what came before the senders were shared, however fast more comes.
+const FIRST_ROUNDS: usize = 64;
 
 /// Datagrams that were taken together.
 #[derive(Debug)]
@@ -161,20 +164,30 @@ impl Taker {
         Taker { socket: Arc::clone(socket), via, share, clock, buffer, dropped: 0, expected: EXPECTED_LEAST }
     }
 
-    /// Takes what is there already, also what came before the senders were shared; without waiting.
-    pub fn take_first(&mut self) -> io::Result<Batch> {
-        self.expected = limits::BATCH;
-        match self.receive(MsgFlags::MSG_DONTWAIT) {
-            Ok(taken) => Ok(self.pack(&taken, Share::ALL)),
-            Err(Errno::EAGAIN) => Ok(self.pack(&[], Share::ALL)),
-            Err(error) => Err(error.into()),
+    /// Takes what is there already, also what came before the senders were shared; without waiting. A broadcast is in each of the
+    /// sockets: what one before this has taken, which is noted in `earlier`, is left out.
+    pub fn take_first(&mut self, earlier: &mut HashSet<(SocketAddr, Vec<u8>)>) -> io::Result<Vec<Batch>> {
+        let mut batches = Vec::new();
+        for _ in 0..FIRST_ROUNDS {
+            self.expected = limits::BATCH;
+            match self.receive(MsgFlags::MSG_DONTWAIT) {
+                Ok(taken) => {
+                    let is_new = |from, bytes: &[u8]| !earlier.contains(&(from, bytes.to_vec()));
+                    batches.push(self.pack(&taken, is_new));
+                }
+                Err(Errno::EAGAIN) => break,
+                Err(error) => return Err(error.into()),
+            }
         }
+        let datagrams = batches.iter().flat_map(Batch::datagrams);
+        earlier.extend(datagrams.map(|taken| (taken.from, taken.bytes.to_vec())));
+        Ok(batches)
     }
 
     /// Waits for a datagram and takes what else is there.
     pub fn take(&mut self) -> io::Result<Batch> {
         let taken = self.receive(MsgFlags::MSG_WAITFORONE)?;
-        Ok(self.pack(&taken, self.share))
+        Ok(self.pack(&taken, |from, _| self.share.has(from.ip())))
     }
 
     /// Who sent each datagram, and the length of what was taken of it.
@@ -203,14 +216,17 @@ impl Taker {
         Ok(datagrams)
     }
 
-    fn pack(&self, taken: &[Taken<usize>], share: Share) -> Batch {
+    fn pack(&self, taken: &[Taken<usize>], is_own: impl Fn(SocketAddr, &[u8]) -> bool) -> Batch {
         let mut bytes = Vec::with_capacity(taken.iter().map(|taken| taken.bytes).sum());
         let mut datagrams = Vec::with_capacity(taken.len());
         let chunks = self.buffer.chunks_exact(limits::DATAGRAM_BYTES);
-        let own = chunks.zip(taken).filter(|(_, taken)| share.has(taken.from.ip()));
-        for (chunk, &Taken { from, bytes: length, is_cut }) in own {
+        for (chunk, &Taken { from, bytes: length, is_cut }) in chunks.zip(taken) {
+            let chunk = chunk.get(..length).unwrap_or(chunk);
+            if !is_own(from, chunk) {
+                continue;
+            }
             let start = bytes.len();
-            bytes.extend_from_slice(chunk.get(..length).unwrap_or(chunk));
+            bytes.extend_from_slice(chunk);
             datagrams.push(Taken { from, bytes: start..bytes.len(), is_cut });
         }
         Batch { via: self.via, at: self.clock.now(), dropped: self.dropped, bytes, datagrams }

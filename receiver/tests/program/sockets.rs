@@ -1,7 +1,7 @@
 //! Real sockets: both versions of IP, bursts, hostile senders, recovery.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Command;
 use std::thread;
@@ -40,13 +40,19 @@ fn broadcasts_are_heard() {
     assert_eq!(receiver.end().status.code(), Some(0));
 }
 
-/// Waits until all of its sockets are bound.
-fn await_sockets(receiver: &Listening, count: usize) {
-    let (port, deadline) = (format!(":{:04X} ", receiver.port), Instant::now() + Duration::from_secs(20));
-    while fs::read_to_string("/proc/net/udp").expect("Linux").matches(&port).count() < count {
-        assert!(Instant::now() < deadline, "the program does not open {count} sockets");
-        thread::sleep(Duration::from_millis(5));
+/// Waits until it says that it listens: until all of its sockets are there, and share the senders.
+fn await_sockets(receiver: &mut Listening, count: usize) {
+    let said = receiver.child.stderr.as_mut().expect("a pipe");
+    let mut line = Vec::new();
+    // Not a byte more than the line: the rest is for whoever looks at the end.
+    while !line.ends_with(b"\n") {
+        let mut byte = [0];
+        said.read_exact(&mut byte).expect("it says that it listens");
+        line.extend(byte);
     }
+    assert!(line.starts_with(b"listening on "), "{}", String::from_utf8_lossy(&line));
+    let port = format!(":{:04X} ", receiver.port);
+    assert_eq!(fs::read_to_string("/proc/net/udp").expect("Linux").matches(&port).count(), count);
 }
 
 /// What is shown, up to the line that is the last as `is_last` says.
@@ -77,7 +83,7 @@ fn several_sockets_keep_each_machine_s_order() {
     const MACHINES: u8 = 8;
     const MESSAGES: usize = 100;
     let mut receiver = Listening::start(&["--json", "--sockets", "4", "--timeout", PATIENCE]);
-    await_sockets(&receiver, 4);
+    await_sockets(&mut receiver, 4);
     for number in 0..MESSAGES {
         for machine in 1..=MACHINES {
             send_from(machine, receiver.port, &format!("<13>Nov 24 21:22:23 web{machine} tool: {number}"));
@@ -103,7 +109,7 @@ fn several_sockets_keep_each_machine_s_order() {
 fn several_sockets_show_a_broadcast_once() {
     let arguments = ["--json", "--sockets", "4", "--timeout", PATIENCE];
     let mut receiver = Listening::start_at("0.0.0.0", "/proc/net/udp", "00000000", &arguments);
-    await_sockets(&receiver, 4);
+    await_sockets(&mut receiver, 4);
     let port = receiver.port;
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.set_broadcast(true).expect("a socket");
@@ -124,7 +130,7 @@ fn several_sockets_show_a_broadcast_once() {
 fn with_several_sockets_one_machine_s_flood_drops_nothing_of_another() {
     let arguments = ["--json", "--sockets", "2", "--timeout", PATIENCE];
     let mut receiver = Listening::start_unprivileged(&arguments);
-    await_sockets(&receiver, 2);
+    await_sockets(&mut receiver, 2);
     let _flood = overflow(&receiver);
     // The other half of the addresses.
     for number in 0..10 {
