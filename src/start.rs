@@ -21,6 +21,8 @@ static COMMAND_LINE: Once<CommandLine> = Once::new();
 
 /// Takes a copy of what the loader left, before anything else: its structures may lie in page 0, and
 /// where the log will be.
+// A test has the kernel die here, by this name (tests/qemu/early.rs).
+#[inline(never)]
 pub fn read_boot_info(magic: u32, info: u64) -> &'static BootInfo {
     BOOT.call_once(|| BootInfo::read(magic, info, &Physical::at_entry()))
 }
