@@ -175,7 +175,8 @@ fn what_went_to_an_address_for_which_nobody_answers_goes_again_by_broadcast() {
             let (gave_up, _) =
                 said(&own, "broadcast until somebody does: sending the log again from record 0");
             let (started, _) = said(&own, "network logging started");
-            assert!(gave_up >= started + SECOND, "{name}: {started} to {gave_up} µs");
+            // It is asked for 1.25 s, from before the record of the start on: how long before, a busy host decides.
+            assert!(gave_up >= started + SECOND / 4, "{name}: {started} to {gave_up} µs");
             said(&own, HEARD_BY_NOBODY);
         },
     );
