@@ -4,6 +4,7 @@
 use super::card::Card;
 use crate::format::MAX_DATAGRAM;
 use crate::network::Conversation;
+use crate::nic::Nic;
 use crate::plan::MAX_NICS;
 use crate::seal::{KeyStore, Numbers, Sealing};
 use crate::settings::{Settings, TargetConfig};
@@ -57,14 +58,16 @@ impl Fallback {
         }
     }
 
-    /// Whether it has been broadcast on every card that has a link, and one has; or there is no card.
-    pub fn was_sent(&self, cards: &[Option<Card>; MAX_NICS]) -> bool {
+    /// Whether it has been broadcast on every card that has a link, and one has, and the cards are done with it; or there is no card.
+    pub fn was_sent(&self, cards: &mut [Option<Card>; MAX_NICS]) -> bool {
+        let has_card = cards.iter().any(Option::is_some);
         let mut up = self.cards.iter().zip(cards).filter_map(|(rounds, card)| {
-            card.as_ref().filter(|card| card.link_is_up()).map(|_| rounds.done > 0)
+            let card = card.as_mut().filter(|card| card.link_is_up())?;
+            Some(rounds.done > 0 && card.nic.is_drained())
         });
         match up.next() {
             Some(first) => first && up.all(|sent| sent),
-            None => cards.iter().all(Option::is_none),
+            None => !has_card,
         }
     }
 }

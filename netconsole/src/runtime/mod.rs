@@ -223,8 +223,9 @@ impl<P: Platform> Netconsole<P> {
     }
 
     /// Whether what is wrong with the settings is still to be broadcast.
-    pub fn is_broadcasting_problems(&self) -> bool {
-        self.state.fallback.as_ref().is_some_and(|fallback| !fallback.was_sent(&self.state.cards))
+    pub fn is_broadcasting_problems(&mut self) -> bool {
+        let State { fallback, cards, .. } = &mut self.state;
+        fallback.as_ref().is_some_and(|fallback| !fallback.was_sent(cards))
     }
 
     /// What of the log is shown, and how.
