@@ -7,7 +7,7 @@ use super::ring::GigabitMemory;
 use super::{IntelNic, PanicIntelMemory, PanicIntelNic};
 use crate::nic::addresses::fake::{NO_PORTS, offset, physical};
 use crate::nic::conformance::{self, Wire};
-use crate::nic::exchange::{frame, receive, started, transmit};
+use crate::nic::exchange::{Call, call, frame, receive, started, transmit};
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::pci::{DeviceFunction, PciDevice};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, WAITS};
@@ -549,13 +549,7 @@ fn chips_are_known_by_both_ids_and_say_whether_they_are_tested() {
 /// What may happen between the driver and a device that lies.
 #[derive(Clone, Debug)]
 enum Step {
-    Transmit(usize),
-    Kick,
-    Receive,
-    IsDrained,
-    LinkIsUp,
-    Restart,
-    /// The device does its work.
+    Call(Call),
     Send(usize),
     Deliver(usize),
     /// It lies in a received frame's descriptor, or in any word of a ring.
@@ -570,14 +564,6 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let driver = prop_oneof![
-        4 => (0..2000usize).prop_map(Step::Transmit),
-        2 => Just(Step::Kick),
-        4 => Just(Step::Receive),
-        1 => Just(Step::IsDrained),
-        1 => Just(Step::LinkIsUp),
-        1 => Just(Step::Restart),
-    ];
     let work = prop_oneof![(0..10usize).prop_map(Step::Send), (0..2048usize).prop_map(Step::Deliver)];
     let fields = prop_oneof![any::<u64>(), (0..0x900u64).prop_map(|length| length | 3 << 32)];
     let ring = prop_oneof![Just(RX), Just(TX)];
@@ -592,7 +578,7 @@ fn step() -> impl Strategy<Value = Step> {
         (any::<u16>(), prop_oneof![Just(0), Just(u32::MAX)])
             .prop_map(|(control, reads)| Step::Phy(control, reads)),
     ];
-    prop_oneof![12 => driver, 6 => work, 6 => lies, 1 => faults]
+    prop_oneof![12 => call().prop_map(Step::Call), 6 => work, 6 => lies, 1 => faults]
 }
 
 /// CTRL, STATUS, EERD, MDIC, RCTL, TCTL, both rings' and the address's.
@@ -605,20 +591,7 @@ fn register() -> impl Strategy<Value = usize> {
 fn take(step: Step, nic: &mut Card, handle: &Handle) {
     handle.borrow_mut().begin_call();
     match step {
-        Step::Transmit(length) => {
-            let _ = nic.transmit(&mut |buffer| {
-                assert_eq!(buffer.len(), 1536);
-                buffer.fill(0x5a);
-                length
-            });
-        }
-        Step::Kick => nic.kick(),
-        Step::Receive => {
-            nic.receive(&mut |frame| assert!((14..=2048).contains(&frame.len())));
-        }
-        Step::IsDrained => drop(nic.is_drained()),
-        Step::LinkIsUp => drop(nic.link_is_up()),
-        Step::Restart => drop(nic.restart()),
+        Step::Call(call) => call.make(nic, 1536, 2048),
         Step::Send(count) => drop(handle.borrow_mut().send(count)),
         Step::Deliver(length) => drop(handle.borrow_mut().deliver(&vec![0xa5; length])),
         Step::DeliverAs(fields) => drop(handle.borrow_mut().deliver_as(&[0xa5; 60], fields)),

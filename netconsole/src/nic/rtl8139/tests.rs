@@ -5,7 +5,7 @@ use super::*;
 use crate::nic::WAITS;
 use crate::nic::addresses::fake::{access, physical};
 use crate::nic::conformance::{self, Wire};
-use crate::nic::exchange::{frame, receive, started, transmit};
+use crate::nic::exchange::{Call, call, frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
 use proptest::prelude::*;
@@ -305,12 +305,7 @@ fn says_why_it_does_not_come_up() {
 /// What may happen between the driver and a chip that lies.
 #[derive(Clone, Debug)]
 enum Step {
-    Transmit(usize),
-    Receive,
-    IsDrained,
-    LinkIsUp,
-    LinkMode,
-    Restart,
+    Call(Call),
     Send(usize),
     Deliver(usize),
     /// A frame with any header, and any byte in the ring.
@@ -322,14 +317,6 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let driver = prop_oneof![
-        4 => (0..2000usize).prop_map(Step::Transmit),
-        4 => Just(Step::Receive),
-        1 => Just(Step::IsDrained),
-        1 => Just(Step::LinkIsUp),
-        1 => Just(Step::LinkMode),
-        1 => Just(Step::Restart),
-    ];
     let work = prop_oneof![(0..5usize).prop_map(Step::Send), (60..3000usize).prop_map(Step::Deliver)];
     // What the chip itself goes by stays: the addresses that it was given.
     let register = prop_oneof![0..6usize, 0x10..0x20usize, 0x37..0x40usize, 0x58..0x6ausize];
@@ -339,26 +326,13 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (register, any::<u8>()).prop_map(|(register, value)| Step::Register(register, value)),
         1 => prop_oneof![2 => Just(0), 1 => any::<u8>()].prop_map(Step::Faults),
     ];
-    prop_oneof![6 => driver, 3 => work, 3 => lies]
+    prop_oneof![6 => call().prop_map(Step::Call), 3 => work, 3 => lies]
 }
 
 fn take(step: Step, nic: &mut Rtl8139, model: &Model) {
     model.device().reads = 0;
     match step {
-        Step::Transmit(length) => {
-            let _ = nic.transmit(&mut |buffer| {
-                assert_eq!(buffer.len(), 1536);
-                buffer.fill(0x5a);
-                length
-            });
-        }
-        Step::Receive => {
-            nic.receive(&mut |frame| assert!((14..=1536).contains(&frame.len())));
-        }
-        Step::IsDrained => drop(nic.is_drained()),
-        Step::LinkIsUp => drop(nic.link_is_up()),
-        Step::LinkMode => drop(nic.link_mode()),
-        Step::Restart => drop(nic.restart()),
+        Step::Call(call) => call.make(nic, 1536, 1536),
         Step::Send(count) => {
             let mut chip = model.device();
             if !chip.has_lied {

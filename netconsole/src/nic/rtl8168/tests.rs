@@ -7,7 +7,7 @@ use super::*;
 use crate::nic::WAITS;
 use crate::nic::addresses::fake::{access, offset, physical};
 use crate::nic::conformance::{self, Wire};
-use crate::nic::exchange::{frame, receive, started, transmit};
+use crate::nic::exchange::{Call, call, frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::ports::fake::NoPorts;
@@ -382,13 +382,7 @@ fn only_its_ids_are_driven() {
 /// What may happen between the driver and a chip that lies.
 #[derive(Clone, Debug)]
 enum Step {
-    Transmit(usize),
-    Kick,
-    Receive,
-    IsDrained,
-    Link,
-    LinkHasChanged,
-    Restart,
+    Call(Call),
     Send(usize),
     Deliver(usize),
     DeliverAs(u32),
@@ -398,15 +392,6 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let driver = prop_oneof![
-        4 => (0..2000usize).prop_map(Step::Transmit),
-        3 => Just(Step::Kick),
-        4 => Just(Step::Receive),
-        1 => Just(Step::IsDrained),
-        1 => Just(Step::Link),
-        1 => Just(Step::LinkHasChanged),
-        1 => Just(Step::Restart),
-    ];
     let work = prop_oneof![(0..5usize).prop_map(Step::Send), (0..3000usize).prop_map(Step::Deliver)];
     let lies = prop_oneof![
         4 => any::<u32>().prop_map(Step::DeliverAs),
@@ -414,27 +399,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u64>().prop_map(Step::Forget),
         1 => prop_oneof![2 => Just(0), 1 => any::<u8>()].prop_map(Step::Faults),
     ];
-    prop_oneof![6 => driver, 3 => work, 3 => lies]
+    prop_oneof![6 => call().prop_map(Step::Call), 3 => work, 3 => lies]
 }
 
 fn take(step: Step, nic: &mut Rtl8168<Model>, model: &Model) {
     model.device().accesses = 0;
     match step {
-        Step::Transmit(length) => {
-            let _ = nic.transmit(&mut |buffer| {
-                assert_eq!(buffer.len(), 1536);
-                buffer.fill(0x5a);
-                length
-            });
-        }
-        Step::Kick => nic.kick(),
-        Step::Receive => {
-            nic.receive(&mut |frame| assert!((14..=2048).contains(&frame.len())));
-        }
-        Step::IsDrained => drop(nic.is_drained()),
-        Step::Link => drop(nic.link_mode()),
-        Step::LinkHasChanged => drop(nic.link_has_changed()),
-        Step::Restart => drop(nic.restart()),
+        Step::Call(call) => call.make(nic, 1536, 2048),
         Step::Send(count) => drop(model.device().send(count)),
         Step::Deliver(length) => drop(model.device().deliver(&vec![0xa5; length])),
         Step::DeliverAs(status) => drop(model.device().deliver_as(&[0xa5; 60], status)),

@@ -4,7 +4,7 @@ use super::model::{Device, EVENT_IDX, Model, Queue, RX, TX, USUAL_FEATURES};
 use super::net::{FEATURES, PANIC_FEATURES, VirtioNet, VirtioNetMemory};
 use crate::nic::addresses::fake::{offset, physical};
 use crate::nic::conformance::{self, Wire};
-use crate::nic::exchange::{frame, receive, transmit};
+use crate::nic::exchange::{Call, call, frame, receive, transmit};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, WAITS};
 use crate::wire::MacAddr;
 use proptest::prelude::*;
@@ -530,13 +530,7 @@ fn reception_wraps_too() {
 /// What may happen between the driver and a device that lies.
 #[derive(Clone, Debug)]
 enum Step {
-    Transmit(usize),
-    Kick,
-    Receive,
-    IsDrained,
-    LinkIsUp,
-    Restart,
-    /// The device does its work.
+    Call(Call),
     Send(usize),
     Deliver(usize),
     /// It lies in the used ring: queue, slot, id, length.
@@ -564,14 +558,6 @@ fn number() -> impl Strategy<Value = u32> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let driver = prop_oneof![
-        4 => (1..1600usize).prop_map(Step::Transmit),
-        2 => Just(Step::Kick),
-        4 => Just(Step::Receive),
-        1 => Just(Step::IsDrained),
-        1 => Just(Step::LinkIsUp),
-        2 => Just(Step::Restart),
-    ];
     let work = prop_oneof![(0..10usize).prop_map(Step::Send), (0..1500usize).prop_map(Step::Deliver)];
     let ring = prop_oneof![
         3 => (queue(), 0..8u16, number(), number()).prop_map(|(q, slot, id, length)| Step::Element(q, slot, id, length)),
@@ -588,7 +574,7 @@ fn step() -> impl Strategy<Value = Step> {
         prop::bool::weighted(0.2).prop_map(Step::NeverResets),
         any::<bool>().prop_map(Step::RefusesFeatures),
     ];
-    prop_oneof![6 => driver, 3 => work, 3 => ring, 1 => register]
+    prop_oneof![6 => call().prop_map(Step::Call), 3 => work, 3 => ring, 1 => register]
 }
 
 fn take(step: Step, nic: &mut Card, device: &Handle) {
@@ -600,20 +586,7 @@ fn take(step: Step, nic: &mut Card, device: &Handle) {
         }
     };
     match step {
-        Step::Transmit(length) => {
-            let _ = nic.transmit(&mut |buffer| {
-                assert_eq!(buffer.len(), 1536 - 12);
-                buffer.fill(0x5a);
-                length
-            });
-        }
-        Step::Kick => nic.kick(),
-        Step::Receive => {
-            nic.receive(&mut |frame| assert!((14..=1536 - 12).contains(&frame.len())));
-        }
-        Step::IsDrained => drop(nic.is_drained()),
-        Step::LinkIsUp => drop(nic.link_is_up()),
-        Step::Restart => drop(nic.restart()),
+        Step::Call(call) => call.make(nic, 1536 - 12, 1536 - 12),
         Step::Send(count) => drop(device.borrow_mut().send(count)),
         Step::Deliver(length) => drop(device.borrow_mut().deliver(&vec![0xa5; length])),
         Step::Element(queue, slot, id, length) => ring(queue, &|queue| queue.write_used(slot, id, length)),

@@ -5,7 +5,7 @@ use super::model::{Device, Model};
 use super::*;
 use crate::nic::addresses::fake::{offset, physical};
 use crate::nic::conformance::{self, Wire};
-use crate::nic::exchange::{frame, receive, started, transmit};
+use crate::nic::exchange::{Call, call, frame, receive, started, transmit};
 use crate::nic::pci::DeviceFunction;
 use crate::nic::pci::fake::{Function, Machine};
 use proptest::prelude::*;
@@ -327,13 +327,7 @@ fn its_function_must_have_both_parts() {
 /// What may happen between the driver and a card that lies.
 #[derive(Clone, Debug)]
 enum Step {
-    Transmit(usize),
-    Kick,
-    Receive,
-    IsDrained,
-    Link,
-    LinkHasChanged,
-    Restart,
+    Call(Call),
     Send(usize),
     Deliver(usize),
     AnswerTransmit(u64, u64),
@@ -343,15 +337,6 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let driver = prop_oneof![
-        4 => (0..2000usize).prop_map(Step::Transmit),
-        3 => Just(Step::Kick),
-        4 => Just(Step::Receive),
-        1 => Just(Step::IsDrained),
-        1 => Just(Step::Link),
-        1 => Just(Step::LinkHasChanged),
-        1 => Just(Step::Restart),
-    ];
     let work = prop_oneof![(0..5usize).prop_map(Step::Send), (0..3000usize).prop_map(Step::Deliver)];
     // Near what is due, or anything.
     let first = || prop_oneof![(0..40u64).prop_map(|index| index | 1 << 14 | 1 << 15), any::<u64>()];
@@ -362,27 +347,13 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<u32>().prop_map(Step::Events),
         1 => prop_oneof![2 => Just(0), 1 => any::<u8>()].prop_map(Step::Faults),
     ];
-    prop_oneof![6 => driver, 3 => work, 3 => lies]
+    prop_oneof![6 => call().prop_map(Step::Call), 3 => work, 3 => lies]
 }
 
 fn take(step: Step, nic: &mut Vmxnet3<Model>, model: &Model) {
     model.device().accesses = 0;
     match step {
-        Step::Transmit(length) => {
-            let _ = nic.transmit(&mut |buffer| {
-                assert_eq!(buffer.len(), 1536);
-                buffer.fill(0x5a);
-                length
-            });
-        }
-        Step::Kick => nic.kick(),
-        Step::Receive => {
-            nic.receive(&mut |frame| assert!((14..=2048).contains(&frame.len())));
-        }
-        Step::IsDrained => drop(nic.is_drained()),
-        Step::Link => drop(nic.link_mode()),
-        Step::LinkHasChanged => drop(nic.link_has_changed()),
-        Step::Restart => drop(nic.restart()),
+        Step::Call(call) => call.make(nic, 1536, 2048),
         Step::Send(count) => drop(model.device().send(count)),
         Step::Deliver(length) => drop(model.device().deliver(&vec![0xa5; length])),
         Step::AnswerTransmit(first, second) if model.device().is_active => {
