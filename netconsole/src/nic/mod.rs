@@ -36,6 +36,8 @@ mod driver;
 mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
+#[cfg(feature = "pci")]
+mod frame;
 #[cfg(feature = "intel")]
 pub mod intel;
 #[cfg(feature = "pci")]

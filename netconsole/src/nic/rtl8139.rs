@@ -8,6 +8,7 @@
 //! is read once and checked; where it can't be, the place of the next frame is lost, and only a restart helps.
 
 use super::addresses::Offset;
+use super::frame::{ETHERNET_HEADER, ETHERNET_MTU, SHORTEST_FRAME, TRANSMIT_SIZE, fill_up};
 use super::pci::{Bar, ConfigurationAccess, PciDevice};
 use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Waits, Width};
 use crate::wire::MacAddr;
@@ -37,17 +38,9 @@ const RECEIVE_CONFIGURATION: u32 = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 7 | 6 << 8 | 
 const WORD: usize = size_of::<u32>();
 const HEADER: usize = 4;
 const CHECK_SEQUENCE: usize = 4;
-/// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
-const ETHERNET_HEADER: usize = 14;
 /// The lengths of the frames that the chip stores.
 const FRAMES: core::ops::RangeInclusive<usize> = ETHERNET_HEADER..=4096;
-/// The chip does not fill frames up (IEEE 802.3, section 3.2.8), without the check sequence.
-const SHORTEST_FRAME: usize = 60;
-/// RFC 894: the largest IP packet on Ethernet.
-const ETHERNET_MTU: usize = 1500;
 
-/// The size of a buffer in bytes: an Ethernet frame of 1500 bytes with a VLAN tag, and more.
-const FRAME_SIZE: usize = 1536;
 const TRANSMIT_BUFFERS: usize = 4;
 const RING_SIZE: usize = 8192;
 /// The chip wants 16 bytes more, and stores a frame that begins before the ring's end behind it as a whole: up to
@@ -64,8 +57,8 @@ const GONE: u32 = 0xff;
 pub struct Rtl8139Memory {
     /// The chip writes it at any time, so its words are atomic.
     ring: [AtomicU32; RING_WORDS],
-    transmit: [[u8; FRAME_SIZE]; TRANSMIT_BUFFERS],
-    received: [u8; FRAME_SIZE],
+    transmit: [[u8; TRANSMIT_SIZE]; TRANSMIT_BUFFERS],
+    received: [u8; TRANSMIT_SIZE],
 }
 
 impl Rtl8139Memory {
@@ -74,8 +67,8 @@ impl Rtl8139Memory {
     pub const fn new() -> Self {
         Self {
             ring: [const { AtomicU32::new(0) }; RING_WORDS],
-            transmit: [[0; FRAME_SIZE]; TRANSMIT_BUFFERS],
-            received: [0; FRAME_SIZE],
+            transmit: [[0; TRANSMIT_SIZE]; TRANSMIT_BUFFERS],
+            received: [0; TRANSMIT_SIZE],
         }
     }
 }
@@ -90,10 +83,10 @@ pub struct Rtl8139 {
     first: u16,
     /// Shared with the chip, which writes it.
     ring: &'static [AtomicU32; RING_WORDS],
-    transmit: &'static mut [[u8; FRAME_SIZE]; TRANSMIT_BUFFERS],
+    transmit: &'static mut [[u8; TRANSMIT_SIZE]; TRANSMIT_BUFFERS],
     /// A received frame is copied here before anything looks at it: the chip can't change it then, and has its place
     /// in the ring back at once.
-    received: &'static mut [u8; FRAME_SIZE],
+    received: &'static mut [u8; TRANSMIT_SIZE],
     own_mac: MacAddr,
     mac: MacAddr,
     /// The buffer that is filled next.
@@ -276,7 +269,7 @@ impl Nic for Rtl8139 {
     }
 
     fn mtu(&self) -> usize {
-        ETHERNET_MTU
+        ETHERNET_MTU.into()
     }
 
     fn link_is_up(&mut self) -> bool {
@@ -326,17 +319,16 @@ impl Nic for Rtl8139 {
             });
         }
         let Some(buffer) = self.transmit.get_mut(self.next) else { return Err(TransmitError::Broken) };
-        let length = build(buffer).min(FRAME_SIZE);
+        let length = build(buffer).min(TRANSMIT_SIZE);
         if length == 0 {
             return Ok(());
         }
-        if let Some(padding) = buffer.get_mut(length..SHORTEST_FRAME) {
-            padding.fill(0);
-        }
+        // The chip does not do so.
+        let length = fill_up(buffer, length);
         // The frame is in memory before the chip is told of it. A length below 2^13 leaves the bit OWN off, which
         // gives the buffer to the chip.
         fence(Ordering::Release);
-        let length = u32::try_from(length.max(SHORTEST_FRAME)).unwrap_or(0);
+        let length = u32::try_from(length).unwrap_or(0);
         let status = register_of(register::TRANSMIT_STATUS, self.next);
         self.set(status, Width::Word, TRANSMIT_THRESHOLD | length);
         self.next = self.next.wrapping_add(1) % TRANSMIT_BUFFERS;

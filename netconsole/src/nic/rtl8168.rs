@@ -18,6 +18,7 @@ pub use registers::Registers;
 pub use ring::Rtl8168Memory;
 
 use super::addresses::Offset;
+use super::frame::{ETHERNET_HEADER, ETHERNET_MTU, TRANSMIT_SIZE, Taken, fill_up};
 use super::mmio::Window;
 use super::pci::{Bar, ConfigurationAccess, PciDevice};
 use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Waits, Width};
@@ -25,14 +26,8 @@ use crate::wire::MacAddr;
 use chips::{Chip, Family};
 use core::sync::atomic::{Ordering, fence};
 use registers::*;
-use ring::{RECEIVES, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
+use ring::{RECEIVES, ReceiveRing, TransmitRing};
 
-/// RFC 894: the largest IP packet on Ethernet.
-const ETHERNET_MTU: usize = 1500;
-/// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
-const ETHERNET_HEADER: usize = 14;
-/// Some versions do not fill frames up (IEEE 802.3, section 3.2.8), without the check sequence.
-const SHORTEST_FRAME: usize = 60;
 /// The longest frame that is received, with its VLAN tag and check sequence.
 const LONGEST_FRAME: u32 = 1536;
 /// How long the chip may take to come out of reset, in µs; drivers wait for up to 100 ms.
@@ -312,7 +307,7 @@ impl<R: Registers> Nic for Rtl8168<R> {
     }
 
     fn mtu(&self) -> usize {
-        ETHERNET_MTU
+        ETHERNET_MTU.into()
     }
 
     fn link_is_up(&mut self) -> bool {
@@ -365,10 +360,9 @@ impl<R: Registers> Nic for Rtl8168<R> {
         if length == 0 {
             return Ok(());
         }
-        if let Some(padding) = buffer.get_mut(length..SHORTEST_FRAME) {
-            padding.fill(0);
-        }
-        self.transmit.publish(length.max(SHORTEST_FRAME));
+        // Some versions do not do so.
+        let length = fill_up(buffer, length);
+        self.transmit.publish(length);
         self.is_untold = true;
         Ok(())
     }

@@ -6,14 +6,15 @@
 //! register to find out what is new.
 
 use super::addresses::Offset;
+use super::frame::{ETHERNET_HEADER, ETHERNET_MTU, TRANSMIT_SIZE, Taken, fill_up};
 use super::mmio::Window;
 use super::pci::{ConfigurationAccess, PciDevice};
 use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, TransmitError};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
-use memory::{Description, Place, RECEIVE_BUFFERS, TRANSMIT_SIZE};
+use memory::{Description, Place, RECEIVE_BUFFERS};
 use registers::*;
-use rings::{ReceiveRing, Taken, TransmitRing};
+use rings::{ReceiveRing, TransmitRing};
 
 mod memory;
 #[cfg(test)]
@@ -33,12 +34,6 @@ pub fn drives(ids: (u16, u16)) -> bool {
 
 /// What a device that does not answer reads as.
 const ABSENT: u32 = u32::MAX;
-/// RFC 894: the largest IP packet on Ethernet.
-const ETHERNET_MTU: u16 = 1500;
-/// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
-const ETHERNET_HEADER: usize = 14;
-/// What a frame on the wire has at least (IEEE 802.3, section 3.2.8), without the check sequence.
-const SHORTEST_FRAME: usize = 60;
 
 /// The registers as BAR 0 and BAR 1 hold them.
 pub struct MemoryBars {
@@ -310,10 +305,8 @@ impl<R: Registers> Nic for Vmxnet3<R> {
         if length == 0 {
             return Ok(());
         }
-        if let Some(padding) = buffer.get_mut(length..SHORTEST_FRAME) {
-            padding.fill(0);
-        }
-        self.transmit.publish(length.max(SHORTEST_FRAME));
+        let length = fill_up(buffer, length);
+        self.transmit.publish(length);
         Ok(())
     }
 

@@ -3,18 +3,15 @@
 use super::chips::{Chip, Family};
 use super::phy;
 use super::registers::*;
-use super::ring::{GigabitMemory, ReceiveRing, TRANSMIT_SIZE, Taken, TransmitRing};
+use super::ring::{GigabitMemory, ReceiveRing, TransmitRing};
 use crate::nic::addresses::Offset;
+use crate::nic::frame::{ETHERNET_HEADER, ETHERNET_MTU, TRANSMIT_SIZE, Taken};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
 
 /// What a device that does not answer reads as.
 const ABSENT: u32 = u32::MAX;
-/// RFC 894: the largest IP packet on Ethernet.
-const ETHERNET_MTU: usize = 1500;
-/// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
-const ETHERNET_HEADER: usize = 14;
 
 /// How long the device may take to do what is waited for, in µs; the datasheets speak of a few milliseconds.
 pub(super) const PATIENCE: u64 = 50_000;
@@ -256,7 +253,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> 
     }
 
     fn mtu(&self) -> usize {
-        ETHERNET_MTU
+        ETHERNET_MTU.into()
     }
 
     fn link_is_up(&mut self) -> bool {

@@ -8,15 +8,9 @@
 
 use super::registers::{ReceiveFormat, TRANSMIT_DONE, TransmitFormat};
 use crate::nic::addresses::Offset;
+use crate::nic::frame::{RECEIVE_SIZE, ReceiveBuffer, TRANSMIT_SIZE, Taken};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU64, Ordering};
-
-/// The size of a transmit buffer in bytes: an Ethernet frame of 1500 bytes with a VLAN tag, and more.
-pub(super) const TRANSMIT_SIZE: usize = 1536;
-/// The size of a receive buffer in bytes: what the device may write at most, as RCTL is set. It never
-/// writes more than one of them for a frame unless RCTL allows long ones.
-pub(super) const RECEIVE_SIZE: usize = 2048;
-const RECEIVE_WORDS: usize = RECEIVE_SIZE / size_of::<u64>();
 
 /// The address; length, flags and status. The device writes the second word, and the first where the format is advanced.
 #[repr(C, align(16))]
@@ -36,10 +30,6 @@ impl Descriptor {
         self.fields.store(fields, Ordering::Release);
     }
 }
-
-/// The device writes a receive buffer at any time, so its words are atomic.
-#[repr(C, align(2048))]
-struct ReceiveBuffer([AtomicU64; RECEIVE_WORDS]);
 
 #[repr(C, align(64))]
 struct TransmitBuffer(UnsafeCell<[u8; TRANSMIT_SIZE]>);
@@ -73,7 +63,7 @@ impl<const TX: usize, const RX: usize> GigabitMemory<TX, RX> {
             transmit_ring: [const { Descriptor::new() }; TX],
             receive_ring: [const { Descriptor::new() }; RX],
             transmit_buffers: [const { TransmitBuffer(UnsafeCell::new([0; TRANSMIT_SIZE])) }; TX],
-            receive_buffers: [const { ReceiveBuffer([const { AtomicU64::new(0) }; RECEIVE_WORDS]) }; RX],
+            receive_buffers: [const { ReceiveBuffer::new() }; RX],
             received: [0; RECEIVE_SIZE],
         }
     }
@@ -174,17 +164,6 @@ impl<const N: usize> TransmitRing<N> {
     }
 }
 
-/// What the next receive descriptor held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// The device has not filled it yet.
-    Nothing,
-    /// A frame of this many bytes, now in the ring's copy.
-    Frame(usize),
-    /// Something that can't be used.
-    Damaged,
-}
-
 /// The driver's side of the receive ring.
 pub(super) struct ReceiveRing<const N: usize> {
     ring: &'static [Descriptor; N],
@@ -238,15 +217,7 @@ impl<const N: usize> ReceiveRing<N> {
         let [l0, l1, ..] = fields.unbounded_shr(length_shift).to_le_bytes();
         let length = usize::from(u16::from_le_bytes([l0, l1]));
         let is_whole = fields & end != 0 && fields & errors == 0;
-        let taken = match self.received.get_mut(..length.next_multiple_of(size_of::<u64>())) {
-            Some(copy) if is_whole => {
-                for (to, from) in copy.chunks_exact_mut(size_of::<u64>()).zip(&buffer.0) {
-                    to.copy_from_slice(&from.load(Ordering::Relaxed).to_le_bytes());
-                }
-                Taken::Frame(length)
-            }
-            _ => Taken::Damaged,
-        };
+        let taken = if is_whole { buffer.take(length, self.received) } else { Taken::Damaged };
         descriptor.set(self.offset.physical(buffer), 0);
         self.next = after::<N>(self.next);
         taken

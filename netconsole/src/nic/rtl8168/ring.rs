@@ -5,13 +5,9 @@
 
 use super::registers::{DAMAGED, DESCRIPTOR_LENGTH, END_OF_RING, OWN, WHOLE};
 use crate::nic::addresses::Offset;
+use crate::nic::frame::{RECEIVE_SIZE, ReceiveBuffer, TRANSMIT_SIZE, Taken};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// The size of a transmit buffer in bytes: an Ethernet frame of 1500 bytes with a VLAN tag, and more.
-pub(super) const TRANSMIT_SIZE: usize = 1536;
-/// The size of a receive buffer in bytes: what the chip may write at most.
-pub(super) const RECEIVE_SIZE: usize = 2048;
-const RECEIVE_WORDS: usize = RECEIVE_SIZE / size_of::<u64>();
 /// The chip stores a frame with its check sequence.
 const CHECK_SEQUENCE: usize = 4;
 
@@ -52,10 +48,6 @@ impl<const N: usize> Ring<N> {
     }
 }
 
-/// The chip writes a receive buffer at any time, so its words are atomic.
-#[repr(C, align(64))]
-struct ReceiveBuffer([AtomicU64; RECEIVE_WORDS]);
-
 /// What one card shares with its driver, and room for one received frame.
 #[repr(C)]
 pub struct Rtl8168Memory {
@@ -73,8 +65,7 @@ impl Rtl8168Memory {
         Self {
             transmit: Ring::new(),
             receive: Ring::new(),
-            receive_buffers: [const { ReceiveBuffer([const { AtomicU64::new(0) }; RECEIVE_WORDS]) };
-                RECEIVES],
+            receive_buffers: [const { ReceiveBuffer::new() }; RECEIVES],
             transmit_buffers: [[0; TRANSMIT_SIZE]; TRANSMITS],
             received: [0; RECEIVE_SIZE],
         }
@@ -155,17 +146,6 @@ impl TransmitRing {
     }
 }
 
-/// What the next receive descriptor held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// The chip has not filled it yet.
-    Nothing,
-    /// A frame of this many bytes, now in the ring's copy.
-    Frame(usize),
-    /// Something that can't be used.
-    Damaged,
-}
-
 /// The driver's side of the receive ring.
 pub(super) struct ReceiveRing {
     ring: &'static Ring<RECEIVES>,
@@ -214,19 +194,9 @@ impl ReceiveRing {
         }
         let is_whole = status & WHOLE == WHOLE && status & DAMAGED == 0;
         let stored = usize::try_from(status & DESCRIPTOR_LENGTH).unwrap_or(usize::MAX);
-        let length = stored.checked_sub(CHECK_SEQUENCE).filter(|_| is_whole);
-        let copy = length.and_then(|length| {
-            let copy = self.received.get_mut(..length.next_multiple_of(size_of::<u64>()))?;
-            Some((length, copy))
-        });
-        let taken = match copy {
-            Some((length, copy)) => {
-                for (to, from) in copy.chunks_exact_mut(size_of::<u64>()).zip(&buffer.0) {
-                    to.copy_from_slice(&from.load(Ordering::Relaxed).to_le_bytes());
-                }
-                Taken::Frame(length)
-            }
-            None => Taken::Damaged,
+        let taken = match stored.checked_sub(CHECK_SEQUENCE) {
+            Some(length) if is_whole => buffer.take(length, self.received),
+            _ => Taken::Damaged,
         };
         self.give(self.next);
         self.next = self.next.wrapping_add(1) % RECEIVES;

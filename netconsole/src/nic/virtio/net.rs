@@ -4,6 +4,7 @@
 use super::queue_memory::{BUFFER_SIZE, LEGACY_ALIGNMENT, OVERFLOW_SIZE, QueueMemory};
 use super::virtqueue::{DeviceFault, Direction, LegacyHeader, Virtqueue};
 use crate::nic::addresses::Offset;
+use crate::nic::frame::{ETHERNET_HEADER, ETHERNET_MTU};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 use virtio_drivers::transport::{DeviceStatus, Transport};
@@ -51,10 +52,6 @@ const TRANSMIT_QUEUE: u16 = 1;
 const HEADER: usize = 12;
 /// Where in that room a legacy card's header lies, which has no `num_buffers` (section 5.1.6.1).
 const LEGACY_HEADER: LegacyHeader = (2, 12);
-/// Two addresses and the type: what a frame has at least (IEEE 802.3, section 3.1.1).
-const ETHERNET_HEADER: usize = 14;
-/// RFC 894: the largest IP packet on Ethernet; the buffers are made for it.
-const ETHERNET_MTU: u16 = 1500;
 /// RFC 791: every link carries this.
 const MINIMUM_MTU: u16 = 68;
 

@@ -1,14 +1,9 @@
 //! What a vmxnet3 and its driver share, as VMware's vmxnet3_defs.h lays it out; its names are in brackets.
 
-use super::registers::{QUEUE_STOPPED, RECEIVE_TURN_SHIFT};
+use super::registers::QUEUE_STOPPED;
 use crate::nic::addresses::Offset;
+use crate::nic::frame::{RECEIVE_SIZE, ReceiveBuffer, TRANSMIT_SIZE};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
-/// The size of a transmit buffer in bytes: an Ethernet frame of 1500 bytes with a VLAN tag, and more.
-pub const TRANSMIT_SIZE: usize = 1536;
-/// The size of a receive buffer in bytes: what the card may write at most.
-pub const RECEIVE_SIZE: usize = 2048;
-const RECEIVE_WORDS: usize = RECEIVE_SIZE / size_of::<u64>();
 
 /// How many descriptors a ring has: the least that the card takes (VMXNET3_RING_SIZE_ALIGN).
 pub const RING: usize = 32;
@@ -74,24 +69,6 @@ impl Place {
         if self.index == 0 {
             self.turn ^= 1;
         }
-    }
-}
-
-/// The card writes a receive buffer at any time, so its words are atomic.
-#[repr(C, align(64))]
-pub struct ReceiveBuffer([AtomicU64; RECEIVE_WORDS]);
-
-impl ReceiveBuffer {
-    /// Copies its first bytes; as many as there is room for, in eights.
-    pub fn copy_to(&self, copy: &mut [u8]) {
-        for (to, from) in copy.chunks_exact_mut(size_of::<u64>()).zip(&self.0) {
-            to.copy_from_slice(&from.load(Ordering::Relaxed).to_le_bytes());
-        }
-    }
-
-    /// The descriptor's second half that gives the card the buffer in this turn.
-    pub const fn given(turn: u64) -> u64 {
-        RECEIVE_SIZE as u64 | turn.unbounded_shl(RECEIVE_TURN_SHIFT)
     }
 }
 
@@ -263,8 +240,7 @@ impl Vmxnet3Memory {
             receive_done: Ring::new(),
             queues: [const { Queue::new() }; 2],
             shared: Shared::new(),
-            receive_buffers: [const { ReceiveBuffer([const { AtomicU64::new(0) }; RECEIVE_WORDS]) };
-                RECEIVE_BUFFERS],
+            receive_buffers: [const { ReceiveBuffer::new() }; RECEIVE_BUFFERS],
             transmit_buffers: [[0; TRANSMIT_SIZE]; TRANSMIT_BUFFERS],
             received: [0; RECEIVE_SIZE],
         }

@@ -3,11 +3,10 @@
 //! The trust model: the card may write the answers and the receive buffers at any time and in any way. What the driver believes
 //! is in its own memory: which descriptors are with the card. An answer is read once, and counts only where it is about one of those.
 
-use super::memory::{
-    Place, RECEIVE_BUFFERS, RECEIVE_SIZE, ReceiveBuffer, Ring, TRANSMIT_BUFFERS, TRANSMIT_SIZE,
-};
+use super::memory::{Place, RECEIVE_BUFFERS, RING, Ring, TRANSMIT_BUFFERS};
 use super::registers::*;
 use crate::nic::addresses::Offset;
+use crate::nic::frame::{RECEIVE_SIZE, ReceiveBuffer, TRANSMIT_SIZE, Taken};
 use core::sync::atomic::Ordering;
 
 /// The card has answered about what it does not have.
@@ -15,8 +14,8 @@ pub(super) struct Impossible;
 
 /// The descriptor that an answer is about, by how many it lies behind the oldest with the card.
 fn behind(first: u64, oldest: usize) -> Option<usize> {
-    let index = usize::try_from(first & DONE_INDEX).ok().filter(|&index| index < super::memory::RING)?;
-    Some(index.wrapping_sub(oldest) % super::memory::RING)
+    let index = usize::try_from(first & DONE_INDEX).ok().filter(|&index| index < RING)?;
+    Some(index.wrapping_sub(oldest) % RING)
 }
 
 /// The ring by which frames are sent.
@@ -73,7 +72,7 @@ impl TransmitRing {
             // Acquire: a buffer is written again only after the card has said that it is done.
             && answer.second.load(Ordering::Acquire).unbounded_shr(DONE_TURN_SHIFT) == self.due.turn
         {
-            let oldest = self.tail.index.wrapping_sub(self.outstanding) % super::memory::RING;
+            let oldest = self.tail.index.wrapping_sub(self.outstanding) % RING;
             let last = behind(answer.first.load(Ordering::Relaxed), oldest);
             let last = last.filter(|&last| last < self.outstanding).ok_or(Impossible)?;
             self.outstanding = self.outstanding.wrapping_sub(last).wrapping_sub(1);
@@ -81,17 +80,6 @@ impl TransmitRing {
         }
         Ok(())
     }
-}
-
-/// What the next answer was about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
-    /// There is none yet.
-    Nothing,
-    /// A frame of this many bytes, now in the ring's copy.
-    Frame(usize),
-    /// Something that can't be used.
-    Damaged,
 }
 
 /// The ring by which frames are received.
@@ -121,7 +109,8 @@ impl ReceiveRing {
         if let (Some(descriptor), Some(buffer)) =
             (self.ring.at(self.tail.index), self.buffers.get(self.tail.index % RECEIVE_BUFFERS))
         {
-            descriptor.set(self.offset.physical(buffer), ReceiveBuffer::given(self.tail.turn));
+            let turn = self.tail.turn.unbounded_shl(RECEIVE_TURN_SHIFT);
+            descriptor.set(self.offset.physical(buffer), RECEIVE_SIZE as u64 | turn);
         }
         self.tail.advance();
     }
@@ -141,17 +130,13 @@ impl ReceiveRing {
             return Ok(Taken::Nothing);
         }
         let first = answer.first.load(Ordering::Relaxed);
-        let oldest = self.tail.index.wrapping_sub(RECEIVE_BUFFERS) % super::memory::RING;
+        let oldest = self.tail.index.wrapping_sub(RECEIVE_BUFFERS) % RING;
         let last = behind(first, oldest).filter(|&last| last < RECEIVE_BUFFERS).ok_or(Impossible)?;
         let place = oldest.wrapping_add(last) % RECEIVE_BUFFERS;
         let is_whole = first & DONE_WHOLE == DONE_WHOLE && second & DONE_ERROR == 0;
         let length = usize::try_from(second & DONE_LENGTH).unwrap_or(usize::MAX);
-        let copy = self.received.get_mut(..length.next_multiple_of(size_of::<u64>()));
-        let taken = match (copy, self.buffers.get(place)) {
-            (Some(copy), Some(buffer)) if is_whole => {
-                buffer.copy_to(copy);
-                Taken::Frame(length)
-            }
+        let taken = match self.buffers.get(place) {
+            Some(buffer) if is_whole => buffer.take(length, self.received),
             _ => Taken::Damaged,
         };
         self.due.advance();
