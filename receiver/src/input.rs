@@ -17,6 +17,7 @@ use signal_hook::iterator::Signals;
 
 use crate::clock::Clock;
 use crate::limits;
+use crate::question::{Asker, Question};
 use crate::shares;
 use crate::socket::{self, Batch, Taker};
 
@@ -75,6 +76,8 @@ pub enum Input {
     End,
     /// The line of standard input that was asked for, without its end; `None` at the end of all.
     Line(Option<Vec<u8>>),
+    /// Another thread asks something.
+    Question(Question),
     /// Nothing came in time.
     Nothing,
 }
@@ -85,6 +88,7 @@ enum Message {
     Signal(i32),
     Wake,
     Line(Option<Vec<u8>>),
+    Question(Question),
 }
 
 /// A socket, and the address that it listens at.
@@ -172,6 +176,7 @@ impl Inputs {
             Ok(Message::Signal(_)) => Ok(Input::End),
             Ok(Message::Wake) => Ok(Input::Nothing),
             Ok(Message::Line(line)) => Ok(Input::Line(line)),
+            Ok(Message::Question(question)) => Ok(Input::Question(question)),
             Ok(Message::Failed(error)) => Err(Error::Receive(error)),
             Err(RecvTimeoutError::Timeout) => Ok(Input::Nothing),
             Err(RecvTimeoutError::Disconnected) => Ok(Input::End),
@@ -185,6 +190,15 @@ impl Inputs {
             // Without a receiver nobody waits.
             let _ = waker.send(Message::Wake);
         }
+    }
+
+    /// By which other threads ask something, which [`Inputs::wait`] gives.
+    pub fn asker(&self) -> Asker {
+        let asker = self.waker.clone();
+        Asker::new(move |question| {
+            // Who asks waits in vain then, for as long as it likes to.
+            let _ = asker.send(Message::Question(question));
+        })
     }
 
     /// Has a line of standard input read, which [`Inputs::wait`] gives when it has come.

@@ -5,7 +5,7 @@
 //! [`boots`] and [`boot`] (of which boot?) → [`order`] and
 //! [`fragments`] (whole and in sequence), or [`messages`] (where does a message of text end?) → [`event`] → [`output`], [`watch`] and [`stats`].
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
-//! the way in and out where there is a key. [`state`] is what outlives a run. What may be held at most is in [`limits`].
+//! the way in and out where there is a key. [`site`] is what a browser and Prometheus get, through [`http`]; what they ask of the run is a [`question`]. [`state`] is what outlives a run. What may be held at most is in [`limits`].
 
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ pub mod event;
 pub mod extended;
 pub mod fragments;
 pub mod holes;
+pub mod http;
 pub mod input;
 pub mod json_lines;
 pub mod limits;
@@ -34,6 +35,7 @@ pub mod loose;
 pub mod machines;
 pub mod manual;
 pub mod messages;
+pub mod metrics;
 pub mod names;
 pub mod nanos;
 pub mod ncrx;
@@ -44,6 +46,7 @@ pub mod output;
 pub mod pcap;
 pub mod priority;
 pub mod protection;
+pub mod question;
 pub mod queue;
 pub mod receive;
 pub mod report;
@@ -52,6 +55,7 @@ pub mod sender;
 pub mod senders;
 pub mod share;
 pub mod shares;
+pub mod site;
 pub mod socket;
 pub mod state;
 pub mod stats;

@@ -7,6 +7,8 @@ use std::time::Duration;
 pub const SENDERS_BYTES: usize = 256 << 20;
 /// Senders of which only the counts are left, shown with the others'.
 pub const FORGOTTEN: usize = 4096;
+/// Senders that have series of their own in `/metrics`.
+pub const LISTED: usize = 1000;
 /// Senders that speak with a key, at once.
 pub const SPEAKERS: usize = 512;
 /// Records that one sender may have waiting behind a gap.

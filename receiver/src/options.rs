@@ -109,6 +109,20 @@ pub struct Options {
     #[arg(long, value_name = "FILE", conflicts_with = "elf", help_heading = "Output")]
     pub system_map: Option<PathBuf>,
 
+    /// Serve /metrics (for Prometheus) and /healthz by HTTP at this address; on another address than one of loopback, what
+    /// tells of machines needs a token: Authorization: Bearer TOKEN
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "read", help_heading = "HTTP")]
+    pub http: Option<SocketAddr>,
+    /// The token in this file; without one, each run makes and says its own where one is needed
+    #[arg(long, value_name = "FILE", requires = "http", help_heading = "HTTP")]
+    pub http_token_file: Option<PathBuf>,
+    /// A name of this host by which it may be called there, repeatable; its addresses and localhost may be
+    #[arg(long, value_name = "NAME", requires = "http", help_heading = "HTTP")]
+    pub http_host: Vec<String>,
+    /// A machine is silent there when nothing has come for this time
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_age, help_heading = "HTTP")]
+    pub silent_after: Duration,
+
     /// End with success when a record's text matches
     #[arg(long, value_name = "REGEX", help_heading = "Continuous integration")]
     pub until: Option<Regex>,

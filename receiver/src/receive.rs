@@ -16,14 +16,18 @@ use crate::dissect::Captured;
 use crate::event::{Event, Heard, Identity};
 use crate::input::{self, Input, Inputs};
 use crate::limits;
+use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::on_crash::OnCrash;
 use crate::options::Options;
 use crate::output::{self, Outputs};
 use crate::pcap::{self, Capture};
 use crate::protection::Protection;
+use crate::question::Question;
+use crate::report::Kind;
 use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
+use crate::site::{self, Site};
 use crate::socket::Taken;
 use crate::state::{self, Saver};
 use crate::watch::{self, Watch};
@@ -61,6 +65,8 @@ pub enum Error {
     Key(PathBuf, sealed::KeyError),
     /// An output.
     Output(output::Error),
+    /// What is served by HTTP.
+    Site(site::Error),
 }
 
 impl fmt::Display for Error {
@@ -71,6 +77,7 @@ impl fmt::Display for Error {
             Error::State(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Output(error) => error.fmt(f),
+            Error::Site(error) => error.fmt(f),
         }
     }
 }
@@ -147,6 +154,9 @@ pub struct Receiver {
     outputs: Outputs,
     watch: Watch,
     on_crash: Option<OnCrash>,
+    /// Reports that began, by kind.
+    reports: BTreeMap<Kind, u64>,
+    silent_after: Duration,
     heard: Vec<Heard>,
     saver: Option<Saver>,
     /// How many events were shown.
@@ -175,6 +185,8 @@ impl Receiver {
             outputs: Outputs::open(options)?,
             watch: Watch::new(options, now),
             on_crash: options.on_crash.as_deref().map(OnCrash::start),
+            reports: BTreeMap::new(),
+            silent_after: options.silent_after,
             heard: Vec::new(),
             saver: None,
             told: 0,
@@ -231,6 +243,9 @@ impl Receiver {
         for address in inputs.addresses() {
             complain(format_args!("listening on {address}"));
         }
+        if let Some(address) = options.http {
+            Site::start(address, options, inputs.asker()).map_err(Error::Site)?;
+        }
         let buffer = inputs.buffer_bytes();
         if buffer < limits::SOCKET_BYTES_LEAST {
             complain(format_args!(
@@ -277,6 +292,7 @@ impl Receiver {
                 }
                 Input::Line(line) => self.take_line(line, clock.now()),
                 Input::Stats => self.print_stats(),
+                Input::Question(question) => self.reply(question, clock.now()),
                 Input::Hangup if self.outputs.terminal_is_gone() => *end = clock.now(),
                 Input::Hangup => self.outputs.reopen(),
                 Input::End => *end = (*end).min(clock.now() + DRAIN_MOST),
@@ -388,6 +404,24 @@ impl Receiver {
         }
     }
 
+    /// Answers another thread. One that has gone, or waits no more, needs no answer.
+    fn reply(&self, question: Question, now: Duration) {
+        match question {
+            Question::Alive(answer) => drop(answer.try_send(())),
+            Question::Metrics(answer) => drop(answer.try_send(self.metrics(now))),
+        }
+    }
+
+    fn metrics(&self, now: Duration) -> Metrics {
+        Metrics {
+            senders: self.senders.metrics(now.saturating_sub(self.silent_after)),
+            dropped: self.dropped.values().copied().map(u64::from).sum(),
+            refused: self.protection.refused().clone(),
+            reports: self.reports.clone(),
+            outputs: self.outputs.metrics(),
+        }
+    }
+
     /// Whether it is time to end.
     fn is_over(&self, now: Duration) -> bool {
         let console_is_over = self.console.as_ref().is_some_and(Console::is_over);
@@ -455,6 +489,10 @@ impl Receiver {
                 break;
             }
             self.told = self.told.saturating_add(1);
+            if let Event::Crash { kind } = heard.event {
+                let count = self.reports.entry(kind).or_default();
+                *count = count.saturating_add(1);
+            }
             self.watch.event(&heard);
             self.outputs.event(&heard);
             if let Some(command) = &mut self.on_crash {

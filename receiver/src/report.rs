@@ -31,6 +31,19 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Each.
+    pub const ALL: [Kind; 9] = [
+        Kind::Panic,
+        Kind::Oops,
+        Kind::Bug,
+        Kind::Kasan,
+        Kind::Lockup,
+        Kind::Stall,
+        Kind::HungTask,
+        Kind::Warning,
+        Kind::Oom,
+    ];
+
     /// Whether something is wrong with the kernel itself, or the machine.
     pub fn is_crash(self) -> bool {
         self < Kind::HungTask

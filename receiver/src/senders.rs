@@ -23,6 +23,7 @@ use crate::due::Due;
 use crate::event::{Event, Heard, Identity};
 use crate::limits;
 use crate::machines::Machines;
+use crate::metrics;
 use crate::names::{Names, Source};
 use crate::sender::{NEVER, Sender, TENDED};
 use crate::state::Kept;
@@ -70,6 +71,8 @@ pub struct Senders {
     hand: usize,
     /// Counts of senders that had to make room.
     forgotten: Vec<(String, Stats)>,
+    /// The sum of all their counts.
+    gone: Stats,
 }
 
 /// An answer to be sent.
@@ -108,6 +111,7 @@ impl Senders {
             newcomers: VecDeque::new(),
             hand: 0,
             forgotten: Vec::new(),
+            gone: Stats::default(),
         }
     }
 
@@ -311,6 +315,21 @@ impl Senders {
         stats
     }
 
+    /// The counts of all together, and of the first of them each. Who was last heard before `silent` is silent.
+    pub fn metrics(&self, silent: Duration) -> metrics::Senders {
+        let mut senders = metrics::Senders { sum: self.gone, ..metrics::Senders::default() };
+        for (_, sender) in self.all.iter().filter(|(_, sender)| sender.is_heard()) {
+            let (stats, heard_at) = (sender.stats(), sender.heard_at.get());
+            senders.sum.add(&stats);
+            senders.known = senders.known.saturating_add(1);
+            senders.silent = senders.silent.saturating_add(usize::from(heard_at < silent));
+            if senders.listed.len() < limits::LISTED {
+                senders.listed.push(metrics::Sender { name: sender.identity.name.clone(), stats, heard_at });
+            }
+        }
+        senders
+    }
+
     /// The number of the sender at an address.
     fn find(&self, address: SocketAddr) -> Option<u32> {
         let is_it = |number: u32| {
@@ -390,6 +409,7 @@ impl Senders {
         let Some(mut sender) = self.remove(number) else { return };
         self.copies.forget(number, out);
         sender.finish(now, out);
+        self.gone.add(&sender.stats());
         if self.forgotten.len() < limits::FORGOTTEN {
             self.forgotten.push((sender.identity.name.to_string(), sender.stats()));
         }

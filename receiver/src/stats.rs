@@ -33,6 +33,44 @@ pub struct Stats {
     pub answers: u64,
 }
 
+impl Stats {
+    /// Counts another's with it.
+    pub fn add(&mut self, other: &Stats) {
+        let Stats {
+            datagrams,
+            records,
+            gaps,
+            missing,
+            skipped,
+            held,
+            incomplete,
+            recovered,
+            late,
+            duplicates,
+            strays,
+            reboots,
+            answers,
+        } = other;
+        for (sum, count) in [
+            (&mut self.datagrams, datagrams),
+            (&mut self.records, records),
+            (&mut self.gaps, gaps),
+            (&mut self.missing, missing),
+            (&mut self.skipped, skipped),
+            (&mut self.held, held),
+            (&mut self.incomplete, incomplete),
+            (&mut self.recovered, recovered),
+            (&mut self.late, late),
+            (&mut self.duplicates, duplicates),
+            (&mut self.strays, strays),
+            (&mut self.reboots, reboots),
+            (&mut self.answers, answers),
+        ] {
+            *sum = sum.saturating_add(*count);
+        }
+    }
+}
+
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Stats {

@@ -13,6 +13,7 @@ use super::counts::Counts;
 use super::places::Place;
 use crate::complain::complain;
 use crate::limits;
+use crate::metrics::Output;
 use crate::queue::{Queue, Refused, Waiting};
 
 /// What is collected before it goes to the thread.
@@ -226,10 +227,16 @@ impl Lane {
         slow.into_iter().chain(failed).collect()
     }
 
+    /// The output's counts.
+    pub fn metrics(&self) -> Output {
+        let Lane { name, counts, queue, .. } = self;
+        let (written, lost, waiting) = (counts.written(), counts.lost(), queue.waiting());
+        Output { name: name.clone(), written, lost, waiting }
+    }
+
     /// The output's counts, as a line.
     pub fn stats(&self) -> String {
-        let Lane { name, unit, counts, queue, .. } = self;
-        let (written, lost, waiting) = (counts.written(), counts.lost(), queue.waiting());
+        let (unit, Output { name, written, lost, waiting }) = (self.unit, self.metrics());
         format!("{name}: {written} {unit} written, {lost} lost, {} wait", waiting.records)
     }
 }

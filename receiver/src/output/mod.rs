@@ -27,6 +27,7 @@ use compact_str::CompactString;
 
 use crate::clock::{Clock, Wall};
 use crate::event::{Event, Heard};
+use crate::metrics;
 use crate::options::{Options, Time, When};
 use crate::socket::Taken;
 use crate::symbols::Symbols;
@@ -223,6 +224,11 @@ impl Outputs {
     /// What became of each output's records, a line each.
     pub fn stats(&self) -> impl Iterator<Item = String> {
         self.lanes().map(Lane::stats)
+    }
+
+    /// The same, as figures.
+    pub fn metrics(&self) -> Vec<metrics::Output> {
+        self.lanes().map(Lane::metrics).collect()
     }
 
     fn lanes(&self) -> impl Iterator<Item = &Lane> {

@@ -6,6 +6,7 @@ mod model;
 mod captures;
 mod ending;
 mod files;
+mod http;
 mod json;
 mod outputs;
 mod run;
