@@ -241,7 +241,7 @@ impl Buses {
     pub fn tell(&self) {
         match self.mechanism {
             Mechanism::Ports => {}
-            Mechanism::Memory(address, first, last) => {
+            Mechanism::Memory(address, first, last) | Mechanism::Both(address, first, last) => {
                 log::info!(
                     "pci: configuration space is in memory at {address:#x}, buses {first:02x} to {last:02x}"
                 );

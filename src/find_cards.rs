@@ -4,7 +4,7 @@ use crate::buses::Buses;
 use crate::describe;
 use crate::machine::clock::Clock;
 use crate::machine::paging::AddressSpace;
-use crate::machine::pci::{ConfigurationSpace, root_buses};
+use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses};
 use crate::platform::ThisKernel;
 use bootinfo::BootInfo;
 use bootinfo::parameters::Parameters;
@@ -22,20 +22,29 @@ pub fn find_cards(
     buses: &Buses,
     mut address_space: AddressSpace,
 ) {
-    pci::for_each_function(&ConfigurationSpace, root_buses(), |function| {
-        // Each look lets the clock learn how fast it is, before the first record is shown.
-        clock.now();
-        buses.number(function);
-        if Model::of(pci::ids(&ConfigurationSpace, function)).is_some() {
-            buses.place(function, boot);
-        }
-        let Some(device) = netconsole.look_at(function) else { return };
-        let is_up = map(&device, &mut address_space) && netconsole.claim(&device);
-        if !is_up && device.class.is_network() {
-            // The firmware may have left it running, and writing what it receives to memory.
-            pci::disable(&mut ConfigurationSpace, function);
-        }
-    });
+    let mut look = |netconsole: &mut Netconsole<ThisKernel>| {
+        pci::for_each_function(&ConfigurationSpace, root_buses(), |function| {
+            // Each look lets the clock learn how fast it is, before the first record is shown.
+            clock.now();
+            buses.number(function);
+            if Model::of(pci::ids(&ConfigurationSpace, function)).is_some() {
+                buses.place(function, boot);
+            }
+            let Some(device) = netconsole.look_at(function) else { return };
+            let is_up = map(&device, &mut address_space) && netconsole.claim(&device);
+            if !is_up && device.class.is_network() {
+                // The firmware may have left it running, and writing what it receives to memory.
+                pci::disable(&mut ConfigurationSpace, function);
+            }
+        });
+    };
+    look(netconsole);
+    if netconsole.claimed_cards() == 0 && Mechanism::leave_memory_if_ports_show_more() {
+        log::warn!(
+            "pci: ports 0xcf8 and 0xcfc show what configuration space in memory does not: they are used"
+        );
+        look(netconsole);
+    }
     for &address in parameters.virtio_mmio.as_slice() {
         netconsole.claim_mmio(address);
     }

@@ -100,8 +100,7 @@ fn first_exits(symbols: &Symbols) -> Result<[Figure; 2], String> {
     }
     let what = "kernel entry to first log frame on q35, ports and registers";
     Ok([
-        // 300 are aimed at: a read through PCI's ports is two, and there are 155. It must not grow.
-        figure("first_frame_exits", what, Exits, Some(470.0), exits),
+        figure("first_frame_exits", what, Exits, Some(300.0), exits),
         figure("first_frame_exits_serial", "and of the serial port", Exits, None, serial),
     ])
 }

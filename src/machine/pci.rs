@@ -1,12 +1,14 @@
 //! PCI configuration space, by mechanism 1 (PCI Local Bus Specification 3.0, section 3.2.2.3.2: an address in port
-//! 0xCF8, the data in 0xCFC), or where these ports are missing, in memory (PCI Express Base Specification 5.0, section
-//! 7.2.2); and I/O space.
+//! 0xCF8, the data in 0xCFC), or in memory (PCI Express Base Specification 5.0, section 7.2.2); and I/O space.
+//!
+//! Memory is used where the ports are missing, and in a virtual machine, where a read through the ports leaves the machine
+//! twice and one of memory once. A real board's firmware may describe memory wrongly, and nothing is gained there.
 
-use super::paging;
 use super::trap::{self, Place};
+use super::{cpu, paging};
 use bootinfo::firmware::pci::Segment;
 use netconsole::guarded::Words;
-use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction, RootBuses};
+use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction, RootBuses, Walk, ids};
 use netconsole::nic::{Ports, Width};
 use x86_64::instructions::port::{Port, PortWrite};
 
@@ -21,6 +23,8 @@ pub enum Mechanism {
     Ports,
     /// In memory: where bus 0's begins, the first and the last bus.
     Memory(u64, u8, u8),
+    /// In memory likewise, and other buses by the ports.
+    Both(u64, u8, u8),
     /// Not at all: there is no PCI.
     None,
 }
@@ -28,6 +32,9 @@ pub enum Mechanism {
 /// The mechanism: the address, and the buses or what it is else. While it is unset, or damaged, it is the ports.
 static MECHANISM: Words<2> = Words::unset();
 const NO_PCI: u64 = 1 << 16;
+const PORTS: u64 = 1 << 18;
+/// Beside the buses: the ports work, too.
+const PORTS_WORK: u64 = 1 << 17;
 /// The root buses; unset is bus 0 alone.
 static ROOTS: Words<4> = Words::unset();
 
@@ -35,18 +42,24 @@ impl Mechanism {
     /// The one that is used.
     fn now() -> Self {
         match MECHANISM.get() {
-            None => Self::Ports,
+            None | Some([_, PORTS]) => Self::Ports,
             Some([_, NO_PCI]) => Self::None,
             Some([address, buses]) => {
                 let [first, last, ..] = buses.to_le_bytes();
-                Self::Memory(address, first, last)
+                if buses & PORTS_WORK != 0 {
+                    Self::Both(address, first, last)
+                } else {
+                    Self::Memory(address, first, last)
+                }
             }
         }
     }
 
-    /// Looks whether the ports work, else uses the first of `segments` that the ports would reach and `map` can map.
+    /// Looks whether the ports work. Where they do not, or in a virtual machine, it is the first of `segments` that the ports
+    /// would reach and `map` can map; where the ports work, only if both show the same.
     pub fn choose(segments: impl Iterator<Item = Segment>, mut map: impl FnMut(u64, u64) -> bool) -> Self {
-        if ports_work() {
+        let ports_work = ports_work();
+        if ports_work && !cpu::is_virtual() {
             return Self::Ports;
         }
         let mut usable = segments.filter(|segment| segment.group == 0).filter_map(|segment| {
@@ -56,20 +69,41 @@ impl Mechanism {
         });
         match usable.next() {
             Some(Segment { address, first, last, .. }) => {
-                MECHANISM.set(&[address, u64::from(first) | u64::from(last) << 8]);
-                Self::Memory(address, first, last)
+                let ports = if ports_work { PORTS_WORK } else { 0 };
+                MECHANISM.set(&[address, u64::from(first) | u64::from(last) << 8 | ports]);
+                if ports_work && !both_show_the_same() {
+                    return Self::ports_alone();
+                }
             }
-            None => {
-                MECHANISM.set(&[0, NO_PCI]);
-                Self::None
+            None if ports_work => {}
+            None => MECHANISM.set(&[0, NO_PCI]),
+        }
+        Self::now()
+    }
+
+    /// From now on, and in a panic, only the ports are used.
+    fn ports_alone() -> Self {
+        MECHANISM.set(&[0, PORTS]);
+        Self::Ports
+    }
+
+    /// Uses the ports alone from now on if they show a function that memory does not; whether they do.
+    pub fn leave_memory_if_ports_show_more() -> bool {
+        let Self::Both(..) = Self::now() else { return false };
+        let mut walk = Walk::new(root_buses());
+        while let Some(function) = walk.next(&ByPorts) {
+            if ids(&ByPorts, function) != ids(&ConfigurationSpace, function) {
+                Self::ports_alone();
+                return true;
             }
         }
+        false
     }
 
     /// The last bus that can be reached.
     pub const fn last_bus(self) -> u8 {
         match self {
-            Self::Ports => u8::MAX,
+            Self::Ports | Self::Both(..) => u8::MAX,
             Self::Memory(_, _, last) => last,
             Self::None => 0,
         }
@@ -86,6 +120,18 @@ fn ports_work() -> bool {
     }
 }
 
+/// Whether memory shows what the ports do, at bus 0's first device and its last one. Where an MCFG names a wrong place, or
+/// that place ignores the address, it does not.
+fn both_show_the_same() -> bool {
+    /// Vendor and device, and the class.
+    const WORDS: [u8; 2] = [0, 8];
+    [0, 31].into_iter().all(|device| {
+        let function = DeviceFunction { bus: 0, device, function: 0 };
+        let by_ports = WORDS.map(|word| ByPorts.read_word(function, word));
+        by_ports == WORDS.map(|word| ConfigurationSpace.read_word(function, word))
+    })
+}
+
 /// The root buses of this machine. Panic-safe.
 pub fn root_buses() -> RootBuses {
     ROOTS.get().map_or(RootBuses::FIRST, RootBuses::from_words)
@@ -96,11 +142,11 @@ pub fn set_root_buses(roots: RootBuses) {
     ROOTS.set(&roots.to_words());
 }
 
-/// The machine's configuration space. Carries no state but how it is reached: with the ports the address is written
-/// before each access, so the panic path may use one of its own.
-pub struct ConfigurationSpace;
+/// Configuration space by the ports alone. The address is written before each access, so that the panic path may use it
+/// between two of anybody else's.
+struct ByPorts;
 
-impl ConfigurationSpace {
+impl ByPorts {
     fn select(device: DeviceFunction, register: u8) {
         let address = ENABLE
             | u32::from(device.bus) << 16
@@ -111,74 +157,86 @@ impl ConfigurationSpace {
         unsafe { Port::new(ADDRESS).write(address) }
     }
 
-    /// Where a register lies in memory; `None` where that range has no such bus.
-    fn place<T>(mechanism: (u64, u8, u8), device: DeviceFunction, register: u8) -> Option<*mut T> {
-        let (address, first, last) = mechanism;
-        let offset = u64::from(device.bus) << 20
-            | u64::from(device.device & 0x1f) << 15
-            | u64::from(device.function & 7) << 12
+    /// Writes a register, which may be narrower than a word.
+    fn write<T: PortWrite>(device: DeviceFunction, register: u8, value: T) {
+        Self::select(device, register);
+        // SAFETY: callers set up a device's BARs and command register; which memory the device may then reach is decided
+        // by the rings that its driver gives it. The port of a part of the word is that far above the word's own.
+        unsafe { Port::new(DATA | u16::from(register & 3)).write(value) }
+    }
+}
+
+impl ConfigurationAccess for ByPorts {
+    fn read_word(&self, function: DeviceFunction, register: u8) -> u32 {
+        Self::select(function, register);
+        // SAFETY: reading configuration space has no effect on memory.
+        unsafe { Port::new(DATA).read() }
+    }
+
+    fn write_word(&mut self, function: DeviceFunction, register: u8, data: u32) {
+        Self::write(function, register & 0xfc, data);
+    }
+
+    unsafe fn unsafe_clone(&self) -> Self {
+        Self
+    }
+}
+
+/// The machine's configuration space. Carries no state but how it is reached, so the panic path may use one of its own.
+pub struct ConfigurationSpace;
+
+/// How a register is reached.
+enum Way<T> {
+    Ports,
+    Memory(*mut T),
+    None,
+}
+
+impl ConfigurationSpace {
+    fn way<T>(function: DeviceFunction, register: u8) -> Way<T> {
+        let (address, first, last, otherwise) = match Mechanism::now() {
+            Mechanism::Ports => return Way::Ports,
+            Mechanism::Memory(address, first, last) => (address, first, last, Way::None),
+            Mechanism::Both(address, first, last) => (address, first, last, Way::Ports),
+            Mechanism::None => return Way::None,
+        };
+        let offset = u64::from(function.bus) << 20
+            | u64::from(function.device & 0x1f) << 15
+            | u64::from(function.function & 7) << 12
             | u64::from(register);
-        let place = address.checked_add(offset).filter(|_| (first..=last).contains(&device.bus))?;
+        let place = address.checked_add(offset).filter(|_| (first..=last).contains(&function.bus));
         // Below 4 GiB this costs nothing.
-        let place = paging::is_mapped(place, 4).then_some(place)?;
-        usize::try_from(place).ok().map(core::ptr::with_exposed_provenance_mut)
+        let place = place.filter(|&place| paging::is_mapped(place, 4));
+        match place.and_then(|place| usize::try_from(place).ok()) {
+            Some(place) => Way::Memory(core::ptr::with_exposed_provenance_mut(place)),
+            None => otherwise,
+        }
     }
 
     /// Writes a register that is narrower than a word, and only that.
     pub fn write_narrow<T: PortWrite>(device: DeviceFunction, register: u8, value: T) {
-        match Mechanism::now() {
-            Mechanism::Ports => {
-                Self::select(device, register);
-                // SAFETY: as for `write_word`; the port of a part of the word is that far above the word's own.
-                unsafe { Port::new(DATA | u16::from(register & 3)).write(value) }
-            }
-            Mechanism::Memory(address, first, last) => {
-                if let Some(place) = Self::place::<T>((address, first, last), device, register) {
-                    // SAFETY: as for `write_word`.
-                    unsafe { place.write_volatile(value) }
-                }
-            }
-            Mechanism::None => {}
+        match Self::way::<T>(device, register) {
+            Way::Ports => ByPorts::write(device, register, value),
+            // SAFETY: the firmware says that configuration space is there, and it is mapped; no Rust object lies there.
+            // What is written does what it does through the ports.
+            Way::Memory(place) => unsafe { place.write_volatile(value) },
+            Way::None => {}
         }
     }
 }
 
 impl ConfigurationAccess for ConfigurationSpace {
     fn read_word(&self, device_function: DeviceFunction, register_offset: u8) -> u32 {
-        match Mechanism::now() {
-            Mechanism::Ports => {
-                Self::select(device_function, register_offset);
-                // SAFETY: reading configuration space has no effect on memory.
-                unsafe { Port::new(DATA).read() }
-            }
-            Mechanism::Memory(address, first, last) => {
-                let place =
-                    Self::place::<u32>((address, first, last), device_function, register_offset & 0xfc);
-                // SAFETY: the firmware says that configuration space is there, and it is mapped; no Rust object lies there.
-                place.map_or(u32::MAX, |place| unsafe { place.read_volatile() })
-            }
-            Mechanism::None => u32::MAX,
+        match Self::way::<u32>(device_function, register_offset & 0xfc) {
+            Way::Ports => ByPorts.read_word(device_function, register_offset),
+            // SAFETY: as for writing; reading has no effect on memory.
+            Way::Memory(place) => unsafe { place.read_volatile() },
+            Way::None => u32::MAX,
         }
     }
 
     fn write_word(&mut self, device_function: DeviceFunction, register_offset: u8, data: u32) {
-        match Mechanism::now() {
-            Mechanism::Ports => {
-                Self::select(device_function, register_offset);
-                // SAFETY: callers set up a device's BARs and command register; which memory the device may
-                // then reach is decided by the rings that its driver gives it.
-                unsafe { Port::new(DATA).write(data) }
-            }
-            Mechanism::Memory(address, first, last) => {
-                let place =
-                    Self::place::<u32>((address, first, last), device_function, register_offset & 0xfc);
-                if let Some(place) = place {
-                    // SAFETY: as for reading, and as with the ports.
-                    unsafe { place.write_volatile(data) }
-                }
-            }
-            Mechanism::None => {}
-        }
+        Self::write_narrow(device_function, register_offset & 0xfc, data);
         if data == u32::MAX {
             trap::probe(Place::Sizing);
         }

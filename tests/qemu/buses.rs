@@ -297,23 +297,94 @@ fn a_bridge_for_which_no_number_is_free_is_named() {
     assert!(capture.text(TARGET).contains(said), "{}", capture.text(TARGET));
 }
 
+/// An argument for QEMU that gives a machine an MCFG (PCI Firmware Specification 3.3, section 4.1.2) with such entries: the
+/// address, the segment group, the first and the last bus.
+fn mcfg(name: &str, entries: &[(u64, u16, u8, u8)]) -> String {
+    let directory = target().join("tests/mcfg");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    let entry = |&(address, group, first, last): &(u64, u16, u8, u8)| {
+        [&address.to_le_bytes()[..], &group.to_le_bytes(), &[first, last, 0, 0, 0, 0]].concat()
+    };
+    let entries: Vec<Vec<u8>> = entries.iter().map(entry).collect();
+    let table = directory.join(name);
+    fs::write(&table, [vec![0; 8], entries.concat()].concat()).expect("target/tests is writable");
+    format!("sig=MCFG,rev=1,data={}", table.display())
+}
+
 /// A machine without an MCFG of its own is given one (PCI Firmware Specification 3.3, section 4.1.2).
 #[test]
 fn other_segment_groups_are_named() {
-    let directory = target().join("tests/segments");
-    fs::create_dir_all(&directory).expect("target/tests is writable");
-    let table = directory.join("mcfg");
-    let entry = |address: u64, group: u16, first: u8, last: u8| {
-        [&address.to_le_bytes()[..], &group.to_le_bytes(), &[first, last, 0, 0, 0, 0]].concat()
-    };
-    let entries = [vec![0; 8], entry(0xe000_0000, 0, 0, 0xff), entry(0x10_0000_0000, 7, 0x10, 0x1f)];
-    fs::write(&table, entries.concat()).expect("target/tests is writable");
-    let table = format!("sig=MCFG,rev=1,data={}", table.display());
+    let table = mcfg("segments", &[(0xe000_0000, 0, 0, 0xff), (0x10_0000_0000, 7, 0x10, 0x1f)]);
     let boot = Boot::new("segment-groups", format!("{PARAMETERS} after=exit")).peer(Peer::at("10.0.0.2"));
     let capture = boot.arguments(["-M", "pc", "-acpitable", &table]).start().end();
     assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
     let said = "pci: segment group 7, at 0x1000000000, buses 10 to 1f: cards are not looked for there";
     assert!(capture.text(TARGET).contains(said), "{}", capture.text(TARGET));
+}
+
+/// A virtual machine's configuration space is read in memory, where a read leaves the machine once. Where no hypervisor says
+/// that it runs this, it is the ports, whatever the MCFG says.
+#[test]
+fn memory_is_preferred_in_a_virtual_machine_alone() {
+    let said = "pci: configuration space is in memory at 0xb0000000, buses 00 to ff";
+    let cases = [("mcfg-virtual", "qemu64", true), ("mcfg-real", "qemu64,-hypervisor", false)];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, cpu, is_virtual)| {
+            let boot = Boot::new(name, format!("{PARAMETERS} after=exit")).nics([nic("virtio-net-pci")]);
+            let capture = boot.first_arguments(["-M", "q35", "-cpu", cpu]).start().end();
+            assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
+            assert_eq!(capture.text(TARGET).contains(said), is_virtual, "{name}");
+        },
+    );
+}
+
+/// What an MCFG names that is not configuration space, or not all of it, takes no card away. The machine has none of its
+/// own; this one's place is memory, which holds nothing, or the host bridge and nothing behind it.
+#[test]
+fn an_mcfg_that_is_wrong_takes_no_card_away() {
+    const PLACE: u64 = 0x0c00_0000;
+    const HOST_BRIDGE: (u32, u32) = (0x1237_8086, 0x0600_0002);
+    let table = mcfg("wrong", &[(PLACE, 0, 0, 0)]);
+    let warning =
+        "pci: ports 0xcf8 and 0xcfc show what configuration space in memory does not: they are used";
+    let cases = [
+        ("mcfg-memory", false, ""),
+        ("mcfg-part", true, ""),
+        ("mcfg-part-crash", true, " crash=OVERWRITE_NIC"),
+    ];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, shows_bridge, crash)| {
+            let qtest = Qtest::new(name);
+            let boot = Boot::new(name, format!("{PARAMETERS} after=exit{crash}")).repeats();
+            let boot = boot.nics([nic("virtio-net-pci")]).paused();
+            let boot = boot.first_arguments(["-M", "pc", "-m", "256M", "-acpitable", &table]);
+            let mut machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
+            let mut reach = qtest.accept();
+            if shows_bridge {
+                reach.write_word(PLACE, HOST_BRIDGE.0);
+                reach.write_word(PLACE + 8, HOST_BRIDGE.1);
+                // There is no device 31.
+                reach.write_word(PLACE + (31 << 15), u32::MAX);
+                reach.write_word(PLACE + (31 << 15) + 8, u32::MAX);
+            }
+            machine.monitor("cont");
+            let capture = machine.end();
+            let end = if crash.is_empty() { status::GOOD } else { status::PANIC };
+            assert_eq!(capture.status, end, "{name}: serial:\n{}", capture.serial);
+            let text = capture.text(TARGET);
+            assert_eq!(text.contains(warning), shows_bridge, "{name}: {text}");
+            assert_eq!(
+                text.contains("pci: configuration space is in memory"),
+                shows_bridge,
+                "{name}: {text}"
+            );
+            assert!(text.contains("eth0: virtio network card at 00:0"), "{name}: {text}");
+        },
+    );
 }
 
 /// The firmware does not boot from it, and leaves it asleep (PCI Power Management 1.2, section 3.2.4; QEMU's e1000e has

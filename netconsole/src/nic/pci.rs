@@ -58,14 +58,22 @@ const MAX_CAPABILITIES: usize = 48;
 const LOWEST_MEMORY_BAR: u64 = 1 << 20;
 
 fn is_present<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> bool {
+    is_id(config.read_word(function, register::ID))
+}
+
+fn is_id(word: u32) -> bool {
     // Where nothing answers all ones are read (section 6.1); some hypervisors give zeros, and some bridges one half of these.
-    !matches!(config.read_word(function, register::ID), 0 | 0xffff | 0xffff_0000 | u32::MAX)
+    !matches!(word, 0 | 0xffff | 0xffff_0000 | u32::MAX)
 }
 
 /// The vendor and device id of a function.
 pub fn ids<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> (u16, u16) {
-    let [v0, v1, d0, d1] = config.read_word(function, register::ID).to_le_bytes();
-    (u16::from_le_bytes([v0, v1]), u16::from_le_bytes([d0, d1]))
+    halves(config.read_word(function, register::ID))
+}
+
+fn halves(word: u32) -> (u16, u16) {
+    let [a, b, c, d] = word.to_le_bytes();
+    (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))
 }
 
 /// Which layout the rest of the header has (section 6.2.1).
@@ -230,22 +238,27 @@ impl PciDevice {
     /// Reads the header of `function` and sizes its BARs, decoding off meanwhile; `None` where no
     /// function answers. A BAR whose address is missing, unaligned or beyond its space is left out.
     pub fn read<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) -> Option<Self> {
-        let device = Self::identify(config, function)?;
-        let bars = match bar_count(config, function) {
+        Some(Self::identify(config, function)?.size(config))
+    }
+
+    /// Sizes the BARs of a function that was [identified](Self::identify), as [`read`](Self::read) does.
+    fn size<C: ConfigurationAccess>(self, config: &mut C) -> Self {
+        let bars = match bar_count(self.class, self.header) {
             0 => [None; 6],
-            count => size_bars(config, function, count),
+            count => size_bars(config, self.function, count),
         };
-        Some(Self { bars, ..device })
+        Self { bars, ..self }
     }
 
     /// Reads the header of `function` and leaves it as it is: its BARs are not known. `None` where no function answers.
     pub fn identify<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> Option<Self> {
-        if !is_present(config, function) {
+        let id = config.read_word(function, register::ID);
+        if !is_id(id) {
             return None;
         }
-        let (vendor_id, device_id) = ids(config, function);
-        let [revision, ..] = config.read_word(function, register::CLASS).to_le_bytes();
-        let class = Class::read(config, function);
+        let (vendor_id, device_id) = halves(id);
+        let [revision, interface, sub, base] = config.read_word(function, register::CLASS).to_le_bytes();
+        let class = Class { base, sub, interface };
         let header = Header::read(config, function).kind;
         Some(Self { function, vendor_id, device_id, class, revision, header, bars: [None; 6] })
     }
@@ -316,10 +329,9 @@ fn capability_offsets<C: ConfigurationAccess>(
     list.take(MAX_CAPABILITIES).filter_map(move |(found, offset)| (found == id).then_some(offset))
 }
 
-/// How many BARs of a function are sized.
-fn bar_count<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> usize {
-    let Class { base, sub, .. } = Class::read(config, function);
-    match Header::read(config, function).kind {
+/// How many BARs of such a function are sized.
+fn bar_count(Class { base, sub, .. }: Class, header: HeaderKind) -> usize {
+    match header {
         // With a host bridge's decoding off, memory itself might be gone.
         HeaderKind::Device if (base, sub) != Class::HOST_BRIDGE => 6,
         HeaderKind::Bridge => 2,

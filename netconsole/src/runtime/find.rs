@@ -21,7 +21,8 @@ impl State {
     /// woken, let through by the bridges above it, and its BARs are sized; what else there is stays as it is.
     pub fn look_at<P: Platform>(&mut self, function: pci::DeviceFunction) -> Option<PciDevice> {
         let mut config = P::pci();
-        let device = if Model::of(pci::ids(&config, function)).is_some() {
+        let mut device = PciDevice::identify(&config, function)?;
+        if Model::of((device.vendor_id, device.device_id)).is_some() {
             probe::<P>(Probe::Card);
             if pci::wake(&mut config, function, waits::<P>()) {
                 log::info!("pci {function}: it slept, and was woken");
@@ -31,10 +32,8 @@ impl State {
                     "pci {function}: bridges above it that did not let it through: {opened}, they do now"
                 );
             }
-            P::memory().sizing.read(&mut config, function)?
-        } else {
-            PciDevice::identify(&config, function)?
-        };
+            device = P::memory().sizing.size(&mut config, device);
+        }
         log::info!("pci {device}");
         self.consoles.found(device);
         Some(device)

@@ -37,8 +37,8 @@ impl core::error::Error for Unnumbered {}
 
 /// Whether a function is a bridge that has no bus behind it.
 pub fn is_unnumbered<C: ConfigurationAccess>(config: &C, function: DeviceFunction) -> bool {
-    let [_, secondary, ..] = config.read_word(function, register::BUS_NUMBERS).to_le_bytes();
-    Header::read(config, function).kind == HeaderKind::Bridge && secondary == 0
+    let secondary = || config.read_word(function, register::BUS_NUMBERS).to_le_bytes()[1];
+    Header::read(config, function).kind == HeaderKind::Bridge && secondary() == 0
 }
 
 /// Gives numbers to the buses behind a bridge that [has none](is_unnumbered), and shuts those of its windows that were never

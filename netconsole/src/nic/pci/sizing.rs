@@ -2,7 +2,7 @@
 //! that begins in that moment, by an NMI, can put it back.
 
 use super::{
-    COMMAND_IO, COMMAND_MASK, COMMAND_MEMORY, ConfigurationAccess, DeviceFunction, PciDevice, bar_count,
+    COMMAND_IO, COMMAND_MASK, COMMAND_MEMORY, Class, ConfigurationAccess, Header, PciDevice, bar_count,
     register,
 };
 use crate::guarded::Word;
@@ -29,18 +29,15 @@ impl Sizing {
         Self { function: Word::unset(), command: Word::unset(), bars: [const { Word::unset() }; 6] }
     }
 
-    /// Reads a function as [`PciDevice::read`] does. Not for several contexts at once.
-    pub fn read<C: ConfigurationAccess>(
-        &self,
-        config: &mut C,
-        function: DeviceFunction,
-    ) -> Option<PciDevice> {
+    /// Sizes the BARs of a function that was [identified](PciDevice::identify). Not for several contexts at once.
+    pub fn size<C: ConfigurationAccess>(&self, config: &mut C, device: PciDevice) -> PciDevice {
+        let function = device.function;
         self.command.set(config.read_word(function, register::COMMAND).into());
         for (word, offset) in self.bars.iter().zip(register::bars()) {
             word.set(config.read_word(function, offset).into());
         }
         self.function.set(BusAddress::Pci(function).to_word());
-        let device = PciDevice::read(config, function);
+        let device = device.size(config);
         self.function.clear();
         device
     }
@@ -53,7 +50,8 @@ impl Sizing {
         let command = command & COMMAND_MASK;
         // A BAR does not move while it is decoded.
         config.write_word(function, register::COMMAND, command & !(COMMAND_IO | COMMAND_MEMORY));
-        for (word, offset) in self.bars.iter().zip(register::bars()).take(bar_count(config, function)) {
+        let count = bar_count(Class::read(config, function), Header::read(config, function).kind);
+        for (word, offset) in self.bars.iter().zip(register::bars()).take(count) {
             if let Some(bar) = kept(word) {
                 config.write_word(function, offset, bar);
             }

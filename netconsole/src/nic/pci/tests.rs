@@ -304,10 +304,11 @@ fn an_interrupted_sizing_is_put_back_wherever_it_was() {
         for writes_left in 0..20 {
             let mut machine = Machine::default();
             machine.insert((0, 3, 0), function.clone());
-            let whole = PciDevice::read(&mut machine, at(0, 3, 0));
+            let whole = PciDevice::read(&mut machine, at(0, 3, 0)).expect("a device");
+            let identified = PciDevice::identify(&machine, at(0, 3, 0)).expect("a device");
             let sizing = Sizing::new();
             let mut interrupted = Interrupted { machine: machine.clone(), writes_left };
-            let read = std::panic::AssertUnwindSafe(|| sizing.read(&mut interrupted, at(0, 3, 0)));
+            let read = std::panic::AssertUnwindSafe(|| sizing.size(&mut interrupted, identified));
             let is_whole = std::panic::catch_unwind(read).is_ok_and(|device| device == whole);
             sizing.put_back(&mut machine);
             for (word, content) in function.words.iter().enumerate() {
@@ -325,7 +326,8 @@ fn where_nothing_was_interrupted_nothing_is_put_back() {
     let mut machine = Machine::default();
     machine.insert((0, 3, 0), plain().bar(0, 0xfebd_1000, 0xffff_f000));
     let sizing = Sizing::new();
-    assert!(sizing.read(&mut machine, at(0, 3, 0)).is_some());
+    let identified = PciDevice::identify(&machine, at(0, 3, 0)).expect("a device");
+    sizing.size(&mut machine, identified);
     let mut never = Interrupted { machine, writes_left: 0 };
     sizing.put_back(&mut never);
     Sizing::new().put_back(&mut never);
