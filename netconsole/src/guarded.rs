@@ -45,6 +45,11 @@ impl Word {
         (word == Self::word(number)).then_some(number)
     }
 
+    /// Its place in memory, for a kernel that writes a cache's line back: what is in it is this type's own. Panic-safe.
+    pub const fn as_atomic(&self) -> &AtomicU64 {
+        &self.0
+    }
+
     const fn word(number: u64) -> u64 {
         let shifted = number << Self::CHECK_BITS;
         shifted | mix(!0, shifted) >> const { u64::BITS - Self::CHECK_BITS }

@@ -1,8 +1,8 @@
 //! What a kernel gives to the library: time, memory, and the ways to its cards.
 
 use crate::memory::Memory;
-use crate::nic::pci::{ConfigurationAccess, RootBuses};
-use crate::nic::{Access, BusAddress, Waits};
+use crate::nic::pci::{ConfigurationAccess, DeviceFunction, RootBuses};
+use crate::nic::{Access, BusAddress, FirmwareCard, Waits};
 use crate::ring::Ring;
 use crate::targets::path_name::Labels;
 use core::fmt;
@@ -45,6 +45,12 @@ pub unsafe trait Platform: Sized + 'static {
 
     /// How drivers reach the cards' registers, and the cards the drivers' memory.
     fn access() -> Access;
+
+    /// The card at this place, where the machine's firmware drives it for this kernel. No driver of this library touches it
+    /// then.
+    fn firmware_card(_function: DeviceFunction) -> Option<&'static dyn FirmwareCard> {
+        None
+    }
 
     /// The kernel's release, as `+r`, `release_enabled` and `uname -r` show it: `6.12.1`. Printable ASCII without `,` and `;`,
     /// which end it in a message; of a longer one the first 64 bytes are sent.

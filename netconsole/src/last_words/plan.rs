@@ -99,9 +99,9 @@ fn find_cards<P: Platform>() -> [Option<BusAddress>; MAX_NICS] {
     let mut free = found.iter_mut();
     let config = P::pci();
     pci::for_each_function(&config, P::root_buses(), |function| {
-        if Model::of(pci::ids(&config, function)).is_some()
-            && let Some(slot) = free.next()
-        {
+        let is_card =
+            P::firmware_card(function).is_some() || Model::of(pci::ids(&config, function)).is_some();
+        if is_card && let Some(slot) = free.next() {
             *slot = Some(BusAddress::Pci(function));
         }
     });

@@ -12,7 +12,7 @@ use super::plan;
 use super::report::Report;
 use crate::format::Style;
 use crate::memory::Memory;
-use crate::nic::{PanicCardMemory, PanicDriver};
+use crate::nic::{BusAddress, PanicCardMemory, PanicDriver};
 use crate::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
 use crate::platform::{Platform, Probe, now, probe, waits};
 use crate::seal::Inputs;
@@ -207,7 +207,14 @@ impl<'l, P: Platform> Shipment<'l, P> {
             let mark = P::memory().panic.deadly_cards.mark(place);
             let opened = mark.at(|| {
                 probe::<P>(Probe::PanicCard);
-                PanicDriver::open(P::pci(), &P::access(), waits::<P>(), *address, memory)
+                let firmware = match *address {
+                    BusAddress::Pci(function) => P::firmware_card(function),
+                    BusAddress::Mmio(_) => None,
+                };
+                match firmware {
+                    Some(card) => Ok(PanicDriver::open_by_firmware(card, waits::<P>(), memory)),
+                    None => PanicDriver::open(P::pci(), &P::access(), waits::<P>(), *address, memory),
+                }
             });
             *slot = opened.ok().map(|nic| PanicCard::new(Marked { nic, mark }));
         }

@@ -8,6 +8,7 @@
     feature = "vmxnet3"
 )))]
 use super::absent::{NoCard, NoMemory};
+use super::firmware::{FirmwareCard, FirmwareMemory, FirmwareNic};
 #[cfg(feature = "intel")]
 use super::intel::chips::Chip;
 use super::pci::{self, ConfigurationAccess, PciDevice};
@@ -96,6 +97,23 @@ impl Model {
             _ => None,
         }
     }
+
+    /// Whether its driver was proven, in QEMU or on a card. Where the firmware has a driver for one that was not, that may be
+    /// the better one.
+    pub const fn is_proven(self) -> bool {
+        match self {
+            #[cfg(feature = "virtio")]
+            Self::Virtio => true,
+            #[cfg(feature = "intel")]
+            Self::Intel(chip) => chip.is_tested,
+            #[cfg(feature = "rtl8139")]
+            Self::Rtl8139 => true,
+            #[cfg(feature = "rtl8168")]
+            Self::Rtl8168(_) => false,
+            #[cfg(feature = "vmxnet3")]
+            Self::Vmxnet3 => true,
+        }
+    }
 }
 
 impl fmt::Display for Model {
@@ -127,6 +145,7 @@ pub union DriverMemory<V, I> {
     rtl8139: ManuallyDrop<Rtl8139Memory>,
     rtl8168: ManuallyDrop<Rtl8168Memory>,
     vmxnet3: ManuallyDrop<Vmxnet3Memory>,
+    firmware: ManuallyDrop<FirmwareMemory>,
 }
 
 /// The memory of one card in normal running.
@@ -164,6 +183,8 @@ pub enum Driver<V, I> {
     Rtl8168(Rtl8168Nic),
     /// A vmxnet3.
     Vmxnet3(Vmxnet3Nic),
+    /// A card that the firmware drives.
+    Firmware(FirmwareNic),
 }
 
 /// The driver of a card in normal running.
@@ -237,6 +258,24 @@ impl CardDriver {
         }
     }
 
+    /// Brings up the card that the firmware drives.
+    pub fn by_firmware(
+        card: &'static dyn FirmwareCard,
+        waits: Waits,
+        memory: &'static mut CardMemory,
+    ) -> Result<Self, Failure> {
+        let place: *mut CardMemory = memory;
+        // SAFETY: PLAIN, and the driver has the memory for as long as it is there: it is the memory's only reference, until the
+        // driver is gone below.
+        let memory = unsafe { &mut (*place).firmware };
+        let mut nic = FirmwareNic::new(card, waits, memory);
+        match nic.restart() {
+            Ok(()) => Ok(Self::Firmware(nic)),
+            // SAFETY: the driver that had the memory is gone, and the firmware was given none of it.
+            Err(error) => Err(Failure { error, memory: Some(unsafe { &mut *place }) }),
+        }
+    }
+
     /// Brings up the virtio card whose registers are at the physical `address`. The memory of one that fails is lost: it
     /// can't be turned off.
     pub fn probe_mmio(
@@ -265,6 +304,16 @@ pub struct Failure {
 }
 
 impl PanicDriver {
+    /// The card that the firmware drives, of which nothing is asked before [`restart`](Nic::restart). Panic-safe.
+    pub fn open_by_firmware(
+        card: &'static dyn FirmwareCard,
+        waits: Waits,
+        memory: &'static mut PanicCardMemory,
+    ) -> Self {
+        // SAFETY: PLAIN, and the driver has the memory for good.
+        Self::Firmware(FirmwareNic::new(card, waits, unsafe { &mut memory.firmware }))
+    }
+
     /// The card at `place`, of which nothing but the configuration space is touched before
     /// [`restart`](Nic::restart) resets it and brings it up. Panic-safe.
     pub fn open<C: ConfigurationAccess>(
@@ -367,6 +416,7 @@ macro_rules! driver {
             Driver::Rtl8139($nic) => $call,
             Driver::Rtl8168($nic) => $call,
             Driver::Vmxnet3($nic) => $call,
+            Driver::Firmware($nic) => $call,
         }
     };
 }

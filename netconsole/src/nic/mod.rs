@@ -37,6 +37,8 @@ mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;
 #[cfg(feature = "pci")]
+mod firmware;
+#[cfg(feature = "pci")]
 mod frame;
 #[cfg(feature = "intel")]
 pub mod intel;
@@ -72,6 +74,8 @@ pub use driver::hang;
 pub use driver::{
     CardDriver, CardMemory, Driver, DriverMemory, Failure, Model, PanicCardMemory, PanicDriver, is_mmio_card,
 };
+#[cfg(feature = "pci")]
+pub use firmware::{FirmwareCard, FirmwareStatus};
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
 #[cfg(feature = "pci")]
@@ -173,6 +177,8 @@ pub enum NicError {
     Unreachable,
     /// The memory for its queues and buffers is not in one piece, or has no physical address.
     Scattered,
+    /// The firmware, which drives it, refused the function of this name, with this status (UEFI specification, appendix D).
+    Firmware(&'static str, u64),
 }
 
 impl fmt::Display for NicError {
@@ -192,6 +198,9 @@ impl fmt::Display for NicError {
             Self::NotStarted => write!(f, "it did not start with the rings that it was given"),
             Self::Unreachable => write!(f, "it can't reach memory above 4 GiB"),
             Self::Scattered => write!(f, "the memory for its queues is not in one piece"),
+            Self::Firmware(function, status) => {
+                write!(f, "the firmware's {function} failed with status {status:#x}")
+            }
         }
     }
 }

@@ -19,6 +19,11 @@ impl Waits {
         Self { now }
     }
 
+    /// The clock, in microseconds from any moment on.
+    pub(super) fn now(self) -> u64 {
+        (self.now)()
+    }
+
     /// Looks until something is found, for `micros` at most.
     pub(super) fn until<T>(self, micros: u64, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         let begun = (self.now)();

@@ -22,7 +22,8 @@ impl State {
     pub fn look_at<P: Platform>(&mut self, function: pci::DeviceFunction) -> Option<PciDevice> {
         let mut config = P::pci();
         let mut device = PciDevice::identify(&config, function)?;
-        if Model::of((device.vendor_id, device.device_id)).is_some() {
+        let is_ours = P::firmware_card(function).is_none();
+        if is_ours && Model::of((device.vendor_id, device.device_id)).is_some() {
             probe::<P>(Probe::Card);
             if pci::wake(&mut config, function, waits::<P>()) {
                 log::info!("pci {function}: it slept, and was woken");
@@ -42,6 +43,10 @@ impl State {
     /// Brings up a card on the PCI bus; false where that does not do.
     pub fn claim<P: Platform>(&mut self, device: &PciDevice, now: u64) -> bool {
         let function = device.function;
+        if let Some(card) = P::firmware_card(function) {
+            let probe = |memory| CardDriver::by_firmware(card, waits::<P>(), memory);
+            return self.take_in::<P>(BusAddress::Pci(function), "card that the firmware drives", probe, now);
+        }
         let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
             if device.class.is_network() {
                 log::warn!("pci {function}: there is no driver for this network card");

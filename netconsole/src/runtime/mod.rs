@@ -116,7 +116,8 @@ impl<P: Platform> Netconsole<P> {
     pub fn find_pci_cards(&mut self, mut filter: impl FnMut(DeviceFunction) -> bool) {
         let config = P::pci();
         pci::for_each_function(&config, P::root_buses(), |function| {
-            let is_card = Model::of(pci::ids(&config, function)).is_some()
+            let is_card = P::firmware_card(function).is_some()
+                || Model::of(pci::ids(&config, function)).is_some()
                 || Class::read(&config, function).is_network();
             if is_card
                 && filter(function)
