@@ -4,6 +4,7 @@ use crate::crash;
 use crate::kernel::Kernel;
 use crate::linux::Before;
 use crate::log::ring;
+use crate::machine::firmware;
 use crate::machine::interrupts::Strays;
 use crate::machine::nmi;
 use crate::machine::power::{self, ExitCode};
@@ -78,7 +79,7 @@ fn note_sent(before: Before) {
 fn serve(kernel: &mut Kernel, before: Before) -> ! {
     let mut is_noted = !before.has_log();
     kernel.clock.settle();
-    if let Some(boot) = start::boot_info() {
+    if let Some(boot) = start::boot_info().filter(|_| !firmware::stays()) {
         describe::hold_back_interrupts(boot);
     }
     let mut timer = Timer::start();

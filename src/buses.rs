@@ -4,6 +4,7 @@
 use crate::log::{RING_SIZE, last_place};
 use crate::machine::access::ACCESS;
 use crate::machine::clock;
+use crate::machine::firmware;
 use crate::machine::paging::{self, AddressSpace};
 use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses, set_root_buses};
 use crate::machine::physical::Physical;
@@ -75,6 +76,10 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
     };
     for (place, segment) in buses.segments.iter_mut().zip(mcfg.iter().flat_map(segments).chain(first)) {
         *place = Some(segment);
+    }
+    if firmware::stays() {
+        // Bus masters and IOMMUs are as the firmware needs them.
+        return buses;
     }
     if uses_others_memory(boot, parameters) {
         buses.stop_bus_masters();

@@ -45,6 +45,10 @@ pub fn after_boot(kernel: &mut Kernel, recovery: &Recovery) {
         Some(CrashPlace::Panic2) => panic_while_panicking(kind, 2),
         Some(CrashPlace::Panic3) => panic_while_panicking(kind, 3),
         Some(CrashPlace::PanicCard) => panic_at_cards(kind, 1),
+        Some(CrashPlace::Firmware) => {
+            trap::arm(kind, Place::Firmware, 1);
+            panic!("provoked by crash={crash}")
+        }
         Some(CrashPlace::PanicCards) => panic_at_cards(kind, u32::from(u8::MAX)),
     }
 }

@@ -3,6 +3,7 @@
 use crate::buses::Buses;
 use crate::describe;
 use crate::machine::clock::Clock;
+use crate::machine::firmware;
 use crate::machine::paging::AddressSpace;
 use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses};
 use crate::platform::ThisKernel;
@@ -22,17 +23,28 @@ pub fn find_cards(
     buses: &Buses,
     mut address_space: AddressSpace,
 ) {
+    if firmware::stays() {
+        firmware::network::map();
+        let count = firmware::network::count();
+        let plural = if count == 1 { "" } else { "s" };
+        log::info!(
+            "firmware: its boot services go on: it drives {count} network card{plural} of this machine"
+        );
+    }
     let mut look = |netconsole: &mut Netconsole<ThisKernel>| {
         pci::for_each_function(&ConfigurationSpace, root_buses(), |function| {
             // Each look lets the clock learn how fast it is, before the first record is shown.
             clock.now();
-            buses.number(function);
-            if Model::of(pci::ids(&ConfigurationSpace, function)).is_some() {
-                buses.place(function, boot);
+            // Where the firmware goes on, bus numbers and addresses are its own to give.
+            if !firmware::stays() {
+                buses.number(function);
+                if Model::of(pci::ids(&ConfigurationSpace, function)).is_some() {
+                    buses.place(function, boot);
+                }
             }
             let Some(device) = netconsole.look_at(function) else { return };
             let is_up = map(&device, &mut address_space) && netconsole.claim(&device);
-            if !is_up && device.class.is_network() {
+            if !is_up && device.class.is_network() && !firmware::stays() {
                 // The firmware may have left it running, and writing what it receives to memory.
                 pci::disable(&mut ConfigurationSpace, function);
             }
@@ -63,7 +75,8 @@ pub fn find_cards(
 
 /// Maps the registers of a card that there is a driver for; false where that can't be.
 fn map(device: &PciDevice, address_space: &mut AddressSpace) -> bool {
-    if Model::of((device.vendor_id, device.device_id)).is_none() {
+    let is_the_firmwares = firmware::stays() && firmware::network::find(device.function).is_some();
+    if is_the_firmwares || Model::of((device.vendor_id, device.device_id)).is_none() {
         return true;
     }
     for (address, length) in device.memory_ranges() {

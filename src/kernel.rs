@@ -6,6 +6,7 @@ use crate::describe;
 use crate::find_cards::find_cards;
 use crate::log::ring;
 use crate::machine::clock::{Clock, Deadline};
+use crate::machine::firmware;
 use crate::machine::paging::AddressSpace;
 use crate::machine::watchdog::Watchdog;
 use crate::machine::{entropy, rtc};
@@ -44,6 +45,8 @@ pub struct Kernel {
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
+    /// When the firmware's timer had its turn last, where it goes on.
+    firmware_ticked_at: u64,
     /// When serial and the watchdog are to be looked at again.
     look_at: u64,
 }
@@ -62,6 +65,7 @@ impl Kernel {
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
+            firmware_ticked_at: 0,
             look_at: 0,
         })
     }
@@ -227,6 +231,11 @@ impl Kernel {
         if is_due {
             self.look_at = now + LOOK_INTERVAL * self.netconsole.running_targets();
             self.feed_watchdog(now);
+            if firmware::stays() && now.saturating_sub(self.firmware_ticked_at) >= firmware::TICK_INTERVAL / 2
+            {
+                self.firmware_ticked_at = now;
+                firmware::gate::tick();
+            }
             if let Some(serial) = &mut self.serial {
                 serial.read(self.netconsole.terminal(), now);
             }

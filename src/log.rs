@@ -7,6 +7,7 @@ use bootinfo::MemoryMap;
 use core::mem::MaybeUninit;
 use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use netconsole::guarded::Word;
 use netconsole::ring::{Audience, Past, Recovery, Ring, RingHeader};
 
 /// The log ring's size in bytes where `log_buf_len=` does not say another, a power of two.
@@ -27,6 +28,8 @@ struct Memory {
     header: RingHeader,
     index: [AtomicU64; index_words(RING_SIZE)],
     data: [AtomicU64; data_words(RING_SIZE)],
+    /// The firmware's call that the CPU is in, which a reset does not touch either.
+    firmware_call: Word,
 }
 
 // linker.ld puts this where neither a loader nor a reset clears it, for `Ring::recover`.
@@ -35,7 +38,11 @@ static MEMORY: Memory = Memory {
     header: RingHeader::new(),
     index: [const { AtomicU64::new(0) }; _],
     data: [const { AtomicU64::new(0) }; _],
+    firmware_call: Word::unset(),
 };
+
+/// Where the firmware's call is noted that the CPU is in, for the next boot.
+pub const FIRMWARE_CALL: &Word = &MEMORY.firmware_call;
 
 static STATIC_RING: Ring<'static> =
     Ring::new(&MEMORY.header, &MEMORY.index, &MEMORY.data).written_back_by(cache::write_back);

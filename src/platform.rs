@@ -4,6 +4,7 @@ use crate::log::ring;
 use crate::machine::access::ACCESS;
 use crate::machine::build;
 use crate::machine::clock;
+use crate::machine::firmware;
 use crate::machine::pci::{self, ConfigurationSpace};
 use crate::machine::trap::{self, Place};
 use crate::memory;
@@ -12,8 +13,8 @@ use bootinfo::parameters::CrashKind;
 use core::fmt;
 use netconsole::guarded::Word;
 use netconsole::memory::Memory;
-use netconsole::nic::pci::RootBuses;
-use netconsole::nic::{Access, BusAddress};
+use netconsole::nic::pci::{DeviceFunction, RootBuses};
+use netconsole::nic::{Access, BusAddress, FirmwareCard};
 use netconsole::platform::{Platform, Probe};
 use netconsole::ring::Ring;
 use netconsole::targets::path_name::Labels;
@@ -63,6 +64,10 @@ unsafe impl Platform for ThisKernel {
 
     fn access() -> Access {
         Access { identity: IDENTITY.get().unwrap_or(0), ..ACCESS }
+    }
+
+    fn firmware_card(function: DeviceFunction) -> Option<&'static dyn FirmwareCard> {
+        if firmware::stays() { firmware::network::find(function) } else { None }
     }
 
     fn labels(place: BusAddress) -> Labels {

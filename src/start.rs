@@ -1,7 +1,8 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
 use crate::linux::Before;
-use crate::log::{RING_SIZE, follow, ring, start};
+use crate::log::{FIRMWARE_CALL, RING_SIZE, follow, ring, start};
+use crate::machine::firmware;
 use crate::machine::machine_check::OldEvents;
 use crate::machine::{build, entropy, features, paging, physical::Physical, stacks};
 use crate::memory::memory;
@@ -80,6 +81,9 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
     log::info!("netconsole {}, build id {}", build::RELEASE, build::id().as_str());
     if log.recovery.records > 0 {
         log::warn!("{}", log.recovery);
+    }
+    if let Some(call) = firmware::gate::note_calls_in(FIRMWARE_CALL) {
+        log::error!("firmware: the boot before ended inside of its {call}");
     }
     let command_line = COMMAND_LINE.call_once(|| {
         let mut wiped = boot.command_line;

@@ -11,6 +11,7 @@ mod told;
 
 pub use counter::{Counter, Hpet, PIT_HZ, Ports};
 
+use super::firmware;
 use core::arch::x86_64::_rdtsc;
 use counter::Reading;
 use netconsole::guarded::Word;
@@ -172,7 +173,9 @@ impl Clock {
             }
             None => {
                 keep(&clock.timebase, None);
-                clock.measurement = Some(Measurement::begin(Counter::Pit, false));
+                // The i8254 may be the firmware's.
+                let first = if firmware::stays() { clock.next_counter() } else { Some(Counter::Pit) };
+                clock.measurement = first.map(|counter| Measurement::begin(counter, false));
                 clock.measure();
             }
         }
@@ -227,14 +230,21 @@ impl Clock {
             }
             Progress::Dead => {
                 let provisional = measurement.provisional;
-                let next = (self.others)().into_iter().flatten().nth(self.tried);
-                self.tried += 1;
+                let next = self.next_counter();
                 self.measurement = next.map(|counter| Measurement::begin(counter, provisional));
                 if next.is_none() && !provisional {
                     self.give_up();
                 }
             }
         }
+    }
+
+    /// The next counter beside the i8254. Of those the HPET may be the firmware's, too.
+    fn next_counter(&mut self) -> Option<Counter> {
+        let is_free = |counter: &Counter| !firmware::stays() || matches!(counter, Counter::Acpi(_));
+        let next = (self.others)().into_iter().flatten().filter(is_free).nth(self.tried);
+        self.tried += 1;
+        next
     }
 
     fn give_up(&self) {

@@ -8,21 +8,15 @@
 //!
 //! [`BootInfo`]: bootinfo::BootInfo
 
+use super::firmware::cards::Services;
+use super::firmware::structure::{LOAD_ERROR, SUCCESS, Status, Structure, call_firmware};
+use super::firmware::{gate, services};
+use super::paging;
+use bootinfo::parameters::Parameters;
 use bootinfo::{MAX_COMMAND_LINE, UefiInfo, magic};
 use core::arch::asm;
 use core::ffi::c_void;
-use core::ptr::{null_mut, with_exposed_provenance, with_exposed_provenance_mut};
-
-/// Appendix D.
-type Status = usize;
-const SUCCESS: Status = 0;
-const LOAD_ERROR: Status = 1 << 63 | 1;
-
-/// One of the firmware's structures. The invariant: the firmware gave its address, for a structure that the
-/// specification describes, and its boot services have not ended.
-#[derive(Clone, Copy)]
-#[repr(transparent)]
-pub struct Structure(usize);
+use core::ptr::{null, null_mut, with_exposed_provenance_mut};
 
 /// Section 4.3, `EFI_SYSTEM_TABLE`.
 const BOOT_SERVICES: usize = 0x60;
@@ -33,14 +27,17 @@ mod service {
     pub const GET_MEMORY_MAP: usize = 0x38;
     pub const HANDLE_PROTOCOL: usize = 0x98;
     pub const EXIT_BOOT_SERVICES: usize = 0xe8;
+    pub const SET_WATCHDOG_TIMER: usize = 0x100;
 }
 type AllocatePages = extern "efiapi" fn(u32, u32, usize, &mut u64) -> Status;
 type GetMemoryMap = extern "efiapi" fn(&mut usize, *mut c_void, &mut usize, &mut usize, &mut u32) -> Status;
 type HandleProtocol = extern "efiapi" fn(*mut c_void, &[u8; 16], &mut *mut c_void) -> Status;
+type SetWatchdogTimer = extern "efiapi" fn(usize, u64, usize, *const c_void) -> Status;
 type ExitBootServices = extern "efiapi" fn(*mut c_void, usize) -> Status;
 
-/// Section 7.2.1: `AllocateMaxAddress`, `EfiLoaderData`.
+/// Section 7.2.1: `AllocateMaxAddress`, `AllocateAddress`, `EfiLoaderData`.
 const BELOW: u32 = 1;
+const AT: u32 = 2;
 const LOADER_DATA: u32 = 2;
 
 /// Section 9.1, `EFI_LOADED_IMAGE_PROTOCOL_GUID` as it is in memory, and offsets in what it gives.
@@ -56,11 +53,19 @@ const COMMAND_LINE: usize = 0x100;
 const COMMAND_LINE_ROOM: usize = MAX_COMMAND_LINE + 1;
 const MAP: usize = (COMMAND_LINE + COMMAND_LINE_ROOM).next_multiple_of(8);
 const MAP_LENGTH: usize = PAGES * 4096 - MAP;
+/// The size of an `EFI_MEMORY_DESCRIPTOR`.
+const MAP_ENTRY: usize = size_of::<[u64; 5]>();
+
+/// Where the kernel notes the log's place for the next boot, if it may.
+const LOG_NOTES: [u64; 3] = [0x4000, 0x5_0000, 0x8_f000];
 
 /// Called by boot/entry.s, interrupts off, with the handle that the firmware has for this program, and its system
 /// table. Returns where the firmware refuses something.
 pub extern "efiapi" fn enter(image: *mut c_void, system_table: Structure) -> Status {
     let services = Structure(system_table.field(BOOT_SERVICES));
+    // Section 7.5: after five minutes the firmware would start the machine again.
+    let set_watchdog: SetWatchdogTimer = services.field(service::SET_WATCHDOG_TIMER);
+    call_firmware(|| set_watchdog(0, 0, 0, null()));
     let mut block = u64::from(u32::MAX);
     let allocate: AllocatePages = services.field(service::ALLOCATE_PAGES);
     let status = call_firmware(|| allocate(BELOW, LOADER_DATA, PAGES, &mut block));
@@ -75,6 +80,17 @@ pub extern "efiapi" fn enter(image: *mut c_void, system_table: Structure) -> Sta
         system_table: system_table.0 as u64,
         ..UefiInfo::default()
     };
+    // SAFETY: it was written above, within the block.
+    let line = unsafe {
+        let line = with_exposed_provenance_mut::<u8>(block.wrapping_add(COMMAND_LINE));
+        core::slice::from_raw_parts(line, COMMAND_LINE_ROOM)
+    };
+    let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
+    let wanted = Parameters::read_firmware_cards(line);
+    if wanted != Some(false) && (Services { services, image }).choose_cards(wanted == Some(true)) {
+        services::note(system_table);
+        stay(services, info, block)
+    }
     // Section 7.4.6: where the map has changed meanwhile, once more.
     let mut status = LOAD_ERROR;
     for _ in 0..2 {
@@ -100,6 +116,29 @@ fn exit(services: Structure, image: *mut c_void, info: UefiInfo, block: usize) -
     unsafe { with_exposed_provenance_mut::<UefiInfo>(block).write(info) };
     let exit: ExitBootServices = services.field(service::EXIT_BOOT_SERVICES);
     call_firmware(|| exit(image, key))
+}
+
+/// Goes on beside the firmware. All memory that is not this program's stays its own, so that the map has nothing else.
+fn stay(services: Structure, info: UefiInfo, block: usize) -> ! {
+    let allocate: AllocatePages = services.field(service::ALLOCATE_PAGES);
+    let note = |place: &u64| {
+        let mut page = *place;
+        call_firmware(|| allocate(AT, LOADER_DATA, 1, &mut page)) == SUCCESS
+    };
+    let notes = LOG_NOTES.into_iter().filter(note).map(|place| [place, 1]);
+    let own = [paging::image_start(), (paging::persistent_end() - paging::image_start()) / 4096];
+    let mut length = 0;
+    for [start, pages] in notes.chain([own]) {
+        let entry = with_exposed_provenance_mut::<[u64; 5]>(block.wrapping_add(MAP).wrapping_add(length));
+        // SAFETY: the block was allocated for this, and is as aligned as a page.
+        unsafe { entry.write([LOADER_DATA.into(), start, 0, pages, 0]) };
+        length = length.wrapping_add(MAP_ENTRY);
+    }
+    let info = UefiInfo { map_length: length as u64, descriptor_length: MAP_ENTRY as u64, ..info };
+    // SAFETY: as above.
+    unsafe { with_exposed_provenance_mut::<UefiInfo>(block).write(info) };
+    gate::open();
+    leave(block)
 }
 
 /// Writes the program's load options, UTF-16, to `to` as a command line, UTF-8, with a zero behind it.
@@ -133,22 +172,6 @@ fn copy_options(services: Structure, image: *mut c_void, to: usize) {
         }
         end = next;
     }
-}
-
-impl Structure {
-    /// The field at `offset`, where the specification has one of the type `T`: an integer, or one of the functions
-    /// above.
-    fn field<T: Copy>(self, offset: usize) -> T {
-        // SAFETY: the structure's invariant.
-        unsafe { with_exposed_provenance::<T>(self.0.wrapping_add(offset)).read_unaligned() }
-    }
-}
-
-/// Calls the firmware, whose services may turn interrupts on, and turns them off again.
-fn call_firmware(call: impl FnOnce() -> Status) -> Status {
-    let status = call();
-    x86_64::instructions::interrupts::disable();
-    status
 }
 
 /// Goes to the kernel's entry as every other loader does.

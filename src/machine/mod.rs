@@ -13,6 +13,7 @@ pub mod efi;
 pub mod entropy;
 pub mod exceptions;
 pub mod features;
+pub mod firmware;
 pub mod interrupts;
 pub mod io_apic;
 mod local_apic;

@@ -1,7 +1,7 @@
 //! How the machine ends: QEMU's exit device, power off, reboot, halt.
 
 use super::clock::Deadline;
-use super::{cache, cpu, paging};
+use super::{cache, cpu, firmware, paging};
 use bootinfo::firmware::acpi::{PowerOff, Register};
 use netconsole::guarded::Words;
 use spin::Once;
@@ -82,11 +82,12 @@ pub fn use_acpi(off: Option<PowerOff>, reset: Option<(Register, u8)>) {
     }
 }
 
-/// Resets the machine: ACPI's reset register, the chipset's, the keyboard controller, then a triple
+/// Resets the machine: by the firmware where it goes on, ACPI's reset register, the chipset's, the keyboard controller, then a triple
 /// fault. Each is given some time, as a reset does not come at once. Panic-safe.
 pub fn reboot() -> ! {
     interrupts::disable();
     cache::write_back_all();
+    firmware::services::reset();
     if let Some([word]) = RESET.get() {
         let [a, b, c, d, _, _, _, value] = word.to_le_bytes();
         let register = if word & RESET_IS_PORT != 0 {

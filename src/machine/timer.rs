@@ -5,6 +5,7 @@
 //! i8259s, which boards may gate or route elsewhere. Where neither ticks, the kernel never sleeps.
 
 use super::clock::{Deadline, PIT_HZ, Ports};
+use super::firmware;
 use super::interrupts::{self, PIC_BASE};
 use super::local_apic::LocalApic;
 use super::pic;
@@ -35,6 +36,8 @@ enum Source {
     LocalApic(LocalApic),
     /// The i8254.
     Pit,
+    /// The firmware's own timer, which interrupts only the firmware.
+    Firmware,
     /// Nothing ticks.
     None,
 }
@@ -44,6 +47,7 @@ impl fmt::Display for Source {
         f.write_str(match self {
             Self::LocalApic(_) => "the local APIC ticks",
             Self::Pit => "the i8254 ticks",
+            Self::Firmware => "the firmware's own ticks",
             Self::None => "nothing ticks on this machine: the CPU never sleeps",
         })
     }
@@ -57,12 +61,17 @@ pub struct Timer {
     before: u32,
     patience: Deadline,
     pauses_left: u32,
+    /// How often the firmware's timer was seen to have ticked.
+    firmware_ticks: u32,
 }
 
 impl Timer {
     /// Starts the ticks. Interrupts stay off but for the moments in [`sleep`](Self::sleep). The clock must have
     /// settled: this uses the i8254.
     pub fn start() -> Self {
+        if firmware::stays() {
+            return Self::of(Source::Firmware);
+        }
         // The i8259s' lines all are masked; where one comes all the same, it must not look like an exception.
         pic::start(PIC_BASE, 0);
         let source = match LocalApic::find() {
@@ -81,17 +90,32 @@ impl Timer {
 
     fn of(source: Source) -> Self {
         let (before, patience) = (interrupts::ticks(), Deadline::after(PATIENCE));
-        Self { source, is_proven: false, before, patience, pauses_left: PAUSES }
+        Self { source, is_proven: false, before, patience, pauses_left: PAUSES, firmware_ticks: 0 }
     }
 
     /// Sleeps until the next tick at the latest; where ticks are not proven, it pauses for [`PAUSE`].
     pub fn sleep(&mut self) {
+        if self.is_proven && self.source == Source::Firmware {
+            return firmware::gate::sleep();
+        }
         if self.is_proven {
             cpu::enable_and_hlt();
             cpu::disable();
             return;
         }
         let deadline = Deadline::after(PAUSE);
+        if self.source == Source::Firmware {
+            firmware::gate::tick();
+            self.firmware_ticks = self.firmware_ticks.wrapping_add(firmware::services::has_ticked().into());
+            if self.firmware_ticks > PROOF {
+                self.is_proven = true;
+                log::debug!("timer: {}", self.source);
+            }
+            while !deadline.has_come() {
+                core::hint::spin_loop();
+            }
+            return;
+        }
         cpu::enable();
         while !deadline.has_come() {
             core::hint::spin_loop();
@@ -117,7 +141,7 @@ impl Timer {
                     start_pit();
                     Self::of(Source::Pit)
                 }
-                Source::Pit | Source::None => {
+                Source::Pit | Source::Firmware | Source::None => {
                     log::warn!("timer: {}", Source::None);
                     Self::of(Source::None)
                 }

@@ -28,6 +28,8 @@ pub enum Place {
     Sizing = 8,
     /// Where the panic path opens a card.
     PanicCard = 9,
+    /// In a call of the firmware that drives a card.
+    Firmware = 10,
 }
 
 /// The place in the low byte, the kind's number in the next, above it how often; 0 where nothing is armed.
@@ -46,6 +48,16 @@ pub fn probe(place: Place) {
     if trap & 0xff == place as u32 {
         spring(trap);
     }
+}
+
+/// Whether a crash waits for this place, which it then does no more: for one that the caller provokes. Panic-safe.
+#[inline]
+pub fn take(place: Place) -> bool {
+    let is_due = TRAP.load(Ordering::Relaxed) & 0xff == place as u32;
+    if is_due {
+        TRAP.store(0, Ordering::Relaxed);
+    }
+    is_due
 }
 
 /// A crash that waits for a card now waits for its BARs being sized.

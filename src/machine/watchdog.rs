@@ -8,6 +8,8 @@
 //! has an interrupt there, which nothing here waits for); where a board, or QEMU's
 //! `-action watchdog=inject-nmi`, gives an NMI in the reset's stead, that goes through the panic path.
 
+use super::clock::Deadline;
+use super::firmware;
 use super::pci::ConfigurationSpace;
 use core::fmt;
 use netconsole::guarded::Word;
@@ -251,6 +253,52 @@ fn armed() -> Option<Watchdog> {
 pub fn give_time() {
     if let Some(watchdog) = armed() {
         watchdog.count_from(LAST_WORDS);
+    }
+}
+
+/// How long one of the firmware's calls may take in a panic, in seconds.
+const FIRMWARE_CALL: u16 = 30;
+/// How often the watchdog is fed that looks after them, in µs.
+const FEEDING_INTERVAL: u64 = 1_000_000;
+
+/// What starts the machine again in a panic where a call of the firmware does not come back.
+pub struct FirmwareGuard {
+    /// The chipset's watchdog, or none, but the firmware's own.
+    watchdog: Option<Watchdog>,
+    feed_at: Deadline,
+}
+
+impl FirmwareGuard {
+    /// Where the firmware goes on beside this kernel: the chipset's watchdog, unless it was armed before, which counts on
+    /// then, else the firmware's own. Panic-safe.
+    pub fn arm() -> Option<Self> {
+        if !firmware::stays() || armed().is_some() {
+            return None;
+        }
+        let watchdog = Watchdog::find().filter(|watchdog| watchdog.arm(FIRMWARE_CALL).is_ok());
+        if watchdog.is_none() {
+            firmware::services::set_watchdog(FIRMWARE_CALL);
+        }
+        Some(Self { watchdog, feed_at: Deadline::after(FEEDING_INTERVAL) })
+    }
+
+    /// The firmware has come back. Panic-safe.
+    pub fn feed(&mut self) {
+        if self.feed_at.has_come() {
+            self.feed_at = Deadline::after(FEEDING_INTERVAL);
+            match self.watchdog {
+                Some(watchdog) => watchdog.feed(),
+                None => firmware::services::set_watchdog(FIRMWARE_CALL),
+            }
+        }
+    }
+
+    /// The machine stays as it is from here on. Panic-safe.
+    pub fn disarm(self) {
+        match self.watchdog {
+            Some(watchdog) => watchdog.halt(),
+            None => firmware::services::set_watchdog(0),
+        }
     }
 }
 

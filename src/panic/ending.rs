@@ -4,7 +4,8 @@
 
 use super::line::Line;
 use crate::machine::clock::Deadline;
-use crate::machine::{power, watchdog};
+use crate::machine::power;
+use crate::machine::watchdog::{self, FirmwareGuard};
 use crate::platform::ThisKernel;
 use crate::serial_console::LastWords;
 use bootinfo::parameters::{After, Parameters};
@@ -83,14 +84,21 @@ pub fn last_words() -> ! {
         core::hint::spin_loop();
     }
     let policy = Policy::get();
+    let mut guard = FirmwareGuard::arm();
     let mut shipment = begin(Load::Log, policy.repeats());
     loop {
         serial.poll();
+        if let Some(guard) = &mut guard {
+            guard.feed();
+        }
         shipment.poll();
         if serial.are_over() && shipment.has_ended(policy.link_patience()) {
             break;
         }
         core::hint::spin_loop();
+    }
+    if let Some(guard) = guard {
+        guard.disarm();
     }
     if !policy.exit {
         // What is left may take as long as it likes.

@@ -21,6 +21,7 @@ mod documents;
 mod early;
 mod efi;
 mod example;
+mod firmware_cards;
 mod flood;
 mod fragments;
 mod gateways;

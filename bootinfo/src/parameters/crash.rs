@@ -106,6 +106,8 @@ words! {
         PanicCard = "paniccard",
         /// In the panic path, at every card that it opens.
         PanicCards = "paniccards",
+        /// In the panic path, in its first call of the firmware that drives a card: that does not come back, whatever the kind.
+        Firmware = "firmware",
         /// Before the NIC is up.
         Early = "early",
         /// While the NIC's BARs are being sized.

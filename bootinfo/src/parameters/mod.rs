@@ -15,6 +15,7 @@ pub use value::ValueError;
 pub use virtio_mmio::MmioDevices;
 
 use core::ops::RangeInclusive;
+use netconsole::cmdline;
 use netconsole::settings::{Problem, Settings, number};
 
 /// What the kernel does when the boot log has gone out.
@@ -47,6 +48,9 @@ pub struct Parameters {
     pub watchdog: Option<u16>,
     /// Where virtio devices over MMIO are.
     pub virtio_mmio: MmioDevices,
+    /// Whether the firmware is to drive every card that it can (UEFI), or none (`netconsole.snp=`); where nothing is said, it
+    /// drives those that there is no driver for, or none that was ever proven.
+    pub firmware_cards: Option<bool>,
     /// What follows the boot log, where it is said.
     pub after: Option<After>,
     /// What is about the log of a Linux that crashed.
@@ -60,6 +64,8 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// The name of the parameter that says which cards the firmware drives.
+    pub const FIRMWARE_CARDS: &str = "netconsole.snp";
     /// The sizes of the log ring, in bytes.
     pub const LOG_BUF_LEN: RangeInclusive<usize> = 64 << 10..=16 << 20;
     /// `flood.length` goes from its number's end to a datagram's longest text; the default is a line's.
@@ -79,6 +85,7 @@ impl Parameters {
         panic: None,
         watchdog: None,
         virtio_mmio: MmioDevices::NONE,
+        firmware_cards: None,
         after: None,
         linux: Linux::DEFAULT,
         flood: 0,
@@ -94,6 +101,21 @@ impl Parameters {
         Self { settings, ..own }
     }
 
+    /// What the command line says of the cards that the firmware is to drive, before there is memory for all parameters. It
+    /// drives none where the log of another kernel is shipped, whose memory no device may write to any more.
+    pub fn read_firmware_cards(command_line: &[u8]) -> Option<bool> {
+        let mut wanted = None;
+        for parameter in cmdline::parameters(command_line) {
+            match (parameter.canonical_name(&mut [0; 32]), parameter.text()) {
+                ("elfcorehdr", _) | ("linux", Some("scan" | "again")) => return Some(false),
+                (Self::FIRMWARE_CARDS, Some("0")) => wanted = Some(false),
+                (Self::FIRMWARE_CARDS, Some("1")) => wanted = Some(true),
+                _ => {}
+            }
+        }
+        wanted
+    }
+
     /// False where there is no such parameter.
     fn set_value(&mut self, name: &str, text: &str) -> Result<bool, ValueError> {
         match name {
@@ -107,6 +129,7 @@ impl Parameters {
                 self.watchdog = Some(number(text, 0, Self::MAX_WATCHDOG)?).filter(|&s| s > 0);
             }
             "virtio_mmio.device" => self.virtio_mmio.add(text)?,
+            Self::FIRMWARE_CARDS => self.firmware_cards = Some(number(text, 0_u8, 1)? == 1),
             "after" => self.after = Some(parse_after(text)?),
             "flood" => self.flood = number(text, 0, u32::MAX)?,
             "flood.length" => {

@@ -175,7 +175,7 @@ fn the_crash_s_words_print_and_parse() {
 fn a_bad_value_is_one_line_and_changes_nothing() {
     const SERIAL: &str = "ttyS0 to ttyS3, then, if need be, ',' and the speed (115200 or what divides it), \
                           parity (n, o, e) and bits (5 to 8), or null";
-    const PLACES: &str = "behind '@' one of log message tx rx serial smoltcp console panic panic2 panic3 paniccard paniccards early pci";
+    const PLACES: &str = "behind '@' one of log message tx rx serial smoltcp console panic panic2 panic3 paniccard paniccards firmware early pci";
     for (line, expected) in [
         ("loglevel=-1", "a number from 0 to 8"),
         ("loglevel=+1", "a number from 0 to 8"),
@@ -208,6 +208,7 @@ fn a_bad_value_is_one_line_and_changes_nothing() {
         ("netconsole.oops_only=always", "0 or 1"),
         ("netconsole.fallback=on", "errors, log or off"),
         ("netconsole.input=2", "0 or 1"),
+        ("netconsole.snp=2", "a number from 0 to 1"),
         ("netconsole.ncrx=x", "0 or 1"),
         ("netconsole.panic_repeat=11", "a number from 0 to 10"),
         ("netconsole.echo=-", "0 or 1"),
@@ -339,7 +340,7 @@ fn a_key_with_a_wrong_name_stops_all_targets() {
 #[test]
 fn what_was_probably_meant_is_said() {
     const ALL: &str =
-        "of netconsole. there are carrier_timeout echo fallback input key ncrx oops_only panic_repeat";
+        "of netconsole. there are carrier_timeout echo fallback input key ncrx oops_only panic_repeat snp";
     for (word, meant) in [
         ("NETCONSOLE=@/,@10.0.0.2/", "netconsole= was probably meant"),
         ("Netconsole=@/", "netconsole= was probably meant"),
@@ -505,4 +506,22 @@ fn there_are_no_targets_before_secrecy_is_decided() {
 fn the_addresses_of_mmio_devices_are_handed_out() {
     assert_eq!(MmioDevices::of([0xfeb0_0e00, 0xd000_0000]).as_slice(), [0xfeb0_0e00, 0xd000_0000]);
     assert!(MmioDevices::NONE.as_slice().is_empty());
+}
+
+#[test]
+fn what_the_firmware_drives_is_read_before_all_else() {
+    for (line, wanted) in [
+        ("", None),
+        ("quiet netconsole.snp=1", Some(true)),
+        ("netconsole.snp=1 netconsole.snp=0", Some(false)),
+        ("netconsole.snp=yes", None),
+        ("-- netconsole.snp=1", None),
+        ("netconsole.snp=1 linux=scan", Some(false)),
+        ("netconsole.snp=1 linux=again", Some(false)),
+        ("elfcorehdr=0x1000 netconsole.snp=1", Some(false)),
+    ] {
+        assert_eq!(Parameters::read_firmware_cards(line.as_bytes()), wanted, "{line}");
+    }
+    let parameters = Parameters::parse(b"netconsole.snp=0", &mut |_, problem| panic!("{problem}"));
+    assert_eq!(parameters.firmware_cards, Some(false));
 }

@@ -4,8 +4,8 @@ use crate::cmdline::Parameter;
 use core::fmt;
 
 /// The parameters whose name begins with `netconsole.`, without that.
-pub const OF_NETCONSOLE: [&str; 8] =
-    ["carrier_timeout", "echo", "fallback", "input", "key", "ncrx", "oops_only", "panic_repeat"];
+pub const OF_NETCONSOLE: [&str; 9] =
+    ["carrier_timeout", "echo", "fallback", "input", "key", "ncrx", "oops_only", "panic_repeat", "snp"];
 
 /// The longest name that is compared.
 const MAX: usize = 40;

@@ -24,6 +24,7 @@ pub struct Nic {
     carrier: Carrier,
     peers: Vec<Peer>,
     user_network: bool,
+    has_rom: bool,
 }
 
 impl Nic {
@@ -34,7 +35,7 @@ impl Nic {
 
     /// A NIC by its arguments for QEMU's `-device`.
     pub fn device(device: &'static str) -> Self {
-        Self { device, carrier: Carrier::Datagrams, peers: Vec::new(), user_network: false }
+        Self { device, carrier: Carrier::Datagrams, peers: Vec::new(), user_network: false, has_rom: false }
     }
 
     /// Has a cable that brings frames as fast as the NIC takes them. The first that the kernel sends may be lost, if
@@ -51,6 +52,11 @@ impl Nic {
     /// Is served by a card of our own of this kind; one in a boot.
     pub fn on_card(self, kind: CardKind) -> Self {
         Self { carrier: Carrier::VhostUser(kind), ..self }
+    }
+
+    /// Has the boot ROM that QEMU gives it, with the driver by which UEFI firmware drives it.
+    pub fn with_rom(self) -> Self {
+        Self { has_rom: true, ..self }
     }
 
     /// Adds a station to the cable.
@@ -226,7 +232,8 @@ impl Boot {
                 qemu.args(cable.netdev(&format!("n{index}")));
             }
             // Without its boot ROM a PCI NIC costs the firmware no time.
-            let rom = if nic.device.starts_with("virtio-net-device") { "" } else { ",romfile=" };
+            let is_on_pci = !nic.device.starts_with("virtio-net-device");
+            let rom = if is_on_pci && !nic.has_rom { ",romfile=" } else { "" };
             qemu.args(["-device", &format!("{},netdev=n{index},mac={mac}{rom}", nic.device)]);
             cables.push(cable);
         }

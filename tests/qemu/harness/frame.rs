@@ -138,7 +138,13 @@ fn ipv6(payload: &[u8], frame: usize) -> Result<Content, String> {
     }
 }
 
+const MLDV1_REPORT: u8 = 131;
+
 fn icmpv6(payload: &[u8], from: std::net::Ipv6Addr, to: std::net::Ipv6Addr) -> Result<Content, String> {
+    // RFC 2710, section 3: UEFI's own network stack reports its groups so, until the kernel has the card.
+    if payload.first() == Some(&MLDV1_REPORT) {
+        return Ok(Content::Icmp { from: from.into(), to: to.into(), message: payload.to_vec() });
+    }
     let message = Icmpv6Packet::new_checked(payload).map_err(|_| "ICMPv6: too short")?;
     Icmpv6Repr::parse(&from, &to, &message, &ChecksumCapabilities::default())
         .map_err(|_| "ICMPv6: malformed or wrong checksum")?;

@@ -1,0 +1,227 @@
+//! The firmware's Simple Network Protocol (UEFI specification 2.10, section 24.1), called through the gate: the cards that the
+//! firmware drives for this kernel.
+
+use super::gate::{self, Call};
+use super::structure::{ALREADY_STARTED, NOT_READY, NOT_STARTED, SUCCESS, Status, Structure};
+use crate::machine::paging;
+use crate::machine::trap::{self, Place};
+use netconsole::guarded::Words;
+use netconsole::nic::pci::DeviceFunction;
+use netconsole::nic::{BusAddress, FirmwareCard, FirmwareStatus, NicError, TransmitError};
+use netconsole::wire::MacAddr;
+
+/// Offsets in `EFI_SIMPLE_NETWORK_PROTOCOL`.
+mod protocol {
+    pub const START: usize = 0x08;
+    pub const INITIALIZE: usize = 0x18;
+    pub const SHUTDOWN: usize = 0x28;
+    pub const RECEIVE_FILTERS: usize = 0x30;
+    pub const GET_STATUS: usize = 0x58;
+    pub const TRANSMIT: usize = 0x60;
+    pub const RECEIVE: usize = 0x68;
+    pub const MODE: usize = 0x78;
+    pub const LENGTH: u64 = 0x80;
+}
+
+/// Offsets in `EFI_SIMPLE_NETWORK_MODE`.
+mod mode {
+    pub const STATE: usize = 0;
+    pub const MAX_PACKET_SIZE: usize = 12;
+    pub const RECEIVE_FILTER_MASK: usize = 24;
+    pub const CURRENT_ADDRESS: usize = 552;
+    pub const MULTIPLE_TX_SUPPORTED: usize = 650;
+    pub const MEDIA_PRESENT_SUPPORTED: usize = 651;
+    pub const MEDIA_PRESENT: usize = 652;
+    pub const LENGTH: u64 = 656;
+}
+/// `EfiSimpleNetworkInitialized`.
+const INITIALIZED: u32 = 2;
+
+/// `EFI_SIMPLE_NETWORK_RECEIVE_UNICAST` and so on.
+mod filter {
+    pub const UNICAST: u32 = 1 << 0;
+    pub const BROADCAST: u32 = 1 << 2;
+    pub const PROMISCUOUS: u32 = 1 << 3;
+    pub const ALL_MULTICAST: u32 = 1 << 4;
+}
+
+/// RFC 894: the largest IP packet on Ethernet. The least that IPv4 wants (RFC 791).
+const ETHERNET_MTU: usize = 1500;
+const LEAST_MTU: usize = 576;
+
+/// How many cards the firmware drives at most.
+const MAX_CARDS: usize = netconsole::plan::MAX_NICS;
+
+/// A card: its place on the PCI bus, and where the firmware has the protocol and its mode.
+struct Card(Words<3>);
+
+static CARDS: [Card; MAX_CARDS] = [const { Card(Words::unset()) }; MAX_CARDS];
+
+/// Notes the card at `function`; false where there is no room. Called while the firmware's own page tables are in force.
+pub fn add(number: usize, function: DeviceFunction, protocol: Structure) -> bool {
+    let Some(card) = CARDS.get(number) else { return false };
+    let mode: usize = protocol.field(protocol::MODE);
+    card.0.set(&[BusAddress::Pci(function).to_word(), protocol.0 as u64, mode as u64]);
+    true
+}
+
+/// The card at `function`, if the firmware drives it. Panic-safe.
+pub fn find(function: DeviceFunction) -> Option<&'static dyn FirmwareCard> {
+    let place = BusAddress::Pci(function).to_word();
+    let is_it = |card: &&'static Card| card.0.get().is_some_and(|[at, ..]| at == place);
+    CARDS.iter().find(is_it).map(|card| card as &'static dyn FirmwareCard)
+}
+
+/// How many cards the firmware drives.
+pub fn count() -> usize {
+    CARDS.iter().filter(|card| card.0.get().is_some()).count()
+}
+
+/// Maps what the firmware has of each card, wherever it lies. To be called once, before the first card is started.
+pub fn map() {
+    for [_, protocol, mode] in CARDS.iter().filter_map(|card| card.0.get()) {
+        for (address, length) in [(protocol, protocol::LENGTH), (mode, mode::LENGTH)] {
+            // Where that can't be, the card is one that has no registers.
+            _ = paging::map_to_read(address, length);
+        }
+    }
+}
+
+/// Stands in for a function of the firmware that does not come back.
+extern "efiapi" fn hang() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+impl Card {
+    /// The protocol and its mode, where they are known and mapped.
+    fn structures(&self) -> Option<[Structure; 2]> {
+        let [_, protocol, mode] = self.0.get()?;
+        let is_mapped =
+            paging::is_mapped(protocol, protocol::LENGTH) && paging::is_mapped(mode, mode::LENGTH);
+        is_mapped.then_some([Structure(protocol as usize), Structure(mode as usize)])
+    }
+
+    /// A field of the mode, 0 where it can't be read.
+    fn mode<T: Copy + Default>(&self, offset: usize) -> T {
+        self.structures().map_or(T::default(), |[_, mode]| mode.field(offset))
+    }
+
+    /// Calls one of the protocol's functions with the arguments behind the first, which is the protocol.
+    ///
+    /// # Safety
+    ///
+    /// What the arguments point to is what the function's description asks for.
+    unsafe fn call(&self, call: Call, [a, b, c, d, e, f]: [usize; 6]) -> Option<Status> {
+        let offset = match call {
+            Call::Start => protocol::START,
+            Call::Initialize => protocol::INITIALIZE,
+            Call::Shutdown => protocol::SHUTDOWN,
+            Call::ReceiveFilters => protocol::RECEIVE_FILTERS,
+            Call::GetStatus => protocol::GET_STATUS,
+            Call::Transmit => protocol::TRANSMIT,
+            Call::Receive => protocol::RECEIVE,
+            Call::Tick | Call::ResetSystem | Call::SetWatchdogTimer | Call::CheckEvent => return None,
+        };
+        let [protocol, _] = self.structures()?;
+        let function =
+            if trap::take(Place::Firmware) { hang as *const () as usize } else { protocol.field(offset) };
+        // SAFETY: the firmware gave the protocol; the caller's for the rest.
+        unsafe { gate::call(call, function, &[protocol.0, a, b, c, d, e, f]) }
+    }
+
+    /// The same, where anything but success is an error.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Self::call).
+    unsafe fn order(&self, call: Call, arguments: [usize; 6]) -> Result<(), NicError> {
+        // SAFETY: the caller's.
+        match unsafe { self.call(call, arguments) } {
+            Some(SUCCESS) => Ok(()),
+            Some(status) => Err(NicError::Firmware(call.name(), status as u64)),
+            None => Err(NicError::NoRegisters("firmware's")),
+        }
+    }
+}
+
+impl FirmwareCard for Card {
+    fn start(&self, afresh: bool) -> Result<(), NicError> {
+        if afresh && self.mode::<u32>(mode::STATE) == INITIALIZED {
+            // SAFETY: it takes no arguments. Whether it succeeds is seen below.
+            _ = unsafe { self.call(Call::Shutdown, [0; 6]) };
+        }
+        // SAFETY: it takes no arguments.
+        match unsafe { self.order(Call::Start, [0; 6]) } {
+            Err(error @ NicError::Firmware(_, status)) if status != ALREADY_STARTED as u64 => {
+                return Err(error);
+            }
+            Err(error @ NicError::NoRegisters(_)) => return Err(error),
+            _ => {}
+        }
+        if self.mode::<u32>(mode::STATE) != INITIALIZED {
+            // SAFETY: two numbers: how much the firmware's own buffers are to be larger.
+            unsafe { self.order(Call::Initialize, [0; 6])? };
+        }
+        let can: u32 = self.mode(mode::RECEIVE_FILTER_MASK);
+        let all = if can & filter::ALL_MULTICAST != 0 { filter::ALL_MULTICAST } else { filter::PROMISCUOUS };
+        let wanted = (filter::UNICAST | filter::BROADCAST | all) & can;
+        // SAFETY: what is turned on, what off, whether the list of multicast addresses is cleared, its length and address.
+        unsafe { self.order(Call::ReceiveFilters, [wanted as usize, 0, 1, 0, 0, 0]) }
+    }
+
+    fn mac(&self) -> MacAddr {
+        MacAddr(self.mode(mode::CURRENT_ADDRESS))
+    }
+
+    fn mtu(&self) -> usize {
+        (self.mode::<u32>(mode::MAX_PACKET_SIZE) as usize).clamp(LEAST_MTU, ETHERNET_MTU)
+    }
+
+    fn takes_several(&self) -> bool {
+        self.mode::<u8>(mode::MULTIPLE_TX_SUPPORTED) != 0
+    }
+
+    fn status(&self) -> Option<FirmwareStatus> {
+        let (mut interrupts, mut sent) = (0u32, 0usize);
+        let arguments = [(&raw mut interrupts).expose_provenance(), (&raw mut sent).expose_provenance()];
+        // SAFETY: where it writes to which interrupts are pending, and which frame has left: both live until it has returned.
+        let status = unsafe { self.call(Call::GetStatus, [arguments[0], arguments[1], 0, 0, 0, 0]) };
+        let knows_link = self.mode::<u8>(mode::MEDIA_PRESENT_SUPPORTED) != 0;
+        // SAFETY: it lives, and the firmware wrote it, which the compiler does not see.
+        let sent = unsafe { (&raw const sent).read_volatile() };
+        let link_is_up = !knows_link || self.mode::<u8>(mode::MEDIA_PRESENT) != 0;
+        match status {
+            Some(SUCCESS) => {
+                Some(FirmwareStatus { link_is_up, sent: Some(sent).filter(|&address| address != 0) })
+            }
+            Some(NOT_READY) => Some(FirmwareStatus { link_is_up, sent: None }),
+            _ => None,
+        }
+    }
+
+    fn transmit(&self, frame: &[u8]) -> Result<(), TransmitError> {
+        let arguments = [0, frame.len(), frame.as_ptr().expose_provenance(), 0, 0, 0];
+        // SAFETY: no header is to be made; the frame's length and address, which the driver leaves alone until the firmware
+        // has given it back.
+        match unsafe { self.call(Call::Transmit, arguments) } {
+            Some(SUCCESS) => Ok(()),
+            None | Some(NOT_STARTED) => Err(TransmitError::Broken),
+            // Firmware says what it likes where its card's ring is full: iPXE's driver of the PCnet, that it is unsupported.
+            Some(_) => Err(TransmitError::Full),
+        }
+    }
+
+    fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
+        let mut length = buffer.len();
+        let arguments =
+            [0, (&raw mut length).expose_provenance(), buffer.as_mut_ptr().expose_provenance(), 0, 0, 0];
+        // SAFETY: nobody asks for the header's parts; the buffer's size, which becomes the frame's, and the buffer live until
+        // it has returned.
+        let status = unsafe { self.call(Call::Receive, arguments) };
+        // SAFETY: as in `status`.
+        let length = unsafe { (&raw const length).read_volatile() };
+        (status == Some(SUCCESS) && length <= buffer.len()).then_some(length)
+    }
+}

@@ -1,0 +1,38 @@
+//! The firmware's structures (UEFI specification 2.10): tables of functions and fields at the offsets that it gives.
+
+use core::ptr::with_exposed_provenance;
+
+/// Appendix D.
+pub type Status = usize;
+/// As it says.
+pub const SUCCESS: Status = 0;
+const ERROR: Status = 1 << 63;
+/// The image, or what it needs, could not be loaded.
+pub const LOAD_ERROR: Status = ERROR | 1;
+/// Nothing is there now, or there is no room now.
+pub const NOT_READY: Status = ERROR | 6;
+/// It was not started.
+pub const NOT_STARTED: Status = ERROR | 19;
+/// It was started before.
+pub const ALREADY_STARTED: Status = ERROR | 20;
+
+/// One of the firmware's structures. The invariant: the firmware gave its address, for a structure that the
+/// specification describes, and its boot services have not ended.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Structure(pub usize);
+
+impl Structure {
+    /// The field at `offset`, where the specification has one of the type `T`: an integer, or a function.
+    pub fn field<T: Copy>(self, offset: usize) -> T {
+        // SAFETY: the structure's invariant.
+        unsafe { with_exposed_provenance::<T>(self.0.wrapping_add(offset)).read_unaligned() }
+    }
+}
+
+/// Calls the firmware while its own tables are in force; its services may turn interrupts on, which this turns off again.
+pub fn call_firmware(call: impl FnOnce() -> Status) -> Status {
+    let status = call();
+    x86_64::instructions::interrupts::disable();
+    status
+}
