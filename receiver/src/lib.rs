@@ -15,6 +15,7 @@ pub mod boot;
 pub mod boots;
 pub mod clock;
 pub mod complain;
+pub mod config;
 pub mod console;
 pub mod continued;
 pub mod crash;

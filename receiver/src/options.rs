@@ -1,18 +1,21 @@
 //! The command line.
 
+use std::ffi::OsString;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
-use clap::{ArgAction, Parser, ValueEnum, value_parser};
+use clap::{ArgAction, CommandFactory, Parser, ValueEnum, value_parser};
+use clap_complete::Shell;
 use regex::Regex;
 
 use crate::bind::Bind;
 use crate::names::{Name, Source};
 use crate::report::Kind;
-use crate::{console, manual};
+use crate::{config, console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and
 /// what is missing named.
@@ -147,15 +150,56 @@ pub struct Options {
     #[arg(long, requires = "complete", help_heading = "Continuous integration")]
     pub skips_ok: bool,
 
+    /// Take options from this file, too: TOML, with the long options' names as keys; see --help
+    #[arg(long, value_name = "FILE", help_heading = "As a service")]
+    pub config: Option<PathBuf>,
+    /// Say whether options and files are right, and end
+    #[arg(long, help_heading = "As a service")]
+    pub check: bool,
+
     /// Print the manual page
     #[arg(long, hide = true, action = ArgAction::SetTrue)]
     pub man: bool,
+    /// Print what completes the options in this shell
+    #[arg(long, hide = true, value_name = "SHELL")]
+    pub completions: Option<Shell>,
+}
+
+/// Why there is nothing to run.
+#[derive(Debug)]
+pub enum Error {
+    /// The command line is wrong, or asks for help alone.
+    Usage(Box<clap::Error>),
+    /// The configuration file.
+    Config(config::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Usage(error) => error.fmt(f),
+            Error::Config(error) => error.fmt(f),
+        }
+    }
 }
 
 /// Of two CPUs one is to take datagrams and one to write records; more than this take more than can be written.
 const SOCKETS_MOST: usize = 4;
 
 impl Options {
+    /// What a command line says (its first part is the program's name), and the file that it names.
+    pub fn from_arguments(arguments: &[OsString]) -> Result<Self, Error> {
+        let usage = |error| Error::Usage(Box::new(error));
+        let command = Self::command();
+        // What one option needs of another may be in the file.
+        let given = command.clone().ignore_errors(true).try_get_matches_from(arguments).map_err(usage)?;
+        let path = given.try_get_one::<PathBuf>("config").ok().flatten();
+        let config = path.map(|path| config::arguments(path, &command, &given)).transpose();
+        let (program, rest) = arguments.split_at(arguments.len().min(1));
+        let all = program.iter().cloned().chain(config.map_err(Error::Config)?.into_iter().flatten());
+        Options::try_parse_from(all.chain(rest.iter().cloned())).map_err(usage)
+    }
+
     /// How many sockets there are to be at each address.
     pub fn sockets(&self) -> u32 {
         let cpus = || thread::available_parallelism().map_or(1, usize::from);

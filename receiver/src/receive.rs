@@ -146,6 +146,18 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     Ok(status.into())
 }
 
+/// Whether a run with these options could begin: the files that it would read are right. Opens no socket and writes
+/// nothing.
+pub fn check(options: &Options) -> Result<(), Error> {
+    if let Some(path) = &options.key_file {
+        Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?;
+    }
+    if let Some(path) = &options.state {
+        state::load(path).map_err(|error| Error::State(path.clone(), error))?;
+    }
+    Ok(output::check(options)?)
+}
+
 /// What becomes of the datagrams, wherever they come from.
 pub struct Receiver {
     protection: Protection,

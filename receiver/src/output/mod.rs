@@ -20,7 +20,6 @@ mod times;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use compact_str::CompactString;
@@ -101,21 +100,13 @@ impl Outputs {
             let name = path.display().to_string();
             Ok(Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts)))
         });
-        let opened = |path: &Path, symbols: Result<Symbols, _>| {
-            symbols.map_err(|error| Error::Symbols(path.to_path_buf(), error))
-        };
-        let symbols = match (&options.elf, &options.system_map) {
-            (Some(path), _) => Some(opened(path, Symbols::open(path))),
-            (None, Some(path)) => Some(opened(path, Symbols::open_map(path))),
-            (None, None) => None,
-        };
         let form = form(Style { color, time: options.time.unwrap_or(Time::None), ..plain });
         let screen =
             || (Lane::start(screen::NAME.to_owned(), "records", waits, screen::write), form, Stamp::of(form));
         Ok(Outputs {
             files: files.transpose()?,
             capture: capture.transpose()?,
-            symbols: symbols.transpose()?,
+            symbols: open_symbols(options)?,
             // Last, as nothing that fails here leaves a thread behind.
             screen: (!options.quiet).then(screen),
             prefix: options.prefix,
@@ -265,6 +256,20 @@ impl Outputs {
             When::Auto => sender.named || self.several,
         }
     }
+}
+
+/// Whether the files that are read for the outputs are right.
+pub fn check(options: &Options) -> Result<(), Error> {
+    open_symbols(options).map(|_| ())
+}
+
+fn open_symbols(options: &Options) -> Result<Option<Symbols>, Error> {
+    let (path, symbols) = match (&options.elf, &options.system_map) {
+        (Some(path), _) => (path, Symbols::open(path)),
+        (None, Some(path)) => (path, Symbols::open_map(path)),
+        (None, None) => return Ok(None),
+    };
+    symbols.map(Some).map_err(|error| Error::Symbols(path.clone(), error))
 }
 
 /// Writes something of one sender into a batch.
