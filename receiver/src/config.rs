@@ -141,7 +141,8 @@ mod tests {
         fs::write(&path, text).expect("a file");
         let command = Options::command();
         let all = ["program"].iter().chain(command_line);
-        let given = command.clone().ignore_errors(true).try_get_matches_from(all).expect("errors are ignored");
+        let given =
+            command.clone().ignore_errors(true).try_get_matches_from(all).expect("errors are ignored");
         let arguments = arguments(&path, &command, &given).map_err(|error| {
             let text = error.to_string();
             text.rsplit_once("file.toml").map_or(text.clone(), |(_, end)| end.to_owned())
@@ -178,7 +179,10 @@ mod tests {
     fn what_is_wrong_is_named() {
         for (text, expected) in [
             ("\nprot = 1", ":2: prot: there is no such option; did you mean port?"),
-            ("xyzzy = 1", ":1: xyzzy: there is no such option; the long options' names are the keys, see --help"),
+            (
+                "xyzzy = 1",
+                ":1: xyzzy: there is no such option; the long options' names are the keys, see --help",
+            ),
             ("man = true", ":1: man: only the command line takes it"),
             ("quiet = 1", ":1: quiet: expected true or false"),
             ("keep = [1]", ":1: keep: expected one value: a text or a number"),

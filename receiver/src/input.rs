@@ -7,17 +7,20 @@ use std::fmt;
 use std::io::{self, BufRead};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+use nix::sys::signal::SigSet;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::Signals;
 
 use crate::clock::Clock;
 use crate::limits;
+use crate::passed::{self, Passed};
 use crate::question::{Asker, Question};
+use crate::share::Share;
 use crate::shares;
 use crate::socket::{self, Batch, Taker};
 
@@ -29,6 +32,8 @@ const FULL_REST: Duration = Duration::from_millis(1);
 pub enum Error {
     /// The address can't be listened on.
     Listen(SocketAddr, io::Error),
+    /// What was passed to the program is no socket of ours.
+    Passed(io::Error),
     /// The multicast group can't be joined.
     Join(IpAddr, io::Error),
     /// A socket failed.
@@ -56,6 +61,7 @@ impl fmt::Display for Error {
                     _ => Ok(()),
                 }
             }
+            Error::Passed(error) => write!(f, "the sockets that were passed (LISTEN_FDS): {error}"),
             Error::Join(group, error) => write!(f, "can't join the multicast group {group}: {error}"),
             Error::Receive(error) => write!(f, "can't receive: {error}"),
             Error::Signals(error) => write!(f, "can't await signals: {error}"),
@@ -72,6 +78,8 @@ pub enum Input {
     Stats,
     /// SIGHUP: files are to be opened again, or the terminal has gone.
     Hangup,
+    /// SIGUSR2: another run is to go on in this one's place.
+    Again,
     /// SIGINT or SIGTERM.
     End,
     /// The line of standard input that was asked for, without its end; `None` at the end of all.
@@ -96,56 +104,161 @@ enum Message {
 struct Listener {
     socket: Arc<UdpSocket>,
     local: SocketAddr,
+    share: Share,
+    /// Datagrams that it had dropped before, as far as it was said.
+    dropped: u32,
+    /// Nobody has taken from it yet.
+    is_new: bool,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// The addresses, and the interface that alone is listened on.
+    pub addresses: Vec<(SocketAddr, Option<String>)>,
+    /// How many sockets each address has.
+    pub sockets: u32,
+    /// Multicast groups to join.
+    pub groups: Vec<IpAddr>,
+}
+
+/// The sockets that are listened on; nobody takes from them yet.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Those of one address follow each other.
+    listeners: Vec<Listener>,
+    is_by_systemd: bool,
+}
+
+impl Listeners {
+    /// Listens on all addresses, by the sockets that were passed where they are at these; where systemd passed some, on
+    /// these alone. Joins the multicast groups.
+    pub fn open(places: &Places, mut passed: Passed) -> Result<Self, Error> {
+        let is_by_systemd = passed.is_by_systemd();
+        let mut opened = Listeners { listeners: Vec::new(), is_by_systemd };
+        if is_by_systemd {
+            while let Some((local, sockets)) = passed.next() {
+                opened.go_on(local, sockets, places)?;
+            }
+        } else {
+            for (address, interface) in &places.addresses {
+                match passed.at(*address, interface.as_deref()) {
+                    sockets if sockets.is_empty() => opened.add(*address, interface.as_deref(), places)?,
+                    sockets => opened.go_on(*address, sockets, places)?,
+                }
+            }
+        }
+        Ok(opened)
+    }
+
+    fn add(&mut self, address: SocketAddr, interface: Option<&str>, places: &Places) -> Result<(), Error> {
+        let failed = |error| Error::Listen(address, error);
+        for (share, socket) in shares::open(address, interface, places.sockets).map_err(failed)? {
+            join(&socket, &places.groups)?;
+            let local = socket.local_addr().map_err(failed)?;
+            self.listeners.push(Listener {
+                socket: Arc::new(socket),
+                local,
+                share,
+                dropped: 0,
+                is_new: true,
+            });
+        }
+        Ok(())
+    }
+
+    fn go_on(
+        &mut self,
+        address: SocketAddr,
+        passed: Vec<passed::Socket>,
+        places: &Places,
+    ) -> Result<(), Error> {
+        let failed = |error| Error::Listen(address, error);
+        let dropped: Vec<u32> = passed.iter().map(|socket| socket.dropped).collect();
+        let sockets = passed.into_iter().map(|socket| socket.socket).collect();
+        for ((share, socket), dropped) in shares::go_on(sockets).map_err(failed)?.into_iter().zip(dropped) {
+            join(&socket, &places.groups)?;
+            let local = socket.local_addr().map_err(failed)?;
+            let socket = Arc::new(socket);
+            self.listeners.push(Listener { socket, local, share, dropped, is_new: false });
+        }
+        Ok(())
+    }
+
+    /// The same sockets for another run ([`crate::again`]), and what it is told about them.
+    pub fn pass(self) -> (Vec<UdpSocket>, (&'static str, String)) {
+        let dropped = self.listeners.iter().map(|listener| listener.dropped);
+        let about = passed::about(self.is_by_systemd, dropped);
+        (self.listeners.into_iter().filter_map(|listener| Arc::into_inner(listener.socket)).collect(), about)
+    }
+}
+
+/// Joins the groups, but for those that a socket is in already.
+fn join(socket: &UdpSocket, groups: &[IpAddr]) -> Result<(), Error> {
+    for &group in groups {
+        match socket::join(socket, group) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => return Err(Error::Join(group, error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Takes the signals from here on. Before the sockets: who sees those may send one.
+pub fn signals() -> Result<Signals, Error> {
+    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(Error::Signals)?;
+    // The run before has held them back until now.
+    SigSet::all().thread_unblock().map_err(|error| Error::Signals(error.into()))?;
+    Ok(signals)
 }
 
 /// Where a run's inputs come together: a thread for each socket, one for signals, one for standard input.
 #[derive(Debug)]
 pub struct Inputs {
     listeners: Vec<Listener>,
+    is_by_systemd: bool,
     messages: Receiver<Message>,
     queued: Arc<AtomicUsize>,
     /// Each has the thread that reads standard input read a line.
     line_wanted: Sender<()>,
     waker: Sender<Message>,
+    /// The threads are to take no more.
+    is_stopping: Arc<AtomicBool>,
+    /// The threads that still take.
+    taking: Arc<AtomicUsize>,
 }
 
 impl Inputs {
-    /// Listens on all addresses, with `sockets` sockets at each, joins the multicast groups, and starts to take datagrams
-    /// and signals.
-    pub fn listen(
-        addresses: &[(SocketAddr, Option<&str>)],
-        sockets: u32,
-        groups: &[IpAddr],
-        clock: Clock,
-    ) -> Result<Self, Error> {
-        // First: who sees the sockets may send signals.
-        let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1]).map_err(Error::Signals)?;
+    /// Starts to take datagrams and signals.
+    pub fn start(listeners: Listeners, mut signals: Signals, clock: Clock) -> Result<Self, Error> {
+        let Listeners { listeners, is_by_systemd } = listeners;
         let (sender, messages) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
-        let mut listeners: Vec<Listener> = Vec::new();
-        for &(address, interface) in addresses {
-            let failed = |error| Error::Listen(address, error);
-            let mut takers = Vec::new();
-            for (share, socket) in shares::open(address, interface, sockets).map_err(failed)? {
-                for &group in groups {
-                    socket::join(&socket, group).map_err(|error| Error::Join(group, error))?;
-                }
-                let (local, socket) = (socket.local_addr().map_err(failed)?, Arc::new(socket));
-                takers.push(Taker::new(&socket, listeners.len(), share, clock));
-                listeners.push(Listener { socket, local });
-            }
-            if takers.len() > 1 {
-                // Before any thread: what came while there were fewer sockets goes before what came later.
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let taking = Arc::new(AtomicUsize::new(listeners.len()));
+        let taker =
+            |(via, listener): (usize, &Listener)| Taker::new(&listener.socket, via, listener.share, clock);
+        let mut takers: Vec<Taker> = listeners.iter().enumerate().map(taker).collect();
+        // Before any thread: what came while an address had fewer sockets goes before what came later.
+        for several in listeners.chunk_by(|one, other| one.local == other.local) {
+            let mut own = takers.split_off(several.len().min(takers.len()));
+            std::mem::swap(&mut own, &mut takers);
+            if several.len() > 1 && several.iter().all(|listener| listener.is_new) {
                 let mut earlier = HashSet::new();
-                for taker in &mut takers {
+                for taker in &mut own {
                     for batch in taker.take_first(&mut earlier).map_err(Error::Receive)? {
                         put(batch, &sender, &queued);
                     }
                 }
             }
-            for taker in takers {
+            for taker in own {
                 let (sender, queued) = (sender.clone(), Arc::clone(&queued));
-                thread::spawn(move || take(taker, &sender, &queued));
+                let (is_stopping, taking) = (Arc::clone(&is_stopping), Arc::clone(&taking));
+                thread::spawn(move || {
+                    take(taker, &sender, &queued, &is_stopping);
+                    taking.fetch_sub(1, Ordering::Release);
+                    let _ = sender.send(Message::Wake);
+                });
             }
         }
         let (line_wanted, wanted) = mpsc::channel();
@@ -153,7 +266,31 @@ impl Inputs {
         let waker = sender.clone();
         thread::spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))));
         thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
-        Ok(Inputs { listeners, messages, queued, line_wanted, waker })
+        Ok(Inputs { listeners, is_by_systemd, messages, queued, line_wanted, waker, is_stopping, taking })
+    }
+
+    /// Has the threads take no more: what comes waits in the sockets. What they have taken still comes by
+    /// [`Inputs::wait`].
+    pub fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether they have, and all that was taken has been waited for.
+    pub fn is_stopped(&self) -> bool {
+        self.taking.load(Ordering::Acquire) == 0 && !self.has_more()
+    }
+
+    /// What a run that goes on at these places listens on: the same sockets, and those that it needs beside.
+    pub fn for_next(&self, places: &Places) -> Result<Listeners, Error> {
+        let cloned = |listener: &Listener| {
+            listener
+                .socket
+                .try_clone()
+                .map(|socket| (socket, socket::dropped(&listener.socket).unwrap_or_default()))
+        };
+        let sockets = self.listeners.iter().map(cloned).collect::<io::Result<_>>().map_err(Error::Passed)?;
+        let passed = Passed::new(sockets, self.is_by_systemd).map_err(Error::Passed)?;
+        Listeners::open(places, passed)
     }
 
     /// The addresses listened on.
@@ -173,6 +310,7 @@ impl Inputs {
             }
             Ok(Message::Signal(SIGUSR1)) => Ok(Input::Stats),
             Ok(Message::Signal(SIGHUP)) => Ok(Input::Hangup),
+            Ok(Message::Signal(SIGUSR2)) => Ok(Input::Again),
             Ok(Message::Signal(_)) => Ok(Input::End),
             Ok(Message::Wake) => Ok(Input::Nothing),
             Ok(Message::Line(line)) => Ok(Input::Line(line)),
@@ -231,6 +369,11 @@ impl Inputs {
         self.listeners.iter().enumerate().filter_map(dropped)
     }
 
+    /// Datagrams that were dropped before this run, as far as it was said, by socket.
+    pub fn dropped_before(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.listeners.iter().map(|listener| listener.dropped).enumerate()
+    }
+
     /// Bytes of the smallest of the sockets' buffers.
     pub fn buffer_bytes(&self) -> usize {
         self.listeners.iter().map(|listener| socket::buffer_bytes(&listener.socket)).min().unwrap_or_default()
@@ -242,15 +385,17 @@ impl Inputs {
     }
 }
 
-/// A thread's work: from the socket to the queue, until nobody listens.
-fn take(mut taker: Taker, sender: &Sender<Message>, queued: &AtomicUsize) {
-    loop {
+/// A thread's work: from the socket to the queue, until nobody listens, or it is to stop.
+fn take(mut taker: Taker, sender: &Sender<Message>, queued: &AtomicUsize, is_stopping: &AtomicBool) {
+    while !is_stopping.load(Ordering::Relaxed) {
         while queued.load(Ordering::Relaxed) > limits::QUEUE_BYTES {
             thread::sleep(FULL_REST);
         }
         let is_heard = match taker.take() {
             Ok(batch) => put(batch, sender, queued),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => true,
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {
+                true
+            }
             Err(error) => {
                 let _ = sender.send(Message::Failed(error));
                 false
@@ -290,7 +435,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel();
         let taker = Arc::clone(&queued);
         let from = Taker::new(&socket, 0, Share::ALL, Clock::start());
-        thread::spawn(move || take(from, &sender, &taker));
+        thread::spawn(move || take(from, &sender, &taker, &AtomicBool::new(false)));
         UdpSocket::bind("127.0.0.1:0").expect("a port").send_to(b"text", address).expect("loopback");
         assert!(receiver.recv_timeout(Duration::from_millis(300)).is_err());
         queued.store(64 << 20, Ordering::Relaxed);

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod again;
 pub mod basic;
 pub mod bind;
 pub mod boot;
@@ -44,8 +45,10 @@ pub mod on_crash;
 pub mod options;
 pub mod order;
 pub mod output;
+pub mod passed;
 pub mod pcap;
 pub mod priority;
+pub mod privileges;
 pub mod protection;
 pub mod question;
 pub mod queue;
@@ -54,6 +57,7 @@ pub mod report;
 pub mod sealed;
 pub mod sender;
 pub mod senders;
+pub mod service;
 pub mod share;
 pub mod shares;
 pub mod site;

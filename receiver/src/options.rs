@@ -13,6 +13,7 @@ use clap_complete::Shell;
 use regex::Regex;
 
 use crate::bind::Bind;
+use crate::input::Places;
 use crate::names::{Name, Source};
 use crate::report::Kind;
 use crate::{config, console, manual};
@@ -153,6 +154,9 @@ pub struct Options {
     /// Take options from this file, too: TOML, with the long options' names as keys; see --help
     #[arg(long, value_name = "FILE", help_heading = "As a service")]
     pub config: Option<PathBuf>,
+    /// Run as this user, once the ports are open: files are its own
+    #[arg(long, value_name = "USER", help_heading = "As a service")]
+    pub user: Option<String>,
     /// Say whether options and files are right, and end
     #[arg(long, help_heading = "As a service")]
     pub check: bool,
@@ -204,6 +208,21 @@ impl Options {
     pub fn sockets(&self) -> u32 {
         let cpus = || thread::available_parallelism().map_or(1, usize::from);
         self.sockets.unwrap_or_else(|| (cpus() / 2).clamp(1, SOCKETS_MOST) as u32)
+    }
+}
+
+impl Options {
+    /// Where to listen.
+    pub fn places(&self) -> Places {
+        let with_ports = |bind: &Bind| {
+            let interface = bind.interface().map(str::to_owned);
+            self.port.iter().map(|&port| (bind.at(port), interface.clone())).collect::<Vec<_>>()
+        };
+        Places {
+            addresses: self.bind.iter().flat_map(with_ports).collect(),
+            sockets: self.sockets(),
+            groups: self.join.clone(),
+        }
     }
 }
 

@@ -8,25 +8,28 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::bind::Bind;
+use crate::again::{self, Again};
 use crate::clock::Clock;
-use crate::complain::complain;
+use crate::complain::{self, complain};
 use crate::console::{self, Console};
 use crate::dissect::Captured;
 use crate::event::{Event, Heard, Identity};
-use crate::input::{self, Input, Inputs};
+use crate::input::{self, Input, Inputs, Listeners};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::names::Names;
 use crate::on_crash::OnCrash;
 use crate::options::Options;
-use crate::output::{self, Outputs};
+use crate::output::{self, Begins, Outputs};
+use crate::passed::Passed;
 use crate::pcap::{self, Capture};
+use crate::privileges;
 use crate::protection::Protection;
 use crate::question::Question;
 use crate::report::Kind;
 use crate::sealed::{self, Sealing};
 use crate::senders::{Answer, Senders};
+use crate::service::Service;
 use crate::site::{self, Site};
 use crate::socket::Taken;
 use crate::state::{self, Saver};
@@ -63,6 +66,8 @@ pub enum Error {
     State(PathBuf, state::Error),
     /// The key's file.
     Key(PathBuf, sealed::KeyError),
+    /// The user that it is to run as.
+    Privileges(privileges::Error),
     /// An output.
     Output(output::Error),
     /// What is served by HTTP.
@@ -76,6 +81,7 @@ impl fmt::Display for Error {
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
             Error::State(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Privileges(error) => error.fmt(f),
             Error::Output(error) => error.fmt(f),
             Error::Site(error) => error.fmt(f),
         }
@@ -85,6 +91,12 @@ impl fmt::Display for Error {
 impl From<input::Error> for Error {
     fn from(error: input::Error) -> Self {
         Error::Input(error)
+    }
+}
+
+impl From<privileges::Error> for Error {
+    fn from(error: privileges::Error) -> Self {
+        Error::Privileges(error)
     }
 }
 
@@ -98,22 +110,54 @@ impl From<output::Error> for Error {
 pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let clock = Clock::start();
     let live = options.read.is_none();
-    let mut receiver = Receiver::open(options, if live { clock.now() } else { Duration::ZERO })?;
+    let mut begins = Begins::New;
+    let mut known = Vec::new();
+    let listening = if live {
+        let signals = input::signals()?;
+        let passed = Passed::take().map_err(input::Error::Passed)?;
+        if passed.is_by_run() {
+            begins = Begins::GoesOn;
+            known = again::known().map_err(|error| Error::State("what the run before knew".into(), error))?;
+        }
+        Some((signals, Listeners::open(&options.places(), passed)?))
+    } else {
+        None
+    };
+    if let Some(user) = &options.user {
+        privileges::become_user(user)?;
+    }
+    let mut receiver = Receiver::open(options, begins, if live { clock.now() } else { Duration::ZERO })?;
     if let Some(path) = &options.state {
         let kept = state::load(path).map_err(|error| Error::State(path.clone(), error))?;
-        receiver.senders.resume(&kept);
+        if known.is_empty() {
+            known = kept;
+        }
         receiver.saver = Some(Saver::start(path));
     }
+    receiver.senders.resume(&known);
     let ports: Vec<String> = options.port.iter().map(u16::to_string).collect();
     let ports = format!("port {}", ports.join(" or "));
-    let ended = match &options.read {
-        Some(path) => receiver.read(path, &options.port, &ports),
-        None => receiver.listen(options, clock),
+    let ended = match (&options.read, listening) {
+        (Some(path), _) => receiver.read(path, &options.port, &ports),
+        (None, Some((signals, listeners))) => Inputs::start(listeners, signals, clock)
+            .map_err(Error::Input)
+            .and_then(|inputs| receiver.listen(options, &inputs, clock)),
+        (None, None) => Ok(()),
     };
     if let Some(command) = &receiver.on_crash {
         command.finish();
     }
     let is_saved = receiver.save_last();
+    if let Some((again, listeners)) = receiver.again.take() {
+        let (sockets, about) = listeners.pass();
+        let known = state::bytes(&receiver.senders.keep());
+        receiver.outputs.losses().iter().for_each(|loss| complain(format_args!("{loss}")));
+        complain::finish();
+        let Err(error) = again.start(&sockets, about, &known);
+        // Nothing is complained of any more.
+        eprintln!("netconsole-receiver: another run can't take this one's place: {error}");
+        return Ok(watch::ERROR.into());
+    }
     match ended {
         // Who reads no further has seen enough.
         Err(Error::Output(output::Error::Closed)) => {}
@@ -135,7 +179,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     if let Some(reason) = receiver.watch.reason(status, &stats, &within) {
         complain(format_args!("{reason}"));
     }
-    if live && stats.is_empty() && refused == 0 {
+    if live && begins == Begins::New && stats.is_empty() && refused == 0 {
         complain(format_args!(
             "no datagram came to {ports}{within}: is this host's address the sender's target, and does a firewall let \
              UDP in?"
@@ -179,11 +223,16 @@ pub struct Receiver {
     cut_is_said: bool,
     /// A part of the capture could not be read.
     read_failed: bool,
+    service: Service,
+    /// Options are read again at SIGHUP.
+    is_configured: bool,
+    /// The run that takes this one's place at its end, and what it listens on.
+    again: Option<(Again, Listeners)>,
 }
 
 impl Receiver {
     /// Opens the outputs, at the time `now`.
-    pub fn open(options: &Options, now: Duration) -> Result<Self, Error> {
+    pub fn open(options: &Options, begins: Begins, now: Duration) -> Result<Self, Error> {
         let sealing = match &options.key_file {
             Some(path) => Some(Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?),
             None => None,
@@ -194,7 +243,7 @@ impl Receiver {
             console: options.console.map(Console::new),
             senders: Senders::new(options.name.iter().cloned().collect::<Names>(), asks)
                 .naming_from(options.name_from.clone()),
-            outputs: Outputs::open(options)?,
+            outputs: Outputs::open(options, begins)?,
             watch: Watch::new(options, now),
             on_crash: options.on_crash.as_deref().map(OnCrash::start),
             reports: BTreeMap::new(),
@@ -205,6 +254,9 @@ impl Receiver {
             dropped: BTreeMap::new(),
             cut_is_said: false,
             read_failed: false,
+            service: Service::new(),
+            is_configured: options.config.is_some(),
+            again: None,
         })
     }
 
@@ -247,11 +299,8 @@ impl Receiver {
         Ok(())
     }
 
-    fn listen(&mut self, options: &Options, clock: Clock) -> Result<(), Error> {
-        let with_ports =
-            |bind| options.port.iter().map(move |&port| (Bind::at(bind, port), bind.interface()));
-        let addresses: Vec<_> = options.bind.iter().flat_map(with_ports).collect();
-        let inputs = Inputs::listen(&addresses, options.sockets(), &options.join, clock)?;
+    fn listen(&mut self, options: &Options, inputs: &Inputs, clock: Clock) -> Result<(), Error> {
+        self.dropped.extend(inputs.dropped_before());
         for address in inputs.addresses() {
             complain(format_args!("listening on {address}"));
         }
@@ -268,13 +317,18 @@ impl Receiver {
             ));
         }
         self.outputs.on_closed(inputs.waker());
-        self.hear_out(&inputs, clock)
+        let addresses: Vec<String> = inputs.addresses().map(|address| address.to_string()).collect();
+        self.service.ready(&addresses.join(", "));
+        self.hear_out(inputs, clock)
     }
 
     /// Takes what comes until the run ends or fails, and gives out all that is held.
     fn hear_out(&mut self, inputs: &Inputs, clock: Clock) -> Result<(), Error> {
         let mut end = Duration::MAX;
         let ended = self.hear(inputs, clock, &mut end);
+        if self.again.is_none() {
+            self.service.stopping();
+        }
         let answers = self.senders.last_answers();
         self.answer(inputs, answers, clock.now());
         for (via, dropped) in inputs.dropped() {
@@ -282,7 +336,7 @@ impl Receiver {
             self.tell_dropped(via, dropped, to, clock.now());
         }
         self.give_out(clock.now());
-        self.await_outputs(inputs, clock, end < Duration::MAX || ended.is_err());
+        self.await_outputs(inputs, clock, end < Duration::MAX || ended.is_err() || self.again.is_some());
         ended
     }
 
@@ -290,7 +344,10 @@ impl Receiver {
     fn hear(&mut self, inputs: &Inputs, clock: Clock, end: &mut Duration) -> Result<(), Error> {
         let mut flushed = Duration::ZERO;
         let mut ticked = Duration::ZERO;
-        while !self.is_over(clock.now()) && clock.now() < *end {
+        while !self.is_over(clock.now())
+            && clock.now() < *end
+            && !(self.again.is_some() && inputs.is_stopped())
+        {
             self.outputs.check()?;
             self.command(inputs, clock.now());
             let rest = self.rest(clock.now());
@@ -306,7 +363,9 @@ impl Receiver {
                 Input::Stats => self.print_stats(),
                 Input::Question(question) => self.reply(question, clock.now()),
                 Input::Hangup if self.outputs.terminal_is_gone() => *end = clock.now(),
+                Input::Hangup if self.is_configured => self.prepare_again(inputs),
                 Input::Hangup => self.outputs.reopen(),
+                Input::Again => self.prepare_again(inputs),
                 Input::End => *end = (*end).min(clock.now() + DRAIN_MOST),
                 Input::Nothing if *end < Duration::MAX => break,
                 Input::Nothing => {}
@@ -325,8 +384,31 @@ impl Receiver {
                 self.outputs.flush();
             }
             self.save(clock);
+            self.service.live(clock.now());
         }
         Ok(())
+    }
+
+    /// Has another run take this one's place, where it can.
+    fn prepare_again(&mut self, inputs: &Inputs) {
+        if self.again.is_some() {
+            return;
+        }
+        self.service.reloading();
+        let next = Again::check().and_then(|(again, options)| {
+            let listeners = inputs.for_next(&options.places()).map_err(|error| error.to_string())?;
+            Ok((again, listeners))
+        });
+        match next {
+            Ok(next) => {
+                self.again = Some(next);
+                inputs.stop();
+            }
+            Err(why) => {
+                complain(format_args!("everything stays as it is: {why}"));
+                self.service.goes_on();
+            }
+        }
     }
 
     /// Waits for the outputs to write what they have: a reader may take its time, but not after a signal to end.
@@ -519,7 +601,8 @@ impl Receiver {
         let due = self.senders.due().map(|due| due.saturating_sub(now).max(TICK));
         let unsaved = self.saver.as_ref().and_then(|saver| saver.due(self.told));
         let unsaved = unsaved.map(|due| due.saturating_sub(now).max(TICK));
-        let due = due.into_iter().chain(unsaved).min();
+        let sign = self.service.due().map(|due| due.saturating_sub(now));
+        let due = due.into_iter().chain(unsaved).chain(sign).min();
         let rest = due.unwrap_or(IDLE).min(if console_waits { TICK } else { IDLE });
         self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
     }
@@ -548,6 +631,7 @@ impl Receiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::input::Places;
     use clap::Parser;
 
     /// What was taken before a socket failed is written.
@@ -558,8 +642,12 @@ mod tests {
         let options =
             Options::try_parse_from(["netconsole-receiver", "--quiet", "--dir", logs]).expect("options");
         let clock = Clock::start();
-        let mut receiver = Receiver::open(&options, clock.now()).expect("a directory");
-        let inputs = Inputs::listen(&[(([127, 0, 0, 1], 0).into(), None)], 1, &[], clock).expect("a port");
+        let mut receiver = Receiver::open(&options, Begins::New, clock.now()).expect("a directory");
+        let places =
+            Places { addresses: vec![(([127, 0, 0, 1], 0).into(), None)], sockets: 1, groups: Vec::new() };
+        let signals = input::signals().expect("signals");
+        let listeners = Listeners::open(&places, Passed::default()).expect("a port");
+        let inputs = Inputs::start(listeners, signals, clock).expect("threads");
         let (from, to) = (SocketAddr::from(([10, 0, 0, 1], 6666)), SocketAddr::from(([127, 0, 0, 1], 6666)));
         receiver.datagram(Taken { from, bytes: b"4,7,7,-;text\n", is_cut: false }, 0, to, clock.now());
         inputs.fail();

@@ -33,6 +33,17 @@ pub fn open(address: SocketAddr, interface: Option<&str>, count: u32) -> io::Res
     Ok(Share::each(of).zip(sockets).collect())
 }
 
+/// Goes on with sockets that were opened at one address already, in their order.
+pub fn go_on(sockets: Vec<UdpSocket>) -> io::Result<Vec<(Share, UdpSocket)>> {
+    let of = u32::try_from(sockets.len()).unwrap_or(1);
+    if of > 1
+        && let Some(first) = sockets.first()
+    {
+        share_by_address(first, of)?;
+    }
+    Ok(Share::each(of).zip(sockets).collect())
+}
+
 /// Opens the others beside the first, at the port that it has.
 fn beside(sockets: &mut Vec<UdpSocket>, interface: Option<&str>, count: u32) -> io::Result<()> {
     let Some(first) = sockets.first() else { return Ok(()) };

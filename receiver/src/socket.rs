@@ -11,18 +11,21 @@ use std::time::Duration;
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::sockopt::{
-    BindToDevice, Ipv6V6Only, RcvBuf, RcvBufForce, ReuseAddr, ReusePort, RxqOvfl,
+    BindToDevice, Ipv6V6Only, RcvBuf, RcvBufForce, ReceiveTimeout, ReuseAddr, ReusePort, RxqOvfl,
 };
 use nix::sys::socket::{
     AddressFamily, ControlMessageOwned, MsgFlags, MultiHeaders, SockFlag, SockType, SockaddrIn, SockaddrIn6,
     SockaddrStorage, bind, getsockopt, recvmmsg, setsockopt, socket,
 };
+use nix::sys::time::TimeVal;
 use nix::{getsockopt_impl, sockopt_impl};
 
 use crate::clock::Clock;
 use crate::limits;
 use crate::share::Share;
 
+/// How long a [`Taker`] waits for a datagram, so that its thread can be asked to end.
+const TAKE_MOST: TimeVal = TimeVal::new(0, 200_000);
 /// How many a socket that was quiet is to give at once.
 const EXPECTED_LEAST: usize = 4;
 /// So often at most is taken at once what came before the senders were shared, however fast more comes.
@@ -90,6 +93,18 @@ pub fn set_buffer_bytes(socket: &impl AsFd, bytes: usize) -> nix::Result<()> {
     setsockopt(socket, RcvBufForce, &bytes).or_else(|_| setsockopt(socket, RcvBuf, &bytes))
 }
 
+/// Has the system tell with a datagram how many it dropped.
+pub fn tell_drops(socket: &impl AsFd) -> nix::Result<()> {
+    setsockopt(socket, RxqOvfl, &1)
+}
+
+/// The interface that alone a socket hears.
+pub fn device(socket: &impl AsFd) -> Option<String> {
+    let name = getsockopt(socket, BindToDevice).ok()?.into_string().ok()?;
+    let name = name.trim_end_matches('\0');
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
 /// Opens a socket with a large buffer, of one interface or all; the unspecified IPv6 address hears IPv4 too, and means IPv4 alone on a
 /// host without IPv6.
 pub fn open(address: SocketAddr, interface: Option<&str>) -> io::Result<UdpSocket> {
@@ -112,7 +127,7 @@ fn open_one(address: SocketAddr, interface: Option<&str>, is_beside: bool) -> Re
     let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
     let file: OwnedFd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
     set_buffer_bytes(&file, limits::SOCKET_BYTES)?;
-    setsockopt(&file, RxqOvfl, &1)?;
+    tell_drops(&file)?;
     if is_beside {
         setsockopt(&file, ReusePort, &true)?;
     }
@@ -160,6 +175,8 @@ pub struct Taker {
 impl Taker {
     /// From socket number `via`, what its share of the senders sends.
     pub fn new(socket: &Arc<UdpSocket>, via: usize, share: Share, clock: Clock) -> Self {
+        // Without it only the next datagram ends a wait.
+        let _ = setsockopt(socket, ReceiveTimeout, &TAKE_MOST);
         let buffer = vec![0; limits::BATCH * limits::DATAGRAM_BYTES];
         Taker { socket: Arc::clone(socket), via, share, clock, buffer, dropped: 0, expected: EXPECTED_LEAST }
     }
@@ -184,7 +201,8 @@ impl Taker {
         Ok(batches)
     }
 
-    /// Waits for a datagram and takes what else is there.
+    /// Waits for a datagram and takes what else is there. The error is [`io::ErrorKind::WouldBlock`] where none has come for
+    /// a while.
     pub fn take(&mut self) -> io::Result<Batch> {
         let taken = self.receive(MsgFlags::MSG_WAITFORONE)?;
         Ok(self.pack(&taken, |from, _| self.share.has(from.ip())))

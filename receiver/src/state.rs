@@ -197,7 +197,8 @@ impl Saver {
     }
 }
 
-fn bytes(kept: &[Kept]) -> Vec<u8> {
+/// The file of what is known of these senders.
+pub fn bytes(kept: &[Kept]) -> Vec<u8> {
     let mut bytes = Vec::new();
     // Writing to memory does not fail.
     let _ = serde_json::to_writer(&mut bytes, &HEAD);

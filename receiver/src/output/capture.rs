@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::Begins;
 use super::appended::Appended;
 use super::buffered::{Buffered, Written};
 use super::counts::Counts;
@@ -25,9 +26,12 @@ pub struct File {
 }
 
 impl File {
-    /// Makes it; what was there goes.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let file = create(path)?;
+    /// Makes it; what was there goes, unless this run goes on from another one.
+    pub fn create(path: &Path, begins: Begins) -> io::Result<Self> {
+        let file = match begins {
+            Begins::New => create(path)?,
+            Begins::GoesOn => options_of_a_file().append(true).open(path).and_then(Appended::new)?,
+        };
         Ok(File { path: path.to_owned(), file, looked_at: Instant::now() })
     }
 
@@ -81,7 +85,7 @@ mod tests {
     fn a_capture_that_was_removed_is_made_again() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a.pcap");
-        let file = File::create(&path).expect("a file");
+        let file = File::create(&path, Begins::New).expect("a file");
         std::fs::remove_file(&path).expect("it was made");
         std::thread::sleep(LOOK);
         let queue = Queue::new(1 << 20);

@@ -57,9 +57,18 @@ pub struct Outputs {
 /// Why records are lost that a queue has no room for.
 const TOO_SLOW: &str = "it did not take them in time";
 
+/// What a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begins {
+    /// One of its own.
+    New,
+    /// Another one's, which goes on.
+    GoesOn,
+}
+
 impl Outputs {
     /// Opens what the options name.
-    pub fn open(options: &Options) -> Result<Self, Error> {
+    pub fn open(options: &Options, begins: Begins) -> Result<Self, Error> {
         let has_terminal = io::stdout().is_terminal();
         let color = match options.color {
             When::Always => true,
@@ -96,7 +105,8 @@ impl Outputs {
             Ok((lane, form, Stamp::of(form), places))
         });
         let capture = options.pcap.as_ref().map(|path| {
-            let file = capture::File::create(path).map_err(|error| Error::File(path.clone(), error))?;
+            let file =
+                capture::File::create(path, begins).map_err(|error| Error::File(path.clone(), error))?;
             let name = path.display().to_string();
             Ok(Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts)))
         });

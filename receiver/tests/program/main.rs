@@ -12,6 +12,7 @@ mod outputs;
 mod run;
 mod samples;
 mod screen;
+mod service;
 mod sockets;
 mod state;
 mod symbols;
