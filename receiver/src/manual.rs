@@ -35,7 +35,7 @@ pub const JSON_OF_EVENTS: [&str; 10] = [
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 19] = [
+pub const SECTIONS: [Section; 20] = [
     Section {
         title: "Formats",
         text: &[
@@ -120,6 +120,21 @@ pub const SECTIONS: [Section; 19] = [
              again, what came meanwhile is named as missing (or asked for, of a sender that knows the ncrx \
              protocol), a reboot is noticed, and names stay. After an end without warning, as by kill -9, what was \
              shown in the last second may be called missing.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "As a service",
+        text: &[
+            "--config takes options from a file in TOML, whose keys are the long options' names: port = [514, 6666], \
+             dir = \"/var/log/netconsole\", compress = true, name = { \"10.0.0.5\" = \"board7\" }. An option of the command line \
+             counts more than the file's. --check says what is wrong, with the line.",
+            "With --config SIGHUP has another run take this one's place, in the same process, with the options as they are \
+             now; SIGUSR2 does so always, with the program as it is now. The sockets go along, and datagrams wait in them \
+             meanwhile; so do the senders' numbers, clocks and names. Where something is wrong it is said, and \
+             everything stays as it is.",
+            "Sockets that systemd passes (sd_listen_fds) take the place of --bind and --port. It is told of the start, of \
+             each reload, of the end, and that the run goes on (WatchdogSec=).",
         ],
         terms: &[],
     },

@@ -9,6 +9,7 @@ mod files;
 mod http;
 mod json;
 mod outputs;
+mod package;
 mod run;
 mod samples;
 mod screen;
