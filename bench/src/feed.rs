@@ -15,7 +15,7 @@ use clap::Parser;
 use load::Load;
 use netconsole_receiver::options::Options;
 use netconsole_receiver::output::Begins;
-use netconsole_receiver::receive::{Error, Receiver};
+use netconsole_receiver::receive::{Error, Files, Receiver};
 use netconsole_receiver::socket::Taken;
 
 /// Datagrams that a socket gives at once, and how long the time between two batches is taken to be.
@@ -55,7 +55,7 @@ fn feed(load: Load, records: u32, dir: Option<String>) -> Result<(), Error> {
     arguments.extend(dir.into_iter().flat_map(|dir| ["--quiet".to_owned(), "--dir".to_owned(), dir]));
     let options = Options::parse_from(arguments);
     let mut now = Duration::from_secs(1_700_000_000);
-    let mut receiver = Receiver::open(&options, Begins::New, now)?;
+    let mut receiver = Receiver::open(&options, Files::read(&options)?, Begins::New, now)?;
     let to = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 6666));
     let mut in_batch = 0;
     for number in 0..records {

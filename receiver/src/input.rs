@@ -137,7 +137,7 @@ impl Listeners {
         let is_by_systemd = passed.is_by_systemd();
         let mut opened = Listeners { listeners: Vec::new(), is_by_systemd };
         if is_by_systemd {
-            while let Some((local, sockets)) = passed.next() {
+            while let Some((local, sockets)) = passed.take_next() {
                 opened.go_on(local, sockets, places)?;
             }
         } else {

@@ -86,7 +86,7 @@ impl Passed {
     }
 
     /// Takes those at the next address, whichever it is.
-    pub fn next(&mut self) -> Option<(SocketAddr, Vec<Socket>)> {
+    pub fn take_next(&mut self) -> Option<(SocketAddr, Vec<Socket>)> {
         let first = self.sockets.first()?;
         let (local, device) = (first.local, first.device.clone());
         Some((local, self.at(local, device.as_deref())))

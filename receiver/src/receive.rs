@@ -32,7 +32,8 @@ use crate::senders::{Answer, Senders};
 use crate::service::Service;
 use crate::site::{self, Site};
 use crate::socket::Taken;
-use crate::state::{self, Saver};
+use crate::state::{self, Kept, Saver};
+use crate::symbols::Symbols;
 use crate::watch::{self, Watch};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
@@ -110,14 +111,16 @@ impl From<output::Error> for Error {
 pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let clock = Clock::start();
     let live = options.read.is_none();
+    // Before the sockets: what comes is taken at once.
+    let mut files = Files::read(options)?;
     let mut begins = Begins::New;
-    let mut known = Vec::new();
     let listening = if live {
         let signals = input::signals()?;
         let passed = Passed::take().map_err(input::Error::Passed)?;
         if passed.is_by_run() {
             begins = Begins::GoesOn;
-            known = again::known().map_err(|error| Error::State("what the run before knew".into(), error))?;
+            files.known =
+                again::known().map_err(|error| Error::State("what the run before knew".into(), error))?;
         }
         Some((signals, Listeners::open(&options.places(), passed)?))
     } else {
@@ -126,15 +129,11 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     if let Some(user) = &options.user {
         privileges::become_user(user)?;
     }
-    let mut receiver = Receiver::open(options, begins, if live { clock.now() } else { Duration::ZERO })?;
-    if let Some(path) = &options.state {
-        let kept = state::load(path).map_err(|error| Error::State(path.clone(), error))?;
-        if known.is_empty() {
-            known = kept;
-        }
-        receiver.saver = Some(Saver::start(path));
-    }
+    let known = std::mem::take(&mut files.known);
+    let begin = if live { clock.now() } else { Duration::ZERO };
+    let mut receiver = Receiver::open(options, files, begins, begin)?;
     receiver.senders.resume(&known);
+    receiver.saver = options.state.as_deref().map(Saver::start);
     let ports: Vec<String> = options.port.iter().map(u16::to_string).collect();
     let ports = format!("port {}", ports.join(" or "));
     let ended = match (&options.read, listening) {
@@ -190,16 +189,26 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     Ok(status.into())
 }
 
-/// Whether a run with these options could begin: the files that it would read are right. Opens no socket and writes
-/// nothing.
-pub fn check(options: &Options) -> Result<(), Error> {
-    if let Some(path) = &options.key_file {
-        Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?;
+/// The files that a run reads before anything else: they may be large, or for root alone.
+pub struct Files {
+    sealing: Option<Sealing>,
+    symbols: Option<Symbols>,
+    known: Vec<Kept>,
+}
+
+impl Files {
+    /// Reads them. Opens no socket and writes nothing.
+    pub fn read(options: &Options) -> Result<Self, Error> {
+        let sealing = match &options.key_file {
+            Some(path) => Some(Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?),
+            None => None,
+        };
+        let known = match &options.state {
+            Some(path) => state::load(path).map_err(|error| Error::State(path.clone(), error))?,
+            None => Vec::new(),
+        };
+        Ok(Files { sealing, symbols: output::open_symbols(options)?, known })
     }
-    if let Some(path) = &options.state {
-        state::load(path).map_err(|error| Error::State(path.clone(), error))?;
-    }
-    Ok(output::check(options)?)
 }
 
 /// What becomes of the datagrams, wherever they come from.
@@ -232,18 +241,14 @@ pub struct Receiver {
 
 impl Receiver {
     /// Opens the outputs, at the time `now`.
-    pub fn open(options: &Options, begins: Begins, now: Duration) -> Result<Self, Error> {
-        let sealing = match &options.key_file {
-            Some(path) => Some(Sealing::from_file(path).map_err(|error| Error::Key(path.clone(), error))?),
-            None => None,
-        };
+    pub fn open(options: &Options, files: Files, begins: Begins, now: Duration) -> Result<Self, Error> {
         let asks = options.read.is_none() && !options.no_ncrx;
         Ok(Receiver {
-            protection: Protection::new(sealing),
+            protection: Protection::new(files.sealing),
             console: options.console.map(Console::new),
             senders: Senders::new(options.name.iter().cloned().collect::<Names>(), asks)
                 .naming_from(options.name_from.clone()),
-            outputs: Outputs::open(options, begins)?,
+            outputs: Outputs::open(options, files.symbols, begins)?,
             watch: Watch::new(options, now),
             on_crash: options.on_crash.as_deref().map(OnCrash::start),
             reports: BTreeMap::new(),
@@ -642,7 +647,9 @@ mod tests {
         let options =
             Options::try_parse_from(["netconsole-receiver", "--quiet", "--dir", logs]).expect("options");
         let clock = Clock::start();
-        let mut receiver = Receiver::open(&options, Begins::New, clock.now()).expect("a directory");
+        let mut receiver =
+            Receiver::open(&options, Files::read(&options).expect("none"), Begins::New, clock.now())
+                .expect("a directory");
         let places =
             Places { addresses: vec![(([127, 0, 0, 1], 0).into(), None)], sockets: 1, groups: Vec::new() };
         let signals = input::signals().expect("signals");

@@ -68,7 +68,7 @@ pub enum Begins {
 
 impl Outputs {
     /// Opens what the options name.
-    pub fn open(options: &Options, begins: Begins) -> Result<Self, Error> {
+    pub fn open(options: &Options, symbols: Option<Symbols>, begins: Begins) -> Result<Self, Error> {
         let has_terminal = io::stdout().is_terminal();
         let color = match options.color {
             When::Always => true,
@@ -116,7 +116,7 @@ impl Outputs {
         Ok(Outputs {
             files: files.transpose()?,
             capture: capture.transpose()?,
-            symbols: open_symbols(options)?,
+            symbols,
             // Last, as nothing that fails here leaves a thread behind.
             screen: (!options.quiet).then(screen),
             prefix: options.prefix,
@@ -268,12 +268,8 @@ impl Outputs {
     }
 }
 
-/// Whether the files that are read for the outputs are right.
-pub fn check(options: &Options) -> Result<(), Error> {
-    open_symbols(options).map(|_| ())
-}
-
-fn open_symbols(options: &Options) -> Result<Option<Symbols>, Error> {
+/// Reads the files that names of functions are looked up in.
+pub fn open_symbols(options: &Options) -> Result<Option<Symbols>, Error> {
     let (path, symbols) = match (&options.elf, &options.system_map) {
         (Some(path), _) => (path, Symbols::open(path)),
         (None, Some(path)) => (path, Symbols::open_map(path)),
