@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::load::Load;
+use crate::load::{Datagrams, Load};
 
 /// Fewer than fit into the largest socket buffer that is asked for, so that all can come in one flood.
 const RECORDS: u32 = 200_000;
@@ -182,11 +182,13 @@ fn send(kind: &str, pace: Pace) -> Result<(), String> {
         socket.connect(format!("127.0.0.1:{PORT}")).map_err(failed)?;
         sockets.push(socket);
     }
+    let mut datagrams = Datagrams::default();
     for number in 0..RECORDS {
         let socket = &sockets[number as usize % sockets.len()];
-        for datagram in load.datagrams(number) {
+        load.make(number, &mut datagrams);
+        for datagram in datagrams.each() {
             // What is lost is counted where it should have come out.
-            let _ = socket.send(&datagram);
+            let _ = socket.send(datagram);
         }
         if matches!(pace, Pace::Bursts) && number % BURST == BURST - 1 {
             thread::sleep(PAUSE);

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use load::Load;
+use load::{Datagrams, Load};
 use netconsole_receiver::options::Options;
 use netconsole_receiver::output::Begins;
 use netconsole_receiver::receive::{Error, Files, Receiver};
@@ -36,8 +36,11 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     if is_dry {
-        let bytes = |number| load.datagrams(number).iter().map(Vec::len).sum::<usize>();
-        std::hint::black_box((0..records).map(bytes).sum::<usize>());
+        let mut datagrams = Datagrams::default();
+        for number in 0..records {
+            load.make(number, &mut datagrams);
+            std::hint::black_box(datagrams.each().map(<[u8]>::len).sum::<usize>());
+        }
         return ExitCode::SUCCESS;
     }
     match feed(load, records, arguments.next()) {
@@ -58,10 +61,12 @@ fn feed(load: Load, records: u32, dir: Option<String>) -> Result<(), Error> {
     let mut receiver = Receiver::open(&options, Files::read(&options)?, Begins::New, now)?;
     let to = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 6666));
     let mut in_batch = 0;
+    let mut datagrams = Datagrams::default();
     for number in 0..records {
         let from = load.from(number);
-        for datagram in load.datagrams(number) {
-            receiver.datagram(Taken { from, bytes: &datagram[..], is_cut: false }, 0, to, now);
+        load.make(number, &mut datagrams);
+        for bytes in datagrams.each() {
+            receiver.datagram(Taken { from, bytes, is_cut: false }, 0, to, now);
             in_batch += 1;
             if in_batch == BATCH {
                 in_batch = 0;

@@ -1,5 +1,6 @@
 //! What is sent to a receiver to measure it.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 
 /// The text of each record: as long as a kernel's line is in the middle.
@@ -60,31 +61,53 @@ impl Load {
         SocketAddr::from((Ipv4Addr::from(0x0a00_0001 + number % self.senders), 6665))
     }
 
-    /// The datagrams of a record.
-    pub fn datagrams(self, number: u32) -> Vec<Vec<u8>> {
+    /// Makes the datagrams of a record.
+    pub fn make(self, number: u32, to: &mut Datagrams) {
+        to.bytes.clear();
+        to.ends.clear();
         let sequence = number / self.senders;
         let micros = 5_000_000 + u64::from(sequence) * 37;
-        let header = format!("6,{sequence},{micros},-");
         match self.form {
             Form::Basic => {
                 let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-                vec![format!("[{seconds:5}.{micros:06}] {TEXT}\n").into_bytes()]
+                to.add(format_args!("[{seconds:5}.{micros:06}] {TEXT}\n"));
             }
-            Form::Extended => vec![format!("{header};{TEXT}\n").into_bytes()],
+            Form::Extended => to.add(format_args!("6,{sequence},{micros},-;{TEXT}\n")),
             Form::Fields => {
                 let fields = " SUBSYSTEM=usb\n DEVICE=c189:3\n msgid=";
-                vec![format!("{header},caller=T{};{TEXT}\n{fields}{sequence}\n", number % 97).into_bytes()]
+                let caller = number % 97;
+                to.add(format_args!(
+                    "6,{sequence},{micros},-,caller=T{caller};{TEXT}\n{fields}{sequence}\n"
+                ));
             }
             Form::Fragments => {
-                let body: Vec<u8> = TEXT.bytes().cycle().take(LONG).collect();
-                let pieces = (0..).step_by(FRAGMENT).zip(body.chunks(FRAGMENT));
-                let piece = |(at, piece): (usize, &[u8])| {
-                    let mut datagram = format!("{header},ncfrag={at}/{LONG};").into_bytes();
-                    datagram.extend_from_slice(piece);
-                    datagram
-                };
-                pieces.map(piece).collect()
+                let body = TEXT.repeat(LONG.div_ceil(TEXT.len()));
+                for at in (0..LONG).step_by(FRAGMENT) {
+                    let piece = body.get(at..LONG.min(at + FRAGMENT)).unwrap_or_default();
+                    to.add(format_args!("6,{sequence},{micros},-,ncfrag={at}/{LONG};{piece}"));
+                }
             }
         }
+    }
+}
+
+/// The datagrams of a record, in memory that serves for the next one.
+#[derive(Debug, Default)]
+pub struct Datagrams {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Datagrams {
+    /// Each of them.
+    pub fn each(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        starts.zip(&self.ends).map(|(&start, &end)| self.bytes.get(start..end).unwrap_or_default())
+    }
+
+    fn add(&mut self, text: std::fmt::Arguments<'_>) {
+        // Writing to memory does not fail.
+        let _ = self.bytes.write_fmt(text);
+        self.ends.push(self.bytes.len());
     }
 }
