@@ -2,6 +2,9 @@
 //! `<6>[    0.000123] text`; with PRINTK_CALLER the thread or CPU that logged follows the time,
 //! `[    0.000123][   T12] text`.
 
+use memchr::memchr;
+
+use crate::digits;
 use crate::escape;
 use crate::event::{Format, Record};
 use crate::priority;
@@ -15,10 +18,8 @@ pub fn record(line: &[u8]) -> Record {
         Some((priority, rest)) => (Some(priority), rest),
         None => (None, line),
     };
-    let line = escape::text(line);
-    let prefix = prefix(&line);
-    let (text, timestamp, caller) = match prefix {
-        Some(Prefix { text, timestamp, caller }) => (text.to_owned(), Some(timestamp), caller),
+    let (text, timestamp, caller) = match prefix(line) {
+        Some(Prefix { text, timestamp, caller }) => (text, Some(timestamp), caller),
         None => (line, None, None),
     };
     Record {
@@ -26,22 +27,19 @@ pub fn record(line: &[u8]) -> Record {
         facility: priority.map(|priority| priority.facility()),
         timestamp,
         fields: caller.into_iter().map(|caller| (CALLER.to_owned(), caller)).collect(),
-        ..Record::of(Format::Basic, text)
+        ..Record::of(Format::Basic, escape::text(text))
     }
 }
 
 /// Whether a time is what the line begins with, a priority aside.
 pub fn begins_with_time(line: &[u8]) -> bool {
-    let head = line.get(..HEAD_BYTES).unwrap_or(line);
-    let head = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
-    time(head).is_some()
+    time(line.get(..HEAD_BYTES).unwrap_or(line)).is_some()
 }
 
 /// The time that a text begins with, a priority aside, in µs.
 pub fn timestamp(text: &[u8]) -> Option<u64> {
     let text = priority::take(text).map_or(text, |(_, rest)| rest);
-    let head = text.get(..HEAD_BYTES).unwrap_or(text).utf8_chunks().next()?.valid();
-    time(head).map(|(time, _)| time)
+    time(text.get(..HEAD_BYTES).unwrap_or(text)).map(|(time, _)| time)
 }
 
 /// No time has more.
@@ -50,34 +48,34 @@ const HEAD_BYTES: usize = 40;
 struct Prefix<'a> {
     timestamp: u64,
     caller: Option<String>,
-    text: &'a str,
+    text: &'a [u8],
 }
 
 /// The time and the caller, where the line has them, and what follows.
-fn prefix(line: &str) -> Option<Prefix<'_>> {
+fn prefix(line: &[u8]) -> Option<Prefix<'_>> {
     let (timestamp, rest) = time(line)?;
-    if let Some(text) = rest.strip_prefix(' ') {
+    if let Some(text) = rest.strip_prefix(b" ") {
         return Some(Prefix { timestamp, caller: None, text });
     }
-    let (caller, text) = rest.strip_prefix('[')?.split_once("] ")?;
-    let caller = caller.trim_start_matches(' ');
-    let number = caller.strip_prefix(['T', 'C']).filter(|number| is_digits(number))?;
-    (number.len() < HEAD_BYTES).then(|| Prefix { timestamp, caller: Some(caller.to_owned()), text })
+    let inner = without_spaces(rest.strip_prefix(b"[")?);
+    let (caller, text) = inner.split_at_checked(memchr(b']', inner)?)?;
+    let text = text.strip_prefix(b"] ")?;
+    let number = caller.strip_prefix(b"T").or_else(|| caller.strip_prefix(b"C"))?;
+    let is_number = !number.is_empty() && number.len() < HEAD_BYTES && number.iter().all(u8::is_ascii_digit);
+    is_number.then(|| Prefix { timestamp, caller: Some(escape::text(caller)), text })
 }
 
 /// The time of `[    0.000123]` in µs, and what follows it.
-fn time(line: &str) -> Option<(u64, &str)> {
-    let (time, rest) = line.strip_prefix('[')?.split_once(']')?;
-    let (seconds, micros) = time.trim_start_matches(' ').split_once('.')?;
-    if !is_digits(seconds) || !is_digits(micros) || micros.len() != 6 {
-        return None;
-    }
-    let seconds: u64 = seconds.parse().ok()?;
-    Some((seconds.checked_mul(1_000_000)?.checked_add(micros.parse().ok()?)?, rest))
+fn time(line: &[u8]) -> Option<(u64, &[u8])> {
+    let (seconds, rest) = digits::take(without_spaces(line.strip_prefix(b"[")?))?;
+    let (micros, rest) = rest.strip_prefix(b".")?.split_first_chunk::<6>()?;
+    let micros = digits::take(micros).filter(|(_, rest)| rest.is_empty()).map(|(micros, _)| micros)?;
+    Some((seconds.checked_mul(1_000_000)?.checked_add(micros)?, rest.strip_prefix(b"]")?))
 }
 
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+fn without_spaces(text: &[u8]) -> &[u8] {
+    let spaces = text.iter().take_while(|byte| **byte == b' ').count();
+    text.get(spaces..).unwrap_or_default()
 }
 
 #[cfg(test)]

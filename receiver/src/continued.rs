@@ -94,7 +94,7 @@ mod tests {
         let follow = |header: &&str| {
             let datagram = format!("{header};text\n");
             let (header, body) = extended::parse(datagram.as_bytes()).expect("a header");
-            let mut record = extended::record(&header, body, false);
+            let mut record = extended::record(&header, header.extras.clone(), body, false);
             continued.follow(&mut record);
             match record.continues {
                 Continues::Record { sequence, .. } => sequence.to_string(),

@@ -285,7 +285,7 @@ mod tests {
 
     fn extended(datagram: &str) -> Record {
         let (header, body) = extended::parse(datagram.as_bytes()).expect("an extended datagram");
-        extended::record(&header, body, false)
+        extended::record(&header, header.extras.clone(), body, false)
     }
 
     #[test]

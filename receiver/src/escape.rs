@@ -38,9 +38,19 @@ fn nibble(digit: u8) -> Option<u8> {
 
 /// The bytes as text; bytes that are not UTF-8 are shown as `\xff`.
 pub fn text(bytes: &[u8]) -> String {
-    if let Ok(text) = str::from_utf8(bytes) {
-        return text.to_owned();
+    // The copy is aligned: to judge that takes half as long.
+    match String::from_utf8(bytes.to_vec()) {
+        Ok(text) => text,
+        Err(_) => with_escapes(bytes),
     }
+}
+
+/// The same, the extended format's escapes undone before.
+pub fn unescaped_text(escaped: &[u8]) -> String {
+    text(&unescape(escaped))
+}
+
+fn with_escapes(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -101,8 +111,13 @@ pub fn each_run(
 
 /// How many bytes at the start are plain. Whole chunks are judged without a branch for each byte.
 fn run(bytes: &[u8], is_plain: impl Fn(u8) -> bool) -> usize {
-    let chunks = bytes.chunks_exact(CHUNK);
-    let whole = chunks.take_while(|chunk| chunk.iter().fold(true, |all, &byte| all & is_plain(byte))).count();
+    let is_whole = |chunk: &[u8; CHUNK]| chunk.iter().fold(true, |all, &byte| all & is_plain(byte));
+    let (chunks, _) = bytes.as_chunks();
+    let whole = chunks.iter().take_while(|chunk| is_whole(chunk)).count();
+    // What is left of the last one is judged together with what comes before it.
+    if whole == chunks.len() && bytes.last_chunk().is_some_and(is_whole) {
+        return bytes.len();
+    }
     let start = whole * CHUNK;
     let rest = bytes.get(start..).unwrap_or_default();
     start + rest.iter().position(|&byte| !is_plain(byte)).unwrap_or(rest.len())

@@ -1,8 +1,9 @@
 //! The extended format: `[release,]<level>,<sequence>,<µs>,<flag>[,KEY=VALUE…];<text>\n[ KEY=VALUE\n…]`.
 //! Linux: Documentation/networking/netconsole.rst and Documentation/ABI/testing/dev-kmsg.
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
+use crate::digits;
 use crate::escape;
 use crate::event::{Continues, Format, Record};
 use crate::limits;
@@ -10,11 +11,18 @@ use crate::limits;
 /// The longest header searched for its `;`.
 const HEADER_BYTES: usize = 512;
 
+/// What only some headers have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extras {
+    /// The kernel's release, where prepended.
+    pub release: Option<String>,
+    /// Further header fields, such as Linux's `caller=T1`.
+    pub fields: Vec<(String, String)>,
+}
+
 /// A datagram's header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The kernel's release, where prepended.
-    pub release: Option<String>,
     /// 0 is the kernel.
     pub facility: u8,
     /// 0–7.
@@ -35,8 +43,8 @@ pub struct Header {
     pub is_cut: bool,
     /// This datagram carries a part of the record.
     pub fragment: Option<Place>,
-    /// Further header fields, such as Linux's `caller=T1`.
-    pub fields: Vec<(String, String)>,
+    /// What only some headers have.
+    pub extras: Extras,
 }
 
 impl Header {
@@ -64,20 +72,21 @@ pub struct Place {
 /// Splits a datagram into header and body. `None`: it is not of this format, a header in any part malformed
 /// included.
 pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
-    let end = memchr(b';', datagram.get(..HEADER_BYTES).unwrap_or(datagram))?;
-    let (head, body) = (datagram.get(..end)?, datagram.get(end.checked_add(1)?..)?);
-    let head = str::from_utf8(head).ok()?;
+    let head = datagram.get(..HEADER_BYTES).unwrap_or(datagram);
     // Without a release the flag is the fourth part; with one, the fifth.
     let (release, numbers) = match numbers(head) {
         Some(numbers) => (None, numbers),
         None => {
-            let (release, rest) = head.split_once(',')?;
-            (Some(release.to_owned()), numbers(rest)?)
+            let end = memchr(b';', head)?;
+            let comma = memchr(b',', head.get(..end)?)?;
+            let release = str::from_utf8(head.get(..comma)?).ok()?;
+            (Some(release.to_owned()), numbers(head.get(comma + 1..)?)?)
         }
     };
-    let Numbers { priority, sequence, timestamp, is_continuation, extras } = numbers;
+    let Numbers { priority, sequence, timestamp, is_continuation, extras, left } = numbers;
+    let body = datagram.get(head.len().checked_sub(left)?..)?;
+    let extras = str::from_utf8(extras).ok()?;
     let mut header = Header {
-        release,
         facility: u8::try_from(priority >> 3).ok()?,
         level: u8::try_from(priority & 7).ok()?,
         sequence,
@@ -88,17 +97,19 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         is_continuation,
         is_cut: false,
         fragment: None,
-        fields: Vec::new(),
+        extras: Extras { release, fields: Vec::new() },
     };
     let extras = (!extras.is_empty()).then(|| extras.split(',')).into_iter().flatten();
     for (key, value) in extras.filter_map(|extra| extra.split_once('=')) {
         match key {
-            "held" if digits(value).is_some() => header.held = digits(value).unwrap_or_default(),
-            "behind" if digits(value).is_some() => header.behind = digits(value).unwrap_or_default(),
+            "held" if digits::all(value).is_some() => header.held = digits::all(value).unwrap_or_default(),
+            "behind" if digits::all(value).is_some() => {
+                header.behind = digits::all(value).unwrap_or_default()
+            }
             "ncemg" => header.emergency = value != "0",
             "ncfrag" if header.fragment.is_none() => header.fragment = Some(place(value, body.len())?),
             "ncfrag" => return None,
-            _ => header.fields.push((key.to_owned(), value.to_owned())),
+            _ => header.extras.fields.push((key.to_owned(), value.to_owned())),
         }
     }
     Some((header, body))
@@ -110,17 +121,22 @@ struct Numbers<'a> {
     sequence: u64,
     timestamp: u64,
     is_continuation: bool,
-    /// What follows the flag.
-    extras: &'a str,
+    /// What follows the flag, up to the semicolon.
+    extras: &'a [u8],
+    /// Bytes behind the semicolon.
+    left: usize,
 }
 
-fn numbers(head: &str) -> Option<Numbers<'_>> {
+fn numbers(head: &[u8]) -> Option<Numbers<'_>> {
     let (priority, head) = number(head)?;
     let (sequence, head) = number(head)?;
     let (timestamp, tail) = number(head)?;
-    let (flag, extras) = match tail.as_bytes() {
-        [flag] => (*flag, ""),
-        [flag, b',', ..] => (*flag, tail.get(2..)?),
+    let (flag, extras, left) = match tail {
+        [flag, b';', body @ ..] => (*flag, &[][..], body.len()),
+        [flag, b',', rest @ ..] => {
+            let (extras, body) = rest.split_at_checked(memchr(b';', rest)?)?;
+            (*flag, extras, body.len().checked_sub(1)?)
+        }
         _ => return None,
     };
     let priority = u16::try_from(priority).ok().filter(|priority| *priority < 1 << 11)?;
@@ -129,32 +145,21 @@ fn numbers(head: &str) -> Option<Numbers<'_>> {
         b'c' | b'+' => true,
         _ => return None,
     };
-    let numbers = Numbers { priority, sequence, timestamp, is_continuation, extras };
+    let numbers = Numbers { priority, sequence, timestamp, is_continuation, extras, left };
     (sequence < u64::MAX).then_some(numbers)
 }
 
 /// A number and what follows the comma behind it.
-fn number(text: &str) -> Option<(u64, &str)> {
-    let end = text.bytes().position(|byte| byte == b',')?;
-    Some((digits(text.get(..end)?)?, text.get(end + 1..)?))
-}
-
-/// A number of digits only: no sign, no space.
-fn digits(text: &str) -> Option<u64> {
-    if text.is_empty() {
-        return None;
-    }
-    text.bytes().try_fold(0u64, |number, byte| {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 { None } else { number.checked_mul(10)?.checked_add(u64::from(digit)) }
-    })
+fn number(text: &[u8]) -> Option<(u64, &[u8])> {
+    let (number, rest) = digits::take(text)?;
+    Some((number, rest.strip_prefix(b",")?))
 }
 
 fn place(value: &str, length: usize) -> Option<Place> {
     let (offset, total) = value.split_once('/')?;
     let place = Place {
-        offset: usize::try_from(digits(offset)?).ok()?,
-        total: usize::try_from(digits(total)?).ok()?,
+        offset: usize::try_from(digits::all(offset)?).ok()?,
+        total: usize::try_from(digits::all(total)?).ok()?,
     };
     let fits =
         length > 0 && place.offset.checked_add(length)? <= place.total && place.total <= limits::RECORD_BYTES;
@@ -162,20 +167,20 @@ fn place(value: &str, length: usize) -> Option<Place> {
 }
 
 /// The record of a header and its whole body: the text up to the first line end, then ` KEY=VALUE` lines.
-pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
-    let mut ends = memchr_iter(b'\n', body);
-    let mut begin = ends.next().unwrap_or(body.len());
-    let text = body.get(..begin).unwrap_or_default();
-    let mut fields = header.fields.clone();
-    while begin < body.len() {
-        let end = ends.next().unwrap_or(body.len());
-        let line = body.get(begin + 1..end).unwrap_or_default();
-        begin = end;
+pub fn record(header: &Header, extras: Extras, body: &[u8], incomplete: bool) -> Record {
+    let end = memchr(b'\n', body).unwrap_or(body.len());
+    let text = body.get(..end).unwrap_or_default();
+    let Extras { release, mut fields } = extras;
+    let mut rest = body.get(end + 1..).unwrap_or_default();
+    while !rest.is_empty() {
+        let end = memchr(b'\n', rest).unwrap_or(rest.len());
+        let line = rest.get(..end).unwrap_or_default();
+        rest = rest.get(end + 1..).unwrap_or_default();
         let Some(line) = line.strip_prefix(b" ") else { continue };
         if fields.len() >= limits::FIELDS {
             break;
         }
-        let line = escape::text(&escape::unescape(line));
+        let line = escape::unescaped_text(line);
         let (key, value) = line.split_once('=').unwrap_or((&line, ""));
         fields.push((key.to_owned(), value.to_owned()));
     }
@@ -184,12 +189,12 @@ pub fn record(header: &Header, body: &[u8], incomplete: bool) -> Record {
         facility: Some(header.facility),
         sequence: Some(header.sequence),
         timestamp: Some(header.timestamp),
-        release: header.release.clone(),
+        release,
         fields,
         held: header.held,
         incomplete,
         continues: if header.is_continuation { Continues::Unknown } else { Continues::Nothing },
-        ..Record::of(Format::Extended, escape::text(&escape::unescape(text)))
+        ..Record::of(Format::Extended, escape::unescaped_text(text))
     };
     if header.is_cut { record.cut() } else { record }
 }
@@ -200,7 +205,7 @@ mod tests {
 
     fn whole(datagram: &[u8]) -> Record {
         let (header, body) = parse(datagram).expect("an extended datagram");
-        record(&header, body, false)
+        record(&header, header.extras.clone(), body, false)
     }
 
     #[test]
@@ -210,7 +215,7 @@ mod tests {
             (header.level, header.facility, header.sequence, header.timestamp),
             (6, 0, 416, 5_206_736)
         );
-        assert_eq!((header.release, header.fragment, body), (None, None, &b"text\n"[..]));
+        assert_eq!((header.extras.release, header.fragment, body), (None, None, &b"text\n"[..]));
     }
 
     #[test]

@@ -74,7 +74,7 @@ impl Reassembly {
         if reach < self.total {
             body.extend_from_slice(MISSING);
         }
-        extended::record(&self.header, &body, !self.is_whole())
+        extended::record(&self.header, self.header.extras.clone(), &body, !self.is_whole())
     }
 
     /// Roughly the memory that it takes.

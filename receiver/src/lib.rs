@@ -22,6 +22,7 @@ pub mod continued;
 pub mod crash;
 pub mod credit;
 pub mod datagram;
+pub mod digits;
 pub mod dissect;
 pub mod due;
 pub mod escape;

@@ -9,6 +9,8 @@
 
 use std::time::Duration;
 
+use memchr::memchr;
+
 use crate::escape;
 use crate::event::{Format, Record};
 use crate::limits;
@@ -103,7 +105,11 @@ impl Messages {
     /// Takes lines, the first of which continues the piece. A piece of a line remains.
     fn lines(&mut self, bytes: &[u8], now: Duration, records: &mut Vec<Record>) {
         let is_syslog = priority::take(bytes).is_some();
-        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let length = memchr(b'\n', left).map_or(left.len(), |end| end + 1);
+            let Some((line, after)) = left.split_at_checked(length) else { return };
+            left = after;
             // A syslog message may have several lines.
             if is_syslog
                 && !begins(line)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::boot::Boot;
 use crate::event::{Event, Record};
-use crate::extended::{self, Header};
+use crate::extended::{self, Extras, Header};
 use crate::fragments::Reassembly;
 use crate::holes::Patience;
 use crate::limits;
@@ -188,6 +188,11 @@ impl Stream {
         self.joined
     }
 
+    /// Whether anything is held, missing or untold.
+    pub fn is_waiting(&self) -> bool {
+        !self.behind.is_none()
+    }
+
     /// When time alone may change something next: with a gap, an untold loss, or what was asked for lately.
     pub fn due(&self, now: Duration, patience: Patience) -> Option<Duration> {
         let held = self.behind.get();
@@ -235,8 +240,9 @@ impl Stream {
     }
 
     /// Takes a record that was not had before, or a fragment of one.
-    fn take(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+    fn take(&mut self, mut received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
         let digest = received.digest();
+        let extras = std::mem::take(&mut received.header.extras);
         let Received { header, body, at: now } = &received;
         let now = *now;
         (self.heard_at, self.repeated) = (now.into(), 0);
@@ -246,7 +252,7 @@ impl Stream {
         }
         let hole = self.behind.get().holes.of(header.sequence);
         let is_next = header.sequence >= self.end;
-        let Some(record) = self.whole(header, body) else {
+        let Some(record) = self.whole(header, extras, body) else {
             if is_next {
                 // The number is known of now, and missing until its other fragments come.
                 self.extend(header, None, now);
@@ -287,12 +293,15 @@ impl Stream {
 
     /// Takes a record that was given up.
     fn late(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
+        let at = received.at;
         // Fragments can't be collected any more: the record was given out as it was.
         if received.header.fragment.is_none() {
             self.boot.late(received.header.sequence, received.digest());
-            self.tell_lost(None, received.at, out);
-            let record = extended::record(&received.header, &received.body, false);
-            out.push((received.at, Event::Record { record, crash: false, late: true, beside: false }));
+            self.tell_lost(None, at, out);
+            let Received { mut header, body, .. } = received;
+            let extras = std::mem::take(&mut header.extras);
+            let record = extended::record(&header, extras, &body, false);
+            out.push((at, Event::Record { record, crash: false, late: true, beside: false }));
         }
         Arrival::Late
     }
@@ -403,16 +412,16 @@ impl Stream {
     }
 
     /// The whole record, if this datagram is one or completes one.
-    fn whole(&mut self, header: &Header, body: &[u8]) -> Option<Record> {
+    fn whole(&mut self, header: &Header, extras: Extras, body: &[u8]) -> Option<Record> {
         let Some(place) = header.fragment else {
             if !self.behind.is_none() {
                 self.behind.get_mut().take_partial(header.sequence);
             }
-            return Some(extended::record(header, body, false));
+            return Some(extended::record(header, extras, body, false));
         };
         let held = self.behind.get_mut();
         let partial = held.partial.entry(header.sequence).or_insert_with(|| {
-            let partial = Reassembly::new(header.clone(), place.total);
+            let partial = Reassembly::new(Header { extras, ..header.clone() }, place.total);
             held.bytes = held.bytes.saturating_add(partial.size());
             partial
         });

@@ -94,7 +94,7 @@ fn real_reports_are_known_from_their_first_line_to_their_last() {
             let time = basic::record(line.as_bytes()).timestamp.expect("each line has one");
             let datagram = format!("4,{number},{time},-{caller};{text}\n");
             let (header, body) = extended::parse(datagram.as_bytes()).expect("an extended datagram");
-            extended::record(&header, body, false)
+            extended::record(&header, header.extras.clone(), body, false)
         };
         check(sample, "extended", judge(sample, extended));
     }

@@ -78,9 +78,11 @@ pub struct Received<'b> {
 impl Received<'_> {
     /// What tells this record from one of another boot with the same number. A fragment has no text for it.
     pub fn digest(&self) -> u16 {
-        let end = memchr(b'\n', &self.body).unwrap_or(self.body.len());
-        let text = self.body.get(..end).filter(|_| self.header.fragment.is_none()).unwrap_or_default();
-        boot::digest(self.header.timestamp, self.header.priority(), text)
+        let text = match self.header.fragment {
+            None => self.body.get(..memchr(b'\n', &self.body).unwrap_or(self.body.len())),
+            Some(_) => None,
+        };
+        boot::digest(self.header.timestamp, self.header.priority(), text.unwrap_or_default())
     }
 
     /// Whether the sender says that it is of the boot before, which its ring survived.
