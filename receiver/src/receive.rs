@@ -583,7 +583,7 @@ impl Receiver {
 
     /// Shows what was heard, up to the record that ends the run.
     fn show(&mut self) {
-        for heard in self.heard.drain(..) {
+        for heard in &self.heard {
             if self.watch.is_matched() {
                 break;
             }
@@ -592,12 +592,13 @@ impl Receiver {
                 let count = self.reports.entry(kind).or_default();
                 *count = count.saturating_add(1);
             }
-            self.watch.event(&heard);
-            self.outputs.event(&heard);
+            self.watch.event(heard);
+            self.outputs.event(heard);
             if let Some(command) = &mut self.on_crash {
-                command.event(&heard);
+                command.event(heard);
             }
         }
+        self.heard.clear();
     }
 
     /// How long to wait for datagrams.

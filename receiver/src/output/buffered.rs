@@ -86,6 +86,16 @@ impl Buffered {
         }
     }
 
+    /// The same of records that need not be copied where nothing waits.
+    pub fn append_all(&mut self, bytes: Vec<u8>, records: u64) {
+        if self.bytes.is_empty() {
+            self.bytes = bytes;
+            self.records = self.records.saturating_add(records);
+        } else {
+            self.append(&bytes, records);
+        }
+    }
+
     /// Puts something before what waits, that counts for no record.
     pub fn precede(&mut self, bytes: &[u8]) {
         self.bytes.splice(..0, bytes.iter().copied());

@@ -40,7 +40,7 @@ impl File {
         let mut packets = Buffered::new(self.path.display(), "datagrams", Arc::clone(counts));
         while let Next::Some(work) = queue.next(None) {
             match work {
-                Work::Batch(batch) => packets.append(&batch.bytes, batch.records),
+                Work::Batch(batch) => packets.append_all(batch.bytes, batch.records),
                 Work::Reopen => self.follow(),
             }
             if self.looked_at.elapsed() >= LOOK {

@@ -26,7 +26,7 @@ pub fn write(queue: &Queue<Work>, counts: &Arc<Counts>) -> Vec<String> {
     let mut is_closed = false;
     while let Next::Some(work) = queue.next(None) {
         let Work::Batch(batch) = work else { continue };
-        screen.append(&batch.bytes, batch.records);
+        screen.append_all(batch.bytes, batch.records);
         screen.write(|bytes| put(&mut stdout, bytes, &mut is_closed));
         wait_until_written(queue, &mut screen, |bytes| put(&mut stdout, bytes, &mut is_closed));
         if is_closed {

@@ -11,7 +11,7 @@ use crate::event::{Continues, Event, Heard, Origin, Record};
 use crate::options::Time;
 use crate::symbols::Translation;
 
-use super::times::Times;
+use super::times::{Times, digits};
 
 /// What is shown, and how.
 #[derive(Clone, Copy, Debug)]
@@ -46,68 +46,85 @@ pub fn write(
     match &heard.event {
         Event::Record { record, crash, late, beside } => {
             if *late {
-                lines.line(NOTICE, "", "… this record came late");
+                lines.line(NOTICE, Stamp::None, "… this record came late");
             }
             if *beside {
-                lines.line(NOTICE, "", "… this record does not continue the log: another boot, or a stray");
+                lines.line(
+                    NOTICE,
+                    Stamp::None,
+                    "… this record does not continue the log: another boot, or a stray",
+                );
             }
             match record.continues {
                 Continues::Record { timestamp: Some(micros), .. } => {
-                    let mut stamp = Stamp::new();
-                    let time = stamp.of(micros);
-                    lines.line(NOTICE, "", &format!("… this record continues that of {}", time.trim_end()));
+                    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+                    lines.line(
+                        NOTICE,
+                        Stamp::None,
+                        &format!("… this record continues that of [{seconds:5}.{micros:06}]"),
+                    );
                 }
                 Continues::Record { sequence, .. } => {
-                    lines.line(NOTICE, "", &format!("… this record continues record {sequence}"));
+                    lines.line(NOTICE, Stamp::None, &format!("… this record continues record {sequence}"));
                 }
-                Continues::Unknown => lines.line(NOTICE, "", "… this record continues an earlier one"),
+                Continues::Unknown => {
+                    lines.line(NOTICE, Stamp::None, "… this record continues an earlier one")
+                }
                 Continues::Nothing => {}
             }
             lines.record(record, *crash);
         }
-        Event::Missing { first, last, count } => lines.line(NOTICE, "", &missing(*first, *last, *count)),
-        Event::Skipped { first, last, count } => lines.line(NOTICE, "", &skipped(*first, *last, *count)),
+        Event::Missing { first, last, count } => {
+            lines.line(NOTICE, Stamp::None, &missing(*first, *last, *count))
+        }
+        Event::Skipped { first, last, count } => {
+            lines.line(NOTICE, Stamp::None, &skipped(*first, *last, *count))
+        }
         Event::Joined { sequence } => {
             lines.line(
                 NOTICE,
-                "",
+                Stamp::None,
                 &format!("… joined at record {sequence}, what was before was not received"),
             );
         }
         Event::Moved { before } => {
             let line = format!("… comes from {} by now, not from {before}", heard.sender.address);
-            lines.line(NOTICE, "", &line);
+            lines.line(NOTICE, Stamp::None, &line);
         }
-        Event::Rebooted => lines.line(NOTICE, "", "… rebooted"),
+        Event::Rebooted => lines.line(NOTICE, Stamp::None, "… rebooted"),
         Event::Stray { sequence } => {
-            lines.line(NOTICE, "", &format!("… record {sequence} was a stray: nothing continues it"));
+            lines.line(
+                NOTICE,
+                Stamp::None,
+                &format!("… record {sequence} was a stray: nothing continues it"),
+            );
         }
         Event::Dropped { count } => {
             let datagrams = if *count == 1 { "1 datagram".to_owned() } else { format!("{count} datagrams") };
             lines.line(
                 NOTICE,
-                "",
+                Stamp::None,
                 &format!("… {datagrams} dropped by this host: its socket's buffer was full"),
             );
         }
         Event::Lost { count, reason } => {
             let records = if *count == 1 { "1 record".to_owned() } else { format!("{count} records") };
-            lines.line(NOTICE, "", &format!("… {records} lost here: {reason}"));
+            lines.line(NOTICE, Stamp::None, &format!("… {records} lost here: {reason}"));
         }
         Event::Crash { kind } if kind.is_crash() => {
-            lines.line(CRASH, "", &format!("… crash report from {}", heard.sender.name));
+            lines.line(CRASH, Stamp::None, &format!("… crash report from {}", heard.sender.name));
         }
         Event::Crash { kind } => {
-            lines.line(NOTICE, "", &format!("… report from {}: {kind}", heard.sender.name));
+            lines.line(NOTICE, Stamp::None, &format!("… report from {}: {kind}", heard.sender.name));
         }
         // Its lines are there.
         Event::Report(_) => {}
     }
     if let Some(warning) = &translation.warning {
-        lines.line(NOTICE, "", &format!("… {warning}"));
+        lines.line(NOTICE, Stamp::None, &format!("… {warning}"));
     }
     for symbol in &translation.symbols {
-        lines.line(NOTICE, "", &format!("…   {symbol}"));
+        lines.line(NOTICE, Stamp::None, &format!("…   {symbol}"));
     }
 }
 
@@ -139,34 +156,33 @@ struct Lines<'a> {
 impl Lines<'_> {
     fn record(&mut self, record: &Record, crash: bool) {
         let color = if crash { CRASH } else { record.level.map_or(Ansi::new(), level) };
-        let mut stamp = Stamp::new();
         let origin;
-        let time = match (&record.origin, record.timestamp) {
+        let stamp = match (&record.origin, record.timestamp) {
             (Some(of), _) => {
                 origin = syslog(of);
-                origin.as_str()
+                Stamp::Said(&origin)
             }
-            (None, Some(micros)) => stamp.of(micros),
-            (None, None) => "",
+            (None, Some(micros)) => Stamp::Boot(micros),
+            (None, None) => Stamp::None,
         };
         // The log of a boot before, that survived in memory, and a record that the sender had to cut.
         let boot = record.field("boot");
         let cut = record.field("cut").is_some();
         if boot.is_none() && !cut && memchr(b'\n', record.text.as_bytes()).is_none() {
-            self.line(color, time, &record.text);
+            self.line(color, stamp, &record.text);
         } else {
             let boot = boot.map(|boot| format!("(boot {boot}) ")).unwrap_or_default();
             let text = format!("{boot}{}{}", record.text, if cut { "…" } else { "" });
-            text.split('\n').for_each(|line| self.line(color, time, line));
+            text.split('\n').for_each(|line| self.line(color, stamp, line));
         }
         if self.style.fields {
             for (key, value) in &record.fields {
-                self.line(DIM, "", &format!(" {key}={}", value.replace('\n', "\\x0a")));
+                self.line(DIM, Stamp::None, &format!(" {key}={}", value.replace('\n', "\\x0a")));
             }
         }
     }
 
-    fn line(&mut self, color: Ansi, time: &str, text: &str) {
+    fn line(&mut self, color: Ansi, stamp: Stamp<'_>, text: &str) {
         if self.style.time != Time::None {
             if self.style.color {
                 // Writing to memory does not fail.
@@ -181,11 +197,20 @@ impl Lines<'_> {
             self.part(NAME, self.name);
             self.to.push(b' ');
         }
-        if !time.is_empty() || self.style.color {
-            self.part(TIME, time);
-        }
+        self.stamp(stamp);
         self.part(color, text);
         self.to.push(b'\n');
+    }
+
+    fn stamp(&mut self, stamp: Stamp<'_>) {
+        if self.style.color {
+            // Writing to memory does not fail.
+            let _ = write!(self.to, "{TIME}");
+        }
+        stamp.write(self.to);
+        if self.style.color {
+            let _ = write!(self.to, "{TIME:#}");
+        }
     }
 
     fn part(&mut self, color: Ansi, text: &str) {
@@ -200,42 +225,36 @@ impl Lines<'_> {
     }
 }
 
-/// `[    5.206736] `: seconds to five places or more, and microseconds.
-struct Stamp([u8; Stamp::BYTES]);
+/// The sender's own time, before its text.
+#[derive(Clone, Copy)]
+enum Stamp<'a> {
+    None,
+    /// Since its boot, in µs: `[    5.206736] `, the seconds to five places or more.
+    Boot(u64),
+    /// As it said it.
+    Said(&'a str),
+}
 
-impl Stamp {
+impl Stamp<'_> {
+    const SECONDS: usize = 5;
     /// A bracket, the 14 digits of `u64::MAX` µs in seconds, a point, six digits, a bracket, a space.
     const BYTES: usize = 24;
-    const TAIL: usize = 2;
-    const SECONDS: usize = 5;
 
-    fn new() -> Self {
-        Stamp([b' '; Stamp::BYTES])
-    }
-
-    fn of(&mut self, micros: u64) -> &str {
-        let (mut rest, mut digits, mut at) = (micros, 0, Self::BYTES - Self::TAIL);
-        let mut put = |byte: u8| {
-            at -= 1;
-            if let Some(place) = self.0.get_mut(at) {
-                *place = byte;
+    fn write(self, to: &mut Vec<u8>) {
+        match self {
+            Stamp::None => {}
+            Stamp::Boot(micros) => {
+                let mut seconds = itoa::Buffer::new();
+                let seconds = seconds.format(micros / 1_000_000).as_bytes();
+                let pad = Self::SECONDS.saturating_sub(seconds.len());
+                to.reserve(Self::BYTES);
+                to.extend_from_slice(b"[     ".get(..=pad).unwrap_or_default());
+                to.extend_from_slice(seconds);
+                digits(to, (micros % 1_000_000) as u32);
+                to.extend_from_slice(b"] ");
             }
-        };
-        while digits < 7 || rest > 0 {
-            put(b'0' + (rest % 10) as u8);
-            (rest, digits) = (rest / 10, digits + 1);
-            if digits == 6 {
-                put(b'.');
-            }
+            Stamp::Said(said) => harmless(to, said),
         }
-        for _ in digits..6 + Self::SECONDS {
-            put(b' ');
-        }
-        put(b'[');
-        if let Some(bracket) = self.0.get_mut(Self::BYTES - Self::TAIL) {
-            *bracket = b']';
-        }
-        str::from_utf8(self.0.get(at..).unwrap_or_default()).unwrap_or_default()
     }
 }
 
@@ -271,8 +290,9 @@ mod tests {
         #[test]
         fn times_are_as_formatted(micros in prop_oneof![any::<u64>(), 0..100_000_000_000u64, 0..2_000_000u64]) {
             let expected = format!("[{:5}.{:06}] ", micros / 1_000_000, micros % 1_000_000);
-            let mut stamp = Stamp::new();
-            prop_assert_eq!(stamp.of(micros), expected);
+            let mut stamp = Vec::new();
+            Stamp::Boot(micros).write(&mut stamp);
+            prop_assert_eq!(stamp, expected.into_bytes());
         }
     }
 }
