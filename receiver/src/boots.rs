@@ -82,6 +82,11 @@ impl Boots {
         self.present.take_held_back().saturating_add(beside).saturating_add(forgotten)
     }
 
+    /// Whether time alone may change something, or something waits to be given out.
+    pub fn is_waiting(&self) -> bool {
+        self.beside.is_some() || self.present.is_waiting()
+    }
+
     /// When time alone may change something next.
     pub fn due(&self, now: Duration, patience: Patience) -> Option<Duration> {
         if self.beside.is_some() { Some(now) } else { self.present.due(now, patience) }

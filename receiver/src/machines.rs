@@ -24,9 +24,11 @@ pub struct Machines {
 }
 
 impl Machines {
-    /// There is one at this address.
-    pub fn add(&mut self, ip: IpAddr, number: u32) {
-        self.by_ip.entry(ip).or_default().push(number);
+    /// There is one at this address. All that are there, this one last.
+    pub fn add(&mut self, ip: IpAddr, number: u32) -> &[u32] {
+        let all = self.by_ip.entry(ip).or_default();
+        all.push(number);
+        all
     }
 
     /// It is no longer there.
@@ -36,11 +38,6 @@ impl Machines {
         if numbers.is_empty() {
             self.by_ip.remove(&ip);
         }
-    }
-
-    /// How many are at this address.
-    pub fn count(&self, ip: IpAddr) -> usize {
-        self.by_ip.get(&ip).map_or(0, SmallVec::len)
     }
 
     /// Those at this address, the newest first.
@@ -86,7 +83,7 @@ mod tests {
             machines.add(ip, number);
         }
         machines.remove(ip, 98);
-        assert_eq!((machines.count(ip), machines.at(ip).count()), (99, LOOKED_AT));
+        assert_eq!(machines.at(ip).count(), LOOKED_AT);
         assert_eq!(machines.at(ip).take(2).collect::<Vec<_>>(), [99, 97]);
         let noted = machines.started(7, 5_000_000, 0);
         assert_eq!((noted, machines.started(7, 5_100_000, noted)), (5_000_000, 5_000_000));

@@ -91,6 +91,8 @@ pub struct Sender {
     pub has_copies: bool,
     /// Many send the same as it does.
     pub is_common: bool,
+    /// Its address has other senders, too, or had.
+    pub has_neighbours: bool,
     /// From each of its ports one message came, so far.
     is_single: bool,
     text: Option<Box<Text>>,
@@ -123,6 +125,7 @@ impl Sender {
             start: 0,
             has_copies: false,
             is_common: false,
+            has_neighbours: false,
             noted: 0,
             is_single: true,
             text: None,
@@ -177,7 +180,9 @@ impl Sender {
                 }
                 self.boots.present_mut().repeats = self.ncrx.speaks();
                 self.boots.present_mut().has_copies = self.has_copies;
-                self.boots.release(now, self.ncrx.patience(), events);
+                if self.boots.is_waiting() {
+                    self.boots.release(now, self.ncrx.patience(), events);
+                }
                 self.tell(events.drain(..), out);
             }
             Datagram::Text(text) => {
@@ -428,11 +433,11 @@ impl Sender {
         if !self.is_heard() {
             return None;
         }
-        let boots = self.boots.due(now, self.ncrx.patience());
+        let boots = self.boots.is_waiting().then(|| self.boots.due(now, self.ncrx.patience())).flatten();
         let piece = self.text.as_ref().and_then(|text| text.messages.due());
         let ncrx = self.ncrx.due(self.boots.present());
-        let reports = [self.crash.due(), self.crash_beside.due()];
-        [boots, piece, ncrx].into_iter().chain(reports).flatten().min()
+        let of_boots = earlier(boots, earlier(piece, ncrx));
+        earlier(of_boots, earlier(self.crash.due(), self.crash_beside.due()))
     }
 
     /// Whether it has been heard for longer than a moment.
@@ -521,6 +526,14 @@ impl Sender {
 pub fn start_of(timestamp: u64, now: Duration) -> u64 {
     let now = now.as_secs().saturating_mul(1_000_000).saturating_add(now.subsec_micros().into());
     now.saturating_sub(timestamp).max(1)
+}
+
+/// The earlier of two times that there may be.
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }
 
 fn plain(record: Record, at: Duration) -> [(Duration, Event); 1] {

@@ -40,8 +40,8 @@ impl Senders {
     ) -> Option<u32> {
         if let Some(number) = self.find(from) {
             // A NAT may give a port to another machine, where there are several.
-            let other =
-                if self.machines.count(from.ip()) > 1 { self.other(number, message, now) } else { None };
+            let has_neighbours = self.all.get(number as usize).is_some_and(|sender| sender.has_neighbours);
+            let other = if has_neighbours { self.other(number, message, now) } else { None };
             if let Some(other) = other {
                 self.exchange(number, other, now, out);
                 return Some(other);
@@ -184,7 +184,16 @@ impl Senders {
             address.map_or(0, |address| self.hashes.hash_one(address))
         };
         self.by_address.insert_unique(self.hashes.hash_one(address), number, hash_of);
-        self.machines.add(address.ip(), number);
+        // Where there are more than two, the others are noted already.
+        let neighbours = match self.machines.add(address.ip(), number) {
+            [.., before, own] => [Some(*before), Some(*own)],
+            _ => [None; 2],
+        };
+        for neighbour in neighbours.into_iter().flatten() {
+            if let Some(sender) = self.all.get_mut(neighbour as usize) {
+                sender.has_neighbours = true;
+            }
+        }
     }
 
     /// It can't be any longer.
