@@ -76,9 +76,7 @@ impl Load {
             Form::Fields => {
                 let fields = " SUBSYSTEM=usb\n DEVICE=c189:3\n msgid=";
                 let caller = number % 97;
-                to.add(format_args!(
-                    "6,{sequence},{micros},-,caller=T{caller};{TEXT}\n{fields}{sequence}\n"
-                ));
+                to.add(format_args!("6,{sequence},{micros},-,caller=T{caller};{TEXT}\n{fields}{sequence}\n"));
             }
             Form::Fragments => {
                 let body = TEXT.repeat(LONG.div_ceil(TEXT.len()));

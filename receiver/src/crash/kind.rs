@@ -174,9 +174,11 @@ fn has(text: &str, part: &str) -> bool {
 
 /// `NAME invoked oom-killer: …`.
 fn is_oom(text: &str) -> bool {
-    let name = text.as_bytes().get(..TASK_NAME.min(text.len())).unwrap_or_default();
-    memchr::memchr_iter(b' ', name)
-        .any(|at| text.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(b" invoked oom-killer")))
+    const SAID: &[u8] = b" invoked oom-killer";
+    let text = text.as_bytes();
+    // A name may have spaces, too.
+    let places = text.windows(2).take(TASK_NAME).enumerate().filter(|(_, two)| SAID.starts_with(two));
+    places.into_iter().any(|(at, _)| text.get(at..).is_some_and(|rest| rest.starts_with(SAID)))
 }
 
 fn is_rule(text: &str) -> bool {
