@@ -35,7 +35,7 @@ pub const JSON_OF_EVENTS: [&str; 10] = [
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 20] = [
+pub const SECTIONS: [Section; 21] = [
     Section {
         title: "Formats",
         text: &[
@@ -109,6 +109,17 @@ pub const SECTIONS: [Section; 20] = [
              are told apart by their callers, where the records have them (PRINTK_CALLER). An oops that ends in a panic \
              is one report. One is over with its last line, after 2 s without a further one, or after 10 s. hung-task, warning and \
              oom are no crash: --fail-on names what else is to make a run fail.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "Selection",
+        text: &[
+            "What --since, --until-time and --host leave out is as if it had not come: it is not shown, not written, and \
+             ends nothing. --grep only limits what is shown and written to records whose text matches. All apply to \
+             what is heard, to captures (--read), and to files that --dir wrote, text, JSON or compressed, whose lines \
+             are shown as they are: --read logs/board7.log.1.zst --since 2h --grep oops. On a terminal it is said how far \
+             a long file is read.",
         ],
         terms: &[],
     },

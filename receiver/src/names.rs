@@ -25,6 +25,31 @@ enum Whose {
     Network(IpAddr, u8),
 }
 
+/// Machines by address, port, network or MAC address, as before the `=` of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine(Whose);
+
+impl FromStr for Machine {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        parse_machine(text).map(Machine)
+    }
+}
+
+impl Machine {
+    /// Whether what comes from this address is one's.
+    pub fn has(&self, address: SocketAddr) -> bool {
+        let ip = address.ip();
+        match self.0 {
+            Whose::Stream(wanted, port) => (wanted, port) == (ip, address.port()),
+            Whose::Address(wanted) => wanted == ip,
+            Whose::Mac(mac) => mac_of(ip) == Some(mac),
+            Whose::Network(network, length) => is_in(ip, network, length),
+        }
+    }
+}
+
 /// A name, and whose it is: `10.0.0.5=board7`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name {

@@ -16,6 +16,7 @@ use crate::bind::Bind;
 use crate::input::Places;
 use crate::names::{Name, Source};
 use crate::report::Kind;
+use crate::selection::{Host, Moment};
 use crate::{config, console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and
@@ -36,7 +37,7 @@ pub struct Options {
     /// Multicast group to join, repeatable
     #[arg(long, value_name = "GROUP")]
     pub join: Vec<IpAddr>,
-    /// Read a capture (pcap or pcapng) in place of listening
+    /// Read a capture (pcap or pcapng) in place of listening; or a file that --dir wrote: its lines are shown as they are
     #[arg(short, long, value_name = "FILE")]
     pub read: Option<PathBuf>,
     /// Take only what is sealed with the key in this file (64 hexadecimal digits, as in netconsole.key=)
@@ -59,6 +60,19 @@ pub struct Options {
     /// Never ask a sender for missing records
     #[arg(long)]
     pub no_ncrx: bool,
+
+    /// Only what was received at this time or later: 2026-11-24T21:22:23Z, '2026-11-24 22:22', 22:22 (today), 2h (before now)
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub since: Option<Moment>,
+    /// Only what was received before this time
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub until_time: Option<Moment>,
+    /// Only what this machine sent, repeatable: a name, an address, ADDRESS:PORT, a network or a MAC address
+    #[arg(long, value_name = "MACHINE", help_heading = "Selection")]
+    pub host: Vec<Host>,
+    /// Show only records whose text matches, repeatable
+    #[arg(long, value_name = "REGEX", help_heading = "Selection")]
+    pub grep: Vec<Regex>,
 
     /// One JSON object a line, also in --dir (fields: see below)
     #[arg(long, help_heading = "Output")]

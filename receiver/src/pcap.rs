@@ -15,6 +15,7 @@ use pcap_file::pcapng::{Block, PcapNgReader};
 use pcap_file::{DataLink, PcapError, TsResolution};
 
 use crate::dissect::{self, Captured, Dissector};
+use crate::progress::Progress;
 
 /// Magic number of pcapng, the same in both byte orders.
 const PCAPNG: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
@@ -84,8 +85,8 @@ pub struct Capture {
 }
 
 enum Packets {
-    Pcap(PcapReader<BufReader<File>>),
-    PcapNg(PcapNgReader<BufReader<File>>),
+    Pcap(PcapReader<BufReader<Progress<File>>>),
+    PcapNg(PcapNgReader<BufReader<Progress<File>>>),
 }
 
 /// A packet as it is in the file.
@@ -97,13 +98,14 @@ struct Packet {
 }
 
 impl Capture {
-    /// Opens a capture.
-    pub fn open(path: &Path) -> Result<Self, Error> {
+    /// Opens a capture. How far it is read is said where a terminal shows nothing else.
+    pub fn open(path: &Path, is_shown: bool) -> Result<Self, Error> {
         let mut file = File::open(path)?;
         let mut magic = [0; PCAPNG.len()];
         file.read_exact(&mut magic)?;
         file.rewind()?;
-        let file = BufReader::new(file);
+        let size = file.metadata()?.len();
+        let file = BufReader::new(Progress::new(file, size, is_shown));
         let packets = match magic {
             PCAPNG => Packets::PcapNg(PcapNgReader::new(file)?),
             _ => Packets::Pcap(PcapReader::new(file)?),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +29,7 @@ use crate::protection::Protection;
 use crate::question::Question;
 use crate::report::Kind;
 use crate::sealed::{self, Sealing};
+use crate::selection::Selection;
 use crate::senders::{Answer, Senders};
 use crate::service::Service;
 use crate::site::{self, Site};
@@ -35,6 +37,7 @@ use crate::socket::Taken;
 use crate::state::{self, Kept, Saver};
 use crate::symbols::Symbols;
 use crate::watch::{self, Watch};
+use crate::written::{self, Lines};
 
 /// How often the waiting gaps are looked at, and how long nothing is done when nothing waits.
 const TICK: Duration = Duration::from_millis(10);
@@ -63,6 +66,8 @@ pub enum Error {
     Input(input::Error),
     /// The capture that is read.
     Capture(PathBuf, pcap::Error),
+    /// A file that another run wrote.
+    Written(PathBuf, written::Error),
     /// The file of what another run knew.
     State(PathBuf, state::Error),
     /// The key's file.
@@ -80,6 +85,7 @@ impl fmt::Display for Error {
         match self {
             Error::Input(error) => error.fmt(f),
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Written(path, error) => write!(f, "{}: {error}", path.display()),
             Error::State(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Privileges(error) => error.fmt(f),
@@ -109,6 +115,11 @@ impl From<output::Error> for Error {
 
 /// Runs as the options say.
 pub fn run(options: &Options) -> Result<ExitCode, Error> {
+    if let Some(path) = &options.read
+        && let Some(status) = show_written(path, options)?
+    {
+        return Ok(status);
+    }
     let clock = Clock::start();
     let live = options.read.is_none();
     // Before the sockets: what comes is taken at once.
@@ -137,7 +148,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     let ports: Vec<String> = options.port.iter().map(u16::to_string).collect();
     let ports = format!("port {}", ports.join(" or "));
     let ended = match (&options.read, listening) {
-        (Some(path), _) => receiver.read(path, &options.port, &ports),
+        (Some(path), _) => receiver.read(path, options, &ports),
         (None, Some((signals, listeners))) => Inputs::start(listeners, signals, clock)
             .map_err(Error::Input)
             .and_then(|inputs| receiver.listen(options, &inputs, clock)),
@@ -189,6 +200,19 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     Ok(status.into())
 }
 
+/// Shows a file that this program wrote; `None` where it is another one.
+fn show_written(path: &Path, options: &Options) -> Result<Option<ExitCode>, Error> {
+    let failed = |error| Error::Written(path.to_owned(), error);
+    let Some(lines) = Lines::open(path, !options.quiet).map_err(failed)? else { return Ok(None) };
+    let to = &mut io::BufWriter::new(io::stdout().lock());
+    match lines.show(&Selection::new(options), to) {
+        // Who reads no further has seen enough.
+        Err(written::Error::File(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        shown => shown.map_err(failed)?,
+    }
+    Ok(Some(ExitCode::SUCCESS))
+}
+
 /// The files that a run reads before anything else: they may be large, or for root alone.
 pub struct Files {
     sealing: Option<Sealing>,
@@ -218,6 +242,7 @@ pub struct Receiver {
     senders: Senders,
     outputs: Outputs,
     watch: Watch,
+    selection: Selection,
     on_crash: Option<OnCrash>,
     /// Reports that began, by kind.
     reports: BTreeMap<Kind, u64>,
@@ -250,6 +275,7 @@ impl Receiver {
                 .naming_from(options.name_from.clone()),
             outputs: Outputs::open(options, files.symbols, begins)?,
             watch: Watch::new(options, now),
+            selection: Selection::new(options),
             on_crash: options.on_crash.as_deref().map(OnCrash::start),
             reports: BTreeMap::new(),
             silent_after: options.silent_after,
@@ -265,9 +291,10 @@ impl Receiver {
         })
     }
 
-    fn read(&mut self, path: &Path, ports: &[u16], names: &str) -> Result<(), Error> {
+    fn read(&mut self, path: &Path, options: &Options, names: &str) -> Result<(), Error> {
         let failed = |error| Error::Capture(path.to_owned(), error);
-        let mut capture = Capture::open(path).map_err(failed)?;
+        let ports = &options.port;
+        let mut capture = Capture::open(path, !options.quiet).map_err(failed)?;
         let mut now = Duration::ZERO;
         let mut others: BTreeMap<u16, u64> = BTreeMap::new();
         let mut is_empty = true;
@@ -587,13 +614,18 @@ impl Receiver {
             if self.watch.is_matched() {
                 break;
             }
+            if !self.selection.has(heard) {
+                continue;
+            }
             self.told = self.told.saturating_add(1);
             if let Event::Crash { kind } = heard.event {
                 let count = self.reports.entry(kind).or_default();
                 *count = count.saturating_add(1);
             }
             self.watch.event(heard);
-            self.outputs.event(heard);
+            if self.selection.shows(heard) {
+                self.outputs.event(heard);
+            }
             if let Some(command) = &mut self.on_crash {
                 command.event(heard);
             }

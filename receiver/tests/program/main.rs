@@ -13,6 +13,7 @@ mod package;
 mod run;
 mod samples;
 mod screen;
+mod selection;
 mod service;
 mod sockets;
 mod state;

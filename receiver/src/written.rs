@@ -1,0 +1,142 @@
+//! Files that this program wrote, read again: text with times, or JSON, also compressed. Their lines are shown as they
+//! are, where they are wanted.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ruzstd::decoding::StreamingDecoder;
+use serde::Deserialize;
+
+use crate::progress::Progress;
+use crate::selection::Selection;
+
+/// The first bytes of what is compressed with zstd (RFC 8878, section 3.1.1).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Why a file can't be read.
+#[derive(Debug)]
+pub enum Error {
+    /// The file.
+    File(io::Error),
+    /// It is compressed, and damaged.
+    Compressed(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::File(error) => error.fmt(f),
+            Error::Compressed(error) => write!(f, "it is compressed, and damaged: {error}"),
+        }
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::File(error)
+    }
+}
+
+/// A file of lines.
+pub struct Lines {
+    lines: Box<dyn BufRead>,
+    first: Vec<u8>,
+    name: String,
+}
+
+/// What of an object is looked at.
+#[derive(Deserialize)]
+struct Object {
+    received: String,
+    sender: String,
+    address: Option<IpAddr>,
+    #[serde(default)]
+    port: u16,
+    text: Option<String>,
+}
+
+impl Lines {
+    /// Opens it; `None` where it is no file of this program's.
+    pub fn open(path: &Path, is_shown: bool) -> Result<Option<Self>, Error> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let mut file = BufReader::new(Progress::new(file, size, is_shown));
+        let mut lines: Box<dyn BufRead> = if file.fill_buf()?.starts_with(&ZSTD) {
+            let decoder =
+                StreamingDecoder::new(file).map_err(|error| Error::Compressed(error.to_string()))?;
+            Box::new(BufReader::new(decoder))
+        } else {
+            Box::new(file)
+        };
+        let mut first = Vec::new();
+        // As long as a line may be, so that nothing else is taken for one.
+        let most = u64::try_from(crate::limits::DATAGRAM_BYTES).unwrap_or(u64::MAX);
+        lines.by_ref().take(most).read_until(b'\n', &mut first)?;
+        let is_ours = received(&first).is_some() || serde_json::from_slice::<Object>(&first).is_ok();
+        Ok(is_ours.then(|| Lines { lines, first, name: machine(path) }))
+    }
+
+    /// Writes those that are wanted.
+    pub fn show(mut self, selection: &Selection, to: &mut impl Write) -> Result<(), Error> {
+        let address = self.name.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 0));
+        let mut line = std::mem::take(&mut self.first);
+        let mut is_wanted = false;
+        while !line.is_empty() {
+            if let Ok(object) = serde_json::from_slice::<Object>(&line) {
+                is_wanted = wants(selection, &object);
+            } else if let Some((at, text)) = received(&line) {
+                is_wanted = selection.has_time(at)
+                    && (selection.has_host(&self.name, address) || has_named(selection, text))
+                    && selection.has_text(text);
+            }
+            // What has no time belongs to the line before.
+            if is_wanted {
+                to.write_all(&line)?;
+            }
+            line.clear();
+            self.lines.read_until(b'\n', &mut line)?;
+        }
+        Ok(to.flush()?)
+    }
+}
+
+fn wants(selection: &Selection, object: &Object) -> bool {
+    let Some(at) = time(&object.received) else { return false };
+    let address = object.address.map(|ip| SocketAddr::new(ip, object.port));
+    selection.has_time(at)
+        && selection.has_host(&object.sender, address)
+        && selection.has_text(object.text.as_deref().unwrap_or_default())
+}
+
+/// The time that a line of text begins with, and the rest.
+fn received(line: &[u8]) -> Option<(Duration, &str)> {
+    let (at, text) = str::from_utf8(line).ok()?.split_once(' ')?;
+    Some((time(at)?, text.trim_end()))
+}
+
+fn time(text: &str) -> Option<Duration> {
+    Duration::try_from(text.parse::<Timestamp>().ok()?.as_duration()).ok()
+}
+
+/// Where several machines are in one file, each line begins with the name.
+fn has_named(selection: &Selection, text: &str) -> bool {
+    let name = text.split(' ').next().unwrap_or_default();
+    selection.has_host(name, name.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 0)))
+}
+
+/// The machine whose file it is: `board7.log.1.zst`, `board7/netconsole.log`.
+fn machine(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let end = [".log", ".jsonl"].iter().filter_map(|ending| name.rfind(ending)).max();
+    let name = name.get(..end.unwrap_or(name.len())).unwrap_or_default();
+    let dir = path.parent().and_then(Path::file_name);
+    match dir {
+        Some(dir) if name == "netconsole" => dir.to_string_lossy().into_owned(),
+        _ => name.to_owned(),
+    }
+}
