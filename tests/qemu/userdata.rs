@@ -1,6 +1,6 @@
 //! Items of the targets' own and of the kernel's, changed while records are sent.
 
-use crate::harness::{Boot, Machine, Peer};
+use crate::harness::{Boot, Machine, Peer, status};
 
 const TARGET: &str = "10.0.0.2:6666";
 
@@ -64,6 +64,22 @@ fn items_end_each_message() {
     assert!(second > first);
     let (lines, _) = items("eth9");
     assert_eq!(lines, [MODULE, release]);
+}
+
+/// From the first record on; what can be no item is told.
+#[test]
+fn items_of_the_command_line_end_their_target_s_messages() {
+    let parameters = r#"debug netconsole=+@10.0.0.1/,7777@10.0.0.2/ netconsole=+@10.0.0.1/,@10.0.0.2/
+        netconsole.userdata=rack=a netconsole.userdata=rack=b\x207 "netconsole.userdata=a b=7" after=exit"#;
+    let capture =
+        Boot::new("items-given", parameters.replace('\n', " ")).peer(Peer::at("10.0.0.2")).start().end();
+    assert_eq!(capture.status, status::GOOD, "{}", capture.serial);
+    let messages = capture.messages(TARGET);
+    assert!(messages.len() > 20 && messages.iter().all(|message| message.text.ends_with("\n rack=b 7")));
+    let others = capture.messages("10.0.0.2:7777");
+    assert!(others.len() > 20 && others.iter().all(|message| !message.text.contains("\n rack=")));
+    let said = "netconsole.userdata: 'a b=7': expected a key of 1 to 53 printable ASCII characters";
+    assert!(capture.serial.contains(said), "{}", capture.serial);
 }
 
 #[test]

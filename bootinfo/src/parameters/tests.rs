@@ -339,8 +339,7 @@ fn a_key_with_a_wrong_name_stops_all_targets() {
 
 #[test]
 fn what_was_probably_meant_is_said() {
-    const ALL: &str =
-        "of netconsole. there are carrier_timeout echo fallback input key ncrx oops_only panic_repeat snp";
+    const ALL: &str = "of netconsole. there are carrier_timeout echo fallback input key ncrx oops_only panic_repeat snp userdata";
     for (word, meant) in [
         ("NETCONSOLE=@/,@10.0.0.2/", "netconsole= was probably meant"),
         ("Netconsole=@/", "netconsole= was probably meant"),

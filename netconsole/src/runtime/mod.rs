@@ -87,7 +87,7 @@ impl<P: Platform> Netconsole<P> {
             log::error!("netconsole: {undecided}");
             &[]
         });
-        for config in targets {
+        for (place, config) in targets.iter().enumerate() {
             if self.state.settings.refuses(config) {
                 log::error!(
                     "netconsole: {} is everybody, who is not to have the log of a Linux (linux.broadcast=0)",
@@ -98,6 +98,16 @@ impl<P: Platform> Netconsole<P> {
             // The settings hold no more than the table does.
             if let Ok(target) = self.state.targets.add(*config) {
                 target.enable_at_boot(now);
+            }
+            // The newest: none was removed before.
+            let number = self.state.targets.numbered().last().map_or(0, |(number, _)| number);
+            for (key, value) in self.state.settings.user_data(place) {
+                let items = self.state.targets.user_data_mut();
+                let is_new = items.value(number, key).is_none();
+                let made = if is_new { items.create(number, key) } else { Ok(()) };
+                if let Err(error) = made.and_then(|()| items.set(number, key, value)) {
+                    log::error!("netconsole.userdata: '{key}={value}': {error}; ignored");
+                }
             }
         }
         // What they name may be known by what the firmware calls the cards' places.

@@ -3,6 +3,7 @@
 use super::fallback::Fallback;
 use super::key::{self, Likeness, may_hold_key};
 use super::unknown::Meant;
+use super::user_data::UserDataItems;
 use super::value::{self, ValueError};
 use super::{DeviceName, DeviceSelector, IpParameter, MAX_TARGETS, TargetConfig, parameter};
 use crate::cmdline;
@@ -68,6 +69,7 @@ pub struct Settings {
     pub ip: IpParameter,
     /// The targets. They are not to be had without a decision about secrecy ([`targets`](Self::targets)).
     targets: Targets,
+    user_data: UserDataItems,
     /// Whether the log of a Linux that died is sent, which may be found by what kexec says to its crash kernel
     /// (`elfcorehdr=`) or by a search of memory (`linux=scan`). It goes to whom the command line names, by the card that
     /// it names, and nowhere else.
@@ -109,6 +111,7 @@ impl Settings {
         printk_time: true,
         ip: IpParameter::DEFAULT,
         targets: Targets::NONE,
+        user_data: UserDataItems::NONE,
         ships_another_log: false,
         broadcasts_another_log: true,
         carrier_timeout: 4,
@@ -245,6 +248,12 @@ impl Settings {
         if keys.keeps(&self.secrecy) { Ok(self.targets.as_slice()) } else { Err(SecrecyUndecided) }
     }
 
+    /// Keys and values that the messages of the target of this place in [`targets`](Self::targets) end with
+    /// (`netconsole.userdata=`), in order; of a key that comes twice the last one counts.
+    pub fn user_data(&self, place: usize) -> impl Iterator<Item = (&str, &str)> {
+        self.user_data.of(place)
+    }
+
     /// Whether a target is not to be had, as all in a network would hear the log of a Linux from it.
     pub fn refuses(&self, target: &TargetConfig) -> bool {
         let is_for_all = target.remote_ip == TargetConfig::REMOTE_IP || target.remote_ip.is_multicast();
@@ -334,6 +343,10 @@ impl Settings {
             }
             "netconsole.echo" => self.echo = switch()?,
             "netconsole.fallback" => self.fallback = text.parse()?,
+            "netconsole.userdata" if !self.asks_for_target || !self.user_data.add(text) => {
+                return Err(ValueError::UserData);
+            }
+            "netconsole.userdata" => {}
             // Where that log lies is for the kernel to read.
             "elfcorehdr" => {
                 self.ships_another_log = true;
@@ -353,6 +366,7 @@ impl Settings {
     }
 
     fn add_targets(&mut self, value: &[u8], problem: &mut Problem<'_>) {
+        let first = self.targets.len;
         for parsed in parameter::targets(value) {
             match parsed.target {
                 Err(error) => problem(Level::Error, format_args!("netconsole: {error}")),
@@ -371,6 +385,7 @@ impl Settings {
                 problem(warning.level(), format_args!("netconsole: {warning}"));
             }
         }
+        self.user_data.are_for(first..self.targets.len);
     }
 }
 
@@ -389,6 +404,43 @@ fn is_rest_of_target(parameter: &cmdline::Parameter<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each item is for the targets of the parameter before it.
+    #[test]
+    fn items_are_for_the_targets_before_them() {
+        let line = br#"netconsole=+@/,@10.0.0.1/;+@/,@10.0.0.2/ netconsole.userdata=rack=b7 netconsole.userdata="site=a b"
+            netconsole=+@/,@10.0.0.3/ netconsole.userdata=say=\x22x\x20y\x22\x5c=\xc3\xa4 netconsole.userdata=empty="#;
+        let settings = Settings::parse(line, &mut |_, problem| panic!("{problem}"));
+        let items = |place| settings.user_data(place).collect::<Vec<_>>();
+        if !cfg!(feature = "user-data") {
+            return assert!(items(0).is_empty());
+        }
+        for place in [0, 1] {
+            assert_eq!(items(place), [("rack", "b7"), ("site", "a b")]);
+        }
+        assert_eq!(items(2), [("say", "\"x y\"\\=\u{e4}"), ("empty", "")]);
+        assert!(items(3).is_empty());
+    }
+
+    #[test]
+    fn an_item_that_is_none_is_told() {
+        let long = format!("k={}", "v".repeat(254));
+        let many = "netconsole.userdata=k=v ".repeat(1024);
+        for (line, is_told) in [
+            ("netconsole.userdata=k=v netconsole=@/,@10.0.0.1/", true),
+            ("netconsole=@/,@10.0.0.1/ netconsole.userdata=k", true),
+            ("netconsole=@/,@10.0.0.1/ netconsole.userdata=k=\\xff", true),
+            (&format!("netconsole=@/,@10.0.0.1/ netconsole.userdata={long}"), true),
+            (&format!("netconsole=@/,@10.0.0.1/ {many}"), true),
+            (&format!("netconsole=@/,@10.0.0.1/ netconsole.userdata={}", &long[1..]), false),
+        ] {
+            let mut problems = Vec::new();
+            Settings::parse(line.as_bytes(), &mut |_, problem| problems.push(problem.to_string()));
+            let expected = "expected KEY=VALUE behind the netconsole= that it is for";
+            let told = problems.first().is_some_and(|problem| problem.contains(expected));
+            assert_eq!(told, is_told || cfg!(not(feature = "user-data")), "{line}: {problems:?}");
+        }
+    }
 
     /// Of no device: the first card. Else the card of that name, or of that Ethernet address, and no other.
     #[test]

@@ -11,6 +11,7 @@ mod key;
 pub mod parameter;
 mod target;
 mod unknown;
+mod user_data;
 mod value;
 
 pub use command_line::{Problem, SecrecyUndecided, Settings};

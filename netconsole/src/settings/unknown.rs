@@ -4,8 +4,18 @@ use crate::cmdline::Parameter;
 use core::fmt;
 
 /// The parameters whose name begins with `netconsole.`, without that.
-pub const OF_NETCONSOLE: [&str; 9] =
-    ["carrier_timeout", "echo", "fallback", "input", "key", "ncrx", "oops_only", "panic_repeat", "snp"];
+pub const OF_NETCONSOLE: [&str; 10] = [
+    "carrier_timeout",
+    "echo",
+    "fallback",
+    "input",
+    "key",
+    "ncrx",
+    "oops_only",
+    "panic_repeat",
+    "snp",
+    "userdata",
+];
 
 /// The longest name that is compared.
 const MAX: usize = 40;

@@ -17,6 +17,8 @@ pub enum ValueError {
     Switch,
     /// What is broadcast where no target could be taken.
     Fallback,
+    /// An item for the targets before it.
+    UserData,
 }
 
 impl fmt::Display for ValueError {
@@ -25,6 +27,9 @@ impl fmt::Display for ValueError {
             Self::Number { min, max } => write!(f, "a number from {min} to {max}"),
             Self::Switch => f.write_str("0 or 1"),
             Self::Fallback => f.write_str("errors, log or off"),
+            Self::UserData => f.write_str(
+                "KEY=VALUE behind the netconsole= that it is for, 255 bytes at most and 1,000 for all",
+            ),
         }
     }
 }
