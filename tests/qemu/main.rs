@@ -31,6 +31,7 @@ mod ipv6;
 mod levels;
 mod link;
 mod link_flaps;
+mod linux_bond;
 mod linux_crash;
 mod linux_log;
 mod linux_reception;

@@ -227,10 +227,10 @@ impl<P: Platform> Netconsole<P> {
         self.state.targets.iter().any(Target::is_enabled)
     }
 
-    /// What shows that the log was heard by every target; by none where there is none.
+    /// What shows that the log was heard by every target; by none where there is none. Of targets that differ in the card
+    /// alone one is enough.
     pub fn reception(&self) -> Reception {
-        let enabled = self.state.targets.iter().filter(|target| target.is_enabled());
-        enabled.map(Target::reception).min().unwrap_or(Reception::Unheard)
+        self.state.targets.reception()
     }
 
     /// Whether what is wrong with the settings is still to be broadcast.

@@ -20,6 +20,7 @@ pub struct View<'k> {
 
 impl Consoles {
     /// There is nothing to go on with.
+    #[expect(clippy::extra_unused_type_parameters, reason = "as with consoles")]
     pub fn poll<P: Platform>(&mut self, _view: View<'_>) -> bool {
         false
     }

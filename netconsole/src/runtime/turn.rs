@@ -84,7 +84,9 @@ impl State {
             asks_for_given: self.settings.ships_another_log,
         };
         choose::cards(&mut self.targets, &mut self.cards, settings, &circumstances);
-        for target in self.targets.iter_mut().filter(|target| target.is_enabled()) {
+        // One that waits for its turn asks nobody for anything.
+        let is_due = |target: &&mut Target| target.is_enabled() && !target.waits_for_its_turn();
+        for target in self.targets.iter_mut().filter(is_due) {
             for (place, card) in self.cards.iter_mut().enumerate() {
                 let Some(card) = card.as_mut().filter(|_| target.uses(place)) else { continue };
                 let vlan = target.vlan();
@@ -99,6 +101,9 @@ impl State {
             }
         }
         let cards = &self.cards;
+        if self.settings.ships_another_log {
+            self.targets.take_turns(now);
+        }
         if cards.iter().flatten().nth(1).is_some() {
             let hears = |listener: usize, speaker| cards.get(listener)?.as_ref()?.life.hears(speaker);
             let hearing =

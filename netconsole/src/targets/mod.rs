@@ -23,6 +23,7 @@ mod step;
 pub mod table;
 #[cfg(all(test, not(loom)))]
 mod tests;
+mod turns;
 pub mod user_data;
 mod voice;
 
@@ -93,6 +94,8 @@ pub struct Target {
     /// The card that serves in place of what was named, if any.
     pub(super) serving: Option<DeviceName>,
     lanes: [Lane; MAX_NICS],
+    /// When its turn began among those that are the same by other cards, where it is its turn.
+    turn_begun: Option<u64>,
     counters: Counters,
     ncrx: Ncrx,
 }
@@ -110,6 +113,7 @@ impl Target {
             is_everywhere: false,
             serving: None,
             lanes: [const { Lane::new() }; MAX_NICS],
+            turn_begun: None,
             counters: Counters {
                 records: 0,
                 datagrams: 0,

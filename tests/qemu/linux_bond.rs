@@ -1,0 +1,49 @@
+//! The log of a Linux whose way out was a bond: by one of its cards at a time, until somebody is heard by it.
+
+use crate::harness::{Boot, Capture, Nic, Peer, Sent};
+use crate::linux_log::{CORE_HEADER, memory, text, with_memory};
+use std::fs;
+
+const TARGET: &str = "10.0.0.2:6666";
+const IMAGE: &str = "6.12";
+/// As netconsole-arm has it.
+const PARAMETERS: &str = "netconsole=+@10.0.0.1/52:54:00:12:34:56,@10.0.0.2/02:00:0a:00:00:02 \
+                          netconsole=+@10.0.0.1/52:54:00:12:34:57,@10.0.0.2/02:00:0a:00:00:02 \
+                          ip=10.0.0.1:::255.255.255.0:::off";
+
+/// Boots with two cards, of which these can reach somebody.
+fn boot(name: &'static str, reach: [bool; 2]) -> Capture {
+    let memory = memory(IMAGE, name);
+    let nic = |reaches| if reaches { Nic::virtio().peer(Peer::at("10.0.0.2")) } else { Nic::virtio() };
+    let boot = Boot::new(name, format!("{PARAMETERS} {CORE_HEADER}")).nics(reach.map(nic)).repeats();
+    let capture = with_memory(boot, &memory).start().end();
+    fs::remove_file(memory).expect("it was there");
+    assert_eq!(capture.status, Some(0), "{name}: it reboots; serial:\n{}", capture.serial);
+    // Not when linux.patience= is over.
+    assert!(capture.serial.contains("linux: the log has gone out, "), "{name}: {}", capture.serial);
+    capture
+}
+
+/// What the target got by the card of this number.
+fn got(capture: &Capture, nic: usize) -> String {
+    let target = TARGET.parse().expect("an address and port");
+    let sent = capture.sent.iter().filter(|sent| sent.nic == nic);
+    let payloads = sent.filter_map(Sent::datagram).filter(|(to, _)| *to == target);
+    payloads.map(|(_, payload)| String::from_utf8_lossy(payload).into_owned()).collect()
+}
+
+#[test]
+fn of_two_cards_one_sends_once_somebody_is_heard_by_it() {
+    let capture = boot("linux-bond", [true, true]);
+    assert!(got(&capture, 0).starts_with(&text(&format!("{IMAGE}.extended.txt"))), "all of it by the first");
+    assert_eq!(got(&capture, 1), "");
+}
+
+/// The first has a link, and behind it there is nobody.
+#[test]
+fn where_nobody_is_heard_by_a_card_the_next_one_has_its_turn() {
+    let capture = boot("linux-bond-dead", [false, true]);
+    assert!(got(&capture, 1).starts_with(&text(&format!("{IMAGE}.extended.txt"))), "all of it by the second");
+    let said = "nothing shows for 3 s that 10.0.0.2 is reached by 52:54:00:12:34:56: the log goes by 52:54:00:12:34:57 now";
+    assert!(capture.serial.contains(said), "{}", capture.serial);
+}
