@@ -25,13 +25,13 @@ pub struct Cards {
 /// The driven cards below a device; an error where there is none, which says why of the first one.
 pub fn below(system: &System, device: &str) -> Result<Cards, ArmError> {
     let mut found = Cards::default();
-    let mut refused = None;
+    let mut refused = Vec::new();
     follow(system, device, None, 0, &mut found, &mut refused)?;
-    match refused {
-        _ if !found.cards.is_empty() => Ok(found),
-        Some(error) => Err(error),
-        None => Err(ArmError::NoCard(device.to_string())),
+    if found.cards.is_empty() {
+        return Err(refused.into_iter().next().unwrap_or_else(|| ArmError::NoCard(device.to_string())));
     }
+    found.warnings.extend(refused.iter().map(|error| format!("{device}: left out: {error}")));
+    Ok(found)
 }
 
 /// How many devices may lie on one another: a VLAN on a bridge on a bond.
@@ -43,7 +43,7 @@ fn follow(
     vlan: Option<u16>,
     depth: usize,
     found: &mut Cards,
-    refused: &mut Option<ArmError>,
+    refused: &mut Vec<ArmError>,
 ) -> Result<(), ArmError> {
     let class = PathBuf::from("sys/class/net").join(device);
     if !system.exists(&class) || depth > MAX_DEPTH {
@@ -52,7 +52,7 @@ fn follow(
     if system.exists(class.join("device")) {
         match card(system, device, vlan) {
             Ok(card) => found.cards.push(card),
-            Err(error) => _ = refused.get_or_insert(error),
+            Err(error) => refused.push(error),
         }
         return Ok(());
     }

@@ -30,9 +30,6 @@ impl CommandLine {
             return Err(ArmError::KeyAppended);
         }
         let (mut words, mut warnings, mut address) = (Vec::new(), Vec::new(), None);
-        for name in target::with_user_data(system) {
-            warnings.push(format!("{name} has userdata, which the crash kernel's messages will not have"));
-        }
         for target in target::find(system, options)? {
             let way = network::way(system, &target)?;
             let cards = card::below(system, &way.device)?;
@@ -45,6 +42,7 @@ impl CommandLine {
             }
             for card in &cards.cards {
                 words.push(netconsole(&target, &way, card)?);
+                add_user_data(&target, &mut words, &mut warnings);
             }
             address.get_or_insert(way);
         }
@@ -107,6 +105,39 @@ fn netconsole(target: &Target, way: &Way, card: &Card) -> Result<String, ArmErro
     let Target { ip, port, local_port, format, mac, .. } = target;
     let mac = mac.as_ref().or(way.mac.as_ref()).map_or("", String::as_str);
     Ok(format!("netconsole={format}{local_port}@{}/{device},{port}@{ip}/{mac}", way.source))
+}
+
+/// Adds what ends the target's messages, for the `netconsole=` that was added last, as far as the kernel takes it.
+fn add_user_data(target: &Target, words: &mut Vec<String>, warnings: &mut Vec<String>) {
+    // As on Linux messages in another format have none.
+    let items = target.user_data.iter().filter(|_| target.format.starts_with('+'));
+    for (key, value) in items {
+        let word = format!("netconsole.userdata={}={}", escape(key), escape(value));
+        let line = format!("{} {word}", words.join(" "));
+        let mut is_taken = key.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=')
+            && !value.contains(char::is_control)
+            // Digits that look like a key would have it send nothing at all.
+            && !may_hold_key(line.as_bytes());
+        Settings::parse(line.as_bytes(), &mut |level, _| is_taken &= level != Level::Error);
+        if is_taken {
+            words.push(word);
+        } else {
+            warnings.push(format!(
+                "{}: the kernel does not take the userdata '{key}', which is left out",
+                target.ip
+            ));
+        }
+    }
+}
+
+/// Bytes that would end a word, or are no ASCII, as `\x20`.
+fn escape(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b'"' | b'\\' => format!("\\x{byte:02x}"),
+        byte if byte.is_ascii_graphic() => char::from(byte).to_string(),
+        byte => format!("\\x{byte:02x}"),
+    };
+    text.bytes().map(escape).collect()
 }
 
 /// The machine's own address and name.

@@ -50,6 +50,16 @@ pub enum ArmError {
     LockedDown(String),
     /// The kernel can't do it at all.
     NoKexec,
+    /// It can, but takes no image like this one.
+    NoLoader,
+    /// Nothing tells where the memory is that is set aside.
+    NoRegion,
+    /// The image is none that can be entered where it lies.
+    NoImage(PathBuf),
+    /// A file that tells where a crash leaves its notes is not there.
+    NoNotes(String),
+    /// Memory and CPUs of more than 65,535 parts.
+    TooManyParts,
     /// The kernel refused.
     Refused(io::Error),
     /// It said yes, and there is nothing.
@@ -109,7 +119,16 @@ impl fmt::Display for ArmError {
                 "this kernel is locked down ({mode}): it takes signed images only; sign the image with your own key \
                  (doc/linux.md), or turn Secure Boot off"
             ),
-            Self::NoKexec => f.write_str("this kernel has no kexec_file_load (CONFIG_KEXEC_FILE)"),
+            Self::NoKexec => f.write_str(
+                "this kernel can't load a crash kernel that way (CONFIG_KEXEC_FILE for -s, CONFIG_KEXEC for -c, and CONFIG_CRASH_DUMP)",
+            ),
+            Self::NoLoader => f.write_str("kexec_file_load takes no such image here: say -c"),
+            Self::NoRegion => f.write_str("/proc/iomem has no 'Crash kernel': no memory is set aside for it"),
+            Self::NoImage(path) => {
+                write!(f, "{}: expected netconsole.bzimage, which runs wherever it is loaded", path.display())
+            }
+            Self::NoNotes(file) => write!(f, "{file}: this kernel does not say where a crash leaves its notes: say -s"),
+            Self::TooManyParts => f.write_str("memory is in more parts than an ELF core header can have: say -s"),
             Self::Refused(error) => write!(f, "the kernel refused the image: {error}"),
             Self::NotLoaded => f.write_str("the kernel took the image and says that none is loaded (/sys/kernel/kexec_crash_loaded)"),
             Self::NotArmed => f.write_str("it is not armed"),

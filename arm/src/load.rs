@@ -1,24 +1,49 @@
-//! Loading and unloading by kexec_file_load(2): the kernel reads the image itself and checks its signature, and the command
-//! line with its key is in no argument list.
+//! Loading and unloading: by kexec_file_load(2) the kernel reads the image itself and checks its signature, by
+//! kexec_load(2) it is given what lies where. Either way the command line with its key is in no argument list.
 
 use crate::command_line::CommandLine;
 use crate::error::ArmError;
+use crate::options::{Options, SystemCall};
 use crate::readiness;
+use crate::segments::Segments;
 use crate::system::System;
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::Path;
 
 /// Flags of kexec_file_load(2) (include/uapi/linux/kexec.h).
 const UNLOAD: libc::c_ulong = 1;
 const ON_CRASH: libc::c_ulong = 2;
 const NO_INITRAMFS: libc::c_ulong = 4;
+/// Of kexec_load(2): for a crash, for x86-64 (its number in ELF, in the upper half).
+const LOAD_ON_CRASH: libc::c_ulong = 1;
+const X86_64: libc::c_ulong = 62 << 16;
+
+/// A segment as kexec_load(2) takes it (`struct kexec_segment`).
+#[repr(C)]
+struct KexecSegment {
+    content: *const c_void,
+    content_len: usize,
+    at: usize,
+    len: usize,
+}
 
 /// Loads the image as the crash kernel.
-pub fn load(system: &System, kernel: &Path, line: &CommandLine) -> Result<(), ArmError> {
-    let file = File::open(kernel).map_err(|error| ArmError::File(kernel.to_path_buf(), error))?;
+pub fn load(system: &System, options: &Options, line: &CommandLine) -> Result<(), ArmError> {
+    match options.system_call() {
+        Some(SystemCall::FileLoad) => by_file(system, options, line),
+        Some(SystemCall::Load) => by_segments(system, options, line),
+        None => match by_file(system, options, line) {
+            Err(ArmError::NoKexec | ArmError::NoLoader) => by_segments(system, options, line),
+            result => result,
+        },
+    }
+}
+
+fn by_file(system: &System, options: &Options, line: &CommandLine) -> Result<(), ArmError> {
+    let kernel = &options.kernel;
+    let file = File::open(kernel).map_err(|error| ArmError::File(kernel.clone(), error))?;
     let line = CString::new(line.whole()).map_err(|error| ArmError::Refused(error.into()))?;
     let len = line.as_bytes_with_nul().len();
     // SAFETY: the file is open and the line ends in a zero byte, which `len` counts; both outlive the call.
@@ -35,11 +60,36 @@ pub fn load(system: &System, kernel: &Path, line: &CommandLine) -> Result<(), Ar
     judge(system, result)
 }
 
-/// Takes the crash kernel out.
+fn by_segments(system: &System, options: &Options, line: &CommandLine) -> Result<(), ArmError> {
+    let Segments { segments, entry } = Segments::make(system, &options.kernel, &line.whole())?;
+    let told = segments.iter().map(|segment| KexecSegment {
+        content: segment.content.as_ptr().cast(),
+        content_len: segment.content.len(),
+        at: segment.at as usize,
+        len: segment.len as usize,
+    });
+    let told: Vec<KexecSegment> = told.collect();
+    // SAFETY: there are as many segments as it is told, and each has its content, which is as long as it says; all outlive
+    // the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_kexec_load, entry, told.len(), told.as_ptr(), LOAD_ON_CRASH | X86_64)
+    };
+    judge(system, result)
+}
+
+/// Takes the crash kernel out, however it was loaded.
 pub fn unload(system: &System) -> Result<(), ArmError> {
     // SAFETY: with this flag no other argument is looked at.
     let result = unsafe {
         libc::syscall(libc::SYS_kexec_file_load, -1, -1, 0, std::ptr::null::<u8>(), UNLOAD | ON_CRASH)
+    };
+    match judge(system, result) {
+        Err(ArmError::NoKexec) => {}
+        result => return result,
+    }
+    // SAFETY: no segments are told, so that none is looked at.
+    let result = unsafe {
+        libc::syscall(libc::SYS_kexec_load, 0, 0, std::ptr::null::<KexecSegment>(), LOAD_ON_CRASH | X86_64)
     };
     judge(system, result)
 }
@@ -53,6 +103,7 @@ fn judge(system: &System, result: libc::c_long) -> Result<(), ArmError> {
     let is_root = unsafe { libc::geteuid() } == 0;
     Err(match error.raw_os_error() {
         Some(libc::ENOSYS) => ArmError::NoKexec,
+        Some(libc::ENOEXEC) => ArmError::NoLoader,
         Some(libc::EPERM) if !is_root => ArmError::NotRoot,
         Some(libc::EPERM | libc::EKEYREJECTED | libc::ENODATA | libc::ENOKEY) => {
             match readiness::lockdown(system) {

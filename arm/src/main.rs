@@ -2,11 +2,14 @@
 
 mod card;
 mod command_line;
+mod core_header;
 mod error;
+mod iomem;
 mod load;
 mod network;
 mod options;
 mod readiness;
+mod segments;
 mod system;
 mod target;
 mod test;
@@ -66,7 +69,7 @@ fn arm(system: &System, options: &Options, line: &CommandLine) -> Result<(), Arm
     readiness::check(system)?;
     let is_ours = system.read(STATE).is_some() && replacer(system).is_none();
     let replaced = system.is_set("sys/kernel/kexec_crash_loaded") && !is_ours;
-    load::load(system, &options.kernel, line)?;
+    load::load(system, options, line)?;
     if !system.is_set("sys/kernel/kexec_crash_loaded") {
         return Err(ArmError::NotLoaded);
     }

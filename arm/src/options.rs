@@ -21,6 +21,12 @@ pub struct Options {
     /// More parameters of the kernel, such as linux.patience=120
     #[arg(long, value_name = "PARAMETERS", default_value = "")]
     pub append: String,
+    /// Load by kexec_file_load(2) and by nothing else
+    #[arg(short = 's', long, conflicts_with = "kexec_syscall")]
+    pub kexec_file_syscall: bool,
+    /// Load by kexec_load(2), as is done where this Linux has no kexec_file_load(2) that takes the image
+    #[arg(short = 'c', long)]
+    pub kexec_syscall: bool,
     /// Say whether it is armed, and what has changed since
     #[arg(long, conflicts_with_all = ["disarm", "test", "watch", "show"])]
     pub status: bool,
@@ -36,9 +42,29 @@ pub struct Options {
     /// Print the kernel's command line, and load nothing
     #[arg(long)]
     pub show: bool,
+    /// How often CPUs and memory are looked at, of which nobody tells, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, hide = true)]
+    pub look: u64,
     /// Look at a system in this directory
     #[arg(long, value_name = "DIR", default_value = "/", hide = true)]
     pub root: PathBuf,
+}
+
+/// How the kernel is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SystemCall {
+    /// kexec_file_load(2), `-s`.
+    FileLoad,
+    /// kexec_load(2), `-c`.
+    Load,
+}
+
+impl Options {
+    /// The system call that was asked for, if any.
+    pub fn system_call(&self) -> Option<SystemCall> {
+        let file_load = self.kexec_file_syscall.then_some(SystemCall::FileLoad);
+        file_load.or(self.kexec_syscall.then_some(SystemCall::Load))
+    }
 }
 
 /// An address, perhaps with a port; 6666 without.

@@ -21,22 +21,29 @@ pub struct Target {
     pub mac: Option<String>,
     /// The device that Linux uses.
     pub device: Option<String>,
+    /// Keys and values that Linux ends each message with.
+    pub user_data: Vec<(String, String)>,
 }
 
 /// The port that Linux's netconsole sends from where nothing is said.
 const LOCAL_PORT: u16 = 6665;
 
-/// The targets: the one of the options, else those of configfs, else those of the module's options or the command line.
+/// The targets: the one of the options, else those of configfs and of the module's options or the command line.
 pub fn find(system: &System, options: &Options) -> Result<Vec<Target>, ArmError> {
     let lines = Lines::read(system);
     // A log that was to be sealed does not go out in the clear.
     if options.key_file.is_none() && lines.have_key() {
         return Err(ArmError::KeyOfLinux);
     }
-    let known = match of_configfs(system) {
-        known if known.is_empty() => lines.targets()?,
-        known => known,
-    };
+    let mut known = of_configfs(system);
+    // Linux calls those `cmdline0` and so on, and one that configfs has is as it is there.
+    let of_lines = lines.targets()?.into_iter().enumerate();
+    let of_lines = of_lines.filter(|(number, target)| {
+        let is_same = |other: &Target| (other.ip, other.port) == (target.ip, target.port);
+        !system.exists(format!("{TREE}/cmdline{number}")) && !known.iter().any(is_same)
+    });
+    let of_lines: Vec<Target> = of_lines.map(|(_, target)| target).collect();
+    known.extend(of_lines);
     let Some(to) = options.to else {
         return if known.is_empty() { Err(ArmError::NoTarget) } else { Ok(known) };
     };
@@ -50,22 +57,12 @@ pub fn find(system: &System, options: &Options) -> Result<Vec<Target>, ArmError>
         format: "+r",
         mac: None,
         device: None,
+        user_data: Vec::new(),
     };
     Ok(vec![same.unwrap_or(new)])
 }
 
 const TREE: &str = "sys/kernel/config/netconsole";
-
-/// Of the targets that are enabled in configfs those with userdata, which the crash kernel's messages won't have.
-pub fn with_user_data(system: &System) -> Vec<String> {
-    let has_some = |name: &String| {
-        let directory = format!("{TREE}/{name}/userdata");
-        let mut keys = system.list(&directory).into_iter();
-        system.is_set(&format!("{TREE}/{name}/enabled"))
-            && keys.any(|key| system.exists(format!("{directory}/{key}/value")))
-    };
-    system.list(TREE).into_iter().filter(has_some).collect()
-}
 
 /// The targets that are enabled in configfs.
 fn of_configfs(system: &System) -> Vec<Target> {
@@ -89,9 +86,19 @@ fn of_configfs(system: &System) -> Vec<Target> {
             },
             mac: read("remote_mac").filter(|mac| mac != "ff:ff:ff:ff:ff:ff"),
             device: read("dev_name").filter(|name| !name.is_empty()),
+            user_data: user_data(system, &format!("{TREE}/{name}/userdata")),
         })
     };
     system.list(TREE).into_iter().filter_map(target).collect()
+}
+
+/// The items in this directory that have a value: Linux sends no others.
+fn user_data(system: &System, directory: &str) -> Vec<(String, String)> {
+    let item = |key: String| {
+        let value = system.read(format!("{directory}/{key}/value"))?;
+        (!value.is_empty()).then_some((key, value))
+    };
+    system.list(directory).into_iter().filter_map(item).collect()
 }
 
 /// Where Linux was told of its netconsole, besides configfs.
@@ -176,5 +183,6 @@ fn of_config(config: &TargetConfig) -> Target {
         },
         mac: config.remote_mac.map(|mac| mac.to_string()).filter(|mac| mac != "ff:ff:ff:ff:ff:ff"),
         device: Some(config.device.to_string()).filter(|name| name != "*"),
+        user_data: Vec::new(),
     }
 }

@@ -13,8 +13,6 @@ use std::time::Duration;
 
 /// How long it waits for the next change of several.
 const SETTLE: Duration = Duration::from_secs(2);
-/// How often CPUs and memory are looked at, of which nobody tells.
-const LOOK: Duration = Duration::from_secs(30);
 
 /// Arms, and again after each change; ends only with an error of `ip monitor`.
 pub fn watch(system: &System, options: &Options) -> Result<(), ArmError> {
@@ -49,7 +47,7 @@ pub fn watch(system: &System, options: &Options) -> Result<(), ArmError> {
             },
             Err(error) => said = tell_once(said, &error),
         }
-        match changes.recv_timeout(LOOK) {
+        match changes.recv_timeout(Duration::from_secs(options.look)) {
             Ok(()) => while changes.recv_timeout(SETTLE).is_ok() {},
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {

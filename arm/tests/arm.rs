@@ -102,11 +102,16 @@ impl Machine {
 
     /// The program, for which the kernel takes every image and loads none.
     fn command(&self, arguments: &[&str]) -> Command {
+        self.command_where(arguments, 0)
+    }
+
+    /// The program, where kexec_file_load(2) has this answer and does nothing.
+    fn command_where(&self, arguments: &[&str], answer: i32) -> Command {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").expect("a PATH"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_netconsole-arm"));
         command.arg("--root").arg(self.directory.path()).args(arguments).env("PATH", path);
         // SAFETY: between fork and exec it makes system calls alone.
-        unsafe { command.pre_exec(take_every_image) };
+        unsafe { command.pre_exec(move || answer_to_loading(answer)) };
         command
     }
 
@@ -148,15 +153,17 @@ impl Machine {
     }
 }
 
-/// Has kexec_file_load(2) answer 0 and do nothing in this process: the tests load no kernel, whoever runs them.
-fn take_every_image() -> io::Result<()> {
+/// Has kexec_file_load(2) answer this error, or 0, and do nothing in this process: the tests load no kernel, whoever runs
+/// them.
+fn answer_to_loading(answer: i32) -> io::Result<()> {
+    let answer = u32::try_from(answer).map_err(io::Error::other)?;
     let number = u32::try_from(libc::SYS_kexec_file_load).map_err(io::Error::other)?;
     let step = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
     let mut steps = [
         // The system call's number is the first word of what the filter sees (seccomp(2)).
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
         step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number, 0, 1),
-        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | answer, 0, 0),
         step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
     ];
     let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
@@ -287,11 +294,9 @@ fn what_linux_s_netconsole_sends_goes_on() {
             machine.write(&format!("sys/kernel/config/netconsole/{name}/{attribute}"), value);
         }
     }
-    assert!(
-        machine
-            .shown(&[])
-            .starts_with("netconsole=+r6000@10.0.0.1/52:54:00:12:34:56,7777@10.0.0.2/02:00:00:00:00:02 ip=")
-    );
+    let both = "netconsole=+r6000@10.0.0.1/52:54:00:12:34:56,7777@10.0.0.2/02:00:00:00:00:02 \
+                netconsole=6665@10.0.0.1/52:54:00:12:34:56,514@10.0.0.2/02:00:00:00:00:02 ip=";
+    assert!(machine.shown(&[]).starts_with(both), "{}", machine.shown(&[]));
 }
 
 /// Linux's netconsole sends by its own device and from its own address, wherever the routes lead.
@@ -350,8 +355,18 @@ fn bridges_bonds_and_vlans_are_followed_to_the_cards() {
         "proc/net/bonding/bond0",
         "Slave Interface: ens3\nPermanent HW addr: 52:54:00:aa:00:03\n\nSlave Interface: ens4\nPermanent HW addr: 52:54:00:aa:00:04\n",
     );
+    // One that is not driven is left out.
+    machine.card("ens5", "52:54:00:12:34:58", "0000:00:05.0", ("0x14e4", "0x165f"), false);
+    machine.link("sys/class/net/bond0/lower_ens5", &machine.path("sys/class/net/ens5"));
     let line = machine.shown(&TO);
     assert!(line.contains("/52:54:00:aa:00:03,6666@") && line.contains("/52:54:00:aa:00:04,6666@"), "{line}");
+    assert_eq!(line.matches("netconsole=").count(), 2, "{line}");
+    let said = String::from_utf8_lossy(&machine.run(&TO).stderr).into_owned();
+    assert!(
+        said.contains("bond0 uses LACP (802.3ad): a switch may shut a member that does not speak it"),
+        "{said}"
+    );
+    assert!(said.contains("bond0: left out: ens5 is a card 14e4:165f"), "{said}");
 
     // A VLAN on a card, by the card's place.
     machine.upper("ens4.5", &["ens4"]);
@@ -526,6 +541,98 @@ fn with_another_key_it_is_armed_again() {
     }
 }
 
+/// What was found at arming and is different now: by a word of `ip monitor`, or by itself where nobody tells.
+#[test]
+fn with_another_address_card_cpu_or_memory_it_is_armed_again() {
+    let machine = Machine::new();
+    for (name, text) in [
+        ("run/x", ""),
+        ("kernel", ""),
+        ("sys/kernel/kexec_crash_loaded", "1"),
+        ("sys/devices/system/cpu/online", "0-1"),
+        ("proc/meminfo", "MemTotal:        2014000 kB\nMemFree:          100000 kB\n"),
+    ] {
+        machine.write(name, text);
+    }
+    machine.card("ens4", "52:54:00:12:34:57", "0000:00:04.0", ("0x8086", "0x100e"), false);
+    let kernel = machine.path("kernel").display().to_string();
+    let arguments = ["--to", "10.0.0.2", "--kernel", &kernel, "--look", "600"];
+    let mut watch = machine.watch(&arguments);
+    let armed = |watch: &Watch| loop {
+        let line = watch.line();
+        if let Some(line) = line.strip_prefix("armed: ") {
+            return line.to_string();
+        }
+    };
+    let first = armed(&watch);
+    machine.write("answers/addr-ens3", r#"[{"addr_info":[{"local":"10.0.0.1","prefixlen":16}]}]"#);
+    watch.change();
+    assert!(armed(&watch).contains("ip=10.0.0.1:::255.255.0.0:"), "not the address of {first}");
+    // The link of the first went: the way is by another.
+    machine.route("ens4", "");
+    watch.change();
+    assert!(armed(&watch).contains("/52:54:00:12:34:57,6666@"));
+    machine.write("sys/devices/system/cpu/online", "0-3");
+    watch.change();
+    let line = armed(&watch);
+    machine.write("proc/meminfo", "MemTotal:        4028000 kB\nMemFree:          100000 kB\n");
+    watch.change();
+    assert_eq!(armed(&watch), line);
+    // Free memory is nothing that the crash kernel is told of: the next line is that of what follows.
+    machine.write("proc/meminfo", "MemTotal:        4028000 kB\nMemFree:          200000 kB\n");
+    watch.change();
+    machine.route("ens3", "");
+    watch.change();
+    assert_ne!(armed(&watch), line);
+    drop(watch);
+
+    fs::remove_file(machine.path("answers/monitor")).expect("it was there");
+    let watch = machine.watch(&[&arguments[..5], &["1"]].concat());
+    armed(&watch);
+    machine.write("sys/devices/system/cpu/online", "0-7");
+    armed(&watch);
+}
+
+/// The manual has every option, and the unit says none that there is not.
+#[test]
+fn the_manual_and_the_unit_know_the_options() {
+    let help = Command::new(env!("CARGO_BIN_EXE_netconsole-arm")).arg("--help").output().expect("it runs");
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let read = |name: &str| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        fs::read_to_string(path).expect("a file")
+    };
+    let manual = read("netconsole-arm.8").replace("\\f", " \\").replace("\\-", "-");
+    let unit = read("netconsole-arm.service");
+    let words = |text: &str| {
+        let is_word = |character: char| character.is_ascii_lowercase() || character == '-';
+        let words = text.split(|character| !is_word(character)).filter(|word| word.starts_with("--"));
+        words.map(str::to_string).collect::<Vec<_>>()
+    };
+    let options = words(&help);
+    assert!(options.len() > 10, "{help}");
+    for option in options.iter().filter(|option| !["--help", "--version"].contains(&option.as_str())) {
+        assert!(words(&manual).contains(option), "{option} is not in the manual");
+    }
+    let said: Vec<String> = unit.lines().filter(|line| line.starts_with("Exec")).flat_map(words).collect();
+    assert_eq!(said, ["--watch", "--disarm"]);
+    assert!(said.iter().all(|option| options.contains(option)), "{said:?}");
+}
+
+#[test]
+fn a_locked_down_linux_is_named() {
+    let machine = Machine::new();
+    machine.write("kernel", "");
+    machine.write("sys/kernel/security/lockdown", "none [integrity] confidentiality");
+    let kernel = machine.path("kernel").display().to_string();
+    let output = machine.command_where(&["--to", "10.0.0.2", "--kernel", &kernel], libc::EPERM).output();
+    let said = String::from_utf8_lossy(&output.expect("the program runs").stderr).into_owned();
+    // SAFETY: it has no arguments and can't fail.
+    let is_root = unsafe { libc::geteuid() } == 0;
+    let expected = if is_root { "locked down (integrity): it takes signed images only" } else { "use sudo" };
+    assert!(said.contains(expected), "{said}");
+}
+
 #[test]
 fn the_status_says_what_is_armed_and_what_has_changed() {
     let machine = Machine::new();
@@ -560,18 +667,74 @@ fn the_status_says_what_is_armed_and_what_has_changed() {
     assert!(output.status.success() && text.contains("is replaced: no dump"), "{text}");
 }
 
-/// What can't be taken over is said.
+/// As Linux ends the messages with it, and written so that nothing of it ends a word or passes for something else.
 #[test]
-fn userdata_that_the_crash_kernel_does_not_send_is_told() {
+fn userdata_of_linux_s_netconsole_goes_on() {
     let machine = Machine::new();
-    for (attribute, value) in
-        [("enabled", "1"), ("local_port", "6665"), ("remote_port", "6666"), ("remote_ip", "10.0.0.2")]
-    {
+    machine.write("proc/cmdline", "netconsole=+@/,514@10.0.0.2/");
+    for (attribute, value) in [
+        ("enabled", "1"),
+        ("extended", "1"),
+        ("local_port", "6665"),
+        ("remote_port", "6666"),
+        ("remote_ip", "10.0.0.2"),
+        ("userdata/empty/value", "\n"),
+        ("userdata/rack/value", "b 7 \"new\"\n"),
+        ("userdata/site/value", "a\\b=\u{e4}\n"),
+    ] {
         machine.write(&format!("sys/kernel/config/netconsole/one/{attribute}"), value);
     }
-    let warning = "one has userdata, which the crash kernel's messages will not have";
-    let said = |machine: &Machine| String::from_utf8_lossy(&machine.run(&[]).stderr).contains(warning);
-    assert!(!said(&machine));
-    machine.write("sys/kernel/config/netconsole/one/userdata/rack/value", "7");
-    assert!(said(&machine));
+    let one = "netconsole=+6665@10.0.0.1/52:54:00:12:34:56,6666@10.0.0.2/02:00:00:00:00:02 \
+               netconsole.userdata=rack=b\\x207\\x20\\x22new\\x22 netconsole.userdata=site=a\\x5cb=\\xc3\\xa4";
+    // That of the command line is another target, and goes on too, unless configfs has it.
+    let line = "netconsole=+6665@10.0.0.1/52:54:00:12:34:56,514@10.0.0.2/02:00:00:00:00:02";
+    assert_eq!(machine.shown(&[]), format!("{one} {line} {IP}"));
+    machine.write("sys/kernel/config/netconsole/cmdline0/enabled", "0");
+    assert_eq!(machine.shown(&[]), format!("{one} {IP}"));
+
+    // What the kernel would not take, or could take for a key, does not keep it from being armed.
+    let said = |machine: &Machine, key: &str| {
+        let output = machine.run(&["--show"]);
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && shown.starts_with(one) && !shown.contains(key), "{shown}");
+        let text = String::from_utf8_lossy(&machine.run(&[]).stderr).into_owned();
+        text.contains(&format!("10.0.0.2: the kernel does not take the userdata '{key}', which is left out"))
+    };
+    machine.write("sys/kernel/config/netconsole/one/userdata/tls/value", &"0123456789abcdef".repeat(4));
+    assert!(said(&machine, "tls"));
+    for number in 0..9 {
+        let key = format!("sys/kernel/config/netconsole/one/userdata/v{number}/value");
+        machine.write(&key, &"v".repeat(200));
+    }
+    assert!(said(&machine, "v8"));
+
+    machine.write("sys/kernel/config/netconsole/one/extended", "0");
+    assert!(!machine.shown(&[]).contains("userdata"), "as on Linux messages in the basic format have none");
+}
+
+/// Where Linux has no kexec_file_load(2), or one that takes signed images in another form alone, kexec_load(2) serves.
+#[test]
+fn without_kexec_file_load_it_is_loaded_by_kexec_load() {
+    let machine = Machine::new();
+    machine.write("run/x", "");
+    machine.write("sys/kernel/kexec_crash_loaded", "1");
+    machine.write("kernel", "");
+    let kernel = machine.path("kernel").display().to_string();
+    let arguments = ["--to", "10.0.0.2", "--kernel", &kernel];
+    let run = |more: &[&str], answer| {
+        let mut command = machine.command_where(&[&arguments[..], more].concat(), answer);
+        let output = command.output().expect("the program runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    machine.write("proc/iomem", "00000000-00000000 : System RAM\n");
+    assert!(run(&["-c"], 0).1.contains("only root"), "Linux shows no addresses to others");
+    machine.write("proc/iomem", "00001000-0009fbff : System RAM\n");
+    for answer in [libc::ENOSYS, libc::ENOEXEC] {
+        let (_, said) = run(&[], answer);
+        assert!(said.contains("/proc/iomem has no 'Crash kernel'"), "it goes on to kexec_load: {said}");
+    }
+    assert!(run(&["-s"], libc::ENOSYS).1.contains("CONFIG_KEXEC_FILE for -s"));
+    assert!(run(&["-s"], 0).0);
+    machine.write("proc/iomem", "00100000-1fffffff : System RAM\n  1f000000-1f3fffff : Crash kernel\n");
+    assert!(run(&["-c"], 0).1.contains("expected netconsole.bzimage"));
 }

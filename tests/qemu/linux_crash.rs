@@ -25,11 +25,11 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(capture: &Capture) -> Self {
+    fn of(capture: &Capture, target: &str) -> Self {
         let is_own = |line: &&str| line.contains("] netconsole 0.") && line.contains(", build id ");
         let is_record = |line: &&str| line.starts_with('[');
         let shown = capture.serial.lines().take_while(|line| !is_own(line)).filter(is_record);
-        let text = capture.text(BASIC);
+        let text = capture.text(target);
         let arrived = text.lines().take_while(|line| !is_own(line)).map(String::from).collect();
         Self { shown: shown.map(String::from).collect(), arrived, text }
     }
@@ -39,7 +39,7 @@ impl Lines {
 /// Linux that was, what crashed on which CPU, and rebooted.
 fn check(capture: &Capture, by: By, cpu: usize) {
     assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
-    let Lines { shown, arrived, text } = Lines::of(capture);
+    let Lines { shown, arrived, text } = Lines::of(capture, BASIC);
     assert!(!arrived.is_empty(), "no line has arrived; serial:\n{}", capture.serial);
     // Where the ring has wrapped, the oldest are gone.
     let is_whole = arrived[0].contains("] Linux version ");
@@ -103,6 +103,21 @@ fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_file_load() {
     check(&Guest::new("linux-crash-file").crash(), By::Sysrq, 0);
 }
 
+/// README's commands as they are printed; the address comes by DHCP.
+fn as_the_readme_says(name: &'static str, kernel: Kernel) {
+    let machine = Guest::new(name).kernel(kernel).way("readme").start("", &[]);
+    let capture = machine.end();
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    let Lines { shown, arrived, .. } = Lines::of(&capture, EXTENDED);
+    assert!(arrived.iter().any(|line| line.contains(By::Sysrq.words())), "{}", capture.serial);
+    assert_eq!(arrived, shown);
+}
+
+#[test]
+fn the_readme_s_commands_work_in_debian_12() {
+    as_the_readme_says("linux-crash-readme", Kernel::Own);
+}
+
 /// By kexec_load, for another card; with `panic=5`, with which a Linux from 7.x on sends nothing itself.
 #[test]
 fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_load() {
@@ -132,6 +147,30 @@ fn netconsole_arm_arms_disarms_and_crashes() {
         text.starts_with("6.1.") && text.contains("-;Kernel panic - not syncing: sysrq triggered crash\n"),
         "{text}"
     );
+}
+
+/// By kexec_load, which is told where everything lies; and a receiver knows the stream by its port, format and userdata, which
+/// are those of the target in configfs.
+#[test]
+fn netconsole_arm_loads_by_kexec_load_what_configfs_has() {
+    let linux = "loader=-c userdata=\"b 7\"";
+    let guest = Guest::new("linux-crash-arm-load").kernel(Kernel::Trixie).way("arm").linux(linux).loses();
+    let capture = guest.crash();
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    let line = "armed: netconsole=+7000@10.0.0.1/52:54:00:12:34:56,6666@10.0.0.2/02:00:0a:00:00:02 netconsole.userdata=rack=b\\x207 ip=";
+    assert!(capture.serial.contains(line), "{}", capture.serial);
+    assert!(capture.serial.contains("arm -c: 0"), "{}", capture.serial);
+    let messages = capture.messages(EXTENDED);
+    let said = |text: &str| messages.iter().any(|message| message.text.starts_with(text));
+    // All of it, by one who never heard Linux's own.
+    let first = messages.iter().position(|message| message.sequence == 0).expect("the first record");
+    assert!(messages[first..].iter().all(|message| message.text.ends_with("\n rack=b 7")), "{messages:?}");
+    assert!(messages[first].text.starts_with("Linux version 6.12."), "{:?}", messages[first]);
+    assert!(said("Kernel panic - not syncing: sysrq triggered crash"), "{}", capture.serial);
+    let crashed = messages.iter().find(|message| message.text.starts_with("linux: CPU 0, which crashed: "));
+    let crashed = &crashed.expect("its registers").text;
+    assert!(crashed.contains("? sysrq_handle_crash+0x"), "{crashed}");
+    assert!(said("linux: Linux 6.12.") && said("linux: the log has gone out"), "{messages:?}");
 }
 
 /// The panic is in an interrupt.

@@ -1,6 +1,7 @@
 //! A real Linux in QEMU that loads the kernel as its crash kernel, and crashes.
 
-use crate::harness::{Boot, Capture, Gdb, Machine, Nic, Peer, target};
+use crate::harness::{Boot, Capture, Gdb, Lease, Machine, Nic, Peer, Service, target};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -14,6 +15,9 @@ const LINUX: &str = "console=ttyS0,115200 ignore_loglevel printk.devkmsg=on no_t
 pub const TIME: Duration = Duration::from_secs(400);
 /// What the guest says where it is to be crashed from outside.
 const READY: &str = "ready to crash";
+
+/// Who has no address of its own is given this one.
+const LEASE: Lease = Lease { address: Ipv4Addr::new(10, 0, 0, 1), router: None, duration: 3600 };
 
 /// Debian's kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -179,7 +183,7 @@ impl Guest {
         let loader = ["-kernel", &kernel, "-initrd", &initrd, "-append", &append, "-no-reboot"];
         let boot = Boot::new(self.name, "")
             .loader(loader)
-            .nics([self.nic.peer(Peer::at("10.0.0.2"))])
+            .nics([self.nic.peer(Peer::at("10.0.0.2").serving(Service::new(LEASE)))])
             .first_arguments(self.first_arguments.iter().copied())
             .arguments(self.arguments.iter().copied())
             .arguments(more.iter().map(String::as_str));

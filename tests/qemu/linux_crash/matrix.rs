@@ -2,7 +2,7 @@
 //! as each boots a Linux under emulation.
 
 use super::guest::{self, By, Guest, Kernel};
-use super::{LIVE_CARD, LIVE_MACHINE, check};
+use super::{LIVE_CARD, LIVE_MACHINE, as_the_readme_says, check};
 use crate::harness::{Ends, Way};
 use crate::images::UEFI;
 use crate::receiver::Receiver;
@@ -10,6 +10,11 @@ use crate::receiver::Receiver;
 #[test]
 fn the_newest_linux() {
     check(&Guest::new("matrix-sid").kernel(Kernel::Sid).linux("panic=5").crash(), By::Sysrq, 0);
+}
+
+#[test]
+fn the_readme_s_commands_work_in_debian_13() {
+    as_the_readme_says("matrix-readme", Kernel::Trixie);
 }
 
 #[test]
