@@ -7,6 +7,7 @@ use crate::images::{UEFI, UEFI_TIME, fat_disk};
 use crate::protocols::{PARAMETERS, bzimage, check};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn directory() -> PathBuf {
     let directory = target().join("tests/bzimage");
@@ -85,4 +86,44 @@ fn the_log_of_the_boot_before_outlives_unpacking() {
     let boot = crash_reset::boot("bzimage-reset", crash);
     let boot = boot.loader(["-kernel", &bzimage, "-append", &parameters]);
     crash_reset::check(&boot.start().end(), "crash: provoking TRIPLE_FAULT");
+}
+
+/// Signed as doc/linux.md says: the signature is right, is not any more once a bit is flipped, and the kernel starts.
+#[test]
+fn a_signed_kernel_verifies_and_starts() {
+    let directory = directory().join("signed");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    fs::copy(bzimage(), directory.join("netconsole.bzimage")).expect("target/tests is writable");
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("doc/linux.md");
+    let document = fs::read_to_string(document).expect("doc/linux.md");
+    let (_, section) = document.split_once("## Secure Boot").expect("its section");
+    let mut tools = Vec::new();
+    let shell = |command: &str| {
+        let output = Command::new("sh").args(["-c", command]).current_dir(&directory).output();
+        output.unwrap_or_else(|error| panic!("{command}: {error}"))
+    };
+    for command in section.lines().map(str::trim_start) {
+        let Some(tool) = ["openssl", "sbsign", "sbverify"].into_iter().find(|tool| command.starts_with(tool))
+        else {
+            continue;
+        };
+        let output = shell(command);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command}: {said}; is it missing? run scripts/setup sbsign");
+        tools.push(tool);
+    }
+    assert_eq!(tools, ["openssl", "openssl", "sbsign", "sbverify"]);
+
+    let signed = directory.join("signed.bzimage");
+    let boot = Boot::new("bzimage-signed", PARAMETERS);
+    let boot = boot.loader(["-kernel", &signed.display().to_string(), "-append", PARAMETERS]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "bzimage-signed", "boot: by QEMU, Linux");
+
+    let mut file = fs::read(&signed).expect("the signed kernel");
+    let middle = file.len() / 2;
+    file[middle] ^= 1;
+    fs::write(directory.join("changed.bzimage"), file).expect("target/tests is writable");
+    let output = shell("sbverify --cert MOK.crt changed.bzimage");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("fails hash check"), "{said}");
 }
