@@ -69,7 +69,6 @@ pub mod state;
 pub mod stats;
 pub mod symbols;
 pub mod syslog;
-pub mod system_map;
 pub mod terminal;
 pub mod watch;
 pub mod written;

@@ -35,7 +35,7 @@ pub const JSON_OF_EVENTS: [&str; 10] = [
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 21] = [
+pub const SECTIONS: [Section; 22] = [
     Section {
         title: "Formats",
         text: &[
@@ -120,6 +120,17 @@ pub const SECTIONS: [Section; 21] = [
              what is heard, to captures (--read), and to files that --dir wrote, text, JSON or compressed, whose lines \
              are shown as they are: --read logs/board7.log.1.zst --since 2h --grep oops. On a terminal it is said how far \
              a long file is read.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "Symbols",
+        text: &[
+            "With --elf what a report names becomes function, file and line, inlined functions first: addresses, and \
+             Linux's function+0x3/0x29 [module]; also of a kernel that was moved, once its “Kernel Offset” was heard. A \
+             directory has kernels and modules below it: by build id (.build-id/ab/cdef….debug, or debuginfod's \
+             abcdef…/debuginfo), or by release (vmlinux-RELEASE, …/RELEASE/…/module.ko). A sender tells its build id or its \
+             release in its log. --read of any text with --elf does the same with each of its lines.",
         ],
         terms: &[],
     },

@@ -120,8 +120,9 @@ pub struct Options {
     /// Print counts per sender at the end, as SIGUSR1 does at any time
     #[arg(long, help_heading = "Output")]
     pub stats: bool,
-    /// The kernel's ELF file: addresses in crash reports become function, file and line
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    /// The kernel's ELF file (vmlinux), or a directory with kernels and modules, by build id or release: what crash reports
+    /// name becomes function, file and line; with --read of a text file, on each line
+    #[arg(long, value_name = "FILE|DIR", help_heading = "Output")]
     pub elf: Option<PathBuf>,
     /// A Linux's System.map, in place of --elf: addresses in its crash report become functions
     #[arg(long, value_name = "FILE", conflicts_with = "elf", help_heading = "Output")]

@@ -203,9 +203,11 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
 /// Shows a file that this program wrote; `None` where it is another one.
 fn show_written(path: &Path, options: &Options) -> Result<Option<ExitCode>, Error> {
     let failed = |error| Error::Written(path.to_owned(), error);
-    let Some(lines) = Lines::open(path, !options.quiet).map_err(failed)? else { return Ok(None) };
+    let symbols = output::open_symbols(options)?;
+    let opened = Lines::open(path, symbols.is_some(), !options.quiet).map_err(failed)?;
+    let Some(lines) = opened else { return Ok(None) };
     let to = &mut io::BufWriter::new(io::stdout().lock());
-    match lines.show(&Selection::new(options), to) {
+    match lines.show(&Selection::new(options), symbols, to) {
         // Who reads no further has seen enough.
         Err(written::Error::File(error)) if error.kind() == io::ErrorKind::BrokenPipe => {}
         shown => shown.map_err(failed)?,

@@ -12,8 +12,10 @@ use jiff::Timestamp;
 use ruzstd::decoding::StreamingDecoder;
 use serde::Deserialize;
 
+use crate::escape::harmless;
 use crate::progress::Progress;
 use crate::selection::Selection;
+use crate::symbols::{Symbols, Translation};
 
 /// The first bytes of what is compressed with zstd (RFC 8878, section 3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -61,8 +63,8 @@ struct Object {
 }
 
 impl Lines {
-    /// Opens it; `None` where it is no file of this program's.
-    pub fn open(path: &Path, is_shown: bool) -> Result<Option<Self>, Error> {
+    /// Opens it; `None` where it is no file of this program's, and not `any` text will do.
+    pub fn open(path: &Path, any: bool, is_shown: bool) -> Result<Option<Self>, Error> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
         let mut file = BufReader::new(Progress::new(file, size, is_shown));
@@ -77,16 +79,24 @@ impl Lines {
         // As long as a line may be, so that nothing else is taken for one.
         let most = u64::try_from(crate::limits::DATAGRAM_BYTES).unwrap_or(u64::MAX);
         lines.by_ref().take(most).read_until(b'\n', &mut first)?;
-        let is_ours = received(&first).is_some() || serde_json::from_slice::<Object>(&first).is_ok();
+        let is_text = any && !first.contains(&0) && str::from_utf8(&first).is_ok();
+        let is_ours =
+            is_text || received(&first).is_some() || serde_json::from_slice::<Object>(&first).is_ok();
         Ok(is_ours.then(|| Lines { lines, first, name: machine(path) }))
     }
 
-    /// Writes those that are wanted.
-    pub fn show(mut self, selection: &Selection, to: &mut impl Write) -> Result<(), Error> {
+    /// Writes those that are wanted; below a line what it names of the kernel.
+    pub fn show(
+        mut self,
+        selection: &Selection,
+        mut symbols: Option<Symbols>,
+        to: &mut impl Write,
+    ) -> Result<(), Error> {
         let address = self.name.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 0));
         let mut line = std::mem::take(&mut self.first);
-        let mut is_wanted = false;
+        let mut is_wanted = true;
         while !line.is_empty() {
+            let mut translation = Translation::default();
             if let Ok(object) = serde_json::from_slice::<Object>(&line) {
                 is_wanted = wants(selection, &object);
             } else if let Some((at, text)) = received(&line) {
@@ -94,9 +104,15 @@ impl Lines {
                     && (selection.has_host(&self.name, address) || has_named(selection, text))
                     && selection.has_text(text);
             }
+            if let (Some(symbols), Ok(text)) = (&mut symbols, str::from_utf8(&line)) {
+                // What begins so is no kernel's word, but what was said of one.
+                let text = Some(message(text)).filter(|text| !text.starts_with('…'));
+                translation = text.map(|text| symbols.translate_line(text)).unwrap_or_default();
+            }
             // What has no time belongs to the line before.
             if is_wanted {
                 to.write_all(&line)?;
+                to.write_all(&below(&translation))?;
             }
             line.clear();
             self.lines.read_until(b'\n', &mut line)?;
@@ -121,6 +137,29 @@ fn received(line: &[u8]) -> Option<(Duration, &str)> {
 
 fn time(text: &str) -> Option<Duration> {
     Duration::try_from(text.parse::<Timestamp>().ok()?.as_duration()).ok()
+}
+
+/// What is said of a line, as the run that receives it says it.
+fn below(Translation { symbols, warning }: &Translation) -> Vec<u8> {
+    let warning = warning.iter().map(|warning| format!("… {warning}"));
+    let symbols = symbols.iter().map(|symbol| format!("…   {symbol}"));
+    let mut lines = Vec::new();
+    for line in warning.chain(symbols) {
+        harmless(&mut lines, &line);
+        lines.push(b'\n');
+    }
+    lines
+}
+
+/// What a line says behind the times that it begins with.
+fn message(line: &str) -> &str {
+    let line = received(line.as_bytes()).map_or(line, |(_, text)| text).trim_end();
+    // A kernel's own: [    1.234567], [ T1].
+    let mut rest = line.trim_start();
+    while let Some((_, behind)) = rest.strip_prefix('[').and_then(|rest| rest.split_once("] ")) {
+        rest = behind.trim_start();
+    }
+    rest
 }
 
 /// Where several machines are in one file, each line begins with the name.
