@@ -40,6 +40,9 @@ pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
             log::error!("netconsole: no target was given: netconsole=@/,@ADDRESS/ names one");
         }
     }
+    if after == After::Poweroff {
+        tell_poweroff();
+    }
     log::info!("boot: done, {}", ending(after));
     let code = if kernel.drain() {
         code
@@ -65,6 +68,13 @@ fn ending(after: After) -> &'static str {
         After::Reboot => "rebooting",
         After::Exit => "exiting",
         After::Halt | After::Serve => "halting",
+    }
+}
+
+/// Says so where there is no way to turn the machine off, while somebody can still hear it.
+fn tell_poweroff() {
+    if !power::can_power_off() {
+        log::error!("power: ACPI says no way to turn this machine off: it halts");
     }
 }
 
@@ -103,6 +113,9 @@ fn serve(kernel: &mut Kernel, before: Before) -> ! {
 /// Ends as somebody at a console asked for.
 fn on_command(kernel: &mut Kernel, ending: Ending) -> ! {
     log::warn!("console: {ending}");
+    if matches!(ending, Ending::Poweroff) {
+        tell_poweroff();
+    }
     kernel.drain();
     kernel.await_acknowledgements();
     match ending {

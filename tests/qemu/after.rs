@@ -1,8 +1,8 @@
 //! What comes after the boot log.
 
-use crate::harness::{Boot, Peer, status};
+use crate::harness::{Boot, Gdb, Machine, Nic, Peer, Stub, status, symbol};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const TARGET: &str = "10.0.0.2:6666";
 
@@ -41,5 +41,63 @@ fn serving_and_halting_leave_the_cpu_alone() {
         let used = machine.cpu_time() - before;
         assert!(used < measured / 5, "{after}: {used:?} of CPU time in {measured:?}");
         machine.stop();
+    }
+}
+
+/// A boot whose machine is stopped before its first instruction, and what runs it.
+fn debugged(name: &'static str, boot: Boot) -> (Machine, Stub) {
+    let gdb = Gdb::new(name);
+    let machine = boot.arguments(gdb.arguments().iter().map(String::as_str)).paused().start();
+    let stub = gdb.accept();
+    (machine, stub)
+}
+
+/// A reset does not come at once, so each way has 50 ms of the machine's time until the next one is tried. This machine has
+/// neither ACPI's register nor port 0xcf9 nor a keyboard controller: a triple fault ends it.
+#[test]
+fn each_way_to_reset_is_given_its_time() {
+    let boot = Boot::new("reset-ways", "after=reboot").nics([Nic::device("virtio-net-device")]);
+    let boot = boot.first_arguments(["-M", "microvm,acpi=off"]).arguments(["-no-reboot"]);
+    let (machine, mut stub) = debugged("reset-ways", boot);
+    let [keyboard, triple_fault, pause] = ["reset_by_keyboard", "triple_fault", "pause"]
+        .map(|function| symbol(&format!("netconsole::machine::power::{function}")));
+    // The first wait is port 0xcf9's. The machine's time does not run while it is stopped.
+    for next in [keyboard, triple_fault] {
+        stub.run_to(pause);
+        let begun = Instant::now();
+        stub.run_to(next);
+        assert!(begun.elapsed() >= Duration::from_millis(50), "{:?}", begun.elapsed());
+    }
+    stub.go_on();
+    assert_eq!(machine.end().status, Some(0));
+}
+
+/// Without ACPI there is no way: the log says so while it can still go out. Where it runs under what ends a machine that
+/// asks for a reset, as Firecracker does, it asks for one; that it does is put into its mouth.
+#[test]
+fn a_machine_that_cannot_power_off_is_reset_or_says_so() {
+    const TRUE: &[u8] = &[0xb0, 1, 0xc3];
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ after=poweroff";
+    let said = "power: ACPI says no way to turn this machine off: it halts";
+    for (name, ends_by_reset) in [("poweroff-none", false), ("poweroff-by-reset", true)] {
+        let boot = Boot::new(name, parameters).peer(Peer::at("10.0.0.2"));
+        let boot = boot.first_arguments(["-M", "pc,acpi=off"]).arguments(["-no-reboot"]);
+        let (machine, mut stub) = debugged(name, boot);
+        let place = symbol("netconsole::machine::cpu::ends_by_reset");
+        stub.run_to(symbol("netconsole::start::introduce"));
+        if ends_by_reset {
+            stub.write(place, TRUE);
+        }
+        stub.go_on();
+        let capture = if ends_by_reset {
+            let capture = machine.end();
+            assert_eq!(capture.status, Some(0));
+            capture
+        } else {
+            machine.wait_for_text(TARGET, said);
+            machine.wait_for_text(TARGET, "boot: done, powering off");
+            machine.stop()
+        };
+        assert_eq!(capture.text(TARGET).contains(said), !ends_by_reset, "{name}");
     }
 }
