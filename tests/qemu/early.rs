@@ -10,7 +10,8 @@ const END: &str = "---[ end Kernel panic - not syncing: invalid opcode ]---";
 fn dies_at(name: &'static str, parameters: &str, functions: &[&str]) -> Capture {
     let gdb = Gdb::new(name);
     let boot = Boot::new(name, format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ {parameters}"));
-    let boot = boot.peer(Peer::at("10.0.0.2")).paused();
+    // Where the report fails, nothing else goes out.
+    let boot = boot.peer(Peer::at("10.0.0.2")).paused().loses();
     let machine = boot.arguments(gdb.arguments().iter().map(String::as_str)).start();
     let mut stub = gdb.accept();
     stub.run_to(symbol(functions[0]));
@@ -60,6 +61,18 @@ fn a_panic_in_an_early_panic_ends_on_serial_too() {
         assert!(capture.serial.contains(said), "{name}: {}", capture.serial);
         assert_eq!(capture.status, status::PANIC, "{name}");
     }
+}
+
+/// So does it on the network, as the one fixed frame, once the targets are known, though no card is yet.
+#[test]
+fn a_panic_in_panic_before_the_cards_are_known_sends_the_fixed_frame() {
+    let capture = dies_at("early-fixed-frame", "after=exit crash=PANIC@early", &[REPORT]);
+    assert_eq!(capture.status, status::PANIC);
+    let said = "Kernel panic - not syncing: panic in panic: invalid opcode at 0x";
+    let messages = capture.messages("10.0.0.2:6666");
+    let [only] = &messages[..] else { panic!("not one frame: {messages:?}") };
+    assert!(only.text.starts_with(said), "{}", only.text);
+    assert!(capture.serial.contains(&only.text), "{}", capture.serial);
 }
 
 #[test]
