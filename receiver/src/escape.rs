@@ -102,6 +102,9 @@ pub fn each_run(
         let length = run(rest.as_bytes(), &is_plain);
         let Some((plain, tail)) = rest.split_at_checked(length) else { return };
         to.extend_from_slice(plain.as_bytes());
+        if tail.is_empty() {
+            return;
+        }
         let mut characters = tail.chars();
         let Some(character) = characters.next() else { return };
         show(to, character);

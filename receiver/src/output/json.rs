@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, UNIX_EPOCH};
 
+use compact_str::CompactString;
 use serde::Serialize;
 
 use crate::escape::{each_run, is_harmful, is_printable};
@@ -111,66 +112,64 @@ fn write_record(
 ) -> io::Result<()> {
     to.extend_from_slice(b"{\"event\":\"record\",\"received\":\"");
     stamp.write(to, at);
-    to.extend_from_slice(b"\",\"sender\":");
-    write_sender(to, &heard.sender);
+    to.extend_from_slice(stamp.sender(&heard.sender));
     to.extend_from_slice(match record.format {
         Format::Basic => b",\"format\":\"basic\"",
         Format::Extended => b",\"format\":\"extended\"",
         Format::Syslog => b",\"format\":\"syslog\"",
         Format::Json => b",\"format\":\"json\"",
     });
-    number(to, "level", record.level.map(u64::from));
-    number(to, "facility", record.facility.map(u64::from));
-    number(to, "sequence", record.sequence);
-    number(to, "timestamp_us", record.timestamp);
+    number(to, b",\"level\":", record.level.map(u64::from));
+    number(to, b",\"facility\":", record.facility.map(u64::from));
+    number(to, b",\"sequence\":", record.sequence);
+    number(to, b",\"timestamp_us\":", record.timestamp);
     if let Some(origin) = &record.origin {
-        text(to, "time", origin.time.as_deref());
-        text(to, "host", origin.host.as_deref());
-        text(to, "application", origin.application.as_deref());
-        text(to, "process", origin.process.as_deref());
-        text(to, "message_id", origin.message_id.as_deref());
+        text(to, b",\"time\":", origin.time.as_deref());
+        text(to, b",\"host\":", origin.host.as_deref());
+        text(to, b",\"application\":", origin.application.as_deref());
+        text(to, b",\"process\":", origin.process.as_deref());
+        text(to, b",\"message_id\":", origin.message_id.as_deref());
     }
-    text(to, "release", record.release.as_deref());
-    text(to, "text", Some(&record.text));
+    text(to, b",\"release\":", record.release.as_deref());
+    text(to, b",\"text\":", Some(&record.text));
     if !record.fields.is_empty() {
-        key(to, "fields");
+        to.extend_from_slice(b",\"fields\":");
         write_fields(to, &record.fields);
     }
-    number(to, "held", Some(record.held).filter(|held| *held > 0));
+    number(to, b",\"held\":", Some(record.held).filter(|held| *held > 0));
     for (name, _) in flags.into_iter().filter(|(_, flag)| *flag) {
         key(to, name);
         to.extend_from_slice(b"true");
     }
     if let Continues::Record { sequence, .. } = record.continues {
-        number(to, "continues", Some(sequence));
+        number(to, b",\"continues\":", Some(sequence));
     }
-    text(to, "warning", translation.warning.as_deref());
+    text(to, b",\"warning\":", translation.warning.as_deref());
     if !translation.symbols.is_empty() {
-        key(to, "symbols");
+        to.extend_from_slice(b",\"symbols\":");
         to.extend_from_slice(terminal_safe(&serde_json::to_string(&translation.symbols)?).as_bytes());
     }
     to.extend_from_slice(b"}\n");
     Ok(())
 }
 
-/// The name, and what is behind it up to the port.
+/// The name, the address and the port, and what is before them.
 fn write_sender(to: &mut Vec<u8>, sender: &Identity) {
+    to.extend_from_slice(b"\",\"sender\":");
     string(to, &sender.name);
-    key(to, "address");
-    // Writing to memory does not fail.
-    let _ = match sender.address.ip() {
+    to.extend_from_slice(b",\"address\":\"");
+    match sender.address.ip() {
         IpAddr::V4(v4) => {
-            let mut separator = b'"';
-            for octet in v4.octets() {
-                to.push(std::mem::replace(&mut separator, b'.'));
+            for (place, octet) in v4.octets().into_iter().enumerate() {
+                to.extend_from_slice(if place == 0 { b"" } else { b"." });
                 to.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
             }
-            to.push(b'"');
-            Ok(())
         }
-        IpAddr::V6(v6) => write!(to, "\"{v6}\""),
-    };
-    number(to, "port", Some(sender.address.port().into()));
+        // Writing to memory does not fail.
+        IpAddr::V6(v6) => write!(to, "{v6}").unwrap_or_default(),
+    }
+    to.push(b'"');
+    number(to, b",\"port\":", Some(sender.address.port().into()));
 }
 
 /// In the order of their keys; where several have the same key, a list of their values.
@@ -204,15 +203,17 @@ fn key(to: &mut Vec<u8>, key: &str) {
     to.extend_from_slice(b"\":");
 }
 
-fn number(to: &mut Vec<u8>, name: &str, number: Option<u64>) {
+/// A member, its key as it is written.
+fn number(to: &mut Vec<u8>, key: &[u8], number: Option<u64>) {
     let Some(number) = number else { return };
-    key(to, name);
+    to.extend_from_slice(key);
     to.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn text(to: &mut Vec<u8>, name: &str, text: Option<&str>) {
+/// The same.
+fn text(to: &mut Vec<u8>, key: &[u8], text: Option<&str>) {
     let Some(text) = text else { return };
-    key(to, name);
+    to.extend_from_slice(key);
     string(to, text);
 }
 
@@ -239,15 +240,29 @@ fn string(to: &mut Vec<u8>, text: &str) {
     to.push(b'"');
 }
 
-/// Writes times of RFC 3339, of which one second has many.
+/// What is kept from record to record: times of RFC 3339, of which one second has many, and the sender.
 #[derive(Debug, Default)]
 pub struct Stamp {
     second: u64,
     /// That second, up to the point.
     text: String,
+    /// Who sent the last one, and how that is written.
+    sender: Option<(SocketAddr, CompactString)>,
+    written: Vec<u8>,
 }
 
 impl Stamp {
+    /// See [`write_sender`].
+    fn sender(&mut self, sender: &Identity) -> &[u8] {
+        let Identity { address, name, .. } = sender;
+        if !self.sender.as_ref().is_some_and(|(before, called)| before == address && called == name) {
+            self.sender = Some((*address, name.clone()));
+            self.written.clear();
+            write_sender(&mut self.written, sender);
+        }
+        &self.written
+    }
+
     fn write(&mut self, to: &mut Vec<u8>, at: Duration) {
         if self.text.is_empty() || self.second != at.as_secs() {
             self.second = at.as_secs();
