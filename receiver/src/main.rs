@@ -49,6 +49,6 @@ fn boxed(error: impl std::fmt::Display + 'static) -> Box<dyn std::fmt::Display> 
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ExitCode {
-    complain::complain(format_args!("netconsole-receiver: {error}"));
+    complain::report(format_args!("netconsole-receiver: {error}"));
     watch::ERROR.into()
 }

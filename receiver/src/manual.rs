@@ -140,8 +140,8 @@ pub const SECTIONS: [Section; 22] = [
             "With --state each sender's next number, its clock and its name are kept in a file, which is replaced as a \
              whole at most once a second and at the end. Another run goes on from there: what was had is not shown \
              again, what came meanwhile is named as missing (or asked for, of a sender that knows the ncrx \
-             protocol), a reboot is noticed, and names stay. After an end without warning, as by kill -9, what was \
-             shown in the last second may be called missing.",
+             protocol), a reboot is noticed, and names stay. What an output has not written by the end is not taken \
+             as had. After an end without warning, as by kill -9, what was shown in the last second may be called missing.",
         ],
         terms: &[],
     },

@@ -38,6 +38,10 @@ struct State<T> {
     /// Of all that waits, and of what the thread is at.
     waiting: Waiting,
     at: Waiting,
+    /// How many were put in, and how many of them the thread has taken out and done.
+    put: u64,
+    done: u64,
+    is_at_one: bool,
     is_ended: bool,
     is_gone: bool,
     is_failing: bool,
@@ -61,7 +65,9 @@ impl<T> Queue<T> {
     /// A queue of at most this many bytes. What is larger alone is taken when nothing else waits.
     pub fn new(most: usize) -> Self {
         let (loads, waiting, at) = (VecDeque::new(), Waiting::default(), Waiting::default());
-        let state = State { loads, waiting, at, is_ended: false, is_gone: false, is_failing: false };
+        let (put, done, is_at_one) = (0, 0, false);
+        let (is_ended, is_gone, is_failing) = (false, false, false);
+        let state = State { loads, waiting, at, put, done, is_at_one, is_ended, is_gone, is_failing };
         Queue { most, state: Mutex::new(state), came: Condvar::new(), left: Condvar::new() }
     }
 
@@ -84,6 +90,7 @@ impl<T> Queue<T> {
         }
         state.waiting.add(size);
         state.loads.push_back(Load { what, size });
+        state.put = state.put.saturating_add(1);
         self.came.notify_one();
         Ok(())
     }
@@ -94,10 +101,11 @@ impl<T> Queue<T> {
         let mut state = self.lock();
         let done = std::mem::take(&mut state.at);
         state.waiting.remove(done);
+        state.done = state.done.saturating_add(u64::from(std::mem::take(&mut state.is_at_one)));
         self.left.notify_all();
         loop {
             if let Some(Load { what, size }) = state.loads.pop_front() {
-                state.at = size;
+                (state.at, state.is_at_one) = (size, true);
                 return Next::Some(what);
             }
             if state.is_ended {
@@ -155,6 +163,17 @@ impl<T> Queue<T> {
     /// What waits.
     pub fn waiting(&self) -> Waiting {
         self.lock().waiting
+    }
+
+    /// How many were put in so far.
+    pub fn put(&self) -> u64 {
+        self.lock().put
+    }
+
+    /// Whether the thread is done with the first `count` of them, or has ended.
+    pub fn has_done(&self, count: u64) -> bool {
+        let state = self.lock();
+        state.is_gone || state.done >= count
     }
 
     /// Waits at most so long for the thread to end; whether it has.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::again::{self, Again};
 use crate::clock::Clock;
-use crate::complain::{self, complain};
+use crate::complain::{self, complain, report};
 use crate::console::{self, Console};
 use crate::dissect::Captured;
 use crate::event::{Event, Heard, Identity};
@@ -161,7 +161,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     if let Some((again, listeners)) = receiver.again.take() {
         let (sockets, about) = listeners.pass();
         let known = state::bytes(&receiver.senders.keep());
-        receiver.outputs.losses().iter().for_each(|loss| complain(format_args!("{loss}")));
+        receiver.outputs.losses().iter().for_each(|loss| report(format_args!("{loss}")));
         complain::finish();
         let Err(error) = again.start(&sockets, about, &known);
         // Nothing is complained of any more.
@@ -174,7 +174,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         ended => ended?,
     }
     if options.stats {
-        receiver.print_stats();
+        receiver.print_stats(true);
     }
     let stats = receiver.senders.stats();
     let unanswered = receiver.console.as_ref().map_or(0, Console::unanswered);
@@ -183,19 +183,19 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         0 if !losses.is_empty() || receiver.read_failed || !is_saved => watch::ERROR,
         status => status,
     };
-    losses.iter().for_each(|loss| complain(format_args!("{loss}")));
+    losses.iter().for_each(|loss| report(format_args!("{loss}")));
     let within = receiver.watch.within(if live { clock.now() } else { Duration::ZERO });
     let refused = receiver.protection.refused().values().sum::<u64>();
     if let Some(reason) = receiver.watch.reason(status, &stats, &within) {
-        complain(format_args!("{reason}"));
+        report(format_args!("{reason}"));
     }
     if live && begins == Begins::New && stats.is_empty() && refused == 0 {
-        complain(format_args!(
+        report(format_args!(
             "no datagram came to {ports}{within}: is this host's address the sender's target, and does a firewall let \
              UDP in?"
         ));
     } else if stats.is_empty() && refused > 0 {
-        complain(format_args!("all {refused} datagrams were refused: none was sealed with this key"));
+        report(format_args!("all {refused} datagrams were refused: none was sealed with this key"));
     }
     Ok(status.into())
 }
@@ -394,7 +394,7 @@ impl Receiver {
                     }
                 }
                 Input::Line(line) => self.take_line(line, clock.now()),
-                Input::Stats => self.print_stats(),
+                Input::Stats => self.print_stats(false),
                 Input::Question(question) => self.reply(question, clock.now()),
                 Input::Hangup if self.outputs.terminal_is_gone() => *end = clock.now(),
                 Input::Hangup if self.is_configured => self.prepare_again(inputs),
@@ -475,22 +475,32 @@ impl Receiver {
 
     /// Has what is known of the senders saved, where it is time to and something came.
     fn save(&mut self, clock: Clock) {
+        let Some(saver) = &mut self.saver else { return };
+        if saver.is_waiting() {
+            if self.outputs.have_written() {
+                saver.save();
+            }
+            return;
+        }
         let now = clock.now();
-        if let Some(saver) = &mut self.saver
-            && saver.due(self.told).is_some_and(|due| now >= due)
-        {
+        if saver.due(self.told).is_some_and(|due| now >= due) {
+            self.outputs.flush_and_mark();
             let kept = self.senders.keep();
-            saver.save(&kept, self.told, now, clock.now().saturating_sub(now));
+            saver.gather(&kept, self.told, now, clock.now().saturating_sub(now));
         }
     }
 
     /// The same at the end; false where it failed.
     fn save_last(&mut self) -> bool {
-        let Some(saver) = self.saver.take() else { return true };
+        let Some(mut saver) = self.saver.take() else { return true };
         let path = saver.path().display().to_string();
-        let saved = saver.finish(&self.senders.keep());
+        let known = self.outputs.are_over().then(|| self.senders.keep());
+        if known.is_none() && self.outputs.have_written() {
+            saver.save();
+        }
+        let saved = saver.finish(known.as_deref());
         if let Err(error) = &saved {
-            complain(format_args!("{path}: {error}; another run can't go on from here"));
+            report(format_args!("{path}: {error}; another run can't go on from here"));
         }
         saved.is_ok()
     }
@@ -647,8 +657,8 @@ impl Receiver {
         self.watch.remaining(now).map_or(rest, |remaining| rest.min(remaining))
     }
 
-    /// In one piece, for who reads it through a pipe.
-    fn print_stats(&self) {
+    /// The counts of all senders and outputs.
+    fn print_stats(&self, is_end: bool) {
         let mut lines = String::new();
         for (name, stats) in self.senders.stats() {
             lines.push_str(&format!("{name}: {stats}\n"));
@@ -664,7 +674,9 @@ impl Receiver {
             lines.push_str(&format!("this host dropped {dropped} datagrams: its socket buffer was full\n"));
         }
         self.outputs.stats().for_each(|stats| lines.push_str(&format!("{stats}\n")));
-        complain(format_args!("{}", lines.trim_end()));
+        // Who asks again and again reads it.
+        let say = if is_end || complain::is_out() { report } else { complain };
+        say(format_args!("{}", lines.trim_end()));
     }
 }
 

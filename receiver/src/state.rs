@@ -134,6 +134,8 @@ pub struct Saver {
     interval: Duration,
     /// How many events had been told when the last file was gathered.
     saved: u64,
+    /// The next file, which waits for the outputs, and how many events had been told.
+    gathered: Option<(Vec<u8>, u64)>,
 }
 
 impl Saver {
@@ -163,6 +165,7 @@ impl Saver {
             tried_at: Duration::ZERO,
             interval: INTERVAL,
             saved: 0,
+            gathered: None,
         }
     }
 
@@ -173,27 +176,42 @@ impl Saver {
 
     /// When it is time for another file, if `told` events were told by now; `None`: there is nothing new.
     pub fn due(&self, told: u64) -> Option<Duration> {
-        (told != self.saved).then(|| self.tried_at.saturating_add(self.interval))
+        match self.gathered {
+            Some(_) => Some(Duration::ZERO),
+            None => (told != self.saved).then(|| self.tried_at.saturating_add(self.interval)),
+        }
     }
 
-    /// Has all that is known written, after `told` events; `took` is how long it took to gather it.
-    pub fn save(&mut self, kept: &[Kept], told: u64, now: Duration, took: Duration) {
+    /// Takes all that is known, after `told` events; `took` is how long it took to gather it. It is saved once the outputs
+    /// have written those events: what they do not write another run is to name as missing.
+    pub fn gather(&mut self, kept: &[Kept], told: u64, now: Duration, took: Duration) {
         (self.tried_at, self.interval) = (now, INTERVAL.max(took * SHARE));
-        if let Some((work, _)) = &self.work
-            && work.try_send(bytes(kept)).is_ok()
+        self.gathered = Some((bytes(kept), told));
+    }
+
+    /// Whether what was gathered is not saved yet.
+    pub fn is_waiting(&self) -> bool {
+        self.gathered.is_some()
+    }
+
+    /// Has the file written that was gathered.
+    pub fn save(&mut self) {
+        if let Some((bytes, told)) = self.gathered.take()
+            && let Some((work, _)) = &self.work
+            && work.try_send(bytes).is_ok()
         {
             self.saved = told;
         }
     }
 
-    /// Writes what is known at the end.
-    pub fn finish(mut self, kept: &[Kept]) -> io::Result<()> {
+    /// Writes what is known at the end; `None`: the outputs have not written all of it, and the last file stays.
+    pub fn finish(mut self, kept: Option<&[Kept]>) -> io::Result<()> {
         if let Some((work, thread)) = self.work.take() {
             drop(work);
             // It has said what went wrong.
             let _ = thread.join();
         }
-        replace(&self.path, &bytes(kept))
+        kept.map_or(Ok(()), |kept| replace(&self.path, &bytes(kept)))
     }
 }
 
@@ -260,9 +278,13 @@ mod tests {
         ];
         let mut saver = Saver::start(&path);
         let second = Duration::from_secs(1);
-        saver.save(&all[..1], 5, second, second);
+        saver.gather(&all[..1], 5, second, second);
+        assert_eq!((saver.is_waiting(), saver.due(5)), (true, Some(Duration::ZERO)));
+        saver.save();
         assert_eq!((saver.due(5), saver.due(6)), (None, Some(second * 21)));
-        saver.finish(&all).expect("a file");
+        saver.finish(None).expect("no other file");
+        assert_eq!(load(&path).expect("what was saved"), all[..1]);
+        Saver::start(&path).finish(Some(&all)).expect("a file");
         assert_eq!(load(&path).expect("what was written"), all);
         assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 1, "nothing is left beside it");
     }

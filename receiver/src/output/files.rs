@@ -84,7 +84,14 @@ pub struct Files {
     unsynced: Vec<usize>,
     sync_at: Option<Instant>,
     compressing: Compressing,
+    told: Told,
+}
+
+/// How it is told what was lost.
+struct Told {
     stamp: Stamp,
+    /// When the last record was received, as it is shown.
+    at: Duration,
 }
 
 /// One sender's file.
@@ -113,7 +120,7 @@ impl Files {
     pub fn open(keeping: Keeping) -> Result<Self, Error> {
         let dir = &keeping.dir;
         fs::create_dir_all(dir).map_err(|error| Error::File(dir.clone(), error))?;
-        let stamp = Stamp::of(keeping.form);
+        let told = Told { stamp: Stamp::of(keeping.form), at: Duration::ZERO };
         Ok(Files {
             keeping: Arc::new(keeping),
             counts: Arc::default(),
@@ -127,7 +134,7 @@ impl Files {
             unsynced: Vec::new(),
             sync_at: None,
             compressing: Compressing::default(),
-            stamp,
+            told,
         })
     }
 
@@ -142,6 +149,7 @@ impl Files {
                 Next::End => break,
             }
             self.flush();
+            self.counts.keep(!self.waiting.is_empty());
             self.sync();
         }
         self.finish();
@@ -158,6 +166,8 @@ impl Files {
     /// Appends a batch's records, each to its sender's file.
     fn take(&mut self, batch: &Batch) {
         let now = SystemTime::now();
+        self.told.at = batch.at;
+        self.told.stamp.begin(batch.first);
         let (mut rest, mut lengths) = (&batch.bytes[..], batch.lengths.iter());
         for run in &batch.runs {
             let number = self.of(&run.name, run.place);
@@ -194,7 +204,7 @@ impl Files {
         let Some(sender) = self.senders.get_mut(number) else { return };
         let length = u64::try_from(record.len()).unwrap_or(u64::MAX);
         if sender.is_to_rotate(length, now) {
-            sender.flush(&mut self.stamp);
+            sender.flush(&mut self.told);
             sender.rotate(&mut self.compressing, now);
         }
         if sender.buffered.rest().is_some() && self.kept.saturating_add(record.len()) > limits::OUTPUT_BYTES {
@@ -211,7 +221,7 @@ impl Files {
             self.unsynced.push(number);
         }
         if sender.buffered.is_full() {
-            sender.flush(&mut self.stamp);
+            sender.flush(&mut self.told);
         }
     }
 
@@ -220,7 +230,7 @@ impl Files {
         self.kept = 0;
         for number in std::mem::take(&mut self.waiting) {
             let Some(sender) = self.senders.get_mut(number) else { continue };
-            sender.flush(&mut self.stamp);
+            sender.flush(&mut self.told);
             // Of files that fail only now there may be more than all may keep together.
             let kept = self.kept.saturating_add(sender.buffered.waiting());
             if kept > limits::OUTPUT_BYTES {
@@ -298,7 +308,7 @@ impl Files {
         for (_, sender) in &mut self.senders {
             let Sender { buffered, file, keeping, path, .. } = sender;
             buffered.write_last(|bytes| put(file, &keeping.dir, path, bytes));
-            if let Some(told) = sender.loss(&mut self.stamp) {
+            if let Some(told) = sender.loss(&mut self.told) {
                 sender.buffered.append(&told, 0);
                 sender.write();
             }
@@ -323,7 +333,7 @@ impl Files {
                 self.opened.push_back(number);
                 continue;
             }
-            sender.flush(&mut self.stamp);
+            sender.flush(&mut self.told);
             if sender.is_unsynced {
                 sender.sync();
             }
@@ -391,7 +401,7 @@ impl Sender {
         is_due && self.length() > 0 && (self.length().saturating_add(more) > size || old())
     }
 
-    fn flush(&mut self, stamp: &mut Stamp) {
+    fn flush(&mut self, how: &mut Told) {
         if self.buffered.waiting() == 0 {
             return;
         }
@@ -399,11 +409,11 @@ impl Sender {
             self.look();
         }
         // What was lost with a deleted file is in front of what waits; what there was no room for is behind it.
-        if let Some(told) = self.loss(stamp) {
+        if let Some(told) = self.loss(how) {
             self.buffered.precede(&told);
         }
         self.write();
-        if let Some(told) = self.loss(stamp) {
+        if let Some(told) = self.loss(how) {
             self.buffered.append(&told, 0);
             self.write();
         }
@@ -415,10 +425,10 @@ impl Sender {
     }
 
     /// The line that tells what was lost, if it is not told yet.
-    fn loss(&mut self, stamp: &mut Stamp) -> Option<Vec<u8>> {
+    fn loss(&mut self, how: &mut Told) -> Option<Vec<u8>> {
         let (count, reason) = self.buffered.take_untold()?;
         let mut told = Vec::new();
-        self.keeping.form.write_lost(&mut told, stamp, count, reason);
+        self.keeping.form.write_lost(&mut told, &mut how.stamp, how.at, count, reason);
         Some(told)
     }
 
@@ -673,6 +683,28 @@ mod tests {
             matches!(&lines[..], ["first", "second", lost] if lost.starts_with("… 1 record lost here: ")),
             "{log}"
         );
+    }
+
+    /// A loss has the time of the record that was received last, told as the records' times are.
+    #[test]
+    fn a_loss_has_the_records_time() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let style = Style { color: false, time: Time::Relative, prefix: false, fields: false };
+        let relative = Keeping { form: Form::Text(style), ..keeping(dir.path(), 0) };
+        let mut files = Files::open(relative).expect("a directory");
+        fs::create_dir(dir.path().join("a.log")).expect("it is in the way");
+        let (first, at) = (Duration::from_secs(100), Duration::from_secs(107));
+        for length in [1, 1 << 20] {
+            let mut batch = Batch { bytes: vec![b'x'; length], records: 1, ..Batch::default() };
+            (batch.at, batch.first) = (at, Some(first));
+            batch.belongs(&"a".into(), Place::Flat, length);
+            files.take(&batch);
+            files.flush();
+        }
+        fs::remove_dir(dir.path().join("a.log")).expect("it is empty");
+        files.finish();
+        let log = fs::read_to_string(dir.path().join("a.log")).expect("a file");
+        assert!(log.starts_with("x     7.000000 … 1 record lost here: "), "{log}");
     }
 
     /// What all of them keep while they can't be written is no more than one output may keep.

@@ -2,7 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddr};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::event::{Event, Heard, Identity};
 use crate::symbols::Translation;
@@ -37,6 +37,21 @@ impl Stamp {
             Form::Json => Stamp::Json(json::Stamp::default()),
         }
     }
+
+    /// When the first line was received, where times are told since then.
+    pub fn first(&self) -> Option<Duration> {
+        match self {
+            Stamp::Text(times) => times.first(),
+            Stamp::Json(_) => None,
+        }
+    }
+
+    /// Times are told since the same line as in another's.
+    pub fn begin(&mut self, first: Option<Duration>) {
+        if let (Stamp::Text(times), Some(first)) = (self, first) {
+            times.begin(first);
+        }
+    }
 }
 
 impl Form {
@@ -65,11 +80,10 @@ impl Form {
         }
     }
 
-    /// Writes that records were lost in this output.
-    pub fn write_lost(self, to: &mut Vec<u8>, stamp: &mut Stamp, count: u64, reason: &str) {
+    /// Writes that records were lost in this output, the last of which was received `at` that time.
+    pub fn write_lost(self, to: &mut Vec<u8>, stamp: &mut Stamp, at: Duration, count: u64, reason: &str) {
         let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let sender = Rc::new(Identity { address, name: Identity::SELF.into(), named: true });
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let heard = Heard { sender, at, event: Event::Lost { count, reason: reason.to_owned() } };
         self.with_prefix(false).write(to, stamp, at, &heard, &Translation::default());
     }

@@ -32,6 +32,10 @@ pub struct Batch {
     pub runs: Vec<Run>,
     /// See `runs`.
     pub lengths: Vec<usize>,
+    /// When the last one was received, as it is shown; and the first of all, where times are told since then.
+    pub at: Duration,
+    /// See `at`.
+    pub first: Option<Duration>,
 }
 
 /// Records of one sender, one behind the other.
@@ -62,6 +66,8 @@ impl Batch {
             records: 0,
             runs: Vec::with_capacity(self.runs.len()),
             lengths: Vec::with_capacity(self.lengths.len()),
+            at: self.at,
+            first: self.first,
         };
         std::mem::replace(self, next)
     }
@@ -104,6 +110,8 @@ pub struct Lane {
     /// Of these the output itself does not tell yet.
     untold: BTreeMap<Whose, u64>,
     on_gone: Arc<OnceLock<Call>>,
+    /// See [`Lane::mark`].
+    marked: u64,
 }
 
 /// Something to call.
@@ -136,7 +144,8 @@ impl Lane {
             losses
         });
         let (batch, untold) = (Batch::default(), BTreeMap::new());
-        Lane { name, unit, batch, queue, counts, waits, thread: Some(thread), lost: 0, untold, on_gone }
+        let (thread, lost, marked) = (Some(thread), 0, 0);
+        Lane { name, unit, batch, queue, counts, waits, thread, lost, untold, on_gone, marked }
     }
 
     /// Whether it is time to hand on what was collected.
@@ -148,7 +157,8 @@ impl Lane {
     /// tell it.
     pub fn flush(&mut self, mut tell: impl FnMut(&mut Batch, &Whose, u64)) {
         if !self.untold.is_empty() {
-            let mut told = Batch::default();
+            let Batch { at, first, .. } = self.batch;
+            let mut told = Batch { at, first, ..Batch::default() };
             self.untold.iter().for_each(|(whose, count)| tell(&mut told, whose, *count));
             let size = told.size();
             if self.queue.offer(Work::Batch(told), size, false).is_ok() {
@@ -193,6 +203,16 @@ impl Lane {
     pub fn reopen(&self) {
         // Without a thread there is nothing to open.
         let _ = self.queue.offer(Work::Reopen, Waiting::default(), true);
+    }
+
+    /// Marks what was handed on so far.
+    pub fn mark(&mut self) {
+        self.marked = self.queue.put();
+    }
+
+    /// Whether all up to the mark is written, or lost.
+    pub fn has_written(&self) -> bool {
+        self.queue.is_gone() || self.queue.has_done(self.marked) && !self.counts.is_keeping()
     }
 
     /// Whether the output has ended by itself.

@@ -140,6 +140,7 @@ impl Outputs {
         if let Some((lane, form, stamp)) = &mut self.screen {
             lane.batch.records = lane.batch.records.saturating_add(1);
             form.with_prefix(prefix).write(&mut lane.batch.bytes, stamp, at, heard, &translation);
+            lane.batch.at = at;
             if lane.is_full() {
                 self.flush_screen();
             }
@@ -151,6 +152,7 @@ impl Outputs {
                 form.with_prefix(place.has_names()).write(bytes, stamp, at, heard, &translation);
             });
             lane.batch.records = lane.batch.records.saturating_add(1);
+            (lane.batch.at, lane.batch.first) = (at, stamp.first());
             if lane.is_full() {
                 self.flush_files();
             }
@@ -179,6 +181,24 @@ impl Outputs {
         self.flush_files();
         self.flush_capture();
         self.flush_screen();
+    }
+
+    /// The same, and marks all that was shown so far.
+    pub fn flush_and_mark(&mut self) {
+        self.flush();
+        let screen = self.screen.as_mut().map(|(lane, ..)| lane);
+        let files = self.files.as_mut().map(|(lane, ..)| lane);
+        screen.into_iter().chain(&mut self.capture).chain(files).for_each(Lane::mark);
+    }
+
+    /// Whether each output has written, or lost, what was marked.
+    pub fn have_written(&self) -> bool {
+        self.lanes().all(Lane::has_written)
+    }
+
+    /// Whether each has ended.
+    pub fn are_over(&self) -> bool {
+        self.lanes().all(Lane::is_gone)
     }
 
     /// What a reader of standard output who has gone means: without another output, there is nothing more to do.
@@ -240,14 +260,15 @@ impl Outputs {
 
     fn flush_screen(&mut self) {
         let Some((lane, form, stamp)) = &mut self.screen else { return };
-        lane.flush(|batch, _, count| form.write_lost(&mut batch.bytes, stamp, count, TOO_SLOW));
+        lane.flush(|batch, _, count| form.write_lost(&mut batch.bytes, stamp, batch.at, count, TOO_SLOW));
     }
 
     fn flush_files(&mut self) {
         let Some((lane, form, stamp, _)) = &mut self.files else { return };
         lane.flush(|batch, whose, count| {
             let Some((name, place)) = whose else { return };
-            put(batch, (name, *place), |bytes| form.write_lost(bytes, stamp, count, TOO_SLOW));
+            let at = batch.at;
+            put(batch, (name, *place), |bytes| form.write_lost(bytes, stamp, at, count, TOO_SLOW));
         });
     }
 

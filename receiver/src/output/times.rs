@@ -31,6 +31,16 @@ impl Times {
         Times { form, zone, second: 0, text: String::new(), tail: String::new(), first: None }
     }
 
+    /// When the first line was received, where times are told since then.
+    pub fn first(&self) -> Option<Duration> {
+        self.first
+    }
+
+    /// The first line was received then.
+    pub fn begin(&mut self, first: Duration) {
+        self.first = Some(first);
+    }
+
     /// Writes the time that begins a line, and a space.
     pub fn write(&mut self, to: &mut Vec<u8>, at: Duration) {
         let shown = match self.form {

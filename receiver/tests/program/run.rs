@@ -94,6 +94,12 @@ impl Listening {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
+    /// Waits for its end before anything that it wrote is read.
+    pub fn end_unread(mut self) -> Output {
+        self.child.wait().expect("the program ends");
+        self.end()
+    }
+
     pub fn end(self) -> Output {
         self.child.wait_with_output().expect("the program ends")
     }

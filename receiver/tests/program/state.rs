@@ -129,3 +129,38 @@ fn the_file_is_ours_or_an_error() {
     assert!(code == Some(1) && errors.contains("another run can't go on from here"), "{errors}");
     assert_eq!(status(&dir.path().join("state")).0, Some(0));
 }
+
+/// What waits for an output at the end was not shown: for another run it is missing.
+#[test]
+fn what_was_not_written_was_not_had() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let state = dir.path().join("state");
+    // Much more than a pipe holds that nobody reads.
+    const RECORDS: u64 = 3000;
+    let text = "x".repeat(400);
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let send = |to: &Listening, sequence: u64| {
+        let record = format!("6,{sequence},{sequence},-;{text}\n");
+        socket.send_to(record.as_bytes(), ("127.0.0.1", to.port)).expect("loopback");
+    };
+    let copy = dir.path().join("copy");
+    let first = start(&state, &["--pcap", copy.to_str().expect("a plain path")]);
+    for sequence in 0..RECORDS {
+        send(&first, sequence);
+        // No faster than it is taken, as not everybody may have a large buffer.
+        let is_had = || fs::metadata(&copy).is_ok_and(|file| file.len() > 400 * sequence);
+        while sequence % 100 == 99 && !is_had() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    first.signal(Signal::SIGTERM);
+    // The program ends by itself, though nobody reads.
+    let first = first.end_unread();
+    assert_eq!(first.status.code(), Some(1), "{}", String::from_utf8_lossy(&first.stderr));
+    let written = stdout(&first).lines().filter(|line| line.ends_with(&text)).count() as u64;
+    assert!((1..RECORDS).contains(&written), "{written}");
+    let known = fs::read_to_string(&state).expect("a file");
+    let next = known.split_once("\"next\":").and_then(|(_, rest)| rest.split(',').next());
+    let next = next.and_then(|next| next.parse::<u64>().ok()).expect("a number");
+    assert!((1..=written).contains(&next), "{written}: {known}");
+}
