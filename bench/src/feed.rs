@@ -2,7 +2,9 @@
 //! the records to standard output or, where there is a third argument, to a file per sender in that directory.
 //!
 //!     feed KIND RECORDS [DIR]
+//!     feed listen OPTIONS
 //!
+//! The second is the receiver with its sockets, to be measured by the clock.
 //! Of `KIND:dry` the datagrams are made and dropped: what that takes is not the receiver's.
 
 mod load;
@@ -15,19 +17,27 @@ use clap::Parser;
 use load::{Datagrams, Load};
 use netconsole_receiver::options::Options;
 use netconsole_receiver::output::Begins;
-use netconsole_receiver::receive::{Error, Files, Receiver};
+use netconsole_receiver::receive::{self, Error, Files, Receiver};
 use netconsole_receiver::socket::Taken;
 
 /// Datagrams that a socket gives at once, and how long the time between two batches is taken to be.
 const BATCH: usize = 128;
 const BETWEEN: Duration = Duration::from_micros(500);
 
+/// In place of a kind: what comes from sockets is received.
+const LISTEN: &str = "listen";
 /// Behind a kind: the datagrams are made and dropped.
 const DRY: &str = ":dry";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let kind = arguments.next().unwrap_or_default();
+    if kind == LISTEN {
+        return match receive::run(&Options::parse_from(std::iter::once(kind).chain(arguments))) {
+            Ok(status) => status,
+            Err(error) => fail(&error),
+        };
+    }
     let is_dry = kind.ends_with(DRY);
     let load = Load::of(kind.trim_end_matches(DRY));
     let records = arguments.next().and_then(|records| records.parse().ok());
@@ -45,11 +55,13 @@ fn main() -> ExitCode {
     }
     match feed(load, records, arguments.next()) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("feed: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    eprintln!("feed: {error}");
+    ExitCode::FAILURE
 }
 
 fn feed(load: Load, records: u32, dir: Option<String>) -> Result<(), Error> {

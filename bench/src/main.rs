@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
-        [] => table::compare(),
+        [] => table::compare().and_then(|good| Ok(beside::check()? && good)),
         ["--save"] => table::save(),
         ["--clock"] => beside::compare(),
         // Of --clock.
