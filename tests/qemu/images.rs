@@ -92,14 +92,18 @@ fn stick(image: &str) -> [String; 6] {
         .map(String::from)
 }
 
+/// How GRUB starts the kernel.
+const BY_BIOS: &str = "multiboot2";
+const BY_UEFI: &str = "boot: by an unnamed loader, UEFI";
+
 /// Boots by these arguments and expects what [`EDITED`] asks for.
-fn boots_as_edited(name: &'static str, arguments: &[&str]) -> Capture {
+fn boots_as_edited(name: &'static str, arguments: &[&str], way: &str) -> Capture {
     let boot = Boot::new(name, "debug").loader(arguments.iter().copied()).timeout(UEFI_TIME);
     let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
     assert_eq!(capture.status, status::GOOD, "{name}; serial:\n{}", capture.serial);
     let messages = capture.messages("10.0.0.2:6666");
     let said = |text: &str| messages.iter().any(|message| message.text.contains(text));
-    assert!(said("network logging started") && said("multiboot2"), "{name}");
+    assert!(said("network logging started") && said(way), "{name}");
     assert!(capture.text("10.0.0.2:7777").contains("network logging started"), "{name}");
     capture
 }
@@ -125,18 +129,21 @@ fn it_is_small() {
 fn a_stick_boots_by_bios() {
     let stick = stick(&edited_image("bios", EDITED));
     let arguments: Vec<&str> = stick.iter().map(String::as_str).collect();
-    boots_as_edited("image-stick-bios", &arguments);
+    boots_as_edited("image-stick-bios", &arguments, BY_BIOS);
 }
 
+/// On a board with a card that there is a driver for here, and one that the firmware drives.
 #[test]
 fn a_stick_boots_by_uefi() {
     let stick = stick(&edited_image("uefi", EDITED));
     // The last -m counts.
+    let other = ["-m", "8G", "-netdev", "user,id=other", "-device", "pcnet,netdev=other,addr=0x10"];
     let arguments: Vec<&str> =
-        UEFI.into_iter().chain(["-m", "8G"]).chain(stick.iter().map(String::as_str)).collect();
-    let capture = boots_as_edited("image-stick-uefi", &arguments);
+        UEFI.into_iter().chain(other).chain(stick.iter().map(String::as_str)).collect();
+    let capture = boots_as_edited("image-stick-uefi", &arguments, BY_UEFI);
     let text = capture.text("10.0.0.2:7777");
     assert!(text.contains("firmware: UEFI 2."), "{text}");
+    assert!(text.contains("eth1: card that the firmware drives at 00:10.0"), "{text}");
     // OVMF puts the card's 64-bit BAR above 4 GiB.
     let card = text.lines().find(|line| line.contains("ethernet controller")).expect("the card");
     let address = card.split("BAR4 0x").nth(1).and_then(|rest| rest.split('+').next()).expect("a BAR");
@@ -250,14 +257,14 @@ const PARAMETERS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/;@10.0.0.1/,777
 fn a_cd_boots_by_bios() {
     let cd = cd();
     let arguments: Vec<&str> = cd.iter().map(String::as_str).collect();
-    boots_as_edited("image-cd-bios", &arguments);
+    boots_as_edited("image-cd-bios", &arguments, BY_BIOS);
 }
 
 #[test]
 fn a_cd_boots_by_uefi() {
     let cd = cd();
     let arguments: Vec<&str> = UEFI.into_iter().chain(cd.iter().map(String::as_str)).collect();
-    boots_as_edited("image-cd-uefi", &arguments);
+    boots_as_edited("image-cd-uefi", &arguments, BY_UEFI);
 }
 
 /// QEMU's TFTP server, and a card of this model that boots from it besides the one whose cable the test looks at.
@@ -273,25 +280,35 @@ fn network_boot(name: &str, file: &str, model: &str, parameters: &str) -> [Strin
 fn the_network_boots_a_bios() {
     let network = network_boot("pxe-bios", "boot/grub/i386-pc/core.0", "virtio-net-pci", PARAMETERS);
     let arguments: Vec<&str> = network.iter().map(String::as_str).collect();
-    boots_as_edited("image-pxe-bios", &arguments);
+    boots_as_edited("image-pxe-bios", &arguments, BY_BIOS);
 }
 
+/// From a card that there is no driver for here, which the firmware drives after GRUB has had it for itself; and one of
+/// ours beside it.
 #[test]
 fn the_network_boots_uefi() {
-    let network = network_boot("pxe-uefi", "boot/grub/x86_64-efi/core.efi", "virtio-net-pci", PARAMETERS);
-    let arguments: Vec<&str> = UEFI.into_iter().chain(network.iter().map(String::as_str)).collect();
-    boots_as_edited("image-pxe-uefi", &arguments);
+    let parameters = "debug netconsole=+@10.0.0.1/eth0,@10.0.0.2/";
+    let network = network_boot("pxe-uefi", "boot/grub/x86_64-efi/core.efi", "pcnet", parameters);
+    let arguments = UEFI.into_iter().chain(network.iter().map(String::as_str));
+    let boot = Boot::new("image-pxe-uefi", "debug").loader(arguments).timeout(UEFI_TIME);
+    let machine = boot.peer(Peer::at("10.0.0.2")).start();
+    for said in [BY_UEFI, "eth0: virtio network card at ", "eth1: IPv4 address 10.0.2.15/24 by DHCP"] {
+        machine.wait_for_text("10.0.0.2:6666", said);
+    }
+    let text = machine.stop().text("10.0.0.2:6666");
+    assert!(text.contains("eth1: card that the firmware drives at 00:10.0"), "{text}");
 }
 
 /// What is written to the command register of a card without a driver, that the firmware's driver has booted from
 /// and left running: whether the card may reach memory (bus master).
 fn rights_of_an_unknown_card(name: &'static str, parameters: &str) -> Vec<bool> {
-    let network = network_boot(name, "boot/grub/x86_64-efi/core.efi", "pcnet", parameters);
+    let parameters = format!("{PARAMETERS} netconsole.snp=0 {parameters}");
+    let network = network_boot(name, "boot/grub/x86_64-efi/core.efi", "pcnet", &parameters);
     let trace = directory().join(format!("{name}.trace")).display().to_string();
     let tracing = ["-trace", "pci_cfg_write", "-D", &trace];
     let arguments: Vec<&str> =
         UEFI.into_iter().chain(network.iter().map(String::as_str)).chain(tracing).collect();
-    let capture = boots_as_edited(name, &arguments);
+    let capture = boots_as_edited(name, &arguments, BY_UEFI);
     let text = capture.text("10.0.0.2:7777");
     assert!(text.contains("pci 00:10.0: there is no driver for this network card"), "{text}");
     let trace = fs::read_to_string(&trace).expect("QEMU's trace");
@@ -301,14 +318,14 @@ fn rights_of_an_unknown_card(name: &'static str, parameters: &str) -> Vec<bool> 
 
 #[test]
 fn a_card_without_a_driver_loses_the_right_to_reach_memory() {
-    let rights = rights_of_an_unknown_card("image-unknown-card", PARAMETERS);
+    let rights = rights_of_an_unknown_card("image-unknown-card", "");
     // The firmware's; before and after its BARs were sized; then none.
     assert!(rights.ends_with(&[true, true, true, false]), "{rights:?}");
 }
 
 #[test]
 fn cards_lose_the_right_to_reach_memory_before_a_large_ring_takes_it() {
-    let rights = rights_of_an_unknown_card("image-large-ring", &format!("{PARAMETERS} log_buf_len=1M"));
+    let rights = rights_of_an_unknown_card("image-large-ring", "log_buf_len=1M");
     // The firmware's; then none, before its BARs are looked at and after.
     assert!(rights.ends_with(&[true, false, false]), "{rights:?}");
 }
