@@ -17,6 +17,9 @@ fn wanted(parameters: &Parameters, recovery: &Recovery) -> Option<Crash> {
 /// Crashes here, or while the cards are looked for, where the command line says so.
 pub fn before_cards(parameters: &Parameters, recovery: &Recovery) {
     let Some(crash @ Crash { kind, place: Some(place) }) = wanted(parameters, recovery) else { return };
+    if place == CrashPlace::Firmware && kind == CrashKind::HungDevice {
+        trap::arm(kind, Place::Firmware, 1);
+    }
     if matches!(place, CrashPlace::Early | CrashPlace::Pci) {
         log::warn!("crash: provoking {crash}");
         if place == CrashPlace::Early {
@@ -46,6 +49,9 @@ pub fn after_boot(kernel: &mut Kernel, recovery: &Recovery) {
         Some(CrashPlace::Panic3) => panic_while_panicking(kind, 3),
         Some(CrashPlace::PanicCard) => panic_at_cards(kind, 1),
         Some(CrashPlace::Firmware) => {
+            if !matches!(kind, CrashKind::Loop | CrashKind::HungDevice) {
+                wait_for(kernel, kind, Place::FirmwareCall)
+            }
             trap::arm(kind, Place::Firmware, 1);
             panic!("provoked by crash={crash}")
         }

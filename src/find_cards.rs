@@ -43,7 +43,9 @@ pub fn find_cards(
                 }
             }
             let Some(device) = netconsole.look_at(function) else { return };
-            let is_up = map(&device, &mut address_space) && netconsole.claim(&device);
+            let is_the_firmwares = firmware::stays() && firmware::network::find(function).is_some();
+            let is_mapped = map(&device, &mut address_space);
+            let is_up = (is_mapped || is_the_firmwares) && netconsole.claim(&device);
             if !is_up && device.class.is_network() && !firmware::stays() {
                 // The firmware may have left it running, and writing what it receives to memory.
                 pci::disable(&mut ConfigurationSpace, function);
@@ -75,8 +77,7 @@ pub fn find_cards(
 
 /// Maps the registers of a card that there is a driver for; false where that can't be.
 fn map(device: &PciDevice, address_space: &mut AddressSpace) -> bool {
-    let is_the_firmwares = firmware::stays() && firmware::network::find(device.function).is_some();
-    if is_the_firmwares || Model::of((device.vendor_id, device.device_id)).is_none() {
+    if Model::of((device.vendor_id, device.device_id)).is_none() {
         return true;
     }
     for (address, length) in device.memory_ranges() {

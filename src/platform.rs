@@ -70,6 +70,10 @@ unsafe impl Platform for ThisKernel {
         if firmware::stays() { firmware::network::find(function) } else { None }
     }
 
+    fn take_from_firmware(function: DeviceFunction) {
+        firmware::network::release(function);
+    }
+
     fn labels(place: BusAddress) -> Labels {
         start::boot_info().map_or_else(Labels::default, |boot| describe::labels(boot, place))
     }

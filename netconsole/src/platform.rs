@@ -52,6 +52,10 @@ pub unsafe trait Platform: Sized + 'static {
         None
     }
 
+    /// The firmware is to let go of the card at this place, which it could not start: the library's own driver takes over.
+    /// [`firmware_card`](Self::firmware_card) gives it no more.
+    fn take_from_firmware(_function: DeviceFunction) {}
+
     /// The kernel's release, as `+r`, `release_enabled` and `uname -r` show it: `6.12.1`. Printable ASCII without `,` and `;`,
     /// which end it in a message; of a longer one the first 64 bytes are sent.
     fn release() -> &'static str;

@@ -88,7 +88,7 @@ pub extern "efiapi" fn enter(image: *mut c_void, system_table: Structure) -> Sta
     let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
     let wanted = Parameters::read_firmware_cards(line);
     if wanted != Some(false) && (Services { services, image }).choose_cards(wanted == Some(true)) {
-        services::note(system_table);
+        services::note(image, system_table);
         stay(services, info, block)
     }
     // Section 7.4.6: where the map has changed meanwhile, once more.

@@ -28,8 +28,10 @@ pub enum Place {
     Sizing = 8,
     /// Where the panic path opens a card.
     PanicCard = 9,
-    /// In a call of the firmware that drives a card.
+    /// At a call of the firmware that drives a card, which then fails or does not come back.
     Firmware = 10,
+    /// Within a call of the firmware.
+    FirmwareCall = 11,
 }
 
 /// The place in the low byte, the kind's number in the next, above it how often; 0 where nothing is armed.
@@ -50,14 +52,20 @@ pub fn probe(place: Place) {
     }
 }
 
-/// Whether a crash waits for this place, which it then does no more: for one that the caller provokes. Panic-safe.
+/// The crash that waits for this place, if one does, and then does no more: for the caller to provoke. Panic-safe.
 #[inline]
-pub fn take(place: Place) -> bool {
-    let is_due = TRAP.load(Ordering::Relaxed) & 0xff == place as u32;
-    if is_due {
-        TRAP.store(0, Ordering::Relaxed);
+pub fn take(place: Place) -> Option<CrashKind> {
+    let trap = TRAP.load(Ordering::Relaxed);
+    if trap & 0xff != place as u32 {
+        return None;
     }
-    is_due
+    TRAP.store(0, Ordering::Relaxed);
+    Some(kind(trap))
+}
+
+fn kind(trap: u32) -> CrashKind {
+    let kind = CrashKind::ALL.iter().find(|&&kind| kind as u32 == trap >> 8 & 0xff);
+    *kind.unwrap_or(&CrashKind::Panic)
 }
 
 /// A crash that waits for a card now waits for its BARs being sized.
@@ -74,8 +82,7 @@ pub fn await_sizing() {
 fn spring(trap: u32) {
     let rest = trap - ONCE;
     TRAP.store(if rest >= ONCE { rest } else { 0 }, Ordering::Relaxed);
-    let kind = CrashKind::ALL.iter().find(|&&kind| kind as u32 == trap >> 8 & 0xff);
-    provoke(*kind.unwrap_or(&CrashKind::Panic))
+    provoke(kind(trap))
 }
 
 /// What overwritten memory is filled with.

@@ -1,7 +1,7 @@
 //! Cards that UEFI firmware drives for the kernel, by its Simple Network Protocol: those of iPXE's boot ROMs, which QEMU gives
 //! to its cards, and OVMF's own of virtio.
 
-use crate::harness::{Boot, Machine, Nic, Peer, Sent, side_by_side, status};
+use crate::harness::{Boot, Nic, Peer, Sent, side_by_side, status};
 use crate::images::{UEFI, UEFI_TIME};
 use crate::protocols::bzimage;
 use std::net::SocketAddr;
@@ -28,66 +28,49 @@ fn nic(device: &'static str) -> Nic {
     Nic::device(device).with_rom().peer(Peer::at("10.0.0.2"))
 }
 
-/// Boots with one such card, and waits until the boot's log went out by it. QEMU's end of an old card may lose what came
-/// last before the machine ends.
-fn start(name: &'static str, parameters: &str, device: &'static str) -> Machine {
-    let machine = boot(name, &format!("{TARGETS} {parameters}"), [nic(device)]).start();
-    machine.wait_for_text(TARGET, "acpi: FACP ");
-    machine
-}
-
+/// By iPXE's drivers, which QEMU's cards bring along, of cards that there is a driver for here, too.
 #[test]
-fn the_whole_log_goes_out_by_the_firmware() {
-    let cases = [
-        ("snp-pcnet", PCNET, ""),
-        ("snp-ne2000", "ne2k_pci", ""),
-        ("snp-vmxnet3", "vmxnet3", "netconsole.snp=1"),
-        ("snp-rtl8139", "rtl8139", "netconsole.snp=1"),
-        ("snp-virtio", "virtio-net-pci", "netconsole.snp=1"),
-    ];
-    side_by_side(
-        &cases,
-        |(name, ..)| (*name).into(),
-        |&(name, device, parameter)| {
-            let capture = start(name, parameter, device).stop();
-            let messages = capture.messages(TARGET);
-            // That none is missing or comes twice, `Boot` checks.
-            assert_eq!(messages[0].sequence, 0, "{name}");
-            let text = capture.text(TARGET);
-            for said in [
-                "firmware: its boot services go on: it drives 1 network card of this machine",
-                BY_FIRMWARE,
-                "eth0: ethernet address 52:54:00:12:34:56, MTU 1500, link up",
-                "netconsole: remote ethernet address 02:00:0a:00:00:02",
-            ] {
-                assert!(text.contains(said), "{name}: '{said}' is not in {text}");
-            }
-        },
-    );
+fn the_whole_log_goes_out_by_each_card_that_the_firmware_drives() {
+    const CARDS: [&str; 4] = [PCNET, "ne2k_pci", "rtl8139", "i82559er,romfile=efi-eepro100.rom"];
+    let place = |number: usize, host: usize| format!("10.0.{number}.{host}");
+    let mut parameters = String::from("debug netconsole.snp=1");
+    for number in 0..CARDS.len() {
+        let (own, target) = (place(number, 1), place(number, 2));
+        parameters += &format!(" netconsole=+@{own}/eth{number},@{target}/");
+    }
+    let nics = CARDS.iter().enumerate();
+    let nics = nics.map(|(at, card)| Nic::device(card).with_rom().peer(Peer::at(&place(at, 2))));
+    let machine = boot("snp-cards", &parameters, nics).start();
+    let targets = [0, 1, 2, 3].map(|number| format!("{}:6666", place(number, 2)));
+    for target in &targets {
+        machine.wait_for_text(target, "acpi: FACP ");
+    }
+    let capture = machine.stop();
+    for (number, target) in targets.iter().enumerate() {
+        // That none is missing or comes twice, `Boot` checks.
+        assert_eq!(capture.messages(target)[0].sequence, 0, "{target}");
+        let text = capture.text(target);
+        for said in [
+            "firmware: its boot services go on: it drives 4 network cards of this machine",
+            &format!("eth{number}: card that the firmware drives at 00:0"),
+            &format!("eth{number}: ethernet address 52:54:00:12:34:5{}, MTU 1500, link up", 6 + number),
+            &format!("netconsole: remote ethernet address 02:00:0a:00:0{number}:02"),
+        ] {
+            assert!(text.contains(said), "'{said}' is not in {text}");
+        }
+    }
 }
 
+/// The driver's memory here is overwritten: the panic path has its own.
 #[test]
 fn the_last_words_go_out_by_the_firmware() {
-    let cases = [
-        ("snp-panic", "PANIC", "panic"),
-        ("snp-page-fault", "EXCEPTION", "page fault"),
-        ("snp-overwritten", "OVERWRITE_NIC", "panic"),
-        ("snp-nmi", "NMI", "non-maskable interrupt"),
-    ];
-    side_by_side(
-        &cases,
-        |(name, ..)| (*name).into(),
-        |&(name, kind, called)| {
-            let parameters = format!("{TARGETS} netconsole.panic_repeat=0 panic=0 crash={kind}");
-            let machine = boot(name, &parameters, [nic(PCNET)]).repeats().start();
-            let end = format!("---[ end Kernel panic - not syncing: {called} ]---");
-            machine.wait_for_text(TARGET, &end);
-            let capture = machine.stop();
-            let messages = capture.messages(TARGET);
-            assert_eq!(messages[0].sequence, 0, "{name}");
-            assert_eq!(messages.last().map(|last| last.text.as_str()), Some(end.as_str()), "{name}");
-        },
-    );
+    let parameters = format!("{TARGETS} netconsole.panic_repeat=0 panic=0 crash=OVERWRITE_NIC");
+    let machine = boot("snp-overwritten", &parameters, [nic(PCNET)]).repeats().start();
+    let end = "---[ end Kernel panic - not syncing: panic ]---";
+    machine.wait_for_text(TARGET, end);
+    let messages = machine.stop().messages(TARGET);
+    assert_eq!(messages[0].sequence, 0);
+    assert_eq!(messages.last().map(|last| last.text.as_str()), Some(end));
 }
 
 /// After the last words the machine starts again by the firmware, and what it logged is found by the next boot.
@@ -101,16 +84,31 @@ fn after_a_panic_the_firmware_resets_the_machine() {
     machine.stop();
 }
 
+/// In bursts, and tagged for a VLAN, too; then the card that the firmware drives is pulled out.
 #[test]
 fn one_card_by_the_firmware_and_one_by_a_driver_at_once() {
-    let parameters = "debug netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole=+@10.0.1.1/eth1,@10.0.1.2/";
-    let own = Nic::virtio().with_rom().peer(Peer::at("10.0.1.2"));
-    let machine = boot("snp-and-virtio", parameters, [nic(PCNET), own]).start();
-    for target in [TARGET, "10.0.1.2:6666"] {
-        machine.wait_for_text(target, "acpi: FACP ");
+    const RECORDS: usize = 1500;
+    const OTHERS: [&str; 2] = ["10.0.1.2:6666", "10.0.2.2:6666"];
+    let parameters = "debug netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole=+@10.0.2.1/eth0.100,@10.0.2.2/ \
+                      netconsole=+@10.0.1.1/eth1,@10.0.1.2/ console=null flood=1500";
+    let own = Nic::device("virtio-net-pci,addr=9").with_rom().peer(Peer::at("10.0.1.2"));
+    let firmwares = Nic::device("pcnet,addr=8").with_rom().peer(Peer::at("10.0.0.2"));
+    let firmwares = firmwares.peer(Peer::at("10.0.2.2").in_vlan(100));
+    let mut machine = boot("snp-and-virtio", parameters, [firmwares, own]).start();
+    for target in [TARGET, OTHERS[0], OTHERS[1]] {
+        machine.wait_for_text(target, &format!("flood message {:08} ", RECORDS - 1));
     }
-    let text = machine.stop().text(TARGET);
+    // As QEMU's ACPI code has it (docs/specs/acpi_pci_hotplug.rst): the bus, and the slots that are to be ejected.
+    machine.monitor("o /w 0xae10 0");
+    machine.monitor("o /w 0xae08 0x100");
+    machine.wait_for_text(OTHERS[0], "eth0: link is down");
+    let capture = machine.stop();
+    let text = capture.text(TARGET);
     assert!(text.contains(BY_FIRMWARE) && text.contains("eth1: virtio network card at "), "{text}");
+    assert!(capture.text(OTHERS[1]).contains("netconsole: remote ethernet address 02:00:0a:00:02:02"));
+    for target in [TARGET, OTHERS[0], OTHERS[1]] {
+        assert_eq!(capture.text(target).matches("flood message ").count(), RECORDS, "{target}");
+    }
 }
 
 /// The firmware's boot services end then, as where every card has a driver.
@@ -123,50 +121,55 @@ fn without_the_firmware_such_a_card_is_left_alone() {
     assert!(!capture.serial.contains("its boot services go on"), "{}", capture.serial);
 }
 
-#[test]
-fn a_flood_goes_out_by_the_firmware() {
-    const RECORDS: usize = 3000;
-    let parameters = format!("console=null flood={RECORDS}");
-    let machine = boot("snp-flood", &format!("{TARGETS} {parameters}"), [nic(PCNET)]).start();
-    machine.wait_for_text(TARGET, &format!("flood message {:08} ", RECORDS - 1));
-    assert_eq!(machine.stop().text(TARGET).matches("flood message ").count(), RECORDS);
-}
-
-/// OVMF's own driver of virtio tells how the cable is; iPXE's of older cards do not.
+/// OVMF's own driver of virtio tells how the cable is; iPXE's of vmxnet3 does, too, those of older cards do not.
 #[test]
 fn its_cable_is_pulled_and_plugged_in() {
-    let parameters = format!("{TARGETS} netconsole.snp=1 netconsole.carrier_timeout=1");
-    let nic = Nic::virtio().peer(Peer::at("10.0.0.2"));
-    let mut machine = boot("snp-link", &parameters, [nic]).repeats().start();
-    machine.wait_for_text(TARGET, "acpi: FACP ");
+    let parameters = "debug netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole=+@10.0.1.1/eth1,@10.0.1.2/ netconsole.snp=1 \
+                      netconsole.carrier_timeout=1";
+    let vmxnet3 = Nic::device("vmxnet3").with_rom().peer(Peer::at("10.0.1.2"));
+    let nics = [Nic::virtio().peer(Peer::at("10.0.0.2")), vmxnet3];
+    let mut machine = boot("snp-link", parameters, nics).repeats().start();
+    for target in [TARGET, "10.0.1.2:6666"] {
+        machine.wait_for_text(target, "acpi: FACP ");
+    }
     machine.monitor("set_link n0 off");
-    machine.wait_for_serial("eth0: link is down");
+    machine.wait_for_text("10.0.1.2:6666", "eth0: link is down");
     machine.monitor("set_link n0 on");
     machine.wait_for_text(TARGET, "eth0: link is down");
     machine.wait_for_text(TARGET, "eth0: link is up\n");
-    machine.stop();
+    let text = machine.stop().text(TARGET);
+    for said in [BY_FIRMWARE, "eth1: card that the firmware drives at 00:0"] {
+        assert!(text.contains(said), "'{said}' is not in {text}");
+    }
 }
 
+/// Its first call fails: the driver here has the card from then on, in a panic too.
 #[test]
-fn commands_come_in_by_the_firmware() {
-    let machine = start("snp-input", "netconsole.input=1", PCNET);
-    let kernel: SocketAddr = "10.0.0.1:6665".parse().expect("an address");
-    let ask = b"cat cmdline0/remote_ip\n";
-    machine.send(0, &Peer::at("10.0.0.2").datagram(40000, Nic::mac(0), kernel, ask));
-    machine.wait_for_text("10.0.0.2:40000", "10.0.0.2\nnetconsole# ");
-    machine.stop();
+fn a_card_that_the_firmware_does_not_start_has_its_driver_here() {
+    let parameters = format!("{TARGETS} netconsole.snp=1 crash=HUNG_DEVICE@firmware");
+    let nic = Nic::virtio().peer(Peer::at("10.0.0.2"));
+    let machine = boot("snp-refused", &parameters, [nic]).repeats().start();
+    machine.wait_for_text(TARGET, "---[ end Kernel panic - not syncing: panic ]---");
+    let text = machine.stop().text(TARGET);
+    for said in [
+        "can't be brought up: the firmware's Start failed with status 0x8000000000000007",
+        "eth0: virtio network card at 00:0",
+    ] {
+        assert!(text.contains(said), "'{said}' is not in {text}");
+    }
 }
 
+/// Then the firmware is called no more: what is left is the driver here, though the firmware's was first choice, and the reset
+/// that the kernel knows.
 #[test]
-fn the_log_is_tagged_for_a_vlan_by_the_firmware_too() {
-    const TAGGED: &str = "10.0.1.2:6666";
-    let peer = Peer::at("10.0.1.2").in_vlan(100);
-    let nic = Nic::device(PCNET).with_rom().peer(peer);
-    let parameters = "debug netconsole=+@10.0.1.1/eth0.100,@10.0.1.2/";
-    let machine = boot("snp-vlan", parameters, [nic]).start();
-    machine.wait_for_text(TAGGED, "acpi: FACP ");
-    let text = machine.stop().text(TAGGED);
-    assert!(text.contains("netconsole: remote ethernet address 02:00:0a:00:01:02"), "{text}");
+fn a_panic_within_a_call_of_the_firmware_makes_no_other() {
+    let parameters = format!("{TARGETS} netconsole.snp=1 panic=-1 crash=PANIC@firmware");
+    let nic = Nic::virtio().peer(Peer::at("10.0.0.2"));
+    let machine = boot("snp-within", &parameters, [nic]).repeats().start();
+    machine.wait_for_text(TARGET, "---[ end Kernel panic - not syncing: panic ]---");
+    machine.wait_for_text(TARGET, "firmware: the boot before ended inside of its ");
+    let text = machine.stop().text(TARGET);
+    assert!(text.contains(BY_FIRMWARE), "{text}");
 }
 
 /// Where a call does not come back in a panic, the chipset's watchdog or the firmware's own resets the machine after 30 s, and
@@ -189,7 +192,7 @@ fn a_call_that_does_not_come_back_is_named_by_the_next_boot() {
     );
 }
 
-/// Firmware resets a machine whose loader has not come back after five minutes; it would not see this kernel's.
+/// Firmware resets a machine whose loader has not come back after five minutes. Commands come in by it all the time.
 #[test]
 fn the_firmware_lets_it_run_for_longer_than_five_minutes() {
     let parameters = format!("{TARGETS} netconsole.input=1");
@@ -208,7 +211,7 @@ fn the_firmware_lets_it_run_for_longer_than_five_minutes() {
         ask("uptime\n");
         thread::sleep(Duration::from_secs(5));
     }
-    machine.stop();
+    assert!(machine.stop().text(TARGET).contains(BY_FIRMWARE));
 }
 
 /// The seconds of `up 0:06:01`.

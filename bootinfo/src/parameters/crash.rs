@@ -106,7 +106,8 @@ words! {
         PanicCard = "paniccard",
         /// In the panic path, at every card that it opens.
         PanicCards = "paniccards",
-        /// In the panic path, in its first call of the firmware that drives a card: that does not come back, whatever the kind.
+        /// In a call of the firmware that drives a card. [`Loop`](CrashKind::Loop): the panic path's first, which does not come
+        /// back. [`HungDevice`](CrashKind::HungDevice): the boot's first, and the panic path's, which fail.
         Firmware = "firmware",
         /// Before the NIC is up.
         Early = "early",

@@ -207,14 +207,13 @@ impl<'l, P: Platform> Shipment<'l, P> {
             let mark = P::memory().panic.deadly_cards.mark(place);
             let opened = mark.at(|| {
                 probe::<P>(Probe::PanicCard);
-                let firmware = match *address {
-                    BusAddress::Pci(function) => P::firmware_card(function),
-                    BusAddress::Mmio(_) => None,
-                };
-                match firmware {
-                    Some(card) => Ok(PanicDriver::open_by_firmware(card, waits::<P>(), memory)),
-                    None => PanicDriver::open(P::pci(), &P::access(), waits::<P>(), *address, memory),
+                let (config, access, waits) = (P::pci(), P::access(), waits::<P>());
+                if let BusAddress::Pci(function) = *address
+                    && let Some(card) = P::firmware_card(function)
+                {
+                    return PanicDriver::open_by_firmware(card, config, &access, waits, function, memory);
                 }
+                PanicDriver::open(config, &access, waits, *address, memory)
             });
             *slot = opened.ok().map(|nic| PanicCard::new(Marked { nic, mark }));
         }

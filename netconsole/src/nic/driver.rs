@@ -11,7 +11,7 @@ use super::absent::{NoCard, NoMemory};
 use super::firmware::{FirmwareCard, FirmwareMemory, FirmwareNic};
 #[cfg(feature = "intel")]
 use super::intel::chips::Chip;
-use super::pci::{self, ConfigurationAccess, PciDevice};
+use super::pci::{self, ConfigurationAccess, DeviceFunction, PciDevice};
 use super::{Access, Addresses, BusAddress, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 use core::fmt;
@@ -304,14 +304,25 @@ pub struct Failure {
 }
 
 impl PanicDriver {
-    /// The card that the firmware drives, of which nothing is asked before [`restart`](Nic::restart). Panic-safe.
-    pub fn open_by_firmware(
+    /// The card at `place` by the firmware, if that starts it, or there is no driver for it here; else as [`open`](Self::open)
+    /// does. Panic-safe.
+    pub fn open_by_firmware<C: ConfigurationAccess>(
         card: &'static dyn FirmwareCard,
+        config: C,
+        access: &Access,
         waits: Waits,
+        place: DeviceFunction,
         memory: &'static mut PanicCardMemory,
-    ) -> Self {
-        // SAFETY: PLAIN, and the driver has the memory for good.
-        Self::Firmware(FirmwareNic::new(card, waits, unsafe { &mut memory.firmware }))
+    ) -> Result<Self, NicError> {
+        let all: *mut PanicCardMemory = memory;
+        // SAFETY: PLAIN, and the driver has the memory for as long as it is there: it is the memory's only reference, until
+        // the driver is gone below.
+        let mut nic = FirmwareNic::new(card, waits, unsafe { &mut (*all).firmware });
+        if nic.restart().is_ok() || Model::of(pci::ids(&config, place)).is_none() {
+            return Ok(Self::Firmware(nic));
+        }
+        // SAFETY: the driver that had the memory is gone, and the firmware was given none of it.
+        Self::open(config, access, waits, BusAddress::Pci(place), unsafe { &mut *all })
     }
 
     /// The card at `place`, of which nothing but the configuration space is touched before

@@ -22,13 +22,14 @@ impl State {
     pub fn look_at<P: Platform>(&mut self, function: pci::DeviceFunction) -> Option<PciDevice> {
         let mut config = P::pci();
         let mut device = PciDevice::identify(&config, function)?;
-        let is_ours = P::firmware_card(function).is_none();
-        if is_ours && Model::of((device.vendor_id, device.device_id)).is_some() {
+        if Model::of((device.vendor_id, device.device_id)).is_some() {
             probe::<P>(Probe::Card);
-            if pci::wake(&mut config, function, waits::<P>()) {
+            // What the firmware drives is awake, and reached through the bridges that it has opened.
+            let is_ours = P::firmware_card(function).is_none();
+            if is_ours && pci::wake(&mut config, function, waits::<P>()) {
                 log::info!("pci {function}: it slept, and was woken");
             }
-            if let opened @ 1.. = pci::open_bridges(&mut config, P::root_buses(), function) {
+            if is_ours && let opened @ 1.. = pci::open_bridges(&mut config, P::root_buses(), function) {
                 log::info!(
                     "pci {function}: bridges above it that did not let it through: {opened}, they do now"
                 );
@@ -40,14 +41,20 @@ impl State {
         Some(device)
     }
 
-    /// Brings up a card on the PCI bus; false where that does not do.
+    /// Brings up a card on the PCI bus, by the firmware where that drives it and succeeds; false where that does not do.
     pub fn claim<P: Platform>(&mut self, device: &PciDevice, now: u64) -> bool {
         let function = device.function;
+        let model = Model::of((device.vendor_id, device.device_id));
         if let Some(card) = P::firmware_card(function) {
             let probe = |memory| CardDriver::by_firmware(card, waits::<P>(), memory);
-            return self.take_in::<P>(BusAddress::Pci(function), "card that the firmware drives", probe, now);
+            let is_up =
+                self.take_in::<P>(BusAddress::Pci(function), "card that the firmware drives", probe, now);
+            if is_up || model.is_none() || usize::from(self.claimed) == MAX_NICS {
+                return is_up;
+            }
+            P::take_from_firmware(function);
         }
-        let Some(model) = Model::of((device.vendor_id, device.device_id)) else {
+        let Some(model) = model else {
             if device.class.is_network() {
                 log::warn!("pci {function}: there is no driver for this network card");
             }

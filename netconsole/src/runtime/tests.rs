@@ -3,9 +3,10 @@
 use super::*;
 use crate::nic::pci::ConfigurationAccess;
 use crate::nic::pci::fake::{Function, Machine};
-use crate::nic::{Access, NO_PORTS};
+use crate::nic::{Access, FirmwareCard, FirmwareStatus, NO_PORTS, NicError, TransmitError};
 use crate::ring::{Level, Ring, RingMemory};
 use crate::seal::BootId;
+use crate::wire::MacAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::cell::RefCell;
 
@@ -18,6 +19,43 @@ thread_local! {
     static MACHINE: Machine = Machine::default();
     /// The functions that were written to.
     static WRITTEN: RefCell<Vec<DeviceFunction>> = const { RefCell::new(Vec::new()) };
+    /// What was done with the card that the firmware does not start.
+    static DONE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A card that the firmware has, and does not start.
+struct Refused;
+
+impl FirmwareCard for Refused {
+    fn start(&self, afresh: bool) -> Result<(), NicError> {
+        assert!(!afresh);
+        DONE.with_borrow_mut(|done| done.push("start"));
+        Err(NicError::Firmware("Initialize", 7))
+    }
+
+    fn mac(&self) -> MacAddr {
+        unreachable!("it does not run")
+    }
+
+    fn mtu(&self) -> usize {
+        unreachable!("it does not run")
+    }
+
+    fn takes_several(&self) -> bool {
+        unreachable!("it does not run")
+    }
+
+    fn status(&self) -> Option<FirmwareStatus> {
+        unreachable!("it does not run")
+    }
+
+    fn transmit(&self, _: &[u8]) -> Result<(), TransmitError> {
+        unreachable!("it does not run")
+    }
+
+    fn receive(&self, _: &mut [u8]) -> Option<usize> {
+        unreachable!("it does not run")
+    }
 }
 
 /// The test's configuration space, which keeps what is written to.
@@ -67,6 +105,16 @@ unsafe impl Platform for Mine {
     fn access() -> Access {
         NO_PORTS
     }
+
+    fn firmware_card(function: DeviceFunction) -> Option<&'static dyn FirmwareCard> {
+        let has_it = function.device == 4 && DONE.with_borrow(|done| !done.contains(&"take"));
+        has_it.then_some(&Refused)
+    }
+
+    fn take_from_firmware(function: DeviceFunction) {
+        assert_eq!(function.device, 4);
+        DONE.with_borrow_mut(|done| done.push("take"));
+    }
 }
 
 /// One test, since there is one static memory: it is made once, touches nothing that is not claimed, and keeps what is logged.
@@ -100,6 +148,12 @@ fn what_is_not_claimed_is_not_touched() {
     assert_eq!(netconsole.claimed_cards(), 0, "a card that fails takes no other's place");
     assert!(WRITTEN.with_borrow(|written| written.iter().all(|function| function.device == 2)));
     assert!(!WRITTEN.with_borrow(Vec::is_empty), "the one that was claimed was sized");
+
+    MACHINE.with(|machine| machine.insert((0, 4, 0), Function::new(0x8086, 0x10d3, 0x02_0000)));
+    let before = RING.end();
+    netconsole.find_pci_cards(|function| function.device == 4);
+    assert_eq!(DONE.with_borrow(Clone::clone), ["start", "take"], "then the driver here has it");
+    assert_eq!(RING.end(), before + 3, "the card, and that neither has brought it up");
 
     let end = RING.end();
     crate::append::<Mine>(Level::Info, "test", "without the facade");

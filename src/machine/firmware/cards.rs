@@ -1,7 +1,7 @@
 //! Which network cards the firmware is to drive, asked before it is decided whether its boot services end.
 
 use super::network;
-use super::structure::{SUCCESS, Status, Structure, call_firmware};
+use super::structure::{Guid, SIMPLE_NETWORK, SUCCESS, Status, Structure, call_firmware};
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 use netconsole::nic::Model;
@@ -18,7 +18,6 @@ mod service {
 }
 
 type Handle = *mut c_void;
-type Guid = [u8; 16];
 type HandleProtocol = extern "efiapi" fn(Handle, &Guid, &mut usize) -> Status;
 type LocateDevicePath = extern "efiapi" fn(&Guid, &mut usize, &mut Handle) -> Status;
 type ConnectController = extern "efiapi" fn(Handle, *const c_void, *const c_void, bool) -> Status;
@@ -30,12 +29,9 @@ type LocateHandleBuffer = extern "efiapi" fn(u32, &Guid, *const c_void, &mut usi
 const BY_PROTOCOL: u32 = 2;
 const EXCLUSIVE: u32 = 0x20;
 
-/// Section 14.4, `EFI_PCI_IO_PROTOCOL`; section 24.1, `EFI_SIMPLE_NETWORK_PROTOCOL`; section 10.2, a device path: their GUIDs as
-/// they are in memory.
+/// Section 14.4, `EFI_PCI_IO_PROTOCOL`; section 10.2, a device path: their GUIDs as they are in memory.
 const PCI_IO: Guid =
     [0x00, 0xb2, 0xf5, 0x4c, 0xb8, 0x68, 0xa5, 0x4c, 0x9e, 0xec, 0xb2, 0x3e, 0x3f, 0x50, 0x02, 0x9a];
-const SIMPLE_NETWORK: Guid =
-    [0xb9, 0x32, 0x98, 0xa1, 0x25, 0xac, 0xd3, 0x11, 0x9a, 0x2d, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d];
 const DEVICE_PATH: Guid =
     [0x91, 0x6e, 0x57, 0x09, 0x3f, 0x6d, 0xd2, 0x11, 0x8e, 0x39, 0x00, 0xa0, 0xc9, 0x69, 0x72, 0x3b];
 
@@ -70,14 +66,19 @@ pub struct Services {
 }
 
 impl Services {
-    /// Has the firmware drive the cards that have no driver here, or one that was never proven, or `all`, and notes them. False where there are none:
-    /// nothing keeps the boot services from ending then. The others' drivers let go of them.
+    /// Has the firmware drive the cards that have no driver here, or one that was never proven, or `all`, and notes them. False
+    /// where there are none: nothing keeps the boot services from ending then. The others' drivers let go of them.
     pub fn choose_cards(self, all: bool) -> bool {
         let mut count = 0usize;
         self.for_each_card(|card| {
             if (all || !Model::of(card.ids).is_some_and(Model::is_proven))
-                && let Some(protocol) = self.network_of(&card)
-                && network::add(count, card.function, protocol)
+                && let Some((network, protocol)) = self.network_of(&card)
+                && network::add(
+                    count,
+                    card.function,
+                    [card.handle, network].map(Handle::expose_provenance),
+                    protocol,
+                )
             {
                 count = count.wrapping_add(1);
             }
@@ -119,13 +120,13 @@ impl Services {
 
     /// The card's Simple Network Protocol, which is this program's alone from here on: the firmware's own network stack lets go
     /// of it. A driver that has not been started yet is.
-    fn network_of(self, card: &Card) -> Option<Structure> {
+    fn network_of(self, card: &Card) -> Option<(Handle, Structure)> {
         let connect: ConnectController = self.services.field(service::CONNECT_CONTROLLER);
         call_firmware(|| connect(card.handle, null(), null(), true));
         let mut found = None;
         self.for_each_handle(&SIMPLE_NETWORK, |handle| {
             if found.is_none() && self.is_above(handle, card.handle) {
-                found = self.open(handle);
+                found = self.open(handle).map(|protocol| (handle, protocol));
             }
         });
         found

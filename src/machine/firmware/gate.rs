@@ -3,6 +3,7 @@
 
 use super::structure::Status;
 use crate::machine::cache;
+use crate::machine::trap::{self, Place};
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -116,10 +117,14 @@ pub enum Call {
     SetWatchdogTimer,
     /// A boot service.
     CheckEvent,
+    /// A boot service.
+    CloseProtocol,
+    /// A boot service.
+    DisconnectController,
 }
 
 impl Call {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Tick,
         Self::Start,
         Self::Initialize,
@@ -131,6 +136,8 @@ impl Call {
         Self::ResetSystem,
         Self::SetWatchdogTimer,
         Self::CheckEvent,
+        Self::CloseProtocol,
+        Self::DisconnectController,
     ];
 
     /// The name that UEFI's specification has for it. Panic-safe.
@@ -147,6 +154,8 @@ impl Call {
             Self::ResetSystem => "ResetSystem",
             Self::SetWatchdogTimer => "SetWatchdogTimer",
             Self::CheckEvent => "CheckEvent",
+            Self::CloseProtocol => "CloseProtocol",
+            Self::DisconnectController => "DisconnectController",
         }
     }
 }
@@ -206,6 +215,7 @@ pub unsafe fn call(call: Call, function: usize, arguments: &Arguments) -> Option
     // SAFETY: it is null or a static word.
     let word = unsafe { NOTE.load(Ordering::Acquire).as_ref() };
     word.into_iter().for_each(|word| note(word, call as u64));
+    trap::probe(Place::FirmwareCall);
     // SAFETY: the gate was opened; the caller's for the rest. Interrupts are off in this kernel where the firmware stays.
     let status = unsafe { firmware_gate(function, arguments) };
     word.into_iter().for_each(|word| note(word, NO_CALL));

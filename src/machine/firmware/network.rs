@@ -2,11 +2,14 @@
 //! firmware drives for this kernel.
 
 use super::gate::{self, Call};
-use super::structure::{ALREADY_STARTED, NOT_READY, NOT_STARTED, SUCCESS, Status, Structure};
+use super::services;
+use super::structure::{ALREADY_STARTED, DEVICE_ERROR, NOT_READY, NOT_STARTED, SUCCESS, Status, Structure};
 use crate::machine::paging;
+use crate::machine::pci::ConfigurationSpace;
 use crate::machine::trap::{self, Place};
+use bootinfo::parameters::CrashKind;
 use netconsole::guarded::Words;
-use netconsole::nic::pci::DeviceFunction;
+use netconsole::nic::pci::{self, DeviceFunction};
 use netconsole::nic::{BusAddress, FirmwareCard, FirmwareStatus, NicError, TransmitError};
 use netconsole::wire::MacAddr;
 
@@ -52,24 +55,43 @@ const LEAST_MTU: usize = 576;
 /// How many cards the firmware drives at most.
 const MAX_CARDS: usize = netconsole::plan::MAX_NICS;
 
-/// A card: its place on the PCI bus, and where the firmware has the protocol and its mode.
-struct Card(Words<3>);
+/// A card: its place on the PCI bus, the firmware's handles for that and for the protocol, and where it has the protocol and its
+/// mode.
+struct Card(Words<5>);
+
+/// The place of a card that the firmware drives no more.
+const NOWHERE: u64 = u64::MAX;
 
 static CARDS: [Card; MAX_CARDS] = [const { Card(Words::unset()) }; MAX_CARDS];
 
 /// Notes the card at `function`; false where there is no room. Called while the firmware's own page tables are in force.
-pub fn add(number: usize, function: DeviceFunction, protocol: Structure) -> bool {
+pub fn add(number: usize, function: DeviceFunction, handles: [usize; 2], protocol: Structure) -> bool {
     let Some(card) = CARDS.get(number) else { return false };
-    let mode: usize = protocol.field(protocol::MODE);
-    card.0.set(&[BusAddress::Pci(function).to_word(), protocol.0 as u64, mode as u64]);
+    let [device, network] = handles;
+    let words = [device, network, protocol.0, protocol.field(protocol::MODE)].map(|word| word as u64);
+    let [device, network, protocol, mode] = words;
+    card.0.set(&[BusAddress::Pci(function).to_word(), device, network, protocol, mode]);
     true
+}
+
+fn card(function: DeviceFunction) -> Option<&'static Card> {
+    let place = BusAddress::Pci(function).to_word();
+    CARDS.iter().find(|card| card.0.get().is_some_and(|[at, ..]| at == place))
 }
 
 /// The card at `function`, if the firmware drives it. Panic-safe.
 pub fn find(function: DeviceFunction) -> Option<&'static dyn FirmwareCard> {
-    let place = BusAddress::Pci(function).to_word();
-    let is_it = |card: &&'static Card| card.0.get().is_some_and(|[at, ..]| at == place);
-    CARDS.iter().find(is_it).map(|card| card as &'static dyn FirmwareCard)
+    card(function).map(|card| card as &'static dyn FirmwareCard)
+}
+
+/// Has the firmware's driver let go of the card at `function`, which the firmware drives no more.
+pub fn release(function: DeviceFunction) {
+    if let Some((card, [_, device, network, ..])) =
+        card(function).and_then(|card| Some((card, card.0.get()?)))
+    {
+        card.0.set(&[NOWHERE, 0, 0, 0, 0]);
+        services::let_go(device as usize, network as usize);
+    }
 }
 
 /// How many cards the firmware drives.
@@ -79,7 +101,7 @@ pub fn count() -> usize {
 
 /// Maps what the firmware has of each card, wherever it lies. To be called once, before the first card is started.
 pub fn map() {
-    for [_, protocol, mode] in CARDS.iter().filter_map(|card| card.0.get()) {
+    for [.., protocol, mode] in CARDS.iter().filter_map(|card| card.0.get()) {
         for (address, length) in [(protocol, protocol::LENGTH), (mode, mode::LENGTH)] {
             // Where that can't be, the card is one that has no registers.
             _ = paging::map_to_read(address, length);
@@ -94,13 +116,25 @@ extern "efiapi" fn hang() -> ! {
     }
 }
 
+/// Stands in for one that fails.
+extern "efiapi" fn fail() -> Status {
+    DEVICE_ERROR
+}
+
 impl Card {
     /// The protocol and its mode, where they are known and mapped.
     fn structures(&self) -> Option<[Structure; 2]> {
-        let [_, protocol, mode] = self.0.get()?;
+        let [.., protocol, mode] = self.0.get()?;
         let is_mapped =
             paging::is_mapped(protocol, protocol::LENGTH) && paging::is_mapped(mode, mode::LENGTH);
         is_mapped.then_some([Structure(protocol as usize), Structure(mode as usize)])
+    }
+
+    /// Whether the card still answers: the firmware's driver may not notice that it was pulled out.
+    fn is_there(&self) -> bool {
+        let place = self.0.get().and_then(|[place, ..]| BusAddress::from_word(place));
+        let Some(BusAddress::Pci(function)) = place else { return false };
+        pci::ids(&ConfigurationSpace, function).0 != u16::MAX
     }
 
     /// A field of the mode, 0 where it can't be read.
@@ -122,11 +156,19 @@ impl Card {
             Call::GetStatus => protocol::GET_STATUS,
             Call::Transmit => protocol::TRANSMIT,
             Call::Receive => protocol::RECEIVE,
-            Call::Tick | Call::ResetSystem | Call::SetWatchdogTimer | Call::CheckEvent => return None,
+            Call::Tick
+            | Call::ResetSystem
+            | Call::SetWatchdogTimer
+            | Call::CheckEvent
+            | Call::CloseProtocol
+            | Call::DisconnectController => return None,
         };
         let [protocol, _] = self.structures()?;
-        let function =
-            if trap::take(Place::Firmware) { hang as *const () as usize } else { protocol.field(offset) };
+        let function = match trap::take(Place::Firmware) {
+            Some(CrashKind::HungDevice) => fail as *const () as usize,
+            Some(_) => hang as *const () as usize,
+            None => protocol.field(offset),
+        };
         // SAFETY: the firmware gave the protocol; the caller's for the rest.
         unsafe { gate::call(call, function, &[protocol.0, a, b, c, d, e, f]) }
     }
@@ -148,6 +190,9 @@ impl Card {
 
 impl FirmwareCard for Card {
     fn start(&self, afresh: bool) -> Result<(), NicError> {
+        if !self.is_there() {
+            return Err(NicError::Configuration);
+        }
         if afresh && self.mode::<u32>(mode::STATE) == INITIALIZED {
             // SAFETY: it takes no arguments. Whether it succeeds is seen below.
             _ = unsafe { self.call(Call::Shutdown, [0; 6]) };
@@ -184,6 +229,9 @@ impl FirmwareCard for Card {
     }
 
     fn status(&self) -> Option<FirmwareStatus> {
+        if !self.is_there() {
+            return None;
+        }
         let (mut interrupts, mut sent) = (0u32, 0usize);
         let arguments = [(&raw mut interrupts).expose_provenance(), (&raw mut sent).expose_provenance()];
         // SAFETY: where it writes to which interrupts are pending, and which frame has left: both live until it has returned.

@@ -1,7 +1,7 @@
 //! What else is asked of the firmware that goes on: its reset, and its watchdog.
 
 use super::gate::{self, Call};
-use super::structure::{SUCCESS, Status, Structure, call_firmware};
+use super::structure::{SIMPLE_NETWORK, SUCCESS, Status, Structure, call_firmware};
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
 use netconsole::guarded::Words;
@@ -13,6 +13,8 @@ const CREATE_EVENT: usize = 0x50;
 const SET_TIMER: usize = 0x58;
 const CHECK_EVENT: usize = 0x78;
 const SET_WATCHDOG_TIMER: usize = 0x100;
+const DISCONNECT_CONTROLLER: usize = 0x110;
+const CLOSE_PROTOCOL: usize = 0x120;
 const RESET_SYSTEM: usize = 0x68;
 /// Section 8.5.1: `EfiResetCold`.
 const COLD: usize = 0;
@@ -28,9 +30,12 @@ const PERIOD: u64 = 100_000;
 
 /// `SetWatchdogTimer`, `ResetSystem`, `CheckEvent`, and an event of the timer, 0 for none.
 static FUNCTIONS: Words<4> = Words::unset();
+/// `CloseProtocol`, `DisconnectController`, and this program's handle.
+static CONTROLLERS: Words<3> = Words::unset();
 
-/// Notes where the services are, and makes a timer. Called while the firmware's own page tables are in force.
-pub fn note(system_table: Structure) {
+/// Notes where the services are that `image` will use, and makes a timer. Called while the firmware's own page tables are in
+/// force.
+pub fn note(image: *mut c_void, system_table: Structure) {
     let boot = Structure(system_table.field(BOOT_SERVICES));
     let runtime = Structure(system_table.field(RUNTIME_SERVICES));
     let (create, set): (CreateEvent, SetTimer) = (boot.field(CREATE_EVENT), boot.field(SET_TIMER));
@@ -38,8 +43,10 @@ pub fn note(system_table: Structure) {
     let is_made = call_firmware(|| create(TIMER, 0, null(), null(), &mut event)) == SUCCESS
         && call_firmware(|| set(event, PERIODIC, PERIOD)) == SUCCESS;
     let event = if is_made { event.expose_provenance() as u64 } else { 0 };
-    let [set_watchdog, check] = [SET_WATCHDOG_TIMER, CHECK_EVENT].map(|offset| boot.field(offset));
+    let [set_watchdog, check, close, disconnect] =
+        [SET_WATCHDOG_TIMER, CHECK_EVENT, CLOSE_PROTOCOL, DISCONNECT_CONTROLLER].map(|at| boot.field(at));
     FUNCTIONS.set(&[set_watchdog, runtime.field(RESET_SYSTEM), check, event]);
+    CONTROLLERS.set(&[close, disconnect, image.expose_provenance() as u64]);
 }
 
 /// Whether the firmware's timer has ticked since this was last asked.
@@ -57,6 +64,18 @@ pub fn reset() {
         // SAFETY: a cold reset, with no status and no data to be told.
         _ = unsafe { gate::call(Call::ResetSystem, reset as usize, &[COLD, 0, 0, 0, 0, 0, 0]) };
     }
+}
+
+/// Has all drivers of the firmware let go of the device with this handle, whose Simple Network Protocol the other one has: this
+/// program lets go of that first.
+pub fn let_go(device: usize, network: usize) {
+    let Some([close, disconnect, image]) = CONTROLLERS.get() else { return };
+    let protocol = (&raw const SIMPLE_NETWORK).expose_provenance();
+    let arguments = [network, protocol, image as usize, 0, 0, 0, 0];
+    // SAFETY: the firmware gave the handles; 0 is for a program that is no driver.
+    _ = unsafe { gate::call(Call::CloseProtocol, close as usize, &arguments) };
+    // SAFETY: as above; 0 is for all drivers, and all their children.
+    _ = unsafe { gate::call(Call::DisconnectController, disconnect as usize, &[device, 0, 0, 0, 0, 0, 0]) };
 }
 
 /// Has the firmware reset the machine `seconds` from now; 0 is never. It counts in its timer's interrupts. Panic-safe.

@@ -11,10 +11,18 @@ const ERROR: Status = 1 << 63;
 pub const LOAD_ERROR: Status = ERROR | 1;
 /// Nothing is there now, or there is no room now.
 pub const NOT_READY: Status = ERROR | 6;
+/// The device does not do what it should.
+pub const DEVICE_ERROR: Status = ERROR | 7;
 /// It was not started.
 pub const NOT_STARTED: Status = ERROR | 19;
 /// It was started before.
 pub const ALREADY_STARTED: Status = ERROR | 20;
+
+/// What a protocol is known by.
+pub type Guid = [u8; 16];
+/// Section 24.1, `EFI_SIMPLE_NETWORK_PROTOCOL`'s, as it is in memory.
+pub static SIMPLE_NETWORK: Guid =
+    [0xb9, 0x32, 0x98, 0xa1, 0x25, 0xac, 0xd3, 0x11, 0x9a, 0x2d, 0x00, 0x90, 0x27, 0x3f, 0xc1, 0x4d];
 
 /// One of the firmware's structures. The invariant: the firmware gave its address, for a structure that the
 /// specification describes, and its boot services have not ended.
