@@ -461,8 +461,7 @@ impl Sender {
             return self.look();
         }
         let Keeping { ref dir, keep, compress, sync, .. } = *self.keeping;
-        compressing.wait(&self.path);
-        match rotate(dir, &self.path, keep) {
+        match compressing.rotate(&self.path, || rotate(dir, &self.path, keep)) {
             Ok(()) => {
                 self.rotation_failed_at = None;
                 let rotated = self.file.take();
