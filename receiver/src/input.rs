@@ -40,6 +40,8 @@ pub enum Error {
     Receive(io::Error),
     /// Signals can't be awaited.
     Signals(io::Error),
+    /// No thread could be had.
+    Thread(io::Error),
 }
 
 impl fmt::Display for Error {
@@ -65,6 +67,7 @@ impl fmt::Display for Error {
             Error::Join(group, error) => write!(f, "can't join the multicast group {group}: {error}"),
             Error::Receive(error) => write!(f, "can't receive: {error}"),
             Error::Signals(error) => write!(f, "can't await signals: {error}"),
+            Error::Thread(error) => write!(f, "no thread to receive with: {error}"),
         }
     }
 }
@@ -212,6 +215,11 @@ pub fn signals() -> Result<Signals, Error> {
     Ok(signals)
 }
 
+/// A thread that ends with the program.
+fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<(), Error> {
+    thread::Builder::new().spawn(work).map(drop).map_err(Error::Thread)
+}
+
 /// Where a run's inputs come together: a thread for each socket, one for signals, one for standard input.
 #[derive(Debug)]
 pub struct Inputs {
@@ -254,18 +262,18 @@ impl Inputs {
             for taker in own {
                 let (sender, queued) = (sender.clone(), Arc::clone(&queued));
                 let (is_stopping, taking) = (Arc::clone(&is_stopping), Arc::clone(&taking));
-                thread::spawn(move || {
+                spawn(move || {
                     take(taker, &sender, &queued, &is_stopping);
                     taking.fetch_sub(1, Ordering::Release);
                     let _ = sender.send(Message::Wake);
-                });
+                })?;
             }
         }
         let (line_wanted, wanted) = mpsc::channel();
         let lines = sender.clone();
         let waker = sender.clone();
-        thread::spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))));
-        thread::spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))));
+        spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))))?;
+        spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))))?;
         Ok(Inputs { listeners, is_by_systemd, messages, queued, line_wanted, waker, is_stopping, taking })
     }
 

@@ -144,7 +144,7 @@ impl Saver {
         // One waits at most, while another is written.
         let (sender, files) = mpsc::sync_channel::<Vec<u8>>(1);
         let to = path.to_owned();
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             let mut has_failed = false;
             for bytes in files {
                 let written = replace(&to, &bytes);
@@ -159,9 +159,12 @@ impl Saver {
                 has_failed = written.is_err();
             }
         });
+        if let Err(error) = &thread {
+            complain(format_args!("{}: written at the end only: no thread for it: {error}", path.display()));
+        }
         Saver {
             path: path.to_owned(),
-            work: Some((sender, thread)),
+            work: thread.ok().map(|thread| (sender, thread)),
             tried_at: Duration::ZERO,
             interval: INTERVAL,
             saved: 0,
