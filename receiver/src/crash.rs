@@ -1,6 +1,7 @@
 //! Crash reports: where one begins, what belongs to it, and where it ends. A report is one CPU's or task's, where the
 //! records tell who said them (`caller`), so that several that are said at once stay apart.
 
+mod frames;
 pub mod kind;
 
 #[cfg(test)]
@@ -240,7 +241,11 @@ impl Open {
     fn into_report(mut self) -> Option<Report> {
         let Open { kind, records, at, .. } = self;
         let (title, text) = (std::mem::take(&mut self.title), self.text.take());
-        kind.map(|kind| Report { kind, title, text, records, at })
+        kind.map(|kind| {
+            let frames = frames::frames(&text);
+            let id = frames::id(kind, &frames, &title);
+            Report { kind, title, text, id, frames, repeated: 0, records, at }
+        })
     }
 }
 

@@ -29,6 +29,7 @@ pub mod escape;
 pub mod event;
 pub mod extended;
 pub mod fragments;
+pub mod groups;
 pub mod holes;
 pub mod http;
 pub mod input;

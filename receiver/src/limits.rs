@@ -95,5 +95,7 @@ pub const CRASH_REPORT: Duration = Duration::from_secs(2);
 pub const CRASH_REPORT_MOST: Duration = Duration::from_secs(10);
 /// Records of one crash report.
 pub const REPORT_RECORDS: u64 = 4096;
+/// Crashes that are told apart, to say how often each came.
+pub const CRASH_GROUPS: usize = 4096;
 /// How long the fragments of an IP packet are collected (RFC 8200 section 4.5 has twice that).
 pub const IP_FRAGMENT_WAIT: Duration = Duration::from_secs(30);

@@ -35,7 +35,7 @@ pub const JSON_OF_EVENTS: [&str; 10] = [
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 22] = [
+pub const SECTIONS: [Section; 23] = [
     Section {
         title: "Formats",
         text: &[
@@ -92,14 +92,59 @@ pub const SECTIONS: [Section; 22] = [
             "The screen, the files and the capture are written by threads of their own. One that is slow, full or gone \
              delays no other: 32 MiB wait for it (of a single file that can't be written 1 MiB, of all together 32 MiB), it is tried again every \
              second, and what there is no room for is lost there alone, which it says in its place: “… 12 records lost \
-             here: …”. What is read with --read waits for slow outputs. At the end all is written first, within 2 s \
-             after a signal to end.",
+             here: …”. What is read with --read waits for slow outputs. At the end all is written first: within 2 s \
+             after a signal to end, without one until an output has taken nothing for 10 s.",
             "SIGHUP opens files again, for logrotate; a file that was moved or removed is noticed within a second \
              anyhow. What came in the last 20 ms may be lost by kill -9, and what waited for a slow output, of a crash of \
              the host what --sync says; the beginning of a line that was left so is cut off by the next run. Where \
              standard output is a terminal that has gone, SIGHUP ends the run.",
         ],
         terms: &[],
+    },
+    Section {
+        title: "Sinks",
+        text: &[
+            "Records go on to other programs and machines, each sink with a queue, a thread and counts of its own, as any output. \
+             What is not taken waits (32 MiB) and is offered again after 0.25 s, then after twice as long each time, at most 30 s; \
+             what there is no room for, what is refused (HTTP 400, 413, 422, or a collector's partial success) and what waits \
+             at the end is lost there, is counted, and makes the status 1. Besides records a sink gets what the receiver says \
+             (“… 12 records missing”, reports, what was lost on the way to this sink), as records with the field event. What \
+             waits for a sink does not keep --state from being saved.",
+            "Programs from a package or a release have all sinks. One that cargo builds has --syslog by UDP and TCP and the journal of \
+             this host; the feature http-sinks adds what goes by HTTP, the feature tls adds https:// and tls://.",
+        ],
+        terms: &[
+            (
+                "--otlp",
+                "OTLP/HTTP, in JSON: a resource for each sender (host.name), severity, source.address, netconsole.sequence and so on, \
+                 netconsole.field.KEY for user and system data; a URL without a path gets /v1/logs",
+            ),
+            (
+                "--loki",
+                "Loki's push API: the labels job=netconsole and host; level, sequence and the other fields (field_KEY) are \
+                 structured metadata, which Loki 3 takes; of equal times each is a nanosecond later than the one before",
+            ),
+            (
+                "--journal",
+                "the native protocol of systemd-journald: MESSAGE, PRIORITY, SYSLOG_FACILITY, SYSLOG_IDENTIFIER, \
+                 NETCONSOLE_SENDER, NETCONSOLE_ADDRESS, NETCONSOLE_SEQUENCE and so on, KERNEL_SUBSYSTEM, KERNEL_DEVICE and KERNEL_KEY for \
+                 user and system data. journald takes no field that begins with an underscore from a program, and \
+                 drops what comes faster than its RateLimitBurst. With http://HOST:19532 the entries go to a \
+                 systemd-journal-remote in the Journal Export Format: there the sender is _HOSTNAME, and the fields are \
+                 _KERNEL_SUBSYSTEM and so on, as of a kernel's log",
+            ),
+            (
+                "--syslog",
+                "RFC 5424, the sender as HOSTNAME, the fields in [netconsole@32473 …], user and system data in [fields@32473 …]; by \
+                 UDP, by TCP with counted octets, or by TLS. A connection that is reset has the last messages sent again: by TCP nobody \
+                 says what was read. By UDP only a port that nobody listens on is noticed",
+            ),
+            (
+                "--webhook",
+                "each report as one JSON object by POST, with the fields of the event report, and text, a sentence which chat \
+                 programs show",
+            ),
+        ],
     },
     Section {
         title: "Reports",
@@ -109,6 +154,9 @@ pub const SECTIONS: [Section; 22] = [
              are told apart by their callers, where the records have them (PRINTK_CALLER). An oops that ends in a panic \
              is one report. One is over with its last line, after 2 s without a further one, or after 10 s. hung-task, warning and \
              oom are no crash: --fail-on names what else is to make a run fail.",
+            "Reports of one kind in which the same functions called each other, the five innermost, have the same id, on any machine \
+             and in any build; where no function is named the title decides, its numbers left out. One that came before is said to be \
+             repeated, and how often. --on-crash has 60 s for each; then its command is killed, with what it started.",
         ],
         terms: &[],
     },
@@ -296,6 +344,9 @@ pub const SECTIONS: [Section; 22] = [
         terms: &[
             ("kind", "what it is about; panic, of what became one"),
             ("title", "the line that says so"),
+            ("id", "16 hexadecimal digits, the same for each report of this fault: see Reports"),
+            ("frames", "the functions that called each other, the innermost first, at most five"),
+            ("repeated", "how many reports with this id came before in this run, of any sender"),
             ("records", "how many records are in it"),
             ("report", "all its lines, with their times"),
         ],

@@ -3,21 +3,28 @@
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 
 use crate::complain::complain;
 use crate::escape::harmless;
 use crate::event::{Event, Heard};
-use crate::queue::{Next, Queue, Waiting};
+use crate::queue::{Next, Queue, Refused, Waiting};
 use crate::report::Report;
 
 /// Bytes of reports that wait for the command.
 const MOST: usize = 4 << 20;
 /// How long the end waits for it.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A command that takes longer is killed, with what it has started: further reports wait for it.
+const COMMAND_MOST: Duration = Duration::from_secs(60);
+/// How often it is looked whether it has ended.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// The thread's queue.
 #[derive(Debug)]
@@ -40,7 +47,7 @@ impl OnCrash {
         let (jobs, command) = (Arc::clone(&queue), command.to_owned());
         let work = move || {
             while let Next::Some(job) = jobs.next(None) {
-                if let Err(error) = run(&command, &job) {
+                if let Err(error) = run(&command, &job, COMMAND_MOST) {
                     complain(format_args!("--on-crash, for a report of {}: {error}", job.sender));
                 }
             }
@@ -59,7 +66,13 @@ impl OnCrash {
         let size = Waiting { bytes: report.text.len(), records: 1 };
         let (sender, address) = (heard.sender.name.to_string(), heard.sender.address);
         let job = Job { sender, address, report: (**report).clone() };
-        if self.queue.offer(job, size, false).is_err() {
+        if let Err((refused, job)) = self.queue.offer(job, size, false) {
+            if self.lost == 0 && refused == Refused::Full {
+                let sender = &job.sender;
+                complain(format_args!(
+                    "--on-crash is too slow: it is not run for a report of {sender}, and further ones"
+                ));
+            }
             self.lost = self.lost.saturating_add(1);
         }
     }
@@ -76,7 +89,7 @@ impl OnCrash {
 }
 
 /// What it says goes to standard error: standard output has the records.
-fn run(command: &str, job: &Job) -> io::Result<()> {
+fn run(command: &str, job: &Job, most: Duration) -> io::Result<()> {
     let Job { sender, address, report } = job;
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
@@ -84,17 +97,42 @@ fn run(command: &str, job: &Job) -> io::Result<()> {
         .env("NETCONSOLE_ADDRESS", address.ip().to_string())
         .env("NETCONSOLE_KIND", report.kind.to_string())
         .env("NETCONSOLE_TITLE", safe(&report.title))
+        .env("NETCONSOLE_ID", report.id())
+        .env("NETCONSOLE_REPEATED", report.repeated.to_string())
         .stdin(Stdio::piped())
         .stdout(io::stderr())
         // What the terminal's Ctrl-C ends is the receiver, not what it runs.
         .process_group(0)
         .spawn()?;
     if let Some(mut input) = child.stdin.take() {
-        // A command may do without it.
-        let _ = input.write_all(safe(&report.text).as_bytes());
+        let text = safe(&report.text);
+        // A command may do without it, and may be killed before it has read it.
+        let writing = thread::Builder::new().spawn(move || input.write_all(text.as_bytes()));
+        writing.map(drop).or_else(|error| kill_all(&mut child).and(Err(error)))?;
     }
-    let status = child.wait()?;
+    let until = Instant::now() + most;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        if Instant::now() >= until {
+            kill_all(&mut child)?;
+            let seconds = most.as_secs();
+            return Err(io::Error::other(format!(
+                "the command did not end within {seconds} s, and was killed"
+            )));
+        }
+        thread::sleep(LOOK);
+    };
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("the command ended with {status}"))) }
+}
+
+/// Kills a command and what it has started, which are a group of processes.
+fn kill_all(child: &mut Child) -> io::Result<()> {
+    if let Ok(group) = i32::try_from(child.id()) {
+        killpg(Pid::from_raw(group), Signal::SIGKILL)?;
+    }
+    child.wait().map(drop)
 }
 
 /// Lines that no terminal acts on.
@@ -107,4 +145,41 @@ fn safe(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).replace('\0', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Kind;
+
+    /// It reads nothing of a report that is longer than a pipe, and its child has its standard error.
+    #[test]
+    fn a_command_that_hangs_is_killed_with_its_children() {
+        let report = Report {
+            kind: Kind::Oops,
+            title: String::new(),
+            text: "line\n".repeat(40_000),
+            id: 0,
+            frames: Vec::new(),
+            repeated: 0,
+            records: 1,
+            at: Duration::ZERO,
+        };
+        let address = SocketAddr::from(([10, 0, 0, 1], 6666));
+        let job = Job { sender: "board7".to_owned(), address, report };
+        let dir = tempfile::tempdir().expect("a directory");
+        let pid = dir.path().join("pid");
+        let command = format!("sleep 600 & echo $! >{}; wait", pid.display());
+        let error = run(&command, &job, Duration::from_secs(1)).expect_err("it hangs");
+        assert_eq!(error.to_string(), "the command did not end within 1 s, and was killed");
+        let child = std::fs::read_to_string(pid).expect("it was started");
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", child.trim())).unwrap_or_default();
+        // It is killed, and its end comes when it is its turn; nobody may have waited for it.
+        let until = Instant::now() + Duration::from_secs(120);
+        while !(state().is_empty() || state().contains(") Z ")) {
+            assert!(Instant::now() < until, "{}", state());
+            thread::sleep(LOOK);
+        }
+        assert!(run("true", &job, Duration::from_secs(600)).is_ok());
+    }
 }

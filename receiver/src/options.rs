@@ -117,6 +117,24 @@ pub struct Options {
     /// Write the datagrams received as a capture
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub pcap: Option<PathBuf>,
+    /// Send records to an OpenTelemetry collector, repeatable: http://HOST:4318 (OTLP/HTTP in JSON, /v1/logs)
+    #[arg(long, value_name = "URL", help_heading = "Sinks")]
+    pub otlp: Vec<String>,
+    /// Send records to a Grafana Loki, repeatable: http://HOST:3100 (/loki/api/v1/push)
+    #[arg(long, value_name = "URL", help_heading = "Sinks")]
+    pub loki: Vec<String>,
+    /// Send records to the systemd journal: of this host, or, with http://HOST:19532, of a systemd-journal-remote
+    #[arg(long, value_name = "SOCKET|URL", num_args = 0..=1, default_missing_value = "/run/systemd/journal/socket", help_heading = "Sinks")]
+    pub journal: Vec<String>,
+    /// Send records as syslog messages (RFC 5424), repeatable: udp://HOST:514, tcp://HOST:601, tls://HOST:6514
+    #[arg(long, value_name = "URL", help_heading = "Sinks")]
+    pub syslog: Vec<Syslog>,
+    /// Send each crash report, as JSON, to this URL, repeatable
+    #[arg(long, value_name = "URL", help_heading = "Sinks")]
+    pub webhook: Vec<String>,
+    /// Certificate authorities (PEM) that https:// and tls:// are checked by, in place of the system's
+    #[arg(long, value_name = "FILE", help_heading = "Sinks")]
+    pub ca: Option<PathBuf>,
     /// Print counts per sender at the end, as SIGUSR1 does at any time
     #[arg(long, help_heading = "Output")]
     pub stats: bool,
@@ -150,7 +168,7 @@ pub struct Options {
     #[arg(long, value_name = "REGEX|KIND", help_heading = "Continuous integration")]
     pub fail_on: Vec<FailOn>,
     /// Run this with the shell for each report that is over, the report on its standard input; NETCONSOLE_SENDER,
-    /// NETCONSOLE_ADDRESS, NETCONSOLE_KIND and NETCONSOLE_TITLE tell whose and what
+    /// NETCONSOLE_ADDRESS, NETCONSOLE_KIND, NETCONSOLE_TITLE, NETCONSOLE_ID and NETCONSOLE_REPEATED tell whose and what
     #[arg(long, value_name = "COMMAND", help_heading = "Output")]
     pub on_crash: Option<String>,
     /// A crash report is no failure
@@ -265,6 +283,72 @@ pub enum Time {
     Rfc3339,
     /// Seconds since the first line
     Relative,
+}
+
+/// How syslog messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// A message a datagram (RFC 5426).
+    Udp,
+    /// Counted octets (RFC 6587).
+    Tcp,
+    /// The same in TLS (RFC 5425).
+    Tls,
+}
+
+/// A syslog server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Syslog {
+    /// How messages go there.
+    pub transport: Transport,
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl FromStr for Syslog {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let expected = || "expected udp://HOST:PORT, tcp://HOST:PORT or tls://HOST:PORT".to_owned();
+        let (scheme, rest) = text.split_once("://").ok_or_else(expected)?;
+        // The ports that IANA has for each.
+        let (transport, port) = match scheme {
+            "udp" => (Transport::Udp, 514),
+            "tcp" => (Transport::Tcp, 601),
+            "tls" => (Transport::Tls, 6514),
+            _ => return Err(expected()),
+        };
+        let rest = rest.trim_end_matches('/');
+        let bracketed = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+        let (host, port) = match bracketed {
+            Some((host, "")) => (host, Ok(port)),
+            Some((host, tail)) => (host, tail.strip_prefix(':').unwrap_or_default().parse()),
+            None => match rest.split_once(':') {
+                Some((host, port)) => (host, port.parse()),
+                None => (rest, Ok(port)),
+            },
+        };
+        let port = port.map_err(|_| expected())?;
+        if host.is_empty() { Err(expected()) } else { Ok(Syslog { transport, host: host.to_owned(), port }) }
+    }
+}
+
+impl fmt::Display for Syslog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Syslog { transport, host, port } = self;
+        let scheme = match transport {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+            Transport::Tls => "tls",
+        };
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(f, "{scheme}://{host}:{port}")
+        }
+    }
 }
 
 /// When files are brought to the disk.

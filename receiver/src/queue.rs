@@ -41,7 +41,8 @@ struct State<T> {
     /// How many were put in, and how many of them the thread has taken out and done.
     put: u64,
     done: u64,
-    is_at_one: bool,
+    /// How many the thread is at.
+    taken: u64,
     is_ended: bool,
     is_gone: bool,
     is_failing: bool,
@@ -65,9 +66,9 @@ impl<T> Queue<T> {
     /// A queue of at most this many bytes. What is larger alone is taken when nothing else waits.
     pub fn new(most: usize) -> Self {
         let (loads, waiting, at) = (VecDeque::new(), Waiting::default(), Waiting::default());
-        let (put, done, is_at_one) = (0, 0, false);
+        let (put, done, taken) = (0, 0, 0);
         let (is_ended, is_gone, is_failing) = (false, false, false);
-        let state = State { loads, waiting, at, put, done, is_at_one, is_ended, is_gone, is_failing };
+        let state = State { loads, waiting, at, put, done, taken, is_ended, is_gone, is_failing };
         Queue { most, state: Mutex::new(state), came: Condvar::new(), left: Condvar::new() }
     }
 
@@ -101,11 +102,11 @@ impl<T> Queue<T> {
         let mut state = self.lock();
         let done = std::mem::take(&mut state.at);
         state.waiting.remove(done);
-        state.done = state.done.saturating_add(u64::from(std::mem::take(&mut state.is_at_one)));
+        state.done = state.done.saturating_add(std::mem::take(&mut state.taken));
         self.left.notify_all();
         loop {
             if let Some(Load { what, size }) = state.loads.pop_front() {
-                (state.at, state.is_at_one) = (size, true);
+                (state.at, state.taken) = (size, 1);
                 return Next::Some(what);
             }
             if state.is_ended {
@@ -113,6 +114,22 @@ impl<T> Queue<T> {
             }
             let Some(state_now) = self.wait(state, until) else { return Next::Nothing };
             state = state_now;
+        }
+    }
+
+    /// For the thread: a further one, waited for until then at most. The ones before are not done yet.
+    pub fn also(&self, until: Instant) -> Option<T> {
+        let mut state = self.lock();
+        loop {
+            if let Some(Load { what, size }) = state.loads.pop_front() {
+                state.at.add(size);
+                state.taken = state.taken.saturating_add(1);
+                return Some(what);
+            }
+            if state.is_ended {
+                return None;
+            }
+            state = self.wait(state, Some(until))?;
         }
     }
 
@@ -245,6 +262,23 @@ mod tests {
         assert_eq!([queue.next(None), queue.next(None)], [Next::Some("small"), Next::Some("small")]);
         assert_eq!((queue.next(None), queue.is_gone(), queue.leave()), (Next::End, false, 0));
         assert_eq!(queue.offer("late", size(1), true), Err((Refused::Gone, "late")));
+    }
+
+    /// What is taken besides counts until all of it is done.
+    #[test]
+    fn several_are_taken_together() {
+        let queue = Queue::new(10);
+        let soon = Instant::now();
+        (1..=3).for_each(|number| assert_eq!(queue.offer(number, size(3), false), Ok(())));
+        assert_eq!((queue.next(None), queue.also(soon)), (Next::Some(1), Some(2)));
+        assert_eq!(queue.waiting(), Waiting { bytes: 9, records: 3 });
+        assert_eq!(queue.next(None), Next::Some(3));
+        assert_eq!(queue.waiting(), Waiting { bytes: 3, records: 1 });
+        assert!(queue.has_done(2) && !queue.has_done(3));
+        assert_eq!(queue.also(soon), None);
+        queue.end();
+        assert_eq!(queue.also(soon + Duration::from_secs(600)), None);
+        assert_eq!((queue.leave(), queue.waiting()), (1, Waiting::default()));
     }
 
     /// Who waits for room gets it when there is some, and goes on when the thread fails or ends.

@@ -15,6 +15,7 @@ use crate::complain::{self, complain, report};
 use crate::console::{self, Console};
 use crate::dissect::Captured;
 use crate::event::{Event, Heard, Identity};
+use crate::groups::Groups;
 use crate::input::{self, Input, Inputs, Listeners};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -52,6 +53,8 @@ const DRAIN_MOST: Duration = Duration::from_millis(500);
 /// How often it is looked for a signal while the outputs end, and how long they may take after one.
 const LOOK: Duration = Duration::from_millis(50);
 const ENDING_MOST: Duration = Duration::from_secs(2);
+/// Without a signal an output that takes nothing for so long has nobody who reads it.
+const ENDING_STUCK: Duration = Duration::from_secs(10);
 
 /// Datagrams of a capture between two looks whether somebody still reads.
 const CHECK: usize = 256;
@@ -154,10 +157,11 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
             .and_then(|inputs| receiver.listen(options, &inputs, clock)),
         (None, None) => Ok(()),
     };
+    // Before a command that may take its time.
+    let is_saved = receiver.save_last();
     if let Some(command) = &receiver.on_crash {
         command.finish();
     }
-    let is_saved = receiver.save_last();
     if let Some((again, listeners)) = receiver.again.take() {
         let (sockets, about) = listeners.pass();
         let known = state::bytes(&receiver.senders.keep());
@@ -249,6 +253,8 @@ pub struct Receiver {
     /// Reports that began, by kind.
     reports: BTreeMap<Kind, u64>,
     silent_after: Duration,
+    /// How often each crash came.
+    groups: Groups,
     heard: Vec<Heard>,
     saver: Option<Saver>,
     /// How many events were shown.
@@ -281,6 +287,7 @@ impl Receiver {
             on_crash: options.on_crash.as_deref().map(OnCrash::start),
             reports: BTreeMap::new(),
             silent_after: options.silent_after,
+            groups: Groups::default(),
             heard: Vec::new(),
             saver: None,
             told: 0,
@@ -445,15 +452,24 @@ impl Receiver {
         }
     }
 
-    /// Waits for the outputs to write what they have: a reader may take its time, but not after a signal to end.
+    /// Waits for the outputs to write what they have: a reader may take its time, as long as it takes anything, but not
+    /// after a signal to end.
     fn await_outputs(&self, inputs: &Inputs, clock: Clock, is_signalled: bool) {
         self.outputs.end();
         let mut until = if is_signalled { clock.now() + ENDING_MOST } else { Duration::MAX };
-        while !self.outputs.wait(LOOK) && clock.now() < until {
+        let (mut waiting, mut moved_at) = (self.outputs.waiting(), clock.now());
+        while !self.outputs.wait(LOOK) && clock.now() < until.min(moved_at + ENDING_STUCK) {
+            let now_waiting = self.outputs.waiting();
+            if std::mem::replace(&mut waiting, now_waiting) != now_waiting {
+                moved_at = clock.now();
+            }
             // A bounded look: datagrams may come without an end.
             for _ in 0..limits::BATCH {
                 match inputs.wait(Duration::ZERO) {
                     Ok(Input::End) => until = until.min(clock.now() + ENDING_MOST),
+                    Ok(Input::Hangup) if self.outputs.terminal_is_gone() => {
+                        until = until.min(clock.now() + ENDING_MOST);
+                    }
                     Ok(Input::Nothing) | Err(_) => break,
                     Ok(_) => {}
                 }
@@ -622,12 +638,15 @@ impl Receiver {
 
     /// Shows what was heard, up to the record that ends the run.
     fn show(&mut self) {
-        for heard in &self.heard {
+        for heard in &mut self.heard {
             if self.watch.is_matched() {
                 break;
             }
             if !self.selection.has(heard) {
                 continue;
+            }
+            if let Event::Report(report) = &mut heard.event {
+                self.groups.count(report);
             }
             self.told = self.told.saturating_add(1);
             if let Event::Crash { kind } = heard.event {

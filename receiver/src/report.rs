@@ -75,8 +75,27 @@ pub struct Report {
     pub title: String,
     /// All lines, each with its time where it has one.
     pub text: String,
+    /// The same for each report of this kind in which the same functions called each other.
+    pub id: u64,
+    /// These functions, the innermost first.
+    pub frames: Vec<String>,
+    /// How many reports with this id came before, of any sender.
+    pub repeated: u64,
     /// Records in it.
     pub records: u64,
     /// When its last record was received.
     pub at: Duration,
+}
+
+impl Report {
+    /// The id as it is written: 16 hexadecimal digits.
+    pub fn id(&self) -> String {
+        format!("{:016x}", self.id)
+    }
+
+    /// That it came before, in words; nothing where it did not.
+    pub fn repetition(&self) -> Option<String> {
+        let times = if self.repeated == 1 { "once".to_owned() } else { format!("{} times", self.repeated) };
+        (self.repeated > 0).then(|| format!("repeated {times}"))
+    }
 }

@@ -13,6 +13,10 @@ pub enum Error {
     Closed,
     /// A file or directory.
     File(PathBuf, io::Error),
+    /// No thread could be had for an output.
+    Thread(String, io::Error),
+    /// Another program or machine that records are sent to, and why they can't be.
+    Sink(String, String),
     /// The ELF file, or the System.map.
     Symbols(PathBuf, symbols::Error),
 }
@@ -22,6 +26,8 @@ impl fmt::Display for Error {
         match self {
             Error::Closed => write!(f, "standard output was closed"),
             Error::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Thread(name, error) => write!(f, "{name}: no thread for it: {error}"),
+            Error::Sink(name, error) => write!(f, "{name}: {error}"),
             Error::Symbols(path, error) => write!(f, "{}: {error}", path.display()),
         }
     }

@@ -46,14 +46,26 @@ enum Content {
 struct ReportContent {
     kind: Kind,
     title: String,
+    id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    frames: Vec<String>,
+    repeated: u64,
     records: u64,
     report: String,
 }
 
 impl From<&Box<Report>> for ReportContent {
     fn from(report: &Box<Report>) -> Self {
-        let Report { kind, title, text, records, .. } = &**report;
-        ReportContent { kind: *kind, title: title.clone(), records: *records, report: text.clone() }
+        let Report { kind, title, text, frames, repeated, records, .. } = &**report;
+        ReportContent {
+            kind: *kind,
+            title: title.clone(),
+            id: report.id(),
+            frames: frames.clone(),
+            repeated: *repeated,
+            records: *records,
+            report: text.clone(),
+        }
     }
 }
 
@@ -218,7 +230,7 @@ fn text(to: &mut Vec<u8>, key: &[u8], text: Option<&str>) {
 }
 
 /// As `serde_json` writes it, but for what could act on a terminal.
-fn string(to: &mut Vec<u8>, text: &str) {
+pub fn string(to: &mut Vec<u8>, text: &str) {
     let is_plain = |byte| is_printable(byte) && byte != b'"' && byte != b'\\';
     to.push(b'"');
     each_run(text, is_plain, to, |to, character| match character {
@@ -263,7 +275,8 @@ impl Stamp {
         &self.written
     }
 
-    fn write(&mut self, to: &mut Vec<u8>, at: Duration) {
+    /// Writes a time since the Unix epoch, in UTC with microseconds.
+    pub fn write(&mut self, to: &mut Vec<u8>, at: Duration) {
         if self.text.is_empty() || self.second != at.as_secs() {
             self.second = at.as_secs();
             self.text = humantime::format_rfc3339_seconds(UNIX_EPOCH + at).to_string();

@@ -10,6 +10,7 @@ use std::time::Duration;
 use compact_str::CompactString;
 
 use super::counts::Counts;
+use super::error::Error;
 use super::places::Place;
 use crate::complain::complain;
 use crate::limits;
@@ -57,6 +58,36 @@ impl Batch {
             Some(run) if run.name == *name => run.records = run.records.saturating_add(1),
             _ => self.runs.push(Run { name: name.clone(), place, records: 1 }),
         }
+    }
+
+    /// Adds something of one sender, as `write` writes it; whether it wrote anything.
+    pub fn put(&mut self, name: &CompactString, place: Place, write: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let before = self.bytes.len();
+        write(&mut self.bytes);
+        let length = self.bytes.len().saturating_sub(before);
+        if length > 0 {
+            self.belongs(name, place, length);
+        }
+        length > 0
+    }
+
+    /// The records, each with its sender's name.
+    pub fn records(&self) -> impl Iterator<Item = (&CompactString, &[u8])> {
+        let names = self.runs.iter().flat_map(|run| std::iter::repeat_n(&run.name, run.records));
+        let mut rest = &self.bytes[..];
+        names.zip(&self.lengths).map_while(move |(name, &length)| {
+            let (record, tail) = rest.split_at_checked(length)?;
+            rest = tail;
+            Some((name, record))
+        })
+    }
+
+    /// Adds another one's records behind its own.
+    pub fn add(&mut self, mut other: Batch) {
+        self.bytes.append(&mut other.bytes);
+        self.records = self.records.saturating_add(other.records);
+        self.runs.append(&mut other.runs);
+        self.lengths.append(&mut other.lengths);
     }
 
     /// All of it; room for as much is left.
@@ -130,12 +161,12 @@ impl Lane {
         unit: &'static str,
         waits: bool,
         work: impl FnOnce(&Queue<Work>, &Arc<Counts>) -> Vec<String> + Send + 'static,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let (queue, counts) = (Arc::new(Queue::new(limits::OUTPUT_BYTES)), Arc::new(Counts::default()));
         let (its_queue, its_counts) = (Arc::clone(&queue), Arc::clone(&counts));
         let on_gone = Arc::<OnceLock<Call>>::default();
         let its_on_gone = Arc::clone(&on_gone);
-        let thread = thread::spawn(move || {
+        let thread = thread::Builder::new().spawn(move || {
             let losses = work(&its_queue, &its_counts);
             its_queue.leave();
             if let Some(Call(call)) = its_on_gone.get() {
@@ -143,9 +174,10 @@ impl Lane {
             }
             losses
         });
+        let thread = thread.map_err(|error| Error::Thread(name.clone(), error))?;
         let (batch, untold) = (Batch::default(), BTreeMap::new());
         let (thread, lost, marked) = (Some(thread), 0, 0);
-        Lane { name, unit, batch, queue, counts, waits, thread, lost, untold, on_gone, marked }
+        Ok(Lane { name, unit, batch, queue, counts, waits, thread, lost, untold, on_gone, marked })
     }
 
     /// Whether it is time to hand on what was collected.
@@ -226,6 +258,11 @@ impl Lane {
         let _ = self.on_gone.set(Call(Box::new(call)));
     }
 
+    /// Bytes that wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting().bytes
+    }
+
     /// Nothing more comes.
     pub fn end(&self) {
         self.queue.end();
@@ -280,7 +317,8 @@ mod tests {
                 }
             }
             Vec::new()
-        });
+        })
+        .expect("a thread");
         let tell = |batch: &mut Batch, whose: &Whose, count: u64| {
             assert_eq!(whose, &None);
             batch.bytes.resize(usize::try_from(count).expect("few"), 0);

@@ -15,14 +15,13 @@ mod opened;
 mod permissions;
 mod places;
 mod screen;
+mod sink;
 mod text;
 mod times;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::time::Duration;
-
-use compact_str::CompactString;
 
 use crate::clock::{Clock, Wall};
 use crate::event::{Event, Heard};
@@ -34,8 +33,9 @@ use crate::{event::Identity, pcap};
 pub use error::Error;
 use files::{Files, Keeping};
 use form::{Form, Stamp};
-use lane::{Batch, Lane};
-use places::{Layout, Place, Places};
+use lane::Lane;
+use places::{Layout, Places};
+use sink::Sink;
 use text::Style;
 
 /// All outputs of a run.
@@ -46,6 +46,7 @@ pub struct Outputs {
     several: bool,
     files: Option<(Lane, Form, Stamp, Places)>,
     capture: Option<Lane>,
+    sinks: Vec<Sink>,
     symbols: Option<Symbols>,
     wall: Wall,
     /// Nothing was to be shown.
@@ -101,24 +102,27 @@ impl Outputs {
             })?;
             let places = Places::new(dir, layout);
             let name = dir.display().to_string();
-            let lane = Lane::start(name, "records", waits, |queue, counts| files.write(queue, counts));
+            let lane = Lane::start(name, "records", waits, |queue, counts| files.write(queue, counts))?;
             Ok((lane, form, Stamp::of(form), places))
         });
         let capture = options.pcap.as_ref().map(|path| {
             let file =
                 capture::File::create(path, begins).map_err(|error| Error::File(path.clone(), error))?;
             let name = path.display().to_string();
-            Ok(Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts)))
+            Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts))
         });
         let form = form(Style { color, time: options.time.unwrap_or(Time::None), ..plain });
-        let screen =
-            || (Lane::start(screen::NAME.to_owned(), "records", waits, screen::write), form, Stamp::of(form));
+        let screen = || {
+            let lane = Lane::start(screen::NAME.to_owned(), "records", waits, screen::write)?;
+            Ok((lane, form, Stamp::of(form)))
+        };
         Ok(Outputs {
             files: files.transpose()?,
             capture: capture.transpose()?,
             symbols,
             // Last, as nothing that fails here leaves a thread behind.
-            screen: (!options.quiet).then(screen),
+            sinks: Sink::open(options)?,
+            screen: (!options.quiet).then(screen).transpose()?,
             prefix: options.prefix,
             first: None,
             several: false,
@@ -148,7 +152,7 @@ impl Outputs {
         if let Some((lane, form, stamp, places)) = &mut self.files {
             let name = &heard.sender.name;
             let place = places.of(name);
-            put(&mut lane.batch, (name, place), |bytes| {
+            lane.batch.put(name, place, |bytes| {
                 form.with_prefix(place.has_names()).write(bytes, stamp, at, heard, &translation);
             });
             lane.batch.records = lane.batch.records.saturating_add(1);
@@ -157,6 +161,7 @@ impl Outputs {
                 self.flush_files();
             }
         }
+        self.sinks.iter_mut().for_each(|sink| sink.event(at, heard, &translation));
     }
 
     /// Writes a datagram into the capture.
@@ -181,9 +186,10 @@ impl Outputs {
         self.flush_files();
         self.flush_capture();
         self.flush_screen();
+        self.sinks.iter_mut().for_each(Sink::flush);
     }
 
-    /// The same, and marks all that was shown so far.
+    /// The same, and marks all that was shown so far: not in the sinks, which may be without the other side for hours.
     pub fn flush_and_mark(&mut self) {
         self.flush();
         let screen = self.screen.as_mut().map(|(lane, ..)| lane);
@@ -205,7 +211,7 @@ impl Outputs {
     pub fn check(&mut self) -> Result<(), Error> {
         self.screen.take_if(|(lane, ..)| lane.is_gone());
         let is_of_use = self.screen.is_some() || self.files.is_some() || self.capture.is_some();
-        if is_of_use || self.is_quiet { Ok(()) } else { Err(Error::Closed) }
+        if is_of_use || !self.sinks.is_empty() || self.is_quiet { Ok(()) } else { Err(Error::Closed) }
     }
 
     /// Calls this when standard output's reader has gone.
@@ -235,11 +241,23 @@ impl Outputs {
         self.lanes().all(|lane| lane.wait(most))
     }
 
+    /// Bytes that wait for all of them.
+    pub fn waiting(&self) -> usize {
+        self.lanes().map(Lane::waiting).fold(0, usize::saturating_add)
+    }
+
     /// What was lost where an output failed.
     pub fn losses(&mut self) -> Vec<String> {
         let screen = self.screen.as_mut().map(|(lane, ..)| lane);
         let files = self.files.as_mut().map(|(lane, ..)| lane);
-        screen.into_iter().chain(self.capture.as_mut()).chain(files).flat_map(Lane::losses).collect()
+        let sinks = self.sinks.iter_mut().map(Sink::lane_mut);
+        screen
+            .into_iter()
+            .chain(self.capture.as_mut())
+            .chain(files)
+            .chain(sinks)
+            .flat_map(Lane::losses)
+            .collect()
     }
 
     /// What became of each output's records, a line each.
@@ -255,7 +273,7 @@ impl Outputs {
     fn lanes(&self) -> impl Iterator<Item = &Lane> {
         let screen = self.screen.as_ref().map(|(lane, ..)| lane);
         let files = self.files.as_ref().map(|(lane, ..)| lane);
-        screen.into_iter().chain(&self.capture).chain(files)
+        screen.into_iter().chain(&self.capture).chain(files).chain(self.sinks.iter().map(Sink::lane))
     }
 
     fn flush_screen(&mut self) {
@@ -268,7 +286,7 @@ impl Outputs {
         lane.flush(|batch, whose, count| {
             let Some((name, place)) = whose else { return };
             let at = batch.at;
-            put(batch, (name, *place), |bytes| form.write_lost(bytes, stamp, at, count, TOO_SLOW));
+            batch.put(name, *place, |bytes| form.write_lost(bytes, stamp, at, count, TOO_SLOW));
         });
     }
 
@@ -297,11 +315,4 @@ pub fn open_symbols(options: &Options) -> Result<Option<Symbols>, Error> {
         (None, None) => return Ok(None),
     };
     symbols.map(Some).map_err(|error| Error::Symbols(path.clone(), error))
-}
-
-/// Writes something of one sender into a batch.
-fn put(batch: &mut Batch, (name, place): (&CompactString, Place), write: impl FnOnce(&mut Vec<u8>)) {
-    let before = batch.bytes.len();
-    write(&mut batch.bytes);
-    batch.belongs(name, place, batch.bytes.len().saturating_sub(before));
 }

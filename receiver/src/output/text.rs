@@ -118,7 +118,13 @@ pub fn write(
             lines.line(NOTICE, Stamp::None, &format!("… report from {}: {kind}", heard.sender.name));
         }
         // Its lines are there.
-        Event::Report(_) => {}
+        Event::Report(report) => {
+            if let Some(repetition) = report.repetition() {
+                let line =
+                    format!("… the same {} came before: {repetition} (id {})", report.kind, report.id());
+                lines.line(NOTICE, Stamp::None, &line);
+            }
+        }
     }
     if let Some(warning) = &translation.warning {
         lines.line(NOTICE, Stamp::None, &format!("… {warning}"));

@@ -70,7 +70,7 @@ fn every_json_field_is_documented_and_every_documented_one_exists() {
     // A report, with the address of any code of the file.
     let (code, _) = function_and_build_id();
     send("0,9,6,-;Kernel panic - not syncing: test\n");
-    send(&format!("0,10,7,-; [<{:016x}>]\n", code + 1));
+    send(&format!("0,10,7,-; [<{:016x}>] work+0x1/0x2\n", code + 1));
     // Two records from the beginning: a new boot.
     thread::sleep(limits::BOOT_WAIT * 2);
     // It goes on from another port, and another: on a slow host a record may come too late to be known again.

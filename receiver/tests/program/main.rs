@@ -15,6 +15,7 @@ mod samples;
 mod screen;
 mod selection;
 mod service;
+mod sinks;
 mod sockets;
 mod state;
 mod symbols;

@@ -58,18 +58,28 @@ fn a_paused_reader_holds_up_no_file() {
 /// A signal ends it all the same, and tells what was not read.
 #[test]
 fn a_paused_reader_does_not_hold_up_the_end() {
+    ends_with_a_paused_reader(&[], |receiver| receiver.signal(Signal::SIGTERM));
+}
+
+/// Without a signal it is waited for the reader as long as that takes anything, and then 10 s.
+#[test]
+fn a_paused_reader_does_not_hold_up_the_end_for_ever() {
+    ends_with_a_paused_reader(&["--until", "x 399$", "--crash-ok"], |_| {});
+}
+
+fn ends_with_a_paused_reader(arguments: &[&str], end: impl Fn(&Listening)) {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().to_str().expect("a plain path");
-    let mut receiver = Listening::start(&["--dir", path]);
+    let mut receiver = Listening::start(&[&["--dir", path], arguments].concat());
     let socket = receiver.socket();
     let long = "x".repeat(800);
     // More than a pipe holds.
     for sequence in 0..400 {
-        socket.send(&model::datagram(sequence, &long)).expect("loopback");
+        socket.send(&model::datagram(sequence, &format!("{long} {sequence}"))).expect("loopback");
     }
     let log = dir.path().join("127.0.0.1.log");
     until(|| read(&log).lines().count() == 400);
-    receiver.signal(Signal::SIGTERM);
+    end(&receiver);
     let status = receiver.child.wait().expect("it ends");
     let mut errors = String::new();
     receiver.child.stderr.take().expect("a pipe").read_to_string(&mut errors).expect("text");

@@ -1,0 +1,210 @@
+//! Sinks: other programs and machines that records are sent to. Each is an output of its own, with its queue, its thread,
+//! its tries and its counts.
+
+mod delivery;
+mod entry;
+#[cfg(feature = "http-sinks")]
+mod export;
+#[cfg(feature = "http-sinks")]
+mod http;
+mod journal;
+#[cfg(feature = "http-sinks")]
+mod loki;
+#[cfg(feature = "http-sinks")]
+mod otlp;
+mod syslog;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(feature = "http-sinks")]
+mod webhook;
+
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::error::Error;
+use super::lane::{Batch, Lane, Whose};
+use super::places::Place;
+use crate::event::{Event, Heard, Identity};
+use crate::options::{Options, Syslog, Transport};
+use crate::symbols::Translation;
+use delivery::Delivery;
+use entry::Entry;
+
+/// Writes an event as a sink takes it: nothing where that takes no such event.
+pub trait Encode {
+    /// Writes it.
+    fn encode(&mut self, to: &mut Vec<u8>, entry: &Entry<'_>);
+}
+
+/// One of them.
+pub struct Sink {
+    lane: Lane,
+    encoder: Box<dyn Encode>,
+}
+
+impl Sink {
+    /// All that the options name.
+    pub fn open(options: &Options) -> Result<Vec<Sink>, Error> {
+        let waits = options.read.is_some();
+        let mut sinks = Vec::new();
+        for to in &options.syslog {
+            sinks.push(syslog(to, options, waits)?);
+        }
+        for to in &options.journal {
+            if !is_url(to) {
+                let socket = journal::Socket::new(PathBuf::from(to));
+                let encoder = Box::new(journal::Entries::new(false));
+                sinks.push(Sink::start(format!("--journal {to}"), "records", waits, encoder, socket)?);
+            }
+        }
+        #[cfg(feature = "http-sinks")]
+        by_http(options, waits, &mut sinks)?;
+        #[cfg(not(feature = "http-sinks"))]
+        none_by_http(options)?;
+        Ok(sinks)
+    }
+
+    fn start(
+        name: String,
+        unit: &'static str,
+        waits: bool,
+        encoder: Box<dyn Encode>,
+        delivery: impl Delivery + Send + 'static,
+    ) -> Result<Self, Error> {
+        let named = name.clone();
+        let lane = Lane::start(name, unit, waits, move |queue, counts| {
+            delivery::run(delivery, (&named, unit), queue, counts)
+        })?;
+        Ok(Sink { lane, encoder })
+    }
+
+    /// Collects an event.
+    pub fn event(&mut self, at: Duration, heard: &Heard, translation: &Translation) {
+        let Sink { lane, encoder } = self;
+        let entry = Entry { at, heard, translation };
+        if lane.batch.put(&heard.sender.name, Place::Flat, |bytes| encoder.encode(bytes, &entry)) {
+            lane.batch.records = lane.batch.records.saturating_add(1);
+        }
+        if lane.is_full() {
+            self.flush();
+        }
+    }
+
+    /// Hands on what was collected.
+    pub fn flush(&mut self) {
+        let Sink { lane, encoder } = self;
+        lane.flush(|batch, whose, count| tell(batch, &mut **encoder, whose, count));
+    }
+
+    /// Its queue's end.
+    pub fn lane(&self) -> &Lane {
+        &self.lane
+    }
+
+    /// The same.
+    pub fn lane_mut(&mut self) -> &mut Lane {
+        &mut self.lane
+    }
+}
+
+/// Tells that records of this sender were lost here.
+fn tell(batch: &mut Batch, encoder: &mut dyn Encode, whose: &Whose, count: u64) {
+    let Some((name, place)) = whose else { return };
+    let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let sender = Rc::new(Identity { address, name: name.clone(), named: true });
+    let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let heard = Heard { sender, at, event: Event::Lost { count, reason: super::TOO_SLOW.to_owned() } };
+    let entry = Entry { at, heard: &heard, translation: &Translation::default() };
+    batch.put(name, *place, |bytes| encoder.encode(bytes, &entry));
+}
+
+fn is_url(to: &str) -> bool {
+    to.starts_with("http://") || to.starts_with("https://")
+}
+
+fn syslog(to: &Syslog, options: &Options, waits: bool) -> Result<Sink, Error> {
+    let name = format!("--syslog {to}");
+    #[cfg(feature = "tls")]
+    let forward = {
+        let client = || tls::authorities(options.ca.as_deref()).and_then(|ca| tls::Client::new(&ca));
+        let client = (to.transport == Transport::Tls).then(client).transpose();
+        syslog::Forward::new(to.clone(), client.map_err(|error| Error::Sink(name.clone(), error))?)
+    };
+    #[cfg(not(feature = "tls"))]
+    let forward = {
+        let _ = options;
+        if to.transport == Transport::Tls {
+            return Err(Error::Sink(name, "this program was built without TLS: its feature tls".to_owned()));
+        }
+        syslog::Forward::new(to.clone())
+    };
+    Sink::start(name, "records", waits, Box::new(syslog::Messages::default()), forward)
+}
+
+#[cfg(feature = "http-sinks")]
+fn by_http(options: &Options, waits: bool, sinks: &mut Vec<Sink>) -> Result<(), Error> {
+    let journals = options.journal.iter().filter(|to| is_url(to));
+    let is_any = !options.otlp.is_empty() || !options.loki.is_empty() || !options.webhook.is_empty();
+    if !is_any && journals.clone().next().is_none() {
+        return Ok(());
+    }
+    #[cfg(feature = "tls")]
+    let config = {
+        let authorities = tls::authorities(options.ca.as_deref());
+        http::config(&authorities.map_err(|error| Error::Sink("--ca".to_owned(), error))?)
+    };
+    #[cfg(not(feature = "tls"))]
+    let config = http::config();
+    let mut add = Adding { waits, config, sinks };
+    for url in &options.otlp {
+        add.post::<otlp::Export>("--otlp", url, Box::new(otlp::Logs))?;
+    }
+    for url in &options.loki {
+        add.post::<loki::Push>("--loki", url, Box::new(loki::Lines::default()))?;
+    }
+    for url in journals {
+        add.post::<export::Upload>("--journal", url, Box::new(journal::Entries::new(true)))?;
+    }
+    for url in &options.webhook {
+        add.post::<webhook::Call>("--webhook", url, Box::new(webhook::Reports::default()))?;
+    }
+    Ok(())
+}
+
+/// Adds sinks that are alike.
+#[cfg(feature = "http-sinks")]
+struct Adding<'a> {
+    waits: bool,
+    config: ureq::config::Config,
+    sinks: &'a mut Vec<Sink>,
+}
+
+#[cfg(feature = "http-sinks")]
+impl Adding<'_> {
+    fn post<F: http::Format + Send + 'static>(
+        &mut self,
+        option: &str,
+        url: &str,
+        encoder: Box<dyn Encode>,
+    ) -> Result<(), Error> {
+        // What is behind the path may be a secret.
+        let name = format!("{option} {}", url.split(['?', '#']).next().unwrap_or_default());
+        let post = http::Post::<F>::new(url, self.config.clone());
+        let post = post.map_err(|error| Error::Sink(name.clone(), error))?;
+        self.sinks.push(Sink::start(name, F::UNIT, self.waits, encoder, post)?);
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "http-sinks"))]
+fn none_by_http(options: &Options) -> Result<(), Error> {
+    let journals = options.journal.iter().filter(|to| is_url(to));
+    let urls = options.otlp.iter().chain(&options.loki).chain(&options.webhook).chain(journals);
+    urls.map(|url| {
+        let why = "this program was built without what goes out by HTTP: its feature http-sinks";
+        Err(Error::Sink(url.clone(), why.to_owned()))
+    })
+    .collect()
+}
