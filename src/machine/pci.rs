@@ -64,8 +64,10 @@ impl Mechanism {
         }
         let mut usable = segments.filter(|segment| segment.group == 0).filter_map(|segment| {
             let start = segment.address.checked_add(u64::from(segment.first) << 20)?;
-            let buses = u64::from(segment.last.checked_sub(segment.first)?).wrapping_add(1);
-            map(start, buses << 20).then_some(segment)
+            let length = u64::from(segment.last.checked_sub(segment.first)?).wrapping_add(1) << 20;
+            // Tables to map what lies beyond are few, and a card's registers may need them.
+            let is_free = start.checked_add(length).is_some_and(|end| end <= paging::MAPPED_AT_BOOT);
+            ((is_free || !ports_work) && map(start, length)).then_some(segment)
         });
         match usable.next() {
             Some(Segment { address, first, last, .. }) => {
