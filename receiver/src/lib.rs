@@ -5,7 +5,7 @@
 //! [`boots`] and [`boot`] (of which boot?) → [`order`] and
 //! [`fragments`] (whole and in sequence), or [`messages`] (where does a message of text end?) → [`event`] → [`output`], [`watch`] and [`stats`].
 //! [`ncrx`] asks a sender again for what is missing, [`console`] has one carry out commands; [`protection`] is
-//! the way in and out where there is a key. [`site`] is what a browser and Prometheus get, through [`http`]; what they ask of the run is a [`question`]. [`state`] is what outlives a run. What may be held at most is in [`limits`].
+//! the way in and out where there is a key. [`site`] is what a browser (the [`wall`]) and Prometheus get, through [`http`]; what they ask of the run is a [`question`]. [`state`] is what outlives a run. What may be held at most is in [`limits`].
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ pub mod clock;
 pub mod complain;
 pub mod config;
 pub mod console;
+pub mod consoles;
 pub mod continued;
 pub mod crash;
 pub mod credit;
@@ -71,5 +72,6 @@ pub mod stats;
 pub mod symbols;
 pub mod syslog;
 pub mod terminal;
+pub mod wall;
 pub mod watch;
 pub mod written;

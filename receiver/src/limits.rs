@@ -71,6 +71,21 @@ pub const SOCKET_BYTES_LEAST: usize = 8 << 20;
 /// Files that one run makes there; the records of further senders share one.
 pub const FILES_BELOW: usize = 1 << 20;
 
+/// Machines on the wall; above that, who has been silent for longest goes.
+pub const WALL_MACHINES: usize = 10_000;
+/// Tiles that one browser is told of; above that, those that changed, crashed, or are searched for.
+pub const WALL_LISTED: usize = 500;
+/// Lines of a machine that the wall keeps, and their bytes.
+pub const WALL_LINES: usize = 10_000;
+/// See [`WALL_LINES`].
+pub const WALL_MACHINE_BYTES: usize = 4 << 20;
+/// Bytes of the lines of all machines; above that, who has been silent for longest loses his.
+pub const WALL_BYTES: usize = 128 << 20;
+/// Bytes of the datagrams of one address that the wall keeps, and of all.
+pub const WALL_DATAGRAM_BYTES: usize = 1 << 20;
+/// See [`WALL_DATAGRAM_BYTES`].
+pub const WALL_DATAGRAMS_BYTES: usize = 32 << 20;
+
 /// How long a gap may wait for reordered datagrams, where nothing can be asked for again.
 pub const REORDER_WAIT: Duration = Duration::from_millis(100);
 /// How long a piece of a line waits for what follows.

@@ -35,7 +35,7 @@ pub const JSON_OF_EVENTS: [&str; 10] = [
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 23] = [
+pub const SECTIONS: [Section; 24] = [
     Section {
         title: "Formats",
         text: &[
@@ -217,6 +217,21 @@ pub const SECTIONS: [Section; 23] = [
              as any datagram. With --key-file it is sealed for the machine's present boot, and can neither be \
              changed nor sent a second time by anybody else; for a machine that has not been heard yet, the \
              receiver must listen on the target's port.",
+        ],
+        terms: &[],
+    },
+    Section {
+        title: "The wall",
+        text: &[
+            "With --http 127.0.0.1:6680 a browser shows every machine (booting, up, silent, crashed or rebooted; its last line, \
+             its rate, its gaps) and the log of one as it comes, the reports of its crashes with their functions. The last \
+             10,000 lines of a machine are kept, at most 4 MiB, and 1 MiB of its datagrams; of all 160 MiB, and 10,000 \
+             machines. Above 500 machines those are listed that changed, crashed or are searched for. With --http-console \
+             lines typed there go to the machine's console.",
+            "The Host of every request must be an address, localhost or a --http-host, its Origin, if any, the same. On \
+             another address than one of loopback the page asks for the token, and what changes something needs it \
+             everywhere. There is no TLS: a proxy before it can speak it. /metrics has all counts for Prometheus, \
+             /healthz says “ok” where the run answers.",
         ],
         terms: &[],
     },

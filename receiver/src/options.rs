@@ -146,8 +146,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE", conflicts_with = "elf", help_heading = "Output")]
     pub system_map: Option<PathBuf>,
 
-    /// Serve /metrics (for Prometheus) and /healthz by HTTP at this address; on another address than one of loopback, what
-    /// tells of machines needs a token: Authorization: Bearer TOKEN
+    /// Serve the wall (a page with every machine and its log), /metrics (for Prometheus) and /healthz by HTTP at this
+    /// address: 127.0.0.1:6680; on another address than one of loopback, what tells of machines needs a token
     #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "read", help_heading = "HTTP")]
     pub http: Option<SocketAddr>,
     /// The token in this file; without one, each run makes and says its own where one is needed
@@ -156,6 +156,9 @@ pub struct Options {
     /// A name of this host by which it may be called there, repeatable; its addresses and localhost may be
     #[arg(long, value_name = "NAME", requires = "http", help_heading = "HTTP")]
     pub http_host: Vec<String>,
+    /// Let the wall send lines to the consoles of machines; that needs the token, on loopback too
+    #[arg(long, requires = "http", help_heading = "HTTP")]
+    pub http_console: bool,
     /// A machine is silent there when nothing has come for this time
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_age, help_heading = "HTTP")]
     pub silent_after: Duration,

@@ -15,6 +15,36 @@ pub enum Question {
     Alive(SyncSender<()>),
     /// All counts.
     Metrics(SyncSender<Metrics>),
+    /// That a line is sent to a machine's console.
+    Line {
+        /// The machine's name.
+        machine: String,
+        /// The line, without its end.
+        line: Vec<u8>,
+        /// Whether it will be.
+        answer: SyncSender<Result<(), Unsent>>,
+    },
+}
+
+/// Why a line is not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// No machine has that name.
+    Unknown,
+    /// It is too long, or has several lines.
+    Unfit,
+    /// Too many lines wait.
+    Full,
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Unsent::Unknown => "no machine has that name",
+            Unsent::Unfit => "expected one line of at most 1000 bytes",
+            Unsent::Full => "too many lines wait for an answer",
+        })
+    }
 }
 
 impl fmt::Debug for Question {
@@ -22,6 +52,7 @@ impl fmt::Debug for Question {
         f.write_str(match self {
             Question::Alive(_) => "Alive",
             Question::Metrics(_) => "Metrics",
+            Question::Line { .. } => "Line",
         })
     }
 }

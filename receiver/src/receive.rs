@@ -13,9 +13,11 @@ use crate::again::{self, Again};
 use crate::clock::Clock;
 use crate::complain::{self, complain, report};
 use crate::console::{self, Console};
+use crate::consoles::Consoles;
 use crate::dissect::Captured;
 use crate::event::{Event, Heard, Identity};
 use crate::groups::Groups;
+use crate::http::Token;
 use crate::input::{self, Input, Inputs, Listeners};
 use crate::limits;
 use crate::metrics::Metrics;
@@ -27,7 +29,7 @@ use crate::passed::Passed;
 use crate::pcap::{self, Capture};
 use crate::privileges;
 use crate::protection::Protection;
-use crate::question::Question;
+use crate::question::{Question, Unsent};
 use crate::report::Kind;
 use crate::sealed::{self, Sealing};
 use crate::selection::Selection;
@@ -224,6 +226,7 @@ pub struct Files {
     sealing: Option<Sealing>,
     symbols: Option<Symbols>,
     known: Vec<Kept>,
+    token: Option<Token>,
 }
 
 impl Files {
@@ -237,7 +240,8 @@ impl Files {
             Some(path) => state::load(path).map_err(|error| Error::State(path.clone(), error))?,
             None => Vec::new(),
         };
-        Ok(Files { sealing, symbols: output::open_symbols(options)?, known })
+        let token = site::token(options).map_err(Error::Site)?;
+        Ok(Files { sealing, symbols: output::open_symbols(options)?, known, token })
     }
 }
 
@@ -245,6 +249,10 @@ impl Files {
 pub struct Receiver {
     protection: Protection,
     console: Option<Console>,
+    /// What `--http` asks for.
+    token: Option<Token>,
+    /// What the wall sends to machines.
+    consoles: Consoles,
     senders: Senders,
     outputs: Outputs,
     watch: Watch,
@@ -279,6 +287,8 @@ impl Receiver {
         Ok(Receiver {
             protection: Protection::new(files.sealing),
             console: options.console.map(Console::new),
+            token: files.token,
+            consoles: Consoles::default(),
             senders: Senders::new(options.name.iter().cloned().collect::<Names>(), asks)
                 .naming_from(options.name_from.clone()),
             outputs: Outputs::open(options, files.symbols, begins)?,
@@ -345,8 +355,9 @@ impl Receiver {
         for address in inputs.addresses() {
             complain(format_args!("listening on {address}"));
         }
-        if let Some(address) = options.http {
-            Site::start(address, options, inputs.asker()).map_err(Error::Site)?;
+        if let (Some(address), Some(wall)) = (options.http, self.outputs.wall()) {
+            let token = self.token.take();
+            Site::start(address, options, token, inputs.asker(), wall).map_err(Error::Site)?;
         }
         let buffer = inputs.buffer_bytes();
         if buffer < limits::SOCKET_BYTES_LEAST {
@@ -532,21 +543,22 @@ impl Receiver {
 
     /// Goes on with the conversation with a console.
     fn command(&mut self, inputs: &Inputs, now: Duration) {
-        let Some(console) = &mut self.console else { return };
-        let to = console.to();
-        if console.gives_up(now) {
-            complain(format_args!("no answer from {to}: it takes commands only with netconsole.input=1"));
-        }
-        if console.wants_line() {
+        if self.console.as_mut().is_some_and(Console::wants_line) {
             inputs.read_line();
         }
-        let Some(line) = console.due(now) else { return };
-        let via = self.senders.via(to);
-        if let Some(datagram) = self.protection.seal(to, line, now) {
-            inputs.send(via, to, &datagram);
-            console.sent(now);
-        } else if let Some(greeting) = self.protection.greeting(now) {
-            inputs.send(via, to, &greeting);
+        for console in self.console.iter_mut().chain(self.consoles.each(now)) {
+            let to = console.to();
+            if console.gives_up(now) {
+                complain(format_args!("no answer from {to}: it takes commands only with netconsole.input=1"));
+            }
+            let Some(line) = console.due(now) else { continue };
+            let via = self.senders.via(to);
+            if let Some(datagram) = self.protection.seal(to, line, now) {
+                inputs.send(via, to, &datagram);
+                console.sent(now);
+            } else if let Some(greeting) = self.protection.greeting(now) {
+                inputs.send(via, to, &greeting);
+            }
         }
     }
 
@@ -559,10 +571,18 @@ impl Receiver {
     }
 
     /// Answers another thread. One that has gone, or waits no more, needs no answer.
-    fn reply(&self, question: Question, now: Duration) {
+    fn reply(&mut self, question: Question, now: Duration) {
         match question {
-            Question::Alive(answer) => drop(answer.try_send(())),
-            Question::Metrics(answer) => drop(answer.try_send(self.metrics(now))),
+            Question::Alive(answer) => {
+                let _ = answer.try_send(());
+            }
+            Question::Metrics(answer) => {
+                let _ = answer.try_send(self.metrics(now));
+            }
+            Question::Line { machine, line, answer } => {
+                let to = self.senders.address(&machine).ok_or(Unsent::Unknown);
+                let _ = answer.try_send(to.and_then(|to| self.consoles.add(to, line)));
+            }
         }
     }
 
@@ -604,6 +624,7 @@ impl Receiver {
             Some(console) => console.heard(from, &message),
             None => &message,
         };
+        let message = self.consoles.heard(from, message);
         if is_cut {
             self.senders.cut_datagram(from, via, message, now, &mut self.heard);
         } else {
@@ -666,7 +687,8 @@ impl Receiver {
 
     /// How long to wait for datagrams.
     fn rest(&self, now: Duration) -> Duration {
-        let console_waits = self.console.as_ref().is_some_and(Console::is_waiting);
+        let console_waits =
+            self.console.as_ref().is_some_and(Console::is_waiting) || self.consoles.is_waiting();
         let due = self.senders.due().map(|due| due.saturating_sub(now).max(TICK));
         let unsaved = self.saver.as_ref().and_then(|saver| saver.due(self.told));
         let unsaved = unsaved.map(|due| due.saturating_sub(now).max(TICK));

@@ -291,6 +291,12 @@ impl Senders {
         sender.map_or(0, |sender| sender.via as usize)
     }
 
+    /// The present address of the sender with a name.
+    pub fn address(&self, name: &str) -> Option<SocketAddr> {
+        let found = self.all.iter().find(|(_, sender)| sender.identity.name == name);
+        found.map(|(_, sender)| sender.identity.address)
+    }
+
     /// When time alone may change something next; `None`: only a datagram may.
     pub fn due(&self) -> Option<Duration> {
         self.due.next().into_iter().chain(self.copies.due()).min()

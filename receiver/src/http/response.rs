@@ -45,7 +45,8 @@ impl<'a> Response<'a> {
     pub fn with_status(self, status: u16) -> Self {
         let fields = match status {
             401 => "WWW-Authenticate: Bearer\r\n".to_owned(),
-            405 => "Allow: GET, HEAD, POST\r\n".to_owned(),
+            405 if self.body == b"POST\n" => "Allow: POST\r\n".to_owned(),
+            405 => "Allow: GET, HEAD\r\n".to_owned(),
             _ => self.fields,
         };
         Response { status, fields, ..self }

@@ -12,6 +12,7 @@ mod form;
 mod json;
 mod lane;
 mod opened;
+mod page;
 mod permissions;
 mod places;
 mod screen;
@@ -21,6 +22,7 @@ mod times;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Clock, Wall};
@@ -29,12 +31,13 @@ use crate::metrics;
 use crate::options::{Options, Time, When};
 use crate::socket::Taken;
 use crate::symbols::Symbols;
+use crate::wall::Wall as Board;
 use crate::{event::Identity, pcap};
 pub use error::Error;
 use files::{Files, Keeping};
 use form::{Form, Stamp};
 use lane::Lane;
-use places::{Layout, Places};
+use places::{Layout, Place, Places};
 use sink::Sink;
 use text::Style;
 
@@ -47,6 +50,7 @@ pub struct Outputs {
     files: Option<(Lane, Form, Stamp, Places)>,
     capture: Option<Lane>,
     sinks: Vec<Sink>,
+    page: Option<(Lane, Stamp, Arc<Board>)>,
     symbols: Option<Symbols>,
     wall: Wall,
     /// Nothing was to be shown.
@@ -111,6 +115,13 @@ impl Outputs {
             let name = path.display().to_string();
             Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts))
         });
+        let page = options.http.map(|_| {
+            let board = Arc::new(Board::new(options.silent_after));
+            let filled = Arc::clone(&board);
+            let work = move |queue: &_, counts: &_| page::fill(&filled, queue, counts);
+            let lane = Lane::start(page::NAME.to_owned(), "records", false, work)?;
+            Ok((lane, Stamp::of(Form::Json), board))
+        });
         let form = form(Style { color, time: options.time.unwrap_or(Time::None), ..plain });
         let screen = || {
             let lane = Lane::start(screen::NAME.to_owned(), "records", waits, screen::write)?;
@@ -120,6 +131,7 @@ impl Outputs {
             files: files.transpose()?,
             capture: capture.transpose()?,
             symbols,
+            page: page.transpose()?,
             // Last, as nothing that fails here leaves a thread behind.
             sinks: Sink::open(options)?,
             screen: (!options.quiet).then(screen).transpose()?,
@@ -161,14 +173,36 @@ impl Outputs {
                 self.flush_files();
             }
         }
+        if let Some((lane, stamp, _)) = &mut self.page {
+            lane.batch.at = at;
+            lane.batch.put(&heard.sender.name, Place::Flat, |bytes| {
+                Form::Json.write(bytes, stamp, at, heard, &translation);
+            });
+            lane.batch.records = lane.batch.records.saturating_add(1);
+            if lane.is_full() {
+                self.flush_page();
+            }
+        }
         self.sinks.iter_mut().for_each(|sink| sink.event(at, heard, &translation));
     }
 
-    /// Writes a datagram into the capture.
+    /// What the wall shows, where there is one.
+    pub fn wall(&self) -> Option<&Arc<Board>> {
+        self.page.as_ref().map(|(.., board)| board)
+    }
+
+    /// Writes a datagram into the capture, and what the wall keeps of it.
     pub fn datagram(&mut self, at: Duration, to: SocketAddr, datagram: Taken<&[u8]>) {
-        let Some(lane) = &mut self.capture else { return };
+        if self.capture.is_none() && self.page.is_none() {
+            return;
+        }
         let Taken { from, bytes, is_cut } = datagram;
         let write = if is_cut { pcap::write_cut } else { pcap::write };
+        if let Some((lane, ..)) = &mut self.page {
+            let shown = self.wall.shown(at);
+            lane.batch.put(&page::DATAGRAMS, Place::Flat, |packet| write(packet, shown, from, to, bytes));
+        }
+        let Some(lane) = &mut self.capture else { return };
         lane.batch.records = lane.batch.records.saturating_add(1);
         write(&mut lane.batch.bytes, self.wall.shown(at), from, to, bytes);
         if lane.is_full() {
@@ -185,6 +219,7 @@ impl Outputs {
     pub fn flush(&mut self) {
         self.flush_files();
         self.flush_capture();
+        self.flush_page();
         self.flush_screen();
         self.sinks.iter_mut().for_each(Sink::flush);
     }
@@ -210,7 +245,8 @@ impl Outputs {
     /// What a reader of standard output who has gone means: without another output, there is nothing more to do.
     pub fn check(&mut self) -> Result<(), Error> {
         self.screen.take_if(|(lane, ..)| lane.is_gone());
-        let is_of_use = self.screen.is_some() || self.files.is_some() || self.capture.is_some();
+        let is_of_use =
+            self.screen.is_some() || self.files.is_some() || self.capture.is_some() || self.page.is_some();
         if is_of_use || !self.sinks.is_empty() || self.is_quiet { Ok(()) } else { Err(Error::Closed) }
     }
 
@@ -251,13 +287,9 @@ impl Outputs {
         let screen = self.screen.as_mut().map(|(lane, ..)| lane);
         let files = self.files.as_mut().map(|(lane, ..)| lane);
         let sinks = self.sinks.iter_mut().map(Sink::lane_mut);
-        screen
-            .into_iter()
-            .chain(self.capture.as_mut())
-            .chain(files)
-            .chain(sinks)
-            .flat_map(Lane::losses)
-            .collect()
+        let page = self.page.as_mut().map(|(lane, ..)| lane);
+        let lanes = screen.into_iter().chain(self.capture.as_mut()).chain(files).chain(page).chain(sinks);
+        lanes.flat_map(Lane::losses).collect()
     }
 
     /// What became of each output's records, a line each.
@@ -273,7 +305,9 @@ impl Outputs {
     fn lanes(&self) -> impl Iterator<Item = &Lane> {
         let screen = self.screen.as_ref().map(|(lane, ..)| lane);
         let files = self.files.as_ref().map(|(lane, ..)| lane);
-        screen.into_iter().chain(&self.capture).chain(files).chain(self.sinks.iter().map(Sink::lane))
+        let page = self.page.as_ref().map(|(lane, ..)| lane);
+        let sinks = self.sinks.iter().map(Sink::lane);
+        screen.into_iter().chain(&self.capture).chain(files).chain(page).chain(sinks)
     }
 
     fn flush_screen(&mut self) {
@@ -295,6 +329,17 @@ impl Outputs {
         if let Some(lane) = &mut self.capture {
             lane.flush(|_, _, _| {});
         }
+    }
+
+    fn flush_page(&mut self) {
+        let Some((lane, stamp, _)) = &mut self.page else { return };
+        lane.flush(|batch, whose, count| {
+            let Some((name, place)) = whose else { return };
+            if *name != page::DATAGRAMS {
+                let at = batch.at;
+                batch.put(name, *place, |bytes| Form::Json.write_lost(bytes, stamp, at, count, TOO_SLOW));
+            }
+        });
     }
 
     fn has_prefix(&mut self, sender: &Identity) -> bool {

@@ -3,6 +3,7 @@
 #[path = "../model/mod.rs"]
 mod model;
 
+mod browser;
 mod captures;
 mod ending;
 mod files;
@@ -15,7 +16,9 @@ mod samples;
 mod screen;
 mod selection;
 mod service;
+mod serving;
 mod sinks;
 mod sockets;
 mod state;
 mod symbols;
+mod wall;
