@@ -62,8 +62,16 @@ fn follow(
             .warnings
             .push(format!("{device} uses LACP (802.3ad): a switch may shut a member that does not speak it"));
     }
-    for lower in system.list(&class).iter().filter_map(|name| name.strip_prefix("lower_")) {
-        follow(system, lower, vlan, depth + 1, found, refused)?;
+    let mut below: Vec<String> = system
+        .list(&class)
+        .iter()
+        .filter_map(|name| Some(name.strip_prefix("lower_")?.to_string()))
+        .collect();
+    // The one that a bond uses is tried first.
+    let active = system.read(class.join("bonding/active_slave"));
+    below.sort_by_key(|name| Some(name) != active.as_ref());
+    for lower in below {
+        follow(system, &lower, vlan, depth + 1, found, refused)?;
     }
     Ok(())
 }

@@ -4,6 +4,8 @@
 use crate::error::ArmError;
 use crate::iomem::Resource;
 use crate::system::System;
+use std::fs::File;
+use std::io::Read;
 use std::ops::Range;
 
 /// The length of an ELF-64 header, and of a program header (elf(5)).
@@ -13,6 +15,9 @@ const PT_LOAD: u32 = 1;
 const PT_NOTE: u32 = 4;
 const ET_CORE: u16 = 4;
 const EM_X86_64: u16 = 62;
+
+/// Where Linux maps its own text and data, above all other mappings (Documentation/arch/x86/x86_64/mm.rst).
+const KERNEL_MAP: u64 = 0xffff_ffff_8000_0000;
 
 /// The header, for all memory but `own`, which is the crash kernel's.
 pub fn make(system: &System, resources: &[Resource], own: &Range<u64>) -> Result<Vec<u8>, ArmError> {
@@ -25,6 +30,7 @@ pub fn make(system: &System, resources: &[Resource], own: &Range<u64>) -> Result
         segments
             .extend([below, above].into_iter().filter(|part| !part.is_empty()).map(|part| (PT_LOAD, part)));
     }
+    let direct_map = direct_map(system, resources);
     let count = u16::try_from(segments.len()).map_err(|_| ArmError::TooManyParts)?;
     let mut header = b"\x7fELF\x02\x01\x01".to_vec();
     header.resize(16, 0);
@@ -37,12 +43,29 @@ pub fn make(system: &System, resources: &[Resource], own: &Range<u64>) -> Result
     for (kind, addresses) in segments {
         let len = addresses.end - addresses.start;
         header.extend([kind, 0].into_iter().flat_map(u32::to_le_bytes));
-        // Offset and physical address are the same. Where Linux has it mapped is left open: its page tables tell.
-        header.extend(
-            [addresses.start, 0, addresses.start, len, len, 0].into_iter().flat_map(u64::to_le_bytes),
-        );
+        let mapped =
+            direct_map.filter(|_| kind == PT_LOAD).map_or(0, |map| map.wrapping_add(addresses.start));
+        // Offset and physical address are the same.
+        let words = [addresses.start, mapped, addresses.start, len, len, 0];
+        header.extend(words.into_iter().flat_map(u64::to_le_bytes));
     }
     Ok(header)
+}
+
+/// Where Linux has all memory mapped, as /proc/kcore tells, whose program headers have virtual and physical addresses. Without
+/// it the page tables tell, in more steps.
+fn direct_map(system: &System, resources: &[Resource]) -> Option<u64> {
+    let mut start = [0; 4096];
+    let mut file = File::open(system.path("proc/kcore")).ok()?;
+    let len = file.read(&mut start).ok()?;
+    let table = start.get(usize::from(HEADER)..len)?.chunks_exact(PROGRAM_HEADER.into());
+    table.filter(|part| part.starts_with(&PT_LOAD.to_le_bytes())).find_map(|part| {
+        let word = |at: usize| Some(u64::from_le_bytes(*part.get(at..)?.first_chunk()?));
+        let (mapped, physical) = (word(16)?, word(24)?);
+        let is_memory = |resource: &Resource| resource.is_memory() && resource.addresses.contains(&physical);
+        let is_it = mapped < KERNEL_MAP && resources.iter().any(is_memory);
+        is_it.then(|| mapped.wrapping_sub(physical))
+    })
 }
 
 /// Of each CPU, by its number, where its notes will be; nothing for a number that no CPU has.

@@ -286,6 +286,39 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_said_to_be_where_kcore_has_it() {
+        let root = tempfile::tempdir().expect("a directory");
+        let system = system(root.path(), "1f000000-1f3fffff");
+        // The kernel's own mapping, what has no physical address, and the direct map.
+        let parts: [[u64; 2]; 3] = [
+            [0xffff_ffff_8100_0000, 0x100_0000],
+            [0xffff_c900_0000_0000, u64::MAX],
+            [0xffff_8880_0010_0000, 0x10_0000],
+        ];
+        let mut kcore = vec![0; 64];
+        for [mapped, physical] in parts {
+            kcore.extend([1, 0, mapped, physical, 0, 0, 0].into_iter().flat_map(u64::to_le_bytes));
+        }
+        fs::write(root.path().join("proc/kcore"), kcore).expect("a file");
+        let header = core_header::make(&system, &iomem::read(&system), &(0x1f00_0000..0x1f40_0000));
+        let header = header.expect("it has notes");
+        let mapped = header[64..].chunks_exact(56).map(|part| number(part, 16));
+        assert_eq!(
+            mapped.collect::<Vec<_>>(),
+            [
+                0,
+                0,
+                0,
+                0,
+                0xffff_8880_0000_1000,
+                0xffff_8880_0010_0000,
+                0xffff_8880_1f40_0000,
+                0xffff_8881_0000_0000
+            ]
+        );
+    }
+
+    #[test]
     fn what_does_not_fit_is_refused() {
         let root = tempfile::tempdir().expect("a directory");
         let small = system(root.path(), "1f000000-1f0fffff");

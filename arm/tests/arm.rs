@@ -361,6 +361,13 @@ fn bridges_bonds_and_vlans_are_followed_to_the_cards() {
     let line = machine.shown(&TO);
     assert!(line.contains("/52:54:00:aa:00:03,6666@") && line.contains("/52:54:00:aa:00:04,6666@"), "{line}");
     assert_eq!(line.matches("netconsole=").count(), 2, "{line}");
+    assert!(line.starts_with("netconsole=+r6665@10.0.0.1/52:54:00:aa:00:03,"), "{line}");
+    machine.write("sys/class/net/bond0/bonding/active_slave", "ens4\n");
+    let line = machine.shown(&TO);
+    assert!(
+        line.starts_with("netconsole=+r6665@10.0.0.1/52:54:00:aa:00:04,"),
+        "the active one first: {line}"
+    );
     let said = String::from_utf8_lossy(&machine.run(&TO).stderr).into_owned();
     assert!(
         said.contains("bond0 uses LACP (802.3ad): a switch may shut a member that does not speak it"),
@@ -616,6 +623,13 @@ fn the_manual_and_the_unit_know_the_options() {
     }
     let said: Vec<String> = unit.lines().filter(|line| line.starts_with("Exec")).flat_map(words).collect();
     assert_eq!(said, ["--watch", "--disarm"]);
+    // systemd takes it, as far as it can be said where the program is not installed.
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("netconsole-arm.service");
+    let verified = Command::new("systemd-analyze").arg("verify").arg(&unit).output();
+    let verified = verified.expect("systemd-analyze is missing: run scripts/setup systemd");
+    let problems = String::from_utf8_lossy(&verified.stderr).into_owned();
+    let is_wrong = |line: &&str| !line.contains("is not executable") && !line.contains("Command 'man ");
+    assert_eq!(problems.lines().find(is_wrong), None, "{problems}");
     assert!(said.iter().all(|option| options.contains(option)), "{said:?}");
 }
 

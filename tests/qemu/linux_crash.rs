@@ -153,7 +153,7 @@ fn netconsole_arm_arms_disarms_and_crashes() {
 /// are those of the target in configfs.
 #[test]
 fn netconsole_arm_loads_by_kexec_load_what_configfs_has() {
-    let linux = "loader=-c userdata=\"b 7\"";
+    let linux = "loader=-c log_buf_len=4M userdata=\"b 7\"";
     let guest = Guest::new("linux-crash-arm-load").kernel(Kernel::Trixie).way("arm").linux(linux).loses();
     let capture = guest.crash();
     assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
