@@ -42,7 +42,7 @@ impl Sizing {
         device
     }
 
-    /// Puts back what an interrupted [`read`](Self::read) has taken away; does nothing where none was
+    /// Puts back what an interrupted [`size`](Self::size) has taken away; does nothing where none was
     /// interrupted. Panic-safe.
     pub fn put_back<C: ConfigurationAccess>(&self, config: &mut C) {
         let place = self.function.get().and_then(BusAddress::from_word);
