@@ -186,24 +186,42 @@ impl Boot {
 
     /// What a record below the next number is.
     pub fn judge(&self, sequence: u64, timestamp: u64, digest: u16) -> Old {
-        let behind = self.next.saturating_sub(sequence);
-        if sequence < self.first && self.first - sequence > limits::FIRST_REACH {
+        if self.is_before(sequence) {
             return Old::Foreign;
         }
         let fits = self.fits(sequence, timestamp);
-        let is_lost = if behind <= limits::FATES as u64 {
-            !self.was_had(sequence)
-        } else if let Some(opening) = self.opening_of(sequence) {
-            opening == NONE
-        } else {
-            self.lost.iter().flat_map(|all| all.iter()).any(|lost| lost.holds(sequence))
-        };
-        match (is_lost, self.digest_of(sequence)) {
+        match (self.is_lost(sequence), self.digest_of(sequence)) {
             (true, _) if fits => Old::Late,
             (false, Some(known)) if known == digest => Old::Same,
             (false, None) if fits => Old::Alike,
             _ => Old::Foreign,
         }
+    }
+
+    /// Whether the record was had, as its digest shows, or that its time is known to the µs.
+    pub fn had_exactly(&self, sequence: u64, timestamp: u64, digest: u16) -> bool {
+        let is_anchor = |anchor: &Anchor| anchor.sequence() == sequence && anchor.timestamp() == timestamp;
+        self.digest_of(sequence) == Some(digest) || self.anchors.iter().any(is_anchor)
+    }
+
+    /// Whether the number is of the boot, and nothing is known but the time that tells its record from this one.
+    pub fn may_have(&self, sequence: u64, digest: u16) -> bool {
+        !self.is_before(sequence) && self.digest_of(sequence).is_none_or(|known| known == digest)
+    }
+
+    /// Whether the number, below the next, was given up, as far as is known.
+    pub fn is_lost(&self, sequence: u64) -> bool {
+        if self.next.saturating_sub(sequence) <= limits::FATES as u64 {
+            !self.was_had(sequence)
+        } else if let Some(opening) = self.opening_of(sequence) {
+            opening == NONE
+        } else {
+            self.lost.iter().flat_map(|all| all.iter()).any(|lost| lost.holds(sequence))
+        }
+    }
+
+    fn is_before(&self, sequence: u64) -> bool {
+        sequence < self.first && self.first - sequence > limits::FIRST_REACH
     }
 
     /// Whether the number is one of the first, of which a digest is kept for good.

@@ -2,7 +2,9 @@
 //!
 //! A record that does not fit to the present boot is shown at once and opens another beside it. A second record
 //! that continues that one, or 2 s of silence of the present boot, make it the present one: the sender rebooted. If
-//! the present boot goes on instead, it was a stray. The boot before is remembered for a while: its last records may
+//! the present boot goes on instead, it was a stray. Where all that comes was had before, or may have been, it is not
+//! shown: either the sender sends its whole log again, as the crash kernel of a Linux does whose netconsole had sent it,
+//! or it has begun again with the same. The times tell: to the µs they are those of one boot alone. The boot before is remembered for a while: its last records may
 //! come late, and two machines behind one address take turns.
 
 use std::time::Duration;
@@ -17,8 +19,9 @@ use crate::state::Numbered;
 #[derive(Debug)]
 enum Beside {
     /// It began with this number at this time; nothing has continued it yet.
-    /// `is_later`: the clocks say that the sender was started again before it.
-    Opened { stream: Stream, sequence: u64, timestamp: u64, at: Duration, is_later: bool },
+    /// `is_later`: the clocks say that the sender was started again before it. `exact`: how many of its records were had
+    /// by the present boot, beyond doubt.
+    Opened { stream: Stream, sequence: u64, timestamp: u64, at: Duration, is_later: bool, exact: u8 },
     /// The boot before, replaced at this time.
     Before { stream: Stream, at: Duration },
 }
@@ -41,8 +44,15 @@ impl Beside {
 enum Choice {
     Present(Place),
     Beside(Place),
+    /// It continues what was opened beside, and may well be the present boot's again.
+    Undecided(Place),
+    /// It is the present boot's, which was sent again up to it.
+    BehindRepetition,
     Neither(Place),
 }
+
+/// So many records exactly as they were had, and none that was another, are the same boot's.
+const EXACT: u8 = 4;
 
 /// The boots of one sender.
 #[derive(Debug, Default)]
@@ -95,7 +105,23 @@ impl Boots {
     /// Takes a datagram. What can be given out by now is appended to `out`.
     pub fn accept(&mut self, received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
         let now = received.at;
+        self.weigh(&received, out);
         match self.choose(&received) {
+            Choice::BehindRepetition => {
+                self.come_again(received.header.sequence, now, out);
+                let place = self.present.judge(&received);
+                self.present.accept(received, place, out)
+            }
+            Choice::Undecided(place) => match self.beside.as_deref_mut() {
+                Some(Beside::Opened { stream, .. }) if !stream.is_full() => {
+                    stream.accept(received, place, out);
+                    Arrival::Opened
+                }
+                _ => {
+                    self.replace(now, out);
+                    self.present.accept(received, place, out)
+                }
+            },
             Choice::Present(place) => self.present.accept(received, place, out),
             Choice::Neither(place) => {
                 self.close(now, out);
@@ -119,8 +145,12 @@ impl Boots {
     pub fn release(&mut self, now: Duration, patience: Patience, out: &mut Vec<(Duration, Event)>) {
         let heard_at = self.present.heard_at();
         match self.beside.as_deref_mut() {
-            Some(Beside::Opened { at, .. }) if now >= at.saturating_add(limits::BOOT_WAIT) => {
-                if heard_at > *at { self.close(now, out) } else { self.replace(now, out) }
+            Some(Beside::Opened { stream, at, .. }) if now >= until(stream, *at) => {
+                if heard_at > *at {
+                    self.close(now, out)
+                } else {
+                    self.decide(now, out)
+                }
             }
             Some(Beside::Before { stream, at }) => {
                 let until = stream.heard_at().max(*at).saturating_add(limits::BOOT_WAIT);
@@ -142,7 +172,7 @@ impl Boots {
     /// Gives out everything that is held, and names every gap.
     pub fn finish(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
         match self.beside.as_deref() {
-            Some(Beside::Opened { at, .. }) if self.present.heard_at() <= *at => self.replace(now, out),
+            Some(Beside::Opened { at, .. }) if self.present.heard_at() <= *at => self.decide(now, out),
             _ => {}
         }
         self.close(now, out);
@@ -157,6 +187,18 @@ impl Boots {
             return if present.is_possible() { Choice::Present(present) } else { Choice::Neither(present) };
         };
         let beside = stream.judge(received);
+        if self.is_hidden() {
+            let continues = beside.is_awaited() || beside == Place::Ahead;
+            let is_old = present.is_undecided()
+                || matches!(present, Place::Same(_) | Place::Hole)
+                || self.present.may_be_disordered(received);
+            match beside {
+                Place::Same(_) => return Choice::Beside(beside),
+                _ if continues && is_old => return Choice::Undecided(beside),
+                _ if present.is_awaited() && self.exact() > 0 => return Choice::BehindRepetition,
+                _ => {}
+            }
+        }
         match (present, beside) {
             (Place::Same(_), _) => Choice::Present(present),
             (_, Place::Same(_)) => Choice::Beside(beside),
@@ -175,13 +217,58 @@ impl Boots {
         }
     }
 
+    /// Whether nothing is shown yet of what was opened beside.
+    fn is_hidden(&self) -> bool {
+        matches!(self.beside.as_deref(), Some(Beside::Opened { stream, .. }) if !stream.is_at_once())
+    }
+
+    /// How many records of what was opened beside and is not shown were the present boot's.
+    fn exact(&self) -> u8 {
+        match self.beside.as_deref() {
+            Some(Beside::Opened { stream, exact, .. }) if !stream.is_at_once() => *exact,
+            _ => 0,
+        }
+    }
+
+    /// Notes what tells that the present boot is sent again.
+    fn weigh(&mut self, received: &Received<'_>, out: &mut Vec<(Duration, Event)>) {
+        if !self.is_hidden() || !self.present.had_exactly(received) {
+            return;
+        }
+        if let Some(Beside::Opened { exact, .. }) = self.beside.as_deref_mut() {
+            *exact = exact.saturating_add(1);
+        }
+        if self.exact() >= EXACT {
+            self.come_again(received.header.sequence, received.at, out);
+        }
+    }
+
+    /// What was opened beside was the present boot's log again, which has come to this number.
+    fn come_again(&mut self, sequence: u64, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        if let Some(Beside::Opened { stream, .. }) = self.beside.take().map(|beside| *beside) {
+            self.present.comes_again(stream, sequence, now, out);
+        }
+    }
+
+    /// What was opened beside, with nothing more to come, is the present boot's log again, or another boot.
+    fn decide(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        if self.exact() == 0 {
+            return self.replace(now, out);
+        }
+        if let Some(Beside::Opened { stream, .. }) = self.beside.as_deref() {
+            let last = stream.end().saturating_sub(1);
+            self.come_again(last, now, out);
+        }
+    }
+
     /// Begins another boot beside the present one. Its record is shown at once, but where it was shown already.
     fn open(&mut self, received: Received<'_>, place: Place, out: &mut Vec<(Duration, Event)>) -> Arrival {
         let (sequence, timestamp, at) = (received.header.sequence, received.header.timestamp, received.at);
         let is_later = self.present.is_of_later_boot(&received);
-        let mut stream = if place == Place::Again { Stream::beside() } else { Stream::at_once() };
+        let mut stream = if place.is_undecided() { Stream::beside() } else { Stream::at_once() };
+        let exact = u8::from(place.is_undecided() && self.present.had_exactly(&received));
         stream.accept(received, Place::Next, out);
-        self.beside = Some(Box::new(Beside::Opened { stream, sequence, timestamp, at, is_later }));
+        self.beside = Some(Box::new(Beside::Opened { stream, sequence, timestamp, at, is_later, exact }));
         Arrival::Opened
     }
 
@@ -196,7 +283,8 @@ impl Boots {
                 stream.remains(at, out);
                 out.push((now, Event::Stray { sequence }));
             }
-            // It was a duplicate.
+            // What was had is a duplicate.
+            Some(Beside::Opened { stream, at, exact: 0, .. }) => self.present.remains_of(stream, at, out),
             Some(Beside::Opened { .. }) | None => {}
         }
     }
@@ -225,4 +313,12 @@ impl Boots {
         before.retire();
         self.beside = Some(Box::new(Beside::Before { stream: before, at: now }));
     }
+}
+
+/// How long what was opened beside at this time is waited with.
+fn until(stream: &Stream, at: Duration) -> Duration {
+    if stream.is_at_once() {
+        return at.saturating_add(limits::BOOT_WAIT);
+    }
+    stream.heard_at().saturating_add(limits::BOOT_WAIT).min(at.saturating_add(limits::AGAIN_WAIT))
 }

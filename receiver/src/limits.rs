@@ -95,6 +95,11 @@ pub const PIECES_WAIT: Duration = Duration::from_secs(2);
 /// How long a record that does not continue the boot waits for one that continues it, or for the boot to go on.
 /// So long is the boot before a new one remembered, too.
 pub const BOOT_WAIT: Duration = Duration::from_secs(2);
+/// So long at most, where what does not continue the boot may be its whole log again and still comes.
+pub const AGAIN_WAIT: Duration = Duration::from_secs(10);
+/// A record's time in µs from which on another boot's would differ: before, Linux's clock may count whole ticks, and go
+/// back.
+pub const TICKS: u64 = 1_000_000;
 /// A sender that was heard over at least this time is established: it makes room for a new one only after it has been
 /// silent for the second time.
 pub const ESTABLISHED: Duration = Duration::from_secs(1);

@@ -11,7 +11,7 @@ mod place;
 
 use std::time::Duration;
 
-use crate::boot::Boot;
+use crate::boot::{Boot, Old};
 use crate::event::{Event, Record};
 use crate::extended::{self, Extras, Header};
 use crate::fragments::Reassembly;
@@ -168,6 +168,13 @@ impl Stream {
         self.behind.get().bytes
     }
 
+    /// Whether as much is held as may be.
+    pub fn is_full(&self) -> bool {
+        let held = self.behind.get();
+        held.bytes > limits::WINDOW_BYTES
+            || held.waiting.len().saturating_add(held.partial.len()) > limits::WINDOW_RECORDS
+    }
+
     /// The number after the highest that came.
     pub fn end(&self) -> u64 {
         self.end
@@ -200,7 +207,8 @@ impl Stream {
             return Some(now);
         }
         let hole = held.holes.first().map(|(_, hole)| hole.due(now, patience));
-        hole.or_else(|| (!held.asked.is_empty()).then(|| now.saturating_add(ANSWER)))
+        let asked = (!held.asked.is_empty()).then(|| now.saturating_add(ANSWER));
+        hole.or(asked).or(held.again.map(|(_, at)| at.after(limits::BOOT_WAIT)))
     }
 
     /// Whether anything is missing.
@@ -221,6 +229,11 @@ impl Stream {
         }
         let Header { sequence, behind, level, .. } = received.header;
         self.tells |= received.header.is_ours() || level == DEBUG;
+        if let Some((last, _)) = self.behind.get().again {
+            // Behind what was had it goes on as ever.
+            let again = (sequence < self.end).then(|| (sequence.max(last), now.into()));
+            self.behind.get_mut().again = again;
+        }
         let arrival = match place {
             Place::Next | Place::Ahead | Place::Hole => self.take(received, out),
             Place::Late => self.late(received, out),
@@ -228,7 +241,7 @@ impl Stream {
                 self.came_again(&received);
                 Arrival::Duplicate { age }
             }
-            Place::Alike | Place::Again | Place::Foreign => {
+            Place::Alike | Place::Again | Place::Doubtful | Place::Foreign => {
                 self.came_again(&received);
                 Arrival::Duplicate { age: Duration::ZERO }
             }
@@ -296,14 +309,62 @@ impl Stream {
         let at = received.at;
         // Fragments can't be collected any more: the record was given out as it was.
         if received.header.fragment.is_none() {
-            self.boot.late(received.header.sequence, received.digest());
-            self.tell_lost(None, at, out);
+            let digest = received.digest();
             let Received { mut header, body, .. } = received;
             let extras = std::mem::take(&mut header.extras);
             let record = extended::record(&header, extras, &body, false);
-            out.push((at, Event::Record { record, crash: false, late: true, beside: false }));
+            self.late_record(header.sequence, digest, record, at, out);
         }
         Arrival::Late
+    }
+
+    fn late_record(
+        &mut self,
+        sequence: u64,
+        digest: u16,
+        record: Record,
+        at: Duration,
+        out: &mut Vec<(Duration, Event)>,
+    ) {
+        self.boot.late(sequence, digest);
+        self.tell_lost(None, at, out);
+        out.push((at, Event::Record { record, crash: false, late: true, beside: false }));
+    }
+
+    /// The sender sends its whole log again, and has come to this number: of what came of it so far, that is taken which
+    /// is missing, and that is shown which had been given up.
+    pub fn comes_again(
+        &mut self,
+        so_far: Stream,
+        sequence: u64,
+        now: Duration,
+        out: &mut Vec<(Duration, Event)>,
+    ) {
+        self.behind.get_mut().again = Some((sequence, now.into()));
+        for (sequence, Waiting { record, timestamp, digest, at, .. }) in so_far.behind.into_held().waiting {
+            if sequence < self.next {
+                if let Some(record) = record.filter(|_| self.boot.is_lost(sequence)) {
+                    self.late_record(sequence, digest, record, at, out);
+                }
+                continue;
+            }
+            let held = self.behind.get_mut();
+            if held.holes.of(sequence).is_some() {
+                held.holes.fill(sequence);
+                let waiting = Waiting { record, timestamp, id: None, digest, at };
+                held.bytes = held.bytes.saturating_add(waiting.size());
+                held.waiting.insert(sequence, waiting);
+            }
+        }
+    }
+
+    /// The records of `stray` that this boot had not, as far as is known.
+    pub fn remains_of(&self, stray: Stream, now: Duration, out: &mut Vec<(Duration, Event)>) {
+        let mut stray = stray;
+        stray.behind.get_mut().waiting.retain(|&sequence, waiting| {
+            self.boot.judge(sequence, waiting.timestamp, waiting.digest) != Old::Same
+        });
+        stray.remains(now, out);
     }
 
     /// Notes what tells whether more will come again.
@@ -321,14 +382,14 @@ impl Stream {
         if self.behind.is_none() {
             return;
         }
-        self.behind.get_mut().asked.retain(|_, asked_at| now < asked_at.saturating_add(ANSWER));
+        let held = self.behind.get_mut();
+        held.asked.retain(|_, asked_at| now < asked_at.saturating_add(ANSWER));
+        held.again = held.again.filter(|(_, at)| now < at.after(limits::BOOT_WAIT));
         loop {
             self.give(out);
             let held = self.behind.get();
             let Some((_, hole)) = held.holes.first() else { break };
-            let full = held.bytes > limits::WINDOW_BYTES
-                || held.waiting.len().saturating_add(held.partial.len()) > limits::WINDOW_RECORDS;
-            if !full && !hole.is_given_up(now, patience) {
+            if !self.is_full() && !hole.is_given_up(now, patience) {
                 break;
             }
             self.give_up(now, out);

@@ -323,7 +323,7 @@ impl Sender {
             Place::Same(_) | Place::Again => Copy::Same,
             Place::Alike | Place::Late => Copy::Perhaps,
             Place::Next | Place::Hole | Place::Ahead => Copy::Ahead,
-            Place::Foreign => Copy::Other,
+            Place::Doubtful | Place::Foreign => Copy::Other,
         }
     }
 

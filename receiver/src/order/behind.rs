@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::event::Record;
 use crate::fragments::Reassembly;
 use crate::holes::Holes;
+use crate::nanos::Nanos;
 
 /// A record that waits for those before it.
 #[derive(Debug)]
@@ -50,6 +51,8 @@ pub struct Held {
     pub resumed: Option<u64>,
     /// The number that last came again as one of the boot before the sender's present one.
     pub survived: Option<u64>,
+    /// The sender sends its whole log again: it has come to this number, at this time.
+    pub again: Option<(u64, Nanos)>,
 }
 
 impl Held {
@@ -63,6 +66,7 @@ impl Held {
         held_back: 0,
         resumed: None,
         survived: None,
+        again: None,
     };
 
     /// Takes out what came of a record of which fragments are missing.
@@ -81,6 +85,7 @@ impl Held {
             && self.held_back == 0
             && self.resumed.is_none()
             && self.survived.is_none()
+            && self.again.is_none()
     }
 }
 

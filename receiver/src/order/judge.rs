@@ -99,8 +99,9 @@ impl Stream {
             .asked
             .get(&header.sequence)
             .is_some_and(|asked_at| is_within(*asked_at, ANSWER));
-        let is_sent_again = header.emergency || survived || is_asked;
-        let is_repeated = is_sent_again || is_newest || is_recent && header.sequence >= self.recent_from(*at);
+        let is_sent_again = header.emergency || survived || is_asked || self.is_sent_again(received);
+        let is_double = is_recent && header.sequence >= self.recent_from(*at);
+        let is_repeated = is_sent_again || is_newest || is_double;
         match self.boot.judge(header.sequence, header.timestamp, received.digest()) {
             Old::Same if is_repeated || self.repeats || self.has_copies => {
                 Place::Same(if is_newest { at.saturating_sub(self.heard_at.get()) } else { Duration::ZERO })
@@ -114,8 +115,39 @@ impl Stream {
             Old::Foreign if survived && self.joined.is_some_and(|joined| header.sequence < joined) => {
                 Place::Late
             }
-            Old::Late | Old::Alike | Old::Foreign => Place::Foreign,
+            Old::Late | Old::Alike => Place::Doubtful,
+            Old::Foreign if self.may_be_disordered(received) => {
+                match (self.boot.is_lost(header.sequence), is_double, self.is_sent_again(received)) {
+                    (true, _, true) => Place::Late,
+                    (false, true, _) | (false, _, true) => Place::Alike,
+                    _ => Place::Foreign,
+                }
+            }
+            Old::Foreign => Place::Foreign,
         }
+    }
+
+    /// Whether it goes on with the whole log that the sender sends again.
+    fn is_sent_again(&self, received: &Received<'_>) -> bool {
+        self.behind.get().again.is_some_and(|(last, at)| {
+            received.at < at.after(limits::BOOT_WAIT)
+                && received.header.sequence.saturating_add(limits::FIRST_REACH) >= last
+        })
+    }
+
+    /// Whether its time says nothing, as in its first second Linux's clock goes back once or twice.
+    pub fn may_be_disordered(&self, received: &Received<'_>) -> bool {
+        let Header { sequence, timestamp, .. } = received.header;
+        let is_early = timestamp < limits::TICKS && sequence < self.next;
+        is_early && self.boot.may_have(sequence, received.digest())
+    }
+
+    /// Whether it was had, beyond doubt: its time is that to the µs, of which another boot's record differs.
+    pub fn had_exactly(&self, received: &Received<'_>) -> bool {
+        let Header { sequence, timestamp, .. } = received.header;
+        let digest = received.digest();
+        let waits = self.behind.get().waiting.get(&sequence).is_some_and(|waiting| waiting.digest == digest);
+        timestamp >= limits::TICKS && (waits || self.boot.had_exactly(sequence, timestamp, digest))
     }
 
     /// How much the sender's clock and ours differ in what has passed since the record with the highest number.

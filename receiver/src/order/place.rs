@@ -48,6 +48,8 @@ pub enum Place {
     Ahead,
     /// It was had before, but nothing is known that would repeat it now: another boot may have begun with the same.
     Again,
+    /// It may have been had before, or was given up, but nothing is known that would repeat it now.
+    Doubtful,
     /// It is not of this boot.
     Foreign,
 }
@@ -58,9 +60,14 @@ impl Place {
         matches!(self, Place::Next | Place::Hole)
     }
 
+    /// Whether it may be that the sender sends its log again, or that another boot begins with the same.
+    pub fn is_undecided(self) -> bool {
+        matches!(self, Place::Again | Place::Doubtful)
+    }
+
     /// Whether the boot has room for it, if no other has a better claim.
     pub fn is_possible(self) -> bool {
-        !matches!(self, Place::Again | Place::Foreign)
+        !matches!(self, Place::Again | Place::Doubtful | Place::Foreign)
     }
 }
 

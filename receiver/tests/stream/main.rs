@@ -1,6 +1,7 @@
 //! The receiver without sockets: order, loss, recovery, reboots, hostile input. Time is the test's own.
 
 mod copies;
+mod crash_kernel;
 mod gaps;
 mod machines;
 #[path = "../model/mod.rs"]
