@@ -88,10 +88,9 @@ impl<P: Platform> Netconsole<P> {
             &[]
         });
         for (place, config) in targets.iter().enumerate() {
-            if self.state.settings.refuses(config) {
+            if let Some(everybody) = self.state.settings.refuses(config) {
                 log::error!(
-                    "netconsole: {} is everybody, who is not to have the log of a Linux (linux.broadcast=0)",
-                    config.remote_ip
+                    "netconsole: {everybody} is everybody or a group, who are not to have the log of a Linux (linux.broadcast=0)"
                 );
                 continue;
             }

@@ -137,5 +137,6 @@ fn common(settings: &Settings, release: &'static str) -> Common {
             epoch: None,
         },
         ncrx: settings.ncrx,
+        spares_everybody: settings.spares_everybody(),
     }
 }

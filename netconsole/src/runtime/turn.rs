@@ -82,6 +82,7 @@ impl State {
             now,
             carrier_timeout: self.carrier_timeout(),
             asks_for_given: self.settings.ships_another_log,
+            spares_everybody: self.settings.spares_everybody(),
         };
         choose::cards(&mut self.targets, &mut self.cards, settings, &circumstances);
         // One that waits for its turn asks nobody for anything.

@@ -98,6 +98,24 @@ pub struct Settings {
     pub fallback: Fallback,
 }
 
+/// An address that is everybody's, or a group's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Everybody {
+    /// The target's own.
+    Ip(IpAddr),
+    /// The Ethernet address that its frames would go to.
+    Ethernet(MacAddr),
+}
+
+impl fmt::Display for Everybody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ip(ip) => ip.fmt(f),
+            Self::Ethernet(mac) => mac.fmt(f),
+        }
+    }
+}
+
 impl Settings {
     /// The longest `netconsole.carrier_timeout`, in seconds.
     pub const MAX_CARRIER_TIMEOUT: u16 = 3600;
@@ -254,10 +272,18 @@ impl Settings {
         self.user_data.of(place)
     }
 
-    /// Whether a target is not to be had, as all in a network would hear the log of a Linux from it.
-    pub fn refuses(&self, target: &TargetConfig) -> bool {
+    /// Whether no frame may go to everybody or to a group, as all in a network would have the log of a Linux.
+    pub fn spares_everybody(&self) -> bool {
+        self.ships_another_log && !self.broadcasts_another_log
+    }
+
+    /// The address for which a target is not to be had, as it is [everybody's](Self::spares_everybody). A network's own is
+    /// known only once the card's address is.
+    pub fn refuses(&self, target: &TargetConfig) -> Option<Everybody> {
         let is_for_all = target.remote_ip == TargetConfig::REMOTE_IP || target.remote_ip.is_multicast();
-        is_for_all && self.ships_another_log && !self.broadcasts_another_log
+        let ip = is_for_all.then_some(Everybody::Ip(target.remote_ip));
+        let mac = target.remote_mac.filter(|mac| mac.is_multicast()).map(Everybody::Ethernet);
+        ip.or(mac).filter(|_| self.spares_everybody())
     }
 
     /// The addresses that targets by this card are to be sent from, where they name one. A target that names no device is

@@ -14,7 +14,7 @@ mod unknown;
 mod user_data;
 mod value;
 
-pub use command_line::{Problem, SecrecyUndecided, Settings};
+pub use command_line::{Everybody, Problem, SecrecyUndecided, Settings};
 pub use fallback::{Fallback, FallbackError};
 pub use ip::{Autoconf, IpError, IpParameter, Part as IpPart};
 pub use key::{may_hold_key, wipe_keys};

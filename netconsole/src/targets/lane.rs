@@ -18,6 +18,10 @@ pub(super) enum Need {
     Link,
     SourceAddress,
     EthernetAddress,
+    /// Nobody has answered for it in time, and it is not to be broadcast.
+    Answer,
+    /// It leads to everybody or to a group, who are not to have the log.
+    OneReceiver,
 }
 
 #[derive(Clone, Copy)]
@@ -431,8 +435,13 @@ pub(super) fn find_route(
         (Resolution::Known(mac), _) => (mac, Receiver::Known),
         (Resolution::Waiting, Some(mac)) => (mac, Receiver::Assumed),
         (Resolution::Waiting, None) => return Err(Need::EthernetAddress),
+        (Resolution::Unanswered, Some(mac)) if moment.spares_everybody => (mac, Receiver::Assumed),
+        (Resolution::Unanswered, None) if moment.spares_everybody => return Err(Need::Answer),
         (Resolution::Unanswered, _) => (MacAddr::BROADCAST, Receiver::Unanswered),
     };
+    if moment.spares_everybody && mac.is_multicast() {
+        return Err(Need::OneReceiver);
+    }
     let source = Endpoint { mac: interface.nic.mac(), ip: local_ip, port: config.local_port };
     let destination = Endpoint { mac, ip: config.remote_ip, port: config.remote_port };
     let vlan = config.device.vlan().map(|(_, vlan)| vlan);

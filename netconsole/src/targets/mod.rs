@@ -52,6 +52,8 @@ pub struct Common {
     pub style: SharedStyle,
     /// Whether receivers may ask for records again (`netconsole.ncrx`).
     pub ncrx: bool,
+    /// Whether nothing may go to everybody or to a group.
+    pub spares_everybody: bool,
 }
 
 /// What decides whether a record goes out.
@@ -214,9 +216,10 @@ impl Target {
             State::Waiting { need: Need::Card, .. } => (2, "waiting for a card that reaches the target"),
             State::Waiting { need: Need::Link, .. } => (3, "waiting for the link"),
             State::Waiting { need: Need::SourceAddress, .. } => (4, "waiting for an address"),
-            State::Waiting { need: Need::EthernetAddress, .. } => {
+            State::Waiting { need: Need::EthernetAddress | Need::Answer, .. } => {
                 (5, "waiting for the remote ethernet address")
             }
+            State::Waiting { need: Need::OneReceiver, .. } => (1, "failed"),
             State::Running(_) => (6, "started"),
         };
         self.lanes.iter().map(|lane| word(&lane.state)).max().map_or("disabled", |(_, word)| word)
@@ -413,6 +416,18 @@ impl Target {
                     }
                     Err(Need::SourceAddress) if config.remote_ip.is_ipv4() && !interface.ipv4_may_come => {
                         lane.fail(format_args!("no IP address for {}", interface.name));
+                    }
+                    Err(Need::OneReceiver) => lane.fail(format_args!(
+                        "{} is everybody or a group on {}, who are not to have the log of a Linux (linux.broadcast=0)",
+                        config.remote_ip, interface.name
+                    )),
+                    Err(Need::Answer) => {
+                        if need != Need::Answer {
+                            let ip = config.remote_ip;
+                            log::warn!("netconsole: nobody answers for {ip}: waiting until somebody does");
+                        }
+                        // The boot goes on.
+                        lane.state = State::Waiting { need: Need::Answer, since: now, told: true };
                     }
                     Err(next) if next != need => {
                         lane.state = State::Waiting { need: next, since: now, told };

@@ -62,6 +62,9 @@ impl Target {
             }
             None => configured_ends(config, stack),
         };
+        if common.spares_everybody && destination.mac.is_multicast() {
+            return None;
+        }
         let running = || self.lanes.iter().filter(|lane| lane.is_running());
         let mut heard = running().filter(|lane| lane.unheard.is_none()).peekable();
         let mut unheard = CardSet::ALL;

@@ -35,4 +35,7 @@ pub struct Moment<'m> {
     /// Whether a receiver's Ethernet address that was given is asked for all the same, while it is used: the machine that
     /// knew it has died, and nobody could say when it changed.
     pub asks_for_given: bool,
+    /// Whether no frame may go to everybody or to a group: who does not answer is waited for, or has the Ethernet address
+    /// that was given.
+    pub spares_everybody: bool,
 }

@@ -22,6 +22,7 @@ const COMMON: Common = Common {
     filter: FILTER,
     style: SharedStyle { time: true, release: "", host_name: None, epoch: None },
     ncrx: false,
+    spares_everybody: false,
 };
 
 /// The bodies of the records, their fragments put together; fails where these don't fit.
@@ -86,7 +87,14 @@ fn with_target<T>(check: impl FnOnce(&mut Target, &Ring<'_>) -> T) -> T {
     target.advance(
         0,
         Some(&mut interface),
-        &Moment { keys: &keys, ring: &ring, now: 0, carrier_timeout: 0, asks_for_given: false },
+        &Moment {
+            keys: &keys,
+            ring: &ring,
+            now: 0,
+            carrier_timeout: 0,
+            asks_for_given: false,
+            spares_everybody: false,
+        },
     );
     assert!(target.is_running());
     check(&mut target, &ring)

@@ -20,6 +20,7 @@ impl FakeHost {
         filter: LogFilter { limit: 7, ignore_limits: false, oops_only: false },
         style: SharedStyle { time: false, release: "6.12.1-mine", host_name: None, epoch: None },
         ncrx: true,
+        spares_everybody: false,
     };
 
     /// Its log has `words` words, and room for an eighth as many records. It is leaked.

@@ -15,6 +15,7 @@ struct Bench<'b> {
     cards: [(Card, Stack<'static>, Life); 2],
     target: Target,
     asks_for_given: bool,
+    spares_everybody: bool,
 }
 
 fn with_bench(config: &str, check: impl FnOnce(&mut Bench<'_>)) {
@@ -43,7 +44,8 @@ fn with_gateway(config: &str, gateway: Option<[u8; 4]>, check: impl FnOnce(&mut 
     let target = Target::new(TargetName::of_command_line(0), config.expect("a target"));
     let keys = KeyStore::new();
     keys.decide(&Secrecy::Clear, || panic!("there is no key"));
-    check(&mut Bench { ring: &ring, keys, cards: [card(), card()], target, asks_for_given: false });
+    let cards = [card(), card()];
+    check(&mut Bench { ring: &ring, keys, cards, target, asks_for_given: false, spares_everybody: false });
 }
 
 impl Bench<'_> {
@@ -59,6 +61,7 @@ impl Bench<'_> {
             now,
             carrier_timeout: 4 * SECOND,
             asks_for_given: self.asks_for_given,
+            spares_everybody: self.spares_everybody,
         };
         for (place, (nic, stack, life)) in self.cards.iter_mut().enumerate() {
             let link_is_up = link[place];
@@ -317,5 +320,62 @@ fn behind_a_router_each_record_goes_to_the_given_address() {
             assert_eq!(all, [GIVEN, other].repeat(3));
             assert_eq!(bench.look(4 * SECOND, FIRST), [0, 0]);
         });
+    }
+}
+
+/// The log of a Linux goes to whom the command line names alone (`linux.broadcast=0`).
+#[test]
+fn where_everybody_is_spared_who_does_not_answer_is_waited_for() {
+    let common = Common { spares_everybody: true, ..COMMON };
+    with_bench("@10.0.0.1/,@10.0.0.2/", |bench| {
+        (bench.asks_for_given, bench.spares_everybody) = (true, true);
+        bench.target.enable(0);
+        bench.target.go_by(0, None);
+        bench.log(5);
+        for second in 0..70 {
+            assert_eq!(bench.look(second * SECOND, FIRST), [0, 0], "{second} s");
+        }
+        assert_eq!(bench.target.state(), "waiting for the remote ethernet address");
+        assert!(bench.target.plan(0, |_| None, &common).is_none(), "nor in a panic");
+        bench.hear(0, PEER, 70 * SECOND);
+        assert_eq!(bench.look(70 * SECOND, FIRST), [5, 0]);
+        assert_eq!(receivers(bench), [PEER; 5]);
+        assert!(bench.target.plan(0, |_| None, &common).is_some_and(|plan| plan.destination.mac == PEER));
+    });
+    with_bench("@10.0.0.1/,@10.0.0.2/02:00:00:00:00:63", |bench| {
+        (bench.asks_for_given, bench.spares_everybody) = (true, true);
+        bench.target.enable(0);
+        bench.target.go_by(0, None);
+        bench.log(5);
+        assert_eq!(bench.look(0, FIRST), [5, 0]);
+        for second in 1..70 {
+            bench.log(1);
+            assert_eq!(bench.look(second * SECOND, FIRST), [1, 0], "{second} s");
+            assert_eq!(receivers(bench), [GIVEN], "{second} s");
+        }
+        assert_eq!(bench.target.reception(), Reception::Unheard);
+        bench.hear(0, PEER, 70 * SECOND);
+        assert_eq!(bench.look(70 * SECOND, FIRST), [74, 0]);
+        assert_eq!(receivers(bench), [PEER; 74]);
+    });
+}
+
+#[test]
+fn where_everybody_is_spared_no_group_is_a_receiver() {
+    for config in
+        ["@10.0.0.1/,@10.0.0.255/", "@10.0.0.1/,@10.0.0.2/01:00:5e:00:00:01", "@10.0.0.1/,@239.1.1.1/"]
+    {
+        for spares_everybody in [false, true] {
+            with_bench(config, |bench| {
+                (bench.asks_for_given, bench.spares_everybody) = (true, spares_everybody);
+                bench.target.enable(0);
+                bench.target.go_by(0, None);
+                bench.log(5);
+                let sent = if spares_everybody { 0 } else { 5 };
+                assert_eq!(bench.look(0, FIRST), [sent, 0], "{config}");
+                let state = if spares_everybody { "failed" } else { "started" };
+                assert_eq!(bench.target.state(), state, "{config}");
+            });
+        }
     }
 }
