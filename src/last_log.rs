@@ -1,5 +1,5 @@
 //! What is noted for the next boot: where the log lies, as that boot's kernel may lie elsewhere and is to find it all the
-//! same; and which Linux's log was sent, so that it is not sent twice.
+//! same; and which Linuxes' logs were sent, so that none is sent twice.
 //!
 //! A note is in low memory, at several places, of which loaders and firmware leave at least one alone (SeaBIOS, OVMF, GRUB and
 //! QEMU's own loaders do all of them). It is written and believed only where the loader's map says that such memory
@@ -22,7 +22,13 @@ struct Kind {
 }
 
 const LOG_AT: Kind = Kind { magic: u64::from_le_bytes(*b"nclog at"), number: 0 };
-const LINUX_SENT: Kind = Kind { magic: u64::from_le_bytes(*b"nc sent:"), number: 1 };
+/// Of how many Linuxes it is remembered that their logs were sent: more hardly lie in one memory.
+const REMEMBERED: u64 = 8;
+
+/// The notes of which Linuxes' logs were sent, the one sent last first.
+fn linux_sent() -> impl Iterator<Item = Kind> {
+    (1..=REMEMBERED).map(|number| Kind { magic: u64::from_le_bytes(*b"nc sent:"), number })
+}
 
 impl Kind {
     fn words(&self, content: [u64; 2]) -> [u64; WORDS] {
@@ -81,12 +87,17 @@ pub fn note(map: &MemoryMap, place: Place) {
     LOG_AT.write(map, [place.address, place.size]);
 }
 
-/// What a boot before has noted of the Linux whose log it sent last.
-pub fn sent_linux(map: &MemoryMap) -> Option<[u64; 2]> {
-    LINUX_SENT.read(map)
+/// Whether a boot before has noted that this Linux's log was sent.
+pub fn was_linux_sent(map: &MemoryMap, which: [u64; 2]) -> bool {
+    linux_sent().any(|kind| kind.read(map) == Some(which))
 }
 
-/// Notes of which Linux the log was sent.
+/// Notes that this Linux's log was sent. The one sent longest ago is forgotten, where there are too many.
 pub fn note_sent_linux(map: &MemoryMap, which: [u64; 2]) {
-    LINUX_SENT.write(map, which);
+    let mut next = Some(which);
+    for kind in linux_sent() {
+        let Some(content) = next else { return };
+        next = kind.read(map).filter(|old| *old != which);
+        kind.write(map, content);
+    }
 }

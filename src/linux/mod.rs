@@ -20,7 +20,7 @@ use spin::Once;
 const CORE_HEADER: u64 = 1 << 20;
 
 static MEMORY: OldMemory = OldMemory::new();
-static CRASH: Once<OneCpu<Crash<'static, OldMemory>>> = Once::new();
+static CRASH: Once<OneCpu<(Crash<'static, OldMemory>, How)>> = Once::new();
 static LOG: Once<OldLog> = Once::new();
 
 /// What one CPU alone looks at.
@@ -84,7 +84,7 @@ pub enum Missing {
     Log(LogError),
     /// The memory was searched, and no Linux was found in it.
     NotFound,
-    /// What was found in it was sent by a boot before.
+    /// What was found in it was sent by boots before.
     Sent,
 }
 
@@ -113,9 +113,17 @@ pub enum Before {
 }
 
 impl Before {
-    /// Whether there is a log of a Linux.
+    /// Whether there is a log of a Linux, or the text of one that can't be read.
     pub fn has_log(self) -> bool {
-        matches!(self, Self::Log(_))
+        matches!(self, Self::Log(_) | Self::Missing(Missing::Log(_)))
+    }
+
+    /// Notes for the boots that follow that it was sent, where they would find it again.
+    pub fn note_sent(self, boot: &BootInfo) {
+        if let Some(OneCpu((crash, How::Scan { .. }))) = CRASH.get().filter(|_| self.has_log()) {
+            last_log::note_sent_linux(&boot.memory, identity(crash));
+            log::info!("linux: noted that its log was sent: linux=scan passes it over from now on");
+        }
     }
 }
 
@@ -129,8 +137,9 @@ pub fn open(boot: &BootInfo, parameters: &Parameters) -> Before {
     } else {
         return Before::Nothing;
     };
-    let log = found.and_then(|(crash, how)| {
-        let crash = &CRASH.call_once(|| OneCpu(crash)).0;
+    let log = found.and_then(|found| {
+        let OneCpu((crash, how)) = CRASH.call_once(|| OneCpu(found));
+        let how = *how;
         let log = crash.log().map_err(Missing::Log)?;
         let is_crash = matches!(how, How::CoreHeader(_));
         let oops_only = parameters.settings.oops_only;
@@ -171,11 +180,10 @@ fn by_scan(boot: &BootInfo, again: bool) -> Result<(Crash<'static, OldMemory>, H
         MEMORY.add(region.start.max(paging::PAGE)..region.end().min(paging::image_start()));
         MEMORY.add(region.start.max(paging::persistent_end())..region.end());
     }
-    let sent_last = last_log::sent_linux(&boot.memory).filter(|_| !again);
     let (mut found, mut sent, mut newest) = (0, 0, None);
     for crash in MEMORY.regions().flat_map(|region| scan(&MEMORY, region)) {
         found = usize::wrapping_add(found, 1);
-        if sent_last.is_some_and(|sent| sent == identity(&crash)) {
+        if !again && last_log::was_linux_sent(&boot.memory, identity(&crash)) {
             sent = usize::wrapping_add(sent, 1);
             continue;
         }
@@ -263,14 +271,6 @@ impl OldLog {
         self.log.0.end()
     }
 
-    /// Notes for the next boot that it was sent, where that would find it again.
-    pub fn note_sent(&self, boot: &BootInfo) {
-        if let How::Scan { .. } = self.how {
-            last_log::note_sent_linux(&boot.memory, identity(self.crash.0));
-            log::info!("linux: noted that its log was sent: linux=scan passes it over from now on");
-        }
-    }
-
     /// When the newest record that is whole was logged, in µs by that Linux's clock.
     pub fn last_micros(&self) -> u64 {
         let log = &self.log.0;
@@ -341,8 +341,11 @@ pub fn tell(before: Before) {
         Before::Log(log) => report::log(log),
         Before::Missing(missing) => {
             log::error!(target: ALWAYS, "linux: {missing}");
-            if let (Missing::Log(_), Some(crash)) = (missing, CRASH.get()) {
-                report::raw_text(&crash.0);
+            // What is encrypted is no text.
+            if let (Missing::Log(why), Some(crash)) = (missing, CRASH.get())
+                && why != LogError::Encrypted
+            {
+                report::raw_text(&crash.0.0);
             }
         }
     }
