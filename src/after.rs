@@ -44,15 +44,18 @@ pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
         tell_poweroff();
     }
     log::info!("boot: done, {}", ending(after));
-    let code = if kernel.drain() {
-        code
-    } else {
+    let has_gone_out = kernel.drain();
+    if !has_gone_out {
         log::error!("netconsole: the log has not gone out: a card takes nothing any more");
+        kernel.tell_others();
         kernel.show_all();
-        ExitCode::NoTarget
-    };
+    }
+    let code = if has_gone_out { code } else { ExitCode::NoTarget };
     kernel.await_acknowledgements();
-    ring().say_goodbye();
+    // Else the next boot is to know that there is more to ship.
+    if has_gone_out {
+        ring().say_goodbye();
+    }
     watchdog::stop();
     match after {
         After::Poweroff => power::poweroff(),
@@ -80,8 +83,8 @@ fn tell_poweroff() {
 
 /// Notes for the next boot that the log of a Linux has arrived.
 fn note_sent(before: Before) {
-    if let (Before::Log(log), Some(boot)) = (before, start::boot_info()) {
-        log.note_sent(boot);
+    if let Some(boot) = start::boot_info() {
+        before.note_sent(boot);
     }
 }
 

@@ -21,6 +21,9 @@ use netconsole::targets::Reception;
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
 
+/// How long those behind other cards are told that a card hangs, in µs.
+const TELLING: u64 = 1_000_000;
+
 /// How long a receiver that has acknowledged the log of a Linux may still ask for something, in µs.
 const AFTER_ACKNOWLEDGEMENT: u64 = 1_000_000;
 
@@ -149,6 +152,14 @@ impl Kernel {
         let deadline = Deadline::after(DRAIN_PATIENCE);
         while !deadline.has_come() && (self.poll() || self.netconsole.is_sending()) {}
         !self.netconsole.is_sending()
+    }
+
+    /// Runs for [`TELLING`] where [`drain`](Self::drain) has failed: those behind the cards that do take something hear why.
+    pub fn tell_others(&mut self) {
+        let deadline = Deadline::after(TELLING);
+        while !deadline.has_come() {
+            self.poll();
+        }
     }
 
     /// Shows on serial what is left, for as long as [`drain`](Self::drain) may take.
