@@ -141,7 +141,26 @@ fn read_all(memory: &Damaged<'_>, core_header: u64, is_whole: bool) -> bool {
     for cpu in crash.cpus().take(8) {
         assert!(crash.backtrace(&cpu).map(|call| call.to_string()).all(|call| call.len() < 128));
     }
+    read_raw(&crash);
     read_log(&crash, is_whole)
+}
+
+/// Reads the text that is left where the log can't be read, and its end.
+fn read_raw(crash: &Crash<'_, Damaged<'_>>) {
+    let mut line = [0; 200];
+    let Some(mut text) = crash.raw_text() else { return };
+    let mut total = 0;
+    while let Some(len) = text.next_line(&mut line) {
+        assert!((8..=line.len()).contains(&len) && line[..len].iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')));
+        total += len as u64;
+    }
+    let Some(mut end) = crash.raw_text() else { return };
+    let passed = end.keep_last(1000, &mut line);
+    let mut left = 0;
+    while let Some(len) = end.next_line(&mut line) {
+        left += len as u64;
+    }
+    assert!(left <= 1000 && passed + left == total);
 }
 
 fn read_log(crash: &Crash<'_, Damaged<'_>>, is_whole: bool) -> bool {

@@ -1,4 +1,5 @@
-//! The text that lies where the log was, for a log that can't be read as one: in no order, without numbers and times.
+//! The text that lies where the log was, for a log that can't be read as one, without numbers and times: oldest first where
+//! it is known how far the log had come, else as it lies there.
 
 use crate::memory::Memory;
 use crate::translation::Translation;
@@ -11,6 +12,8 @@ const MOST: u64 = 16 << 20;
 const UNKNOWN: u64 = 128 << 10;
 /// So much before and behind a ring's head is looked at where the head does not say where the texts are.
 const AROUND: u64 = 64 << 10;
+/// Bytes of the pointer to the texts, behind which the ring says how far it has come.
+const POINTER: u64 = 8;
 /// Shorter texts are taken for chance, in bytes.
 const SHORTEST: usize = 8;
 
@@ -18,6 +21,9 @@ const SHORTEST: usize = 8;
 pub struct RawText<'c, M> {
     window: Window<'c, M>,
     addresses: Range<u64>,
+    /// What follows: the newest texts, where the log had come round to its buffer's start.
+    then: Range<u64>,
+    is_in_order: bool,
 }
 
 impl<'c, M: Memory> RawText<'c, M> {
@@ -30,26 +36,37 @@ impl<'c, M: Memory> RawText<'c, M> {
             let data = translation.word(texts.checked_add(info.data_ring_data?)?).ok()?;
             let bits =
                 info.data_ring_size_bits.and_then(|at| translation.number(texts.checked_add(at)?).ok());
-            Some((data, bits.and_then(|bits| 1_u64.checked_shl(bits))))
+            let size = bits.and_then(|bits| 1_u64.checked_shl(bits));
+            let positions = texts.checked_add(info.data_ring_data?)?.checked_add(POINTER)?;
+            Some((data, size, size.and_then(|size| newest_end(translation, positions, size))))
         });
         let legacy = info.log_buf.and_then(|at| translation.word(at).ok()).map(|data| {
-            let len = info.log_buf_len.and_then(|at| translation.number(at).ok());
-            (data, len.map(u64::from))
+            let number = |at: Option<u64>| at.and_then(|at| translation.number(at).ok()).map(u64::from);
+            (data, number(info.log_buf_len), number(info.log_next_idx))
         });
         let around = rings()
             .chain(info.prb)
             .chain(info.log_buf)
-            .map(|head| (head.saturating_sub(AROUND), Some(AROUND.saturating_mul(2))));
+            .map(|head| (head.saturating_sub(AROUND), Some(AROUND.saturating_mul(2)), None));
         let mut window = Window::new(translation);
-        let (start, len) =
-            texts.chain(legacy).chain(around).find(|&(start, _)| window.byte(start).is_some())?;
-        let len = len.filter(|&len| len > 0).unwrap_or(UNKNOWN).min(MOST);
-        Some(Self { window, addresses: start..start.saturating_add(len) })
+        let (start, len, newest) =
+            texts.chain(legacy).chain(around).find(|&(start, ..)| window.byte(start).is_some())?;
+        let len = len.filter(|&len| len > 0).unwrap_or(UNKNOWN);
+        let end = start.saturating_add(len.min(MOST));
+        let seam = newest.filter(|&newest| newest < len && len <= MOST);
+        // What lies behind the newest text is the oldest, if it is any.
+        let seam_at = start.saturating_add(seam.unwrap_or(0));
+        Some(Self { window, addresses: seam_at..end, then: start..seam_at, is_in_order: seam.is_some() })
     }
 
-    /// The addresses that are looked at from here on, virtual.
-    pub fn addresses(&self) -> Range<u64> {
-        self.addresses.clone()
+    /// The addresses that are looked at from here on, virtual, in two parts, the second of which may be empty.
+    pub fn addresses(&self) -> [Range<u64>; 2] {
+        [self.addresses.clone(), self.then.clone()]
+    }
+
+    /// Whether the texts come oldest first.
+    pub fn is_in_order(&self) -> bool {
+        self.is_in_order
     }
 
     /// Passes over the first texts, so that of all texts those at the end are left, where a log says what it ended with:
@@ -60,7 +77,7 @@ impl<'c, M: Memory> RawText<'c, M> {
         while let Some(len) = self.next_line(line) {
             total = total.saturating_add(len as u64);
         }
-        self.addresses = all;
+        [self.addresses, self.then] = all;
         while total.saturating_sub(passed) > most
             && let Some(len) = self.next_line(line)
         {
@@ -73,7 +90,18 @@ impl<'c, M: Memory> RawText<'c, M> {
     /// there is no more. What can't be read ends a text, and is passed over.
     pub fn next_line(&mut self, line: &mut [u8]) -> Option<usize> {
         let mut len = 0;
-        while !self.addresses.is_empty() {
+        loop {
+            if self.addresses.is_empty() {
+                // No text goes across the buffer's end.
+                if len >= SHORTEST {
+                    return Some(len);
+                }
+                if self.then.is_empty() {
+                    return None;
+                }
+                len = 0;
+                self.addresses = core::mem::replace(&mut self.then, 0..0);
+            }
             let byte =
                 self.window.byte(self.addresses.start).filter(|byte| matches!(byte, b' '..=b'~' | b'\t'));
             match (byte, line.get_mut(len)) {
@@ -89,6 +117,15 @@ impl<'c, M: Memory> RawText<'c, M> {
             }
             self.addresses.start = self.addresses.start.saturating_add(1);
         }
-        (len >= SHORTEST).then_some(len)
     }
+}
+
+/// The offset at which the newest text of a ring of `size` bytes ends, by the positions of its end and its beginning that
+/// are said at this address (`head_lpos` and `tail_lpos` of Linux's `struct prb_data_ring`, which are not exported), where
+/// they fit.
+fn newest_end<M: Memory>(translation: &Translation<'_, M>, positions: u64, size: u64) -> Option<u64> {
+    let head = translation.word(positions).ok()?;
+    let tail = translation.word(positions.checked_add(8)?).ok()?;
+    let is_possible = size.is_power_of_two() && (1..=size).contains(&head.wrapping_sub(tail));
+    is_possible.then(|| head & size.wrapping_sub(1))
 }

@@ -128,9 +128,99 @@ fn what_cannot_be_read_is_tried_once() {
     let crash = Crash::open(&memory, Image::core_header(NAME)).expect("its note is there");
     memory.1.set(0);
     let mut raw = crash.raw_text().expect("its first piece is there");
-    let addresses = raw.addresses();
-    assert_eq!(addresses.end - addresses.start, 16 << 20);
+    let [first, then] = raw.addresses();
+    assert_eq!((first.end - first.start, then.is_empty(), raw.is_in_order()), (16 << 20, true, false));
     lines(&mut raw);
     let tried = memory.1.get();
     assert!((100..=1 + (16 << 20) / 256).contains(&tried), "{tried}");
+}
+
+/// A ring that has come round: the texts of an image moved on by some bytes, as its head says, or does not.
+struct Moved<'i> {
+    without: Without<'i>,
+    /// Physical: where the texts lie.
+    start: u64,
+    size: u64,
+    by: u64,
+    says: bool,
+    head: u64,
+}
+
+impl Moved<'_> {
+    fn word(&self, address: u64) -> u64 {
+        let mut bytes = [0; 8];
+        self.without.read(address, &mut bytes).expect("it is there");
+        u64::from_le_bytes(bytes)
+    }
+}
+
+impl Memory for Moved<'_> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        // How far it has come, and from where.
+        if address == self.head {
+            let moved = if self.says { self.word(address).wrapping_add(self.by) } else { 1 << 40 };
+            to.copy_from_slice(&moved.to_le_bytes()[..to.len()]);
+            return Ok(());
+        }
+        if address == self.head + 8 {
+            let moved = self.word(self.head).wrapping_add(self.by).wrapping_sub(self.size);
+            to.copy_from_slice(&moved.to_le_bytes()[..to.len()]);
+            return Ok(());
+        }
+        if (self.start..self.start + self.size).contains(&address) {
+            for (byte, offset) in to.iter_mut().zip(address - self.start..) {
+                let from = self.start + (offset + self.size - self.by) % self.size;
+                // Where its pages were not kept there was no text.
+                *byte = 0;
+                let _ = self.without.0.read(from, std::slice::from_mut(byte));
+            }
+            return Ok(());
+        }
+        self.without.read(address, to)
+    }
+}
+
+/// Tells where the words of 8 bytes and the pieces of 256 are read.
+struct Watched<'i>(Without<'i>, std::cell::RefCell<(Vec<u64>, Vec<u64>)>);
+
+impl Memory for Watched<'_> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        match to.len() {
+            8 => self.1.borrow_mut().0.push(address),
+            256 => self.1.borrow_mut().1.push(address),
+            _ => {}
+        }
+        self.0.read(address, to)
+    }
+}
+
+#[test]
+fn of_a_ring_that_has_come_round_the_oldest_text_is_first() {
+    let image = Image::load(NAME);
+    // The last words that are read before the texts are how far it has come, and from where.
+    let watched = Watched(Without(&image, NO_RECORDS), Default::default());
+    let crash = Crash::open(&watched, Image::core_header(NAME)).expect("its note is there");
+    watched.1.take();
+    let mut raw = crash.raw_text().expect("its text is there");
+    assert!(raw.is_in_order());
+    let (words, pieces) = watched.1.take();
+    let (head, start) = (words[words.len() - 2], pieces[0]);
+    assert_eq!(words[words.len() - 1], head + 8);
+    let [first, then] = raw.addresses();
+    let size = first.end - first.start + then.end - then.start;
+    let expected = lines(&mut raw);
+    for (by, says) in [(then.end - then.start, true), (size - 4096, true), (size - 4096, false)] {
+        let without = Without(&image, NO_RECORDS);
+        let memory = Moved { without, start, size, by, says, head };
+        let crash = Crash::open(&memory, Image::core_header(NAME)).expect("its note is there");
+        let mut raw = crash.raw_text().expect("its text is there");
+        assert_eq!(raw.is_in_order(), says, "{by}");
+        let found = lines(&mut raw);
+        // One text is cut where the ring ends.
+        let is_panic = |line: &String| line.contains("Kernel panic");
+        let panic = found.iter().position(is_panic).expect("the panic");
+        let version = found.iter().position(|line| line.contains("Linux version ")).expect("the first");
+        assert_eq!(version < panic, says, "{by}");
+        assert!(!says || found.len().abs_diff(expected.len()) <= 2, "{} of {}", found.len(), expected.len());
+    }
 }

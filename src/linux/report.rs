@@ -43,19 +43,22 @@ pub fn log(old: &OldLog) {
 const MAX_RAW: u64 = 96 << 10;
 
 /// Logs the end of the text that lies where the log was, each piece marked, where nothing else is to be had: the crash is
-/// at the end, unless the log had come round to its buffer's start.
+/// at the end, unless the log had come round to its buffer's start and it can't be told where it ended.
 pub fn raw_text(crash: &Crash<'_, OldMemory>) {
     let Some(mut text) = crash.raw_text() else {
         return log::warn!(target: ALWAYS, "linux: nor is there any text where its log was");
     };
     let mut line = [0; 200];
     let passed = text.keep_last(MAX_RAW, &mut line);
-    let (start, end) = (text.addresses().start, text.addresses().end);
+    let [first, then] = text.addresses();
     if passed > 0 {
-        log::warn!(target: ALWAYS, "linux: {passed} bytes of text before {start:#x} are left out");
+        log::warn!(target: ALWAYS, "linux: {passed} bytes of text before {:#x} are left out", first.start);
     }
+    let order =
+        if text.is_in_order() { "oldest first, without times" } else { "in no order and without times" };
     log::warn!(target: ALWAYS,
-        "linux: the text where its log was follows as it lies there, {start:#x} to {end:#x}, in no order and without times"
+        "linux: the text where its log was follows as it lies there, {:#x} to {:#x} and {:#x} to {:#x}, {order}",
+        first.start, first.end, then.start, then.end
     );
     while let Some(len) = text.next_line(&mut line) {
         let shown = line.get(..len).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");

@@ -338,29 +338,30 @@ fn a_log_without_a_crash_is_called_so() {
     assert!(text.contains("after a reset (linux=scan)\n"), "{text}");
 }
 
+/// Of `7.2.13+deb14-cloud-amd64`, as long.
+const OTHER: &str = "7.2.99+deb14-cloud-amd64";
+
+/// A second note, of a Linux that crashed a second before or after, beside the one that is there; returns it to be changed.
+fn add_note(pages: &mut Pages, is_newer: bool) -> &mut Vec<u8> {
+    let is_note =
+        |page: &&Vec<u8>| page.starts_with(b"\x0b\0\0\0") && page[12..].starts_with(b"VMCOREINFO\0");
+    let mut note = pages.values().find(is_note).expect("it has a note").clone();
+    let text = String::from_utf8_lossy(&note);
+    let time =
+        text.split("CRASHTIME=").nth(1).and_then(|rest| rest.get(..10)).expect("ten digits").to_string();
+    let other = (time.parse::<u64>().expect("a number") + 2 * u64::from(is_newer) - 1).to_string();
+    replace(&mut note, &format!("CRASHTIME={time}"), &format!("CRASHTIME={other}"));
+    replace(&mut note, "OSRELEASE=7.2.13+deb14-cloud-amd64", &format!("OSRELEASE={OTHER}"));
+    let free = (1..).map(|number| (256 << 20) + number * PAGE as u64).find(|page| !pages.contains_key(page));
+    pages.entry(free.expect("a page that nothing is in")).or_insert(note)
+}
+
 /// Two notes, of which the one that crashed last counts; a page of another kernel's note leads nowhere.
 #[test]
 fn of_several_notes_the_newest_counts() {
-    /// Of `7.2.13+deb14-cloud-amd64`, as long.
-    const OTHER: &str = "7.2.99+deb14-cloud-amd64";
     for (name, is_newer) in [("linux-scan-older", false), ("linux-scan-newer", true)] {
         let file = changed_memory("7.2", name, |pages| {
-            let is_note =
-                |page: &&Vec<u8>| page.starts_with(b"\x0b\0\0\0") && page[12..].starts_with(b"VMCOREINFO\0");
-            let mut note = pages.values().find(is_note).expect("it has a note").clone();
-            let text = String::from_utf8_lossy(&note);
-            let time = text
-                .split("CRASHTIME=")
-                .nth(1)
-                .and_then(|rest| rest.get(..10))
-                .expect("ten digits")
-                .to_string();
-            let other = (time.parse::<u64>().expect("a number") + 2 * u64::from(is_newer) - 1).to_string();
-            replace(&mut note, &format!("CRASHTIME={time}"), &format!("CRASHTIME={other}"));
-            replace(&mut note, "OSRELEASE=7.2.13+deb14-cloud-amd64", &format!("OSRELEASE={OTHER}"));
-            let free =
-                (1..).map(|number| (256 << 20) + number * PAGE as u64).find(|page| !pages.contains_key(page));
-            pages.insert(free.expect("a page that nothing is in"), note);
+            add_note(pages, is_newer);
         });
         let text = scan(name, &file, TARGETS);
         let release = if is_newer { OTHER } else { "7.2.13+deb14-cloud-amd64" };
@@ -369,17 +370,57 @@ fn of_several_notes_the_newest_counts() {
     }
 }
 
+/// Two in one memory, the newer of which can't be read: each of three boots sends what the ones before have not.
+#[test]
+fn of_several_notes_each_log_is_sent_once() {
+    const NAME: &str = "linux-scan-each";
+    let file = changed_memory("7.2", NAME, |pages| {
+        let note = add_note(pages, true);
+        replace(note, "OFFSET(prb_desc_ring.count_bits)", "OFFSET(prb_desc_ring.count_bitz)");
+    });
+    let parameters = format!("{TARGETS} linux=scan after=reboot");
+    let boot = Boot::new(NAME, parameters).peer(Peer::at("10.0.0.2")).repeats();
+    let machine = with_lasting_memory(boot, &file).start();
+    machine
+        .wait_for_text(BASIC, "the log of a Linux that is in memory was sent by a boot before: linux=again");
+    let text = machine.stop().text(BASIC);
+    fs::remove_file(file).expect("it was there");
+    let first = |what: &str| text.find(what).unwrap_or_else(|| panic!("'{what}' is not in {text}"));
+    assert!(first("] linux raw: ") < first("linux: Linux 7.2.13+deb14-cloud-amd64 ran for "));
+    for (said, count) in [
+        ("linux: the log of the Linux that crashed can't be read: ", 1),
+        ("linux: Linux 7.2.13+deb14-cloud-amd64 ran for ", 1),
+        ("as the newest of 2, 1 of them sent before", 1),
+        ("linux: noted that its log was sent", 2),
+    ] {
+        // What a boot had logged before comes again in the next one.
+        let lines = text.lines().filter(|line| line.contains(said) && !line.starts_with("[boot "));
+        assert_eq!(lines.count(), count, "'{said}' in {text}");
+    }
+}
+
 /// The menu's first choice sends to those whom netconsole.cfg names, and to everybody only if that is chosen.
 #[test]
 fn a_scan_s_log_is_not_broadcast_where_that_is_refused() {
     const NAME: &str = "linux-scan-broadcast";
-    let parameters = "netconsole=@10.0.0.1/,8888@10.0.0.2/ netconsole=@10.0.0.1/eth0,@/ linux.broadcast=0";
+    let parameters = "netconsole=@10.0.0.1/,8888@10.0.0.2/ netconsole=@10.0.0.1/eth0,@/ \
+         netconsole=@10.0.0.1/,9001@10.0.0.255/ netconsole=@10.0.0.1/,9002@10.0.0.3/01:00:5e:00:00:01 \
+         netconsole=@10.0.0.1/,9003@10.0.0.9/ ip=10.0.0.1:::255.255.255.0::: linux.broadcast=0 linux.patience=8";
     let file = memory("7.2", NAME);
     let capture = boot(NAME, &file, &format!("{parameters} linux=scan after=exit")).start().end();
     fs::remove_file(file).expect("it was there");
     assert!(capture.text(BASIC).contains("Linux version 7.2."));
-    assert!(capture.serial.contains("255.255.255.255 is everybody, who is not to have the log of a Linux"));
-    assert_eq!(capture.text("255.255.255.255:6666"), "");
+    for refused in [
+        "255.255.255.255 is everybody or a group, who are not to have the log of a Linux",
+        "10.0.0.255 is everybody or a group on eth0, who are not to have the log of a Linux",
+        "01:00:5e:00:00:01 is everybody or a group, who are not to have the log of a Linux",
+    ] {
+        assert!(capture.serial.contains(refused), "'{refused}' is not in {}", capture.serial);
+    }
+    // Nobody answers for the last one.
+    let datagrams = capture.frames().filter(|frame| frame.datagram().is_some());
+    assert_eq!(datagrams.filter(|frame| frame.to_mac.0[0] & 1 != 0).count(), 0);
+    assert_eq!(capture.text("10.0.0.9:9003"), "");
 }
 
 /// Who logged a record is known of each, and shown where that Linux did.
