@@ -7,6 +7,7 @@ mod bare;
 mod beside;
 mod boot;
 mod clock;
+mod crash_kernel;
 mod figures;
 mod flood;
 mod linux;
