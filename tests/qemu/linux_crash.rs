@@ -4,7 +4,8 @@
 mod guest;
 mod matrix;
 
-use crate::harness::{Capture, Message};
+use crate::harness::{Capture, Ends, Message, NcrxReceiver, Sent, Way};
+use crate::receiver::Receiver;
 use guest::{By, Guest, Kernel};
 use std::collections::BTreeMap;
 
@@ -197,7 +198,9 @@ fn a_large_log_beyond_4_gib_arrives() {
 #[test]
 fn what_linux_s_own_netconsole_has_sent_comes_again_as_it_was() {
     let guest = Guest::new("linux-crash-live").kernel(Kernel::Trixie).linux(LIVE).nic(LIVE_CARD).loses();
+    let mut receiver = Receiver::start(Ends::IPV4, Way::default(), &["--stats"]);
     let machine = guest.first_arguments(&LIVE_MACHINE).start("debug netconsole=+@10.0.0.1/,@10.0.0.2/", &[]);
+    receiver.relay(&machine, guest::TIME, |receiver| receiver.has("boot: done, rebooting"));
     let capture = machine.end();
     assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
     let messages = capture.messages(EXTENDED);
@@ -210,4 +213,32 @@ fn what_linux_s_own_netconsole_has_sent_comes_again_as_it_was() {
     // Linux lets its datagrams be split, the kernel does not.
     let linux_s = capture.frames().filter(|frame| frame.may_be_split).count();
     assert!(linux_s > 300 && messages.len() > records.len() + 300, "Linux has sent {linux_s}");
+    shows_one_stream(&mut receiver, records.len() as u64);
+    shows_one_stream_by_ncrx(&capture, records.len() as u64);
+}
+
+/// Our receiver has shown each record once, whoever had sent it, and no reboot. What Linux had lost may come late.
+fn shows_one_stream(receiver: &mut Receiver, end: u64) {
+    let (status, stats) = receiver.end();
+    assert_eq!(status, Some(0), "{stats}");
+    let mut sequences = receiver.sequences();
+    let late = receiver.said.iter().filter(|line| line.contains("\"late\":true")).count();
+    let unsorted = sequences.windows(2).filter(|pair| pair[1] <= pair[0]).count();
+    assert!(unsorted <= 2 * late, "{unsorted} steps back, {late} late; {stats}");
+    sequences.sort_unstable();
+    assert!(sequences.iter().copied().eq(0..end), "each once; {stats}");
+    assert!(stats.contains(" 0 strays, 0 reboots"), "{stats}");
+}
+
+/// Neither is there a gap nor a repetition for Meta's ncrx.
+fn shows_one_stream_by_ncrx(capture: &Capture, end: u64) {
+    let target = EXTENDED.parse().expect("an address and port");
+    let mut sent = capture.sent.iter().peekable();
+    let mut ncrx = NcrxReceiver::new(sent.peek().expect("frames").at);
+    for (at, (to, payload)) in sent.filter_map(|sent: &Sent| Some((sent.at, sent.datagram()?))) {
+        if to == target {
+            ncrx.process(Some(&String::from_utf8_lossy(payload)), at);
+        }
+    }
+    assert!(ncrx.given.iter().copied().eq(0..end), "{:?}", ncrx.given);
 }
