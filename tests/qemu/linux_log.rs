@@ -414,6 +414,7 @@ fn a_scan_s_log_is_not_broadcast_where_that_is_refused() {
         "255.255.255.255 is everybody or a group, who are not to have the log of a Linux",
         "10.0.0.255 is everybody or a group on eth0, who are not to have the log of a Linux",
         "01:00:5e:00:00:01 is everybody or a group, who are not to have the log of a Linux",
+        "nobody answers for 10.0.0.9: waiting until somebody does",
     ] {
         assert!(capture.serial.contains(refused), "'{refused}' is not in {}", capture.serial);
     }
