@@ -17,6 +17,9 @@ use crate::limits;
 use crate::metrics::Output;
 use crate::queue::{Queue, Refused, Waiting};
 
+/// Why records are lost that a queue has no room for.
+pub const TOO_SLOW: &str = "it did not take them in time";
+
 /// What is collected before it goes to the thread.
 const BYTES: usize = 64 << 10;
 /// Files of which it is remembered that records for them were lost.

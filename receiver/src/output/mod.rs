@@ -36,7 +36,7 @@ use crate::{event::Identity, pcap};
 pub use error::Error;
 use files::{Files, Keeping};
 use form::{Form, Stamp};
-use lane::Lane;
+use lane::{Lane, TOO_SLOW};
 use places::{Layout, Place, Places};
 use sink::Sink;
 use text::Style;
@@ -58,9 +58,6 @@ pub struct Outputs {
     /// Standard output was a terminal at the start.
     has_terminal: bool,
 }
-
-/// Why records are lost that a queue has no room for.
-const TOO_SLOW: &str = "it did not take them in time";
 
 /// What a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,6 +13,12 @@ use crate::symbols::Translation;
 /// What the receiver says has no colour, no time and no name in it: these are fields.
 const PLAIN: Style = Style { color: false, time: Time::None, prefix: false, fields: false };
 
+/// Writes an event as a sink takes it: nothing where that takes no such event.
+pub trait Encode {
+    /// Writes it.
+    fn encode(&mut self, to: &mut Vec<u8>, entry: &Entry<'_>);
+}
+
 /// An event on its way to a sink.
 #[derive(Debug)]
 pub struct Entry<'a> {

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::Encode;
 use super::delivery::{Delivery, Failure};
-use super::entry::{Entry, Key, Value};
+use super::entry::{Encode, Entry, Key, Value};
 use crate::output::lane::Batch;
 
 /// The facility of what the receiver says: syslog.

@@ -3,8 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Encode;
-use super::entry::{Entry, Key, Value};
+use super::entry::{Encode, Entry, Key, Value};
 use super::http::Format;
 use crate::output::json::string;
 use crate::output::lane::Batch;

@@ -24,19 +24,13 @@ use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::Error;
-use super::lane::{Batch, Lane, Whose};
+use super::lane::{Batch, Lane, TOO_SLOW, Whose};
 use super::places::Place;
 use crate::event::{Event, Heard, Identity};
 use crate::options::{Options, Syslog, Transport};
 use crate::symbols::Translation;
 use delivery::Delivery;
-use entry::Entry;
-
-/// Writes an event as a sink takes it: nothing where that takes no such event.
-pub trait Encode {
-    /// Writes it.
-    fn encode(&mut self, to: &mut Vec<u8>, entry: &Entry<'_>);
-}
+use entry::{Encode, Entry};
 
 /// One of them.
 pub struct Sink {
@@ -115,7 +109,7 @@ fn tell(batch: &mut Batch, encoder: &mut dyn Encode, whose: &Whose, count: u64) 
     let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
     let sender = Rc::new(Identity { address, name: name.clone(), named: true });
     let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let heard = Heard { sender, at, event: Event::Lost { count, reason: super::TOO_SLOW.to_owned() } };
+    let heard = Heard { sender, at, event: Event::Lost { count, reason: TOO_SLOW.to_owned() } };
     let entry = Entry { at, heard: &heard, translation: &Translation::default() };
     batch.put(name, *place, |bytes| encoder.encode(bytes, &entry));
 }

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::Encode;
 use super::delivery::Failure;
-use super::entry::{Entry, Key, Value};
+use super::entry::{Encode, Entry, Key, Value};
 use super::http::Format;
 use crate::output::json::string;
 use crate::output::lane::Batch;

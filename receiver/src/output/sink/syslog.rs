@@ -4,9 +4,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
 
-use super::Encode;
 use super::delivery::{Delivery, Failure};
-use super::entry::{Entry, Key, Value};
+use super::entry::{Encode, Entry, Key, Value};
 #[cfg(feature = "tls")]
 use super::tls;
 use crate::options::{Syslog, Transport};

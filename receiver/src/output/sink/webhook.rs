@@ -1,8 +1,7 @@
 //! Crash reports for a webhook: each is a JSON object of its own, as `--json` has it, with a sentence in `text`, which
 //! chat programs show.
 
-use super::Encode;
-use super::entry::Entry;
+use super::entry::{Encode, Entry};
 use super::http::Format;
 use crate::event::Event;
 use crate::output::json;
