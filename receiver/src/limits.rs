@@ -54,6 +54,8 @@ pub const LEAP: u64 = 1 << 20;
 pub const FIRST_REACH: u64 = 64;
 /// Bytes of received datagrams between the socket and the ordering.
 pub const QUEUE_BYTES: usize = 64 << 20;
+/// Events for which memory is kept: behind a gap very many may come at once.
+pub const EVENTS: usize = 1 << 10;
 /// Bytes that wait for one output, where that is slow or fails.
 pub const OUTPUT_BYTES: usize = 32 << 20;
 /// Bytes taken of one datagram: a jumbo frame. Senders keep to 1000.

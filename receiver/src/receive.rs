@@ -683,6 +683,7 @@ impl Receiver {
             }
         }
         self.heard.clear();
+        self.heard.shrink_to(limits::EVENTS);
     }
 
     /// How long to wait for datagrams.

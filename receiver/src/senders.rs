@@ -205,6 +205,7 @@ impl Senders {
             sender.credit = sender.credit.saturating_add(u32::try_from(bytes.len()).unwrap_or(u32::MAX));
         }
         sender.datagram(message, is_cut, now, &mut self.events, out);
+        self.events.shrink_to(limits::EVENTS);
         if std::mem::take(&mut sender.has_proven) {
             self.credits.proven(from.ip(), now);
         }

@@ -61,6 +61,25 @@ fn a_hundred_thousand_senders_take_less_than_95_mib() {
     assert!(each * 100_000 < MOST, "{each} bytes a sender");
 }
 
+/// Behind a gap very many records may wait, which come at once when it closes: what that takes is given back.
+#[test]
+fn a_burst_leaves_no_memory_taken() {
+    const RECORDS: u64 = 10_000;
+    let mut senders = Senders::new(HashMap::new(), true);
+    let mut records = 0;
+    let taken = allocation_counter::measure(|| {
+        let mut heard = Vec::new();
+        for sequence in [0].into_iter().chain(2..RECORDS).chain([1]) {
+            let datagram = format!("6,{sequence},{sequence},-;text\n");
+            senders.datagram(address(0), 0, datagram.as_bytes(), START, &mut heard);
+        }
+        records = heard.iter().filter(|heard| matches!(heard.event, Event::Record { .. })).count();
+    });
+    assert_eq!(records as u64, RECORDS);
+    assert!(taken.bytes_max > 4 << 20, "{} bytes at most", taken.bytes_max);
+    assert!(taken.bytes_current < 512 << 10, "{} bytes", taken.bytes_current);
+}
+
 /// The names and counts of those that had to go, and the tables' spare room.
 const BESIDE: usize = 4 << 20;
 
