@@ -50,7 +50,8 @@
 //!     fn access() -> Access {
 //!         // SAFETY: the two functions tell the truth about this kernel's page tables.
 //!         let addresses = unsafe { Addresses::new(physical, map) };
-//!         Access { ports: &IoSpace, addresses, identity: machine_id() }
+//!         let configuration = |function, offset| Pci.read_word(function, offset);
+//!         Access { ports: &IoSpace, addresses, configuration, identity: machine_id() }
 //!     }
 //! }
 //!

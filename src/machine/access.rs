@@ -1,8 +1,9 @@
 //! How the library's drivers reach cards here: everything is mapped one to one.
 
 use super::paging;
-use super::pci::IoPorts;
+use super::pci::{ConfigurationSpace, IoPorts};
 use core::ptr::NonNull;
+use netconsole::nic::pci::ConfigurationAccess;
 use netconsole::nic::{Access, Addresses};
 
 /// The machine's I/O space and memory; who it is, is not known here. Panic-safe.
@@ -11,6 +12,7 @@ pub const ACCESS: Access = Access {
     // SAFETY: the page tables map one to one, the kernel's image among it. `map` gives nothing of the image, nor what is
     // not mapped; other memory that the kernel uses is RAM, which no BAR covers on a machine that works.
     addresses: unsafe { Addresses::new(physical, map) },
+    configuration: |function, offset| ConfigurationSpace.read_word(function, offset),
     identity: 0,
 };
 

@@ -4,6 +4,7 @@
 #[cfg(test)]
 pub(crate) mod fake;
 
+use super::pci::DeviceFunction;
 use super::{NicError, Ports};
 use core::ptr::NonNull;
 
@@ -75,6 +76,9 @@ pub struct Access {
     pub ports: &'static dyn Ports,
     /// Its memory.
     pub addresses: Addresses,
+    /// Reads a word of a PCI function's configuration space, as [`Platform::pci`](crate::platform::Platform::pci) does. It must not
+    /// panic, block or take a lock.
+    pub configuration: fn(DeviceFunction, u8) -> u32,
     /// A number that other machines do not have, for as long as this one runs: of it and its place the address of a card is
     /// made that has none. 0 where there is no such number.
     pub identity: u64,

@@ -116,6 +116,19 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Whether it is a chip on PCI Express that may suffer from a link that sleeps (ASPM).
+    pub fn needs_link_awake(self) -> bool {
+        match self {
+            #[cfg(feature = "intel")]
+            Self::Intel(chip) => !chip.family.is_pci() && !chip.family.is_chipset(),
+            #[cfg(feature = "rtl8168")]
+            Self::Rtl8168(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let _ = &f;

@@ -171,6 +171,8 @@ pub enum NicError {
     NoQueue(u16),
     /// Its configuration space could not be read.
     Configuration,
+    /// It has the ids of chips that the driver knows, and is another one.
+    Unknown(&'static str),
     /// It did not start with the rings that it was given.
     NotStarted,
     /// It has 32-bit addresses, and its memory lies beyond them.
@@ -195,6 +197,7 @@ impl fmt::Display for NicError {
                 write!(f, "its queue {queue} is missing or of a size that can't be used")
             }
             Self::Configuration => write!(f, "its configuration space can't be read"),
+            Self::Unknown(chip) => write!(f, "it is {chip}, which the driver does not know"),
             Self::NotStarted => write!(f, "it did not start with the rings that it was given"),
             Self::Unreachable => write!(f, "it can't reach memory above 4 GiB"),
             Self::Scattered => write!(f, "the memory for its queues is not in one piece"),

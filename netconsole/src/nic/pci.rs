@@ -17,7 +17,7 @@ mod tests;
 pub use buses::{RootBuses, Walk, for_each_function, search_roots};
 use core::fmt;
 pub use numbers::{Unnumbered, is_unnumbered, number};
-pub use path::{open_bridges, wake};
+pub use path::{keep_link_awake, open_bridges, wake};
 pub use place::{Space, Unplaced, is_unplaced, place};
 pub use sizing::Sizing;
 pub use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};

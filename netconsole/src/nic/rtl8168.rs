@@ -23,7 +23,7 @@ use super::mmio::Window;
 use super::pci::{Bar, ConfigurationAccess, PciDevice};
 use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Waits, Width};
 use crate::wire::MacAddr;
-use chips::{Chip, Family};
+use chips::{Chip, DP, Family};
 use core::sync::atomic::{Ordering, fence};
 use registers::*;
 use ring::{RECEIVES, ReceiveRing, TransmitRing};
@@ -168,7 +168,11 @@ impl<R: Registers> Rtl8168<R> {
         if transmit == u32::MAX || self.registers.read(COMMAND, Width::Byte) == GONE {
             return Err(NicError::Absent);
         }
-        self.family = self.chip.family((transmit & CHIP) >> 20);
+        let version = (transmit & CHIP) >> 20;
+        if !self.chip.is_8125 && DP.contains(&version) {
+            return Err(NicError::Unknown("an RTL8168DP"));
+        }
+        self.family = self.chip.family(version);
         self.silence();
         self.reset()?;
         self.silence();

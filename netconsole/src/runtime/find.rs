@@ -22,7 +22,7 @@ impl State {
     pub fn look_at<P: Platform>(&mut self, function: pci::DeviceFunction) -> Option<PciDevice> {
         let mut config = P::pci();
         let mut device = PciDevice::identify(&config, function)?;
-        if Model::of((device.vendor_id, device.device_id)).is_some() {
+        if let Some(model) = Model::of((device.vendor_id, device.device_id)) {
             probe::<P>(Probe::Card);
             // What the firmware drives is awake, and reached through the bridges that it has opened.
             let is_ours = P::firmware_card(function).is_none();
@@ -33,6 +33,12 @@ impl State {
                 log::info!(
                     "pci {function}: bridges above it that did not let it through: {opened}, they do now"
                 );
+            }
+            if is_ours
+                && model.needs_link_awake()
+                && pci::keep_link_awake(&mut config, P::root_buses(), function)
+            {
+                log::info!("pci {function}: its link saved power (ASPM), it does not now");
             }
             device = P::memory().sizing.size(&mut config, device);
         }

@@ -18,6 +18,7 @@ use core::panic::PanicInfo;
 use memory::AddressSpace;
 use netconsole::last_words::last_words;
 use netconsole::memory::Memory;
+use netconsole::nic::pci::ConfigurationAccess;
 use netconsole::nic::{Access, Addresses};
 use netconsole::platform::Platform;
 use netconsole::ring::{Ring, RingMemory};
@@ -60,7 +61,8 @@ unsafe impl Platform for Example {
     fn access() -> Access {
         // SAFETY: they tell the truth about this kernel's page tables.
         let addresses = unsafe { Addresses::new(addresses::physical, addresses::device) };
-        Access { ports: &ports::Io, addresses, identity: 0 }
+        let configuration = |function, offset| ports::Configuration.read_word(function, offset);
+        Access { ports: &ports::Io, addresses, configuration, identity: 0 }
     }
 }
 

@@ -2,6 +2,7 @@
 //! up reaches nothing.
 
 use super::{Access, Addresses, Offset};
+use crate::nic::pci::DeviceFunction;
 use crate::nic::ports::fake::NoPorts;
 use crate::nic::{NicError, Ports};
 use std::ptr::{NonNull, with_exposed_provenance_mut};
@@ -16,7 +17,7 @@ pub const NO_PORTS: Access = access(&NoPorts);
 
 pub const fn access(ports: &'static dyn Ports) -> Access {
     // SAFETY: the addresses are those of memory that a test has leaked for its driver's card.
-    Access { ports, addresses: unsafe { Addresses::new(translate, map) }, identity: 0 }
+    Access { ports, addresses: unsafe { Addresses::new(translate, map) }, configuration, identity: 0 }
 }
 
 /// By which a card reaches what is there.
@@ -34,6 +35,10 @@ pub fn pointer<T>(physical: u64) -> *mut T {
 /// How far the addresses of a card's memory are from its pointers.
 pub fn offset<T>(memory: *const T) -> Offset {
     access(&NoPorts).addresses.offset_of(memory).expect("memory in one piece")
+}
+
+const fn configuration(_: DeviceFunction, _: u8) -> u32 {
+    u32::MAX
 }
 
 fn translate(pointer: *const u8) -> Option<u64> {

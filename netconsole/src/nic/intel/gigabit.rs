@@ -1,9 +1,9 @@
 //! The controller, polled: one ring each way, no offloads, no interrupts.
 
 use super::chips::{Chip, Family};
-use super::phy;
 use super::registers::*;
 use super::ring::{GigabitMemory, ReceiveRing, TransmitRing};
+use super::{errata, phy, shared_phy};
 use crate::nic::addresses::Offset;
 use crate::nic::frame::{ETHERNET_HEADER, ETHERNET_MTU, TRANSMIT_SIZE, Taken};
 use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, Waits};
@@ -15,16 +15,21 @@ const ABSENT: u32 = u32::MAX;
 
 /// How long the device may take to do what is waited for, in µs; the datasheets speak of a few milliseconds.
 pub(super) const PATIENCE: u64 = 50_000;
+/// How long rings take to empty, in µs: sending, and each step of receiving.
+const EMPTYING: u64 = 250;
+/// How many bytes the frame has, without an end, that pushes all others out.
+const PUSHING: usize = 512;
 
-/// Reads `register` until `is_done`, for [`PATIENCE`] at most.
+/// Reads `register` until `is_done`, for `patience` µs at most.
 pub(super) fn wait_for<R: Registers>(
     waits: Waits,
     registers: &R,
     register: usize,
     is_done: impl Fn(u32) -> bool,
+    patience: u64,
 ) -> Option<u32> {
     waits
-        .until(PATIENCE, || Some(registers.read(register)).filter(|&value| value != ABSENT && is_done(value)))
+        .until(patience, || Some(registers.read(register)).filter(|&value| value != ABSENT && is_done(value)))
 }
 
 /// An Intel gigabit card with `TX` transmit and `RX` receive descriptors.
@@ -86,9 +91,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
         self.reset()?;
         self.mac = self.find_mac();
         self.set_up_link();
-        if self.chip.family.has_own_phy() {
-            phy::wake(self.waits, &mut self.registers);
-        }
+        self.set_up_phy();
         self.transmit.reset();
         self.receive.reset();
         self.start_receiving()?;
@@ -97,33 +100,102 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
 
     /// Stops the device, whatever it was doing, and has it forget where its rings were.
     fn reset(&mut self) -> Result<(), NicError> {
-        let (waits, registers) = (self.waits, &mut self.registers);
-        if registers.read(STATUS) == ABSENT {
+        let (waits, family) = (self.waits, self.chip.family);
+        if self.registers.read(STATUS) == ABSENT {
             return Err(NicError::Absent);
         }
-        registers.write(IMC, u32::MAX);
-        registers.write(RCTL, 0);
-        registers.write(TCTL, 0);
-        if !self.chip.family.is_pci() {
-            let ctrl = registers.read(CTRL);
-            registers.write(CTRL, ctrl | CTRL_MASTER_DISABLE);
-            // Where it does not stop, the reset stops it.
-            let _ = wait_for(waits, registers, STATUS, |status| status & STATUS_MASTER_ENABLED == 0);
+        self.registers.write(IMC, u32::MAX);
+        self.registers.write(RCTL, 0);
+        self.registers.write(TCTL, 0);
+        if family.must_be_emptied() {
+            self.empty_rings();
         }
-        let ctrl = registers.read(CTRL);
-        registers.write(CTRL, ctrl | CTRL_RESET);
-        waits.pause(self.chip.family.reset_pause());
-        wait_for(waits, registers, CTRL, |ctrl| ctrl & CTRL_RESET == 0).ok_or(NicError::ResetTimeout)?;
+        let registers = &mut self.registers;
+        if !family.is_pci() {
+            errata::change(registers, CTRL, 0, CTRL_MASTER_DISABLE);
+            // Where it does not stop, the reset stops it.
+            let is_still = |status| status & STATUS_MASTER_ENABLED == 0;
+            let _ = wait_for(waits, registers, STATUS, is_still, PATIENCE);
+        }
+        errata::before_reset(registers, family);
+        if family.has_software_flag() {
+            shared_phy::take_flag(waits, registers);
+        }
+        errata::change(registers, CTRL, 0, CTRL_RESET);
+        waits.pause(family.reset_pause());
+        wait_for(waits, registers, CTRL, |ctrl| ctrl & CTRL_RESET == 0, PATIENCE)
+            .ok_or(NicError::ResetTimeout)?;
+        if family.has_software_flag() {
+            shared_phy::give_flag_back(registers);
+        }
         registers.write(IMC, u32::MAX);
         let _ = registers.read(ICR);
         registers.write(RFCTL, 0);
+        errata::after_reset(registers, family);
         Ok(())
+    }
+
+    /// Empties the rings of a device that says that it must be, else the reset would hang it until its power is taken away.
+    /// Done with a ring of the driver's own: who had the device before may have lost the other.
+    fn empty_rings(&mut self) {
+        errata::change(&mut self.registers, FEXTNVM11, 0, FEXTNVM11_NO_MULTIPLE_READS);
+        if !self.must_be_emptied() || self.registers.read(TDLEN) == 0 {
+            return;
+        }
+        // Somebody may have stopped it.
+        errata::change(&mut self.registers, CTRL, CTRL_MASTER_DISABLE, 0);
+        self.transmit.reset();
+        set_ring::<R, TX>(&mut self.registers, [TDBAL, TDBAH, TDLEN, TDH, TDT], self.transmit.address());
+        self.registers.write(TCTL, TCTL_ENABLE);
+        self.transmit.publish_without_end(PUSHING);
+        self.write_tail(TDT, self.transmit.tail());
+        self.waits.pause(EMPTYING);
+        if self.must_be_emptied() {
+            self.receive.reset();
+            set_ring::<R, RX>(&mut self.registers, [RDBAL, RDBAH, RDLEN, RDH, RDT], self.receive.address());
+            errata::change(&mut self.registers, RXDCTL, RXDCTL_THRESHOLDS, RXDCTL_FLUSH);
+            // For a moment, so that it counts.
+            self.registers.write(RCTL, RCTL_ENABLE);
+            self.write_tail(RDT, self.receive.tail());
+            self.waits.pause(EMPTYING);
+            self.registers.write(RCTL, 0);
+        }
+        self.registers.write(TCTL, 0);
+    }
+
+    /// A device that is gone says nothing.
+    fn must_be_emptied(&self) -> bool {
+        let status = self.registers.ring_status();
+        status != ABSENT && status & RINGS_MUST_BE_EMPTIED != 0
+    }
+
+    /// Has the PHY negotiate. The MAC in a chipset shares it with the firmware.
+    fn set_up_phy(&mut self) {
+        let (waits, registers, family) = (self.waits, &mut self.registers, self.chip.family);
+        let Some(address) = family.phy_address() else { return };
+        if family.has_software_flag() {
+            shared_phy::take_flag(waits, registers);
+        }
+        if family.has_ultra_low_power() {
+            shared_phy::leave_ultra_low_power(waits, registers, address);
+        }
+        if family.is_chipset() {
+            shared_phy::stop_saving(waits, registers, family);
+            phy::wake_shared(waits, registers, address);
+        } else {
+            phy::wake(waits, registers, address);
+        }
+        if family.has_software_flag() {
+            shared_phy::give_flag_back(registers);
+        }
     }
 
     /// The address that the device has read from its EEPROM after the reset, else what the EEPROM says,
     /// else the driver's own, which the device is then told.
     fn find_mac(&mut self) -> MacAddr {
-        if let Some(high) = wait_for(self.waits, &self.registers, RAH0, |high| high & RAH_VALID != 0) {
+        if let Some(high) =
+            wait_for(self.waits, &self.registers, RAH0, |high| high & RAH_VALID != 0, PATIENCE)
+        {
             let [a, b, c, d] = self.registers.read(RAL0).to_le_bytes();
             let [e, f, ..] = high.to_le_bytes();
             let mac = MacAddr([a, b, c, d, e, f]);
@@ -150,7 +222,7 @@ impl<R: Registers, const TX: usize, const RX: usize> Gigabit<R, TX, RX> {
     fn read_eeprom(&mut self, word: u32) -> Option<u16> {
         let read = self.chip.family.eeprom_read()?;
         self.registers.write(EERD, word.unbounded_shl(read.address_shift) | EERD_START);
-        let value = wait_for(self.waits, &self.registers, EERD, |eerd| eerd & read.done != 0)?;
+        let value = wait_for(self.waits, &self.registers, EERD, |eerd| eerd & read.done != 0, PATIENCE)?;
         let [_, _, low, high] = value.to_le_bytes();
         Some(u16::from_le_bytes([low, high]))
     }
@@ -244,7 +316,7 @@ fn set_ring<R: Registers, const N: usize>(
 fn start_queue<R: Registers>(waits: Waits, registers: &mut R, register: usize) -> Option<()> {
     let control = registers.read(register);
     registers.write(register, control | DCTL_QUEUE_ENABLE);
-    wait_for(waits, registers, register, |control| control & DCTL_QUEUE_ENABLE != 0).map(drop)
+    wait_for(waits, registers, register, |control| control & DCTL_QUEUE_ENABLE != 0, PATIENCE).map(drop)
 }
 
 impl<R: Registers, const TX: usize, const RX: usize> Nic for Gigabit<R, TX, RX> {

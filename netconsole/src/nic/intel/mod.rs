@@ -6,10 +6,12 @@
 //! how long the buffers are. What the device writes is read once and checked against that.
 
 pub mod chips;
+mod errata;
 mod gigabit;
 mod phy;
 mod registers;
 mod ring;
+mod shared_phy;
 
 #[cfg(test)]
 mod model;
@@ -21,7 +23,7 @@ pub use registers::Registers;
 pub use ring::GigabitMemory;
 
 use super::mmio::Window;
-use super::pci::{ConfigurationAccess, PciDevice};
+use super::pci::{ConfigurationAccess, DeviceFunction, PciDevice};
 use super::{Access, BusAddress, NicError, Waits};
 use chips::Chip;
 
@@ -44,19 +46,27 @@ pub type PanicIntelMemory = GigabitMemory<PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECE
 /// interrupted, of which nothing is read. The card is reset first, so that it forgets the old rings.
 pub type PanicIntelNic = Gigabit<MemoryBar, PANIC_TRANSMIT_DESCRIPTORS, PANIC_RECEIVE_DESCRIPTORS>;
 
-/// The registers as BAR 0 holds them (8254x SDM, section 13.2).
-pub struct MemoryBar(Window);
+/// The registers as BAR 0 holds them (8254x SDM, section 13.2), and configuration space.
+pub struct MemoryBar {
+    window: Window,
+    configuration: fn(DeviceFunction, u8) -> u32,
+    function: DeviceFunction,
+}
 
 /// All registers that are used lie below; every chip has at least twice as much.
 const REGISTERS_LENGTH: u32 = 0x1_0000;
 
 impl Registers for MemoryBar {
     fn read(&self, register: usize) -> u32 {
-        self.0.read(register).unwrap_or(u32::MAX)
+        self.window.read(register).unwrap_or(u32::MAX)
     }
 
     fn write(&mut self, register: usize, value: u32) {
-        let _ = self.0.write(register, value);
+        let _ = self.window.write(register, value);
+    }
+
+    fn ring_status(&self) -> u32 {
+        (self.configuration)(self.function, registers::RING_STATUS)
     }
 }
 
@@ -78,6 +88,7 @@ impl<const TX: usize, const RX: usize> Gigabit<MemoryBar, TX, RX> {
         let offset = access.addresses.offset_of(memory)?;
         device.enable(config);
         let own_mac = BusAddress::Pci(device.function).own_address(access.identity);
-        Ok(Self::new(MemoryBar(window), waits, chip, own_mac, offset, memory))
+        let bar = MemoryBar { window, configuration: access.configuration, function: device.function };
+        Ok(Self::new(bar, waits, chip, own_mac, offset, memory))
     }
 }

@@ -2,6 +2,12 @@
 //! 82574 and I210 datasheets, and independent of the driver: its numbers are theirs, spelled out. It
 //! can be told to lie.
 
+mod chipset;
+mod mac;
+
+use chipset::Chipset;
+pub use mac::Mac;
+
 use super::registers::Registers;
 use crate::nic::addresses::fake::pointer;
 use crate::nic::waits::fake::now;
@@ -21,6 +27,8 @@ const CONTROL: usize = 0x28;
 /// What differs between the chips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
+    /// Which MAC it has.
+    pub mac: Mac,
     /// EERD: shift of the address, and the bit that says done. None where it is not there.
     pub eerd: Option<(u32, u32)>,
     /// On PCI Express: there is a bus master to be disabled.
@@ -68,6 +76,12 @@ pub struct Device {
     pub memory: Range<u64>,
     /// For how many µs nobody accessed it after its last reset.
     pub left_alone: u64,
+    /// PBA and PBS, or RXPBS and TXPBS, at the last reset.
+    pub buffers: [u32; 2],
+    /// What only a MAC in a chipset has.
+    pub chipset: Chipset,
+    /// The register of K1 on the way to the PHY.
+    pub kumeran_k1: u32,
     reset_at: Option<u64>,
     reset_reads: u32,
     interrupts_are_off: bool,
@@ -110,6 +124,9 @@ impl Device {
             has_lied: false,
             memory,
             left_alone: 0,
+            buffers: [0; 2],
+            chipset: Chipset::default(),
+            kumeran_k1: 0x000b,
             reset_at: None,
             reset_reads: 0,
             interrupts_are_off: false,
@@ -126,6 +143,7 @@ impl Device {
             device.set(ring + HEAD, 7);
             device.set(ring + TAIL, 99);
         }
+        device.chipset.must_be_emptied = kind.mac.hangs();
         device
     }
 
@@ -167,6 +185,7 @@ impl Device {
         let runs = enabled && queue && self.gone.is_none() && self.size(ring) > 0;
         if runs && !self.has_lied {
             assert!(self.interrupts_are_off, "a polled driver wants no interrupts");
+            mac::assert_fixed(self);
             assert_eq!((base % 128, length % 128), (0, 0), "82575: both are multiples of 128");
             assert!(self.is_inside(base, length.into()), "the ring is not the driver's");
             assert!(self.get(ring + HEAD) < self.size(ring) && self.get(ring + TAIL) < self.size(ring));
@@ -238,7 +257,9 @@ impl Device {
                     "SRRCTL: advanced descriptors, one buffer, 2 KiB"
                 );
             }
-            assert_eq!(self.get(0x5008), 0, "RFCTL: no extended descriptors, no filters");
+            // For NFS there are none.
+            let filters = if self.kind.mac.is_chipset() { 0xc0 } else { 0 };
+            assert_eq!(self.get(0x5008), filters, "RFCTL: no extended descriptors, no filters");
         }
         if self.is_inside(address, 2048) {
             assert!(frame.len() <= 2048);
@@ -269,7 +290,14 @@ impl Device {
     fn reset(&mut self) {
         // PCI and what is no register stay, and mostly the PHY.
         let rfctl = self.get(0x5008);
+        let buffers = if self.kind.mac == Mac::Ich8 { [0x1000, 0x1008] } else { [0x2404, 0x3404] };
+        self.buffers = buffers.map(|register| self.get(register));
         self.words.fill(0);
+        for &(register, value) in mac::defaults(self.kind.mac) {
+            self.set(register, value);
+        }
+        // K1 is on after each.
+        self.kumeran_k1 |= 2;
         if self.keeps_rfctl {
             self.set(0x5008, rfctl);
         }
@@ -284,12 +312,27 @@ impl Device {
         }
     }
 
+    /// Somebody accesses a register.
+    fn is_touched(&mut self) {
+        if let Some(reset_at) = self.reset_at.take() {
+            self.left_alone = now() - reset_at;
+        }
+    }
+
     fn access_phy(&mut self, command: u32) {
         self.phy_accesses += 1;
+        self.assert_has_flag();
         let address = command >> 21 & 31;
         let answer = match (command >> 26 & 3, command >> 16 & 31) {
-            _ if self.phy_is_silent => return self.set(0x20, command & !(1 << 28)),
-            _ if address != 1 => command | 1 << 30,
+            _ if self.phy_is_silent || !self.reaches_phy() => return self.set(0x20, command & !(1 << 28)),
+            (operation, register) if self.kind.mac.is_chipset() && address == 1 => {
+                let value = self.access_page(operation == 1, register, command as u16);
+                command & 0xffff_0000 | u32::from(value)
+            }
+            _ if address != self.kind.mac.phy() => command | 1 << 30,
+            (1, 0) if self.kind.mac.is_chipset() && command & 1 << 15 != 0 => {
+                panic!("the firmware has set it up")
+            }
             (1, 0) => {
                 self.phy_control = command as u16;
                 // Restart is done at once, and clears itself only with the reset's end in this model.
@@ -325,9 +368,7 @@ impl Registers for Model {
     fn read(&self, register: usize) -> u32 {
         let mut device = self.0.borrow_mut();
         device.reads += 1;
-        if let Some(reset_at) = device.reset_at.take() {
-            device.left_alone = now() - reset_at;
-        }
+        device.is_touched();
         assert!(device.reads < 3_000_000, "an endless wait");
         if let Some(value) = device.gone {
             return value;
@@ -341,10 +382,12 @@ impl Registers for Model {
                 }
                 device.get(0)
             }
+            0x18 | 0x5b54 => device.read_of_phy(register),
             // STATUS: link, second port as set, bus master.
             0x08 => {
                 let is_master = device.kind.is_express && device.get(0) & 4 == 0 || device.masters_forever;
-                let phy = device.has_negotiated && device.phy_control & 1 << 11 == 0;
+                let phy =
+                    device.has_negotiated && device.phy_control & 1 << 11 == 0 && device.chipset.is_awake();
                 let link = device.link && device.get(0) & 1 << 6 != 0 && phy;
                 device.get(8) | u32::from(link) << 1 | u32::from(is_master) << 19
             }
@@ -357,9 +400,12 @@ impl Registers for Model {
         if device.gone.is_some() {
             return;
         }
+        device.is_touched();
         match register {
             0x00 if value & 1 << 26 != 0 => {
                 assert!(device.get(0x100) & 2 == 0 && device.get(0x400) & 2 == 0, "stopped before a reset");
+                device.assert_has_flag();
+                device.assert_is_empty();
                 device.reset_at = Some(now());
                 if !device.never_resets {
                     device.reset();
@@ -375,7 +421,21 @@ impl Registers for Model {
                 let answer = if device.eeprom_is_silent { 0 } else { u32::from(word) << 16 | done };
                 device.set(0x14, answer);
             }
+            0x00 => {
+                device.power_phy(value);
+                device.set(0, value);
+            }
             0x20 => device.access_phy(value),
+            0x34 => device.access_kumeran(value),
+            0x100 => {
+                device.receives_for_a_moment(value);
+                device.set(register, value);
+            }
+            0x0f00 => {
+                let refused = if device.chipset.firmware_has_flag { 1 << 5 } else { 0 };
+                device.set(register, value & !refused);
+            }
+            0x5b50 if device.kind.mac.is_chipset() => device.tell_engine(value),
             0xd0 => panic!("a polled driver sets no interrupt mask"),
             0xd8 => device.interrupts_are_off = value == u32::MAX,
             0x2828 | 0x3828 => {
@@ -389,6 +449,7 @@ impl Registers for Model {
                     device.set(register, value);
                 }
                 device.notifications += usize::from(register == 0x3818);
+                device.is_told(register == 0x3818);
             }
             0x2808 | 0x3808 => {
                 assert_eq!(value % 128, 0);
@@ -396,5 +457,9 @@ impl Registers for Model {
             }
             _ => device.set(register, value),
         }
+    }
+
+    fn ring_status(&self) -> u32 {
+        self.0.borrow_mut().ring_status()
     }
 }

@@ -6,7 +6,7 @@
 //! descriptors are with the device the driver counts itself, and it believes the device's writes
 //! only in the one descriptor that is due next. Neither the heads nor the addresses are read back.
 
-use super::registers::{ReceiveFormat, TRANSMIT_DONE, TransmitFormat};
+use super::registers::{ReceiveFormat, TRANSMIT_CHECK_SEQUENCE, TRANSMIT_DONE, TransmitFormat};
 use crate::nic::addresses::Offset;
 use crate::nic::frame::{RECEIVE_SIZE, ReceiveBuffer, TRANSMIT_SIZE, Taken};
 use core::cell::UnsafeCell;
@@ -139,14 +139,23 @@ impl<const N: usize> TransmitRing<N> {
     /// Fills the descriptor at the tail for the first `length` bytes of its buffer, not 0. The device
     /// sees it once its tail register is set.
     pub(super) fn publish(&mut self, length: usize) {
+        let TransmitFormat { flags, tells_payload } = self.format;
+        self.publish_as(length, |length| flags | length | if tells_payload { length << 46 } else { 0 });
+    }
+
+    /// The same for what is no frame, as its end is missing: nothing of it leaves, and the device does not say that it is done.
+    pub(super) fn publish_without_end(&mut self, length: usize) {
+        self.publish_as(length, |length| TRANSMIT_CHECK_SEQUENCE | length);
+    }
+
+    #[inline(always)]
+    fn publish_as(&mut self, length: usize, fields: impl FnOnce(u64) -> u64) {
         let (Some(descriptor), Some(buffer), Ok(length)) =
             (self.ring.get(self.tail), self.buffers.get(self.tail), u16::try_from(length.min(TRANSMIT_SIZE)))
         else {
             return;
         };
-        let length = u64::from(length);
-        let payload = if self.format.tells_payload { length << 46 } else { 0 };
-        descriptor.set(self.offset.physical(buffer.0.get()), self.format.flags | payload | length);
+        descriptor.set(self.offset.physical(buffer.0.get()), fields(length.into()));
         self.tail = after::<N>(self.tail);
         self.outstanding = self.outstanding.wrapping_add(1);
     }

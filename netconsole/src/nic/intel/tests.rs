@@ -2,7 +2,7 @@
 
 use super::chips::{Chip, Family, chip};
 use super::gigabit::{Gigabit, PATIENCE, wait_for};
-use super::model::{Device, Kind, Model, RX, TX};
+use super::model::{Device, Kind, Mac, Model, RX, TX};
 use super::ring::GigabitMemory;
 use super::{IntelNic, PanicIntelMemory, PanicIntelNic};
 use crate::nic::addresses::fake::{NO_PORTS, offset, physical};
@@ -25,19 +25,40 @@ const BURNT_IN: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 type Card = Gigabit<Model, SENDING, RECEIVING>;
 type Handle = Rc<RefCell<Device>>;
 
+/// EERD as the 8254x and as later chips have it.
+const OLD: Option<(u32, u32)> = Some((8, 1 << 4));
+const NEW: Option<(u32, u32)> = Some((2, 1 << 1));
+
+const fn kind(mac: Mac, eerd: Option<(u32, u32)>) -> Kind {
+    let is_express = !matches!(mac, Mac::Pci);
+    Kind { mac, eerd, is_express, has_queues: matches!(mac, Mac::Igb | Mac::I210 | Mac::Igc) }
+}
+
 /// A device id of each family, and its kind.
-const KINDS: [(u16, Kind); 7] = [
-    (0x100c, Kind { eerd: None, is_express: false, has_queues: false }),
-    (0x100e, Kind { eerd: Some((8, 1 << 4)), is_express: false, has_queues: false }),
-    (0x1076, Kind { eerd: Some((2, 1 << 1)), is_express: false, has_queues: false }),
-    (0x10d3, Kind { eerd: Some((2, 1 << 1)), is_express: true, has_queues: false }),
-    (0x15b8, Kind { eerd: None, is_express: true, has_queues: false }),
-    (0x1533, Kind { eerd: None, is_express: true, has_queues: true }),
-    (0x15f3, Kind { eerd: None, is_express: true, has_queues: true }),
+const KINDS: [(u16, Kind); 18] = [
+    (0x100c, kind(Mac::Pci, None)),
+    (0x100e, kind(Mac::Pci, OLD)),
+    (0x1076, kind(Mac::Pci, NEW)),
+    (0x105e, kind(Mac::E82571, NEW)),
+    (0x109a, kind(Mac::E82573, NEW)),
+    (0x10d3, kind(Mac::E82574, NEW)),
+    (0x1501, kind(Mac::Ich8, None)),
+    (0x10de, kind(Mac::Ich9, None)),
+    (0x10ea, kind(Mac::Pch, None)),
+    (0x1502, kind(Mac::Pch2, None)),
+    (0x153a, kind(Mac::Lpt, None)),
+    (0x15a2, kind(Mac::LptLowPower, None)),
+    (0x15b8, kind(Mac::Spt, None)),
+    (0x15bb, kind(Mac::Cnp, None)),
+    (0x57ba, kind(Mac::Mtp, None)),
+    (0x10c9, kind(Mac::Igb, None)),
+    (0x1533, kind(Mac::I210, None)),
+    (0x15f3, kind(Mac::Igc, None)),
 ];
 const PCI: (u16, Kind) = KINDS[1];
-const QUEUES: (u16, Kind) = KINDS[5];
-const I225: (u16, Kind) = KINDS[6];
+const I219: (u16, Kind) = KINDS[12];
+const QUEUES: (u16, Kind) = KINDS[16];
+const I225: (u16, Kind) = KINDS[17];
 
 /// The table of behaviours, for a chip of each family.
 #[test]
@@ -187,6 +208,9 @@ fn the_second_port_has_an_address_of_its_own() {
         fn write(&mut self, register: usize, value: u32) {
             self.0.write(register, value);
         }
+        fn ring_status(&self) -> u32 {
+            self.0.ring_status()
+        }
     }
     let memory = Box::leak(Box::new(GigabitMemory::<8, 8>::new()));
     let start = physical(&raw const *memory);
@@ -199,17 +223,24 @@ fn the_second_port_has_an_address_of_its_own() {
     assert_eq!(nic.mac(), MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x57]));
 }
 
+/// A chipset's PHY is the firmware's: those of its first are left alone, and no other is reset (the model asserts that).
 #[test]
-fn only_a_phy_that_does_not_negotiate_is_reset() {
+fn only_a_phy_that_does_not_negotiate_is_touched() {
     for kind in KINDS {
-        let is_shared = kind.0 == 0x15b8;
+        let mac = kind.1.mac;
+        let is_left_alone = matches!(mac, Mac::Ich8 | Mac::Ich9);
         let (_, device) = running(kind);
-        assert_eq!(device.borrow().phy_accesses, usize::from(!is_shared));
-        // Without a cable it is asked whether it has negotiated.
+        assert_eq!(device.borrow().phy_accesses, usize::from(!is_left_alone));
+        // Without a cable it is asked whether it has negotiated, or whether it is awake.
         let (mut nic, device) = card(kind);
         device.borrow_mut().link = false;
         assert_eq!(nic.restart(), Ok(()));
-        assert_eq!(device.borrow().phy_accesses, 2 * usize::from(!is_shared));
+        let asked = match mac {
+            Mac::Ich8 | Mac::Ich9 => 0,
+            Mac::Pch | Mac::Pch2 | Mac::Lpt => 1,
+            _ => 2,
+        };
+        assert_eq!(device.borrow().phy_accesses, asked, "{mac:?}");
         assert_eq!(device.borrow().phy_control, 0x1140);
         // Power down, isolate, loopback, a fixed speed, in reset.
         for control in [0x1940, 0x1540, 0x5140, 0x0140, 0x9140] {
@@ -217,14 +248,14 @@ fn only_a_phy_that_does_not_negotiate_is_reset() {
             (device.borrow_mut().phy_control, device.borrow_mut().phy_reset_reads) = (control, 5);
             assert_eq!(nic.restart(), Ok(()));
             // Negotiation is on and was begun again.
-            assert_eq!(device.borrow().phy_control, if is_shared { control } else { 0x1200 });
+            assert_eq!(device.borrow().phy_control, if is_left_alone { control } else { 0x1200 });
         }
     }
 }
 
 #[test]
 fn negotiation_that_was_never_begun_is_begun() {
-    for kind in KINDS.into_iter().filter(|kind| kind.0 != 0x15b8) {
+    for kind in KINDS.into_iter().filter(|kind| !kind.1.mac.is_chipset()) {
         let (mut nic, device) = card(kind);
         (device.borrow_mut().resets_phy, device.borrow_mut().has_negotiated) = (true, false);
         for _ in 0..2 {
@@ -232,6 +263,86 @@ fn negotiation_that_was_never_begun_is_begun() {
             assert_eq!(device.borrow().phy_control, 0x1340, "as it was, and restart");
             assert_works(&mut nic, &device);
         }
+    }
+}
+
+/// That a reset does not come before, that the descriptors are those of the driver, and the times, the model asserts.
+#[test]
+fn rings_are_emptied_before_a_reset() {
+    for kind in KINDS.into_iter().filter(|kind| kind.1.mac.hangs()) {
+        for receive_ring_too in [false, true] {
+            let (mut nic, device) = card(kind);
+            assert!(device.borrow().chipset.must_be_emptied, "as the firmware has left it");
+            for round in 0..SENDING {
+                device.borrow_mut().chipset.receive_ring_too = receive_ring_too;
+                assert_eq!(nic.restart(), Ok(()));
+                assert_works(&mut nic, &device);
+                // Some are still to be sent, from another place in the ring each time.
+                for _ in 0..round {
+                    assert_eq!(transmit(&mut nic, &[0; 60]), Ok(()));
+                }
+                nic.kick();
+                assert!(device.borrow().chipset.must_be_emptied);
+            }
+        }
+    }
+}
+
+/// A card that says that there is nothing to be emptied, or of which nobody has set up a ring, is not made to send.
+#[test]
+fn rings_that_are_empty_are_left_alone() {
+    for (must, length) in [(false, 0x1000), (true, 0)] {
+        let (mut nic, device) = card(I219);
+        {
+            let mut device = device.borrow_mut();
+            device.chipset.must_be_emptied = must;
+            device.set(TX + 8, length);
+            // Whatever is asserted of a reset with full rings.
+            device.has_lied = must;
+        }
+        device.borrow_mut().notifications = 0;
+        assert_eq!(nic.restart(), Ok(()));
+        // Where the ring begins.
+        assert_eq!(device.borrow().notifications, 1, "{must} {length}");
+    }
+}
+
+#[test]
+fn a_phy_that_sleeps_is_woken() {
+    for kind in KINDS.into_iter().filter(|kind| (Mac::LptLowPower..=Mac::Mtp).contains(&kind.1.mac)) {
+        for (has_engine, is_behind_smbus) in [(true, false), (false, false), (false, true)] {
+            let (mut nic, device) = card(kind);
+            {
+                let chipset = &mut device.borrow_mut().chipset;
+                (chipset.sleeps, chipset.is_behind_smbus) = (true, is_behind_smbus);
+                (chipset.has_engine, chipset.causes) = (has_engine, 0xffff);
+            }
+            assert_eq!(nic.restart(), Ok(()));
+            assert!(nic.link_is_up());
+            assert_works(&mut nic, &device);
+            let device = device.borrow();
+            // Nothing is forced any more: LANPHYPC, SMBus, the management engine.
+            assert_eq!(
+                (device.get(0) >> 16 & 1, device.get(0x18) >> 11 & 1, device.get(0x5b50) >> 12),
+                (0, 0, 0)
+            );
+            // I218_ULP_CONFIG1: START, and none of the causes.
+            let causes = if has_engine { 0xffff } else { 0xe28b };
+            assert_eq!(device.chipset.causes, causes);
+        }
+    }
+}
+
+/// The driver goes on without the firmware's leave, and in time.
+#[test]
+fn a_flag_that_is_never_given_is_not_waited_for_long() {
+    for kind in KINDS.into_iter().filter(|kind| kind.1.mac.has_flag()) {
+        let (mut nic, device) = card(kind);
+        device.borrow_mut().chipset.firmware_has_flag = true;
+        let begun = crate::nic::waits::fake::now();
+        assert_eq!(nic.restart(), Ok(()));
+        assert!(crate::nic::waits::fake::now() - begun < 300_000);
+        assert_works(&mut nic, &device);
     }
 }
 
@@ -295,7 +406,7 @@ fn nothing_is_accessed_while_a_reset_must_not_be_disturbed() {
     // A chipset's MAC needs 20 ms (I219 datasheet), the others 1 µs.
     for kind in KINDS {
         let (_nic, device) = running(kind);
-        let least = if kind.0 == 0x15b8 { 20_000 } else { 1 };
+        let least = if kind.1.mac.is_chipset() { 20_000 } else { 1 };
         let left_alone = device.borrow().left_alone;
         assert!(left_alone >= least, "{:#x}: {left_alone} µs", kind.0);
     }
@@ -340,9 +451,12 @@ fn a_register_is_waited_for_until_time_is_over() {
             u32::from(self.0.get() == 0)
         }
         fn write(&mut self, _: usize, _: u32) {}
+        fn ring_status(&self) -> u32 {
+            0
+        }
     }
     for (reads, is_done) in [(PATIENCE - 100, true), (PATIENCE + 100, false)] {
-        let waited = wait_for(WAITS, &Slow(Cell::new(reads)), 0, |value| value == 1);
+        let waited = wait_for(WAITS, &Slow(Cell::new(reads)), 0, |value| value == 1, PATIENCE);
         assert_eq!(waited.is_some(), is_done, "{reads}");
     }
 }
@@ -537,13 +651,71 @@ fn chips_are_known_by_both_ids_and_say_whether_they_are_tested() {
     assert_eq!(name((0x8086, 0x10d3)).as_deref(), Some("Intel 82574L"));
     assert_eq!(
         name((0x8086, 0x1533)).as_deref(),
-        Some("Intel I210 (driver written from the datasheet, untested)")
+        Some("Intel I210 (driver written from the datasheet, not tried on a card)")
     );
     assert_eq!(name((0x8086, 0x1237)), None);
     assert_eq!(name((0x1af4, 0x100e)), None);
     let tested: Vec<u16> =
         (0..=u16::MAX).filter(|&id| chip((0x8086, id)).is_some_and(|chip| chip.is_tested)).collect();
     assert_eq!(tested, [0x100c, 0x100e, 0x100f, 0x10c9, 0x10d3]);
+}
+
+/// The ids of Linux's e1000e, igb and igc on copper (2025), but for the 80003ES2LAN, the ICH8's 82566, the 82562 for 100 Mbit/s
+/// and blank chips, and which MAC it takes them to have.
+#[test]
+fn every_id_has_its_family() {
+    let family = |id| chip((0x8086, id)).map(|chip| chip.family);
+    let lists: [(Family, &[u16]); 12] = [
+        (Family::Express82571, &[0x105e, 0x10a4, 0x10d5, 0x10bc, 0x107d, 0x10b9]),
+        (Family::Express82573, &[0x108b, 0x108c, 0x109a]),
+        (Family::Express, &[0x10d3, 0x10f6, 0x150c]),
+        (Family::Ich8, &[0x1501]),
+        (
+            Family::Ich9,
+            &[0x10bd, 0x294c, 0x10e5, 0x10bf, 0x10f5, 0x10cb, 0x10cc, 0x10cd, 0x10ce, 0x10de, 0x10df, 0x1525],
+        ),
+        (Family::IbexPeak, &[0x10ea, 0x10eb, 0x10ef, 0x10f0]),
+        (Family::CougarPoint, &[0x1502, 0x1503]),
+        (Family::LynxPoint, &[0x153a, 0x153b, 0x15a0, 0x15a1]),
+        (Family::LynxPointLowPower, &[0x155a, 0x1559, 0x15a2, 0x15a3]),
+        (
+            Family::SunrisePoint,
+            &[0x156f, 0x1570, 0x15b7, 0x15b8, 0x15b9, 0x15d7, 0x15d8, 0x15e3, 0x15d6, 0x0d53, 0x0d55],
+        ),
+        (
+            Family::CannonPoint,
+            &[
+                0x15bd, 0x15be, 0x15bb, 0x15bc, 0x15df, 0x15e0, 0x15e1, 0x15e2, 0x0d4e, 0x0d4f, 0x0d4c,
+                0x0d4d, 0x15fb, 0x15fc, 0x15f9, 0x15fa, 0x15f4, 0x15f5, 0x1a1e, 0x1a1f, 0x1a1c, 0x1a1d,
+                0x550c, 0x550d, 0x0dc7, 0x0dc8, 0x0dc5, 0x0dc6,
+            ],
+        ),
+        (
+            Family::MeteorPoint,
+            &[
+                0x550a, 0x550b, 0x550e, 0x550f, 0x5510, 0x5511, 0x57a0, 0x57a1, 0x57b3, 0x57b4, 0x57b5,
+                0x57b6, 0x57b7, 0x57b8, 0x57b9, 0x57ba,
+            ],
+        ),
+    ];
+    for (wanted, ids) in lists {
+        for &id in ids {
+            assert_eq!(family(id), Some(wanted), "{id:#x}");
+        }
+        // 82571EB 0x10a0 is in Intel's list alone.
+        let count = (0..=u16::MAX).filter(|&id| id != 0x10a0 && family(id) == Some(wanted)).count();
+        assert_eq!(count, ids.len(), "{wanted:?}");
+    }
+    for id in [0x10a7, 0x10d6, 0x10c9, 0x10e8, 0x1526, 0x150a, 0x150e, 0x1516, 0x1521, 0x1539, 0x1f41] {
+        assert_eq!(family(id), Some(Family::Queues), "{id:#x}");
+    }
+    assert!([0x1533, 0x157b].into_iter().all(|id| family(id) == Some(Family::I210)));
+    for id in [
+        0x15f2, 0x15f3, 0x15f8, 0x15f7, 0x3100, 0x3101, 0x3102, 0x5502, 0x0d9f, 0x5503, 0x125b, 0x125c,
+        0x125d, 0x125e,
+    ] {
+        assert_eq!(family(id), Some(Family::TwoAndAHalf), "{id:#x}");
+    }
 }
 
 /// What may happen between the driver and a device that lies.

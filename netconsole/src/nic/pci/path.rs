@@ -70,6 +70,45 @@ pub fn open_bridges<C: ConfigurationAccess>(
     opened
 }
 
+/// PCI Express Base Specification 5.0, section 7.5.3: the capability, and its link control, whose lowest bits let the link sleep
+/// (ASPM). The upper half is status, of which a written 1 clears bits.
+const EXPRESS: u8 = 0x10;
+const LINK_CONTROL: u8 = 0x10;
+const LINK_SLEEPS: u32 = 0b11;
+const LINK_CONTROL_MASK: u32 = 0xffff;
+
+/// Keeps the link to a function on PCI Express from sleeping by itself (ASPM), of which some cards lose frames, or hang: at the
+/// function, and then, in the order of section 5.4.1.3, at the port above it. True where it might have slept.
+pub fn keep_link_awake<C: ConfigurationAccess>(
+    config: &mut C,
+    roots: RootBuses,
+    function: DeviceFunction,
+) -> bool {
+    let mut slept = stop_sleep(config, function);
+    if roots.has(function.bus) {
+        return slept;
+    }
+    let mut walk = Walk::new(roots);
+    while let Some(port) = walk.next(config) {
+        let [_, secondary, ..] = config.read_word(port, register::BUS_NUMBERS).to_le_bytes();
+        if secondary == function.bus && is_above(config, port, function.bus) {
+            slept |= stop_sleep(config, port);
+        }
+    }
+    slept
+}
+
+fn stop_sleep<C: ConfigurationAccess>(config: &mut C, function: DeviceFunction) -> bool {
+    let Some(express) = capability_offsets(config, function, EXPRESS).next() else { return false };
+    let control = express.wrapping_add(LINK_CONTROL);
+    let before = config.read_word(function, control);
+    if before == u32::MAX || before & LINK_SLEEPS == 0 {
+        return false;
+    }
+    config.write_word(function, control, before & LINK_CONTROL_MASK & !LINK_SLEEPS);
+    true
+}
+
 /// Whether a function is a bridge that leads to `bus`, at once or by others.
 pub(super) fn is_above<C: ConfigurationAccess>(config: &C, function: DeviceFunction, bus: u8) -> bool {
     let [_, secondary, subordinate, _] = config.read_word(function, register::BUS_NUMBERS).to_le_bytes();

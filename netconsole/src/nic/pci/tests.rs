@@ -402,6 +402,30 @@ fn the_bridges_above_a_card_and_no_others_let_it_through() {
 }
 
 #[test]
+fn the_link_to_a_card_is_kept_awake_at_both_ends() {
+    /// With this link control, and status bits that a written 1 clears.
+    fn express(mut function: Function, control: u32) -> Function {
+        (function.words[1], function.words[13]) = (1 << 20, 0x40);
+        (function.words[16], function.words[20]) = (0x0002_0010, 0xc011_0000 | control);
+        function.writable[20] = u32::MAX;
+        function
+    }
+    let card = || Function::new(0x8086, 0x10d3, 0x02_00_00);
+    let mut machine = Machine::default();
+    machine.insert((0, 1, 0), express(ranged(1, 2), 0x43));
+    machine.insert((1, 0, 0), express(ranged(2, 2), 0x42));
+    machine.insert((2, 0, 0), express(card(), 0x03));
+    machine.insert((0, 2, 0), express(card(), 0x01));
+    // Not on PCI Express.
+    machine.insert((0, 3, 0), card());
+    let mut keep = |bus, device| keep_link_awake(&mut machine, RootBuses::FIRST, at(bus, device, 0));
+    assert_eq!([keep(2, 0), keep(2, 0), keep(0, 2), keep(0, 3)], [true, false, true, false]);
+    // What else is in the control stays, and no status is cleared; the link further up is another's.
+    assert_eq!((machine.word((2, 0, 0), 20), machine.word((1, 0, 0), 20)), (0, 0x40));
+    assert_eq!((machine.word((0, 1, 0), 20), machine.word((0, 2, 0), 20)), (0xc011_0043, 0));
+}
+
+#[test]
 fn registers_without_an_address_get_one_that_nobody_has() {
     const WINDOW: core::ops::RangeInclusive<u64> = 0xc000_0000..=0xdfff_ffff;
     let card = || {

@@ -22,6 +22,9 @@ pub struct Chip {
     pub is_8125: bool,
 }
 
+/// What the RTL8168DP calls itself, in its three versions: its firmware keeps the PHY, and the way to ask for it is another.
+pub(super) const DP: [u32; 3] = [0x288, 0x28a, 0x28b];
+
 impl Chip {
     /// How it is driven, given what it calls itself ([`super::registers::CHIP`], from bit 0 on). Those below 0x4c0 are older than
     /// the RTL8168G, and so are some from 0x780 on, which are still on PCI.
@@ -44,8 +47,9 @@ impl fmt::Display for Chip {
 pub fn chip((vendor, device): (u16, u16)) -> Option<Chip> {
     let (name, is_8125) = match device {
         0x8136 => ("RTL8101", false),
-        0x8161 | 0x8168 => ("RTL8168", false),
-        0x8125 => ("RTL8125", true),
+        // The last three are sold as Killer E2500, E2600 and E3000.
+        0x8161 | 0x8168 | 0x2502 | 0x2600 => ("RTL8168", false),
+        0x8125 | 0x8162 | 0x3000 => ("RTL8125", true),
         _ => return None,
     };
     (vendor == 0x10ec).then_some(Chip { name, is_8125 })

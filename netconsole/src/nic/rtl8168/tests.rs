@@ -103,6 +103,18 @@ fn assert_works(nic: &mut Rtl8168<Model>, model: &Model) {
     assert!(nic.link_is_up());
 }
 
+/// Of what its firmware has running nothing is touched.
+#[test]
+fn an_rtl8168dp_is_refused_by_name() {
+    for chip in [0x288, 0x28a, 0x28b] {
+        let (model, memory) = Model::new(Kind { chip, has_buses: false, is_8125: false });
+        let before = model.device().bytes;
+        let refused = start(&model, memory).err();
+        assert_eq!(refused, Some(NicError::Unknown("an RTL8168DP")));
+        assert_eq!(model.device().bytes, before);
+    }
+}
+
 #[test]
 fn every_chip_comes_up_from_what_somebody_else_left() {
     for kind in KINDS {
@@ -370,6 +382,12 @@ fn only_its_ids_are_driven() {
         ((0x10ec, 0x8168), Some("RTL8168")),
         ((0x10ec, 0x8125), Some("RTL8125")),
         ((0x10ec, 0x8136), Some("RTL8101")),
+        ((0x10ec, 0x2600), Some("RTL8168")),
+        ((0x10ec, 0x3000), Some("RTL8125")),
+        // For 5 and 10 Gbit/s, which have another PHY; the older ones on PCI.
+        ((0x10ec, 0x8126), None),
+        ((0x10ec, 0x8127), None),
+        ((0x10ec, 0x8169), None),
         ((0x10ec, 0x8139), None),
         ((0x8086, 0x8168), None),
     ] {
