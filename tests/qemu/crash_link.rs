@@ -80,7 +80,10 @@ fn a_link_comes_late(late: &Late) {
         format!("crash-link-{}-{seconds}", device.replace(|byte: char| !byte.is_ascii_alphanumeric(), "-"));
     let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.panic_repeat=0";
     let boot = Boot::new(name.leak(), parameters).repeats().timeout(Duration::from_secs(200));
-    let mut machine = boot.nics([Nic::device(device).peer(Peer::at("10.0.0.2"))]).start();
+    let boot = boot.nics([Nic::device(device).peer(Peer::at("10.0.0.2"))]);
+    // On PCI Express, and from QEMU 8 on.
+    let boot = if device == "igb" { boot.in_qemu10().arguments(["-M", "q35"]) } else { boot };
+    let mut machine = boot.start();
     machine.wait_for_text(TARGET, STARTED);
     machine.monitor("set_link n0 off");
     machine.wait_for_serial("eth0: link is down");
@@ -104,6 +107,7 @@ fn a_link_that_comes_up_gets_the_log() {
         "e1000e",
         "rtl8139",
         "vmxnet3",
+        "igb",
     ];
     let cases = devices.map(|device| Late { device, seconds: 6 });
     side_by_side(&cases, |case| case.device.into(), a_link_comes_late);
