@@ -114,17 +114,20 @@ impl Model {
             Self::Vmxnet3 => true,
         }
     }
-}
 
-impl Model {
     /// Whether it is a chip on PCI Express that may suffer from a link that sleeps (ASPM).
     pub fn needs_link_awake(self) -> bool {
         match self {
+            #[cfg(feature = "virtio")]
+            Self::Virtio => false,
             #[cfg(feature = "intel")]
             Self::Intel(chip) => !chip.family.is_pci() && !chip.family.is_chipset(),
+            #[cfg(feature = "rtl8139")]
+            Self::Rtl8139 => false,
             #[cfg(feature = "rtl8168")]
             Self::Rtl8168(_) => true,
-            _ => false,
+            #[cfg(feature = "vmxnet3")]
+            Self::Vmxnet3 => false,
         }
     }
 }
