@@ -1,7 +1,7 @@
 //! The chips that the driver knows, by PCI device id, and how their families differ. Copper only.
 //!
 //! The ids are those of the chips' specification updates and datasheets. In QEMU the 82540EM, 82544GC,
-//! 82545EM, 82574L and 82576 are tested; everything else is written from the datasheets and untested.
+//! 82545EM, 82574L and 82576 are tested; everything else is written from the datasheets and was not tried on a card.
 
 use super::registers::{
     ADVANCED_RECEIVE, ADVANCED_TRANSMIT, LEGACY_RECEIVE, LEGACY_TRANSMIT, ReceiveFormat, TransmitFormat,
