@@ -192,9 +192,8 @@ impl Model {
         let boot = if self.device == IGB.device { boot.in_qemu10() } else { boot };
         let mut machine = boot.timeout(Duration::from_secs(120)).start();
 
-        // Address, MTU, speed and duplex; bursts around the ring, with a VLAN's tag and without.
-        let card = format!("eth0: ethernet address 52:54:00:12:34:56, MTU 1500, link {}", self.speed);
-        machine.wait_for_text(TARGET, &card);
+        // Address and MTU; bursts around the ring, with a VLAN's tag and without. The 82576's link comes later.
+        machine.wait_for_text(TARGET, "eth0: ethernet address 52:54:00:12:34:56, MTU 1500, link ");
         let last = format!("flood message {:08} ", FLOOD - 1);
         for target in [TARGET, TAGGED] {
             machine.wait_for_text(target, &last);
@@ -226,7 +225,10 @@ impl Model {
             (answers(events.sent.get(seen..)?, own) > 0).then_some(())
         });
 
-        self.flaps(&mut machine);
+        // A card without that feature can't tell of its link.
+        if !self.device.contains("status=off") {
+            self.flaps(&mut machine);
+        }
         let capture = machine.stop();
         let to_tagged =
             |frame: &&Frame| frame.datagram().is_some_and(|(to, _)| to == TAGGED.parse().unwrap());
@@ -234,7 +236,7 @@ impl Model {
         assert_eq!(distinct(&capture.messages(TARGET)).len(), distinct(&capture.messages(TAGGED)).len());
     }
 
-    /// The link goes and comes.
+    /// The link goes and comes, with its speed and duplex.
     fn flaps(&self, machine: &mut Machine) {
         machine.monitor("set_link n0 off");
         machine.wait_for_serial("eth0: link is down");
