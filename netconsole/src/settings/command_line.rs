@@ -212,6 +212,7 @@ impl Settings {
     pub fn silence(&mut self) {
         self.secrecy = Secrecy::Silent;
         self.targets = Targets::NONE;
+        self.user_data = UserDataItems::NONE;
         self.input = false;
     }
 
