@@ -294,7 +294,10 @@ fn picture() {
         socket
     };
     let boot = fs::read_to_string(crate::run::capture("linux-6.12-basic.txt")).expect("a log");
-    let boot: Vec<&str> = boot.lines().filter(|line| line.contains("] ")).collect();
+    // It ends in a panic.
+    let boot = boot.lines().filter(|line| line.contains("] "));
+    let boot: Vec<&str> =
+        boot.take_while(|line| !line.contains("sysrq") && !line.contains("Kernel panic")).collect();
     let say = |last: u8, lines: usize| {
         let socket = machine(last);
         for (sequence, line) in boot.iter().take(lines).enumerate() {
