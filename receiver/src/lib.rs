@@ -73,5 +73,6 @@ pub mod symbols;
 pub mod syslog;
 pub mod terminal;
 pub mod wall;
+pub mod wanted;
 pub mod watch;
 pub mod written;

@@ -16,7 +16,7 @@ use crate::bind::Bind;
 use crate::input::Places;
 use crate::names::{Name, Source};
 use crate::report::Kind;
-use crate::selection::{Host, Moment};
+use crate::wanted::{Host, Moment};
 use crate::{config, console, manual};
 
 /// Receives what netconsole sends, from Linux or the netconsole kernel: in order, complete where it can be, and
