@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use addr2line::Loader;
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
 
-use super::Symbol;
+use super::symbol::Symbol;
 
 /// Why a file can't be used.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::Error;
+use super::error::Error;
 use super::image::Image;
 
 /// Files of a directory that are looked at.

@@ -2,25 +2,27 @@
 //! Linux's `function+0x3/0x29 [module]`. The file is the sender's own where the build id is the one that it logged; or
 //! functions alone come from a Linux's System.map.
 
+pub mod error;
 pub mod image;
 pub mod library;
+pub mod symbol;
 pub mod system_map;
 
 use std::collections::HashMap;
-use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
 use regex::Regex;
-use serde::Serialize;
 
 use crate::event::{Event, Heard};
 use crate::limits;
 
+pub use error::Error;
 use image::Image;
 use library::Library;
+pub use symbol::Symbol;
 use system_map::SystemMap;
 
 /// Addresses translated of one record, inlined functions included.
@@ -50,56 +52,6 @@ static IS_PLACE: LazyLock<Regex> = LazyLock::new(|| regex(r"\b(?:[RE]?IP|PC|pc|N
 
 fn regex(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a constant pattern, compiled in the tests")
-}
-
-/// Why there are no symbols.
-#[derive(Debug)]
-pub enum Error {
-    /// The ELF file.
-    Image(image::Error),
-    /// The directory has none.
-    Empty,
-    /// The System.map.
-    Map(String),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Image(error) => error.fmt(f),
-            Error::Empty => f.write_str(
-                "no vmlinux is below it, and nothing by build id: .build-id/ab/cdef….debug, or debuginfod's abcdef…/debuginfo",
-            ),
-            Error::Map(error) => f.write_str(error),
-        }
-    }
-}
-
-/// A place in the source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Symbol {
-    /// As logged: `0x…`, or `function+0x3/0x29 [module]`.
-    pub address: String,
-    /// The function, demangled.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub function: Option<String>,
-    /// The source file.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-    /// The line in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub line: Option<u32>,
-}
-
-impl fmt::Display for Symbol {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.address, self.function.as_deref().unwrap_or("?"))?;
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, " at {file}:{line}"),
-            (Some(file), None) => write!(f, " at {file}"),
-            _ => Ok(()),
-        }
-    }
 }
 
 /// What the files say about a record.
