@@ -72,6 +72,8 @@ pub mod stats;
 pub mod symbols;
 pub mod syslog;
 pub mod terminal;
+#[cfg(feature = "tui")]
+pub mod tui;
 pub mod wall;
 pub mod wanted;
 pub mod watch;

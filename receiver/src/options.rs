@@ -90,6 +90,10 @@ pub struct Options {
     /// given
     #[arg(long, value_name = "HOW", help_heading = "Output")]
     pub time: Option<Time>,
+    /// Show all machines and the log of one, with keys to choose, find and scroll, in place of records that scroll by
+    #[cfg(feature = "tui")]
+    #[arg(long, conflicts_with_all = ["read", "quiet"], help_heading = "Output")]
+    pub tui: bool,
     /// Print no records
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
@@ -238,6 +242,14 @@ impl Options {
         let (program, rest) = arguments.split_at(arguments.len().min(1));
         let all = program.iter().cloned().chain(config.map_err(Error::Config)?.into_iter().flatten());
         Options::try_parse_from(all.chain(rest.iter().cloned())).map_err(usage)
+    }
+
+    /// Whether the terminal shows the wall.
+    pub fn has_tui(&self) -> bool {
+        #[cfg(feature = "tui")]
+        return self.tui;
+        #[cfg(not(feature = "tui"))]
+        false
     }
 
     /// How many sockets there are to be at each address.

@@ -39,6 +39,8 @@ use crate::site::{self, Site};
 use crate::socket::Taken;
 use crate::state::{self, Kept, Saver};
 use crate::symbols::Symbols;
+#[cfg(feature = "tui")]
+use crate::tui::Tui;
 use crate::watch::{self, Watch};
 use crate::written::{self, Lines};
 
@@ -77,6 +79,9 @@ pub enum Error {
     State(PathBuf, state::Error),
     /// The key's file.
     Key(PathBuf, sealed::KeyError),
+    /// The terminal.
+    #[cfg(feature = "tui")]
+    Terminal(io::Error),
     /// The user that it is to run as.
     Privileges(privileges::Error),
     /// An output.
@@ -93,6 +98,8 @@ impl fmt::Display for Error {
             Error::Written(path, error) => write!(f, "{}: {error}", path.display()),
             Error::State(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
+            #[cfg(feature = "tui")]
+            Error::Terminal(error) => write!(f, "--tui: {error}; it needs a terminal to show itself on"),
             Error::Privileges(error) => error.fmt(f),
             Error::Output(error) => error.fmt(f),
             Error::Site(error) => error.fmt(f),
@@ -371,7 +378,15 @@ impl Receiver {
         self.outputs.on_closed(inputs.waker());
         let addresses: Vec<String> = inputs.addresses().map(|address| address.to_string()).collect();
         self.service.ready(&addresses.join(", "));
-        self.hear_out(inputs, clock)
+        #[cfg(feature = "tui")]
+        let tui = match self.outputs.wall() {
+            Some(wall) if options.tui => Some(Tui::start(wall).map_err(Error::Terminal)?),
+            _ => None,
+        };
+        let ended = self.hear_out(inputs, clock);
+        #[cfg(feature = "tui")]
+        tui.into_iter().for_each(Tui::finish);
+        ended
     }
 
     /// Takes what comes until the run ends or fails, and gives out all that is held.

@@ -72,6 +72,7 @@ impl Outputs {
     /// Opens what the options name.
     pub fn open(options: &Options, symbols: Option<Symbols>, begins: Begins) -> Result<Self, Error> {
         let has_terminal = io::stdout().is_terminal();
+        let is_quiet = options.quiet || options.has_tui();
         let color = match options.color {
             When::Always => true,
             When::Never => false,
@@ -112,7 +113,7 @@ impl Outputs {
             let name = path.display().to_string();
             Lane::start(name, "datagrams", waits, |queue, counts| file.write(queue, counts))
         });
-        let page = options.http.map(|_| {
+        let page = (options.http.is_some() || options.has_tui()).then(|| {
             let board = Arc::new(Board::new(options.silent_after));
             let filled = Arc::clone(&board);
             let work = move |queue: &_, counts: &_| page::fill(&filled, queue, counts);
@@ -131,12 +132,12 @@ impl Outputs {
             page: page.transpose()?,
             // Last, as nothing that fails here leaves a thread behind.
             sinks: Sink::open(options)?,
-            screen: (!options.quiet).then(screen).transpose()?,
+            screen: (!is_quiet).then(screen).transpose()?,
             prefix: options.prefix,
             first: None,
             several: false,
             wall: Wall::default(),
-            is_quiet: options.quiet,
+            is_quiet,
             has_terminal,
         })
     }

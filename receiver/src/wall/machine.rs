@@ -345,6 +345,11 @@ impl Machine {
         }
     }
 
+    /// Gaps in its log.
+    pub fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
     /// The number behind its newest line.
     pub fn end(&self) -> u64 {
         self.first.saturating_add(self.lines.len() as u64)

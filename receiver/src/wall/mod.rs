@@ -8,13 +8,17 @@ mod board;
 mod feed;
 mod machine;
 
+use std::cmp::Reverse;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use compact_str::CompactString;
 use serde::Serialize;
 
 use board::Board;
 pub use feed::Feed;
+use machine::Machine;
+pub use machine::State;
 
 /// The page.
 pub const PAGE: &str = include_str!("wall.html");
@@ -32,6 +36,17 @@ pub struct Hello {
     pub console: bool,
     /// A machine is silent after so many seconds.
     pub silent_after: u64,
+}
+
+/// A machine at a glance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Glance {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub state: State,
+    /// Gaps in its log.
+    pub gaps: u64,
 }
 
 /// What is shared by the output's thread, which fills it, and those of the browsers.
@@ -73,6 +88,26 @@ impl Wall {
     /// The datagrams of a machine that are kept, as a capture.
     pub fn capture(&self, machine: &str) -> Option<Vec<u8>> {
         self.board().capture(machine)
+    }
+
+    /// All machines, those that changed last first: in a terminal by their state and not by each line, that none jumps.
+    pub fn glances(&self) -> Vec<Glance> {
+        let board = self.board();
+        let mut machines: Vec<_> = board.machines.iter().collect();
+        machines.sort_by_key(|(name, machine)| (Reverse(machine.since), (*name).clone()));
+        let glance = |(name, machine): (&CompactString, &Machine)| Glance {
+            name: name.to_string(),
+            state: machine.state,
+            gaps: machine.gaps(),
+        };
+        machines.into_iter().map(glance).collect()
+    }
+
+    /// The lines of a machine from this number on, and the number of the first that is kept of them.
+    pub fn lines_from(&self, machine: &str, from: u64) -> Option<(u64, Vec<Box<[u8]>>)> {
+        let board = self.board();
+        let machine = board.machines.get(machine)?;
+        Some((from.max(machine.first), machine.lines(from).map(Box::from).collect()))
     }
 
     fn board(&self) -> MutexGuard<'_, Board> {

@@ -21,4 +21,6 @@ mod sinks;
 mod sockets;
 mod state;
 mod symbols;
+#[cfg(feature = "tui")]
+mod tui;
 mod wall;
