@@ -151,7 +151,10 @@ fn read_raw(crash: &Crash<'_, Damaged<'_>>) {
     let Some(mut text) = crash.raw_text() else { return };
     let mut total = 0;
     while let Some(len) = text.next_line(&mut line) {
-        assert!((8..=line.len()).contains(&len) && line[..len].iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t')));
+        assert!(
+            (8..=line.len()).contains(&len)
+                && line[..len].iter().all(|byte| matches!(byte, b' '..=b'~' | b'\t'))
+        );
         total += len as u64;
     }
     let Some(mut end) = crash.raw_text() else { return };

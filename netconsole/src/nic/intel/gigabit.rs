@@ -3,6 +3,7 @@
 use super::chips::{Chip, Family};
 use super::registers::*;
 use super::ring::{GigabitMemory, ReceiveRing, TransmitRing};
+use super::wait::{ABSENT, wait_for};
 use super::{errata, phy, shared_phy};
 use crate::nic::addresses::Offset;
 use crate::nic::frame::{ETHERNET_HEADER, ETHERNET_MTU, TRANSMIT_SIZE, Taken};
@@ -10,27 +11,12 @@ use crate::nic::{Duplex, LinkMode, Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 use core::sync::atomic::{Ordering, fence};
 
-/// What a device that does not answer reads as.
-const ABSENT: u32 = u32::MAX;
-
 /// How long the device may take to do what is waited for, in µs; the datasheets speak of a few milliseconds.
 pub(super) const PATIENCE: u64 = 50_000;
 /// How long rings take to empty, in µs: sending, and each step of receiving.
 const EMPTYING: u64 = 250;
 /// How many bytes the frame has, without an end, that pushes all others out.
 const PUSHING: usize = 512;
-
-/// Reads `register` until `is_done`, for `patience` µs at most.
-pub(super) fn wait_for<R: Registers>(
-    waits: Waits,
-    registers: &R,
-    register: usize,
-    is_done: impl Fn(u32) -> bool,
-    patience: u64,
-) -> Option<u32> {
-    waits
-        .until(patience, || Some(registers.read(register)).filter(|&value| value != ABSENT && is_done(value)))
-}
 
 /// An Intel gigabit card with `TX` transmit and `RX` receive descriptors.
 pub struct Gigabit<R: Registers, const TX: usize, const RX: usize> {

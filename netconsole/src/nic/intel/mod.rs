@@ -12,6 +12,7 @@ mod phy;
 mod registers;
 mod ring;
 mod shared_phy;
+mod wait;
 
 #[cfg(test)]
 mod model;

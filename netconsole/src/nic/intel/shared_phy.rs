@@ -3,9 +3,9 @@
 
 use super::chips::Family;
 use super::errata::change;
-use super::gigabit::wait_for;
 use super::phy::Phy;
 use super::registers::*;
+use super::wait::wait_for;
 use crate::nic::Waits;
 
 /// How long the management engine may take to wake the PHY, in µs.

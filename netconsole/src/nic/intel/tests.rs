@@ -1,9 +1,10 @@
 //! The driver against the model, honest and lying.
 
 use super::chips::{Chip, Family, chip};
-use super::gigabit::{Gigabit, PATIENCE, wait_for};
+use super::gigabit::{Gigabit, PATIENCE};
 use super::model::{Device, Kind, Mac, Model, RX, TX};
 use super::ring::GigabitMemory;
+use super::wait::wait_for;
 use super::{IntelNic, PanicIntelMemory, PanicIntelNic};
 use crate::nic::addresses::fake::{NO_PORTS, offset, physical};
 use crate::nic::conformance::{self, Wire};
