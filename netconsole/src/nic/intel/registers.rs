@@ -12,7 +12,7 @@ pub trait Registers {
     fn read(&self, register: usize) -> u32;
     /// Writes a register.
     fn write(&mut self, register: usize, value: u32);
-    /// The word at [`RING_STATUS`] of the card's PCI configuration space.
+    /// The word about the descriptor rings (0xe4) of the card's PCI configuration space.
     fn ring_status(&self) -> u32;
 }
 

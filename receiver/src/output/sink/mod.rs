@@ -195,10 +195,9 @@ impl Adding<'_> {
 #[cfg(not(feature = "http-sinks"))]
 fn none_by_http(options: &Options) -> Result<(), Error> {
     let journals = options.journal.iter().filter(|to| is_url(to));
-    let urls = options.otlp.iter().chain(&options.loki).chain(&options.webhook).chain(journals);
-    urls.map(|url| {
+    let mut urls = options.otlp.iter().chain(&options.loki).chain(&options.webhook).chain(journals);
+    urls.try_for_each(|url| {
         let why = "this program was built without what goes out by HTTP: its feature http-sinks";
         Err(Error::Sink(url.clone(), why.to_owned()))
     })
-    .collect()
 }
