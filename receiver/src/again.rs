@@ -6,13 +6,15 @@ use std::convert::Infallible;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -28,6 +30,9 @@ const KNOWN: &str = "NETCONSOLE_RECEIVER_STATE";
 /// Where descriptors for the next run are looked for: above those that are open.
 const FIRST: i32 = 64;
 const TRIES: usize = 100;
+/// How long the options may be checked: meanwhile what comes waits. A service manager is patient for longer.
+const CHECK_MOST: Duration = Duration::from_secs(8);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The next run.
 #[derive(Debug)]
@@ -38,17 +43,37 @@ pub struct Again {
 
 impl Again {
     /// Whether another run could begin: the program, as it is now, takes the options, as they are now. Its words where
-    /// not.
-    pub fn check() -> Result<(Self, Options), String> {
+    /// not. The options are `None` where this program does not understand them.
+    pub fn check() -> Result<(Self, Option<Options>), String> {
         let program = program().map_err(|error| format!("the program can't be found: {error}"))?;
         let arguments: Vec<OsString> = env::args_os().collect();
+        let failed = |error: io::Error| format!("{}: {error}", program.display());
         let mut check = Command::new(&program);
-        let output = check.args(arguments.iter().skip(1)).arg("--check").output();
-        let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+        check.args(arguments.iter().skip(1)).arg("--check");
+        let mut check = check
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = check.try_wait().map_err(failed)? {
+                break status;
+            }
+            if began.elapsed() > CHECK_MOST {
+                let _ = check.kill();
+                let _ = check.wait();
+                return Err(format!("to check the options took more than {} s", CHECK_MOST.as_secs()));
+            }
+            thread::sleep(LOOK);
+        };
+        if !status.success() {
+            let mut words = String::new();
+            let _ = check.stderr.take().map(|mut said| said.read_to_string(&mut words));
+            return Err(words.trim().to_owned());
         }
-        let options = Options::from_arguments(&arguments).map_err(|error| error.to_string())?;
+        let options = Options::from_arguments(&arguments).ok();
         Ok((Again { program, arguments }, options))
     }
 

@@ -190,7 +190,11 @@ impl Listeners {
 
     /// The same sockets for another run ([`crate::again`]), and what it is told about them.
     pub fn pass(self) -> (Vec<UdpSocket>, (&'static str, String)) {
-        let dropped = self.listeners.iter().map(|listener| listener.dropped);
+        // As it is now: the run that ends has told all until here.
+        let dropped = self.listeners.iter().map(|listener| match listener.is_new {
+            true => 0,
+            false => socket::dropped(&listener.socket).unwrap_or(listener.dropped),
+        });
         let about = passed::about(self.is_by_systemd, dropped);
         (self.listeners.into_iter().filter_map(|listener| Arc::into_inner(listener.socket)).collect(), about)
     }
@@ -326,6 +330,17 @@ impl Inputs {
             Ok(Message::Failed(error)) => Err(Error::Receive(error)),
             Err(RecvTimeoutError::Timeout) => Ok(Input::Nothing),
             Err(RecvTimeoutError::Disconnected) => Ok(Input::End),
+        }
+    }
+
+    /// Whether a signal to end is among what came since the last wait.
+    pub fn is_told_to_end(&self) -> bool {
+        loop {
+            match self.wait(Duration::ZERO) {
+                Ok(Input::End) => return true,
+                Ok(Input::Nothing) | Err(_) => return false,
+                Ok(_) => {}
+            }
         }
     }
 

@@ -36,7 +36,7 @@ fn run() -> Result<ExitCode, Box<dyn std::fmt::Display>> {
         let name = command.get_name().to_owned();
         clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
     } else if options.check {
-        receive::Files::read(&options).map_err(boxed)?;
+        receive::check(&options).map_err(boxed)?;
         println!("netconsole-receiver: nothing is wrong");
     } else {
         return receive::run(&options).map_err(boxed);

@@ -244,6 +244,27 @@ impl Options {
         Options::try_parse_from(all.chain(rest.iter().cloned())).map_err(usage)
     }
 
+    /// An option that is given, and means nothing for a file whose lines are shown as they are.
+    pub fn beyond_lines(&self) -> Option<&'static str> {
+        let given = [
+            ("--until", self.until.is_some()),
+            ("--fail-on", !self.fail_on.is_empty()),
+            ("--complete", self.complete),
+            ("--on-crash", self.on_crash.is_some()),
+            ("--dir", self.dir.is_some()),
+            ("--pcap", self.pcap.is_some()),
+            ("--json", self.json),
+            ("--quiet", self.quiet),
+            ("--stats", self.stats),
+            ("--syslog", !self.syslog.is_empty()),
+            ("--journal", !self.journal.is_empty()),
+            ("--otlp", !self.otlp.is_empty()),
+            ("--loki", !self.loki.is_empty()),
+            ("--webhook", !self.webhook.is_empty()),
+        ];
+        given.into_iter().find(|(_, is_given)| *is_given).map(|(option, _)| option)
+    }
+
     /// Whether the terminal shows the wall.
     pub fn has_tui(&self) -> bool {
         #[cfg(feature = "tui")]

@@ -31,10 +31,16 @@ impl fmt::Display for Error {
     }
 }
 
+/// The user of this name.
+pub fn find(name: &str) -> Result<User, Error> {
+    let found = User::from_name(name).map_err(|error| Error::Refused(name.to_owned(), error.into()))?;
+    found.ok_or_else(|| Error::Unknown(name.to_owned()))
+}
+
 /// Takes on a user's rights, with its groups, for all threads; nothing where they are those that we have.
 pub fn become_user(name: &str) -> Result<(), Error> {
     let refused = |error: nix::Error| Error::Refused(name.to_owned(), error.into());
-    let user = User::from_name(name).map_err(refused)?.ok_or_else(|| Error::Unknown(name.to_owned()))?;
+    let user = find(name)?;
     if geteuid() == user.uid && Uid::current() == user.uid {
         return Ok(());
     }

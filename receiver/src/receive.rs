@@ -18,7 +18,7 @@ use crate::dissect::Captured;
 use crate::event::{Event, Heard, Identity};
 use crate::groups::Groups;
 use crate::http::Token;
-use crate::input::{self, Input, Inputs, Listeners};
+use crate::input::{self, Input, Inputs, Listeners, Places};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -75,6 +75,8 @@ pub enum Error {
     Capture(PathBuf, pcap::Error),
     /// A file that another run wrote.
     Written(PathBuf, written::Error),
+    /// Of such a file the lines are shown, for which this option means nothing.
+    Lines(PathBuf, &'static str),
     /// The file of what another run knew.
     State(PathBuf, state::Error),
     /// The key's file.
@@ -95,6 +97,11 @@ impl fmt::Display for Error {
         match self {
             Error::Input(error) => error.fmt(f),
             Error::Capture(path, error) => write!(f, "{}: {error}", path.display()),
+            Error::Lines(path, option) => write!(
+                f,
+                "{}: of a file of text its lines are shown as they are; {option} is for captures and what is heard",
+                path.display()
+            ),
             Error::Written(path, error) => write!(f, "{}: {error}", path.display()),
             Error::State(path, error) => write!(f, "{}: {error}", path.display()),
             Error::Key(path, error) => write!(f, "{}: {error}", path.display()),
@@ -159,11 +166,11 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     receiver.saver = options.state.as_deref().map(Saver::start);
     let ports: Vec<String> = options.port.iter().map(u16::to_string).collect();
     let ports = format!("port {}", ports.join(" or "));
-    let ended = match (&options.read, listening) {
+    let inputs =
+        listening.map(|(signals, listeners)| Inputs::start(listeners, signals, clock)).transpose()?;
+    let ended = match (&options.read, &inputs) {
         (Some(path), _) => receiver.read(path, options, &ports),
-        (None, Some((signals, listeners))) => Inputs::start(listeners, signals, clock)
-            .map_err(Error::Input)
-            .and_then(|inputs| receiver.listen(options, &inputs, clock)),
+        (None, Some(inputs)) => receiver.listen(options, inputs, clock),
         (None, None) => Ok(()),
     };
     // Before a command that may take its time.
@@ -171,7 +178,9 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     if let Some(command) = &receiver.on_crash {
         command.finish();
     }
-    if let Some((again, listeners)) = receiver.again.take() {
+    if let Some((again, listeners)) = receiver.again.take()
+        && !inputs.as_ref().is_some_and(Inputs::is_told_to_end)
+    {
         let (sockets, about) = listeners.pass();
         let known = state::bytes(&receiver.senders.keep());
         receiver.outputs.losses().iter().for_each(|loss| report(format_args!("{loss}")));
@@ -219,6 +228,9 @@ fn show_written(path: &Path, options: &Options) -> Result<Option<ExitCode>, Erro
     let symbols = output::open_symbols(options)?;
     let opened = Lines::open(path, symbols.is_some(), !options.quiet).map_err(failed)?;
     let Some(lines) = opened else { return Ok(None) };
+    if let Some(option) = options.beyond_lines() {
+        return Err(Error::Lines(path.to_owned(), option));
+    }
     let to = &mut io::BufWriter::new(io::stdout().lock());
     match lines.show(&Selection::new(options), symbols, to) {
         // Who reads no further has seen enough.
@@ -226,6 +238,13 @@ fn show_written(path: &Path, options: &Options) -> Result<Option<ExitCode>, Erro
         shown => shown.map_err(failed)?,
     }
     Ok(Some(ExitCode::SUCCESS))
+}
+
+/// Whether a run with these options could begin. Writes nothing, and asks nobody.
+pub fn check(options: &Options) -> Result<(), Error> {
+    options.user.as_deref().map(privileges::find).transpose()?;
+    Files::read(options)?;
+    Ok(output::check(options)?)
 }
 
 /// The files that a run reads before anything else: they may be large, or for root alone.
@@ -283,6 +302,9 @@ pub struct Receiver {
     service: Service,
     /// Options are read again at SIGHUP.
     is_configured: bool,
+    /// Where this run listens, and serves.
+    places: Places,
+    http: Option<SocketAddr>,
     /// The run that takes this one's place at its end, and what it listens on.
     again: Option<(Again, Listeners)>,
 }
@@ -313,6 +335,8 @@ impl Receiver {
             read_failed: false,
             service: Service::new(),
             is_configured: options.config.is_some(),
+            places: options.places(),
+            http: options.http,
             again: None,
         })
     }
@@ -393,6 +417,9 @@ impl Receiver {
     fn hear_out(&mut self, inputs: &Inputs, clock: Clock) -> Result<(), Error> {
         let mut end = Duration::MAX;
         let ended = self.hear(inputs, clock, &mut end);
+        if ended.is_err() || self.is_over(clock.now()) {
+            self.again = None;
+        }
         if self.again.is_none() {
             self.service.stopping();
         }
@@ -403,7 +430,7 @@ impl Receiver {
             self.tell_dropped(via, dropped, to, clock.now());
         }
         self.give_out(clock.now());
-        self.await_outputs(inputs, clock, end < Duration::MAX || ended.is_err() || self.again.is_some());
+        self.await_outputs(inputs, clock, end < Duration::MAX || ended.is_err());
         ended
     }
 
@@ -433,7 +460,11 @@ impl Receiver {
                 Input::Hangup if self.is_configured => self.prepare_again(inputs),
                 Input::Hangup => self.outputs.reopen(),
                 Input::Again => self.prepare_again(inputs),
-                Input::End => *end = (*end).min(clock.now() + DRAIN_MOST),
+                Input::End => {
+                    // Who wants it to end wants no other run in its place.
+                    self.again = None;
+                    *end = (*end).min(clock.now() + DRAIN_MOST);
+                }
                 Input::Nothing if *end < Duration::MAX => break,
                 Input::Nothing => {}
             }
@@ -463,7 +494,11 @@ impl Receiver {
         }
         self.service.reloading();
         let next = Again::check().and_then(|(again, options)| {
-            let listeners = inputs.for_next(&options.places()).map_err(|error| error.to_string())?;
+            // What this program does not understand the next one does: it has checked it.
+            let places = options.as_ref().map_or_else(|| self.places.clone(), Options::places);
+            let http = options.and_then(|options| options.http).filter(|http| Some(*http) != self.http);
+            http.map_or(Ok(()), site::try_listen).map_err(|error| error.to_string())?;
+            let listeners = inputs.for_next(&places).map_err(|error| error.to_string())?;
             Ok((again, listeners))
         });
         match next {
@@ -480,7 +515,7 @@ impl Receiver {
 
     /// Waits for the outputs to write what they have: a reader may take its time, as long as it takes anything, but not
     /// after a signal to end.
-    fn await_outputs(&self, inputs: &Inputs, clock: Clock, is_signalled: bool) {
+    fn await_outputs(&mut self, inputs: &Inputs, clock: Clock, is_signalled: bool) {
         self.outputs.end();
         let mut until = if is_signalled { clock.now() + ENDING_MOST } else { Duration::MAX };
         let (mut waiting, mut moved_at) = (self.outputs.waiting(), clock.now());
@@ -492,7 +527,10 @@ impl Receiver {
             // A bounded look: datagrams may come without an end.
             for _ in 0..limits::BATCH {
                 match inputs.wait(Duration::ZERO) {
-                    Ok(Input::End) => until = until.min(clock.now() + ENDING_MOST),
+                    Ok(Input::End) => {
+                        self.again = None;
+                        until = until.min(clock.now() + ENDING_MOST);
+                    }
                     Ok(Input::Hangup) if self.outputs.terminal_is_gone() => {
                         until = until.min(clock.now() + ENDING_MOST);
                     }

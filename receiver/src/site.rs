@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -46,6 +46,11 @@ pub struct Site {
     run: Asker,
     wall: Arc<Wall>,
     hello: Hello,
+}
+
+/// Whether an address can be listened on.
+pub fn try_listen(address: SocketAddr) -> Result<(), Error> {
+    TcpListener::bind(address).map(drop).map_err(|error| Error::Listen(address, error))
 }
 
 /// The token that the options name.

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Cursor, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -19,6 +19,13 @@ use crate::symbols::{Symbols, Translation};
 
 /// The first bytes of what is compressed with zstd (RFC 8878, section 3.1.1).
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// How each object begins.
+const OBJECT: &[u8] = b"{\"event\":\"";
+/// So much of a file is looked at for what it is.
+const LOOK: u64 = 4096;
+/// A line that is longer is taken for several.
+const LINE_MOST: u64 = 16 << 20;
 
 /// Why a file can't be read.
 #[derive(Debug)]
@@ -47,7 +54,6 @@ impl From<io::Error> for Error {
 /// A file of lines.
 pub struct Lines {
     lines: Box<dyn BufRead>,
-    first: Vec<u8>,
     name: String,
 }
 
@@ -76,13 +82,12 @@ impl Lines {
             Box::new(file)
         };
         let mut first = Vec::new();
-        // As long as a line may be, so that nothing else is taken for one.
-        let most = u64::try_from(crate::limits::DATAGRAM_BYTES).unwrap_or(u64::MAX);
-        lines.by_ref().take(most).read_until(b'\n', &mut first)?;
-        let is_text = any && !first.contains(&0) && str::from_utf8(&first).is_ok();
-        let is_ours =
-            is_text || received(&first).is_some() || serde_json::from_slice::<Object>(&first).is_ok();
-        Ok(is_ours.then(|| Lines { lines, first, name: machine(path) }))
+        lines.by_ref().take(LOOK).read_to_end(&mut first)?;
+        let word = first.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let has_time = str::from_utf8(word).is_ok_and(|word| time(word).is_some());
+        let is_ours = has_time || first.starts_with(OBJECT) || any && is_text(&first);
+        let lines = Box::new(Cursor::new(first).chain(lines));
+        Ok(is_ours.then(|| Lines { lines, name: machine(path) }))
     }
 
     /// Writes those that are wanted; below a line what it names of the kernel.
@@ -93,9 +98,9 @@ impl Lines {
         to: &mut impl Write,
     ) -> Result<(), Error> {
         let address = self.name.parse().ok().map(|ip: IpAddr| SocketAddr::new(ip, 0));
-        let mut line = std::mem::take(&mut self.first);
+        let mut line = Vec::new();
         let mut is_wanted = true;
-        while !line.is_empty() {
+        while self.lines.by_ref().take(LINE_MOST).read_until(b'\n', &mut line)? > 0 {
             let mut translation = Translation::default();
             if let Ok(object) = serde_json::from_slice::<Object>(&line) {
                 is_wanted = wants(selection, &object);
@@ -115,10 +120,14 @@ impl Lines {
                 to.write_all(&below(&translation))?;
             }
             line.clear();
-            self.lines.read_until(b'\n', &mut line)?;
         }
         Ok(to.flush()?)
     }
+}
+
+/// Whether these are the first bytes of a text: of the last character a part may be missing.
+fn is_text(bytes: &[u8]) -> bool {
+    !bytes.contains(&0) && str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
 }
 
 fn wants(selection: &Selection, object: &Object) -> bool {

@@ -200,7 +200,7 @@ impl Lane {
                 self.untold.clear();
             }
         }
-        if self.batch.records == 0 {
+        if self.batch.bytes.is_empty() {
             return;
         }
         let batch = self.batch.take();

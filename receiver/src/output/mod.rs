@@ -22,8 +22,12 @@ mod times;
 
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use crate::clock::{Clock, Wall};
 use crate::event::{Event, Heard};
@@ -199,6 +203,10 @@ impl Outputs {
         if let Some((lane, ..)) = &mut self.page {
             let shown = self.wall.shown(at);
             lane.batch.put(&page::DATAGRAMS, Place::Flat, |packet| write(packet, shown, from, to, bytes));
+            // Of a datagram whose records are shown nowhere, no event flushes.
+            if lane.is_full() {
+                self.flush_page();
+            }
         }
         let Some(lane) = &mut self.capture else { return };
         lane.batch.records = lane.batch.records.saturating_add(1);
@@ -348,6 +356,19 @@ impl Outputs {
             When::Auto => sender.named || self.several,
         }
     }
+}
+
+/// Whether what the options name could be opened, as far as that shows without writing, and without asking anybody.
+pub fn check(options: &Options) -> Result<(), Error> {
+    if let Some(dir) = &options.dir {
+        // What is missing of it is made.
+        let there = dir.ancestors().find(|dir| dir.as_os_str().is_empty() || dir.exists());
+        let there = there.filter(|there| !there.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let is_fit = access(there, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from);
+        let is_fit = is_fit.and_then(|()| if there.is_dir() { Ok(()) } else { Err(Errno::ENOTDIR.into()) });
+        is_fit.map_err(|error| Error::File(dir.clone(), error))?;
+    }
+    Sink::open(options).map(drop)
 }
 
 /// Reads the files that names of functions are looked up in.

@@ -25,6 +25,8 @@ use library::Library;
 pub use symbol::Symbol;
 use system_map::SystemMap;
 
+/// The longest release that is believed: Linux's has 64 bytes.
+const RELEASE_BYTES: usize = 128;
 /// Addresses translated of one record, inlined functions included.
 const SYMBOLS: usize = 64;
 
@@ -119,7 +121,7 @@ impl Symbols {
             .captures(text)
             .and_then(|captures| u64::from_str_radix(captures.get(1)?.as_str(), 16).ok());
         let said = RELEASE.captures(text).and_then(|captures| first(&captures));
-        let release = release.map(str::to_owned).or(said);
+        let release = release.map(str::to_owned).or(said).filter(|release| release.len() <= RELEASE_BYTES);
         if build_id.is_none() && offset.is_none() && release.is_none() {
             return;
         }

@@ -84,7 +84,11 @@ impl Log {
 
     /// Takes lines of JSON, of which the first has this number.
     pub fn take(&mut self, first: u64, lines: impl IntoIterator<Item = impl AsRef<[u8]>>) {
-        self.next = self.next.max(first);
+        if first < self.next {
+            // The machine had to make room, and came again.
+            self.lines.clear();
+        }
+        self.next = first;
         for line in lines {
             self.lines.extend(parse(line.as_ref(), self.next));
             self.next = self.next.saturating_add(1);

@@ -98,14 +98,17 @@ impl Board {
         let heard = |(name, machine): (&CompactString, &Machine)| (machine.heard, name.clone());
         let mut oldest: Vec<_> = self.machines.iter().map(heard).collect();
         oldest.sort_unstable();
-        for (_, name) in oldest {
-            if self.bytes <= limits::WALL_BYTES - limits::WALL_BYTES / GIVEN_UP {
-                break;
+        // Lines first, then reports.
+        for forget in [Machine::forget_lines, Machine::forget_reports] {
+            for (_, name) in &oldest {
+                if self.bytes <= limits::WALL_BYTES - limits::WALL_BYTES / GIVEN_UP {
+                    return;
+                }
+                let Some(machine) = self.machines.get_mut(name) else { continue };
+                let before = machine.bytes;
+                forget(machine);
+                self.bytes = self.bytes.saturating_sub(before).saturating_add(machine.bytes);
             }
-            let Some(machine) = self.machines.get_mut(&name) else { continue };
-            let before = machine.bytes;
-            machine.forget_lines();
-            self.bytes = self.bytes.saturating_sub(before).saturating_add(machine.bytes);
         }
     }
 

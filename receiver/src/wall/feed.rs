@@ -170,7 +170,8 @@ impl Feed {
         let Some(machine) = self.machine.as_ref().and_then(|name| board.machines.get(name.as_str())) else {
             return;
         };
-        let from = self.next_line.unwrap_or(machine.first);
+        // A machine that had to make room and came again begins with 0.
+        let from = self.next_line.filter(|&next| next <= machine.end()).unwrap_or(machine.first);
         let lost = machine.first.saturating_sub(from);
         let from = from.max(machine.first);
         if from < machine.end() {

@@ -211,6 +211,7 @@ impl Machine {
                 && self.symbols_bytes < SYMBOLS_BYTES
             {
                 self.symbols_bytes = self.symbols_bytes.saturating_add(line.len());
+                self.bytes = self.bytes.saturating_add(line.len());
                 self.symbols.push(line.into());
             }
         }
@@ -275,7 +276,8 @@ impl Machine {
     }
 
     fn keep_report(&mut self, raw: &[u8]) {
-        self.symbols_bytes = 0;
+        // They are the report's from here on.
+        self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.symbols_bytes));
         let report = Reported { report: raw.into(), symbols: std::mem::take(&mut self.symbols) };
         self.bytes = self.bytes.saturating_add(report.bytes());
         self.reports.push_back(report);
@@ -293,7 +295,15 @@ impl Machine {
         self.lines = VecDeque::new();
         self.line_bytes = 0;
         self.reports.drain(..self.reports.len().saturating_sub(1));
-        self.bytes = self.reports.iter().map(Reported::bytes).sum();
+        let reports: usize = self.reports.iter().map(Reported::bytes).sum();
+        self.bytes = reports.saturating_add(self.symbols_bytes);
+    }
+
+    /// Lets go of all but its tile.
+    pub fn forget_reports(&mut self) {
+        self.forget_lines();
+        self.reports.clear();
+        (self.symbols, self.symbols_bytes, self.bytes) = (Vec::new(), 0, 0);
     }
 
     /// Time has passed; whether that changed something.

@@ -107,6 +107,8 @@ impl Wall {
     pub fn lines_from(&self, machine: &str, from: u64) -> Option<(u64, Vec<Box<[u8]>>)> {
         let board = self.board();
         let machine = board.machines.get(machine)?;
+        // One that had to make room and came again begins with 0.
+        let from = if from > machine.end() { 0 } else { from };
         Some((from.max(machine.first), machine.lines(from).map(Box::from).collect()))
     }
 

@@ -416,7 +416,7 @@ async function copy() {
         document.execCommand("copy");
         area.remove();
     }
-    tell(`${wall.shown.length} lines copied`);
+    tell(`${wall.shown.length} line${wall.shown.length === 1 ? "" : "s"} copied`);
 }
 
 async function download(as) {

@@ -156,6 +156,7 @@ fn the_package_in_a_debian_of_its_own() {
     assert_eq!(root.run(&[NAME, "--version"]), format!("{NAME} {}", env!("CARGO_PKG_VERSION")));
     root.run(&["gzip", "--test", "/usr/share/man/man1/netconsole-receiver.1.gz"]);
     root.run(&["bash", "-n", "/usr/share/bash-completion/completions/netconsole-receiver"]);
+    assert!(root.run(&["getent", "passwd", "netconsole"]).ends_with(":/nonexistent:/usr/sbin/nologin"));
     assert!(root.file("/usr/lib/x86_64-linux-gnu/wireshark/plugins/netconsole.lua").exists());
 
     // What the unit has systemd do.

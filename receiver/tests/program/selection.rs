@@ -82,6 +82,19 @@ fn a_part_of_captures_and_of_written_files() {
         run(&["--read", all.to_str().expect("text"), "--host", "10.0.0.5", "--until", "host 6", "--json"]);
     assert_eq!(output.status.code(), Some(3), "{output:?}");
     assert!(!stdout(&output).contains("10.0.0.6"));
+    // What a written file can't do is no silent success.
+    let log = path("board6.log");
+    let output = run(&["--read", log.to_str().expect("text"), "--fail-on", "host"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--fail-on is for captures"), "{output:?}");
+    // A capture is no text, also where text is asked for.
+    let (old, new) = (crate::run::capture("linux-6.12-extended.pcap"), path("new.pcapng"));
+    let new = new.to_str().expect("text");
+    let output =
+        Command::new("tshark").args(["-r", &old, "-F", "pcapng", "-w", new]).output().expect("tshark");
+    assert!(output.status.success(), "{output:?}");
+    let shown_so = run(&["--read", new, "--elf", PROGRAM]);
+    assert!(stdout(&shown_so).lines().count() > 10 && !stdout(&shown_so).contains('\0'), "{shown_so:?}");
     // A time that is none.
     let output = run(&["--read", all.to_str().expect("text"), "--since", "yesterday"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("expected a time: 2026-11-24T21:22:23Z"));

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -156,6 +156,17 @@ fn wrong_options_change_nothing() {
         let line = service.says("everything stays as it is: ");
         assert!(line.contains(expected), "{line}");
     }
+    for (wrong, expected) in [
+        ("dir = \"/etc/passwd/logs\"", "/etc/passwd/logs: "),
+        ("user = \"no-such-user\"", "no user no-such-user"),
+        ("syslog = \"carrier-pigeon://x\"", "syslog"),
+    ] {
+        let other = config.lines().filter(|line| !line.starts_with("dir") || !wrong.starts_with("dir"));
+        service.configure(&format!("{}\n{wrong}\n", other.collect::<Vec<_>>().join("\n")));
+        service.signal(Signal::SIGHUP);
+        let line = service.says("everything stays as it is: ");
+        assert!(line.contains(expected), "{line}");
+    }
     service.configure(&config.replace("port = 0", &format!("port = [0, {other}]")));
     service.signal(Signal::SIGHUP);
     let line = service.says("everything stays as it is: ");
@@ -167,6 +178,21 @@ fn wrong_options_change_nothing() {
         thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(service.end().0.code(), Some(0));
+}
+
+/// A signal to end counts more than one to begin again, whenever it comes.
+#[test]
+fn an_end_is_an_end_also_behind_a_reload() {
+    for pause in 0..6 {
+        let config = "bind = \"127.0.0.1\"\nport = 0\nquiet = true\nno-ncrx = true\ndir = \"DIR\"\n";
+        let mut service = Service::start(config);
+        service.port();
+        service.signal(Signal::SIGHUP);
+        thread::sleep(Duration::from_millis(pause * 40));
+        // It ends, by itself or by the default of a program that has not begun to take signals.
+        let (status, ..) = service.end();
+        assert!(status.code() == Some(0) || status.signal() == Some(Signal::SIGTERM as i32), "{status:?}");
+    }
 }
 
 /// Another version of the program takes over: here the same one, from another file in the place of the first.

@@ -145,6 +145,35 @@ fn the_datagrams_of_a_machine_are_kept() {
     assert_eq!(crate::run::stdout(&output).lines().count(), 3, "{output:?}");
 }
 
+/// Datagrams of which nothing is shown are kept within the same bound.
+#[test]
+fn datagrams_without_a_record_that_is_shown_are_bounded() {
+    let serving = Serving::start(&["--host", "nobody"]);
+    let socket = serving.receiver.socket();
+    let before = serving.receiver.memory_peak_kib();
+    let long = "x".repeat(1000);
+    for sequence in 0..200_000 {
+        socket.send(&model::datagram(sequence, &long)).expect("loopback");
+        if sequence % 100 == 99 {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+    // All 200 MiB have gone through: the socket is empty.
+    let port = format!(":{:04X} ", serving.receiver.port);
+    let is_empty = || {
+        let table = std::fs::read_to_string("/proc/net/udp").expect("Linux");
+        table
+            .lines()
+            .find(|line| line.contains(&port))
+            .is_some_and(|line| line.contains(" 00000000:00000000 "))
+    };
+    while !is_empty() {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let grown = serving.receiver.memory_peak_kib().saturating_sub(before) >> 10;
+    assert!(grown < 150, "{grown} MiB");
+}
+
 /// A browser that does not read costs no record, and memory that has a bound.
 #[test]
 fn a_browser_that_does_not_read_holds_up_nothing() {

@@ -126,12 +126,14 @@ pub struct Socket {
     socket: Option<UnixDatagram>,
     /// Entries of the present batch that were taken.
     sent: usize,
+    /// Entries of it that are longer than the journal takes.
+    too_long: u64,
 }
 
 impl Socket {
     /// To the socket at this path.
     pub fn new(path: PathBuf) -> Self {
-        Socket { path, socket: None, sent: 0 }
+        Socket { path, socket: None, sent: 0, too_long: 0 }
     }
 
     fn open(&self) -> io::Result<UnixDatagram> {
@@ -149,7 +151,13 @@ impl Socket {
             None => self.open()?,
         };
         for (_, entry) in batch.records().skip(self.sent) {
-            socket.send(entry)?;
+            match socket.send(entry) {
+                // It never fits.
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {
+                    self.too_long = self.too_long.saturating_add(1);
+                }
+                sent => drop(sent?),
+            }
             self.sent = self.sent.saturating_add(1);
         }
         self.sent = 0;
@@ -162,7 +170,11 @@ impl Delivery for Socket {
     const LINGER: Duration = Duration::ZERO;
 
     fn deliver(&mut self, batch: &Batch) -> Result<(), Failure> {
-        self.put(batch).map_err(|error| Failure::again(format!("{}: {error}", self.path.display())))
+        self.put(batch).map_err(|error| Failure::again(format!("{}: {error}", self.path.display())))?;
+        match std::mem::take(&mut self.too_long) {
+            0 => Ok(()),
+            count => Err(Failure::Refused(count, "longer than the journal takes".to_owned())),
+        }
     }
 }
 

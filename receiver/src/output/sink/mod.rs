@@ -167,6 +167,17 @@ fn by_http(options: &Options, waits: bool, sinks: &mut Vec<Sink>) -> Result<(), 
     Ok(())
 }
 
+/// A URL as others may see it: a user's name and password, what is behind the path, and of a webhook the path too, may be
+/// secrets.
+#[cfg(feature = "http-sinks")]
+fn shown(url: &str, has_secret_path: bool) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, path) = rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{}", if has_secret_path { "" } else { path })
+}
+
 /// Adds sinks that are alike.
 #[cfg(feature = "http-sinks")]
 struct Adding<'a> {
@@ -183,8 +194,7 @@ impl Adding<'_> {
         url: &str,
         encoder: Box<dyn Encode>,
     ) -> Result<(), Error> {
-        // What is behind the path may be a secret.
-        let name = format!("{option} {}", url.split(['?', '#']).next().unwrap_or_default());
+        let name = format!("{option} {}", shown(url, option == "--webhook"));
         let post = http::Post::<F>::new(url, self.config.clone());
         let post = post.map_err(|error| Error::Sink(name.clone(), error))?;
         self.sinks.push(Sink::start(name, F::UNIT, self.waits, encoder, post)?);
@@ -200,4 +210,19 @@ fn none_by_http(options: &Options) -> Result<(), Error> {
         let why = "this program was built without what goes out by HTTP: its feature http-sinks";
         Err(Error::Sink(url.clone(), why.to_owned()))
     })
+}
+
+#[cfg(all(test, feature = "http-sinks"))]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn no_secret_of_a_url_is_shown() {
+        assert_eq!(
+            shown("https://me:pass@logs.example:3100/loki/api/v1/push?key=1", false),
+            "https://logs.example:3100/loki/api/v1/push"
+        );
+        assert_eq!(shown("https://hooks.example/services/T0/B0/secret", true), "https://hooks.example");
+        assert_eq!(shown("https://hooks.example#x", true), "https://hooks.example");
+    }
 }

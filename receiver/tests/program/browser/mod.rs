@@ -132,6 +132,41 @@ fn what_looks_like_markup_stays_text() {
     nothing_was_wrong(&browser);
 }
 
+/// Crashed machines are the first, then whose state changed last; a log is limited by level, and what is shown is copied.
+#[test]
+#[ignore = "needs Chromium: scripts/test wall"]
+fn tiles_are_in_order_and_a_log_is_limited_and_copied() {
+    let names = ["127.0.3.1=first", "127.0.3.2=second", "127.0.3.3=third"];
+    let serving = Serving::start(&names.map(|name| ["--name", name]).concat());
+    let mut browser = page(&serving);
+    let machines = [1, 2, 3].map(|last| {
+        let socket = UdpSocket::bind(SocketAddr::from(([127, 0, 3, last], 0))).expect("loopback");
+        socket.connect(("127.0.0.1", serving.receiver.port)).expect("loopback");
+        socket
+    });
+    let names = "[...document.querySelectorAll('.tile b')].map((name) => name.textContent).join(' ')";
+    let mut shows = |socket: &UdpSocket, record: &str, expected: &str| {
+        socket.send(record.as_bytes()).expect("loopback");
+        browser.until(&format!("{names} === '{expected}'"));
+    };
+    let [first, second, third] = &machines;
+    shows(third, "0,0,1,-;Kernel panic - not syncing: test\n", "third");
+    shows(first, "6,0,2,-;Linux version 6.12.0\n", "third first");
+    shows(second, "6,0,3,-;Linux version 6.12.0\n", "third second first");
+    shows(first, "6,1,1000000,-;Run /sbin/init as init process\n", "third first second");
+    first.send(b"3,2,1000001,-;an error\n").expect("loopback");
+    browser.value("location.hash = '#machine=first'");
+    browser.until("wall.shown.length === 3");
+    browser.value("byId('level').value = '3'; byId('level').dispatchEvent(new Event('change'))");
+    browser.until("wall.shown.length === 1 && byId('rows').children.length === 1");
+    browser.value(
+        "navigator.clipboard.writeText = async (text) => { window.copied = text }; byId('copy').click()",
+    );
+    browser.until("window.copied === '[    1.000001] an error\\n'");
+    browser.until("byId('told').textContent === '1 line copied'");
+    nothing_was_wrong(&browser);
+}
+
 /// Each record of all is counted, each line of the log that is looked at came, and the page holds no more than it draws.
 #[test]
 #[ignore = "needs Chromium: scripts/test wall"]

@@ -51,7 +51,10 @@ fn reports_are_called_and_grouped() {
     until(|| server.taken().len() >= 3 && fs::read_to_string(&told).unwrap_or_default().lines().count() >= 3);
     let (status, errors) = sending.end();
     assert_eq!(status, Some(0), "{errors}");
-    assert!(errors.contains(&format!("--webhook {to}: 3 reports written, 0 lost, 0 wait")), "{errors}");
+    assert!(
+        errors.contains(&format!("--webhook http://127.0.0.1:{port}: 3 reports written, 0 lost, 0 wait")),
+        "{errors}"
+    );
     let taken = server.taken();
     assert_eq!(taken.len(), 3);
     let reports: Vec<Value> =
