@@ -4,13 +4,12 @@
 
 use std::convert::Infallible;
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -19,8 +18,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::SigSet;
-use nix::unistd::close;
+use nix::unistd::{close, execve};
 
 use crate::options::Options;
 use crate::state::{self, Kept};
@@ -81,7 +79,7 @@ impl Again {
     pub fn start(
         self,
         sockets: &[UdpSocket],
-        about: (&str, String),
+        about: (&'static str, String),
         known: &[u8],
     ) -> Result<Infallible, io::Error> {
         let mut file = File::from(memfd_create(c"netconsole-receiver", MFdFlags::MFD_CLOEXEC)?);
@@ -90,16 +88,25 @@ impl Again {
         let all = sockets.iter().map(AsFd::as_fd).chain([file.as_fd()]);
         let first = in_a_row(&all.collect::<Vec<_>>())?;
         let state = first + i32::try_from(sockets.len()).map_err(io::Error::other)?;
-        // Until it takes them itself: by default they would end it.
-        SigSet::all().thread_block()?;
-        let mut next = Command::new(&self.program);
-        next.args(self.arguments.iter().skip(1))
-            .env("LISTEN_PID", std::process::id().to_string())
-            .env("LISTEN_FDS", sockets.len().to_string())
-            .env("LISTEN_FDS_FIRST_FD", first.to_string())
-            .env(about.0, about.1)
-            .env(KNOWN, state.to_string());
-        Err(next.exec())
+        let text = |text: &OsStr| CString::new(text.as_bytes()).map_err(io::Error::from);
+        let own = [
+            ("LISTEN_PID", std::process::id().to_string()),
+            ("LISTEN_FDS", sockets.len().to_string()),
+            ("LISTEN_FDS_FIRST_FD", first.to_string()),
+            about,
+            (KNOWN, state.to_string()),
+        ];
+        let is_own = |name: &OsStr| own.iter().any(|(own, _)| name == *own);
+        let others = env::vars_os().filter(|(name, _)| !is_own(name));
+        let all = others.chain(own.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
+        let variable = |(name, value): (OsString, OsString)| {
+            text(&[name.as_os_str(), OsStr::new("="), value.as_os_str()].into_iter().collect::<OsString>())
+        };
+        let environment = all.map(variable).collect::<io::Result<Vec<_>>>()?;
+        let arguments =
+            self.arguments.iter().map(|argument| text(argument)).collect::<io::Result<Vec<_>>>()?;
+        // Not by the standard library, which would no longer hold signals back: they wait for the next run.
+        Ok(execve(&text(self.program.as_os_str())?, &arguments, &environment)?)
     }
 }
 

@@ -6,15 +6,16 @@ use std::collections::HashSet;
 use std::fmt;
 use std::io::{self, BufRead};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
-use std::sync::Arc;
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nix::sys::signal::SigSet;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
-use signal_hook::iterator::Signals;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::clock::Clock;
 use crate::limits;
@@ -96,7 +97,7 @@ pub enum Input {
 enum Message {
     Datagrams(Batch),
     Failed(io::Error),
-    Signal(i32),
+    Signal(Signal),
     Wake,
     Line(Option<Vec<u8>>),
     Question(Question),
@@ -211,17 +212,38 @@ fn join(socket: &UdpSocket, groups: &[IpAddr]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes the signals from here on. Before the sockets: who sees those may send one.
-pub fn signals() -> Result<Signals, Error> {
-    let signals = Signals::new([SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2]).map_err(Error::Signals)?;
-    // The run before has held them back until now.
-    SigSet::all().thread_unblock().map_err(|error| Error::Signals(error.into()))?;
-    Ok(signals)
+/// What a run is told by signals.
+const SIGNALS: [Signal; 5] =
+    [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM, Signal::SIGUSR1, Signal::SIGUSR2];
+/// How long their thread waits for one, in ms, so that it can be asked to end.
+const SIGNAL_MOST: u8 = 50;
+
+/// The signals, which wait from here on until they are taken, also for a run that goes on in the place of this one. To be
+/// called before there is any other thread, which would not hold them back.
+pub fn signals() -> Result<SignalFd, Error> {
+    let set: SigSet = SIGNALS.into_iter().collect();
+    let failed = |error: nix::Error| Error::Signals(error.into());
+    set.thread_block().map_err(failed)?;
+    SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK).map_err(failed)
+}
+
+/// A thread's work: from the signals to the queue, until it is to stop. What comes then waits for who takes them next.
+fn take_signals(signals: &SignalFd, sender: &Sender<Message>, is_stopping: &AtomicBool) {
+    while !is_stopping.load(Ordering::Relaxed) {
+        let mut waiting = [PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut waiting, PollTimeout::from(SIGNAL_MOST));
+        while let Ok(Some(info)) = signals.read_signal() {
+            let signal = i32::try_from(info.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
+            if signal.is_some_and(|signal| sender.send(Message::Signal(signal)).is_err()) {
+                return;
+            }
+        }
+    }
 }
 
 /// A thread that ends with the program.
-fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<(), Error> {
-    thread::Builder::new().spawn(work).map(drop).map_err(Error::Thread)
+fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, Error> {
+    thread::Builder::new().spawn(work).map_err(Error::Thread)
 }
 
 /// Where a run's inputs come together: a thread for each socket, one for signals, one for standard input.
@@ -238,11 +260,14 @@ pub struct Inputs {
     is_stopping: Arc<AtomicBool>,
     /// The threads that still take.
     taking: Arc<AtomicUsize>,
+    /// The thread that takes the signals, and whether it is to stop.
+    signals: Mutex<Option<JoinHandle<()>>>,
+    are_stopping: Arc<AtomicBool>,
 }
 
 impl Inputs {
     /// Starts to take datagrams and signals.
-    pub fn start(listeners: Listeners, mut signals: Signals, clock: Clock) -> Result<Self, Error> {
+    pub fn start(listeners: Listeners, signals: SignalFd, clock: Clock) -> Result<Self, Error> {
         let Listeners { listeners, is_by_systemd } = listeners;
         let (sender, messages) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
@@ -277,8 +302,21 @@ impl Inputs {
         let lines = sender.clone();
         let waker = sender.clone();
         spawn(move || wanted.iter().try_for_each(|()| lines.send(Message::Line(read_line()))))?;
-        spawn(move || signals.forever().try_for_each(|signal| sender.send(Message::Signal(signal))))?;
-        Ok(Inputs { listeners, is_by_systemd, messages, queued, line_wanted, waker, is_stopping, taking })
+        let are_stopping = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&are_stopping);
+        let signals = Mutex::new(Some(spawn(move || take_signals(&signals, &sender, &stopping))?));
+        Ok(Inputs {
+            listeners,
+            is_by_systemd,
+            messages,
+            queued,
+            line_wanted,
+            waker,
+            is_stopping,
+            taking,
+            signals,
+            are_stopping,
+        })
     }
 
     /// Has the threads take no more: what comes waits in the sockets. What they have taken still comes by
@@ -320,9 +358,9 @@ impl Inputs {
                 self.queued.fetch_sub(batch.size(), Ordering::Relaxed);
                 Ok(Input::Datagrams(batch))
             }
-            Ok(Message::Signal(SIGUSR1)) => Ok(Input::Stats),
-            Ok(Message::Signal(SIGHUP)) => Ok(Input::Hangup),
-            Ok(Message::Signal(SIGUSR2)) => Ok(Input::Again),
+            Ok(Message::Signal(Signal::SIGUSR1)) => Ok(Input::Stats),
+            Ok(Message::Signal(Signal::SIGHUP)) => Ok(Input::Hangup),
+            Ok(Message::Signal(Signal::SIGUSR2)) => Ok(Input::Again),
             Ok(Message::Signal(_)) => Ok(Input::End),
             Ok(Message::Wake) => Ok(Input::Nothing),
             Ok(Message::Line(line)) => Ok(Input::Line(line)),
@@ -333,8 +371,11 @@ impl Inputs {
         }
     }
 
-    /// Whether a signal to end is among what came since the last wait.
-    pub fn is_told_to_end(&self) -> bool {
+    /// Leaves the signals to who takes them next. Whether one to end is among those that came since the last wait.
+    pub fn leave_signals(&self) -> bool {
+        self.are_stopping.store(true, Ordering::Relaxed);
+        let thread = self.signals.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = thread.map(JoinHandle::join);
         loop {
             match self.wait(Duration::ZERO) {
                 Ok(Input::End) => return true,

@@ -141,11 +141,12 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     }
     let clock = Clock::start();
     let live = options.read.is_none();
+    // Before any thread.
+    let signals = live.then(input::signals).transpose()?;
     // Before the sockets: what comes is taken at once.
     let mut files = Files::read(options)?;
     let mut begins = Begins::New;
-    let listening = if live {
-        let signals = input::signals()?;
+    let listening = if let Some(signals) = signals {
         let passed = Passed::take().map_err(input::Error::Passed)?;
         if passed.is_by_run() {
             begins = Begins::GoesOn;
@@ -179,7 +180,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
         command.finish();
     }
     if let Some((again, listeners)) = receiver.again.take()
-        && !inputs.as_ref().is_some_and(Inputs::is_told_to_end)
+        && !inputs.as_ref().is_some_and(Inputs::leave_signals)
     {
         let (sockets, about) = listeners.pass();
         let known = state::bytes(&receiver.senders.keep());

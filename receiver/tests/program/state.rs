@@ -66,8 +66,8 @@ fn another_run_goes_on() {
         let third = start(&state, &["--until", "record 2"]);
         Machine { started: Instant::now(), ..machine }.send(&third, 0..3);
         let output = third.end();
-        let marked = "… this record does not continue the log: another boot, or a stray";
-        assert_eq!(shown(stdout(&output)), [marked, "record 0", "… rebooted", "record 1", "record 2"]);
+        // Its old numbers could be the log sent again, until their times say that they are not.
+        assert_eq!(shown(stdout(&output)), ["… rebooted", "record 0", "record 1", "record 2"]);
     }
 }
 
