@@ -120,7 +120,9 @@ impl Before {
 
     /// Notes for the boots that follow that it was sent, where they would find it again.
     pub fn note_sent(self, boot: &BootInfo) {
-        if let Some(OneCpu((crash, How::Scan { .. }))) = CRASH.get().filter(|_| self.has_log()) {
+        // Of an encrypted one nothing was sent.
+        let is_sent = self.has_log() && !matches!(self, Self::Missing(Missing::Log(LogError::Encrypted)));
+        if let Some(OneCpu((crash, How::Scan { .. }))) = CRASH.get().filter(|_| is_sent) {
             last_log::note_sent_linux(&boot.memory, identity(crash));
             log::info!("linux: noted that its log was sent: linux=scan passes it over from now on");
         }

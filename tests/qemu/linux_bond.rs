@@ -47,3 +47,26 @@ fn where_nobody_is_heard_by_a_card_the_next_one_has_its_turn() {
     let said = "nothing shows for 3 s that 10.0.0.2 is reached by 52:54:00:12:34:56: the log goes by 52:54:00:12:34:57 now";
     assert!(capture.serial.contains(said), "{}", capture.serial);
 }
+
+/// What goes to everybody goes by each card: behind each are others.
+#[test]
+fn what_is_for_everybody_goes_by_both_cards() {
+    let name = "linux-bond-everybody";
+    let memory = memory(IMAGE, name);
+    let parameters = format!(
+        "netconsole=+@10.0.0.1/52:54:00:12:34:56,@/ netconsole=+@10.0.0.1/52:54:00:12:34:57,@/ linux.patience=5 \
+         ip=10.0.0.1:::255.255.255.0:::off {CORE_HEADER}"
+    );
+    let peer = || Nic::virtio().peer(Peer::at("10.0.0.2"));
+    let boot = Boot::new(name, parameters).nics([peer(), peer()]).repeats();
+    let capture = with_memory(boot, &memory).start().end();
+    fs::remove_file(memory).expect("it was there");
+    for nic in 0..2 {
+        let target = "255.255.255.255:6666".parse().expect("an address and port");
+        let sent = capture.sent.iter().filter(|sent| sent.nic == nic);
+        let payloads = sent.filter_map(Sent::datagram).filter(|(to, _)| *to == target);
+        let got: String =
+            payloads.map(|(_, payload)| String::from_utf8_lossy(payload).into_owned()).collect();
+        assert!(got.starts_with(&text(&format!("{IMAGE}.extended.txt"))), "card {nic}: {}", capture.serial);
+    }
+}

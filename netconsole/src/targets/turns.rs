@@ -1,6 +1,8 @@
 //! Targets that differ in nothing but the card, as those of a bond's members do: the log of a Linux that crashed goes by
 //! one of them at a time, until somebody is heard by it, so that the receiver does not get all of it from each.
 
+use core::net::IpAddr;
+
 use super::table::TargetTable;
 use super::voice::Voice;
 use super::{Reception, Target};
@@ -18,8 +20,18 @@ impl Target {
         self.is_enabled()
             && other.is_enabled()
             && !self.is_everywhere
+            && self.is_for_one_station()
             && self.vlan() == other.vlan()
             && bare(self) == bare(other)
+    }
+
+    /// Whether it names one receiver: everybody, a group and link-local addresses are others behind each card.
+    fn is_for_one_station(&self) -> bool {
+        let is_one = match self.config.remote_ip {
+            IpAddr::V4(ip) => !ip.is_broadcast() && !ip.is_multicast() && !ip.is_link_local(),
+            IpAddr::V6(ip) => !ip.is_multicast() && !ip.is_unicast_link_local(),
+        };
+        is_one && self.config.remote_mac.is_none_or(|mac| !mac.is_multicast())
     }
 
     /// Whether another card of the same target has its turn.

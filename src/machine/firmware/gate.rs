@@ -223,10 +223,15 @@ pub unsafe fn call(call: Call, function: usize, arguments: &Arguments) -> Option
     Some(status)
 }
 
-/// Sleeps until the firmware's next interrupt, which the firmware then has: for where it is known that its timer ticks.
+/// Sleeps until the firmware's next interrupt, which the firmware then has: for where it is known that its timer ticks. It is
+/// not noted as a call: most resets find the machine asleep.
 pub fn sleep() {
-    // SAFETY: 0 stands for no function.
-    _ = unsafe { call(Call::Tick, 0, &[1, 0, 0, 0, 0, 0, 0]) };
+    if !stays() || IS_INSIDE.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    // SAFETY: the gate was opened; 0 stands for no function.
+    _ = unsafe { firmware_gate(0, &[1, 0, 0, 0, 0, 0, 0]) };
+    IS_INSIDE.store(false, Ordering::Relaxed);
 }
 
 /// Lets the firmware have the interrupts that are pending, its timer's above all. Panic-safe.
