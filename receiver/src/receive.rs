@@ -597,9 +597,6 @@ impl Receiver {
 
     /// Goes on with the conversation with a console.
     fn command(&mut self, inputs: &Inputs, now: Duration) {
-        if self.console.as_mut().is_some_and(Console::wants_line) {
-            inputs.read_line();
-        }
         for console in self.console.iter_mut().chain(self.consoles.each(now)) {
             let to = console.to();
             if console.gives_up(now) {
@@ -613,6 +610,10 @@ impl Receiver {
             } else if let Some(greeting) = self.protection.greeting(now) {
                 inputs.send(via, to, &greeting);
             }
+        }
+        // Behind the above: where a line was given up, the next one is wanted at once.
+        if self.console.as_mut().is_some_and(Console::wants_line) {
+            inputs.read_line();
         }
     }
 

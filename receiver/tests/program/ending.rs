@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
@@ -44,7 +44,10 @@ fn a_line_without_an_answer_is_told_of() {
     let too_long = "x".repeat(1001);
     write!(input, "{too_long}\nuptime\n").expect("the program reads");
     drop(input);
+    let began = Instant::now();
     let output = child.wait_with_output().expect("the program ends");
+    // After 5 s without an answer, and not when the run looks around for the next time.
+    assert!(began.elapsed() < Duration::from_secs(40), "{:?}", began.elapsed());
     assert_eq!(output.status.code(), Some(5));
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(errors.contains("longer than 1000 bytes") && errors.contains(&format!("no answer from {to}")));
