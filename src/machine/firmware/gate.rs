@@ -209,29 +209,37 @@ pub fn stays() -> bool {
 ///
 /// The function is the firmware's, and what `arguments` point to is what its description asks for.
 pub unsafe fn call(call: Call, function: usize, arguments: &Arguments) -> Option<Status> {
-    if !stays() || IS_INSIDE.swap(true, Ordering::Relaxed) {
-        return None;
-    }
-    // SAFETY: it is null or a static word.
-    let word = unsafe { NOTE.load(Ordering::Acquire).as_ref() };
-    word.into_iter().for_each(|word| note(word, call as u64));
-    trap::probe(Place::FirmwareCall);
-    // SAFETY: the gate was opened; the caller's for the rest. Interrupts are off in this kernel where the firmware stays.
-    let status = unsafe { firmware_gate(function, arguments) };
-    word.into_iter().for_each(|word| note(word, NO_CALL));
-    IS_INSIDE.store(false, Ordering::Relaxed);
-    Some(status)
+    // SAFETY: the caller's.
+    unsafe { pass(Some(call), function, arguments) }
 }
 
 /// Sleeps until the firmware's next interrupt, which the firmware then has: for where it is known that its timer ticks. It is
 /// not noted as a call: most resets find the machine asleep.
 pub fn sleep() {
+    // SAFETY: 0 stands for no function.
+    _ = unsafe { pass(None, 0, &[1, 0, 0, 0, 0, 0, 0]) };
+}
+
+/// The way there and back, where there is one; a call is noted for the next boot meanwhile.
+///
+/// # Safety
+///
+/// As of [`call`]; 0 stands for no function.
+unsafe fn pass(noted: Option<Call>, function: usize, arguments: &Arguments) -> Option<Status> {
     if !stays() || IS_INSIDE.swap(true, Ordering::Relaxed) {
-        return;
+        return None;
     }
-    // SAFETY: the gate was opened; 0 stands for no function.
-    _ = unsafe { firmware_gate(0, &[1, 0, 0, 0, 0, 0, 0]) };
+    // SAFETY: it is null or a static word.
+    let word = unsafe { NOTE.load(Ordering::Acquire).as_ref() }.filter(|_| noted.is_some());
+    if let Some(call) = noted {
+        word.into_iter().for_each(|word| note(word, call as u64));
+        trap::probe(Place::FirmwareCall);
+    }
+    // SAFETY: the gate was opened; the caller's for the rest. Interrupts are off in this kernel where the firmware stays.
+    let status = unsafe { firmware_gate(function, arguments) };
+    word.into_iter().for_each(|word| note(word, NO_CALL));
     IS_INSIDE.store(false, Ordering::Relaxed);
+    Some(status)
 }
 
 /// Lets the firmware have the interrupts that are pending, its timer's above all. Panic-safe.
