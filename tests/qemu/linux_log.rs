@@ -289,19 +289,25 @@ fn scan(name: &'static str, memory: &Path, parameters: &str) -> String {
     capture.text(BASIC)
 }
 
+/// Boots with this memory again and again, until a boot finds that all of it was sent; returns what the target got of them.
+fn scan_until_all_is_sent(name: &'static str, memory: &Path) -> String {
+    let parameters = format!("{TARGETS} linux=scan after=reboot");
+    let boot = Boot::new(name, parameters).peer(Peer::at("10.0.0.2")).repeats();
+    let machine = with_lasting_memory(boot, memory).start();
+    machine
+        .wait_for_text(BASIC, "the log of a Linux that is in memory was sent by a boot before: linux=again");
+    let text = machine.stop().text(BASIC);
+    fs::remove_file(memory).expect("it was there");
+    text
+}
+
 /// What was shipped once is not shipped at each further boot, unless that is asked for; the mark is this kernel's own, and
 /// is not where Linux's memory was.
 #[test]
 fn a_log_that_a_scan_has_sent_is_not_sent_again() {
     const NAME: &str = "linux-scan-twice";
     let file = memory("7.2", NAME);
-    let parameters = format!("{TARGETS} linux=scan after=reboot");
-    let boot = Boot::new(NAME, parameters).peer(Peer::at("10.0.0.2")).repeats();
-    let machine = with_lasting_memory(boot, &file).start();
-    machine
-        .wait_for_text(BASIC, "the log of a Linux that is in memory was sent by a boot before: linux=again");
-    let text = machine.stop().text(BASIC);
-    fs::remove_file(file).expect("it was there");
+    let text = scan_until_all_is_sent(NAME, &file);
     assert_eq!(text.matches("] Linux version 7.2.").count(), 1, "{text}");
     assert!(text.contains("linux: noted that its log was sent"), "{text}");
 }
@@ -378,13 +384,7 @@ fn of_several_notes_each_log_is_sent_once() {
         let note = add_note(pages, true);
         replace(note, "OFFSET(prb_desc_ring.count_bits)", "OFFSET(prb_desc_ring.count_bitz)");
     });
-    let parameters = format!("{TARGETS} linux=scan after=reboot");
-    let boot = Boot::new(NAME, parameters).peer(Peer::at("10.0.0.2")).repeats();
-    let machine = with_lasting_memory(boot, &file).start();
-    machine
-        .wait_for_text(BASIC, "the log of a Linux that is in memory was sent by a boot before: linux=again");
-    let text = machine.stop().text(BASIC);
-    fs::remove_file(file).expect("it was there");
+    let text = scan_until_all_is_sent(NAME, &file);
     let first = |what: &str| text.find(what).unwrap_or_else(|| panic!("'{what}' is not in {text}"));
     assert!(first("] linux raw: ") < first("linux: Linux 7.2.13+deb14-cloud-amd64 ran for "));
     for (said, count) in [
