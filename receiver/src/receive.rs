@@ -226,12 +226,13 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
 /// Shows a file that this program wrote; `None` where it is another one.
 fn show_written(path: &Path, options: &Options) -> Result<Option<ExitCode>, Error> {
     let failed = |error| Error::Written(path.to_owned(), error);
-    let symbols = output::open_symbols(options)?;
-    let opened = Lines::open(path, symbols.is_some(), !options.quiet).map_err(failed)?;
+    let has_symbols = options.elf.is_some() || options.system_map.is_some();
+    let opened = Lines::open(path, has_symbols, !options.quiet).map_err(failed)?;
     let Some(lines) = opened else { return Ok(None) };
     if let Some(option) = options.beyond_lines() {
         return Err(Error::Lines(path.to_owned(), option));
     }
+    let symbols = output::open_symbols(options)?;
     let to = &mut io::BufWriter::new(io::stdout().lock());
     match lines.show(&Selection::new(options), symbols, to) {
         // Who reads no further has seen enough.
