@@ -12,14 +12,14 @@ use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::unistd::{close, execve};
 
+use crate::child;
 use crate::options::Options;
 use crate::state::{self, Kept};
 
@@ -30,7 +30,6 @@ const FIRST: i32 = 64;
 const TRIES: usize = 100;
 /// How long the options may be checked: meanwhile what comes waits. A service manager is patient for longer.
 const CHECK_MOST: Duration = Duration::from_secs(8);
-const LOOK: Duration = Duration::from_millis(2);
 
 /// The next run.
 #[derive(Debug)]
@@ -54,17 +53,10 @@ impl Again {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(failed)?;
-        let began = Instant::now();
-        let status = loop {
-            if let Some(status) = check.try_wait().map_err(failed)? {
-                break status;
-            }
-            if began.elapsed() > CHECK_MOST {
-                let _ = check.kill();
-                let _ = check.wait();
-                return Err(format!("to check the options took more than {} s", CHECK_MOST.as_secs()));
-            }
-            thread::sleep(LOOK);
+        let Some(status) = child::wait(&mut check, CHECK_MOST).map_err(failed)? else {
+            let _ = check.kill();
+            let _ = check.wait();
+            return Err(format!("to check the options took more than {} s", CHECK_MOST.as_secs()));
         };
         if !status.success() {
             let mut words = String::new();

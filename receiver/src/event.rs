@@ -40,6 +40,18 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// As JSON and the sinks call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Basic => "basic",
+            Format::Extended => "extended",
+            Format::Syslog => "syslog",
+            Format::Json => "json",
+        }
+    }
+}
+
 /// One record of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {

@@ -332,12 +332,9 @@ impl Inputs {
 
     /// What a run that goes on at these places listens on: the same sockets, and those that it needs beside.
     pub fn for_next(&self, places: &Places) -> Result<Listeners, Error> {
-        let cloned = |listener: &Listener| {
-            listener
-                .socket
-                .try_clone()
-                .map(|socket| (socket, socket::dropped(&listener.socket).unwrap_or_default()))
-        };
+        // What each has dropped is told when they are passed on.
+        let cloned =
+            |listener: &Listener| listener.socket.try_clone().map(|socket| (socket, listener.dropped));
         let sockets = self.listeners.iter().map(cloned).collect::<io::Result<_>>().map_err(Error::Passed)?;
         let passed = Passed::new(sockets, self.is_by_systemd).map_err(Error::Passed)?;
         Listeners::open(places, passed)

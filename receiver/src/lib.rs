@@ -14,6 +14,7 @@ pub mod basic;
 pub mod bind;
 pub mod boot;
 pub mod boots;
+pub mod child;
 pub mod clock;
 pub mod complain;
 pub mod config;

@@ -6,11 +6,12 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 
+use crate::child;
 use crate::complain::complain;
 use crate::escape::harmless;
 use crate::event::{Event, Heard};
@@ -23,8 +24,6 @@ const MOST: usize = 4 << 20;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// A command that takes longer is killed, with what it has started: further reports wait for it.
 const COMMAND_MOST: Duration = Duration::from_secs(60);
-/// How often it is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The thread's queue.
 #[derive(Debug)]
@@ -110,19 +109,10 @@ fn run(command: &str, job: &Job, most: Duration) -> io::Result<()> {
         let writing = thread::Builder::new().spawn(move || input.write_all(text.as_bytes()));
         writing.map(drop).or_else(|error| kill_all(&mut child).and(Err(error)))?;
     }
-    let until = Instant::now() + most;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        if Instant::now() >= until {
-            kill_all(&mut child)?;
-            let seconds = most.as_secs();
-            return Err(io::Error::other(format!(
-                "the command did not end within {seconds} s, and was killed"
-            )));
-        }
-        thread::sleep(LOOK);
+    let Some(status) = child::wait(&mut child, most)? else {
+        kill_all(&mut child)?;
+        let seconds = most.as_secs();
+        return Err(io::Error::other(format!("the command did not end within {seconds} s, and was killed")));
     };
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("the command ended with {status}"))) }
 }
@@ -151,6 +141,7 @@ fn safe(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::Kind;
+    use std::time::Instant;
 
     /// It reads nothing of a report that is longer than a pipe, and its child has its standard error.
     #[test]
@@ -178,7 +169,7 @@ mod tests {
         let until = Instant::now() + Duration::from_secs(120);
         while !(state().is_empty() || state().contains(") Z ")) {
             assert!(Instant::now() < until, "{}", state());
-            thread::sleep(LOOK);
+            thread::sleep(Duration::from_millis(20));
         }
         assert!(run("true", &job, Duration::from_secs(600)).is_ok());
     }

@@ -36,6 +36,14 @@ pub struct Stats {
 impl Stats {
     /// Counts another's with it.
     pub fn add(&mut self, other: &Stats) {
+        let mut other = *other;
+        for (sum, count) in self.each().into_iter().zip(other.each()) {
+            *sum = sum.saturating_add(*count);
+        }
+    }
+
+    /// All counts.
+    fn each(&mut self) -> [&mut u64; 13] {
         let Stats {
             datagrams,
             records,
@@ -50,24 +58,11 @@ impl Stats {
             strays,
             reboots,
             answers,
-        } = other;
-        for (sum, count) in [
-            (&mut self.datagrams, datagrams),
-            (&mut self.records, records),
-            (&mut self.gaps, gaps),
-            (&mut self.missing, missing),
-            (&mut self.skipped, skipped),
-            (&mut self.held, held),
-            (&mut self.incomplete, incomplete),
-            (&mut self.recovered, recovered),
-            (&mut self.late, late),
-            (&mut self.duplicates, duplicates),
-            (&mut self.strays, strays),
-            (&mut self.reboots, reboots),
-            (&mut self.answers, answers),
-        ] {
-            *sum = sum.saturating_add(*count);
-        }
+        } = self;
+        [
+            datagrams, records, gaps, missing, skipped, held, incomplete, recovered, late, duplicates,
+            strays, reboots, answers,
+        ]
     }
 }
 

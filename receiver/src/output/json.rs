@@ -8,7 +8,7 @@ use compact_str::CompactString;
 use serde::Serialize;
 
 use crate::escape::{each_run, is_harmful, is_printable};
-use crate::event::{Continues, Event, Format, Heard, Identity, Record};
+use crate::event::{Continues, Event, Heard, Identity, Record};
 use crate::report::{Kind, Report};
 use crate::symbols::{Symbol, Translation};
 
@@ -125,12 +125,9 @@ fn write_record(
     to.extend_from_slice(b"{\"event\":\"record\",\"received\":\"");
     stamp.write(to, at);
     to.extend_from_slice(stamp.sender(&heard.sender));
-    to.extend_from_slice(match record.format {
-        Format::Basic => b",\"format\":\"basic\"",
-        Format::Extended => b",\"format\":\"extended\"",
-        Format::Syslog => b",\"format\":\"syslog\"",
-        Format::Json => b",\"format\":\"json\"",
-    });
+    to.extend_from_slice(b",\"format\":\"");
+    to.extend_from_slice(record.format.name().as_bytes());
+    to.push(b'"');
     number(to, b",\"level\":", record.level.map(u64::from));
     number(to, b",\"facility\":", record.facility.map(u64::from));
     number(to, b",\"sequence\":", record.sequence);
@@ -312,7 +309,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::event::Origin;
+    use crate::event::{Format, Origin};
 
     #[derive(Serialize)]
     struct ExpectedLine<'a> {

@@ -85,6 +85,16 @@ impl Batch {
         })
     }
 
+    /// The records of each sender.
+    #[cfg(feature = "http-sinks")]
+    pub fn by_sender(&self) -> BTreeMap<&str, Vec<&[u8]>> {
+        let mut senders: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
+        for (name, record) in self.records() {
+            senders.entry(name).or_default().push(record);
+        }
+        senders
+    }
+
     /// Adds another one's records behind its own.
     pub fn add(&mut self, mut other: Batch) {
         self.bytes.append(&mut other.bytes);

@@ -105,6 +105,17 @@ pub fn list<'l>(to: &mut Vec<u8>, items: impl Iterator<Item = &'l [u8]>) {
     }
 }
 
+/// What happened in a machine's log.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct Counts {
+    records: u64,
+    gaps: u64,
+    missing: u64,
+    skipped: u64,
+    reboots: u64,
+    crashes: u64,
+}
+
 /// A machine.
 #[derive(Debug)]
 pub struct Machine {
@@ -124,12 +135,7 @@ pub struct Machine {
     /// Of its lines and reports.
     pub bytes: usize,
     line_bytes: usize,
-    records: u64,
-    gaps: u64,
-    missing: u64,
-    skipped: u64,
-    reboots: u64,
-    crashes: u64,
+    counts: Counts,
     /// Reports that came so far.
     pub reported: u64,
     reports: VecDeque<Reported>,
@@ -149,12 +155,8 @@ pub struct Tile<'m> {
     since: u64,
     heard: u64,
     rate: f64,
-    records: u64,
-    gaps: u64,
-    missing: u64,
-    skipped: u64,
-    reboots: u64,
-    crashes: u64,
+    #[serde(flatten)]
+    counts: Counts,
     address: Option<SocketAddr>,
     last: Option<&'m RawValue>,
 }
@@ -172,12 +174,7 @@ impl Machine {
             lines: VecDeque::new(),
             bytes: 0,
             line_bytes: 0,
-            records: 0,
-            gaps: 0,
-            missing: 0,
-            skipped: 0,
-            reboots: 0,
-            crashes: 0,
+            counts: Counts::default(),
             reported: 0,
             reports: VecDeque::new(),
             symbols: Vec::new(),
@@ -191,13 +188,13 @@ impl Machine {
     pub fn line(&mut self, line: &[u8], now: Duration) {
         let is_record = line.starts_with(b"{\"event\":\"record\"");
         let is_looked_at =
-            !is_record || self.records == 0 || matches!(self.state, State::Booting | State::Rebooted);
+            !is_record || self.counts.records == 0 || matches!(self.state, State::Booting | State::Rebooted);
         if is_looked_at && let Ok(parsed) = serde_json::from_slice::<Line<'_>>(line) {
             self.look(&parsed, line, now);
         }
         if is_record {
             self.heard = now;
-            self.records = self.records.saturating_add(1);
+            self.counts.records = self.counts.records.saturating_add(1);
             self.turn(now);
             let [newest, ..] = &mut self.seconds;
             *newest = newest.saturating_add(1);
@@ -233,26 +230,28 @@ impl Machine {
 
     fn look(&mut self, line: &Line<'_>, raw: &[u8], now: Duration) {
         match &*line.event {
-            "record" if self.records == 0 && line.is_early() && self.state == State::Up => {
+            "record" if self.counts.records == 0 && line.is_early() && self.state == State::Up => {
                 self.set(State::Booting, now);
             }
             "record" if matches!(self.state, State::Booting | State::Rebooted) && line.is_up() => {
                 self.set(State::Up, now);
             }
             "rebooted" => {
-                self.reboots = self.reboots.saturating_add(1);
+                self.counts.reboots = self.counts.reboots.saturating_add(1);
                 self.set(State::Rebooted, now);
             }
             "crash" if line.kind.as_deref().is_some_and(is_crash) => {
-                self.crashes = self.crashes.saturating_add(1);
+                self.counts.crashes = self.counts.crashes.saturating_add(1);
                 self.set(State::Crashed, now);
             }
             "report" => self.keep_report(raw),
             "missing" => {
-                self.gaps = self.gaps.saturating_add(1);
-                self.missing = self.missing.saturating_add(line.count.unwrap_or_default());
+                self.counts.gaps = self.counts.gaps.saturating_add(1);
+                self.counts.missing = self.counts.missing.saturating_add(line.count.unwrap_or_default());
             }
-            "skipped" => self.skipped = self.skipped.saturating_add(line.count.unwrap_or_default()),
+            "skipped" => {
+                self.counts.skipped = self.counts.skipped.saturating_add(line.count.unwrap_or_default())
+            }
             _ => {}
         }
     }
@@ -344,12 +343,7 @@ impl Machine {
             since: millis(self.since),
             heard: millis(self.heard),
             rate: self.rate(now.as_secs()),
-            records: self.records,
-            gaps: self.gaps,
-            missing: self.missing,
-            skipped: self.skipped,
-            reboots: self.reboots,
-            crashes: self.crashes,
+            counts: self.counts,
             address: self.addresses.back().copied(),
             last: last.and_then(|line| serde_json::from_slice(line).ok()),
         }
@@ -357,7 +351,7 @@ impl Machine {
 
     /// Gaps in its log.
     pub fn gaps(&self) -> u64 {
-        self.gaps
+        self.counts.gaps
     }
 
     /// The number behind its newest line.

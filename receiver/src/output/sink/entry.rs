@@ -1,10 +1,11 @@
 //! An event as every sink sends it: a text, a level, and fields.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::event::{Continues, Event, Format, Heard, Record};
+use crate::event::{Continues, Event, Heard, Record};
 use crate::options::Time;
 use crate::output::text::{self, Style};
 use crate::output::times::Times;
@@ -12,6 +13,12 @@ use crate::symbols::Translation;
 
 /// What the receiver says has no colour, no time and no name in it: these are fields.
 const PLAIN: Style = Style { color: false, time: Time::None, prefix: false, fields: false };
+
+/// Facility of the kernel, and of syslog itself: what the receiver says.
+const KERNEL: u8 = 0;
+const SYSLOG: u8 = 5;
+/// The level where none is known: informational.
+const INFORMATIONAL: u8 = 6;
 
 /// Writes an event as a sink takes it: nothing where that takes no such event.
 pub trait Encode {
@@ -71,16 +78,31 @@ impl Entry<'_> {
         }
     }
 
+    /// The level, or informational where it is not known.
+    pub fn priority(&self) -> u8 {
+        self.level().unwrap_or(INFORMATIONAL)
+    }
+
+    /// The facility: of what the receiver says itself syslog's.
+    pub fn facility(&self) -> u8 {
+        self.record().map_or(Some(SYSLOG), |record| record.facility).unwrap_or(KERNEL)
+    }
+
+    /// Who speaks, where no message says so itself.
+    pub fn speaker(&self) -> &'static str {
+        if self.record().is_some() { "kernel" } else { "netconsole-receiver" }
+    }
+
     /// The text: of a record its own, else what the screen would say.
-    pub fn text(&self) -> String {
+    pub fn text(&self) -> Cow<'_, str> {
         match &self.heard.event {
-            Event::Record { record, .. } => record.text.clone(),
-            Event::Report(report) => format!("… report of {}: {}", report.kind, report.title),
+            Event::Record { record, .. } => (&record.text).into(),
+            Event::Report(report) => format!("… report of {}: {}", report.kind, report.title).into(),
             _ => {
                 let mut said = Vec::new();
                 let mut times = Times::new(Time::None);
                 text::write(&mut said, PLAIN, &mut times, self.at, self.heard, &Translation::default());
-                String::from_utf8_lossy(&said).trim_end().to_owned()
+                String::from_utf8_lossy(&said).trim_end().to_owned().into()
             }
         }
     }
@@ -91,7 +113,7 @@ impl Entry<'_> {
         match &self.heard.event {
             Event::Record { record, crash, late, beside } => {
                 own("event", Value::Text("record"));
-                own("format", Value::Text(format(record.format)));
+                own("format", Value::Text(record.format.name()));
                 let numbers = [("sequence", record.sequence), ("timestamp_us", record.timestamp)];
                 for (key, number) in numbers {
                     if let Some(number) = number {
@@ -176,13 +198,4 @@ fn numbers(
     own("first", Value::Number(first));
     own("last", Value::Number(last));
     own("count", Value::Number(count));
-}
-
-fn format(format: Format) -> &'static str {
-    match format {
-        Format::Basic => "basic",
-        Format::Extended => "extended",
-        Format::Syslog => "syslog",
-        Format::Json => "json",
-    }
 }

@@ -14,10 +14,6 @@ use super::delivery::{Delivery, Failure};
 use super::entry::{Encode, Entry, Key, Value};
 use crate::output::lane::Batch;
 
-/// The facility of what the receiver says: syslog.
-const SYSLOG: u64 = 5;
-/// The level where none is known: informational.
-const INFORMATIONAL: u8 = 6;
 /// A field's name has at most so many characters.
 const NAME_BYTES: usize = 64;
 /// The socket's buffer, as systemd's own programs have it.
@@ -67,12 +63,10 @@ impl Encode for Entries {
         field(to, "NETCONSOLE_SENDER", &sender.name);
         field(to, "NETCONSOLE_ADDRESS", &sender.address.ip().to_string());
         field(to, "MESSAGE", &entry.text());
-        field(to, "PRIORITY", &entry.level().unwrap_or(INFORMATIONAL).to_string());
-        let facility = record.map_or(Some(SYSLOG), |record| record.facility.map(u64::from));
-        field(to, "SYSLOG_FACILITY", &facility.unwrap_or_default().to_string());
-        let speaker = if record.is_some() { "kernel" } else { "netconsole-receiver" };
+        field(to, "PRIORITY", &entry.priority().to_string());
+        field(to, "SYSLOG_FACILITY", &entry.facility().to_string());
         let application = origin.and_then(|origin| origin.application.as_deref());
-        field(to, "SYSLOG_IDENTIFIER", application.unwrap_or(speaker));
+        field(to, "SYSLOG_IDENTIFIER", application.unwrap_or(entry.speaker()));
         if let Some(process) = origin.and_then(|origin| origin.process.as_deref()) {
             field(to, "SYSLOG_PID", process);
         }

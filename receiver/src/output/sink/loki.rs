@@ -71,12 +71,8 @@ impl Format for Push {
     const TYPE: &str = "application/json";
 
     fn bodies(batch: &Batch) -> Vec<(Vec<u8>, u64)> {
-        let mut senders: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
-        for (name, line) in batch.records() {
-            senders.entry(name).or_default().push(line);
-        }
         let mut body = b"{\"streams\":[".to_vec();
-        for (number, (name, lines)) in senders.into_iter().enumerate() {
+        for (number, (name, lines)) in batch.by_sender().into_iter().enumerate() {
             if number > 0 {
                 body.push(b',');
             }

@@ -1,7 +1,5 @@
 //! OpenTelemetry logs: OTLP/HTTP in its JSON form (opentelemetry-proto, `collector/logs/v1`).
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::delivery::Failure;
@@ -93,12 +91,8 @@ impl Format for Export {
 
     /// A resource for each sender.
     fn bodies(batch: &Batch) -> Vec<(Vec<u8>, u64)> {
-        let mut senders: BTreeMap<&str, Vec<&[u8]>> = BTreeMap::new();
-        for (name, record) in batch.records() {
-            senders.entry(name).or_default().push(record);
-        }
         let mut body = b"{\"resourceLogs\":[".to_vec();
-        for (number, (name, records)) in senders.into_iter().enumerate() {
+        for (number, (name, records)) in batch.by_sender().into_iter().enumerate() {
             if number > 0 {
                 body.push(b',');
             }

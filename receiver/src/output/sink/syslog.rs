@@ -12,11 +12,6 @@ use crate::options::{Syslog, Transport};
 use crate::output::json::Stamp;
 use crate::output::lane::Batch;
 
-/// Facility of the kernel, and of syslog itself: what the receiver says.
-const KERNEL: u8 = 0;
-const SYSLOG: u8 = 5;
-/// The level where none is known: informational.
-const INFORMATIONAL: u8 = 6;
 /// Longest names (RFC 5424 section 6).
 const HOST_BYTES: usize = 255;
 const APPLICATION_BYTES: usize = 48;
@@ -38,17 +33,14 @@ pub struct Messages(Stamp);
 impl Encode for Messages {
     fn encode(&mut self, to: &mut Vec<u8>, entry: &Entry<'_>) {
         let record = entry.record();
-        let facility = record.map_or(Some(SYSLOG), |record| record.facility).unwrap_or(KERNEL);
-        let level = entry.level().unwrap_or(INFORMATIONAL);
-        let priority = facility.saturating_mul(8).saturating_add(level);
+        let priority = entry.facility().saturating_mul(8).saturating_add(entry.priority());
         to.push(b'<');
         to.extend_from_slice(itoa::Buffer::new().format(priority).as_bytes());
         to.extend_from_slice(b">1 ");
         self.0.write(to, entry.at);
         word(to, Some(&entry.heard.sender.name), HOST_BYTES);
         let origin = record.and_then(|record| record.origin.as_deref());
-        let speaker = if record.is_some() { "kernel" } else { "netconsole-receiver" };
-        let application = origin.map_or(Some(speaker), |origin| origin.application.as_deref());
+        let application = origin.map_or(Some(entry.speaker()), |origin| origin.application.as_deref());
         word(to, application, APPLICATION_BYTES);
         word(to, origin.and_then(|origin| origin.process.as_deref()), PROCESS_BYTES);
         word(to, origin.and_then(|origin| origin.message_id.as_deref()), MESSAGE_ID_BYTES);
