@@ -1,6 +1,6 @@
 //! What comes after the boot log.
 
-use crate::harness::{Boot, Gdb, Lie, Machine, Nic, Peer, Stub, TRANSMIT, status, symbol};
+use crate::harness::{Boot, Gdb, Lie, Machine, Nic, Peer, Stub, TRANSMIT, instructions, status, symbol};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -122,4 +122,43 @@ fn a_machine_that_cannot_power_off_is_reset_or_says_so() {
         };
         assert_eq!(capture.text(TARGET).contains(said), !ends_by_reset, "{name}");
     }
+}
+
+/// RESET throws the CPU's caches away, and the log with them. They are written back when all has gone out, before the machine
+/// ends.
+#[test]
+fn the_caches_are_written_back_before_the_machine_ends() {
+    let places = instructions("wbinvd");
+    for (name, after) in
+        [("caches-reboot", "reboot"), ("caches-poweroff", "poweroff"), ("caches-halt", "halt")]
+    {
+        let boot = Boot::new(name, format!("debug netconsole=+@10.0.0.1/,@10.0.0.2/ after={after}"));
+        let boot = boot.peer(Peer::at("10.0.0.2")).arguments(["-no-reboot"]);
+        let (machine, mut stub) = debugged(name, boot);
+        stub.run_to_any(&places);
+        machine.wait_for_text(TARGET, "boot: done, ");
+        stub.go_on();
+        if after == "halt" {
+            machine.stop();
+        } else {
+            assert_eq!(machine.end().status, Some(0), "{after}");
+        }
+    }
+}
+
+/// In a panic they are as soon as the report is in the log, before a card can get in the way, and again before the reset.
+#[test]
+fn the_caches_are_written_back_after_a_report_and_before_the_reset() {
+    let end = "---[ end Kernel panic - not syncing: panic ]---";
+    let places = instructions("wbinvd");
+    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/ crash=PANIC panic=-1 netconsole.panic_repeat=0";
+    let boot = Boot::new("caches-panic", parameters).peer(Peer::at("10.0.0.2")).arguments(["-no-reboot"]);
+    let (machine, mut stub) = debugged("caches-panic", boot);
+    stub.run_to(symbol("netconsole::panic::report::write"));
+    stub.run_to_any(&places);
+    assert!(!machine.serial().contains(end), "before anybody gets it");
+    stub.run_to_any(&places);
+    machine.wait_for_text(TARGET, end);
+    stub.go_on();
+    assert_eq!(machine.end().status, Some(0));
 }

@@ -46,10 +46,24 @@ pub struct Stub(BufReader<UnixStream>);
 impl Stub {
     /// Lets the machine run until it comes to `address`, where it pauses again.
     pub fn run_to(&mut self, address: u64) {
-        assert_eq!(self.ask(&format!("Z1,{address:x},1")), "OK");
+        self.run_to_any(&[address]);
+    }
+
+    /// Lets the machine run until it comes to any of these addresses, where it pauses again. The one where it pauses already
+    /// does not count.
+    pub fn run_to_any(&mut self, addresses: &[u64]) {
+        if addresses.contains(&self.instruction()) {
+            let stepped = self.ask("s");
+            assert!(stepped.starts_with("T05"), "{stepped}");
+        }
+        for address in addresses {
+            assert_eq!(self.ask(&format!("Z1,{address:x},1")), "OK");
+        }
         let stopped = self.ask("c");
         assert!(stopped.starts_with("T05"), "{stopped}");
-        assert_eq!(self.ask(&format!("z1,{address:x},1")), "OK");
+        for address in addresses {
+            assert_eq!(self.ask(&format!("z1,{address:x},1")), "OK");
+        }
     }
 
     /// Overwrites memory, code too.
@@ -72,9 +86,14 @@ impl Stub {
 
     /// Where the first CPU goes on, in 64-bit mode.
     pub fn instruction(&mut self) -> u64 {
-        // The 17th register, in the CPU's order of bytes.
+        self.register(16)
+    }
+
+    /// A register of the first CPU by its number: RAX, RBX, RCX and RDX are the first.
+    pub fn register(&mut self, number: usize) -> u64 {
+        // 8 bytes each, in the CPU's order of bytes.
         let registers = self.ask("g");
-        let digits = registers.get(16 * 16..17 * 16).expect("17 registers of 8 bytes");
+        let digits = registers.get(16 * number..16 * (number + 1)).expect("a register's number");
         u64::from_str_radix(digits, 16).expect("digits").swap_bytes()
     }
 
@@ -109,4 +128,18 @@ pub fn symbol(name: &str) -> u64 {
     });
     u64::from_str_radix(address.unwrap_or_else(|| panic!("the kernel has no {name}")), 16)
         .expect("an address")
+}
+
+/// Where the kernel that is linked to 1 MiB has an instruction that has no operands.
+pub fn instructions(name: &str) -> Vec<u64> {
+    let mut objdump = Command::new("objdump");
+    objdump.args(["-d", "--no-show-raw-insn"]).arg(target().join("netconsole.debug"));
+    let code = objdump.output().expect("objdump runs");
+    let code = String::from_utf8_lossy(&code.stdout).into_owned();
+    let all = code.lines().filter_map(|line| line.split_once(":\t"));
+    let found = all.filter(|(_, instruction)| instruction.trim() == name);
+    let found: Vec<_> =
+        found.map(|(at, _)| u64::from_str_radix(at.trim(), 16).expect("an address")).collect();
+    assert!(!found.is_empty(), "the kernel has no {name}");
+    found
 }

@@ -27,7 +27,7 @@ mod wire;
 pub use boot::{Boot, Nic, kernel, target};
 pub use capture::Capture;
 pub use frame::{Content, Frame};
-pub use gdb::{Gdb, Stub, symbol};
+pub use gdb::{Gdb, Stub, instructions, symbol};
 pub use machine::Machine;
 pub use message::{MAX_DATAGRAM, Message, messages};
 pub use ncrx_receiver::NcrxReceiver;
