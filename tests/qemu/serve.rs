@@ -2,7 +2,7 @@
 //! interrupts nobody asked for.
 
 use crate::harness::{
-    self, Boot, Content, Events, Lease, Machine, Nic, Peer, Qtest, Sent, Service, side_by_side,
+    self, Boot, Content, Events, Gdb, Lease, Machine, Nic, Peer, Qtest, Sent, Service, side_by_side, symbol,
 };
 use crate::loaders::grub_image;
 use crate::protocols::kernel_for_pvh;
@@ -104,6 +104,26 @@ fn every_machine_serves() {
     );
 }
 
+/// The local APIC's timer counts, and its interrupts come to nothing: they return at once. So it is given up for the i8254,
+/// whose interrupts the local APIC lets through from then on.
+#[test]
+fn a_tick_that_does_not_come_is_given_up() {
+    const RETURN: &[u8] = &[0x48, 0xcf];
+    /// Where the timer's vector, 0xf0, enters: 16 bytes for each from 32 on.
+    const ENTRY: u64 = (0xf0 - 32) * 16;
+    let station = Peer::at("10.0.0.2");
+    let gdb = Gdb::new("no-tick");
+    let boot = Boot::new("no-tick", PARAMETERS).peer(station.clone()).paused();
+    let machine = boot.arguments(gdb.arguments().iter().map(String::as_str)).start();
+    let mut stub = gdb.accept();
+    stub.run_to(symbol("netconsole::start::introduce"));
+    stub.write(symbol("interrupt_entries") + ENTRY, RETURN);
+    stub.go_on();
+    machine.wait_for_text(TARGET, "timer: the i8254 ticks");
+    assert_serves(&machine, &station, "by the i8254");
+    assert!(!machine.stop().text(TARGET).contains("the local APIC ticks"));
+}
+
 /// A line that was left open is held back; and where one is asserted all the same and nobody answers, so that the interrupt
 /// comes again at once, for ever, the kernel goes on.
 #[test]
@@ -147,5 +167,9 @@ fn interrupts_that_nobody_asked_for_are_counted_and_ended() {
         ports.message_interrupt(vector);
         assert_serves(&machine, &station, &format!("after vector {vector:#x}"));
     }
-    machine.stop();
+    // One line a minute at most.
+    let messages = machine.stop().messages(TARGET);
+    let said = messages.iter().filter(|message| message.text.contains("that nothing here asked for"));
+    let said: Vec<u64> = said.map(|message| message.micros).collect();
+    assert!(said.windows(2).all(|pair| pair[1] - pair[0] >= 60_000_000), "{said:?}");
 }
