@@ -1,6 +1,6 @@
 //! Crashes that leave no time for last words: the log survives the reset in memory, and the next boot ships it.
 
-use crate::harness::{Boot, Capture, Message, Nic, Peer, Qtest, kernel, status};
+use crate::harness::{Boot, Capture, Gdb, Message, Nic, Peer, Qtest, kernel, status, symbol};
 use crate::loaders::grub_image;
 
 const TARGET: &str = "10.0.0.2:6666";
@@ -136,6 +136,30 @@ fn a_watchdog_that_would_not_reset_is_refused() {
         text.contains("watchdog: TCO timer at I/O 0x660 is not armed: the chipset's registers"),
         "{text}"
     );
+}
+
+/// As on a board that has NO_REBOOT set for good: where the chipset's registers should be is memory that only the firmware
+/// sees (TSEG), which reads as ones and keeps nothing.
+#[test]
+fn a_watchdog_that_the_board_keeps_from_resetting_is_refused() {
+    const CHIPSET: u32 = 127 << 20;
+    let name = "watchdog-no-reboot";
+    let (gdb, qtest) = (Gdb::new(name), Qtest::new(name));
+    let arguments = gdb.arguments().into_iter().chain(qtest.arguments()).collect::<Vec<_>>();
+    let boot = boot(name, "watchdog=3").first_arguments(["-machine", "q35", "-m", "128"]).paused();
+    let machine = boot.arguments(arguments.iter().map(String::as_str)).start();
+    let (mut stub, mut reach) = (gdb.accept(), qtest.accept());
+    stub.run_to(symbol("netconsole::machine::watchdog::Watchdog::arm"));
+    // RCBA, then the last MiB of memory.
+    reach.write_configuration(31, 0xf0, CHIPSET | 1);
+    let management = reach.read_configuration(0, 0x9c);
+    reach.write_configuration(0, 0x9c, management | 1 << 16);
+    assert_eq!(reach.read_word(u64::from(CHIPSET) + 0x3410), u32::MAX);
+    stub.go_on();
+    let capture = machine.end();
+    assert_eq!(capture.status, status::GOOD, "{}", capture.serial);
+    let said = "watchdog: TCO timer at I/O 0x660 is not armed: NO_REBOOT can't be cleared on this board";
+    assert!(capture.text(BASIC).contains(said), "{}", capture.text(BASIC));
 }
 
 /// Where the watchdog gives an NMI, the hang has last words of its own.
