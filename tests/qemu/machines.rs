@@ -1,6 +1,6 @@
 //! Machines of other sizes and kinds.
 
-use crate::harness::{Boot, Nic, Peer, kernel, side_by_side, status};
+use crate::harness::{Boot, Gdb, Nic, Peer, kernel, side_by_side, status, symbol};
 use crate::loaders::grub_image;
 
 #[test]
@@ -51,6 +51,31 @@ fn a_cpu_without_no_execute_is_told_on_serial() {
     for cpu in ["Nehalem,-nx", "qemu64,-nx"] {
         let machine = Boot::new("no-execute", "").arguments(["-cpu", cpu]).start();
         machine.wait_for_serial("this CPU has no 64-bit mode with no-execute pages, which the kernel needs");
+        machine.stop();
+    }
+}
+
+/// GRUB sets the bit with which Intel's firmware turns no-execute off (IA32_MISC_ENABLE, bit 34): on Intel's CPUs it is
+/// cleared, and another maker's register of that number is left alone. QEMU's CPUs have no-execute or not, whatever it says.
+#[test]
+fn intel_s_switch_of_no_execute_is_turned_back() {
+    /// `mov ecx, 0x1a0`, `rdmsr`, and a jump to itself.
+    const READ: &[u8] = &[0xb9, 0xa0, 0x01, 0, 0, 0x0f, 0x32, 0xeb, 0xfe];
+    const RDX: usize = 3;
+    let commands = "wrmsr 0x1a0 0x400000001\nmultiboot /boot/netconsole";
+    let image = grub_image("no-execute-image", &kernel(), commands);
+    for (name, cpu, stays) in
+        [("no-execute-intel", "Nehalem,-nx", false), ("no-execute-amd", "qemu64,-nx", true)]
+    {
+        let gdb = Gdb::new(name);
+        let boot = Boot::new(name, "").image(image.clone()).arguments(["-cpu", cpu]).paused();
+        let machine = boot.arguments(gdb.arguments().iter().map(String::as_str)).start();
+        let mut stub = gdb.accept();
+        let refused = symbol("no_long_mode");
+        stub.run_to(refused);
+        stub.write(refused, READ);
+        stub.run_to(refused + 7);
+        assert_eq!(stub.register(RDX) & 1 << (34 - 32) != 0, stays, "{cpu}");
         machine.stop();
     }
 }
