@@ -25,6 +25,21 @@ fn damaged(name: &str) -> String {
     path.display().to_string()
 }
 
+/// What loaders go by (Documentation/arch/x86/boot.rst): the protocol's version; that the kernel runs at any page, above 4 GiB
+/// too, and has a 64-bit entry that takes page tables of four levels or five; and how much memory it takes, all of which a
+/// crash loader hashes. That it takes no more is shown in places.rs.
+#[test]
+fn the_header_says_what_loaders_go_by() {
+    let file = fs::read(bzimage()).expect("the kernel");
+    let word = |at: usize| u32::from_le_bytes(file[at..at + 4].try_into().expect("4 bytes"));
+    let half = |at: usize| u16::from_le_bytes(file[at..at + 2].try_into().expect("2 bytes"));
+    assert_eq!((&file[0x202..0x206], half(0x206)), (&b"HdrS"[..], 0x20f));
+    let (kernel_alignment, relocatable_kernel, xloadflags) = (word(0x230), file[0x234], half(0x236));
+    assert_eq!((kernel_alignment, relocatable_kernel, xloadflags), (0x1000, 1, 0x63));
+    let init_size = word(0x260);
+    assert!(init_size as usize > file.len() && init_size <= 2560 << 10, "{} KiB", init_size >> 10);
+}
+
 const DAMAGED: &str = "netconsole: the packed kernel is damaged";
 
 /// Boots this file and expects these words on the serial port, before any of the kernel's own.

@@ -208,8 +208,10 @@ fn boot(case: &Case, parameters: &str, end: &str) -> String {
     let text = machine.stop().text(TARGET);
 
     let (own, scratch) = (offset(place), offset(given) + 0x1e4);
+    let own = own..own + usize::try_from(size).expect("a size");
+    assert!(before[own.clone()] != after[own.clone()], "{case:x?}: the file is not the machine's memory");
     let scratch_size = if entry == Entry::Protected { 4 } else { 0 };
-    let mut may_change = [own..own + usize::try_from(size).expect("a size"), scratch..scratch + scratch_size];
+    let mut may_change = [own, scratch..scratch + scratch_size];
     may_change.sort_by_key(|range| range.start);
     let ends = may_change.iter().map(|range| range.start).chain([before.len()]);
     let starts = [0].into_iter().chain(may_change.iter().map(|range| range.end));
