@@ -166,9 +166,22 @@ fn an_iommu_that_was_left_on_is_turned_off() {
         &cases,
         |case| case.0.into(),
         |&(name, arguments, leave, said)| {
-            let capture = boots_after(name, arguments, "e1000e", leave);
+            let trace = target().join(format!("tests/{name}.trace")).display().to_string();
+            let traced = ["-trace", "pci_cfg_write", "-trace", "vtd_dmar_enable", "-D", &trace];
+            let capture = boots_after(name, &[arguments, &traced].concat(), "e1000e", leave);
             assert!(capture.text(TARGET).contains(said));
             assert!(capture.text(TARGET).contains(" was left on, and is off now"));
+            if name == "iommu-intel" {
+                // The disks' controller, which SeaBIOS has left running, is stopped before.
+                let trace = fs::read_to_string(&trace).expect("QEMU's trace");
+                let off = trace.find("vtd_dmar_enable enable 0").expect("it was turned off");
+                let commands =
+                    trace[..off].lines().filter_map(|line| line.split_once("ich9-ahci 00:1f.2 @0x4 <- 0x"));
+                let commands =
+                    commands.map(|(_, command)| u16::from_str_radix(command, 16).expect("a number"));
+                let rights: Vec<bool> = commands.map(|command| command & 1 << 2 != 0).collect();
+                assert!(rights.ends_with(&[true, false]), "{rights:?}");
+            }
         },
     );
 }
