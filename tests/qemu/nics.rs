@@ -92,3 +92,20 @@ fn a_card_that_fails_takes_no_other_s_place() {
     }
     assert!(capture.text("10.0.0.2:6666").contains("network logging started"));
 }
+
+/// A multicast address is no card's: this one gets an address of its own (IEEE 802, section 8.4), which the same card has
+/// in no other machine.
+#[test]
+fn a_card_without_an_address_has_another_one_in_each_machine() {
+    let address = |name| {
+        let boot = Boot::new(name, "debug netconsole=+@10.0.0.1/,@10.0.0.2/02:00:0a:00:00:02 after=exit")
+            .nics([Nic::device("virtio-net-pci,id=card")]);
+        let boot = boot.arguments(["-cpu", "max", "-set", "device.card.mac=03:00:00:00:00:01"]);
+        let capture = boot.start().end();
+        assert_eq!(capture.status, status::GOOD, "{}", capture.serial);
+        let said = capture.serial.split("eth0: ethernet address ").nth(1).and_then(|rest| rest.get(..17));
+        said.unwrap_or_else(|| panic!("no address: {}", capture.serial)).to_owned()
+    };
+    let [one, other] = ["own-address-one", "own-address-other"].map(address);
+    assert!(one.starts_with("02:") && other.starts_with("02:") && one != other, "{one}, {other}");
+}
