@@ -20,6 +20,8 @@ pub struct Section {
 
 /// The heading of the fields that each JSON object has.
 pub const JSON: &str = "JSON, one object a line";
+/// The heading of those that each has but a record, and a report of which there was none like it.
+pub const JSON_OF_NOTICES: &str = "JSON of all but records";
 /// The headings of the fields that some have besides.
 pub const JSON_OF_EVENTS: [&str; 10] = [
     "JSON of a record",
@@ -35,7 +37,7 @@ pub const JSON_OF_EVENTS: [&str; 10] = [
 ];
 
 /// All parts, in their order.
-pub const SECTIONS: [Section; 24] = [
+pub const SECTIONS: [Section; 25] = [
     Section {
         title: "Formats",
         text: &[
@@ -274,6 +276,11 @@ pub const SECTIONS: [Section; 24] = [
             ("address", "where it came from"),
             ("port", "its port there"),
         ],
+    },
+    Section {
+        title: JSON_OF_NOTICES,
+        text: &[],
+        terms: &[("notice", "what the screen says of it, in words; of a report where its like came before")],
     },
     Section {
         title: JSON_OF_EVENTS[0],

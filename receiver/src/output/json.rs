@@ -12,6 +12,7 @@ use crate::event::{Continues, Event, Heard, Identity, Record};
 use crate::report::{Kind, Report};
 use crate::symbols::{Symbol, Translation};
 
+use super::notice;
 use super::times::digits;
 
 #[derive(Serialize)]
@@ -23,6 +24,8 @@ struct Line<'a> {
     port: u16,
     #[serde(flatten)]
     content: Content,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     warning: Option<&'a str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -106,6 +109,7 @@ pub fn write(
         address: heard.sender.address.ip(),
         port: heard.sender.address.port(),
         content,
+        notice: notice::words(heard),
         warning: translation.warning.as_deref(),
         symbols: &translation.symbols,
     };

@@ -11,6 +11,7 @@ mod files;
 mod form;
 mod json;
 mod lane;
+mod notice;
 mod opened;
 mod page;
 mod permissions;

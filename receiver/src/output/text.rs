@@ -11,6 +11,7 @@ use crate::event::{Continues, Event, Heard, Origin, Record};
 use crate::options::Time;
 use crate::symbols::Translation;
 
+use super::notice;
 use super::times::{Times, digits};
 
 /// What is shown, and how.
@@ -74,55 +75,13 @@ pub fn write(
             }
             lines.record(record, *crash);
         }
-        Event::Missing { first, last, count } => {
-            lines.line(NOTICE, Stamp::None, &missing(*first, *last, *count))
-        }
-        Event::Skipped { first, last, count } => {
-            lines.line(NOTICE, Stamp::None, &skipped(*first, *last, *count))
-        }
-        Event::Joined { sequence } => {
-            lines.line(
-                NOTICE,
-                Stamp::None,
-                &format!("… joined at record {sequence}, what was before was not received"),
-            );
-        }
-        Event::Moved { before } => {
-            let line = format!("… comes from {} by now, not from {before}", heard.sender.address);
-            lines.line(NOTICE, Stamp::None, &line);
-        }
-        Event::Rebooted => lines.line(NOTICE, Stamp::None, "… rebooted"),
-        Event::Stray { sequence } => {
-            lines.line(
-                NOTICE,
-                Stamp::None,
-                &format!("… record {sequence} was a stray: nothing continues it"),
-            );
-        }
-        Event::Dropped { count } => {
-            let datagrams = if *count == 1 { "1 datagram".to_owned() } else { format!("{count} datagrams") };
-            lines.line(
-                NOTICE,
-                Stamp::None,
-                &format!("… {datagrams} dropped by this host: its socket's buffer was full"),
-            );
-        }
-        Event::Lost { count, reason } => {
-            let records = if *count == 1 { "1 record".to_owned() } else { format!("{count} records") };
-            lines.line(NOTICE, Stamp::None, &format!("… {records} lost here: {reason}"));
-        }
-        Event::Crash { kind } if kind.is_crash() => {
-            lines.line(CRASH, Stamp::None, &format!("… crash report from {}", heard.sender.name));
-        }
-        Event::Crash { kind } => {
-            lines.line(NOTICE, Stamp::None, &format!("… report from {}: {kind}", heard.sender.name));
-        }
-        // Its lines are there.
-        Event::Report(report) => {
-            if let Some(repetition) = report.repetition() {
-                let line =
-                    format!("… the same {} came before: {repetition} (id {})", report.kind, report.id());
-                lines.line(NOTICE, Stamp::None, &line);
+        event => {
+            let style = match event {
+                Event::Crash { kind } if kind.is_crash() => CRASH,
+                _ => NOTICE,
+            };
+            if let Some(words) = notice::words(heard) {
+                lines.line(style, Stamp::None, &format!("… {words}"));
             }
         }
     }
@@ -132,23 +91,6 @@ pub fn write(
     for symbol in &translation.symbols {
         lines.line(NOTICE, Stamp::None, &format!("…   {symbol}"));
     }
-}
-
-fn missing(first: u64, last: u64, count: u64) -> String {
-    match (count, last == first) {
-        (_, true) => format!("… 1 record missing ({first})"),
-        (1, false) => format!("… 1 record missing (of {first}–{last})"),
-        _ if count == (last - first).saturating_add(1) => {
-            format!("… {count} records missing ({first}–{last})")
-        }
-        _ => format!("… {count} records missing (of {first}–{last})"),
-    }
-}
-
-fn skipped(first: u64, last: u64, count: u64) -> String {
-    let numbers = if count == 1 { "1 number".to_owned() } else { format!("{count} numbers") };
-    let range = if first == last { first.to_string() } else { format!("{first}–{last}") };
-    format!("… {numbers} skipped: held back by the sender's level, or lost ({range})")
 }
 
 struct Lines<'a> {

@@ -16,10 +16,7 @@ struct Object {
     timestamp_us: Option<u64>,
     text: Option<String>,
     crash: bool,
-    kind: Option<String>,
-    count: Option<u64>,
-    first: Option<u64>,
-    last: Option<u64>,
+    notice: Option<String>,
     sequence: Option<u64>,
 }
 
@@ -173,13 +170,6 @@ impl Log {
 
 fn parse(line: &[u8], number: u64) -> Option<Line> {
     let object: Object = serde_json::from_slice(line).ok()?;
-    let count = object.count.unwrap_or_default();
-    let range = match (object.first, object.last) {
-        (Some(first), Some(last)) if first == last => format!(" ({first})"),
-        (Some(first), Some(last)) => format!(" ({first}–{last})"),
-        _ => String::new(),
-    };
-    let kind = object.kind.unwrap_or_default();
     let mark = match &*object.event {
         "crash" => Some(Mark::Crash),
         "rebooted" => Some(Mark::Boot),
@@ -191,17 +181,8 @@ fn parse(line: &[u8], number: u64) -> Option<Line> {
             let time = object.timestamp_us.map(|us| format!("[{:5}.{:06}] ", us / 1_000_000, us % 1_000_000));
             format!("{}{}", time.unwrap_or_default(), object.text.unwrap_or_default())
         }
-        "missing" => format!("… {count} records missing{range}"),
-        "skipped" => format!("… {count} numbers skipped{range}"),
-        "rebooted" => "… rebooted".to_owned(),
-        "joined" => "… joined in the middle of its log".to_owned(),
-        "moved" => "… it goes on from another address or port".to_owned(),
-        "stray" => "… a record continues nothing".to_owned(),
-        "crash" => format!("… report: {kind}"),
-        "dropped" => format!("… {count} datagrams dropped by this host"),
-        "lost" => format!("… {count} records lost here"),
-        // Its lines are there.
-        _ => return None,
+        // What is said of a report as a whole is behind its lines.
+        _ => format!("… {}", object.notice?),
     };
     let text = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
     Some(Line { number, text, level: object.level, is_crash: object.crash, mark })
@@ -224,17 +205,22 @@ mod tests {
     const LINES: [&str; 6] = [
         r#"{"event":"record","level":6,"sequence":0,"timestamp_us":1500000,"text":"first"}"#,
         r#"{"event":"record","level":3,"text":"wor\u001b[31mse"}"#,
-        r#"{"event":"missing","first":7,"last":9,"count":3}"#,
+        r#"{"event":"missing","first":7,"last":9,"count":3,"notice":"3 records missing (7–9)"}"#,
         r#"{"event":"report","kind":"oops"}"#,
-        r#"{"event":"crash","kind":"oops"}"#,
+        r#"{"event":"crash","kind":"oops","notice":"crash report from a"}"#,
         r#"{"event":"record","level":0,"crash":true,"text":"the last"}"#,
     ];
 
     #[test]
     fn lines_are_words_for_a_person() {
         let log = log(&LINES);
-        let all =
-            ["[    1.500000] first", "wor [31mse", "… 3 records missing (7–9)", "… report: oops", "the last"];
+        let all = [
+            "[    1.500000] first",
+            "wor [31mse",
+            "… 3 records missing (7–9)",
+            "… crash report from a",
+            "the last",
+        ];
         assert_eq!(shown(&log, 10), all);
         assert_eq!(shown(&log, 2), all[3..]);
         assert_eq!(log.next(), 6);
@@ -259,7 +245,7 @@ mod tests {
         assert!(log.is_followed());
         assert_eq!(shown(&log, 1), ["later"]);
         assert!(log.jump(Mark::Crash, 1));
-        assert_eq!(shown(&log, 1), ["… report: oops"]);
+        assert_eq!(shown(&log, 1), ["… crash report from a"]);
         assert!(!log.jump(Mark::Boot, 1), "the boot's record has a lower level than is shown");
     }
 }

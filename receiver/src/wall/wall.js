@@ -231,26 +231,6 @@ function stamp(line) {
     return `[${micros.slice(0, -6).padStart(5)}.${micros.slice(-6)}] `;
 }
 
-function range(line) {
-    return line.first === line.last ? `${line.first}` : `${line.first}–${line.last}`;
-}
-
-/** What is to be said of an event that is no record. */
-function notice(line) {
-    switch (line.event) {
-        case "missing": return `… ${line.count} record${line.count === 1 ? "" : "s"} missing (${range(line)})`;
-        case "skipped": return `… ${line.count} number${line.count === 1 ? "" : "s"} skipped: held back by the sender's level, or lost (${range(line)})`;
-        case "joined": return `… joined at record ${line.sequence}, what was before was not received`;
-        case "moved": return `… comes from ${line.address}:${line.port} by now, not from ${line.before}`;
-        case "rebooted": return "… rebooted";
-        case "stray": return `… record ${line.sequence} was a stray: nothing continues it`;
-        case "crash": return `… report: ${line.kind}`;
-        case "dropped": return `… ${line.count} datagrams dropped by this host: its socket's buffer was full`;
-        case "lost": return `… ${line.count} records lost here: ${line.reason}`;
-        default: return null;
-    }
-}
-
 function symbolText({ address, function: name, file, line }) {
     return `…   ${address} ${name ?? "?"}` + (file ? ` at ${file}` + (line ? `:${line}` : "") : "");
 }
@@ -258,10 +238,9 @@ function symbolText({ address, function: name, file, line }) {
 /** The rows of a line. */
 function rowsOf(line) {
     if (line.event !== "record") {
-        const text = notice(line);
-        if (text === null) return [];
+        if (line.notice === undefined) return [];
         const mark = line.event === "rebooted" ? "boot" : line.event === "crash" ? "crash" : null;
-        return [{ time: "", text: harmless(text), style: "notice", level: null, mark }];
+        return [{ time: "", text: harmless("… " + line.notice), style: "notice", level: null, mark }];
     }
     const time = harmless(stamp(line));
     const style = line.crash ? "crash" : line.level === undefined ? "" : "l" + line.level;

@@ -5,14 +5,10 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use crate::escape::harmless;
 use crate::event::{Continues, Event, Heard, Record};
-use crate::options::Time;
-use crate::output::text::{self, Style};
-use crate::output::times::Times;
+use crate::output::notice;
 use crate::symbols::Translation;
-
-/// What the receiver says has no colour, no time and no name in it: these are fields.
-const PLAIN: Style = Style { color: false, time: Time::None, prefix: false, fields: false };
 
 /// Facility of the kernel, and of syslog itself: what the receiver says.
 const KERNEL: u8 = 0;
@@ -100,9 +96,8 @@ impl Entry<'_> {
             Event::Report(report) => format!("… report of {}: {}", report.kind, report.title).into(),
             _ => {
                 let mut said = Vec::new();
-                let mut times = Times::new(Time::None);
-                text::write(&mut said, PLAIN, &mut times, self.at, self.heard, &Translation::default());
-                String::from_utf8_lossy(&said).trim_end().to_owned().into()
+                harmless(&mut said, &format!("… {}", notice::words(self.heard).unwrap_or_default()));
+                String::from_utf8_lossy(&said).into_owned().into()
             }
         }
     }
