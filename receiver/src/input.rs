@@ -2,7 +2,7 @@
 //! leads to the rest. An address may have several sockets, each with a thread: what one machine sends comes through one
 //! of them, in order.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::{self, BufRead};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -33,6 +33,8 @@ const FULL_REST: Duration = Duration::from_millis(1);
 pub enum Error {
     /// The address can't be listened on.
     Listen(SocketAddr, io::Error),
+    /// The address can't be listened on beside this one, at which this run listens.
+    Beside(SocketAddr, SocketAddr),
     /// What was passed to the program is no socket of ours.
     Passed(io::Error),
     /// The multicast group can't be joined.
@@ -64,6 +66,10 @@ impl fmt::Display for Error {
                     _ => Ok(()),
                 }
             }
+            Error::Beside(address, own) => write!(
+                f,
+                "can't listen on {address} while this run listens on {own}: another --bind at the same port takes a restart"
+            ),
             Error::Passed(error) => write!(f, "the sockets that were passed (LISTEN_FDS): {error}"),
             Error::Join(group, error) => write!(f, "can't join the multicast group {group}: {error}"),
             Error::Receive(error) => write!(f, "can't receive: {error}"),
@@ -109,10 +115,10 @@ struct Listener {
     socket: Arc<UdpSocket>,
     local: SocketAddr,
     share: Share,
-    /// Datagrams that it had dropped before, as far as it was said.
-    dropped: u32,
-    /// Nobody has taken from it yet.
-    is_new: bool,
+    /// Which of the sockets it was that were passed to this run.
+    number: usize,
+    /// Datagrams that it had dropped before, as far as it was said; `None`: nobody has taken from it yet.
+    dropped: Option<u32>,
 }
 
 /// Where to listen.
@@ -130,7 +136,7 @@ pub struct Places {
 #[derive(Debug)]
 pub struct Listeners {
     /// Those of one address follow each other.
-    listeners: Vec<Listener>,
+    all: Vec<Listener>,
     is_by_systemd: bool,
 }
 
@@ -139,7 +145,7 @@ impl Listeners {
     /// these alone. Joins the multicast groups.
     pub fn open(places: &Places, mut passed: Passed) -> Result<Self, Error> {
         let is_by_systemd = passed.is_by_systemd();
-        let mut opened = Listeners { listeners: Vec::new(), is_by_systemd };
+        let mut opened = Listeners { all: Vec::new(), is_by_systemd };
         if is_by_systemd {
             while let Some((local, sockets)) = passed.take_next() {
                 opened.go_on(local, sockets, places)?;
@@ -160,13 +166,8 @@ impl Listeners {
         for (share, socket) in shares::open(address, interface, places.sockets).map_err(failed)? {
             join(&socket, &places.groups)?;
             let local = socket.local_addr().map_err(failed)?;
-            self.listeners.push(Listener {
-                socket: Arc::new(socket),
-                local,
-                share,
-                dropped: 0,
-                is_new: true,
-            });
+            let socket = Arc::new(socket);
+            self.all.push(Listener { socket, local, share, number: 0, dropped: None });
         }
         Ok(())
     }
@@ -178,26 +179,26 @@ impl Listeners {
         places: &Places,
     ) -> Result<(), Error> {
         let failed = |error| Error::Listen(address, error);
-        let dropped: Vec<u32> = passed.iter().map(|socket| socket.dropped).collect();
-        let sockets = passed.into_iter().map(|socket| socket.socket).collect();
-        for ((share, socket), dropped) in shares::go_on(sockets).map_err(failed)?.into_iter().zip(dropped) {
+        let (sockets, about): (Vec<_>, Vec<_>) =
+            passed.into_iter().map(|socket| (socket.socket, (socket.number, socket.dropped))).unzip();
+        for ((share, socket), (number, dropped)) in
+            shares::go_on(sockets).map_err(failed)?.into_iter().zip(about)
+        {
             join(&socket, &places.groups)?;
             let local = socket.local_addr().map_err(failed)?;
-            let socket = Arc::new(socket);
-            self.listeners.push(Listener { socket, local, share, dropped, is_new: false });
+            self.all.push(Listener { socket: Arc::new(socket), local, share, number, dropped });
         }
         Ok(())
     }
 
-    /// The same sockets for another run ([`crate::again`]), and what it is told about them.
-    pub fn pass(self) -> (Vec<UdpSocket>, (&'static str, String)) {
-        // As it is now: the run that ends has told all until here.
-        let dropped = self.listeners.iter().map(|listener| match listener.is_new {
-            true => 0,
-            false => socket::dropped(&listener.socket).unwrap_or(listener.dropped),
-        });
-        let about = passed::about(self.is_by_systemd, dropped);
-        (self.listeners.into_iter().filter_map(|listener| Arc::into_inner(listener.socket)).collect(), about)
+    /// The same sockets for another run ([`crate::again`]), and what it is told about them: which datagrams that each
+    /// dropped this run has `told` of, by the socket's number. What it drops from then on the next run tells.
+    pub fn pass(self, told: &BTreeMap<usize, u32>) -> (Vec<UdpSocket>, (&'static str, String)) {
+        let dropped = |listener: &Listener| {
+            listener.dropped.map(|before| told.get(&listener.number).copied().unwrap_or(before))
+        };
+        let about = passed::about(self.is_by_systemd, self.all.iter().map(dropped));
+        (self.all.into_iter().filter_map(|listener| Arc::into_inner(listener.socket)).collect(), about)
     }
 }
 
@@ -249,8 +250,7 @@ fn spawn<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result
 /// Where a run's inputs come together: a thread for each socket, one for signals, one for standard input.
 #[derive(Debug)]
 pub struct Inputs {
-    listeners: Vec<Listener>,
-    is_by_systemd: bool,
+    listeners: Listeners,
     messages: Receiver<Message>,
     queued: Arc<AtomicUsize>,
     /// Each has the thread that reads standard input read a line.
@@ -268,19 +268,18 @@ pub struct Inputs {
 impl Inputs {
     /// Starts to take datagrams and signals.
     pub fn start(listeners: Listeners, signals: SignalFd, clock: Clock) -> Result<Self, Error> {
-        let Listeners { listeners, is_by_systemd } = listeners;
         let (sender, messages) = mpsc::channel();
         let queued = Arc::new(AtomicUsize::new(0));
         let is_stopping = Arc::new(AtomicBool::new(false));
-        let taking = Arc::new(AtomicUsize::new(listeners.len()));
+        let taking = Arc::new(AtomicUsize::new(listeners.all.len()));
         let taker =
             |(via, listener): (usize, &Listener)| Taker::new(&listener.socket, via, listener.share, clock);
-        let mut takers: Vec<Taker> = listeners.iter().enumerate().map(taker).collect();
+        let mut takers: Vec<Taker> = listeners.all.iter().enumerate().map(taker).collect();
         // Before any thread: what came while an address had fewer sockets goes before what came later.
-        for several in listeners.chunk_by(|one, other| one.local == other.local) {
+        for several in listeners.all.chunk_by(|one, other| one.local == other.local) {
             let mut own = takers.split_off(several.len().min(takers.len()));
             std::mem::swap(&mut own, &mut takers);
-            if several.len() > 1 && several.iter().all(|listener| listener.is_new) {
+            if several.len() > 1 && several.iter().all(|listener| listener.dropped.is_none()) {
                 let mut earlier = HashSet::new();
                 for taker in &mut own {
                     for batch in taker.take_first(&mut earlier).map_err(Error::Receive)? {
@@ -307,7 +306,6 @@ impl Inputs {
         let signals = Mutex::new(Some(spawn(move || take_signals(&signals, &sender, &stopping))?));
         Ok(Inputs {
             listeners,
-            is_by_systemd,
             messages,
             queued,
             line_wanted,
@@ -332,17 +330,25 @@ impl Inputs {
 
     /// What a run that goes on at these places listens on: the same sockets, and those that it needs beside.
     pub fn for_next(&self, places: &Places) -> Result<Listeners, Error> {
-        // What each has dropped is told when they are passed on.
-        let cloned =
-            |listener: &Listener| listener.socket.try_clone().map(|socket| (socket, listener.dropped));
-        let sockets = self.listeners.iter().map(cloned).collect::<io::Result<_>>().map_err(Error::Passed)?;
-        let passed = Passed::new(sockets, self.is_by_systemd).map_err(Error::Passed)?;
-        Listeners::open(places, passed)
+        // This run takes from all of them. What each has dropped is told when they are passed on.
+        let cloned = |listener: &Listener| {
+            listener.socket.try_clone().map(|socket| (socket, Some(listener.dropped.unwrap_or_default())))
+        };
+        let Listeners { all, is_by_systemd } = &self.listeners;
+        let sockets = all.iter().map(cloned).collect::<io::Result<_>>().map_err(Error::Passed)?;
+        let passed = Passed::new(sockets, *is_by_systemd).map_err(Error::Passed)?;
+        Listeners::open(places, passed).map_err(|error| match error {
+            Error::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                let own = self.addresses().find(|own| overlap(*own, address));
+                own.map_or(Error::Listen(address, error), |own| Error::Beside(address, own))
+            }
+            error => error,
+        })
     }
 
     /// The addresses listened on.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        let mut locals: Vec<_> = self.listeners.iter().map(|listener| listener.local).collect();
+        let mut locals: Vec<_> = self.listeners.all.iter().map(|listener| listener.local).collect();
         // Those of one address follow each other.
         locals.dedup();
         locals.into_iter()
@@ -408,7 +414,7 @@ impl Inputs {
 
     /// Sends a datagram; one that can't be sent is as one lost on the way.
     pub fn send(&self, via: usize, to: SocketAddr, datagram: &[u8]) {
-        if let Some(listener) = self.listeners.get(via) {
+        if let Some(listener) = self.listeners.all.get(via) {
             let _ = socket::send(&listener.socket, to, datagram);
         }
     }
@@ -427,23 +433,30 @@ impl Inputs {
     /// Datagrams that this host dropped so far, by socket, those included of which no later datagram tells.
     pub fn dropped(&self) -> impl Iterator<Item = (usize, u32)> {
         let dropped = |(via, listener): (usize, &Listener)| Some((via, socket::dropped(&listener.socket)?));
-        self.listeners.iter().enumerate().filter_map(dropped)
+        self.listeners.all.iter().enumerate().filter_map(dropped)
     }
 
     /// Datagrams that were dropped before this run, as far as it was said, by socket.
     pub fn dropped_before(&self) -> impl Iterator<Item = (usize, u32)> {
-        self.listeners.iter().map(|listener| listener.dropped).enumerate()
+        self.listeners.all.iter().map(|listener| listener.dropped.unwrap_or_default()).enumerate()
     }
 
     /// Bytes of the smallest of the sockets' buffers.
     pub fn buffer_bytes(&self) -> usize {
-        self.listeners.iter().map(|listener| socket::buffer_bytes(&listener.socket)).min().unwrap_or_default()
+        let bytes = self.listeners.all.iter().map(|listener| socket::buffer_bytes(&listener.socket));
+        bytes.min().unwrap_or_default()
     }
 
     /// The address of a socket, for the record.
     pub fn local(&self, via: usize) -> Option<SocketAddr> {
-        self.listeners.get(via).map(|listener| listener.local)
+        self.listeners.all.get(via).map(|listener| listener.local)
     }
+}
+
+/// Whether a socket at one address keeps another one from the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_all = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (is_all || one.ip() == other.ip())
 }
 
 /// A thread's work: from the socket to the queue, until nobody listens, or it is to stop.
@@ -486,6 +499,60 @@ fn read_line() -> Option<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::share::Share;
+
+    use nix::sys::socket::setsockopt;
+    use nix::sys::socket::sockopt::ReusePort;
+
+    /// What is dropped behind the last time that this run told of it, the next one tells.
+    #[test]
+    fn what_was_not_told_of_is_dropped_in_the_next_run() {
+        let places =
+            Places { addresses: vec![(([127, 0, 0, 1], 0).into(), None)], sockets: 1, groups: Vec::new() };
+        let inputs = Inputs::start(
+            Listeners::open(&places, Passed::default()).expect("a port"),
+            signals().expect("signals"),
+            Clock::start(),
+        )
+        .expect("threads");
+        inputs.stop();
+        while !inputs.is_stopped() {
+            let _ = inputs.wait(Duration::from_secs(1));
+        }
+        let address = inputs.addresses().next().expect("one");
+        let next = inputs.for_next(&places).expect("the same one");
+        socket::set_buffer_bytes(&inputs.listeners.all[0].socket, 1).expect("a socket");
+        let sender = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        while socket::dropped(&inputs.listeners.all[0].socket).expect("Linux tells") < 7 {
+            sender.send_to(&[b'x'; 1000], address).expect("loopback");
+        }
+        drop(inputs);
+        assert_eq!(next.pass(&BTreeMap::from([(0, 3)])).1.1, "own,3");
+    }
+
+    /// Those that a service manager opened shared what came by address and port, until now.
+    #[test]
+    fn what_waits_in_several_sockets_is_taken_by_whichever_has_it() {
+        const SENDERS: usize = 64;
+        let first = UdpSocket::bind("127.0.0.1:0").expect("a port");
+        let address = first.local_addr().expect("an address");
+        setsockopt(&first, ReusePort, &true).expect("Linux");
+        let second = socket::open_beside(address, None).expect("the port is shared");
+        let senders: Vec<_> = (0..SENDERS).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a port")).collect();
+        for sender in &senders {
+            sender.send_to(b"text", address).expect("loopback");
+        }
+        let places = Places { addresses: Vec::new(), sockets: 1, groups: Vec::new() };
+        let passed = Passed::new(vec![(first, None), (second, None)], true).expect("sockets");
+        let listeners = Listeners::open(&places, passed).expect("both");
+        let inputs = Inputs::start(listeners, signals().expect("signals"), Clock::start()).expect("threads");
+        let mut taken = 0;
+        while taken < SENDERS {
+            match inputs.wait(Duration::from_secs(60)).expect("no failure") {
+                Input::Datagrams(batch) => taken += batch.datagrams().count(),
+                other => panic!("{taken} came, then {other:?}"),
+            }
+        }
+    }
 
     /// What waits in the queue is bounded: above that, datagrams stay in the socket.
     #[test]

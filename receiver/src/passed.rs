@@ -11,17 +11,20 @@ use listenfd::ListenFd;
 use crate::socket;
 
 /// How one run tells the next what sd_listen_fds(3) has no place for: whether systemd opened the sockets, and how many
-/// datagrams each had dropped when it was last said.
+/// datagrams each had dropped when it was last said, or that nobody has taken from it yet.
 const ABOUT: &str = "NETCONSOLE_RECEIVER_SOCKETS";
 const SYSTEMD: &str = "systemd";
+const NEW: &str = "new";
 
 /// One of them.
 #[derive(Debug)]
 pub struct Socket {
     /// The socket.
     pub socket: UdpSocket,
-    /// Datagrams that it has dropped, as far as it was said.
-    pub dropped: u32,
+    /// Its number among those that were passed.
+    pub number: usize,
+    /// Datagrams that it has dropped, as far as it was said; `None`: nobody has taken from it yet.
+    pub dropped: Option<u32>,
     local: SocketAddr,
     device: Option<String>,
 }
@@ -43,7 +46,7 @@ impl Passed {
         let mut passed = ListenFd::from_env();
         let mut sockets = Vec::with_capacity(passed.len());
         for index in 0..passed.len() {
-            let dropped = words.next().and_then(|word| word.parse().ok()).unwrap_or_default();
+            let dropped = words.next().and_then(|word| word.parse().ok());
             sockets.extend(passed.take_udp_socket(index)?.map(|socket| (socket, dropped)));
         }
         let is_by_run = about.is_some() && !sockets.is_empty();
@@ -51,12 +54,13 @@ impl Passed {
     }
 
     /// These sockets, with the datagrams that each has dropped, as far as it was said.
-    pub fn new(sockets: Vec<(UdpSocket, u32)>, is_by_systemd: bool) -> io::Result<Self> {
-        let known = |(socket, dropped): (UdpSocket, u32)| {
+    pub fn new(sockets: Vec<(UdpSocket, Option<u32>)>, is_by_systemd: bool) -> io::Result<Self> {
+        let known = |(number, (socket, dropped)): (usize, (UdpSocket, Option<u32>))| {
             socket::tell_drops(&socket)?;
-            Ok(Socket { local: socket.local_addr()?, device: socket::device(&socket), socket, dropped })
+            let (local, device) = (socket.local_addr()?, socket::device(&socket));
+            Ok(Socket { socket, number, dropped, local, device })
         };
-        let sockets = sockets.into_iter().map(known).collect::<io::Result<_>>()?;
+        let sockets = sockets.into_iter().enumerate().map(known).collect::<io::Result<_>>()?;
         Ok(Passed { sockets, is_by_systemd, is_by_run: false })
     }
 
@@ -94,11 +98,14 @@ impl Passed {
 }
 
 /// What one run says of its sockets to the next, as a variable of its environment.
-pub fn about(is_by_systemd: bool, dropped: impl IntoIterator<Item = u32>) -> (&'static str, String) {
+pub fn about(is_by_systemd: bool, dropped: impl IntoIterator<Item = Option<u32>>) -> (&'static str, String) {
     let mut text = if is_by_systemd { SYSTEMD } else { "own" }.to_owned();
     for dropped in dropped {
         // Writing to a String does not fail.
-        let _ = write!(text, ",{dropped}");
+        let _ = match dropped {
+            Some(dropped) => write!(text, ",{dropped}"),
+            None => write!(text, ",{NEW}"),
+        };
     }
     (ABOUT, text)
 }

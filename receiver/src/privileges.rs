@@ -32,16 +32,30 @@ impl fmt::Display for Error {
 }
 
 /// The user of this name.
-pub fn find(name: &str) -> Result<User, Error> {
+fn find(name: &str) -> Result<User, Error> {
     let found = User::from_name(name).map_err(|error| Error::Refused(name.to_owned(), error.into()))?;
     found.ok_or_else(|| Error::Unknown(name.to_owned()))
+}
+
+/// Whether a run could become the user of this name.
+pub fn check(name: &str) -> Result<(), Error> {
+    let user = find(name)?;
+    if is_own(&user) || geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(Error::Refused(name.to_owned(), io::ErrorKind::PermissionDenied.into()))
+    }
+}
+
+fn is_own(user: &User) -> bool {
+    geteuid() == user.uid && Uid::current() == user.uid
 }
 
 /// Takes on a user's rights, with its groups, for all threads; nothing where they are those that we have.
 pub fn become_user(name: &str) -> Result<(), Error> {
     let refused = |error: nix::Error| Error::Refused(name.to_owned(), error.into());
     let user = find(name)?;
-    if geteuid() == user.uid && Uid::current() == user.uid {
+    if is_own(&user) {
         return Ok(());
     }
     let whose = CString::new(user.name).map_err(|_| Error::Unknown(name.to_owned()))?;

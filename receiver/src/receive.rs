@@ -18,7 +18,7 @@ use crate::dissect::Captured;
 use crate::event::{Event, Heard, Identity};
 use crate::groups::Groups;
 use crate::http::Token;
-use crate::input::{self, Input, Inputs, Listeners, Places};
+use crate::input::{self, Input, Inputs, Listeners};
 use crate::limits;
 use crate::metrics::Metrics;
 use crate::names::Names;
@@ -182,7 +182,7 @@ pub fn run(options: &Options) -> Result<ExitCode, Error> {
     if let Some((again, listeners)) = receiver.again.take()
         && !inputs.as_ref().is_some_and(Inputs::leave_signals)
     {
-        let (sockets, about) = listeners.pass();
+        let (sockets, about) = listeners.pass(&receiver.dropped);
         let known = state::bytes(&receiver.senders.keep());
         receiver.outputs.losses().iter().for_each(|loss| report(format_args!("{loss}")));
         complain::finish();
@@ -242,9 +242,27 @@ fn show_written(path: &Path, options: &Options) -> Result<Option<ExitCode>, Erro
     Ok(Some(ExitCode::SUCCESS))
 }
 
+/// What a run with the options `next` listens on, in the place of this one. Looks at what only this run can tell.
+fn prepare(options: &Options, next: &Options, inputs: &Inputs) -> Result<Listeners, Error> {
+    if next.http != options.http {
+        next.http.map_or(Ok(()), site::try_listen).map_err(Error::Site)?;
+    }
+    #[cfg(feature = "tui")]
+    if next.tui {
+        Tui::check().map_err(Error::Terminal)?;
+    }
+    let listeners = inputs.for_next(&next.places())?;
+    if next.sockets() != options.sockets() {
+        complain(format_args!(
+            "an address that is listened on keeps its sockets: another --sockets takes a restart"
+        ));
+    }
+    Ok(listeners)
+}
+
 /// Whether a run with these options could begin. Writes nothing, and asks nobody.
 pub fn check(options: &Options) -> Result<(), Error> {
-    options.user.as_deref().map(privileges::find).transpose()?;
+    options.user.as_deref().map(privileges::check).transpose()?;
     Files::read(options)?;
     Ok(output::check(options)?)
 }
@@ -302,11 +320,6 @@ pub struct Receiver {
     /// A part of the capture could not be read.
     read_failed: bool,
     service: Service,
-    /// Options are read again at SIGHUP.
-    is_configured: bool,
-    /// Where this run listens, and serves.
-    places: Places,
-    http: Option<SocketAddr>,
     /// The run that takes this one's place at its end, and what it listens on.
     again: Option<(Again, Listeners)>,
 }
@@ -336,9 +349,6 @@ impl Receiver {
             cut_is_said: false,
             read_failed: false,
             service: Service::new(),
-            is_configured: options.config.is_some(),
-            places: options.places(),
-            http: options.http,
             again: None,
         })
     }
@@ -409,16 +419,16 @@ impl Receiver {
             Some(wall) if options.tui => Some(Tui::start(wall).map_err(Error::Terminal)?),
             _ => None,
         };
-        let ended = self.hear_out(inputs, clock);
+        let ended = self.hear_out(options, inputs, clock);
         #[cfg(feature = "tui")]
         tui.into_iter().for_each(Tui::finish);
         ended
     }
 
     /// Takes what comes until the run ends or fails, and gives out all that is held.
-    fn hear_out(&mut self, inputs: &Inputs, clock: Clock) -> Result<(), Error> {
+    fn hear_out(&mut self, options: &Options, inputs: &Inputs, clock: Clock) -> Result<(), Error> {
         let mut end = Duration::MAX;
-        let ended = self.hear(inputs, clock, &mut end);
+        let ended = self.hear(options, inputs, clock, &mut end);
         if ended.is_err() || self.is_over(clock.now()) {
             self.again = None;
         }
@@ -437,7 +447,13 @@ impl Receiver {
     }
 
     /// Takes what comes until the run ends: after a signal to end, at the time `end` at the latest.
-    fn hear(&mut self, inputs: &Inputs, clock: Clock, end: &mut Duration) -> Result<(), Error> {
+    fn hear(
+        &mut self,
+        options: &Options,
+        inputs: &Inputs,
+        clock: Clock,
+        end: &mut Duration,
+    ) -> Result<(), Error> {
         let mut flushed = Duration::ZERO;
         let mut ticked = Duration::ZERO;
         while !self.is_over(clock.now())
@@ -459,9 +475,9 @@ impl Receiver {
                 Input::Stats => self.print_stats(false),
                 Input::Question(question) => self.reply(question, clock.now()),
                 Input::Hangup if self.outputs.terminal_is_gone() => *end = clock.now(),
-                Input::Hangup if self.is_configured => self.prepare_again(inputs),
+                Input::Hangup if options.config.is_some() => self.prepare_again(options, inputs),
                 Input::Hangup => self.outputs.reopen(),
-                Input::Again => self.prepare_again(inputs),
+                Input::Again => self.prepare_again(options, inputs),
                 Input::End => {
                     // Who wants it to end wants no other run in its place.
                     self.again = None;
@@ -490,18 +506,16 @@ impl Receiver {
     }
 
     /// Has another run take this one's place, where it can.
-    fn prepare_again(&mut self, inputs: &Inputs) {
+    fn prepare_again(&mut self, options: &Options, inputs: &Inputs) {
         if self.again.is_some() {
             return;
         }
         self.service.reloading();
-        let next = Again::check().and_then(|(again, options)| {
+        let next = Again::check().and_then(|(again, next)| {
             // What this program does not understand the next one does: it has checked it.
-            let places = options.as_ref().map_or_else(|| self.places.clone(), Options::places);
-            let http = options.and_then(|options| options.http).filter(|http| Some(*http) != self.http);
-            http.map_or(Ok(()), site::try_listen).map_err(|error| error.to_string())?;
-            let listeners = inputs.for_next(&places).map_err(|error| error.to_string())?;
-            Ok((again, listeners))
+            let next = next.as_ref().unwrap_or(options);
+            let prepared = prepare(options, next, inputs).map_err(|error| error.to_string())?;
+            Ok((again, prepared))
         });
         match next {
             Ok(next) => {
@@ -803,7 +817,7 @@ mod tests {
         let (from, to) = (SocketAddr::from(([10, 0, 0, 1], 6666)), SocketAddr::from(([127, 0, 0, 1], 6666)));
         receiver.datagram(Taken { from, bytes: b"4,7,7,-;text\n", is_cut: false }, 0, to, clock.now());
         inputs.fail();
-        assert!(matches!(receiver.hear_out(&inputs, clock), Err(Error::Input(_))));
+        assert!(matches!(receiver.hear_out(&options, &inputs, clock), Err(Error::Input(_))));
         let log = std::fs::read_to_string(dir.path().join("10.0.0.1.log")).expect("a file");
         assert!(log.contains("text"), "{log}");
     }

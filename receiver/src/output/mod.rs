@@ -364,12 +364,24 @@ pub fn check(options: &Options) -> Result<(), Error> {
     if let Some(dir) = &options.dir {
         // What is missing of it is made.
         let there = dir.ancestors().find(|dir| dir.as_os_str().is_empty() || dir.exists());
-        let there = there.filter(|there| !there.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let is_fit = access(there, AccessFlags::W_OK | AccessFlags::X_OK).map_err(io::Error::from);
-        let is_fit = is_fit.and_then(|()| if there.is_dir() { Ok(()) } else { Err(Errno::ENOTDIR.into()) });
-        is_fit.map_err(|error| Error::File(dir.clone(), error))?;
+        check_directory(there.unwrap_or(dir)).map_err(|error| Error::File(dir.clone(), error))?;
+    }
+    if let Some(path) = &options.pcap {
+        let is_fit = match path.symlink_metadata() {
+            Ok(_) if path.is_dir() => Err(Errno::EISDIR.into()),
+            Ok(_) => access(path, AccessFlags::W_OK).map_err(io::Error::from),
+            Err(_) => check_directory(path.parent().unwrap_or(path)),
+        };
+        is_fit.map_err(|error| Error::File(path.clone(), error))?;
     }
     Sink::open(options).map(drop)
+}
+
+/// Whether a file could be made in this directory.
+fn check_directory(dir: &Path) -> io::Result<()> {
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    access(dir, AccessFlags::W_OK | AccessFlags::X_OK)?;
+    if dir.is_dir() { Ok(()) } else { Err(Errno::ENOTDIR.into()) }
 }
 
 /// Reads the files that names of functions are looked up in.

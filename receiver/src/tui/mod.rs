@@ -43,11 +43,14 @@ struct Screen {
 }
 
 impl Tui {
+    /// Whether there is a terminal to take.
+    pub fn check() -> io::Result<()> {
+        if io::stdout().is_terminal() { Ok(()) } else { Err(io::Error::other("standard output is none")) }
+    }
+
     /// Takes the terminal.
     pub fn start(wall: &Arc<Wall>) -> io::Result<Self> {
-        if !io::stdout().is_terminal() {
-            return Err(io::Error::other("standard output is none"));
-        }
+        Self::check()?;
         let mut terminal = ratatui::try_init()?;
         complain::hold();
         let is_over = Arc::new(AtomicBool::new(false));

@@ -119,6 +119,9 @@ fn other_options_lose_no_datagram() {
         let sockets = 1 + turn % 3;
         service.configure(&format!("{config}name = {{ {name} }}\nsockets = {sockets}\n"));
         service.signal(Signal::SIGHUP);
+        if turn > 0 {
+            service.says("another --sockets takes a restart");
+        }
         assert_eq!(service.port(), port);
     }
     is_over.store(true, Ordering::Relaxed);
@@ -158,10 +161,19 @@ fn wrong_options_change_nothing() {
     }
     for (wrong, expected) in [
         ("dir = \"/etc/passwd/logs\"", "/etc/passwd/logs: "),
+        ("pcap = \"/no/such/directory/all.pcap\"", "/no/such/directory/all.pcap: "),
+        ("pcap = \"DIR\"", ": Is a directory"),
+        ("tui = true", "it needs a terminal"),
         ("user = \"no-such-user\"", "no user no-such-user"),
         ("syslog = \"carrier-pigeon://x\"", "syslog"),
     ] {
-        let other = config.lines().filter(|line| !line.starts_with("dir") || !wrong.starts_with("dir"));
+        // One is given in place of the one that there was, or cannot be given beside it.
+        let (key, _) = wrong.split_once(' ').expect("a setting");
+        if key == "tui" && !cfg!(feature = "tui") {
+            continue;
+        }
+        let goes = |line: &str| line.starts_with(key) || key == "tui" && line.starts_with("quiet");
+        let other = config.lines().filter(|line| !goes(line));
         service.configure(&format!("{}\n{wrong}\n", other.collect::<Vec<_>>().join("\n")));
         service.signal(Signal::SIGHUP);
         let line = service.says("everything stays as it is: ");
@@ -171,6 +183,16 @@ fn wrong_options_change_nothing() {
     service.signal(Signal::SIGHUP);
     let line = service.says("everything stays as it is: ");
     assert!(line.contains(&format!("can't listen on 127.0.0.1:{other}")), "{line}");
+    service.configure(
+        &config.replace("port = 0", &format!("port = {port}")).replace("\"127.0.0.1\"", "\"0.0.0.0\""),
+    );
+    service.signal(Signal::SIGHUP);
+    let line = service.says("everything stays as it is: ");
+    let expected = format!(
+        "can't listen on 0.0.0.0:{port} while this run listens on 127.0.0.1:{port}: another --bind at the same port \
+         takes a restart"
+    );
+    assert!(line.contains(&expected), "{line}");
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.send_to(b"6,1,1,-;still here\n", ("127.0.0.1", port)).expect("loopback");
     let log = service.path("127.0.0.1.log");
@@ -302,6 +324,11 @@ fn root_s_rights_end_with_the_ports() {
     // Other options: the port stays open, though it could not be opened any more.
     service.signal(Signal::SIGHUP);
     assert_eq!(service.port(), 514);
+    // Nor could it become another user.
+    service.configure(&config.replace("nobody", "daemon"));
+    service.signal(Signal::SIGHUP);
+    let line = service.says("everything stays as it is: ");
+    assert!(line.contains("--user: can't become daemon: ") && line.contains("it is for root"), "{line}");
     let (status, rest, dir) = service.end();
     // That nothing came is no news to a run that goes on from another one.
     assert_eq!((status.code(), rest.as_str()), (Some(0), ""));
