@@ -252,13 +252,7 @@ impl Boots {
 
     /// What was opened beside, with nothing more to come, is the present boot's log again, or another boot.
     fn decide(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
-        if self.exact() == 0 {
-            return self.replace(now, out);
-        }
-        if let Some(Beside::Opened { stream, .. }) = self.beside.as_deref() {
-            let last = stream.end().saturating_sub(1);
-            self.come_again(last, now, out);
-        }
+        if self.exact() == 0 { self.replace(now, out) } else { self.close(now, out) }
     }
 
     /// Begins another boot beside the present one. Its record is shown at once, but where it was shown already.
@@ -272,7 +266,7 @@ impl Boots {
         Arrival::Opened
     }
 
-    /// Ends what is beside: the boot before, or a stray.
+    /// Ends what is beside: the boot before, a stray, or the present boot's log again.
     fn close(&mut self, now: Duration, out: &mut Vec<(Duration, Event)>) {
         match self.beside.take().map(|beside| *beside) {
             Some(Beside::Before { mut stream, .. }) => {
@@ -285,7 +279,11 @@ impl Boots {
             }
             // What was had is a duplicate.
             Some(Beside::Opened { stream, at, exact: 0, .. }) => self.present.remains_of(stream, at, out),
-            Some(Beside::Opened { .. }) | None => {}
+            Some(Beside::Opened { stream, .. }) => {
+                let last = stream.end().saturating_sub(1);
+                self.present.comes_again(stream, last, now, out);
+            }
+            None => {}
         }
     }
 

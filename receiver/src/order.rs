@@ -341,7 +341,8 @@ impl Stream {
         out: &mut Vec<(Duration, Event)>,
     ) {
         self.behind.get_mut().again = Some((sequence, now.into()));
-        for (sequence, Waiting { record, timestamp, digest, at, .. }) in so_far.behind.into_held().waiting {
+        let Held { waiting, partial, .. } = so_far.behind.into_held();
+        for (sequence, Waiting { record, timestamp, digest, at, .. }) in waiting {
             if sequence < self.next {
                 if let Some(record) = record.filter(|_| self.boot.is_lost(sequence)) {
                     self.late_record(sequence, digest, record, at, out);
@@ -354,6 +355,16 @@ impl Stream {
                 let waiting = Waiting { record, timestamp, id: None, digest, at };
                 held.bytes = held.bytes.saturating_add(waiting.size());
                 held.waiting.insert(sequence, waiting);
+            }
+        }
+        // Their other fragments are yet to come, where the number still waits for them.
+        for (sequence, part) in partial {
+            let held = self.behind.get_mut();
+            if held.holes.of(sequence).is_some() && !held.partial.contains_key(&sequence) {
+                held.bytes = held.bytes.saturating_add(part.size());
+                held.partial.insert(sequence, part);
+            } else if sequence < self.next && self.boot.is_lost(sequence) {
+                self.late_record(sequence, part.digest(), part.record(), now, out);
             }
         }
     }

@@ -427,3 +427,39 @@ fn a_leap_within_a_boot_is_named() {
     assert_eq!(texts(&events), expected(1, all));
     assert_eq!((stats.skipped, stats.reboots, stats.strays), (leap - 3, 0, 0));
 }
+
+/// It begins to send its log again, and goes on with what is new: what was given up and came again is shown, though too
+/// little came again to be sure of it.
+#[test]
+fn what_comes_again_shortly_is_taken_of_it() {
+    for part in [false, true] {
+        let mut hearing = Hearing::new(false);
+        let time = |ms: u64| 5_000_000 + ms * 1000;
+        for sequence in (0..100).filter(|sequence| *sequence != 97) {
+            hearing.hear(1000 + sequence, &record_at(1, sequence, time(sequence)));
+        }
+        hearing.wait_until(6000);
+        assert_eq!(hearing.stats().skipped, 1);
+        hearing.hear(6000, &record_at(1, 96, time(96)));
+        let lost = record_at(1, 97, time(97));
+        let lost = if part {
+            // The other fragment does not come.
+            let (head, body) = std::str::from_utf8(&lost).expect("text").split_once(';').expect("a head");
+            format!("{head},ncfrag=0/{};{}", body.len(), &body[..body.len() - 4]).into_bytes()
+        } else {
+            lost
+        };
+        hearing.hear(6001, &lost);
+        // A gap too wide to be another's.
+        hearing.hear(6002, &record_at(1, 300, time(5002)));
+        hearing.wait_until(20_000);
+        hearing.hear(20_000, &record_at(1, 301, time(19_000)));
+        let (events, stats) = hearing.end();
+        let texts = texts(&events);
+        let shown: Vec<_> = texts.iter().filter(|text| text.starts_with("boot 1 record")).collect();
+        let late = if part { "boot 1 record…" } else { "boot 1 record 97" };
+        assert_eq!(shown.len(), 102, "{texts:?}");
+        assert_eq!(shown.iter().filter(|text| text.as_str() == late).count(), 1, "{texts:?}");
+        assert_eq!((stats.reboots, stats.strays), (0, 0), "{part}");
+    }
+}
