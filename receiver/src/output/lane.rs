@@ -193,6 +193,11 @@ impl Lane {
         Ok(Lane { name, unit, batch, queue, counts, waits, thread, lost, untold, on_gone, marked })
     }
 
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Whether it is time to hand on what was collected.
     pub fn is_full(&self) -> bool {
         self.batch.bytes.len() >= BYTES
@@ -224,7 +229,7 @@ impl Lane {
     }
 
     fn lose(&mut self, batch: Batch) {
-        if self.lost == 0 {
+        if self.lost == 0 && batch.records > 0 {
             let Lane { name, unit, .. } = self;
             let waits = limits::OUTPUT_BYTES >> 20;
             complain(format_args!("{name}: too slow: {waits} MiB wait, and further {unit} are lost there"));

@@ -32,6 +32,9 @@ use crate::symbols::Translation;
 use delivery::Delivery;
 use entry::{Encode, Entry};
 
+/// Between a name and its number.
+const NUMBER: &str = " #";
+
 /// One of them.
 pub struct Sink {
     lane: Lane,
@@ -44,13 +47,13 @@ impl Sink {
         let waits = options.read.is_some();
         let mut sinks = Vec::new();
         for to in &options.syslog {
-            sinks.push(syslog(to, options, waits)?);
+            syslog(to, options, waits, &mut sinks)?;
         }
         for to in &options.journal {
             if !is_url(to) {
                 let socket = journal::Socket::new(PathBuf::from(to));
                 let encoder = Box::new(journal::Entries::new(false));
-                sinks.push(Sink::start(format!("--journal {to}"), "records", waits, encoder, socket)?);
+                Sink::start(&mut sinks, format!("--journal {to}"), "records", waits, encoder, socket)?;
             }
         }
         #[cfg(feature = "http-sinks")]
@@ -60,18 +63,23 @@ impl Sink {
         Ok(sinks)
     }
 
+    /// Adds one. Where others have its name it gets a number, too: each has counts of its own.
     fn start(
+        sinks: &mut Vec<Sink>,
         name: String,
         unit: &'static str,
         waits: bool,
         encoder: Box<dyn Encode>,
         delivery: impl Delivery + Send + 'static,
-    ) -> Result<Self, Error> {
+    ) -> Result<(), Error> {
+        let same = sinks.iter().filter(|sink| sink.lane.name().split(NUMBER).next() == Some(&name)).count();
+        let name = if same == 0 { name } else { format!("{name}{NUMBER}{}", same.saturating_add(1)) };
         let named = name.clone();
         let lane = Lane::start(name, unit, waits, move |queue, counts| {
             delivery::run(delivery, (&named, unit), queue, counts)
         })?;
-        Ok(Sink { lane, encoder })
+        sinks.push(Sink { lane, encoder });
+        Ok(())
     }
 
     /// Collects an event.
@@ -118,7 +126,7 @@ fn is_url(to: &str) -> bool {
     to.starts_with("http://") || to.starts_with("https://")
 }
 
-fn syslog(to: &Syslog, options: &Options, waits: bool) -> Result<Sink, Error> {
+fn syslog(to: &Syslog, options: &Options, waits: bool, sinks: &mut Vec<Sink>) -> Result<(), Error> {
     let name = format!("--syslog {to}");
     #[cfg(feature = "tls")]
     let forward = {
@@ -134,7 +142,7 @@ fn syslog(to: &Syslog, options: &Options, waits: bool) -> Result<Sink, Error> {
         }
         syslog::Forward::new(to.clone())
     };
-    Sink::start(name, "records", waits, Box::new(syslog::Messages::default()), forward)
+    Sink::start(sinks, name, "records", waits, Box::new(syslog::Messages::default()), forward)
 }
 
 #[cfg(feature = "http-sinks")]
@@ -197,8 +205,7 @@ impl Adding<'_> {
         let name = format!("{option} {}", shown(url, option == "--webhook"));
         let post = http::Post::<F>::new(url, self.config.clone());
         let post = post.map_err(|error| Error::Sink(name.clone(), error))?;
-        self.sinks.push(Sink::start(name, F::UNIT, self.waits, encoder, post)?);
-        Ok(())
+        Sink::start(self.sinks, name, F::UNIT, self.waits, encoder, post)
     }
 }
 
@@ -214,7 +221,21 @@ fn none_by_http(options: &Options) -> Result<(), Error> {
 
 #[cfg(all(test, feature = "http-sinks"))]
 mod tests {
-    use super::shown;
+    use super::*;
+    use clap::Parser;
+
+    /// Or their counts would be one series of two values.
+    #[test]
+    fn each_has_a_name_of_its_own() {
+        let [one, other] = [1, 2].map(|secret| format!("--webhook=http://127.0.0.1:1/{secret}"));
+        let arguments = ["", &one, &other, "--syslog=udp://127.0.0.1:1", &other];
+        let options = Options::try_parse_from(arguments).expect("options");
+        let sinks = Sink::open(&options).expect("nothing is asked yet");
+        let names: Vec<_> = sinks.iter().map(|sink| sink.lane.name()).collect();
+        let webhook = "--webhook http://127.0.0.1:1";
+        let numbered = [2, 3].map(|number| format!("{webhook} #{number}"));
+        assert_eq!(names, ["--syslog udp://127.0.0.1:1", webhook, &numbered[0], &numbered[1]]);
+    }
 
     #[test]
     fn no_secret_of_a_url_is_shown() {
