@@ -80,24 +80,30 @@ struct Kernel {
     offset: u64,
     /// The sender was warned about.
     is_warned: bool,
+    /// When it last told something of its kernel, in the order of all.
+    number: u64,
 }
+
+/// Where there are too many kernels, so much of them is forgotten.
+const FORGOTTEN: usize = 8;
 
 /// The kernel's symbols.
 pub struct Symbols {
     source: Source,
     kernels: HashMap<SocketAddr, Kernel>,
+    told: u64,
 }
 
 impl Symbols {
     /// Reads an ELF file, or finds those of a directory.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        Ok(Symbols { source: Source::Files(Library::open(path)?), kernels: HashMap::new() })
+        Ok(Symbols { source: Source::Files(Library::open(path)?), kernels: HashMap::new(), told: 0 })
     }
 
     /// Reads a Linux's System.map, which does not tell of what build it is.
     pub fn open_map(path: &Path) -> Result<Self, Error> {
         let map = SystemMap::open(path).map_err(Error::Map)?;
-        Ok(Symbols { source: Source::Map(map), kernels: HashMap::new() })
+        Ok(Symbols { source: Source::Map(map), kernels: HashMap::new(), told: 0 })
     }
 
     /// Notes what the record tells of the kernel; translates what a crash report names.
@@ -125,7 +131,7 @@ impl Symbols {
         if build_id.is_none() && offset.is_none() && release.is_none() {
             return;
         }
-        let Some(kernel) = self.kernel(sender) else { return };
+        let kernel = self.kernel(sender);
         if let Some(build_id) = build_id {
             kernel.is_warned &= kernel.build_id.as_deref() == Some(&build_id);
             kernel.build_id = Some(build_id.to_lowercase());
@@ -136,11 +142,20 @@ impl Symbols {
         }
     }
 
-    fn kernel(&mut self, sender: SocketAddr) -> Option<&mut Kernel> {
+    /// A sender's kernel. Where there are too many, those go of which nothing was told for longest.
+    fn kernel(&mut self, sender: SocketAddr) -> &mut Kernel {
         if self.kernels.len() >= limits::FILES && !self.kernels.contains_key(&sender) {
-            return None;
+            let mut oldest: Vec<_> =
+                self.kernels.iter().map(|(sender, kernel)| (kernel.number, *sender)).collect();
+            oldest.sort_unstable();
+            for (_, sender) in oldest.iter().take(oldest.len().div_ceil(FORGOTTEN)) {
+                self.kernels.remove(sender);
+            }
         }
-        Some(self.kernels.entry(sender).or_default())
+        self.told = self.told.saturating_add(1);
+        let kernel = self.kernels.entry(sender).or_default();
+        kernel.number = self.told;
+        kernel
     }
 
     fn places(&mut self, sender: SocketAddr, text: &str) -> Translation {
@@ -189,10 +204,8 @@ impl Symbols {
             }
             Ok(_) => None,
         };
-        if warning.is_some()
-            && let Some(kernel) = self.kernel(sender)
-        {
-            kernel.is_warned = true;
+        if warning.is_some() {
+            self.kernel(sender).is_warned = true;
         }
         Translation { symbols, warning }
     }
@@ -238,6 +251,23 @@ fn of_map(map: &SystemMap, kernel: &Kernel, text: &str) -> Vec<Symbol> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// One that is new has names for its addresses, however many there were before.
+    #[test]
+    fn of_very_many_kernels_the_newest_are_known() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let map = dir.path().join("System.map");
+        std::fs::write(&map, "ffffffff81000000 T _text\nffffffff82000000 T _etext\n").expect("a file");
+        let mut symbols = Symbols::open_map(&map).expect("a map");
+        let sender = |number: usize| SocketAddr::from(([10, 0, (number >> 8) as u8, number as u8], 6665));
+        for number in 0..limits::FILES + 1 {
+            symbols.note(sender(number), "Kernel Offset: 0x1000000 from 0xffffffff81000000", None);
+            symbols.note(sender(1), "Kernel Offset: 0x2000000 from 0xffffffff81000000", None);
+        }
+        let offset = |number| symbols.kernels.get(&sender(number)).map(|kernel| kernel.offset);
+        assert_eq!([0, 1, limits::FILES].map(offset), [None, Some(0x200_0000), Some(0x100_0000)]);
+        assert!(symbols.kernels.len() <= limits::FILES);
+    }
 
     #[test]
     fn the_patterns_find_what_kernels_log() {
