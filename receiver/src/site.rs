@@ -180,3 +180,30 @@ impl http::Site for Site {
         matches!(path, "/" | "/wall.css" | "/wall.js" | "/healthz")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+    use std::time::Duration;
+
+    use clap::Parser;
+
+    /// Nobody answers its questions.
+    #[test]
+    fn a_run_that_hangs_is_said_to() {
+        let options = Options::try_parse_from([""]).expect("no options");
+        let free =
+            TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+        let wall = Arc::new(Wall::new(Duration::from_secs(60)));
+        Site::start(free, &options, None, Asker::new(drop), &wall).expect("a free port");
+        for path in ["/healthz", "/metrics"] {
+            let mut stream = TcpStream::connect(free).expect("it listens");
+            write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("it reads");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("text");
+            assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with(HANGS), "{path}: {answer}");
+        }
+    }
+}

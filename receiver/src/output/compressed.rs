@@ -236,7 +236,9 @@ mod tests {
         }
         let is_unfinished = |name: &OsStr| name.to_string_lossy().ends_with(UNFINISHED);
         let files = || std::fs::read_dir(dir.path()).expect("a directory").flatten();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(240);
         while files().filter(|file| is_unfinished(&file.file_name())).count() < 2 {
+            assert!(std::time::Instant::now() < deadline, "neither is begun");
             thread::sleep(std::time::Duration::from_millis(5));
         }
         for name in ["a.log", "c.log"] {

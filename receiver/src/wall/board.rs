@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ahash::RandomState;
 use compact_str::CompactString;
+use memchr::memmem;
 
 use super::machine::Machine;
 use crate::limits;
@@ -32,8 +33,8 @@ pub struct Board {
     pub changes: u64,
     /// Records that are in the other outputs only.
     pub lost: u64,
-    /// Whose line came last.
-    last: CompactString,
+    /// Who sent the line that came last, as that line has it.
+    last: Vec<u8>,
     bytes: usize,
     packets: HashMap<SocketAddr, Packets, RandomState>,
     packet_bytes: usize,
@@ -55,9 +56,11 @@ impl Board {
             self.machines.insert(name.into(), Machine::new(now));
         }
         let Some(machine) = self.machines.get_mut(name) else { return };
-        if self.last != name || machine.addresses.is_empty() {
+        let speaker = speaker(line);
+        if self.last != speaker || machine.addresses.is_empty() {
             machine.speaks_from(line);
-            self.last = name.into();
+            self.last.clear();
+            self.last.extend_from_slice(speaker);
         }
         let before = machine.bytes;
         machine.line(line, now);
@@ -157,6 +160,18 @@ impl Board {
     }
 }
 
+/// The name, the address and the port in a line, which follow each other.
+fn speaker(line: &[u8]) -> &[u8] {
+    // Within a text a quotation mark has a backslash before it.
+    let behind = |text: &[u8], from: usize| {
+        memmem::find(line.get(from..).unwrap_or_default(), text).map(|at| from + at + text.len())
+    };
+    let Some(start) = behind(b",\"sender\":\"", 0) else { return &[] };
+    let Some(port) = behind(b",\"port\":", start) else { return &[] };
+    let digits = line.iter().skip(port).take_while(|byte| byte.is_ascii_digit()).count();
+    line.get(start..port.saturating_add(digits)).unwrap_or_default()
+}
+
 /// Who sent a packet.
 fn source(packet: &[u8]) -> Option<SocketAddr> {
     const HEADER: usize = 16;
@@ -173,4 +188,25 @@ fn source(packet: &[u8]) -> Option<SocketAddr> {
     };
     let port = ip.get(udp..udp.checked_add(2)?)?.try_into().ok()?;
     Some((from, u16::from_be_bytes(port)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Also where no other machine speaks in between.
+    #[test]
+    fn a_machine_is_followed_to_each_of_its_addresses() {
+        let mut board = Board::default();
+        for (address, port) in [("10.0.0.1", 7), ("10.0.0.1", 8), ("10.0.0.2", 8), ("10.0.0.2", 8)] {
+            let line = format!(
+                "{{\"event\":\"record\",\"received\":\"2026-11-30T00:00:00.000000Z\",\"sender\":\"a\\\",\\\"port\\\":1\",\
+                 \"address\":\"{address}\",\"port\":{port},\"format\":\"extended\",\"text\":\"x\"}}\n"
+            );
+            board.line("a", line.as_bytes(), Duration::ZERO);
+        }
+        let addresses: Vec<String> =
+            board.machines["a"].addresses.iter().map(SocketAddr::to_string).collect();
+        assert_eq!(addresses, ["10.0.0.1:7", "10.0.0.1:8", "10.0.0.2:8"]);
+    }
 }

@@ -374,3 +374,26 @@ impl Machine {
 fn is_crash(kind: &str) -> bool {
     Kind::from_str(kind, false).is_ok_and(Kind::is_crash)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_silent_until_it_speaks() {
+        let (second, after) = (Duration::from_secs(1), Duration::from_secs(60));
+        let line =
+            br#"{"event":"record","address":"10.0.0.1","port":6665,"sequence":9,"timestamp_us":90000000}"#;
+        let mut machine = Machine::new(second);
+        machine.line(line, second);
+        machine.tick(second * 60, after);
+        assert_eq!(machine.state, State::Up);
+        machine.tick(second * 61, after);
+        assert_eq!((machine.state, machine.since), (State::Silent, second * 61));
+        machine.line(line, second * 70);
+        assert_eq!((machine.state, machine.since), (State::Up, second * 70));
+        machine.line(br#"{"event":"crash","address":"10.0.0.1","port":6665,"kind":"panic"}"#, second * 71);
+        machine.tick(second * 600, after);
+        assert_eq!(machine.state, State::Crashed, "that it says nothing more is no news");
+    }
+}

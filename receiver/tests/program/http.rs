@@ -72,7 +72,8 @@ fn prometheus_sees_which_output_is_behind() {
     }
 }
 
-/// A run that is stopped does not get on: there is no answer that says so, and none that says that all is well.
+/// A run that is stopped does not get on, and says nothing: least of all that all is well. One that hangs says so
+/// (`site::tests`).
 #[test]
 fn a_run_that_hangs_is_not_healthy() {
     let serving = Serving::start(&[]);

@@ -117,6 +117,11 @@ fn the_wall_in_a_terminal() {
     terminal.wait_for("stopped");
     terminal.wait_until("the last is gone", |text| !text.contains("line 99"));
     terminal.send(&terminal.socket, "6,101,63000000,-;a later line\n");
+    // Behind that line in the same queue, so that it has come when this one is there.
+    let third = UdpSocket::bind("127.0.0.2:0").expect("a socket");
+    terminal.send(&third, "6,500,63000000,-;a third machine\n");
+    terminal.wait_for("3 machines");
+    assert!(!terminal.text().contains("a later line") && terminal.text().contains("stopped"));
     terminal.press("\u{1b}[F");
     terminal.wait_for("a later line");
 
