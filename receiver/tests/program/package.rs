@@ -1,6 +1,7 @@
 //! The Debian package and the container, as a system has them: a Debian root of its own in which the program runs, from
 //! where and as the unit says. systemd itself is not in there: its own program passes the socket, and what the package
-//! asks of `systemctl` is noted and done as systemd would.
+//! asks of `systemctl` is noted and done as systemd would. The program is the one of these tests, with its libraries: a
+//! release's is static, which alone would be another whole build.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -9,7 +10,39 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use crate::run::PROGRAM;
+
 const NAME: &str = "netconsole-receiver";
+
+/// Copies this host's essential packages, those that they need and those named behind the directory, with what the
+/// package manager knows of them: a minimal Debian, made in seconds and without a network.
+const DEBIAN: &str = r#"
+to=$0
+packages=$(dpkg-query -W -f '${db:Status-Abbrev}\t${Package}\t${Essential}\t${Provides}\t${Pre-Depends}, ${Depends}\n' | awk -F '\t' -v named="$*" '
+    $1 !~ /^ii/ { next }
+    { own[$2] = $2; needs[$2] = $5; if ($3 == "yes") named = named " " $2 }
+    { count = split($4, provided, ", *"); for (i = 1; i <= count; i++) { sub(/[ :(].*/, "", provided[i]); if (!(provided[i] in own)) own[provided[i]] = $2 } }
+    END {
+        waiting = split(named, queue, " ")
+        for (next_one = 1; next_one <= waiting; next_one++) {
+            package = own[queue[next_one]]
+            if (package == "" || package in taken) continue
+            taken[package]; print package
+            count = split(needs[package], parts, / *[,|] */)
+            for (i = 1; i <= count; i++) { sub(/[ :(].*/, "", parts[i]); queue[++waiting] = parts[i] }
+        }
+    }')
+for link in /bin /sbin /lib /lib64; do mkdir -p "$to$(readlink -f $link)" && [ ! -L $link ] || cp -P $link "$to$link"; done
+{
+    dpkg -L $packages | grep '^/.' | grep -v '^/usr/share/\(doc\|man\|locale\|info\)/'
+    find /etc/alternatives
+    find /usr/bin /usr/sbin -lname '/etc/alternatives/*'
+    for package in $packages; do ls /var/lib/dpkg/info/$package.* /var/lib/dpkg/info/$package:*; done
+    ls -d /var/lib/dpkg/info/format /etc/passwd /etc/group /etc/shadow /etc/gshadow /etc/ld.so.cache /etc/nsswitch.conf
+} 2>/dev/null | sort -u | sed 's|^/||' | tar -C / --ignore-failed-read --no-recursion -c -T - 2>/dev/null | tar -C "$to" -x
+mkdir -p "$to/var/lib/dpkg/updates" "$to/var/lib/dpkg/triggers" "$to/var/log" "$to/tmp" "$to/run"
+dpkg-query -s $packages >"$to/var/lib/dpkg/status"
+"#;
 
 /// What each root has of this host's, as a container does.
 const MOUNTED: [&str; 2] = ["proc", "dev"];
@@ -38,20 +71,6 @@ fn text(output: Output) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-/// The program as a release has it.
-fn static_program() -> PathBuf {
-    let target = "x86_64-unknown-linux-gnu";
-    done(
-        Command::new("cargo")
-            .args(["build", "--quiet", "-p", NAME, "--target", target])
-            .env("RUSTFLAGS", "-C target-feature=+crt-static")
-            .current_dir(repository()),
-    );
-    let built =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from);
-    built.join(target).join("debug").join(NAME)
-}
-
 /// A root directory in which programs run.
 struct Root {
     path: PathBuf,
@@ -73,16 +92,23 @@ impl Root {
         Root { path, _dir: dir }
     }
 
-    /// Debian 13's essential packages.
+    /// With what each Debian has, and what the package needs.
     fn debian() -> Self {
         let root = Self::empty();
-        done(&mut Command::new(repository().join("scripts/qemu10")));
-        let from = repository().join("target/roots/trixie");
-        let without = ["./proc", "./sys", "./dev", "./var/cache", "./usr/share/qemu", "./usr/share/ovmf"];
-        let without = without.map(|path| format!("--exclude={path}")).join(" ");
-        let copy = format!("tar -C \"$0\" {without} -c . | tar -C \"$1\" -x");
-        done(Command::new("sh").args(["-c", &copy]).arg(from).arg(&root.path));
+        done(Command::new("sh").args(["-c", DEBIAN]).arg(&root.path).args(["dpkg", "passwd"]));
         root
+    }
+
+    /// Puts the program there, and the libraries that it is linked with.
+    fn put(&self, path: &str) {
+        fs::copy(PROGRAM, self.file(path)).expect("a copy");
+        for library in text(done(Command::new("ldd").arg(PROGRAM))).split_whitespace() {
+            let to = self.file(library);
+            if library.starts_with('/') && !to.exists() {
+                fs::create_dir_all(to.parent().expect("it is in a directory")).expect("a directory");
+                fs::copy(library, to).expect("a copy");
+            }
+        }
     }
 
     fn command(&self, words: &[&str]) -> Command {
@@ -142,11 +168,11 @@ fn wait_for(child: &mut Child, what: impl Fn() -> bool) {
 /// Installed, started, reloaded, upgraded while a machine sends, removed, purged.
 #[test]
 fn the_package_in_a_debian_of_its_own() {
-    let (root, program) = (Root::debian(), static_program());
+    let root = Root::debian();
     let packages = root.file("/packages");
     for version in ["1.0.0", "1.0.1"] {
         let mut deb = Command::new(repository().join("scripts/deb"));
-        done(deb.arg(&packages).arg(&program).env("VERSION", version).env("COMPRESS", "none"));
+        done(deb.arg(&packages).arg(PROGRAM).env("VERSION", version).env("COMPRESS", "none"));
     }
     fs::create_dir_all(root.file("/run/systemd/system")).expect("a directory");
     fs::write(root.file("/usr/bin/systemctl"), SYSTEMCTL).expect("a file");
@@ -222,7 +248,7 @@ fn the_container_s_steps_in_a_root_of_its_own() {
     let step = |name: &str| file.lines().find_map(|line| line.strip_prefix(name)).expect("a step");
     assert_eq!((step("FROM "), step("COPY ")), ("scratch", "${PROGRAM} /netconsole-receiver"));
     let root = Root::empty();
-    fs::copy(static_program(), root.file("/netconsole-receiver")).expect("a copy");
+    root.put("/netconsole-receiver");
     fs::create_dir(root.file(step("VOLUME "))).expect("a directory");
     let words: Vec<String> = ["ENTRYPOINT ", "CMD "]
         .into_iter()
