@@ -3,6 +3,7 @@
 //!
 //! The trust model: what the firmware says of a frame that has left or arrived is checked against what the driver gave it.
 
+use super::frame::{ETHERNET_HEADER, fill_up};
 use super::{Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 
@@ -44,8 +45,6 @@ pub struct FirmwareStatus {
 /// The size of a buffer in bytes: an Ethernet frame of 1500 bytes with a VLAN tag, and more.
 const FRAME_SIZE: usize = 1536;
 const TRANSMIT_BUFFERS: usize = 8;
-/// Firmware that fills no frame up would send one that is too short (IEEE 802.3, section 3.2.8).
-const SHORTEST_FRAME: usize = 60;
 /// After this time, in µs, a frame counts as sent that the firmware took and never gave back: not all firmware does.
 const RETURN_TIME: u64 = 100_000;
 /// How long the firmware may refuse a frame, in µs, when all that it took have left. iPXE's driver of the PCnet, for one, frees
@@ -241,8 +240,8 @@ impl Nic for FirmwareNic {
         };
         let length = build(buffer).min(FRAME_SIZE);
         if length > 0 {
-            buffer.iter_mut().take(SHORTEST_FRAME).skip(length).for_each(|rest| *rest = 0);
-            *content = Content::Waiting { number: self.next, length: length.max(SHORTEST_FRAME) };
+            // Firmware that fills no frame up would send one that is too short.
+            *content = Content::Waiting { number: self.next, length: fill_up(buffer, length) };
             self.next = self.next.wrapping_add(1);
         }
         Ok(())
@@ -264,7 +263,8 @@ impl Nic for FirmwareNic {
             return false;
         }
         let Some(length) = self.card.receive(self.received) else { return false };
-        let Some(frame) = self.received.get(..length) else { return false };
+        let frame = self.received.get(..length).filter(|frame| frame.len() >= ETHERNET_HEADER);
+        let Some(frame) = frame else { return false };
         take(frame);
         true
     }
@@ -277,5 +277,7 @@ impl Nic for FirmwareNic {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

@@ -14,25 +14,11 @@ mod absent;
 mod addresses;
 #[cfg(feature = "pci")]
 mod bus_address;
-#[cfg(all(
-    test,
-    feature = "virtio",
-    feature = "intel",
-    feature = "rtl8139",
-    feature = "rtl8168",
-    feature = "vmxnet3"
-))]
+#[cfg(all(test, feature = "pci"))]
 mod conformance;
 #[cfg(feature = "pci")]
 mod driver;
-#[cfg(all(
-    test,
-    feature = "virtio",
-    feature = "intel",
-    feature = "rtl8139",
-    feature = "rtl8168",
-    feature = "vmxnet3"
-))]
+#[cfg(all(test, feature = "pci"))]
 mod exchange;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -1,110 +1,56 @@
+use super::model::Firmware;
 use super::*;
+use crate::nic::conformance::{self, Wire};
+use crate::nic::exchange::{Call, call, frame, receive, started, transmit};
 use crate::nic::waits::fake::{WAITS, pass};
-use std::sync::Mutex;
+use proptest::prelude::*;
 
-const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
-
-/// Firmware as the specification has it: it keeps frames until it has said that they left.
-#[derive(Default)]
-struct Inner {
-    /// Addresses and bytes of the frames that it has not given back.
-    frames: Vec<(usize, Vec<u8>)>,
-    sent: Vec<Vec<u8>>,
-    arrived: Vec<Vec<u8>>,
-    starts: Vec<bool>,
-    /// What it says next of a frame that left, in place of the truth.
-    lie: Option<usize>,
-    has_link: bool,
-    holds_back: bool,
-    takes_one: bool,
-    /// How many frames it has room for at once.
-    room: usize,
-    /// How many frames it takes in all after a start.
-    most: Option<usize>,
-    taken: usize,
-    is_gone: bool,
-    refuses: bool,
-}
-
-struct Firmware(Mutex<Inner>);
-
-impl Firmware {
-    fn change<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
-        change(&mut self.0.lock().expect("no panic while it was locked"))
-    }
-}
-
-impl FirmwareCard for Firmware {
-    fn start(&self, afresh: bool) -> Result<(), NicError> {
-        self.change(|inner| {
-            inner.starts.push(afresh);
-            if afresh {
-                inner.frames.clear();
-                inner.taken = 0;
-            }
-            if inner.refuses { Err(NicError::Firmware("Initialize", 7)) } else { Ok(()) }
-        })
-    }
-
-    fn mac(&self) -> MacAddr {
-        MAC
-    }
-
-    fn mtu(&self) -> usize {
-        1500
-    }
-
-    fn takes_several(&self) -> bool {
-        self.change(|inner| !inner.takes_one)
-    }
-
-    fn status(&self) -> Option<FirmwareStatus> {
-        self.change(|inner| {
-            if inner.is_gone {
-                return None;
-            }
-            let first = (!inner.frames.is_empty() && !inner.holds_back).then(|| inner.frames.remove(0));
-            let sent = first.map(|(address, frame)| {
-                inner.sent.push(frame);
-                address
-            });
-            Some(FirmwareStatus { link_is_up: inner.has_link, sent: inner.lie.or(sent) })
-        })
-    }
-
-    fn transmit(&self, frame: &[u8]) -> Result<(), TransmitError> {
-        self.change(|inner| {
-            if inner.is_gone {
-                return Err(TransmitError::Broken);
-            }
-            if inner.frames.len() >= inner.room || inner.most.is_some_and(|most| inner.taken >= most) {
-                return Err(TransmitError::Full);
-            }
-            let address = frame.as_ptr().addr();
-            assert!(inner.frames.iter().all(|(taken, _)| *taken != address), "the buffer is the firmware's");
-            inner.taken += 1;
-            inner.frames.push((address, frame.to_vec()));
-            Ok(())
-        })
-    }
-
-    fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
-        self.change(|inner| {
-            let frame = (!inner.arrived.is_empty()).then(|| inner.arrived.remove(0))?;
-            buffer[..frame.len()].copy_from_slice(&frame);
-            Some(frame.len())
-        })
-    }
+/// The driver, not started, of this firmware's card.
+fn driver(firmware: &'static Firmware) -> FirmwareNic {
+    let memory =
+        FirmwareMemory { transmit: [[0xee; FRAME_SIZE]; TRANSMIT_BUFFERS], received: [0; FRAME_SIZE] };
+    FirmwareNic::new(firmware, WAITS, Box::leak(Box::new(memory)))
 }
 
 fn card() -> (&'static Firmware, FirmwareNic) {
-    let inner = Inner { has_link: true, room: usize::MAX, ..Inner::default() };
-    let firmware = Box::leak(Box::new(Firmware(Mutex::new(inner))));
-    let memory =
-        FirmwareMemory { transmit: [[0xee; FRAME_SIZE]; TRANSMIT_BUFFERS], received: [0; FRAME_SIZE] };
-    let mut nic = FirmwareNic::new(firmware, WAITS, Box::leak(Box::new(memory)));
-    nic.restart().expect("it starts");
-    (firmware, nic)
+    let firmware = Firmware::new();
+    (firmware, started(Ok(driver(firmware))).expect("it starts"))
+}
+
+/// The table of behaviours.
+#[test]
+fn conforms() {
+    conformance::conforms("firmware", || {
+        let firmware = Firmware::new();
+        firmware.inner().holds_back = true;
+        (Box::new(driver(firmware)), Box::new(firmware))
+    });
+}
+
+impl Wire for &'static Firmware {
+    fn send(&self, count: usize) -> usize {
+        self.inner().send(count)
+    }
+    fn sent(&self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.inner().sent)
+    }
+    fn deliver(&self, frame: &[u8]) -> bool {
+        self.inner().deliver(frame)
+    }
+    fn set_link(&self, is_up: bool) {
+        self.inner().has_link = is_up;
+    }
+    fn fail(&self) {
+        self.inner().is_gone = true;
+    }
+    fn recover(&self) {
+        self.inner().become_honest();
+    }
+    fn in_a_panic(&self) -> Box<dyn Nic> {
+        // It is not reset: what it has it sends, and gives back to a driver that never had it.
+        self.inner().send(usize::MAX);
+        Box::new(driver(self))
+    }
 }
 
 fn send(nic: &mut FirmwareNic, frame: &[u8]) -> Result<(), TransmitError> {
@@ -119,52 +65,44 @@ fn send(nic: &mut FirmwareNic, frame: &[u8]) -> Result<(), TransmitError> {
 #[test]
 fn frames_leave_in_order_and_none_is_overwritten() {
     let (firmware, mut nic) = card();
-    assert_eq!((nic.mac(), nic.mtu(), nic.link_is_up()), (MAC, 1500, true));
     for number in 0..100 {
         send(&mut nic, &[number; 70]).expect("there is room, as the firmware gives buffers back");
     }
     while !nic.is_drained() {}
     let sent: Vec<_> = (0..100).map(|number| vec![number; 70]).collect();
-    assert_eq!(firmware.change(|inner| inner.sent.clone()), sent);
-}
-
-#[test]
-fn a_short_frame_is_filled_up_with_zeros() {
-    let (firmware, mut nic) = card();
-    send(&mut nic, &[7; 20]).expect("there is room");
-    assert!(nic.is_drained() || nic.is_drained());
-    let expected = [vec![7; 20], vec![0; 40]].concat();
-    assert_eq!(firmware.change(|inner| inner.sent.clone()), [expected]);
-    nic.transmit(&mut |_| 0).expect("nothing is queued");
-    assert!(nic.is_drained());
+    assert_eq!(firmware.inner().sent, sent);
 }
 
 #[test]
 fn frames_wait_for_firmware_that_takes_one_at_a_time_or_none_now() {
     for (takes_one, room) in [(false, 0), (false, 3), (true, usize::MAX)] {
         let (firmware, mut nic) = card();
-        firmware.change(|inner| (inner.takes_one, inner.holds_back, inner.room) = (takes_one, true, room));
+        let lets = |takes_one, holds_back, room| {
+            let mut inner = firmware.inner();
+            (inner.takes_one, inner.holds_back, inner.room) = (takes_one, holds_back, room);
+        };
+        lets(takes_one, true, room);
         for number in 0..TRANSMIT_BUFFERS as u8 {
             send(&mut nic, &[number; 60]).expect("there is a buffer");
         }
         assert_eq!(send(&mut nic, &[99; 60]), Err(TransmitError::Full));
         assert!(!nic.is_drained());
-        assert_eq!(firmware.change(|inner| inner.frames.len()), if takes_one { 1 } else { room });
-        firmware.change(|inner| (inner.holds_back, inner.room) = (false, usize::MAX));
+        assert_eq!(firmware.inner().frames.len(), if takes_one { 1 } else { room });
+        lets(takes_one, false, usize::MAX);
         while !nic.is_drained() {}
         let sent: Vec<_> = (0..TRANSMIT_BUFFERS as u8).map(|number| vec![number; 60]).collect();
-        assert_eq!(firmware.change(|inner| inner.sent.clone()), sent);
+        assert_eq!(firmware.inner().sent, sent);
     }
 }
 
 #[test]
 fn a_buffer_that_it_never_got_frees_none() {
     let (firmware, mut nic) = card();
-    firmware.change(|inner| inner.holds_back = true);
+    firmware.inner().holds_back = true;
     for _ in 0..TRANSMIT_BUFFERS {
         send(&mut nic, &[1; 60]).expect("there is room");
     }
-    firmware.change(|inner| inner.lie = Some(0x1234));
+    firmware.inner().sent_lie = Some(0x1234);
     assert_eq!(send(&mut nic, &[2; 60]), Err(TransmitError::Full));
     assert!(!nic.is_drained());
 }
@@ -172,24 +110,25 @@ fn a_buffer_that_it_never_got_frees_none() {
 #[test]
 fn a_card_that_is_gone_is_broken_until_it_starts_again() {
     let (firmware, mut nic) = card();
-    firmware.change(|inner| inner.is_gone = true);
+    firmware.inner().is_gone = true;
     assert!(!nic.link_is_up());
     assert_eq!(send(&mut nic, &[1; 60]), Err(TransmitError::Broken));
-    firmware.change(|inner| (inner.is_gone, inner.refuses) = (false, true));
+    firmware.inner().become_honest();
+    firmware.inner().refuses = true;
     assert_eq!(nic.restart(), Err(NicError::Firmware("Initialize", 7)));
     assert_eq!(send(&mut nic, &[1; 60]), Err(TransmitError::Broken));
-    firmware.change(|inner| inner.refuses = false);
+    firmware.inner().refuses = false;
     nic.restart().expect("it starts");
     send(&mut nic, &[1; 60]).expect("it runs");
     // The first time it may run already, and is not reset: a panic takes over what runs.
-    assert_eq!(firmware.change(|inner| inner.starts.clone()), [false, true, true]);
+    assert_eq!(firmware.inner().starts, [false, true, true]);
 }
 
 /// As iPXE's driver of the PCnet, which frees its ring only when a frame arrives.
 #[test]
 fn firmware_that_takes_no_more_starts_again_and_no_frame_is_lost_or_doubled() {
     let (firmware, mut nic) = card();
-    firmware.change(|inner| inner.most = Some(20));
+    firmware.inner().most = Some(20);
     for number in 0..100 {
         while send(&mut nic, &[number; 70]) == Err(TransmitError::Full) {
             pass(1000);
@@ -199,51 +138,43 @@ fn firmware_that_takes_no_more_starts_again_and_no_frame_is_lost_or_doubled() {
         pass(1000);
     }
     let sent: Vec<_> = (0..100).map(|number| vec![number; 70]).collect();
-    assert_eq!(firmware.change(|inner| inner.sent.clone()), sent);
-    assert_eq!(firmware.change(|inner| inner.starts.clone()), [false, true, true, true, true]);
+    assert_eq!(firmware.inner().sent, sent);
+    assert_eq!(firmware.inner().starts, [false, true, true, true, true]);
 }
 
 /// It may have filled its ring for the kernel whose panic this is.
 #[test]
 fn firmware_that_takes_nothing_starts_again_once() {
     let (firmware, mut nic) = card();
-    firmware.change(|inner| inner.room = 0);
+    firmware.inner().room = 0;
     send(&mut nic, &[1; 60]).expect("there is a buffer");
     for _ in 0..1000 {
         pass(1000);
         assert!(nic.link_is_up() && !nic.is_drained());
     }
-    assert_eq!(firmware.change(|inner| inner.starts.clone()), [false, true]);
+    assert_eq!(firmware.inner().starts, [false, true]);
 }
 
 #[test]
 fn a_frame_that_is_never_given_back_counts_as_sent_after_a_tenth_of_a_second() {
     let (firmware, mut nic) = card();
-    firmware.change(|inner| inner.holds_back = true);
+    firmware.inner().holds_back = true;
     send(&mut nic, &[1; 60]).expect("there is room");
     pass(RETURN_TIME / 2);
     assert!(!nic.is_drained());
     pass(RETURN_TIME / 2);
     assert!(nic.is_drained());
     // Given back all the same, twice, it frees nothing that is not free.
-    let buffer = firmware.change(|inner| inner.frames.remove(0).0);
-    firmware.change(|inner| inner.lie = Some(buffer));
+    let buffer = firmware.inner().frames.remove(0).0;
+    firmware.inner().sent_lie = Some(buffer);
     assert!(nic.link_is_up() && nic.is_drained());
     // Where it then refuses frames, the card may be what is wrong: that is seen by who uses it.
-    firmware.change(|inner| (inner.lie, inner.room) = (None, 0));
+    firmware.inner().sent_lie = None;
+    firmware.inner().room = 0;
     send(&mut nic, &[2; 60]).expect("there is a buffer");
     pass(10 * REFUSAL_TIME);
     assert!(!nic.is_drained());
-    assert_eq!(firmware.change(|inner| inner.starts.clone()), [false]);
-}
-
-#[test]
-fn what_arrives_is_lent_once() {
-    let (firmware, mut nic) = card();
-    firmware.change(|inner| inner.arrived = vec![vec![1; 60], vec![2; 1514]]);
-    let mut taken = Vec::new();
-    while nic.receive(&mut |frame| taken.push(frame.to_vec())) {}
-    assert_eq!(taken, [vec![1; 60], vec![2; 1514]]);
+    assert_eq!(firmware.inner().starts, [false]);
 }
 
 /// By their ids: an 82540EM and virtio were proven in QEMU, an I219 and an RTL8168 nowhere.
@@ -255,4 +186,115 @@ fn drivers_that_were_never_proven_are_known() {
     assert_eq!([(0x8086, 0x100e), (0x1af4, 0x1041)].map(is_proven), [Some(true); 2]);
     assert_eq!([(0x8086, 0x15b7), (0x10ec, 0x8168)].map(is_proven), [Some(false); 2]);
     assert_eq!(is_proven((0x1022, 0x2000)), None);
+}
+
+/// What may happen between the driver and firmware that lies.
+#[derive(Clone, Debug)]
+enum Step {
+    Call(Call),
+    /// Time goes by, in µs.
+    Pass(u64),
+    Send(usize),
+    Deliver(usize),
+    /// It gives back the buffer of a frame that it still has, or one that it never had.
+    GivesBack(usize),
+    /// A received frame is said to be this long.
+    Length(usize),
+    /// Transmit ends with this, and takes nothing; or as it should.
+    Transmit(Option<Result<(), TransmitError>>),
+    /// How many frames it has room for.
+    Room(usize),
+    Faults(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let work = prop_oneof![
+        (0..200_000u64).prop_map(Step::Pass),
+        (0..9usize).prop_map(Step::Send),
+        (60..3000usize).prop_map(Step::Deliver),
+    ];
+    let ends = [Ok(()), Err(TransmitError::Full), Err(TransmitError::Broken)].map(Some);
+    let lies = prop_oneof![
+        any::<usize>().prop_map(Step::GivesBack),
+        prop_oneof![0..2000usize, Just(usize::MAX)].prop_map(Step::Length),
+        prop_oneof![Just(None), prop::sample::select(ends.to_vec())].prop_map(Step::Transmit),
+        (0..9usize).prop_map(Step::Room),
+        prop_oneof![2 => Just(0), 1 => any::<u8>()].prop_map(Step::Faults),
+    ];
+    prop_oneof![6 => call().prop_map(Step::Call), 3 => work, 3 => lies]
+}
+
+fn take(step: Step, nic: &mut FirmwareNic, firmware: &Firmware) {
+    // A driver's call must end; while it runs, the model is its own.
+    if let Step::Call(call) = step {
+        return call.make(nic, FRAME_SIZE, FRAME_SIZE);
+    }
+    let mut inner = firmware.inner();
+    match step {
+        Step::Call(_) => {}
+        Step::Pass(micros) => {
+            // A frame that is kept for longer than a tenth of a second counts as sent.
+            inner.has_lied = true;
+            pass(micros);
+        }
+        Step::Send(count) => drop(inner.send(count)),
+        Step::Deliver(length) => drop(inner.deliver(&vec![0xa5; length])),
+        Step::GivesBack(which) => {
+            inner.has_lied = true;
+            inner.sent_lie = Some(inner.frames.get(which % 9).map_or(which, |(address, _)| *address));
+        }
+        Step::Length(length) => inner.length_lie = Some(length),
+        Step::Transmit(end) => inner.transmit_lie = end,
+        Step::Room(room) => inner.room = room,
+        Step::Faults(faults) => {
+            let has = |bit: u8| faults >> bit & 1 != 0;
+            (inner.is_gone, inner.refuses, inner.flaps) = (has(0), has(1), has(2));
+            (inner.has_link, inner.holds_back, inner.takes_one) = (!has(3), has(4), has(5));
+        }
+    }
+}
+
+// PROPTEST_CASES=40000 makes it millions of steps.
+proptest! {
+    /// No panic, no endless wait, no frame of a length that there is not, in or out; and once the firmware is honest again, a
+    /// restart is all that it takes.
+    #[test]
+    fn lying_firmware_does_no_lasting_harm(steps in prop::collection::vec(step(), 1..200)) {
+        let (firmware, mut nic) = card();
+        for step in steps {
+            take(step, &mut nic, firmware);
+        }
+        firmware.inner().become_honest();
+        prop_assert_eq!(nic.restart(), Ok(()));
+        {
+            let mut inner = firmware.inner();
+            inner.holds_back = false;
+            inner.sent.clear();
+            inner.arrived = [frame(2, 60)].into();
+        }
+        prop_assert!(nic.link_is_up());
+        prop_assert_eq!(transmit(&mut nic, &frame(1, 60)), Ok(()));
+        nic.kick();
+        prop_assert!(nic.is_drained());
+        prop_assert_eq!(&firmware.inner().sent, &[frame(1, 60)]);
+        prop_assert_eq!(receive(&mut nic), Some(frame(2, 60)));
+    }
+}
+
+/// Each lie alone.
+#[test]
+fn no_length_of_a_received_frame_is_believed_that_none_can_have() {
+    let (firmware, mut nic) = card();
+    for (length, arrives) in [
+        (0, false),
+        (13, false),
+        (14, true),
+        (FRAME_SIZE, true),
+        (FRAME_SIZE + 1, false),
+        (usize::MAX, false),
+    ] {
+        firmware.inner().length_lie = Some(length);
+        assert!(firmware.inner().deliver(&[7; 60]));
+        assert_eq!(receive(&mut nic).map(|frame| frame.len()), arrives.then_some(length), "{length}");
+    }
 }
