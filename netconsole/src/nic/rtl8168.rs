@@ -6,6 +6,7 @@
 //! checked against that.
 
 pub mod chips;
+mod management;
 #[cfg(test)]
 mod model;
 mod phy;
@@ -23,8 +24,9 @@ use super::mmio::Window;
 use super::pci::{Bar, ConfigurationAccess, PciDevice};
 use super::{Access, BusAddress, Duplex, LinkMode, Nic, NicError, Ports, TransmitError, Waits, Width};
 use crate::wire::MacAddr;
-use chips::{Chip, DP, Family};
+use chips::{Chip, FIRST_DP, Family};
 use core::sync::atomic::{Ordering, fence};
+use management::Management;
 use registers::*;
 use ring::{RECEIVES, ReceiveRing, TransmitRing};
 
@@ -169,11 +171,13 @@ impl<R: Registers> Rtl8168<R> {
             return Err(NicError::Absent);
         }
         let version = (transmit & CHIP) >> 20;
-        if !self.chip.is_8125 && DP.contains(&version) {
-            return Err(NicError::Unknown("an RTL8168DP"));
+        if !self.chip.is_8125 && version == FIRST_DP {
+            return Err(NicError::Unknown("the first RTL8168DP"));
         }
         self.family = self.chip.family(version);
+        let management = if self.chip.is_8125 { Management::None } else { Management::of(version) };
         self.silence();
+        management.close_channel(self.waits, &mut self.registers);
         self.reset()?;
         self.silence();
         if self.family != Family::Classic {
@@ -184,11 +188,19 @@ impl<R: Registers> Rtl8168<R> {
             let gate = self.registers.read(GATE, Width::Word);
             self.registers.write(GATE, Width::Word, gate & !GATE_CLOSED);
         }
+        management.announce(self.waits, &mut self.registers);
         self.registers.write(EEPROM_COMMAND, Width::Byte, EEPROM_CONFIGURE);
         self.set_mac();
         self.start();
         self.registers.write(EEPROM_COMMAND, Width::Byte, EEPROM_LOCKED);
-        phy::wake(self.waits, &mut self.registers, self.family);
+        if let Management::Dp { .. } = management {
+            let user = self.registers.read(PHY_USER, Width::Word);
+            self.registers.write(PHY_USER, Width::Word, user & !PHY_USER_FIRMWARE);
+            phy::wake(self.waits, &mut self.registers, self.family);
+            self.registers.write(PHY_USER, Width::Word, user | PHY_USER_FIRMWARE);
+        } else {
+            phy::wake(self.waits, &mut self.registers, self.family);
+        }
         if self.runs() { Ok(()) } else { Err(NicError::Absent) }
     }
 

@@ -22,8 +22,8 @@ pub struct Chip {
     pub is_8125: bool,
 }
 
-/// What the RTL8168DP calls itself, in its three versions: its firmware keeps the PHY, and the way to ask for it is another.
-pub(super) const DP: [u32; 3] = [0x288, 0x28a, 0x28b];
+/// What the first RTL8168DP calls itself: the way to its PHY is another, and Linux gave it up as never sold.
+pub(super) const FIRST_DP: u32 = 0x288;
 
 impl Chip {
     /// How it is driven, given what it calls itself ([`super::registers::CHIP`], from bit 0 on). Those below 0x4c0 are older than

@@ -22,8 +22,48 @@ pub struct Kind {
     pub is_8125: bool,
 }
 
+impl Kind {
+    /// RTL8168DP.
+    fn is_dp(self) -> bool {
+        matches!(self.chip, 0x28a | 0x28b)
+    }
+
+    /// RTL8168EP: 0; FP: the bits that its firmware's registers have besides.
+    fn ep(self) -> Option<u32> {
+        match self.chip {
+            0x500..=0x502 => Some(0),
+            0x54a | 0x54b => Some(0x7f0 << 18),
+            _ => None,
+        }
+    }
+}
+
+/// The firmware that manages the machine, where the chip has room for one.
+#[derive(Default)]
+pub struct Manager {
+    pub is_there: bool,
+    /// It does not look what it is told.
+    pub is_deaf: bool,
+    /// What it was told.
+    pub heard: Vec<u32>,
+    command: u32,
+    /// It knows of a driver.
+    pub has_driver: bool,
+}
+
+impl Manager {
+    fn ring(&mut self) {
+        assert!(self.is_there, "nobody is there");
+        if !self.is_deaf {
+            self.heard.push(self.command);
+            self.has_driver = self.command == 5;
+        }
+    }
+}
+
 /// The chip's side of everything. What is `pub` may be set to be a lie.
 pub struct Device {
+    pub manager: Manager,
     pub kind: Kind,
     /// The registers, by offset.
     pub bytes: [u8; 256],
@@ -73,6 +113,7 @@ impl Device {
     /// An honest chip that somebody has left running. All that the driver gives it must lie in `memory`.
     fn new(kind: Kind, memory: Range<u64>) -> Self {
         let mut device = Self {
+            manager: Manager::default(),
             kind,
             bytes: [0; 256],
             mac: [0x52, 0x54, 0, 0x12, 0x34, 0x56],
@@ -105,6 +146,13 @@ impl Device {
             device.bytes[0xd3] = 0x80;
             device.set(0xf0, 4, 1 << 19 | 1 << 3);
         }
+        if kind.is_dp() {
+            device.set(0xd0, 4, 1 << 17 | 1);
+        }
+        if kind.ep().is_some() {
+            // A driver before was talking to the firmware.
+            device.bytes[0xf8..0xfa].fill(0x81);
+        }
         device
     }
 
@@ -124,9 +172,11 @@ impl Device {
     }
 
     fn reset(&mut self) {
-        let kept = (self.bytes[0xd3], self.get(0xf0, 4), self.get(0xe0, 2));
+        let kept = (self.get(0xd0, 4), self.get(0xf0, 4), self.get(0xe0, 2));
+        let channel = [self.bytes[0xf8], self.bytes[0xf9]];
         self.bytes.fill(0);
-        (self.bytes[0xd3], _) = (kept.0, ());
+        self.set(0xd0, 4, kept.0);
+        self.bytes[0xf8..0xfa].copy_from_slice(&channel);
         self.set(0xf0, 4, kept.1);
         self.set(0xe0, 2, kept.2);
         self.bytes[..6].copy_from_slice(&self.mac);
@@ -239,7 +289,7 @@ impl Device {
             return u32::from_le_bytes([value; 4]) >> (32 - 8 * width);
         }
         match (register, width) {
-            (0xb0, 4) => self.mac_bus.get(&self.mac_address).copied().unwrap_or(0),
+            (0xb0, 4) if self.kind.has_buses => self.mac_bus.get(&self.mac_address).copied().unwrap_or(0),
             _ => self.get(register, width),
         }
     }
@@ -259,6 +309,51 @@ impl Device {
             self.phy_control = value & 0xffff;
             self.set(register, 4, value & !(1 << 31));
         }
+    }
+
+    /// An extended register: reading sets the flag once it is there, writing clears it.
+    fn extended(&mut self, access: u32) {
+        let (writes, bytes, register) = (access >> 31 != 0, access >> 12 & 0xf, access & 0xfff);
+        assert_eq!(bytes, if writes { 1 } else { 0xf });
+        let place = access & 0x7fff_0000;
+        let data = self.get(0x70, 4);
+        match (self.kind.ep(), register, writes) {
+            (None, 0xe8, true) => {
+                assert_eq!(place, 0, "a register of the chip itself");
+                self.manager.command = data & 0xff;
+            }
+            (Some(ep), ..) => {
+                assert_eq!(place, ep | 2 << 16, "a register of the firmware");
+                match (register, writes) {
+                    (0x180, true) => self.manager.command = data & 0xff,
+                    (0x30, true) => {
+                        assert_eq!(data, 0x41, "its neighbours stay");
+                        self.manager.ring();
+                    }
+                    (0x30, false) => self.set(0x70, 4, 0x40),
+                    (0x124, false) => self.set(0x70, 4, u32::from(self.manager.has_driver) | 0x10),
+                    (0x128, false) => self.set(0x70, 4, u32::from(self.manager.is_there) | 0x10),
+                    other => panic!("{other:x?}"),
+                }
+            }
+            other => panic!("{other:x?}"),
+        }
+        self.set(0x74, 4, if writes { access & !(1 << 31) } else { access | 1 << 31 });
+    }
+
+    /// A register of the firmware of an RTL8168DP.
+    fn managed(&mut self, access: u32) {
+        let (writes, bytes, register) = (access >> 31 != 0, access >> 12 & 0xf, access & 0xfff);
+        assert_eq!(bytes, if writes { 1 } else { 0xf });
+        if writes {
+            assert_eq!((register, self.get(0xb0, 4)), (0x30, 1));
+            self.manager.ring();
+        } else {
+            assert_eq!(register, if self.kind.chip == 0x28b { 0xb8 } else { 0x10 });
+            let state = u32::from(self.manager.is_there) << 15 | u32::from(self.manager.has_driver) << 11;
+            self.set(0xb0, 4, state | 1);
+        }
+        self.set(0xb4, 4, if writes { access & !(1 << 31) } else { access | 1 << 31 });
     }
 
     fn write(&mut self, register: usize, width: usize, value: u32) {
@@ -308,7 +403,22 @@ impl Device {
             }
             (0x20 | 0x24 | 0xe4 | 0xe8 | 0x08 | 0x0c, 4) => self.set(register, 4, value),
             (0xda | 0xe0, 2) => self.set(register, 2, value),
-            (0x60, 4) if !self.kind.has_buses => self.phy(0x60, value >> 16 & 0x1f, value),
+            (0x60, 4) if !self.kind.has_buses => {
+                assert_eq!(self.get(0xd0, 4) & 1 << 17, 0, "the firmware has the PHY");
+                self.phy(0x60, value >> 16 & 0x1f, value);
+            }
+            (0x70, 4) if self.kind.is_dp() || self.kind.ep().is_some() => self.set(0x70, 4, value),
+            (0x74, 4) if self.kind.is_dp() || self.kind.ep().is_some() => self.extended(value),
+            (0xb0 | 0xd0, 4) if self.kind.is_dp() => self.set(register, 4, value),
+            (0xb4, 4) if self.kind.is_dp() => self.managed(value),
+            (0xf8, 1) if self.kind.ep().is_some() => self.bytes[0xf8] = value as u8,
+            (0xf9, 1) if self.kind.ep().is_some() => {
+                if self.bytes[0xf9] & !(value as u8) & 1 != 0 {
+                    self.bytes[0xfb] |= 0x20;
+                }
+                self.bytes[0xf9] = value as u8;
+            }
+            (0xfb, 1) if self.kind.ep().is_some() => self.bytes[0xfb] &= !(value as u8),
             (0xb8, 4) if self.kind.has_buses => {
                 self.phy(0xb8, (value >> 15 & 0xfffe) - 0xa400, value);
             }

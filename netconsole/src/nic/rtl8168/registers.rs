@@ -44,6 +44,23 @@ pub const EEPROM_COMMAND: u16 = 0x50;
 pub const PHY_ACCESS: u16 = 0x60;
 /// The link, 16 bits, of which older chips have 8 (PHYStatus).
 pub const PHY_STATUS: u16 = 0x6c;
+/// RTL8168DP, EP and FP: extended registers: what is read or written (ERIDR), and which (ERIAR).
+pub const EXTENDED_DATA: u16 = 0x70;
+/// Which extended register, and how.
+pub const EXTENDED_ACCESS: u16 = 0x74;
+/// RTL8168DP: the firmware's registers: what is read or written (OCPDR), and which (OCPAR).
+pub const MANAGEMENT_DATA: u16 = 0xb0;
+/// Which of the firmware's registers, and how.
+pub const MANAGEMENT_ACCESS: u16 = 0xb4;
+/// RTL8168DP: who may use the PHY's registers.
+pub const PHY_USER: u16 = 0xd0;
+/// RTL8168EP and FP: what the firmware and the driver say to each other, bytes: to the driver (IBCR0), from it (IBCR2), and what
+/// became of it (IBISR0).
+pub const CHANNEL_RECEIVES: u16 = 0xf8;
+/// From the driver to the firmware.
+pub const CHANNEL_SENDS: u16 = 0xf9;
+/// What became of it.
+pub const CHANNEL_STATUS: u16 = 0xfb;
 /// RTL8168G and later: registers of the MAC's own bus (OCPDR).
 pub const MAC_BUS: u16 = 0xb0;
 /// RTL8168G and later: the PHY's registers (GPHY_OCP).
@@ -98,6 +115,33 @@ pub const EEPROM_CONFIGURE: u32 = 3 << 6;
 /// Of an access by [`PHY_ACCESS`], [`MAC_BUS`] or [`PHY_BUS`]: it writes. By the PHY's, what was read is there once this is set,
 /// and what was written once it is clear.
 pub const ACCESS_FLAG: u32 = 1 << 31;
+
+/// Of an access to an extended register or the firmware's: all four bytes.
+pub const ACCESS_WORD: u32 = 0xf << 12;
+/// The lowest byte alone.
+pub const ACCESS_BYTE: u32 = 1 << 12;
+/// Among the extended registers: those of the firmware (ERIAR_OOB), and on the FP where they are.
+pub const EXTENDED_MANAGEMENT: u32 = 2 << 16;
+/// Beside [`EXTENDED_MANAGEMENT`] on the FP.
+pub const EXTENDED_FP: u32 = 0x7f0 << 18;
+/// Whether there is firmware that manages, in bit 0.
+pub const EXTENDED_IS_THERE: u32 = 0x128;
+/// Whether it has heard what it was told, in bit 0.
+pub const EXTENDED_HAS_HEARD: u32 = 0x124;
+/// What it is told.
+pub const EXTENDED_COMMAND: u32 = 0x180;
+/// The same of the RTL8168DP, where it is none of the firmware's registers.
+pub const EXTENDED_COMMAND_DP: u32 = 0xe8;
+/// Has the firmware look what it is told, in bit 0.
+pub const MANAGEMENT_DOORBELL: u32 = 0x30;
+/// The command that a driver has begun (OOB_CMD_DRIVER_START).
+pub const DRIVER_BEGINS: u32 = 5;
+/// In [`CHANNEL_RECEIVES`] and [`CHANNEL_SENDS`]: it is in use.
+pub const CHANNEL_ON: u32 = 1 << 0;
+/// In [`CHANNEL_STATUS`]: what the driver said has been taken; written as 1, it is cleared.
+pub const CHANNEL_SENT: u32 = 1 << 5;
+/// In [`PHY_USER`]: the firmware.
+pub const PHY_USER_FIRMWARE: u32 = 1 << 17;
 
 /// In [`PHY_STATUS`]: both ends may send at once.
 pub const PHY_FULL_DUPLEX: u32 = 1 << 0;

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 const OWN_MAC: MacAddr = MacAddr([2, b'n', b'c', 0, 3, 0]);
 const BURNT_IN: MacAddr = MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
 
-/// RTL8168B, C, F; G, H, EP; RTL8101E, RTL8106E; RTL8125A, B.
-const KINDS: [Kind; 10] = [
+/// RTL8168B, C, F; G, H, EP; RTL8101E, RTL8106E; RTL8125A, B; RTL8168FP, DP in two versions.
+const KINDS: [Kind; 13] = [
     Kind { chip: 0x380, has_buses: false, is_8125: false },
     Kind { chip: 0x3c0, has_buses: false, is_8125: false },
     Kind { chip: 0x480, has_buses: false, is_8125: false },
@@ -28,6 +28,9 @@ const KINDS: [Kind; 10] = [
     Kind { chip: 0x449, has_buses: false, is_8125: false },
     Kind { chip: 0x609, has_buses: true, is_8125: true },
     Kind { chip: 0x641, has_buses: true, is_8125: true },
+    Kind { chip: 0x54a, has_buses: true, is_8125: false },
+    Kind { chip: 0x28a, has_buses: false, is_8125: false },
+    Kind { chip: 0x28b, has_buses: false, is_8125: false },
 ];
 
 /// The table of behaviours, for each version.
@@ -105,13 +108,34 @@ fn assert_works(nic: &mut Rtl8168<Model>, model: &Model) {
 
 /// Of what its firmware has running nothing is touched.
 #[test]
-fn an_rtl8168dp_is_refused_by_name() {
-    for chip in [0x288, 0x28a, 0x28b] {
-        let (model, memory) = Model::new(Kind { chip, has_buses: false, is_8125: false });
-        let before = model.device().bytes;
-        let refused = start(&model, memory).err();
-        assert_eq!(refused, Some(NicError::Unknown("an RTL8168DP")));
-        assert_eq!(model.device().bytes, before);
+fn the_first_rtl8168dp_is_refused_by_name() {
+    let (model, memory) = Model::new(Kind { chip: 0x288, has_buses: false, is_8125: false });
+    let before = model.device().bytes;
+    assert_eq!(start(&model, memory).err(), Some(NicError::Unknown("the first RTL8168DP")));
+    assert_eq!(model.device().bytes, before);
+}
+
+/// Where there is any, once at each start, and whether it listens or not.
+#[test]
+fn firmware_that_manages_the_machine_is_told_of_the_driver() {
+    for kind in [KINDS[5], KINDS[10], KINDS[11], KINDS[12]] {
+        for (is_there, is_deaf) in [(true, false), (true, true), (false, false)] {
+            let (model, memory) = Model::new(kind);
+            (model.device().manager.is_there, model.device().manager.is_deaf) = (is_there, is_deaf);
+            let mut nic = start(&model, memory).expect("a card");
+            let begun = if is_there && !is_deaf { 1 } else { 0 };
+            assert_eq!(model.device().manager.heard, vec![5; begun], "{kind:?}");
+            assert_works(&mut nic, &model);
+            assert_eq!(nic.restart(), Ok(()));
+            assert_eq!(model.device().manager.heard, vec![5; 2 * begun], "{kind:?}");
+            let chip = model.device();
+            if kind.has_buses {
+                assert_eq!(chip.bytes[0xf8..0xfa], [0x80; 2], "the channel is closed, its neighbours stay");
+                assert_eq!(chip.bytes[0xfb], 0);
+            } else {
+                assert_eq!(chip.get(0xd0, 4), 1 << 17 | 1, "the PHY is the firmware's again");
+            }
+        }
     }
 }
 
