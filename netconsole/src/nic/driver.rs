@@ -494,3 +494,13 @@ impl<V: Nic, I: Nic> Nic for Driver<V, I> {
         driver!(self, nic => nic.restart())
     }
 }
+
+#[cfg(all(
+    test,
+    feature = "virtio",
+    feature = "intel",
+    feature = "rtl8139",
+    feature = "rtl8168",
+    feature = "vmxnet3"
+))]
+mod tests;

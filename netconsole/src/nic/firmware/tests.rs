@@ -177,17 +177,6 @@ fn a_frame_that_is_never_given_back_counts_as_sent_after_a_tenth_of_a_second() {
     assert_eq!(firmware.inner().starts, [false]);
 }
 
-/// By their ids: an 82540EM and virtio were proven in QEMU, an I219 and an RTL8168 nowhere.
-#[test]
-#[cfg(all(feature = "virtio", feature = "intel", feature = "rtl8168"))]
-fn drivers_that_were_never_proven_are_known() {
-    use crate::nic::Model;
-    let is_proven = |ids| Model::of(ids).map(Model::is_proven);
-    assert_eq!([(0x8086, 0x100e), (0x1af4, 0x1041)].map(is_proven), [Some(true); 2]);
-    assert_eq!([(0x8086, 0x15b7), (0x10ec, 0x8168)].map(is_proven), [Some(false); 2]);
-    assert_eq!(is_proven((0x1022, 0x2000)), None);
-}
-
 /// What may happen between the driver and firmware that lies.
 #[derive(Clone, Debug)]
 enum Step {
