@@ -273,6 +273,8 @@ impl Peer {
             let [high, low] = tag.to_be_bytes();
             frame.splice(12..12, [0x81, 0, high, low]);
         }
+        // A cable carries none that is shorter (IEEE 802.3, section 3.2.8), and iPXE's driver of the NE2000 stops at one.
+        frame.resize(frame.len().max(60), 0);
         frame
     }
 }
