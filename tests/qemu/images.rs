@@ -44,7 +44,7 @@ fn script() -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/image"))
 }
 
-fn directory() -> PathBuf {
+pub fn directory() -> PathBuf {
     let directory = target().join("tests/images");
     fs::create_dir_all(&directory).expect("target/tests is writable");
     directory
@@ -61,7 +61,7 @@ fn image() -> &'static str {
 }
 
 /// The image after a person has edited netconsole.cfg on its FAT partition.
-fn edited_image(name: &str, text: &str) -> String {
+pub fn edited_image(name: &str, text: &str) -> String {
     let directory = directory();
     let (image, edited) = (directory.join(format!("{name}.img")), directory.join(format!("{name}.cfg")));
     fs::copy(self::image(), &image).expect("a copy of the image");

@@ -3,6 +3,7 @@
 
 mod guest;
 mod matrix;
+mod warm_reset;
 
 use crate::harness::{Capture, Ends, Message, NcrxReceiver, Sent, Way};
 use crate::receiver::Receiver;
