@@ -57,9 +57,9 @@ const COMMANDS: &[(&str, Tried)] = &[
     ),
     (
         r#"kexec -s -p netconsole.bzimage --command-line="netconsole=@/,@10.0.0.2/""#,
-        By("tests/qemu/linux_crash.rs, with more targets"),
+        By("tests/qemu/linux_crash.rs, as_the_readme_says: as it is printed"),
     ),
-    ("echo c > /proc/sysrq-trigger", By("tests/qemu/linux_crash.rs")),
+    ("echo c > /proc/sysrq-trigger", By("tests/qemu/linux_crash.rs, as_the_readme_says")),
     ("cargo run -p netconsole-linuxlog --example vmcore_dmesg -- FILE", By("linuxlog/tests/example.rs")),
     ("cargo run -p netconsole-example-kernel --features kernel", By("tests/scripts.rs")),
     (
