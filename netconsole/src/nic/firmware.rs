@@ -26,7 +26,7 @@ pub trait FirmwareCard: Sync {
     fn status(&self) -> Option<FirmwareStatus>;
 
     /// Gives the firmware a frame, from the destination address on. Its bytes are the firmware's until
-    /// [`status`](Self::status) has given its address back, or a tenth of a second has gone by.
+    /// [`status`](Self::status) has given its address back, or a tenth of a second has gone by in which the link was up.
     fn transmit(&self, frame: &[u8]) -> Result<(), TransmitError>;
 
     /// Takes the oldest received frame into `buffer`; its length in bytes, `None` where none has arrived.
@@ -45,7 +45,7 @@ pub struct FirmwareStatus {
 /// The size of a buffer in bytes: an Ethernet frame of 1500 bytes with a VLAN tag, and more.
 const FRAME_SIZE: usize = 1536;
 const TRANSMIT_BUFFERS: usize = 8;
-/// After this time, in µs, a frame counts as sent that the firmware took and never gave back: not all firmware does.
+/// After this time with a link, in µs, a frame counts as sent that the firmware took and never gave back: not all firmware does.
 const RETURN_TIME: u64 = 100_000;
 /// How long the firmware may refuse a frame, in µs, when all that it took have left. iPXE's driver of the PCnet, for one, frees
 /// its ring only when a frame arrives, and where none does, takes no more until it starts again.
@@ -86,7 +86,7 @@ enum Content {
         number: u64,
         length: usize,
     },
-    /// A frame that is with the firmware since then.
+    /// A frame that is with the firmware since then, or that had no link until then.
     Taken {
         at: u64,
     },
@@ -127,6 +127,7 @@ impl FirmwareNic {
 
     /// Asks the firmware how the card is, until it gives no buffer back any more, and gives it what waits.
     fn look(&mut self) {
+        let had_link = self.link_is_up;
         // One that gives back what it never got must not keep this from ending.
         for _ in 0..=TRANSMIT_BUFFERS {
             if self.state != State::Running {
@@ -145,8 +146,13 @@ impl FirmwareNic {
             }
         }
         let now = self.waits.now();
+        let may_have_left = had_link && self.link_is_up;
         for content in &mut self.contents {
-            if matches!(*content, Content::Taken { at } if now.wrapping_sub(at) >= RETURN_TIME) {
+            let Content::Taken { at } = content else { continue };
+            if !may_have_left {
+                // The card keeps it until the cable is back, and reads its bytes only then.
+                *at = now;
+            } else if now.wrapping_sub(*at) >= RETURN_TIME {
                 *content = Content::Nothing;
                 self.has_returned_all = false;
             }

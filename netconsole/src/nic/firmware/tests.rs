@@ -287,3 +287,23 @@ fn no_length_of_a_received_frame_is_believed_that_none_can_have() {
         assert_eq!(receive(&mut nic).map(|frame| frame.len()), arrives.then_some(length), "{length}");
     }
 }
+
+/// The card still has them, and will send what is in their buffers then.
+#[test]
+fn without_a_link_no_frame_counts_as_sent_before_the_cable_is_back() {
+    let (firmware, mut nic) = card();
+    firmware.inner().holds_back = true;
+    for number in 0..TRANSMIT_BUFFERS as u8 {
+        send(&mut nic, &[number; 60]).expect("there is room");
+    }
+    firmware.inner().has_link = false;
+    for _ in 0..10 {
+        assert!(!nic.is_drained());
+        pass(RETURN_TIME);
+    }
+    assert_eq!(send(&mut nic, &[99; 60]), Err(TransmitError::Full));
+    firmware.inner().has_link = true;
+    assert!(!nic.is_drained(), "they may leave from now on");
+    pass(RETURN_TIME);
+    assert!(nic.is_drained());
+}
