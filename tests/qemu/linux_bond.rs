@@ -1,6 +1,6 @@
 //! The log of a Linux whose way out was a bond: by one of its cards at a time, until somebody is heard by it.
 
-use crate::harness::{Boot, Capture, Nic, Peer, Sent};
+use crate::harness::{Boot, Capture, Gdb, Nic, Peer, Sent, symbol};
 use crate::linux_log::{CORE_HEADER, memory, text, with_memory};
 use std::fs;
 
@@ -32,11 +32,42 @@ fn got(capture: &Capture, nic: usize) -> String {
     payloads.map(|(_, payload)| String::from_utf8_lossy(payload).into_owned()).collect()
 }
 
+/// All of it goes by one, the first where nobody is slow to answer; the other one takes its turn only where it says so.
 #[test]
 fn of_two_cards_one_sends_once_somebody_is_heard_by_it() {
     let capture = boot("linux-bond", [true, true]);
-    assert!(got(&capture, 0).starts_with(&text(&format!("{IMAGE}.extended.txt"))), "all of it by the first");
-    assert_eq!(got(&capture, 1), "");
+    let target = TARGET.parse().expect("an address and port");
+    let sent = capture.sent.iter().filter(|sent| sent.datagram().is_some_and(|(to, _)| to == target));
+    let cards: Vec<usize> = sent.map(|sent| sent.nic).collect();
+    let turns = cards.windows(2).filter(|pair| pair[0] != pair[1]).count();
+    assert_eq!(turns, capture.serial.matches(": the log goes by ").count(), "{}", capture.serial);
+    let [last, other] = [turns % 2, 1 - turns % 2].map(|nic| got(&capture, nic));
+    assert!(
+        last.starts_with(&text(&format!("{IMAGE}.extended.txt"))),
+        "all of it by the last that had its turn"
+    );
+    assert!(turns > 0 || other.is_empty(), "{other}");
+}
+
+/// The one that has sent all of it loses its link: the other one sends it, and the machine ends without the first.
+#[test]
+fn a_card_that_loses_its_link_is_not_waited_for() {
+    let name = "linux-bond-link";
+    let (memory, gdb) = (memory(IMAGE, name), Gdb::new(name));
+    let nics = [0; 2].map(|_| Nic::virtio().peer(Peer::at("10.0.0.2")));
+    let boot = Boot::new(name, format!("{PARAMETERS} {CORE_HEADER}")).nics(nics).repeats().paused();
+    let boot = boot.arguments(gdb.arguments().iter().map(String::as_str));
+    let mut machine = with_memory(boot, &memory).start();
+    let mut stub = gdb.accept();
+    stub.run_to(symbol("netconsole::after::boot"));
+    machine.monitor("set_link n0 off");
+    stub.go_on();
+    let capture = machine.end();
+    fs::remove_file(memory).expect("it was there");
+    assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
+    assert!(capture.serial.contains("eth0: link is down"), "{}", capture.serial);
+    assert!(capture.serial.contains("linux: the log has gone out, "), "{}", capture.serial);
+    assert!(got(&capture, 1).starts_with(&text(&format!("{IMAGE}.extended.txt"))), "all of it by the second");
 }
 
 /// The first has a link, and behind it there is nobody.

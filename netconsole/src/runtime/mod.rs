@@ -201,10 +201,9 @@ impl<P: Platform> Netconsole<P> {
         self.state.running_targets()
     }
 
-    /// Whether a target that could ship has more to ship.
+    /// Whether a target that could ship has more to ship. Of targets that differ in the card alone one that could is enough.
     pub fn is_behind(&self) -> bool {
-        let end = P::ring().end();
-        self.state.targets.iter().any(|target| target.is_behind(end))
+        self.state.targets.is_behind(P::ring().end())
     }
 
     /// Whether some of the log is on its way by a card that has a link.

@@ -129,6 +129,14 @@ impl TargetTable {
         }
     }
 
+    /// Whether a target that ships has more to ship before the sequence number `end`. One whose link is gone is not waited
+    /// for where the same could ship by another card.
+    pub fn is_behind(&self, end: u64) -> bool {
+        let could_by_another =
+            |target: &Target| self.iter().any(|other| target.is_same_as(other) && other.could_ship());
+        self.iter().any(|target| target.is_behind(end) && (target.could_ship() || !could_by_another(target)))
+    }
+
     /// What shows that all targets have heard the log: of those that are the same by other cards one is enough.
     pub fn reception(&self) -> Reception {
         let of_same = |target: &Target| {
