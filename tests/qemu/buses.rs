@@ -396,6 +396,11 @@ fn an_mcfg_that_is_wrong_takes_no_card_away() {
                 "{name}: {text}"
             );
             assert!(text.contains("eth0: virtio network card at 00:0"), "{name}: {text}");
+            assert_eq!(
+                text.matches("pci 00:00.0: ").count(),
+                1,
+                "{name}: what both show is told once: {text}"
+            );
         },
     );
 }

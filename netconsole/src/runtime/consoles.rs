@@ -43,11 +43,12 @@ impl Consoles {
         }
     }
 
-    /// Keeps what was found on the PCI buses, for `lspci`.
-    pub fn found(&mut self, function: PciDevice) {
-        if let Some(slot) = self.functions.iter_mut().find(|slot| slot.is_none()) {
-            *slot = Some(function);
-        }
+    /// Keeps what was found on the PCI buses, for `lspci`, in place of what was found there before; false where it is the same.
+    pub fn found(&mut self, device: PciDevice) -> bool {
+        let is_its =
+            |slot: &&mut Option<PciDevice>| slot.is_none_or(|known| known.function == device.function);
+        let Some(slot) = self.functions.iter_mut().find(is_its) else { return true };
+        slot.replace(device) != Some(device)
     }
 
     /// Counts a datagram that was refused before anybody looked at what it says.

@@ -42,8 +42,9 @@ impl State {
             }
             device = P::memory().sizing.size(&mut config, device);
         }
-        log::info!("pci {device}");
-        self.consoles.found(device);
+        if self.consoles.found(device) {
+            log::info!("pci {device}");
+        }
         Some(device)
     }
 

@@ -23,7 +23,9 @@ impl Consoles {
     }
 
     /// There is no `lspci`.
-    pub fn found(&mut self, _function: PciDevice) {}
+    pub fn found(&mut self, _device: PciDevice) -> bool {
+        true
+    }
 
     /// There is nothing to count.
     pub fn refuse(&mut self) {}
