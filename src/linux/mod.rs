@@ -120,8 +120,11 @@ impl Before {
 
     /// Notes for the boots that follow that it was sent, where they would find it again.
     pub fn note_sent(self, boot: &BootInfo) {
-        // Of an encrypted one nothing was sent.
-        let is_sent = self.has_log() && !matches!(self, Self::Missing(Missing::Log(LogError::Encrypted)));
+        let is_sent = match self {
+            Self::Log(_) => true,
+            Self::Missing(Missing::Log(_)) => HAS_TEXT.load(Ordering::Relaxed),
+            Self::Nothing | Self::Missing(_) => false,
+        };
         if let Some(OneCpu((crash, How::Scan { .. }))) = CRASH.get().filter(|_| is_sent) {
             last_log::note_sent_linux(&boot.memory, identity(crash));
             log::info!("linux: noted that its log was sent: linux=scan passes it over from now on");
@@ -332,6 +335,8 @@ impl Past for OldLog {
 }
 
 static IS_TOLD: AtomicBool = AtomicBool::new(false);
+/// Whether, in place of a log that can't be read, text was logged; there is none of one that is encrypted.
+static HAS_TEXT: AtomicBool = AtomicBool::new(false);
 
 /// Logs what was found, and what could not be, once.
 pub fn tell(before: Before) {
@@ -347,7 +352,7 @@ pub fn tell(before: Before) {
             if let (Missing::Log(why), Some(crash)) = (missing, CRASH.get())
                 && why != LogError::Encrypted
             {
-                report::raw_text(&crash.0.0);
+                HAS_TEXT.store(report::raw_text(&crash.0.0), Ordering::Relaxed);
             }
         }
     }

@@ -34,7 +34,7 @@ pub fn log(old: &OldLog) {
         old.end().saturating_sub(1),
     );
     if whole == 0 {
-        raw_text(old.crash.0);
+        _ = raw_text(old.crash.0);
     }
     cpus(old);
 }
@@ -43,10 +43,12 @@ pub fn log(old: &OldLog) {
 const MAX_RAW: u64 = 96 << 10;
 
 /// Logs the end of the text that lies where the log was, each piece marked, where nothing else is to be had: the crash is
-/// at the end, unless the log had come round to its buffer's start and it can't be told where it ended.
-pub fn raw_text(crash: &Crash<'_, OldMemory>) {
+/// at the end, unless the log had come round to its buffer's start and it can't be told where it ended. False where there is
+/// none.
+pub fn raw_text(crash: &Crash<'_, OldMemory>) -> bool {
     let Some(mut text) = crash.raw_text() else {
-        return log::warn!(target: ALWAYS, "linux: nor is there any text where its log was");
+        log::warn!(target: ALWAYS, "linux: nor is there any text where its log was");
+        return false;
     };
     let mut line = [0; 200];
     let passed = text.keep_last(MAX_RAW, &mut line);
@@ -64,6 +66,7 @@ pub fn raw_text(crash: &Crash<'_, OldMemory>) {
         let shown = line.get(..len).and_then(|line| core::str::from_utf8(line).ok()).unwrap_or("");
         log::info!(target: ALWAYS, "linux raw: {shown}");
     }
+    true
 }
 
 /// Which CPU crashed, as far as the log's last words say it: `CPU: 1 PID: 234 Comm: …`.
