@@ -1,13 +1,14 @@
-# Two sets of entries, one per vector and 16 bytes apart, so that descriptors.rs computes an entry's
-# address: `exception_entries` for normal running, `panic_entries` for while the panic path runs.
+# Sets of entries, one per vector and 16 bytes apart, so that descriptors.rs computes an entry's
+# address: `exception_entries` for normal running, `panic_entries` for while the panic path runs, and `firmware_entries`
+# for the CPU's own exceptions while the CPU is the firmware's (boot/gate.s).
 #
 # Each brings the stack to the same layout, that of `Frame` in exceptions.rs: the vector and an error
 # code (0 where the CPU pushes none) under all general registers; then a Rust function that does not
 # return. Every vector runs on a stack of the interrupt stack table; the CPU aligns it to 16 bytes.
 
-.macro entries common
+.macro entries common, count=256
     .set vector, 0
-    .rept 256
+    .rept \count
         .balign 16
         .if vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30
         .else
@@ -70,6 +71,10 @@
     push r13
     push r14
     push r15
+    call_with_frame \handler
+.endm
+
+.macro call_with_frame handler
     cld
     mov rdi, rsp
     # RBP is the interrupted code's: the backtrace goes on through it. 22 quadwords were pushed in
@@ -89,12 +94,21 @@ panic_entries:
     entries panic_common
 
 .balign 16
+.global firmware_entries
+firmware_entries:
+    entries firmware_exception, 32
+
+.balign 16
 exception_common:
     fail_old_memory_read
     save_and_call {exception}
 panic_common:
     fail_old_memory_read
     save_and_call {exception_in_panic}
+# RSP is at a complete frame.
+.global exception_saved
+exception_saved:
+    call_with_frame {exception}
 
 # While the panic path runs an NMI has nothing to add (a watchdog that goes on barking, another press
 # of the button): it changes nothing. Nor does one that a Linux has left to its crash kernel, which counts it.

@@ -4,6 +4,10 @@
 # A side is a `Side` of gate.rs, whose offsets are the constants in braces. SS:RSP excepted, all of it is saved and loaded
 # each time: the firmware may have changed its own meanwhile.
 
+#
+# An exception on the firmware's side that would end it (gate.rs names them) leads back to this kernel for good, by the copy of
+# the firmware's interrupt descriptor table that gate.rs has made.
+
 .section .text.gate, "ax"
 
 # Saves the state of the side that runs to R12, but for its task state: firmware that has none leaves the kernel's in place.
@@ -48,6 +52,20 @@
     and byte ptr [rcx + rax + 5], 0xfd
     ltr ax
 9:  fxrstor64 [r12]
+.endm
+
+# Loads the kernel's side, with `stack` for a stack pointer. Overwrites RAX, RCX and R12.
+.macro return_to_kernel stack
+    lea r12, [rip + {kernel}]
+    mov rax, [r12 + {CR0}]
+    mov cr0, rax
+    mov rax, [r12 + {CR3}]
+    mov cr3, rax
+    mov rax, [r12 + {CR4}]
+    mov cr4, rax
+    # The kernel's stack: the far return takes its place from it.
+    mov rsp, \stack
+    load_side
 .endm
 
 # Saves the firmware's state: called while it still is in force. Its calls will use the stack from here on downwards.
@@ -105,6 +123,8 @@ firmware_gate:
     mov r8, [r14 + 0x10]
     mov r9, [r14 + 0x18]
     sti
+# tests/qemu/firmware_cards.rs has the call not come back.
+firmware_gate_calls:
     call r13
     jmp 2f
 1:  cmp qword ptr [r14], 0
@@ -117,21 +137,14 @@ firmware_gate:
     jmp 2f
 3:  sti
     hlt
+# tests/qemu/firmware_cards.rs has an NMI come here, as it wakes the CPU.
+firmware_gate_wakes:
 2:  cli
     cld
     mov r15, rax
 
     save_side
-    lea r12, [rip + {kernel}]
-    mov rax, [r12 + {CR0}]
-    mov cr0, rax
-    mov rax, [r12 + {CR3}]
-    mov cr3, rax
-    mov rax, [r12 + {CR4}]
-    mov cr4, rax
-    # The kernel's stack: the far return takes its place from it.
-    mov rsp, [r12 + {RSP}]
-    load_side
+    return_to_kernel [r12 + {RSP}]
     mov rax, r15
     pop r15
     pop r14
@@ -140,3 +153,34 @@ firmware_gate:
     pop rbp
     pop rbx
     ret
+
+# Where the firmware's exceptions arrive, by `firmware_entries` (boot/exceptions.s): on the firmware's tables and stack, the
+# vector and an error code pushed. This completes a `Frame` (exceptions.rs), takes it to the stack that the kernel has for
+# the NMI, and leaves the firmware for good.
+.global firmware_exception
+firmware_exception:
+    push rax
+    cmp qword ptr [rsp + 8], {NMI}
+    jne 1f
+    # While the panic path runs an NMI has nothing to add there either (boot/exceptions.s, `ignore_nmi`).
+    lea rax, [rip + {panic_table}]
+    cmp rax, [rip + {kernel} + {IDT} + 2]
+    jne 1f
+    lock inc qword ptr [rip + {NMIS}]
+    pop rax
+    add rsp, 16
+    iretq
+1:  .irp register, rbx, rcx, rdx, rsi, rdi, rbp, r8, r9, r10, r11, r12, r13, r14, r15
+        push \register
+    .endr
+    cld
+    mov rsi, rsp
+    lea rbx, [rip + {nmi_stack} + {NMI_STACK} - {FRAME}]
+    mov rdi, rbx
+    mov ecx, {FRAME} / 8
+    rep movsq
+    return_to_kernel rbx
+    # The stack's end and the frame's size are multiples of 16, as RSP must be at a call.
+    mov rdi, rsp
+    call {leave_by_exception}
+    jmp exception_saved

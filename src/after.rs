@@ -7,7 +7,7 @@ use crate::log::ring;
 use crate::machine::firmware;
 use crate::machine::interrupts::Strays;
 use crate::machine::nmi;
-use crate::machine::power::{self, ExitCode};
+use crate::machine::power::{self, ExitCode, Order};
 use crate::machine::timer::Timer;
 use crate::machine::watchdog;
 use crate::{describe, start};
@@ -44,25 +44,20 @@ pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
         tell_poweroff();
     }
     log::info!("boot: done, {}", ending(after));
-    let has_gone_out = kernel.drain();
-    if !has_gone_out {
-        log::error!("netconsole: the log has not gone out: a card takes nothing any more");
-        kernel.tell_others();
-        kernel.show_all();
-    }
-    let code = if has_gone_out { code } else { ExitCode::NoTarget };
-    kernel.await_acknowledgements();
-    // Else the next boot is to know that there is more to ship.
-    if has_gone_out {
-        ring().say_goodbye();
-    }
+    let code = if end_log(kernel) { code } else { ExitCode::NoTarget };
     watchdog::stop();
     match after {
         After::Poweroff => power::poweroff(),
-        After::Reboot => power::reboot(),
+        After::Reboot => reboot(),
         After::Exit => power::exit(code),
         After::Halt | After::Serve => power::halt(),
     }
+}
+
+/// Where the firmware's reset hangs, the chipset's watchdog ends that, if there is one.
+fn reboot() -> ! {
+    watchdog::guard_reset();
+    power::reboot(Order::FirmwareFirst)
 }
 
 fn ending(after: After) -> &'static str {
@@ -79,6 +74,21 @@ fn tell_poweroff() {
     if !power::can_power_off() {
         log::error!("power: ACPI says no way to turn this machine off: it halts");
     }
+}
+
+/// Ships what is left of the log; false where that can't be. Then the next boot is to know that there is more.
+fn end_log(kernel: &mut Kernel) -> bool {
+    let has_gone_out = kernel.drain();
+    if !has_gone_out {
+        log::error!("netconsole: the log has not gone out: a card takes nothing any more");
+        kernel.tell_others();
+        kernel.show_all();
+    }
+    kernel.await_acknowledgements();
+    if has_gone_out {
+        ring().say_goodbye();
+    }
+    has_gone_out
 }
 
 /// Notes for the next boot that the log of a Linux has arrived.
@@ -119,17 +129,13 @@ fn on_command(kernel: &mut Kernel, ending: Ending) -> ! {
     if matches!(ending, Ending::Poweroff) {
         tell_poweroff();
     }
-    kernel.drain();
-    kernel.await_acknowledgements();
+    if let Ending::Crash(name) = ending {
+        kernel.drain();
+        crash::on_command(kernel, name)
+    }
+    end_log(kernel);
     match ending {
-        Ending::Crash(name) => crash::on_command(kernel, name),
-        Ending::Reboot => {
-            ring().say_goodbye();
-            power::reboot()
-        }
-        Ending::Poweroff => {
-            ring().say_goodbye();
-            power::poweroff()
-        }
+        Ending::Poweroff => power::poweroff(),
+        Ending::Reboot | Ending::Crash(_) => reboot(),
     }
 }

@@ -5,6 +5,7 @@ use crate::log::{RING_SIZE, last_place};
 use crate::machine::access::ACCESS;
 use crate::machine::clock;
 use crate::machine::firmware;
+use crate::machine::iommu::{kind, one_that_is_on};
 use crate::machine::paging::{self, AddressSpace};
 use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses, set_root_buses};
 use crate::machine::physical::Physical;
@@ -15,7 +16,7 @@ use bootinfo::firmware::iommu::{Iommu, iommus};
 use bootinfo::firmware::pci::{HostBridges, MAX_WINDOWS, Segment, host_bridges, segments};
 use bootinfo::parameters::Parameters;
 use core::ops::RangeInclusive;
-use netconsole::nic::iommu::{self, Found, Kind, Stuck, Unit};
+use netconsole::nic::iommu::{self, Found, Stuck, Unit};
 use netconsole::nic::pci::{
     DeviceFunction, PciDevice, RootBuses, Space, Stopped, is_unnumbered, is_unplaced, number, place,
     search_roots, stop_bus_masters,
@@ -37,6 +38,8 @@ pub struct Buses {
     /// How many devices lost their right to reach memory and to interrupt; `None` where that was not necessary.
     stopped: Option<Stopped>,
     iommus: [Option<(Iommu, Result<Found, Stuck>)>; MAX_NAMED],
+    /// One that is on, and stays so for the firmware.
+    left_on: Option<Iommu>,
     iommu_count: usize,
     /// Addresses that bus 0's bridge has for devices, and configuration space may be among them.
     windows: [Option<(u64, u64)>; MAX_WINDOWS],
@@ -64,12 +67,11 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
         set_root_buses(bridges.roots(mechanism));
     }
 
-    let mut units =
-        acpi.iter().flat_map(|root| root.tables(&memory)).flatten().flat_map(|table| iommus(&table));
     let mut buses = Buses {
         mechanism,
         stopped: None,
         iommus: [None; MAX_NAMED],
+        left_on: None,
         iommu_count: 0,
         windows: bridges.found.windows,
         segments: [None; MAX_SEGMENTS],
@@ -79,12 +81,14 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
     }
     if firmware::stays() {
         // Bus masters and IOMMUs are as the firmware needs them.
+        buses.left_on = acpi.and_then(|root| one_that_is_on(root, &memory, &ACCESS.addresses, &mut map));
         return buses;
     }
     if uses_others_memory(boot, parameters) {
         buses.stop_bus_masters();
     }
-    for iommu in &mut units {
+    let tables = acpi.iter().flat_map(|root| root.tables(&memory)).flatten();
+    for iommu in tables.flat_map(|table| iommus(&table)) {
         let result = buses.turn_off(iommu, &mut map);
         if let Some(named) = buses.iommus.get_mut(buses.iommu_count) {
             *named = Some((iommu, result));
@@ -152,9 +156,8 @@ impl Buses {
 
     /// Turns an IOMMU off if it is on, devices first.
     fn turn_off(&mut self, iommu: Iommu, map: &mut impl FnMut(u64, u64) -> bool) -> Result<Found, Stuck> {
-        let (kind, address) = match iommu {
-            Iommu::IntelVtd(address) => (Kind::IntelVtd, address),
-            Iommu::AmdVi(address) => (Kind::AmdVi, address),
+        match iommu {
+            Iommu::IntelVtd(_) | Iommu::AmdVi(_) => {}
             Iommu::VirtioPci(place) => {
                 let Some(BusAddress::Pci(function)) = BusAddress::from_word(place.into()) else {
                     return Err(Stuck::Absent);
@@ -172,15 +175,23 @@ impl Buses {
                 self.stop_bus_masters();
                 return iommu::bypass_mmio(address, &ACCESS.addresses, WAITS);
             }
-        };
-        if !map(address, kind.length()) {
-            return Err(Stuck::Absent);
         }
+        let (kind, address) =
+            kind(iommu).filter(|&(kind, address)| map(address, kind.length())).ok_or(Stuck::Absent)?;
         let mut unit = Unit::at(kind, address, &ACCESS.addresses)?;
         if unit.is_on() {
             self.stop_bus_masters();
         }
         unit.turn_off(WAITS)
+    }
+
+    /// Says of the card at `function`, which a driver here has, that an IOMMU may cut it off, where one is on.
+    pub fn tell_of_iommu(&self, function: DeviceFunction) {
+        if self.left_on.is_some() {
+            log::error!(
+                "pci {function}: an IOMMU is on, and the firmware does not drive this card: it may not reach memory"
+            );
+        }
     }
 
     /// Whether nothing says where devices are.
@@ -282,6 +293,11 @@ impl Buses {
                 Ok(Found::TurnedOff) => log::info!("iommu: {iommu} was left on, and is off now"),
                 Err(stuck) => log::error!("iommu: {iommu}: {stuck}: the cards may not reach memory"),
             }
+        }
+        if let Some(iommu) = self.left_on {
+            log::warn!(
+                "iommu: {iommu} is on, and stays so, as the firmware goes on: it lets through what the firmware drives"
+            );
         }
         if let Some(more @ 1..) = self.iommu_count.checked_sub(MAX_NAMED) {
             log::info!("iommu: {more} more, not named here");

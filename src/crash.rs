@@ -48,13 +48,14 @@ pub fn after_boot(kernel: &mut Kernel, recovery: &Recovery) {
         Some(CrashPlace::Panic2) => panic_while_panicking(kind, 2),
         Some(CrashPlace::Panic3) => panic_while_panicking(kind, 3),
         Some(CrashPlace::PanicCard) => panic_at_cards(kind, 1),
-        Some(CrashPlace::Firmware) => {
-            if !matches!(kind, CrashKind::Loop | CrashKind::HungDevice) {
-                wait_for(kernel, kind, Place::FirmwareCall)
+        Some(CrashPlace::Firmware) => match kind {
+            CrashKind::Loop | CrashKind::HungDevice => {
+                trap::arm(kind, Place::Firmware, 1);
+                panic!("provoked by crash={crash}")
             }
-            trap::arm(kind, Place::Firmware, 1);
-            panic!("provoked by crash={crash}")
-        }
+            CrashKind::GeneralProtection | CrashKind::Nmi => wait_for(kernel, kind, Place::Firmware),
+            _ => wait_for(kernel, kind, Place::FirmwareCall),
+        },
         Some(CrashPlace::PanicCards) => panic_at_cards(kind, u32::from(u8::MAX)),
     }
 }

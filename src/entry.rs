@@ -1,7 +1,10 @@
 //! The boot code's constants and symbols, for boot/entry.s.
 
+use crate::log;
+use crate::machine::firmware::structure::{Status, Structure};
 use crate::machine::{efi, long_mode, paging, stacks};
 use core::arch::global_asm;
+use core::ffi::c_void;
 
 /// Multiboot 1 specification, section 3.1.1: what a loader searches for.
 const HEADER_MAGIC: u32 = 0x1bad_b002;
@@ -24,6 +27,11 @@ const EFER_FLAGS: u32 = long_mode::EFER_LONG_MODE | 1 << 11;
 /// Five levels of page tables.
 const CR4_FIVE_LEVELS: u32 = paging::CR4_FIVE_LEVELS;
 
+/// Where boot/entry.s arrives from UEFI.
+extern "efiapi" fn enter_from_uefi(image: *mut c_void, system_table: Structure) -> Status {
+    efi::enter(image, system_table, log::place_noted_in)
+}
+
 global_asm!(
     include_str!("../boot/long_mode.s"),
     include_str!("../boot/entry.s"),
@@ -45,7 +53,7 @@ global_asm!(
     EFER_FLAGS = const EFER_FLAGS,
     CODE_SEGMENT = const long_mode::CODE_SEGMENT,
     CR4_FIVE_LEVELS = const CR4_FIVE_LEVELS,
-    efi_enter = sym efi::enter,
+    efi_enter = sym enter_from_uefi,
     main_stack = sym stacks::MAIN,
     MAIN_STACK_END = const size_of::<stacks::MainStack>(),
     root_table = sym paging::ROOT_TABLE,

@@ -43,9 +43,17 @@ pub fn find_cards(
                 }
             }
             let Some(device) = netconsole.look_at(function) else { return };
+            if firmware::stays() && firmware::network::is_kept(function) {
+                return log::error!(
+                    "pci {function}: the firmware's driver keeps this card: it is left alone"
+                );
+            }
             let is_the_firmwares = firmware::stays() && firmware::network::find(function).is_some();
             let is_mapped = map(&device, &mut address_space);
             let is_up = (is_mapped || is_the_firmwares) && netconsole.claim(&device);
+            if is_up && firmware::network::find(function).is_none() {
+                buses.tell_of_iommu(function);
+            }
             if !is_up && device.class.is_network() && !firmware::stays() {
                 // The firmware may have left it running, and writing what it receives to memory.
                 pci::disable(&mut ConfigurationSpace, function);

@@ -10,7 +10,6 @@ use crate::machine::firmware;
 use crate::machine::paging::AddressSpace;
 use crate::machine::watchdog::Watchdog;
 use crate::machine::{entropy, rtc};
-use crate::memory::memory;
 use crate::platform::{self, ThisKernel};
 use crate::serial_console::SerialConsole;
 use bootinfo::BootInfo;
@@ -73,8 +72,7 @@ impl Kernel {
         })
     }
 
-    /// Makes the targets of the command line, which is `boot`'s. They wait for their cards, but the panic path knows of
-    /// them from here on.
+    /// Makes the targets of the command line, which is `boot`'s. They wait for their cards.
     pub fn add_targets(&mut self, boot: &'static BootInfo) {
         self.clock.now();
         self.netconsole.broadcast_problems_of(boot.command_line.as_bytes());
@@ -82,7 +80,6 @@ impl Kernel {
             log::debug!("clock: {seconds} seconds since 1970 by the real-time clock");
             self.netconsole.set_unix_time(seconds);
         }
-        self.parameters.virtio_mmio.as_slice().iter().for_each(|&place| memory().remember_mmio_card(place));
         self.netconsole.add_targets();
     }
 

@@ -50,11 +50,13 @@ impl Kind {
     }
 
     fn read(&self, map: &MemoryMap) -> Option<[u64; 2]> {
-        self.notes(map).find_map(|note| {
-            let words = note.each_ref().map(|word| word.load(Ordering::Relaxed));
-            let content = [words[1], words[2]];
-            (words == self.words(content)).then_some(content)
-        })
+        self.notes(map).find_map(|note| self.content(note))
+    }
+
+    fn content(&self, note: &[AtomicU64; WORDS]) -> Option<[u64; 2]> {
+        let words = note.each_ref().map(|word| word.load(Ordering::Relaxed));
+        let content = [words[1], words[2]];
+        (words == self.words(content)).then_some(content)
     }
 
     fn write(&self, map: &MemoryMap, content: [u64; 2]) {
@@ -80,6 +82,17 @@ pub struct Place {
 /// Where the log of the boot before lies, as that has noted it.
 pub fn place(map: &MemoryMap) -> Option<Place> {
     LOG_AT.read(map).map(|[address, size]| Place { address, size })
+}
+
+/// The same, by the note in this one of [`PLACES`], before there is a map.
+///
+/// # Safety
+///
+/// The page is mapped, and this kernel's.
+pub unsafe fn place_noted_in(page: u64) -> Option<Place> {
+    // SAFETY: the caller's.
+    let note = unsafe { &*with_exposed_provenance::<[AtomicU64; WORDS]>(page as usize) };
+    LOG_AT.content(note).map(|[address, size]| Place { address, size })
 }
 
 /// Notes where the log of this boot lies.

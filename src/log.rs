@@ -4,8 +4,9 @@ use crate::last_log::{self, Place};
 use crate::machine::{cache, paging};
 use crate::memory;
 use bootinfo::MemoryMap;
-use core::mem::MaybeUninit;
+use core::mem::{MaybeUninit, offset_of};
 use core::ops::Range;
+use core::ptr::with_exposed_provenance_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 use netconsole::guarded::Word;
 use netconsole::ring::{Audience, Past, Recovery, Ring, RingHeader};
@@ -28,9 +29,11 @@ struct Memory {
     header: RingHeader,
     index: [AtomicU64; index_words(RING_SIZE)],
     data: [AtomicU64; data_words(RING_SIZE)],
-    /// The firmware's call that the CPU is in, which a reset does not touch either.
+    /// As behind every ring: see [`call_offset`].
     firmware_call: Word,
 }
+
+const _: () = assert!(offset_of!(Memory, firmware_call) == call_offset(RING_SIZE));
 
 // linker.ld puts this where neither a loader nor a reset clears it, for `Ring::recover`.
 #[unsafe(link_section = ".persistent")]
@@ -41,8 +44,14 @@ static MEMORY: Memory = Memory {
     firmware_call: Word::unset(),
 };
 
-/// Where the firmware's call is noted that the CPU is in, for the next boot.
-pub const FIRMWARE_CALL: &Word = &MEMORY.firmware_call;
+/// Where the firmware's call is noted that the CPU is in; null while it is behind [`STATIC_RING`].
+static FIRMWARE_CALL: AtomicPtr<Word> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Where the firmware's call is noted that the CPU is in, for the next boot: behind the ring, with which that finds it.
+pub fn firmware_call() -> &'static Word {
+    // SAFETY: it is null or points behind a ring, as `ring_length` leaves room.
+    unsafe { FIRMWARE_CALL.load(Ordering::Relaxed).as_ref() }.unwrap_or(&MEMORY.firmware_call)
+}
 
 static STATIC_RING: Ring<'static> =
     Ring::new(&MEMORY.header, &MEMORY.index, &MEMORY.data).written_back_by(cache::write_back);
@@ -77,17 +86,33 @@ pub fn start(size: usize, map: &MemoryMap, start: u64, audience: Audience) -> (R
         };
         (ring().recover(start, audience), chosen, address)
     });
-    let address = address.unwrap_or_else(|| (&raw const MEMORY).addr() as u64);
-    last_log::note(map, Place { address, size: chosen.unwrap_or(RING_SIZE) as u64 });
+    let (size, own) = (chosen.unwrap_or(RING_SIZE), (&raw const MEMORY).addr() as u64);
+    if let Some(address) = address {
+        let word = with_exposed_provenance_mut(address as usize + call_offset(size));
+        FIRMWARE_CALL.store(word, Ordering::Relaxed);
+    }
+    last_log::note(map, Place { address: address.unwrap_or(own), size: size as u64 });
     HAS_BEGUN.store(true, Ordering::Relaxed);
     (recovery, chosen)
 }
 
 /// Where the boot before has noted that its log lies; empty for nowhere.
 pub fn last_place(map: &MemoryMap) -> Range<u64> {
-    let size = |place: &Place| usize::try_from(place.size).ok().filter(|size| *size <= RING_SIZE << 16);
-    let place = last_log::place(map).and_then(|place| Some((place.address, size(&place)?)));
-    place.map_or(0..0, |(address, size)| address..address.saturating_add(ring_length(size)))
+    last_log::place(map).and_then(range).unwrap_or(0..0)
+}
+
+/// The same for UEFI's entry, which has no map yet, by the note in a low page that the firmware has given to this kernel:
+/// the address, and how many pages.
+pub fn place_noted_in(page: u64) -> Option<[u64; 2]> {
+    // SAFETY: as UEFI's entry promises.
+    let place = unsafe { last_log::place_noted_in(page) }.and_then(range)?;
+    Some([place.start, (place.end - place.start) / 4096])
+}
+
+/// All that belongs to a log.
+fn range(place: Place) -> Option<Range<u64>> {
+    let size = usize::try_from(place.size).ok().filter(|size| *size <= RING_SIZE << 16)?;
+    Some(place.address..place.address.checked_add(ring_length(size))?)
 }
 
 /// Has the log go on where the boot before has noted that its own lies, if there is one of `size` bytes, with any record.
@@ -148,10 +173,14 @@ fn large_ring(size: usize, map: &MemoryMap) -> Option<(usize, u64)> {
     Some((size, address))
 }
 
-/// How much memory a ring of `size` bytes of data takes, whole pages.
+/// How much memory a ring of `size` bytes of data takes with the word behind it, whole pages.
 const fn ring_length(size: usize) -> u64 {
-    let words = data_words(size) + index_words(size);
-    (size_of::<RingHeader>() + words * size_of::<u64>()).next_multiple_of(4096) as u64
+    (call_offset(size) + size_of::<Word>()).next_multiple_of(4096) as u64
+}
+
+/// Where the word lies, in bytes from the ring's header on, in which the firmware's call is noted that the CPU is in.
+const fn call_offset(size: usize) -> usize {
+    size_of::<RingHeader>() + (data_words(size) + index_words(size)) * size_of::<u64>()
 }
 
 /// The ring of `size` bytes of data in the memory at `address`.

@@ -1,7 +1,7 @@
 //! The first steps: what the boot loader says, what the command line means, and the log's first lines.
 
 use crate::linux::Before;
-use crate::log::{FIRMWARE_CALL, RING_SIZE, follow, ring, start};
+use crate::log::{RING_SIZE, firmware_call, follow, ring, start};
 use crate::machine::firmware;
 use crate::machine::machine_check::OldEvents;
 use crate::machine::{build, entropy, features, paging, physical::Physical, stacks};
@@ -39,6 +39,7 @@ pub fn read_parameters(boot: &BootInfo) -> &'static Parameters {
         parameters
     });
     memory().keys().decide(&parameters.settings.secrecy, entropy::boot_id);
+    parameters.virtio_mmio.as_slice().iter().for_each(|&place| memory().remember_mmio_card(place));
     parameters
 }
 
@@ -82,7 +83,7 @@ pub fn introduce(boot: &BootInfo, parameters: &Parameters, log: &Log) {
     if log.recovery.records > 0 {
         log::warn!("{}", log.recovery);
     }
-    if let Some(call) = firmware::gate::note_calls_in(FIRMWARE_CALL) {
+    if let Some(call) = firmware::gate::note_calls_in(firmware_call()) {
         log::error!("firmware: the boot before ended inside of its {call}");
     }
     let command_line = COMMAND_LINE.call_once(|| {

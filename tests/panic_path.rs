@@ -18,8 +18,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where the CPU or Rust enters.
-const ENTRIES: [&str; 5] =
-    ["exception_common", "panic_common", "rust_begin_unwind", "::last_words", "ignore_nmi"];
+const ENTRIES: [&str; 6] = [
+    "exception_common",
+    "panic_common",
+    "firmware_exception",
+    "rust_begin_unwind",
+    "::last_words",
+    "ignore_nmi",
+];
 const NOT_FOLLOWED: [&str; 2] = ["panic::report::write_message", "trap::spring"];
 
 struct Image {

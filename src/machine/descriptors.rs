@@ -10,12 +10,14 @@ use x86_64::structures::idt::{Entry, HandlerFunc};
 use x86_64::structures::tss::TaskStateSegment;
 use x86_64::{PrivilegeLevel, VirtAddr};
 
-type DescriptorTable = [Entry<HandlerFunc>; 256];
+/// An interrupt descriptor table.
+pub type DescriptorTable = [Entry<HandlerFunc>; 256];
 
 static mut GDT: GlobalDescriptorTable = GlobalDescriptorTable::new();
 static mut TSS: TaskStateSegment = TaskStateSegment::new();
 static mut IDT: DescriptorTable = [Entry::missing(); 256];
-static mut PANIC_IDT: DescriptorTable = [Entry::missing(); 256];
+/// The one that is in force while the panic path runs.
+pub static mut PANIC_IDT: DescriptorTable = [Entry::missing(); 256];
 
 /// Indices of the interrupt stack table, from 0.
 const EXCEPTION: u16 = 0;

@@ -11,12 +11,15 @@
 use super::firmware::cards::Services;
 use super::firmware::structure::{LOAD_ERROR, SUCCESS, Status, Structure, call_firmware};
 use super::firmware::{gate, services};
+use super::iommu::one_that_is_on;
 use super::paging;
+use bootinfo::firmware::uefi::SystemTable;
 use bootinfo::parameters::Parameters;
-use bootinfo::{MAX_COMMAND_LINE, UefiInfo, magic};
+use bootinfo::{MAX_COMMAND_LINE, PhysicalMemory, UefiInfo, magic};
 use core::arch::asm;
 use core::ffi::c_void;
-use core::ptr::{null, null_mut, with_exposed_provenance_mut};
+use core::ptr::{NonNull, null, null_mut, with_exposed_provenance, with_exposed_provenance_mut};
+use netconsole::nic::Addresses;
 
 /// Section 4.3, `EFI_SYSTEM_TABLE`.
 const BOOT_SERVICES: usize = 0x60;
@@ -60,8 +63,13 @@ const MAP_ENTRY: usize = size_of::<[u64; 5]>();
 const LOG_NOTES: [u64; 3] = [0x4000, 0x5_0000, 0x8_f000];
 
 /// Called by boot/entry.s, interrupts off, with the handle that the firmware has for this program, and its system
-/// table. Returns where the firmware refuses something.
-pub extern "efiapi" fn enter(image: *mut c_void, system_table: Structure) -> Status {
+/// table. Returns where the firmware refuses something. `last_log` says where the log of the boot before lies, as its note in
+/// a page of [`LOG_NOTES`] has it: the address, and how many pages.
+pub fn enter(
+    image: *mut c_void,
+    system_table: Structure,
+    last_log: fn(note: u64) -> Option<[u64; 2]>,
+) -> Status {
     let services = Structure(system_table.field(BOOT_SERVICES));
     // Section 7.5: after five minutes the firmware would start the machine again.
     let set_watchdog: SetWatchdogTimer = services.field(service::SET_WATCHDOG_TIMER);
@@ -87,9 +95,12 @@ pub extern "efiapi" fn enter(image: *mut c_void, system_table: Structure) -> Sta
     };
     let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
     let wanted = Parameters::read_firmware_cards(line);
-    if wanted != Some(false) && (Services { services, image }).choose_cards(wanted == Some(true)) {
+    let only_its_own = || iommu_is_on(system_table);
+    if wanted != Some(false)
+        && (Services { services, image }).choose_cards(wanted == Some(true), only_its_own)
+    {
         services::note(image, system_table);
-        stay(services, info, block)
+        stay(services, info, block, last_log)
     }
     // Section 7.4.6: where the map has changed meanwhile, once more.
     let mut status = LOAD_ERROR;
@@ -118,27 +129,60 @@ fn exit(services: Structure, image: *mut c_void, info: UefiInfo, block: usize) -
     call_firmware(|| exit(image, key))
 }
 
-/// Goes on beside the firmware. All memory that is not this program's stays its own, so that the map has nothing else.
-fn stay(services: Structure, info: UefiInfo, block: usize) -> ! {
+/// Goes on beside the firmware. All memory that is not this program's stays its own, so that the map has nothing else; the log
+/// of the boot before is this program's where the firmware has nothing there.
+fn stay(services: Structure, info: UefiInfo, block: usize, last_log: fn(note: u64) -> Option<[u64; 2]>) -> ! {
     let allocate: AllocatePages = services.field(service::ALLOCATE_PAGES);
-    let note = |place: &u64| {
-        let mut page = *place;
-        call_firmware(|| allocate(AT, LOADER_DATA, 1, &mut page)) == SUCCESS
-    };
-    let notes = LOG_NOTES.into_iter().filter(note).map(|place| [place, 1]);
-    let own = [paging::image_start(), (paging::persistent_end() - paging::image_start()) / 4096];
     let mut length = 0;
-    for [start, pages] in notes.chain([own]) {
+    let mut add = |[start, pages]: [u64; 2]| {
         let entry = with_exposed_provenance_mut::<[u64; 5]>(block.wrapping_add(MAP).wrapping_add(length));
         // SAFETY: the block was allocated for this, and is as aligned as a page.
         unsafe { entry.write([LOADER_DATA.into(), start, 0, pages, 0]) };
         length = length.wrapping_add(MAP_ENTRY);
+    };
+    let take = |[start, pages]: [u64; 2]| {
+        let (mut start, pages) = (start, usize::try_from(pages).unwrap_or(usize::MAX));
+        call_firmware(|| allocate(AT, LOADER_DATA, pages, &mut start)) == SUCCESS
+    };
+    let mut log = None;
+    for place in LOG_NOTES.into_iter().filter(|&place| take([place, 1])) {
+        add([place, 1]);
+        log = log.or_else(|| last_log(place));
     }
+    // Within the image it is not to be had a second time.
+    log.into_iter().filter(|&place| take(place)).for_each(&mut add);
+    add([paging::image_start(), (paging::persistent_end() - paging::image_start()) / 4096]);
     let info = UefiInfo { map_length: length as u64, descriptor_length: MAP_ENTRY as u64, ..info };
     // SAFETY: as above.
     unsafe { with_exposed_provenance_mut::<UefiInfo>(block).write(info) };
     gate::open();
     leave(block)
+}
+
+/// Memory as the firmware's page tables have it: one to one.
+struct FirmwareMemory;
+
+impl PhysicalMemory for FirmwareMemory {
+    fn read(&self, address: u64, length: usize) -> Option<&[u8]> {
+        // SAFETY: only the firmware's own tables are read, where its own structures say that they lie.
+        (address != 0).then(|| unsafe {
+            core::slice::from_raw_parts(with_exposed_provenance(address as usize), length)
+        })
+    }
+}
+
+/// Whether ACPI names an IOMMU that is on. One whose registers lie above 4 GiB, where the firmware may map nothing, is not
+/// looked at.
+fn iommu_is_on(system_table: Structure) -> bool {
+    let place = |address, _| NonNull::new(with_exposed_provenance_mut(usize::try_from(address).ok()?));
+    // SAFETY: this is used for the registers of IOMMUs below 4 GiB, which all firmware maps, and are only read.
+    let addresses = unsafe { Addresses::new(|_| None, place) };
+    let mut is_mapped =
+        |address: u64, length| address.checked_add(length).is_some_and(|end| end <= paging::MAPPED_AT_BOOT);
+    SystemTable::read(&FirmwareMemory, system_table.0 as u64)
+        .and_then(|table| table.acpi(&FirmwareMemory))
+        .and_then(|root| one_that_is_on(root, &FirmwareMemory, &addresses, &mut is_mapped))
+        .is_some()
 }
 
 /// Writes the program's load options, UTF-16, to `to` as a command line, UTF-8, with a zero behind it.

@@ -7,6 +7,7 @@ const ENTRY_SIZE: u64 = 16;
 unsafe extern "C" {
     fn exception_entries();
     fn panic_entries();
+    fn firmware_entries();
     fn ignore_nmi();
 }
 
@@ -21,6 +22,11 @@ pub fn panic_entry_address(vector: usize) -> u64 {
         return ignore_nmi as *const () as u64;
     }
     panic_entries as *const () as u64 + vector as u64 * ENTRY_SIZE
+}
+
+/// Where the entry lies of one of the CPU's own exceptions, those below 32, while the CPU is the firmware's.
+pub fn firmware_entry_address(vector: u8) -> u64 {
+    firmware_entries as *const () as u64 + u64::from(vector) * ENTRY_SIZE
 }
 
 /// Where the NMI's entry lies that counts it and changes nothing else.

@@ -16,6 +16,7 @@ pub mod features;
 pub mod firmware;
 pub mod interrupts;
 pub mod io_apic;
+pub mod iommu;
 mod local_apic;
 pub mod long_mode;
 pub mod machine_check;

@@ -82,12 +82,29 @@ pub fn use_acpi(off: Option<PowerOff>, reset: Option<(Register, u8)>) {
     }
 }
 
+/// In which order the ways to reset the machine are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The firmware first, where it goes on.
+    FirmwareFirst,
+    /// The firmware last: it may be damaged, and nothing would end a call that hangs.
+    FirmwareLast,
+}
+
 /// Resets the machine: by the firmware where it goes on, ACPI's reset register, the chipset's, the keyboard controller, then a triple
 /// fault. Each is given some time, as a reset does not come at once. Panic-safe.
-pub fn reboot() -> ! {
+pub fn reboot(order: Order) -> ! {
     interrupts::disable();
     cache::write_back_all();
+    if order == Order::FirmwareLast {
+        reset_by_registers();
+    }
     firmware::services::reset();
+    reset_by_registers();
+    triple_fault()
+}
+
+fn reset_by_registers() {
     if let Some([word]) = RESET.get() {
         let [a, b, c, d, _, _, _, value] = word.to_le_bytes();
         let register = if word & RESET_IS_PORT != 0 {
@@ -105,7 +122,6 @@ pub fn reboot() -> ! {
     }
     pause(END_PATIENCE);
     reset_by_keyboard();
-    triple_fault()
 }
 
 /// Has the keyboard controller pull the CPU's reset line. Panic-safe.

@@ -30,7 +30,7 @@ pub enum Place {
     PanicCard = 9,
     /// At a call of the firmware that drives a card, which then fails or does not come back.
     Firmware = 10,
-    /// Within a call of the firmware.
+    /// At the gate to the firmware, behind which nobody is called any more.
     FirmwareCall = 11,
 }
 

@@ -261,7 +261,8 @@ const FIRMWARE_CALL: u16 = 30;
 /// How often the watchdog is fed that looks after them, in µs.
 const FEEDING_INTERVAL: u64 = 1_000_000;
 
-/// What starts the machine again in a panic where a call of the firmware does not come back.
+/// What starts the machine again where a call of the firmware does not come back. The firmware's own watchdog counts in its
+/// timer's interrupts: it does not end a call that hangs with interrupts off.
 pub struct FirmwareGuard {
     /// The chipset's watchdog, or none, but the firmware's own.
     watchdog: Option<Watchdog>,
@@ -275,7 +276,7 @@ impl FirmwareGuard {
         if !firmware::stays() || armed().is_some() {
             return None;
         }
-        let watchdog = Watchdog::find().filter(|watchdog| watchdog.arm(FIRMWARE_CALL).is_ok());
+        let watchdog = guard_by_chipset();
         if watchdog.is_none() {
             firmware::services::set_watchdog(FIRMWARE_CALL);
         }
@@ -296,16 +297,28 @@ impl FirmwareGuard {
     /// The machine stays as it is from here on. Panic-safe.
     pub fn disarm(self) {
         match self.watchdog {
-            Some(watchdog) => watchdog.halt(),
+            Some(_) => stop(),
             None => firmware::services::set_watchdog(0),
         }
     }
+}
+
+/// Has the chipset's watchdog look after the firmware's reset, where the firmware goes on; whether it does. Panic-safe.
+pub fn guard_reset() -> bool {
+    firmware::stays() && guard_by_chipset().is_some()
+}
+
+/// Arms the chipset's watchdog for one call of the firmware, or leaves it as it was armed before; `None` where there is
+/// none that resets this machine. Panic-safe.
+fn guard_by_chipset() -> Option<Watchdog> {
+    armed().or_else(|| Watchdog::find().filter(|watchdog| watchdog.arm(FIRMWARE_CALL).is_ok()))
 }
 
 /// Stops the watchdog, where one was armed: the machine stays as it is from here on. Panic-safe.
 pub fn stop() {
     if let Some(watchdog) = armed() {
         watchdog.halt();
+        SECONDS.set(0);
     }
 }
 

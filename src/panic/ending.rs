@@ -3,8 +3,9 @@
 //! its log.
 
 use super::line::Line;
+use crate::log::has_begun;
 use crate::machine::clock::Deadline;
-use crate::machine::power;
+use crate::machine::power::{self, Order};
 use crate::machine::watchdog::{self, FirmwareGuard};
 use crate::platform::ThisKernel;
 use crate::serial_console::LastWords;
@@ -74,8 +75,9 @@ impl Policy {
     }
 }
 
-/// Sends the log to whom it is for, shows it on serial, and ends or stays.
-pub fn last_words() -> ! {
+/// Sends the log to whom it is for, shows it on serial, and ends or stays. Before this boot's log has begun, what the ring has
+/// is an earlier boot's, whose it is not known to be yet: then `what_happened` goes out alone.
+pub fn last_words(what_happened: &Line) -> ! {
     let mut serial = LastWords::begin();
     // Serial first, for it is there even where a card makes trouble; but it may be slow.
     let head_start = Deadline::after(SERIAL_FIRST);
@@ -85,12 +87,11 @@ pub fn last_words() -> ! {
     }
     let policy = Policy::get();
     let mut guard = FirmwareGuard::arm();
-    let mut shipment = begin(Load::Log, policy.repeats());
+    let load = if has_begun() { Load::Log } else { Load::Fixed(what_happened.as_str()) };
+    let mut shipment = begin(load, policy.repeats());
     loop {
         serial.poll();
-        if let Some(guard) = &mut guard {
-            guard.feed();
-        }
+        feed(&mut guard);
         shipment.poll();
         if serial.are_over() && shipment.has_ended(policy.link_patience()) {
             break;
@@ -104,8 +105,11 @@ pub fn last_words() -> ! {
         // What is left may take as long as it likes.
         watchdog::stop();
         if let Ok(seconds) = u64::try_from(policy.seconds) {
+            // But where the machine is to start again, a call of the firmware may not keep it from that.
+            let mut guard = if seconds > 0 { FirmwareGuard::arm() } else { None };
             let deadline = Deadline::after(seconds.saturating_mul(1_000_000));
             while seconds == 0 || !deadline.has_come() {
+                feed(&mut guard);
                 shipment.poll();
                 core::hint::spin_loop();
             }
@@ -114,15 +118,23 @@ pub fn last_words() -> ! {
     end()
 }
 
-/// Sends a fixed text alone, and ends.
+/// Sends a fixed text alone.
 pub fn fixed_text(text: &Line) {
+    let mut guard = FirmwareGuard::arm();
     let mut shipment = begin(Load::Fixed(text.as_str()), 0);
     loop {
+        feed(&mut guard);
         shipment.poll();
         if shipment.has_ended(Policy::get().link_patience()) {
             return;
         }
         core::hint::spin_loop();
+    }
+}
+
+fn feed(guard: &mut Option<FirmwareGuard>) {
+    if let Some(guard) = guard {
+        guard.feed();
     }
 }
 
@@ -141,7 +153,7 @@ pub fn end() -> ! {
         power::exit(power::ExitCode::Panic)
     }
     if policy.seconds != 0 {
-        power::reboot()
+        power::reboot(if watchdog::guard_reset() { Order::FirmwareFirst } else { Order::FirmwareLast })
     }
     watchdog::stop();
     power::halt()

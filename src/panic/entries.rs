@@ -70,7 +70,7 @@ extern "C" fn last_words(cause: u64) -> ! {
     if depth == Depth::Fourth {
         // First to serial and the network, put together from constants; then to the log, under the number that it was
         // sent with.
-        let text = report::fixed(cause);
+        let text = report::fixed(cause, "panic in panic");
         serial_console::say(text.as_str());
         ending::fixed_text(&text);
         report::emergency(&text);
@@ -81,7 +81,7 @@ extern "C" fn last_words(cause: u64) -> ! {
     // What a card or a reset does from here on, the report is in memory.
     cache::write_back_all();
     trap::probe(Place::Panic);
-    ending::last_words()
+    ending::last_words(&report::fixed(cause, "before the log has begun"))
 }
 
 /// The registers as they are now, for a `panic!`, where no exception has saved them.

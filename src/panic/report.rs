@@ -7,6 +7,7 @@ use super::cause::Cause;
 use super::line::Line;
 use crate::log::ring;
 use crate::machine::exceptions::{Frame, MACHINE_CHECK, PAGE_FAULT};
+use crate::machine::firmware::gate;
 use crate::machine::paging::{self, Meaning};
 use crate::machine::{build, clock, machine_check, stacks};
 use crate::memory::memory;
@@ -46,6 +47,11 @@ impl Depth {
 pub fn write(cause: &Cause<'_>, depth: Depth) {
     let last = ring().end().checked_sub(1);
     what(cause);
+    if let Some(call) = gate::under_way() {
+        let mut line = Line::new("firmware: inside of its ");
+        line.text(call.name()).text(": it is called no more");
+        alert(&line);
+    }
     if depth == Depth::First {
         let mut line = Line::new("netconsole ");
         line.text(build::RELEASE).text(", build id ").text(build::id().as_str());
@@ -69,10 +75,10 @@ pub fn write(cause: &Cause<'_>, depth: Depth) {
     emergency(&end);
 }
 
-/// What happened, in one line: for when writing the report failed time and again.
-pub fn fixed(cause: &Cause<'_>) -> Line {
-    let mut text = Line::new("Kernel panic - not syncing: panic in panic: ");
-    text.text(cause.name()).text(" at ");
+/// What happened, in one line, and `when`: for when writing the report failed time and again, or there is no log yet.
+pub fn fixed(cause: &Cause<'_>, when: &str) -> Line {
+    let mut text = Line::new("Kernel panic - not syncing: ");
+    text.text(when).text(": ").text(cause.name()).text(" at ");
     match cause.location() {
         Some(location) => text.text(location.file()).text(":").decimal(location.line().into()),
         None => text.text("0x").hex(paging::linked(cause.frame().rip), 16),

@@ -1,6 +1,8 @@
 //! What comes after the boot log.
 
-use crate::harness::{Boot, Gdb, Lie, Machine, Nic, Peer, Stub, TRANSMIT, instructions, status, symbol};
+use crate::harness::{
+    Boot, Gdb, Lie, Machine, Nic, Peer, Stub, TRANSMIT, instructions, side_by_side, status, symbol,
+};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,26 +23,40 @@ fn the_machine_ends_as_told() {
     }
 }
 
-/// Those behind the other card hear why it ends so late, and there is no goodbye, as something is left to be shipped.
+/// Those behind the other card hear why it ends so late, and there is no goodbye, as something is left to be shipped; nor
+/// where somebody at a console asks for the end.
 #[test]
 fn behind_another_card_it_is_told_that_one_hangs() {
-    let parameters = "debug netconsole=+@10.0.0.1/,@10.0.0.2/02:00:0a:00:00:02 \
-                      netconsole=+@10.0.1.1/eth1,@10.0.1.2/ after=reboot";
-    let hangs = Nic::virtio().on_vhost_user().peer(Peer::at("10.0.0.2"));
-    let nics = [hangs, Nic::virtio().peer(Peer::at("10.0.1.2"))];
-    let boot = Boot::new("after-one-hangs", parameters).nics(nics).repeats().loses().paused();
-    let mut machine = boot.timeout(Duration::from_secs(120)).start();
-    machine.tell(Lie::Hangs, TRANSMIT);
-    machine.monitor("cont");
-    let other = "10.0.1.2:6666";
-    machine.wait_for_text(other, "ended without a goodbye");
-    let capture = machine.stop();
-    let messages = capture.messages(other);
-    let said =
-        messages.iter().position(|message| message.text.contains("netconsole: the log has not gone out"));
-    let said = said.unwrap_or_else(|| panic!("{}", capture.text(other)));
-    assert!(!messages[said].text.contains("boot=-1"), "before the reset");
-    assert!(capture.text("10.0.0.2:6666").is_empty());
+    let cases = [("after-one-hangs", "after=reboot", ""), ("after-one-hangs-console", "", "\rreboot\r")];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, after, typed)| {
+            let parameters = format!(
+                "debug netconsole=+@10.0.0.1/,@10.0.0.2/02:00:0a:00:00:02 netconsole=+@10.0.1.1/eth1,@10.0.1.2/ {after}"
+            );
+            let hangs = Nic::virtio().on_vhost_user().peer(Peer::at("10.0.0.2"));
+            let nics = [hangs, Nic::virtio().peer(Peer::at("10.0.1.2"))];
+            let boot = Boot::new(name, parameters).nics(nics).repeats().loses().paused();
+            let mut machine = boot.timeout(Duration::from_secs(120)).start();
+            machine.tell(Lie::Hangs, TRANSMIT);
+            machine.monitor("cont");
+            let other = "10.0.1.2:6666";
+            if !typed.is_empty() {
+                machine.wait_for_serial("Type 'help'");
+                machine.type_in(typed);
+            }
+            machine.wait_for_text(other, "ended without a goodbye");
+            let capture = machine.stop();
+            let messages = capture.messages(other);
+            let said = messages
+                .iter()
+                .position(|message| message.text.contains("netconsole: the log has not gone out"));
+            let said = said.unwrap_or_else(|| panic!("{name}: {}", capture.text(other)));
+            assert!(!messages[said].text.contains("boot=-1"), "{name}: before the reset");
+            assert!(capture.text("10.0.0.2:6666").is_empty());
+        },
+    );
 }
 
 #[test]

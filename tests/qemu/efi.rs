@@ -1,9 +1,10 @@
 //! The kernel as a UEFI program: loaded by the firmware itself, by systemd-boot, and inside a unified kernel image.
 
-use crate::harness::{Boot, Peer, target};
+use crate::harness::{Boot, Gdb, Peer, symbol, target};
 use crate::images::{UEFI, UEFI_TIME, fat_disk, run};
 use crate::protocols::{PARAMETERS, bzimage, check};
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -88,6 +89,66 @@ fn where_1_mib_is_taken_the_kernel_runs_elsewhere() {
     let capture = boot.peer(Peer::at("10.0.0.2")).start().end();
     check(&capture, "efi-elsewhere", STARTED);
     assert!(capture.serial.contains("boot: the kernel lies at 0x"), "{}", capture.serial);
+}
+
+/// The first boot is patched to run elsewhere, and ends within a call of the firmware; the second one, which runs where it asks
+/// for, finds its log and the call's name there all the same, though the firmware goes on and has all other memory.
+#[test]
+fn the_log_of_a_boot_elsewhere_is_found_beside_the_firmware() {
+    const TARGET: &str = "10.0.0.2:6666";
+    let name = "efi-elsewhere-log";
+    let place = [0x48, 0xc7, 0x44, 0x24, 0x20, 0x00, 0x00, 0x10, 0x00];
+    // Where the firmware has nothing, and puts nothing while it loads a kernel.
+    const ELSEWHERE: u32 = 0x0a00_0000;
+    let kernel = patched("elsewhere-log.bzimage", &place, 5, ELSEWHERE);
+    let (loader, entry) = (directory().join("loader-log.conf"), directory().join("netconsole-log.conf"));
+    fs::write(&loader, "default netconsole.conf\ntimeout 0\n").expect("target/tests is writable");
+    let text = "title netconsole\nlinux /netconsole.bzimage\n\
+                options debug netconsole=+@10.0.0.1/,@10.0.0.2/ netconsole.snp=1\n";
+    fs::write(&entry, text).expect("target/tests is writable");
+    let image = directory().join(format!("{name}.img"));
+    let files = [
+        (Path::new(SYSTEMD_BOOT), "EFI/BOOT/BOOTX64.EFI"),
+        (&loader, "loader/loader.conf"),
+        (&entry, "loader/entries/netconsole.conf"),
+        (Path::new(&kernel), "netconsole.bzimage"),
+    ];
+    let disk = fat_disk(&image, &files);
+    let gdb = Gdb::new(name);
+    let arguments =
+        UEFI.into_iter().chain(["-drive", &disk, "-device", "virtio-blk-pci,drive=disk,bootindex=0"]);
+    let boot = Boot::new(name, "").loader(arguments).timeout(UEFI_TIME * 2).repeats().paused();
+    let boot = boot.arguments(gdb.arguments().iter().map(String::as_str)).peer(Peer::at("10.0.0.2"));
+    let mut machine = boot.start();
+    let mut stub = gdb.accept();
+    stub.go_on();
+    machine.wait_for_text(TARGET, "timer: the firmware's own ticks");
+    let mut content = fs::read(&image).expect("the disk");
+    let changed = [&place[..5], &ELSEWHERE.to_le_bytes()].concat();
+    let found = content.windows(place.len()).position(|bytes| bytes == changed).expect("the kernel");
+    content[found..found + place.len()].copy_from_slice(&place);
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&image)
+        .and_then(|file| file.write_all_at(&content[found..found + place.len()], found as u64))
+        .expect("the disk");
+    // A call that does not come back: a jump to itself in its place.
+    let call = symbol("firmware_gate_calls") - 0x10_0000 + u64::from(ELSEWHERE);
+    stub.pause();
+    stub.write(call, &[0xeb, 0xfe, 0x90]);
+    stub.run_to(call);
+    machine.monitor("system_reset");
+    stub.go_on();
+    machine.wait_for_text(TARGET, "boot: the kernel lies at 0xa000000\n boot=-1");
+    machine.wait_for_text(TARGET, "firmware: the boot before ended inside of its ");
+    machine.wait_for_text(TARGET, "acpi: FACP ");
+    let text = machine.stop().text(TARGET);
+    let lines = text.lines().filter(|line| line.contains("boot: the kernel lies at"));
+    assert_eq!(
+        lines.count(),
+        text.matches("lies at 0xa000000\n boot=-1").count() + 1,
+        "the second boot lies where it asks: {text}"
+    );
 }
 
 /// The kernel's size is patched to more than this machine has memory.

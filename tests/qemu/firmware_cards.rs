@@ -1,7 +1,7 @@
 //! Cards that UEFI firmware drives for the kernel, by its Simple Network Protocol: those of iPXE's boot ROMs, which QEMU gives
 //! to its cards, and OVMF's own of virtio.
 
-use crate::harness::{Boot, Nic, Peer, Sent, side_by_side, status};
+use crate::harness::{Boot, Gdb, Machine, Nic, Peer, Qtest, Sent, Stub, side_by_side, status, symbol};
 use crate::images::{UEFI, UEFI_TIME};
 use crate::protocols::bzimage;
 use std::net::SocketAddr;
@@ -105,36 +105,141 @@ fn a_card_that_the_firmware_does_not_start_has_its_driver_here() {
 }
 
 /// Then the firmware is called no more: what is left is the driver here, though the firmware's was first choice, and the reset
-/// that the kernel knows.
+/// that the kernel knows. So it is of a fault in the firmware's own code, which that would answer by stopping the CPU for good.
 #[test]
 fn a_panic_within_a_call_of_the_firmware_makes_no_other() {
-    let parameters = format!("{TARGETS} netconsole.snp=1 panic=-1 crash=PANIC@firmware");
-    let nic = Nic::virtio().peer(Peer::at("10.0.0.2"));
-    let machine = boot("snp-within", &parameters, [nic]).repeats().start();
-    machine.wait_for_text(TARGET, "---[ end Kernel panic - not syncing: panic ]---");
-    machine.wait_for_text(TARGET, "firmware: the boot before ended inside of its ");
+    let cases = [
+        ("snp-within", "PANIC", "panic", "panic=-1"),
+        ("snp-fault", "GENERAL_PROTECTION", "general protection fault", "panic=0"),
+        ("snp-nmi", "NMI", "non-maskable interrupt", "panic=0"),
+    ];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, kind, end, then)| {
+            let parameters = format!("{TARGETS} netconsole.snp=1 {then} crash={kind}@firmware");
+            let nic = Nic::virtio().peer(Peer::at("10.0.0.2"));
+            let machine = boot(name, &parameters, [nic]).repeats().start();
+            machine.wait_for_text(TARGET, &format!("---[ end Kernel panic - not syncing: {end} ]---"));
+            if then == "panic=-1" {
+                machine.wait_for_text(TARGET, "firmware: the boot before ended inside of its ");
+            }
+            let text = machine.stop().text(TARGET);
+            for said in [BY_FIRMWARE, "firmware: inside of its ", ": it is called no more"] {
+                assert!(text.contains(said), "{name}: '{said}' is not in {text}");
+            }
+        },
+    );
+}
+
+/// A boot that is stopped before its first instruction, and what runs it.
+fn debugged(name: &'static str, boot: Boot) -> (Machine, Stub) {
+    let gdb = Gdb::new(name);
+    let machine = boot.arguments(gdb.arguments().iter().map(String::as_str)).paused().start();
+    (machine, gdb.accept())
+}
+
+/// A jump to itself, and what is left of the call that it is written over.
+const FOR_EVER: &[u8] = &[0xeb, 0xfe, 0x90];
+
+/// The CPU sleeps while it is the firmware's, which has nothing under way then: the report goes out by it at once.
+#[test]
+fn an_nmi_that_wakes_the_machine_is_reported_by_the_firmware() {
+    let boot = boot("snp-asleep", &format!("{TARGETS} netconsole.panic_repeat=0"), [nic(PCNET)]).repeats();
+    let (mut machine, mut stub) = debugged("snp-asleep", boot);
+    stub.go_on();
+    machine.wait_for_text(TARGET, "timer: the firmware's own ticks");
+    stub.pause();
+    stub.run_to(symbol("firmware_gate_wakes"));
+    machine.monitor("nmi");
+    stub.go_on();
+    let end = "---[ end Kernel panic - not syncing: non-maskable interrupt ]---";
+    machine.wait_for_text(TARGET, end);
     let text = machine.stop().text(TARGET);
-    assert!(text.contains(BY_FIRMWARE), "{text}");
+    assert!(text.contains("BUG: non-maskable interrupt (vector 2"), "{text}");
+    assert!(!text.contains("boot=-1") && !text.contains("it is called no more"), "{text}");
 }
 
 /// Where a call does not come back in a panic, the chipset's watchdog or the firmware's own resets the machine after 30 s, and
-/// the next boot ships the log and names the call.
+/// the next boot ships the log and names the call. So it is of one after the last words, while `panic=` waits, and of the
+/// firmware's reset.
 #[test]
 fn a_call_that_does_not_come_back_is_named_by_the_next_boot() {
-    let cases: [(&str, &[&str]); 2] =
-        [("snp-hang-chipset", &["-device", "i6300esb"]), ("snp-hang-firmware", &[])];
+    const CHIPSET: &[&str] = &["-device", "i6300esb"];
+    const WAIT: &str = "netconsole::panic::ending::last_words";
+    const END: &str = "netconsole::panic::ending::end";
+    // Where the panic path is when calls come back no more; at once where it is to be in its first call.
+    let cases: [(&str, &[&str], &str, &str, &str); 5] = [
+        ("snp-hang-chipset", CHIPSET, "crash=LOOP@firmware", "", "Start"),
+        ("snp-hang-firmware", &[], "crash=LOOP@firmware", "", "Start"),
+        ("snp-hang-wait", CHIPSET, "crash=PANIC panic=3000", WAIT, ""),
+        ("snp-hang-reset", CHIPSET, "crash=PANIC panic=-1", END, "no call"),
+        ("snp-hang-reset-alone", &[], "crash=PANIC panic=-1", END, "no call"),
+    ];
     side_by_side(
         &cases,
-        |(name, _)| (*name).into(),
-        |&(name, arguments)| {
-            let parameters = format!("{TARGETS} crash=LOOP@firmware");
+        |(name, ..)| (*name).into(),
+        |&(name, arguments, crash, place, call)| {
+            let parameters = format!("{TARGETS} netconsole.panic_repeat=0 {crash}");
             let boot = boot(name, &parameters, [nic(PCNET)]).arguments(arguments.iter().copied()).repeats();
-            let machine = boot.timeout(TIME * 2).start();
-            machine.wait_for_text(TARGET, "---[ end Kernel panic - not syncing: panic ]---\n boot=-1");
-            machine.wait_for_text(TARGET, "firmware: the boot before ended inside of its Start");
-            machine.stop();
+            let boot = boot.timeout(TIME * 2);
+            let end = "---[ end Kernel panic - not syncing: panic ]---";
+            let machine = if place.is_empty() {
+                boot.start()
+            } else {
+                let (machine, mut stub) = debugged(name, boot);
+                if place == END {
+                    stub.run_to(symbol(END));
+                } else {
+                    stub.go_on();
+                    machine.wait_for_text(TARGET, end);
+                    // The guard of the last words is fed until they are over.
+                    machine.wait_until_quiet(Duration::from_secs(5));
+                    stub.pause();
+                }
+                stub.write(symbol("firmware_gate_calls"), FOR_EVER);
+                stub.go_on();
+                machine
+            };
+            machine.wait_for_text(TARGET, &format!("{end}\n boot=-1"));
+            let said = "firmware: the boot before ended inside of its ";
+            if call == "no call" {
+                machine.wait_for_text(TARGET, "acpi: FACP ");
+                assert!(!machine.stop().text(TARGET).contains(said), "a reset is meant not to come back");
+            } else {
+                machine.wait_for_text(TARGET, &format!("{said}{call}"));
+                machine.stop();
+            }
         },
     );
+}
+
+/// An IOMMU that is on lets only those cards through that the firmware drives: it drives them all. The first one needs no way
+/// to memory, the second one QEMU's IOMMU does not look at.
+#[test]
+fn where_an_iommu_is_on_the_firmware_drives_all_cards() {
+    let qtest = Qtest::new("snp-iommu");
+    let parameters = "debug netconsole=+@10.0.0.1/eth1,@10.0.0.2/";
+    let nics = [Nic::device("ne2k_pci").with_rom(), Nic::virtio().peer(Peer::at("10.0.0.2"))];
+    let boot = boot("snp-iommu", parameters, nics).paused();
+    let boot = boot.first_arguments(["-M", "q35", "-device", "intel-iommu"]);
+    let mut machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
+    let mut reach = qtest.accept();
+    // Its table of what is translated is empty memory.
+    reach.write_long(0xfed9_0020, 0x0400_0000);
+    reach.write_word(0xfed9_0018, 1 << 30);
+    reach.write_word(0xfed9_0018, 1 << 31);
+    machine.monitor("cont");
+    machine.wait_for_text(TARGET, "acpi: FACP ");
+    assert_eq!(reach.read_word(0xfed9_001c) >> 31, 1, "it is left on");
+    let text = machine.stop().text(TARGET);
+    for said in [
+        "firmware: its boot services go on: it drives 2 network cards of this machine",
+        "iommu: VT-d at 0xfed90000 is on, and stays so",
+        "eth1: card that the firmware drives at 00:0",
+    ] {
+        assert!(text.contains(said), "'{said}' is not in {text}");
+    }
 }
 
 /// Firmware resets a machine whose loader has not come back after five minutes. Commands come in by it all the time.

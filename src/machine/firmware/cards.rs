@@ -1,6 +1,6 @@
 //! Which network cards the firmware is to drive, asked before it is decided whether its boot services end.
 
-use super::network;
+use super::network::{self, MAX_CARDS};
 use super::structure::{Guid, SIMPLE_NETWORK, SUCCESS, Status, Structure, call_firmware};
 use core::ffi::c_void;
 use core::ptr::{null, null_mut};
@@ -67,36 +67,47 @@ pub struct Services {
 
 impl Services {
     /// Has the firmware drive the cards that have no driver here, or one that was never proven, or `all`, and notes them. False
-    /// where there are none: nothing keeps the boot services from ending then. The others' drivers let go of them.
-    pub fn choose_cards(self, all: bool) -> bool {
-        let mut count = 0usize;
-        self.for_each_card(|card| {
-            if (all || !Model::of(card.ids).is_some_and(Model::is_proven))
+    /// where there are none: nothing keeps the boot services from ending then. The others' drivers let go of them. Where
+    /// `only_its_own` can reach memory, because of an IOMMU, it drives them all.
+    pub fn choose_cards(self, all: bool, only_its_own: impl FnOnce() -> bool) -> bool {
+        let is_proven = |card: &Card| Model::of(card.ids).is_some_and(Model::is_proven);
+        let count = self.drive_cards(0, |card| all || !is_proven(card));
+        if count == 0 {
+            return false;
+        }
+        if !all && only_its_own() {
+            self.drive_cards(count, |_| true);
+        }
+        self.for_each_card(&mut |card| {
+            if network::find(card.function).is_none() && Model::of(card.ids).is_some() {
+                let disconnect: DisconnectController = self.services.field(service::DISCONNECT_CONTROLLER);
+                if call_firmware(|| disconnect(card.handle, null_mut(), null_mut())) != SUCCESS {
+                    network::leave_alone(card.function);
+                }
+            }
+        });
+        true
+    }
+
+    /// Has the firmware drive more cards than the `count` that it drives, as far as there is room: those that are `wanted`.
+    /// Gives how many it drives then.
+    fn drive_cards(self, mut count: usize, wanted: impl Fn(&Card) -> bool) -> usize {
+        self.for_each_card(&mut |card| {
+            if count < MAX_CARDS
+                && network::find(card.function).is_none()
+                && wanted(&card)
                 && let Some((network, protocol)) = self.network_of(&card)
-                && network::add(
-                    count,
-                    card.function,
-                    [card.handle, network].map(Handle::expose_provenance),
-                    protocol,
-                )
             {
+                let handles = [card.handle, network].map(Handle::expose_provenance);
+                network::add(count, card.function, handles, protocol);
                 count = count.wrapping_add(1);
             }
         });
-        if count > 0 {
-            self.for_each_card(|card| {
-                if network::find(card.function).is_none() && Model::of(card.ids).is_some() {
-                    let disconnect: DisconnectController =
-                        self.services.field(service::DISCONNECT_CONTROLLER);
-                    call_firmware(|| disconnect(card.handle, null_mut(), null_mut()));
-                }
-            });
-        }
-        count > 0
+        count
     }
 
-    fn for_each_card(self, mut visit: impl FnMut(Card)) {
-        self.for_each_handle(&PCI_IO, |handle| {
+    fn for_each_card(self, visit: &mut dyn FnMut(Card)) {
+        self.for_each_handle(&PCI_IO, &mut |handle| {
             let Some(pci) = self.protocol(handle, &PCI_IO) else { return };
             if read(pci, CLASS) >> 16 != ETHERNET {
                 return;
@@ -124,7 +135,7 @@ impl Services {
         let connect: ConnectController = self.services.field(service::CONNECT_CONTROLLER);
         call_firmware(|| connect(card.handle, null(), null(), true));
         let mut found = None;
-        self.for_each_handle(&SIMPLE_NETWORK, |handle| {
+        self.for_each_handle(&SIMPLE_NETWORK, &mut |handle| {
             if found.is_none() && self.is_above(handle, card.handle) {
                 found = self.open(handle).map(|protocol| (handle, protocol));
             }
@@ -157,7 +168,7 @@ impl Services {
     }
 
     /// Visits the handles that have the protocol. Their list stays with the firmware: it is short, and freed by a reset.
-    fn for_each_handle(self, guid: &Guid, mut visit: impl FnMut(Handle)) {
+    fn for_each_handle(self, guid: &Guid, visit: &mut dyn FnMut(Handle)) {
         let locate: LocateHandleBuffer = self.services.field(service::LOCATE_HANDLE_BUFFER);
         let (mut count, mut list) = (0, 0);
         if call_firmware(|| locate(BY_PROTOCOL, guid, null(), &mut count, &mut list)) == SUCCESS {

@@ -1,9 +1,11 @@
 //! The way to the firmware that goes on beside this kernel, and back (boot/gate.s): for a call the CPU has the firmware's page
 //! tables, descriptor tables, segments, stack and interrupts, and after it this kernel's.
 
-use super::structure::Status;
-use crate::machine::cache;
+use super::structure::{Status, Structure};
+use crate::machine::descriptors::{DescriptorTable, PANIC_IDT};
+use crate::machine::exceptions::{self, Frame, MACHINE_CHECK, NMI};
 use crate::machine::trap::{self, Place};
+use crate::machine::{cache, nmi, stacks};
 use core::arch::global_asm;
 use core::cell::UnsafeCell;
 use core::fmt;
@@ -84,12 +86,34 @@ global_asm!(
     TASK = const offset_of!(Side, task),
     kernel = sym KERNEL,
     firmware = sym FIRMWARE,
+    panic_table = sym PANIC_IDT,
+    NMI = const NMI,
+    NMIS = sym nmi::COUNT,
+    nmi_stack = sym stacks::NMI,
+    NMI_STACK = const size_of_val(&stacks::NMI),
+    FRAME = const size_of::<Frame>(),
+    leave_by_exception = sym leave_by_exception,
 );
 
 unsafe extern "C" {
     fn firmware_gate_open();
     fn firmware_gate(function: usize, arguments: *const Arguments) -> Status;
+    fn firmware_exception();
 }
+
+/// The exceptions that lead back to this kernel while the CPU is the firmware's: the NMI, the machine check, and the faults
+/// after which the firmware's own handler would only stop the CPU, with interrupts off, for good. The others are the firmware's:
+/// debuggers have some, and hypervisors that encrypt a machine's memory.
+const TAKEN: [u8; 10] = [0, NMI as u8, 6, 8, 10, 11, 12, 13, 14, MACHINE_CHECK as u8];
+
+/// Of a gate descriptor's first half (SDM volume 3, figure 6-8): the stack of the interrupt stack table; present, and an
+/// interrupt gate.
+const GATE_STACK: u64 = 0x7 << 32;
+const PRESENT: u64 = 1 << 47;
+const INTERRUPT_GATE: u64 = PRESENT | 0xe << 40;
+
+/// A copy of the firmware's interrupt descriptor table, in which [`TAKEN`] are this kernel's.
+static mut TABLE: [[u64; 2]; size_of::<DescriptorTable>() / 16] = [[0; 2]; _];
 
 /// What the firmware is called for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,10 +198,15 @@ const NO_CALL: u64 = 0;
 /// Has the call that the firmware is in noted in `word`, which outlives a reset, and tells the one that the boot before noted
 /// there and did not come back from. A reset is meant not to come back.
 pub fn note_calls_in(word: &'static Word) -> Option<Call> {
-    let before = word.get().and_then(|number| Call::ALL.into_iter().find(|&call| call as u64 == number));
+    let before = noted(word);
     note(word, NO_CALL);
     NOTE.store(core::ptr::from_ref(word).cast_mut(), Ordering::Release);
     before.filter(|&call| call != Call::ResetSystem)
+}
+
+fn noted(word: &Word) -> Option<Call> {
+    let number = word.get()?;
+    Call::ALL.into_iter().find(|&call| call as u64 == number)
 }
 
 fn note(word: &Word, call: u64) {
@@ -193,7 +222,55 @@ pub type Arguments = [usize; 7];
 pub fn open() {
     // SAFETY: it saves registers to a static that is its own.
     unsafe { firmware_gate_open() };
+    take_exceptions();
     STAYS.store(true, Ordering::Relaxed);
+}
+
+/// Has the firmware's side use the copy of its interrupt descriptor table. Firmware that loads another one later takes its
+/// exceptions back.
+fn take_exceptions() {
+    // SAFETY: this runs once, on the only CPU, before the gate is used: nothing else refers to the two.
+    let (side, table) = unsafe { (FIRMWARE.0.get().as_mut_unchecked(), (&raw mut TABLE).as_mut_unchecked()) };
+    let [low, high, base @ ..] = side.idt.first_chunk::<10>().copied().unwrap_or_default();
+    let length = usize::from(u16::from_le_bytes([low, high])).wrapping_add(1) / size_of::<[u64; 2]>();
+    let firmwares = Structure(u64::from_le_bytes(base) as usize);
+    for (number, entry) in table.iter_mut().take(length).enumerate() {
+        *entry = firmwares.field(number.wrapping_mul(size_of::<[u64; 2]>()));
+    }
+    for vector in TAKEN {
+        let Some(entry) = table.get_mut(usize::from(vector)) else { continue };
+        let [old, _] = *entry;
+        // The firmware's stack for it, if it has one: what overflowed may be the stack that it runs on.
+        let stack = if old & PRESENT == 0 { 0 } else { old & GATE_STACK };
+        let address = exceptions::firmware_entry_address(vector);
+        let low = address & 0xffff | (address & 0xffff_0000) << 32;
+        *entry = [low | u64::from(side.code) << 16 | stack | INTERRUPT_GATE, address >> 32];
+    }
+    let [a, b, c, d, e, f, g, h] = ((&raw const TABLE).expose_provenance() as u64).to_le_bytes();
+    // The limit, then the address.
+    side.idt = [0xff, 0xf, a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0];
+}
+
+/// An exception has led out of the firmware for good (boot/gate.s). Where it is one that came from outside while the gate's own
+/// code ran there, as it does while the CPU sleeps, the firmware was at rest and may be called again. Panic-safe.
+extern "C" fn leave_by_exception(frame: &Frame) {
+    let own = firmware_gate as *const () as u64..firmware_exception as *const () as u64;
+    if matches!(frame.vector, NMI | MACHINE_CHECK) && own.contains(&frame.rip) {
+        // SAFETY: it is null or a static word.
+        unsafe { NOTE.load(Ordering::Acquire).as_ref() }.into_iter().for_each(|word| note(word, NO_CALL));
+        IS_INSIDE.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The call that the firmware has not come back from, for the report; its timer's interrupt, too, while the CPU slept.
+/// Panic-safe.
+pub fn under_way() -> Option<Call> {
+    if !IS_INSIDE.load(Ordering::Relaxed) {
+        return None;
+    }
+    // SAFETY: it is null or a static word.
+    let noted = unsafe { NOTE.load(Ordering::Acquire).as_ref() }.and_then(noted);
+    Some(noted.unwrap_or(Call::Tick))
 }
 
 /// Whether the firmware goes on beside this kernel. Panic-safe.

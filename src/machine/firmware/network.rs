@@ -8,7 +8,7 @@ use crate::machine::paging;
 use crate::machine::pci::ConfigurationSpace;
 use crate::machine::trap::{self, Place};
 use bootinfo::parameters::CrashKind;
-use netconsole::guarded::Words;
+use netconsole::guarded::{Word, Words};
 use netconsole::nic::pci::{self, DeviceFunction};
 use netconsole::nic::{BusAddress, FirmwareCard, FirmwareStatus, NicError, TransmitError};
 use netconsole::wire::MacAddr;
@@ -53,7 +53,7 @@ const ETHERNET_MTU: usize = 1500;
 const LEAST_MTU: usize = 576;
 
 /// How many cards the firmware drives at most.
-const MAX_CARDS: usize = netconsole::plan::MAX_NICS;
+pub const MAX_CARDS: usize = netconsole::plan::MAX_NICS;
 
 /// A card: its place on the PCI bus, the firmware's handles for that and for the protocol, and where it has the protocol and its
 /// mode.
@@ -64,14 +64,28 @@ const NOWHERE: u64 = u64::MAX;
 
 static CARDS: [Card; MAX_CARDS] = [const { Card(Words::unset()) }; MAX_CARDS];
 
-/// Notes the card at `function`; false where there is no room. Called while the firmware's own page tables are in force.
-pub fn add(number: usize, function: DeviceFunction, handles: [usize; 2], protocol: Structure) -> bool {
-    let Some(card) = CARDS.get(number) else { return false };
+/// The places of cards that a driver of the firmware's keeps, though it does not drive them for this kernel.
+static KEPT: [Word; MAX_CARDS] = [const { Word::unset() }; MAX_CARDS];
+
+/// Notes the card at `function` as the one of this number. Called while the firmware's own page tables are in force.
+pub fn add(number: usize, function: DeviceFunction, handles: [usize; 2], protocol: Structure) {
+    let Some(card) = CARDS.get(number) else { return };
     let [device, network] = handles;
     let words = [device, network, protocol.0, protocol.field(protocol::MODE)].map(|word| word as u64);
     let [device, network, protocol, mode] = words;
     card.0.set(&[BusAddress::Pci(function).to_word(), device, network, protocol, mode]);
-    true
+}
+
+/// Notes that a driver of the firmware's has not let go of the card at `function`.
+pub fn leave_alone(function: DeviceFunction) {
+    if let Some(free) = KEPT.iter().find(|place| place.get().is_none()) {
+        free.set(BusAddress::Pci(function).to_word());
+    }
+}
+
+/// Whether the card at `function` is to be left alone.
+pub fn is_kept(function: DeviceFunction) -> bool {
+    KEPT.iter().any(|place| place.get() == Some(BusAddress::Pci(function).to_word()))
 }
 
 fn card(function: DeviceFunction) -> Option<&'static Card> {
@@ -114,6 +128,16 @@ extern "efiapi" fn hang() -> ! {
     loop {
         core::hint::spin_loop();
     }
+}
+
+/// Stands in for one with a fault in it, and for one that an NMI comes in.
+extern "efiapi" fn fault() -> ! {
+    trap::provoke(CrashKind::GeneralProtection)
+}
+
+/// As it says.
+extern "efiapi" fn nmi() -> ! {
+    trap::provoke(CrashKind::Nmi)
 }
 
 /// Stands in for one that fails.
@@ -166,6 +190,8 @@ impl Card {
         let [protocol, _] = self.structures()?;
         let function = match trap::take(Place::Firmware) {
             Some(CrashKind::HungDevice) => fail as *const () as usize,
+            Some(CrashKind::GeneralProtection) => fault as *const () as usize,
+            Some(CrashKind::Nmi) => nmi as *const () as usize,
             Some(_) => hang as *const () as usize,
             None => protocol.field(offset),
         };
