@@ -25,6 +25,7 @@ mod start;
 use kernel::Kernel;
 use machine::clock::Clock;
 use machine::{cache, descriptors, features, machine_check, nmi, paging};
+use netconsole::Netconsole;
 use platform::ThisKernel;
 
 /// Where the boot code (boot/entry.s) arrives, `entered` being the time stamp counter at its first
@@ -36,7 +37,9 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     let boot = start::read_boot_info(magic, info);
     let mut address_space = paging::protect();
     let parameters = start::read_parameters(boot);
+    // From here on a panic knows what is to come after it, and to whom the log goes.
     panic::Policy::of(parameters).set();
+    Netconsole::<ThisKernel>::announce(&parameters.settings);
     serial_console::choose(&parameters.console);
     if parameters.linux.core_header.is_some() && parameters.watchdog.is_none() {
         // Linux may have died in one, and another may be pending. Where this kernel's own watchdog is armed, an NMI is how

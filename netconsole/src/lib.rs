@@ -114,8 +114,8 @@
 //! then [`poll`](Netconsole::poll) as often as there is time: the log waits in the ring meanwhile, and what the ring loses is
 //! counted. A card that is not claimed is never touched.
 //!
-//! [`add_targets`](Netconsole::add_targets) comes before anything that may panic: before it the last words know of nobody whom
-//! the log is for, and nothing goes out. It needs no card.
+//! [`announce`](Netconsole::announce) or [`add_targets`](Netconsole::add_targets) comes before anything that may panic: before it
+//! the last words know of nobody whom the log is for, and nothing goes out. Neither needs a card.
 //!
 //! # What is allowed where
 //!

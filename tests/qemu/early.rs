@@ -52,6 +52,53 @@ fn a_panic_before_the_log_has_begun_is_on_serial() {
     );
 }
 
+const BUSES: &str = "netconsole::buses::prepare";
+const LOG: &str = "netconsole::start::begin_log";
+const KERNEL: &str = "netconsole::kernel::Kernel::new";
+const INTRODUCTION: &str = "netconsole::start::introduce";
+const TARGETS: &str = "netconsole::kernel::Kernel::add_targets";
+const CARDS: &str = "netconsole::kernel::Kernel::find_cards";
+
+/// From the command line on the panic path finds the cards by itself. Before the log has begun one line goes out; the table in
+/// doc/crashes.md.
+#[test]
+fn from_the_command_line_on_a_panic_is_on_the_network_too() {
+    let cases = [
+        ("early-net-boot-info", BOOT_INFO, ""),
+        ("early-net-buses", BUSES, "before the log has begun"),
+        ("early-net-linux", LINUX, "before the log has begun"),
+        ("early-net-log", LOG, "before the log has begun"),
+        ("early-net-clock", CLOCK, "the log"),
+        ("early-net-kernel", KERNEL, "the log"),
+        ("early-net-introduction", INTRODUCTION, "the log"),
+        ("early-net-targets", TARGETS, "the log"),
+        ("early-net-cards", CARDS, "the log"),
+    ];
+    side_by_side(
+        &cases,
+        |case| case.0.into(),
+        |&(name, function, arrives)| {
+            // Before the command line was read the machine stays, whatever that says.
+            let capture = dies_at(name, if arrives.is_empty() { "" } else { "after=exit" }, &[function]);
+            let messages = capture.messages("10.0.0.2:6666");
+            match arrives {
+                "" => assert!(messages.is_empty(), "{name}: nobody is known yet: {messages:?}"),
+                "the log" => {
+                    assert_eq!(messages.first().map(|first| first.sequence), Some(0), "{name}");
+                    let last = messages.last().map(|last| last.text.as_str());
+                    assert_eq!(last, Some(END), "{name}: {messages:?}");
+                }
+                when => {
+                    let [only] = &messages[..] else { panic!("{name}: not one frame: {messages:?}") };
+                    let said = format!("Kernel panic - not syncing: {when}: invalid opcode at 0x");
+                    assert!(only.text.starts_with(&said), "{name}: {}", only.text);
+                }
+            }
+            assert!(capture.serial.contains(END), "{name}: {}", capture.serial);
+        },
+    );
+}
+
 /// Where the report itself fails, time and again, one line is left.
 #[test]
 fn a_panic_in_an_early_panic_ends_on_serial_too() {

@@ -3,6 +3,7 @@
 //!
 //! It knows nothing of `last_words`.
 
+mod announce;
 mod card;
 mod choose;
 #[cfg_attr(not(feature = "console"), path = "no_consoles.rs")]
@@ -67,6 +68,12 @@ impl<P: Platform> Netconsole<P> {
         let (cards, vlans, consoles) = (cards.take()?, vlans.take()?, consoles::<P>(settings.input)?);
         let state = State::begin(state, settings, P::release(), consoles, user_data, cards, vlans);
         Some(Self { state, platform: PhantomData, alone: PhantomData })
+    }
+
+    /// Has the panic path know of the targets that the settings name, before there is a netconsole: for a kernel that has much
+    /// to do until then. Logs nothing. The key must be decided ([`Memory::keys`]).
+    pub fn announce(settings: &Settings) {
+        announce::announce::<P>(settings);
     }
 
     /// Says that it is `seconds` since 1970 (UTC), for messages in the syslog format; an NTP server that `ip=` or DHCP

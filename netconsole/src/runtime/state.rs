@@ -123,7 +123,7 @@ impl State {
 }
 
 /// What holds for all targets, as the settings have it.
-fn common(settings: &Settings, release: &'static str) -> Common {
+pub fn common(settings: &Settings, release: &'static str) -> Common {
     Common {
         filter: LogFilter {
             limit: settings.loglevel,

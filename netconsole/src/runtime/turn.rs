@@ -166,27 +166,34 @@ impl State {
         }
         for (number, target) in self.targets.numbered() {
             let Some(slot) = plan.targets.get_mut(number) else { continue };
-            let stack = |place: u8| self.cards.get(usize::from(place))?.as_ref()?.stack(target.vlan());
-            *slot = target.plan(place_of(&target.config.device, &self.cards), stack, &self.common);
+            let card = |place: u8| self.cards.get(usize::from(place))?.as_ref();
+            let stack = |place: u8| card(place)?.stack(target.vlan());
+            *slot = target.plan(place_of(&target.config.device, card), &stack, &self.common);
         }
         if self.published != Some(plan) {
-            let memory = P::memory();
-            memory.snapshot.publish(&plan);
-            memory.has_targets.set(plan.targets.iter().any(Option::is_some).into());
+            tell_panic_path::<P>(&plan);
             self.published = Some(plan);
         }
     }
 }
 
+/// Has the panic path know this plan.
+#[inline(never)]
+pub fn tell_panic_path<P: Platform>(plan: &Plan) {
+    let memory = P::memory();
+    memory.snapshot.publish(plan);
+    memory.has_targets.set(plan.targets.iter().any(Option::is_some).into());
+}
+
 /// The place among the cards of the one that `device` means. Before they were looked for, what its name
 /// says; 255 where that is not known, or there is none.
-fn place_of(device: &DeviceSelector, cards: &[Option<Card>; MAX_NICS]) -> u8 {
+pub fn place_of<'c>(device: &DeviceSelector, card: impl Fn(u8) -> Option<&'c Card>) -> u8 {
     let means = |name: DeviceName, mac: MacAddr| {
         device.is(name, mac) || device.vlan().is_some_and(|(card, _)| card == name)
     };
-    let is_here = |(place, card): &(u8, &Option<Card>)| match card {
+    let is_here = |&place: &u8| match card(place) {
         Some(card) => means(card.name, card.mac()),
-        None => DeviceName::ethernet(*place).is_some_and(|name| means(name, MacAddr([0; 6]))),
+        None => DeviceName::ethernet(place).is_some_and(|name| means(name, MacAddr([0; 6]))),
     };
-    (0..).zip(cards).find(is_here).map_or(u8::MAX, |(place, _)| place)
+    (0..).take(MAX_NICS).find(is_here).unwrap_or(u8::MAX)
 }

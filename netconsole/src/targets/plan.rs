@@ -35,10 +35,11 @@ impl Target {
     /// What the panic path must know to send to this target; `named` is the place of the card that it names, 255
     /// where there is none or it is not known yet, and `stack` knows the addresses of the card at a place, in the
     /// target's VLAN. Before these are known, as much as the configuration says.
+    #[inline(never)]
     pub fn plan<'s>(
         &self,
         named: u8,
-        stack: impl FnOnce(u8) -> Option<&'s Stack<'s>>,
+        stack: &dyn Fn(u8) -> Option<&'s Stack<'s>>,
         common: &Common,
     ) -> Option<TargetPlan> {
         if !self.is_enabled() {

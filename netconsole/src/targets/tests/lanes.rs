@@ -336,11 +336,11 @@ fn where_everybody_is_spared_who_does_not_answer_is_waited_for() {
             assert_eq!(bench.look(second * SECOND, FIRST), [0, 0], "{second} s");
         }
         assert_eq!(bench.target.state(), "waiting for the remote ethernet address");
-        assert!(bench.target.plan(0, |_| None, &common).is_none(), "nor in a panic");
+        assert!(bench.target.plan(0, &|_| None, &common).is_none(), "nor in a panic");
         bench.hear(0, PEER, 70 * SECOND);
         assert_eq!(bench.look(70 * SECOND, FIRST), [5, 0]);
         assert_eq!(receivers(bench), [PEER; 5]);
-        assert!(bench.target.plan(0, |_| None, &common).is_some_and(|plan| plan.destination.mac == PEER));
+        assert!(bench.target.plan(0, &|_| None, &common).is_some_and(|plan| plan.destination.mac == PEER));
     });
     with_bench("@10.0.0.1/,@10.0.0.2/02:00:00:00:00:63", |bench| {
         (bench.asks_for_given, bench.spares_everybody) = (true, true);
