@@ -256,7 +256,11 @@ pub const SECTIONS: [Section; 25] = [
                  --crash-ok)",
             ),
             ("3", "the end came before --until matched: --timeout, the capture's end, Ctrl-C, SIGTERM"),
-            ("4", "with --complete: records are missing, or numbers skipped (not with --skips-ok)"),
+            (
+                "4",
+                "with --complete: records are missing, numbers skipped (not with --skips-ok), or this host dropped \
+                 datagrams and records came without numbers",
+            ),
             ("5", "a line of --console was not answered"),
         ],
     },

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use regex::Regex;
 
-use crate::event::{Event, Heard};
+use crate::event::{Event, Format, Heard};
 use crate::options::{FailOn, Options};
 use crate::report::Kind;
 use crate::stats::Stats;
@@ -43,6 +43,10 @@ pub struct Watch {
     last_at: Duration,
     /// The sender first heard in the middle of its log.
     joined: Option<String>,
+    /// Datagrams that this host dropped.
+    dropped: u64,
+    /// Who sends records without numbers: of these nothing else tells what was dropped.
+    unnumbered: Option<String>,
 }
 
 impl Watch {
@@ -63,6 +67,8 @@ impl Watch {
             failure: String::new(),
             last_at: now,
             joined: None,
+            dropped: 0,
+            unnumbered: None,
         }
     }
 
@@ -75,6 +81,9 @@ impl Watch {
         match &heard.event {
             Event::Record { record, .. } => {
                 self.last_at = heard.at;
+                if record.format != Format::Extended && self.unnumbered.is_none() {
+                    self.unnumbered = Some(name.to_string());
+                }
                 let matches = |regex: &Regex| regex.is_match(&record.text);
                 if self.fail_on.iter().any(matches) {
                     self.fail(heard.at, format!("--fail-on matched a record of {name}"));
@@ -86,6 +95,7 @@ impl Watch {
             // It may have become worse.
             Event::Report(report) => self.reported(report.kind, heard),
             Event::Joined { .. } => self.joined = Some(name.to_string()),
+            Event::Dropped { count } => self.dropped = self.dropped.saturating_add(*count),
             _ => {}
         }
     }
@@ -138,7 +148,9 @@ impl Watch {
         } else if self.until.is_some() && !self.matched {
             NOT_MATCHED
         } else if self.complete
-            && (self.joined.is_some() || stats.into_iter().any(|stats| self.is_incomplete(stats)))
+            && (self.joined.is_some()
+                || self.has_dropped().is_some()
+                || stats.into_iter().any(|stats| self.is_incomplete(stats)))
         {
             INCOMPLETE
         } else if unanswered > 0 {
@@ -183,17 +195,61 @@ impl Watch {
                     }
                     Some(reason)
                 }
-                None => {
-                    let name = self.joined.as_deref().unwrap_or_default();
-                    Some(format!("not complete: {name} was first heard in the middle of its log"))
-                }
+                None => Some(match (&self.joined, self.has_dropped()) {
+                    (None, Some(name)) => format!(
+                        "not complete: this host dropped {} datagrams, and the records of {name} have no numbers",
+                        self.dropped
+                    ),
+                    (joined, _) => {
+                        let name = joined.as_deref().unwrap_or_default();
+                        format!("not complete: {name} was first heard in the middle of its log")
+                    }
+                }),
             },
             _ => None,
         }
     }
 
+    /// Of whom this host may have dropped records of which nothing else tells.
+    fn has_dropped(&self) -> Option<&str> {
+        self.unnumbered.as_deref().filter(|_| self.dropped > 0)
+    }
+
     fn is_incomplete(&self, stats: &Stats) -> bool {
         let skipped = if self.skips_fail { stats.skipped } else { 0 };
         stats.missing.saturating_add(skipped) > stats.late || stats.incomplete > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use std::rc::Rc;
+
+    use clap::Parser;
+
+    use crate::event::{Identity, Record};
+
+    /// What is numbered tells by itself what is missing; of the rest only the host's count does.
+    #[test]
+    fn what_the_host_dropped_of_records_without_numbers_is_not_complete() {
+        let address = SocketAddr::from(([10, 0, 0, 1], 6665));
+        let sender = Rc::new(Identity { address, name: "board7".into(), named: true });
+        let options = Options::try_parse_from(["", "--complete"]).expect("options");
+        let status = |format: Format, dropped: bool| {
+            let mut watch = Watch::new(&options, Duration::ZERO);
+            let record = Record::of(format, "text".to_owned());
+            let record = Event::Record { record, crash: false, late: false, beside: false };
+            let dropped = dropped.then_some(Event::Dropped { count: 3 });
+            for event in [record].into_iter().chain(dropped) {
+                watch.event(&Heard { sender: Rc::clone(&sender), at: Duration::ZERO, event });
+            }
+            let status = watch.status([&Stats::default()], 0);
+            (status, watch.reason(status, &[], ""))
+        };
+        let why = "not complete: this host dropped 3 datagrams, and the records of board7 have no numbers";
+        assert_eq!(status(Format::Basic, true), (INCOMPLETE, Some(why.to_owned())));
+        assert_eq!([status(Format::Basic, false), status(Format::Extended, true)], [(0, None), (0, None)]);
     }
 }
