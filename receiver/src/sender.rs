@@ -497,7 +497,9 @@ impl Sender {
                 }
                 Event::Stray { .. } => {
                     self.counts().strays += 1;
-                    self.crash_beside = crash::Watch::default();
+                    // That it crashed was told.
+                    std::mem::take(&mut self.crash_beside).finish(&mut over);
+                    self.report(std::mem::take(&mut over), out);
                 }
                 Event::Joined { .. }
                 | Event::Moved { .. }

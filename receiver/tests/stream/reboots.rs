@@ -463,3 +463,18 @@ fn what_comes_again_shortly_is_taken_of_it() {
         assert_eq!((stats.reboots, stats.strays), (0, 0), "{part}");
     }
 }
+
+/// Each crash that is told of has its report, also where nothing continues the record that told of it.
+#[test]
+fn a_stray_that_tells_of_a_crash_has_a_report() {
+    let mut hearing = Hearing::new(false);
+    (0..5).for_each(|sequence| hearing.hear(1000 + sequence, &record(1, sequence)));
+    hearing.hear(1010, b"0,4611686018427387904,9,-;Kernel panic - not syncing: test\n");
+    hearing.hear(1020, &record(1, 5));
+    hearing.wait_until(6000);
+    let (events, stats) = hearing.end();
+    let is_crash = |event: &Event| matches!(event, Event::Crash { .. });
+    let is_report = |event: &Event| matches!(event, Event::Report(report) if report.title.ends_with("test"));
+    let count = |is: &dyn Fn(&Event) -> bool| events.iter().filter(|(_, event)| is(event)).count();
+    assert_eq!((stats.strays, count(&is_crash), count(&is_report)), (1, 1, 1), "{events:?}");
+}
