@@ -4,8 +4,26 @@
 #[path = "src/branches.rs"]
 mod branches;
 #[cfg(feature = "kernel")]
-#[path = "src/lzma.rs"]
-mod lzma;
+#[path = "src/coder.rs"]
+mod coder;
+#[cfg(feature = "kernel")]
+#[path = "src/compression.rs"]
+mod compression;
+#[cfg(feature = "kernel")]
+#[path = "src/counters.rs"]
+mod counters;
+#[cfg(feature = "kernel")]
+#[path = "src/instructions.rs"]
+mod instructions;
+#[cfg(feature = "kernel")]
+#[path = "src/matches.rs"]
+mod matches;
+#[cfg(feature = "kernel")]
+#[path = "src/model.rs"]
+mod model;
+#[cfg(feature = "kernel")]
+#[path = "src/odds.rs"]
+mod odds;
 #[cfg(feature = "kernel")]
 #[path = "src/relocations.rs"]
 mod relocations;
@@ -21,8 +39,8 @@ fn main() {
 
 #[cfg(feature = "kernel")]
 mod kernel {
-    use super::{branches, lzma, relocations, stream};
-    use lzma_rust2::{EncodeMode, LzmaOptions, LzmaWriter, MfType};
+    use super::model::Model;
+    use super::{branches, compression, relocations, stream};
     use object::elf::{
         R_X86_64_64, R_X86_64_GOTPCREL, R_X86_64_GOTPCRELX, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
         R_X86_64_REX_GOTPCRELX, SHF_ALLOC,
@@ -32,7 +50,6 @@ mod kernel {
         LittleEndian, Object, ObjectSection, ObjectSegment, ObjectSymbol, RelocationFlags, SectionFlags,
     };
     use std::fmt::Write as _;
-    use std::io::Write as _;
     use std::ops::Range;
     use std::path::Path;
     use std::{env, fs};
@@ -68,12 +85,16 @@ mod kernel {
         }
         let mut filtered = image.clone();
         branches::make_absolute(&mut filtered[..text_size], reach);
-        let mut packed = compress(&filtered);
+        let mut model = Box::new(Model::ZEROS);
+        let mut packed = vec![0; image_size];
+        let packed_size = compression::compress(&mut filtered, text_size, &mut model, &mut packed);
+        packed.truncate(packed_size.expect("what is packed is smaller"));
         relocations::encode(&places(&elf, &image, start, distance("fixed_end"), got), &mut packed);
         packed.extend(stream::checksum(&packed));
 
         let mut unpacked = vec![0; image_size];
-        assert!(stream::unpack(&packed, &mut unpacked, text_size, reach, 0), "what was packed unpacks");
+        let is_whole = stream::unpack(&packed, &mut unpacked, &mut model, text_size, reach, 0);
+        assert!(is_whole, "what was packed unpacks");
         assert!(unpacked == image, "what was packed comes out again");
 
         let mut constants = String::new();
@@ -86,19 +107,6 @@ mod kernel {
         fs::write(directory.join("kernel.rs"), constants).expect("OUT_DIR is writable");
         fs::write(directory.join("kernel"), packed).expect("OUT_DIR is writable");
         link(["data_end", "image_end"].map(|name| format!("--defsym=kernel_{name}={:#x}", size(name))));
-    }
-
-    /// As [`lzma::decompress`] wants it, as small as LZMA gets.
-    fn compress(image: &[u8]) -> Vec<u8> {
-        const WHOLE_IMAGE: u32 = 1 << 24;
-        const LONGEST: u32 = 273;
-        const DEPTH: i32 = 1000;
-        let contexts = lzma::LITERAL_CONTEXT_BITS;
-        let options =
-            LzmaOptions::new(WHOLE_IMAGE, contexts, 0, 0, EncodeMode::Normal, LONGEST, MfType::Bt4, DEPTH);
-        let mut writer = LzmaWriter::new_no_header(Vec::new(), &options, false).expect("good options");
-        writer.write_all(image).expect("a vector takes all");
-        writer.finish().expect("a vector takes all")
     }
 
     /// Where the image, which is linked to `start`, holds addresses of its own: from its begin, in their order. What comes

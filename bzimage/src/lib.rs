@@ -1,10 +1,17 @@
-//! What unpacks the kernel in `target/netconsole.bzimage`: [`stream`] and [`lzma`] decompress, [`branches`] takes
-//! back what makes machine code compress better, [`relocations`] has it run where it lies. Nothing here allocates, and
-//! nothing can panic, whatever the input is: linking the program proves it (`main.rs`).
+//! What packs the kernel into `target/netconsole.bzimage`, and unpacks it there. [`branches`] has machine code compress
+//! better, and takes that back; [`compression`] does it, with a [`model`] that knows each byte's place in its
+//! [instruction](instructions); [`relocations`] has the kernel run where it lies; [`stream`] is all of it. Nothing here
+//! allocates, and nothing that unpacks can panic, whatever the input is: linking the program proves it (`main.rs`).
 #![no_std]
 #![forbid(unsafe_code)]
 
 pub mod branches;
-pub mod lzma;
+mod coder;
+pub mod compression;
+mod counters;
+pub mod instructions;
+mod matches;
+pub mod model;
+mod odds;
 pub mod relocations;
 pub mod stream;

@@ -9,6 +9,7 @@ mod long_mode;
 use core::arch::global_asm;
 use core::panic::PanicInfo;
 use core::ptr::with_exposed_provenance_mut;
+use netconsole_bzimage::model::Model;
 use netconsole_bzimage::stream;
 
 // The kernel's addresses.
@@ -34,10 +35,13 @@ const CR0_WITHOUT_EMULATION: u32 = !(1 << 2 | 1 << 3);
 /// UEFI specification 2.10, appendix D.
 const EFI_CRC_ERROR: u64 = 1 << 63 | 27;
 
-/// A call of [`unpack`] takes some 28 KiB.
+/// A call of [`unpack`] takes less than 2 KiB.
 #[repr(C, align(16))]
-struct Stack([u8; 49152]);
-static mut STACK: Stack = Stack([0; 49152]);
+struct Stack([u8; 16384]);
+static mut STACK: Stack = Stack([0; 16384]);
+
+/// What is known of the kernel while it is unpacked. Nothing has cleared it, which it does not need.
+static mut MODEL: Model = Model::ZEROS;
 
 // For the firmware's console: UTF-16, with a zero at the end.
 static NO_MEMORY_TEXT: [u16; NO_MEMORY.len() + 1] = utf16(NO_MEMORY);
@@ -86,7 +90,11 @@ extern "efiapi" fn unpack(start: usize) -> bool {
     // owns it: by the boot protocol, or because the firmware gave it.
     let image =
         unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(start), IMAGE_SIZE) };
-    stream::unpack(&KERNEL, image, TEXT_SIZE, MEMORY_SIZE as u32, start.wrapping_sub(IMAGE_START) as u64)
+    let model = &raw mut MODEL;
+    // SAFETY: this is called once, and nobody else has it. Any content is valid.
+    let model = unsafe { &mut *model };
+    let offset = start.wrapping_sub(IMAGE_START) as u64;
+    stream::unpack(&KERNEL, image, model, TEXT_SIZE, MEMORY_SIZE as u32, offset)
 }
 
 /// A text of ASCII characters as UEFI wants it.

@@ -1,28 +1,34 @@
 //! A packed kernel, damaged or not.
 
-use lzma_rust2::LzmaReader;
-use netconsole_bzimage::{lzma, stream};
-use std::io::Read;
+use netconsole_bzimage::compression::{compress, decompress};
+use netconsole_bzimage::model::Model;
+use netconsole_bzimage::stream;
+use std::sync::{Mutex, PoisonError};
 
-/// What a stream is unpacked to, in bytes.
+/// What a stream is unpacked to, in bytes, and how many of them are code.
 const ROOM: usize = 4096;
+const CODE: usize = ROOM / 2;
 
-/// What is taken is what `lzma-rust2` makes of it, and what was unpacked is moved and filtered without harm, whatever it is.
+/// What is taken is what the compressor makes of it, to the last bit; what it makes of any bytes comes out again; and what
+/// was unpacked is moved and filtered without harm, whatever it is.
 pub fn check(bytes: &[u8]) {
+    static MODEL: Mutex<Model> = Mutex::new(Model::ZEROS);
+    let model = &mut *MODEL.lock().unwrap_or_else(PoisonError::into_inner);
     let mut output = [0; ROOM];
-    if let Some(rest) = lzma::decompress(bytes, &mut output) {
-        let used = &bytes[..bytes.len() - rest.len()];
-        // The first byte has no part in it, but lzma-rust2 wants it to be 0.
-        let used = [&[0], used.get(1..).unwrap_or_default()].concat();
-        let contexts = lzma::LITERAL_CONTEXT_BITS;
-        let mut reference = Vec::new();
-        let reader = LzmaReader::new(&used[..], ROOM as u64, contexts, 0, 0, 1 << 16, None);
-        let length = reader.expect("good parameters").read_to_end(&mut reference).expect("a good stream");
-        assert!(length == ROOM && reference == output);
+    if let Some(rest) = decompress(bytes, &mut output, CODE, model) {
+        let mut again = vec![0; 2 * ROOM];
+        let size = compress(&mut output.clone(), CODE, model, &mut again).expect("there is room");
+        assert_eq!(&bytes[..bytes.len() - rest.len()], &again[..size]);
     }
+    let mut packed = vec![0; 2 * bytes.len() + 100];
+    let size = compress(&mut bytes.to_vec(), bytes.len() / 2, model, &mut packed).expect("there is room");
+    let mut unpacked = vec![0; bytes.len()];
+    let rest = decompress(&packed[..size], &mut unpacked, bytes.len() / 2, model);
+    assert!(rest.is_some_and(<[u8]>::is_empty) && unpacked == bytes);
+
     let packed = [bytes, &stream::checksum(bytes)].concat();
     for room in [ROOM, bytes.len() % ROOM] {
         let image = &mut output[..room];
-        stream::unpack(&packed, image, room / 2, 2 * ROOM as u32, 0x1000);
+        stream::unpack(&packed, image, model, room / 2, 2 * ROOM as u32, 0x1000);
     }
 }
