@@ -186,6 +186,24 @@ fn an_iommu_that_was_left_on_is_turned_off() {
     );
 }
 
+/// ACPI's DMAR (VT-d specification 4.0, section 8.3) names a unit where none is: that is said, and the cards are used all the same.
+#[test]
+fn an_iommu_that_does_not_answer_is_named() {
+    const PLACE: u64 = 0xfed9_0000;
+    let directory = target().join("tests/dmar");
+    fs::create_dir_all(&directory).expect("target/tests is writable");
+    let table = directory.join("absent");
+    // 40 bits of address and no flags; then one unit, of all devices.
+    let begin = [&[39, 0][..], &[0; 10], &[0, 0, 16, 0, 1, 0, 0, 0]].concat();
+    fs::write(&table, [begin, PLACE.to_le_bytes().to_vec()].concat()).expect("target/tests is writable");
+    let table = format!("sig=DMAR,rev=1,data={}", table.display());
+    let boot = Boot::new("iommu-absent", format!("{PARAMETERS} after=exit")).peer(Peer::at("10.0.0.2"));
+    let capture = boot.arguments(["-M", "pc", "-acpitable", &table]).start().end();
+    assert_eq!(capture.status, status::GOOD, "serial:\n{}", capture.serial);
+    let said = "iommu: VT-d at 0xfed90000: nothing answers at its registers: the cards may not reach memory";
+    assert!(capture.text(TARGET).contains(said), "{}", capture.text(TARGET));
+}
+
 /// One that lets everything through is left alone.
 #[test]
 fn an_iommu_that_is_off_is_told_and_no_more() {

@@ -8,11 +8,13 @@ use std::time::Duration;
 
 /// nested/machines.sh: each machine's port at the target, its status, and what its log has.
 const MACHINES: [(&str, i32, &[&str]); 4] = [
-    ("7001", 33, &["boot: by qemu, multiboot", "eth0: virtio network card at 00:"]),
-    ("7002", 33, &["boot: by QEMU, Linux", "eth0: Intel 82574L at 00:"]),
-    ("7003", 33, &["eth0: virtio network card at "]),
-    ("7004", 35, &["BUG: page fault", "---[ end Kernel panic - not syncing: page fault ]---"]),
+    ("7001", 33, &["boot: by qemu, multiboot", "eth0: virtio network card at 00:", BY_KVM]),
+    ("7002", 33, &["boot: by QEMU, Linux", "eth0: Intel 82574L at 00:", BY_KVM]),
+    ("7003", 33, &["eth0: virtio network card at ", " MHz, says the hypervisor"]),
+    ("7004", 35, &["BUG: page fault", "---[ end Kernel panic - not syncing: page fault ]---", BY_KVM]),
 ];
+/// How fast the time stamp counter runs. The hypervisor's own word is one of CPUID's leaves.
+const BY_KVM: &str = " MHz, says KVM's clock";
 
 #[test]
 #[ignore = "it takes minutes on a busy machine: scripts/test --all runs it"]
@@ -38,6 +40,5 @@ fn it_runs_under_kvm() {
         for said in texts.iter().chain(&["cpu: runs under KVM", "network logging started"]) {
             assert!(text.contains(said), "{port}: '{said}' is not in {text}");
         }
-        assert!(text.contains(" MHz, says ") || text.contains(" MHz, measured by "), "{port}: {text}");
     }
 }

@@ -11,6 +11,9 @@ busybox ip link set lo up
 busybox ip address add 10.0.0.1/24 dev eth0
 busybox ip link set eth0 up
 
+# In kHz. QEMU tells a guest of it only where it was told itself.
+frequency=$(busybox dmesg | busybox sed -n 's/.*tsc: .* \([0-9]*\)[.]\([0-9]*\) MHz.*/\1\2/p' | busybox tail -n 1)
+
 # machine PORT KERNEL PARAMETERS QEMU's arguments…
 machine() {
     port=$1 kernel=$2 parameters=$3
@@ -22,7 +25,7 @@ machine() {
 }
 machine 7001 elf '' -M pc -device virtio-net-pci,netdev=n0,romfile=
 machine 7002 bzimage '' -M q35 -device e1000e,netdev=n0,romfile=
-machine 7003 bzimage '' -M microvm,rtc=off -device virtio-net-device,netdev=n0
+machine 7003 bzimage '' -M microvm,rtc=off -cpu "host,tsc-frequency=${frequency}000" -device virtio-net-device,netdev=n0
 machine 7004 elf 'crash=EXCEPTION' -M q35 -device virtio-net-pci,netdev=n0,romfile=
 echo o >/proc/sysrq-trigger
 busybox sleep 60
