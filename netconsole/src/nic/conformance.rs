@@ -2,6 +2,7 @@
 //! [`conforms`]. A driver's own tests have what only its card does.
 
 use super::exchange::{frame, receive, transmit};
+use super::waits::fake::now;
 use super::{Nic, TransmitError};
 use crate::wire::MacAddr;
 
@@ -19,6 +20,10 @@ pub trait Wire {
     fn fail(&self);
     /// It is there again, and was not set up.
     fn recover(&self);
+    /// The card has gone for good: its bus answers each read with ones.
+    fn vanish(&self) {
+        self.fail();
+    }
     /// A driver in a panic, with memory of its own, which was not started. From now on the card may use that memory alone.
     fn in_a_panic(&self) -> Box<dyn Nic>;
 }
@@ -29,7 +34,7 @@ pub type Bench = (Box<dyn Nic>, Box<dyn Wire>);
 type Behaviour = fn(&mut dyn Nic, &dyn Wire);
 
 /// A name, and what is looked at with the card started.
-const BEHAVIOURS: [(&str, Behaviour); 11] = [
+const BEHAVIOURS: [(&str, Behaviour); 12] = [
     ("address and MTU", |nic, _| {
         assert_eq!(nic.mac(), MacAddr([0x52, 0x54, 0, 0x12, 0x34, 0x56]));
         assert_eq!(nic.mtu(), 1500);
@@ -139,6 +144,14 @@ const BEHAVIOURS: [(&str, Behaviour); 11] = [
         wire.sent();
         assert!(goes_out(nic, wire, &frame(1, 60)));
         comes_in(nic, wire, &frame(2, 60));
+    }),
+    ("a card that is gone", |nic, wire| {
+        // Each look at it may take its bus 50 ms, so that few must do.
+        wire.vanish();
+        let begun = now();
+        assert!(nic.restart().is_err());
+        let looks = now() - begun;
+        assert!(looks < 20, "{looks} looks");
     }),
     ("a panic beside it", |nic, wire| {
         // Frames are on their way when another driver takes the card.

@@ -48,6 +48,10 @@ impl Wire for End {
     fn fail(&self) {
         self.0.borrow_mut().status = 0;
     }
+    fn vanish(&self) {
+        let mut device = self.0.borrow_mut();
+        (device.never_resets, device.status) = (true, 0xff);
+    }
     fn recover(&self) {
         self.0.borrow_mut().become_honest();
     }
