@@ -1,5 +1,6 @@
 //! Compresses machine code to a seventh less than LZMA does: each bit is predicted by what came in the same contexts before
-//! ([`model`](crate::model)), and coded in as much room as it surprises ([`coder`](crate::coder)). Both directions are the same loop, and need the same memory.
+//! ([`model`](crate::model)), and coded arithmetically, in as much room as it surprises (`coder.rs`). Both directions are
+//! the same loop, and need the same memory.
 
 use crate::coder::{Coder, Decoder, Encoder};
 use crate::instructions::Instructions;
