@@ -371,8 +371,8 @@ fn memory_is_preferred_in_a_virtual_machine_alone() {
     );
 }
 
-/// What an MCFG names that is not configuration space, or not all of it, takes no card away. The machine has none of its
-/// own; this one's place is memory, which holds nothing, or the host bridge and nothing behind it.
+/// What an MCFG names that is not configuration space, or shows no card of it, takes no card away. (Where it shows one card and
+/// hides another, the other is not found.) The machine has none of its own; this one's place is memory, which holds nothing, or the host bridge and nothing behind it.
 #[test]
 fn an_mcfg_that_is_wrong_takes_no_card_away() {
     const PLACE: u64 = 0x0c00_0000;

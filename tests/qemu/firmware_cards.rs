@@ -161,17 +161,19 @@ fn an_nmi_that_wakes_the_machine_is_reported_by_the_firmware() {
 }
 
 /// Where a call does not come back in a panic, the chipset's watchdog or the firmware's own resets the machine after 30 s, and
-/// the next boot ships the log and names the call. So it is of one after the last words, while `panic=` waits, and of the
-/// firmware's reset.
+/// the next boot ships the log and names the call. So it is of the fixed frame of a panic in panic, of a call after the last
+/// words, while `panic=` waits, and of the firmware's reset.
 #[test]
 fn a_call_that_does_not_come_back_is_named_by_the_next_boot() {
     const CHIPSET: &[&str] = &["-device", "i6300esb"];
     const WAIT: &str = "netconsole::panic::ending::last_words";
+    const FIXED: &str = "netconsole::panic::ending::fixed_text";
     const END: &str = "netconsole::panic::ending::end";
     // Where the panic path is when calls come back no more; at once where it is to be in its first call.
-    let cases: [(&str, &[&str], &str, &str, &str); 5] = [
+    let cases: [(&str, &[&str], &str, &str, &str); 6] = [
         ("snp-hang-chipset", CHIPSET, "crash=LOOP@firmware", "", "Start"),
         ("snp-hang-firmware", &[], "crash=LOOP@firmware", "", "Start"),
+        ("snp-hang-fixed", CHIPSET, "crash=PANIC@panic3", FIXED, "Start"),
         ("snp-hang-wait", CHIPSET, "crash=PANIC panic=3000", WAIT, ""),
         ("snp-hang-reset", CHIPSET, "crash=PANIC panic=-1", END, "no call"),
         ("snp-hang-reset-alone", &[], "crash=PANIC panic=-1", END, "no call"),
@@ -188,8 +190,8 @@ fn a_call_that_does_not_come_back_is_named_by_the_next_boot() {
                 boot.start()
             } else {
                 let (machine, mut stub) = debugged(name, boot);
-                if place == END {
-                    stub.run_to(symbol(END));
+                if place != WAIT {
+                    stub.run_to(symbol(place));
                 } else {
                     stub.go_on();
                     machine.wait_for_text(TARGET, end);
