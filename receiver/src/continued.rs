@@ -5,6 +5,7 @@
 use arrayvec::ArrayVec;
 
 use crate::event::{Continues, Format, Record};
+use crate::number::Number;
 
 /// Callers that are remembered. Of those that log at the same time there are hardly more.
 const CALLERS: usize = 8;
@@ -13,7 +14,7 @@ const CALLERS: usize = 8;
 #[derive(Debug, Default)]
 pub struct Continued {
     /// The number of the record before.
-    before: Option<u64>,
+    before: Number,
     /// Who logged last, the latest at the end. None is remembered of a sender that names none.
     callers: Option<Box<ArrayVec<Piece, CALLERS>>>,
 }
@@ -40,7 +41,7 @@ impl Continued {
         let caller = record.field("caller").and_then(caller);
         if record.continues == Continues::Unknown {
             let first = self.first(caller);
-            let follows = self.before.is_some_and(|before| before.checked_add(1) == Some(sequence));
+            let follows = self.before.get().is_some_and(|before| before.checked_add(1) == Some(sequence));
             match first {
                 Some(Piece { sequence, timestamp, .. }) => {
                     record.continues = Continues::Record { sequence, timestamp }
@@ -52,7 +53,7 @@ impl Continued {
                 None => {}
             }
         }
-        self.before = Some(sequence);
+        self.before = Number::new(sequence);
         if let Some(caller) = caller {
             self.remember(Piece { caller, sequence, timestamp: record.timestamp });
         }

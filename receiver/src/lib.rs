@@ -45,6 +45,7 @@ pub mod metrics;
 pub mod names;
 pub mod nanos;
 pub mod ncrx;
+pub mod number;
 pub mod on_crash;
 pub mod options;
 pub mod order;

@@ -5,10 +5,9 @@
 //! ports of one address costs no more than others.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ahash::RandomState;
-use smallvec::SmallVec;
 
 /// Machines that are looked at for one datagram.
 pub const LOOKED_AT: usize = 64;
@@ -18,36 +17,86 @@ const STEP: u64 = 200_000;
 /// The machines, told by their numbers, as they can be searched for.
 #[derive(Debug, Default)]
 pub struct Machines {
-    /// In the order of their first datagrams.
-    by_ip: HashMap<IpAddr, SmallVec<[u32; 2]>, RandomState>,
+    alone: Alone,
+    /// At addresses that have several or had, in the order of their first datagrams.
+    several: HashMap<IpAddr, Vec<u32>, RandomState>,
     by_start: BTreeSet<(u64, u32)>,
+}
+
+/// The machines that are the only ones at their addresses, as nearly all are: in few bytes each.
+#[derive(Debug, Default)]
+struct Alone {
+    v4: HashMap<Ipv4Addr, u32, RandomState>,
+    v6: HashMap<Ipv6Addr, u32, RandomState>,
+}
+
+impl Alone {
+    fn get(&self, ip: IpAddr) -> Option<&u32> {
+        match ip {
+            IpAddr::V4(v4) => self.v4.get(&v4),
+            IpAddr::V6(v6) => self.v6.get(&v6),
+        }
+    }
+
+    fn remove(&mut self, ip: IpAddr) -> Option<u32> {
+        match ip {
+            IpAddr::V4(v4) => self.v4.remove(&v4),
+            IpAddr::V6(v6) => self.v6.remove(&v6),
+        }
+    }
+
+    fn insert(&mut self, ip: IpAddr, number: u32) -> &mut u32 {
+        match ip {
+            IpAddr::V4(v4) => self.v4.entry(v4).insert_entry(number).into_mut(),
+            IpAddr::V6(v6) => self.v6.entry(v6).insert_entry(number).into_mut(),
+        }
+    }
 }
 
 impl Machines {
     /// There is one at this address. All that are there, this one last.
     pub fn add(&mut self, ip: IpAddr, number: u32) -> &[u32] {
-        let all = self.by_ip.entry(ip).or_default();
-        all.push(number);
-        all
+        if let Some(before) = self.alone.remove(ip) {
+            self.several.insert(ip, vec![before]);
+        }
+        match self.several.get_mut(&ip) {
+            Some(all) => {
+                all.push(number);
+                all
+            }
+            None => std::slice::from_ref(self.alone.insert(ip, number)),
+        }
     }
 
     /// It is no longer there.
     pub fn remove(&mut self, ip: IpAddr, number: u32) {
-        let Some(numbers) = self.by_ip.get_mut(&ip) else { return };
+        let Some(numbers) = self.several.get_mut(&ip) else {
+            if self.alone.get(ip) == Some(&number) {
+                self.alone.remove(ip);
+            }
+            return;
+        };
         numbers.retain(|other| *other != number);
         if numbers.is_empty() {
-            self.by_ip.remove(&ip);
+            self.several.remove(&ip);
         }
     }
 
     /// Those at this address, the newest first.
     pub fn at(&self, ip: IpAddr) -> impl Iterator<Item = u32> {
-        self.by_ip.get(&ip).into_iter().flatten().rev().take(LOOKED_AT).copied()
+        self.all_at(ip).iter().rev().take(LOOKED_AT).copied()
     }
 
     /// Those at this address, the oldest first.
     pub fn first_at(&self, ip: IpAddr) -> impl Iterator<Item = u32> {
-        self.by_ip.get(&ip).into_iter().flatten().take(LOOKED_AT).copied()
+        self.all_at(ip).iter().take(LOOKED_AT).copied()
+    }
+
+    fn all_at(&self, ip: IpAddr) -> &[u32] {
+        match self.alone.get(ip) {
+            Some(number) => std::slice::from_ref(number),
+            None => self.several.get(&ip).map_or(&[], Vec::as_slice),
+        }
     }
 
     /// One was started then, in µs since the Unix epoch, and has been noted with `before`; 0 is not known. The time to
@@ -92,5 +141,24 @@ mod tests {
         assert_eq!(machines.started_at(5_300_000, 200_000).count(), 0);
         machines.started(7, 0, noted);
         assert_eq!(machines.started_at(9_000_000, 0).count(), 0);
+    }
+
+    #[test]
+    fn one_alone_is_found_as_several_are() {
+        for ip in [IpAddr::from([10, 0, 0, 5]), IpAddr::from([1u16; 8])] {
+            let mut machines = Machines::default();
+            assert_eq!(machines.add(ip, 3), [3]);
+            machines.remove(ip, 4);
+            assert_eq!(machines.first_at(ip).collect::<Vec<_>>(), [3]);
+            assert_eq!(machines.add(ip, 4), [3, 4]);
+            assert_eq!(machines.at(ip).collect::<Vec<_>>(), [4, 3]);
+            machines.remove(ip, 3);
+            assert_eq!(machines.at(ip).collect::<Vec<_>>(), [4]);
+            machines.remove(ip, 4);
+            assert_eq!(machines.at(ip).count(), 0);
+            machines.add(ip, 5);
+            machines.remove(ip, 5);
+            assert_eq!(machines.first_at(ip).count(), 0);
+        }
     }
 }

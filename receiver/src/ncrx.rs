@@ -18,9 +18,9 @@ pub const ANSWER_BYTES: usize = 1000;
 const NOTHING: u64 = u64::MAX;
 /// Acknowledgements sent to a sender that has not reacted yet, and the time between them. The sender's reaction
 /// is to announce its newest record when idle.
-const GREETINGS: u32 = 6;
+const GREETINGS: u8 = 6;
 /// Where the address has proven nothing: there is one in a second.
-const GREETINGS_UNPROVEN: u32 = 3;
+const GREETINGS_UNPROVEN: u8 = 3;
 const GREETING: Duration = Duration::from_millis(200);
 /// The time between acknowledgements to a sender that knows the protocol, which after 10 s without one sends
 /// in emergency mode; and at least between any two.
@@ -32,13 +32,13 @@ const ASK_AGAIN_MOST: Duration = Duration::from_millis(500);
 const ANNOUNCEMENT: Duration = Duration::from_millis(500);
 /// Requests for a record before it is given up: by a sender not known to react, and by one that does. With a
 /// fifth of the datagrams lost in both directions, 12 fail once in 200,000 times, 20 once in 10⁹.
-const ASKS_UNKNOWN: u32 = 12;
-const ASKS: u32 = 20;
+const ASKS_UNKNOWN: u8 = 12;
+const ASKS: u8 = 20;
 /// A sender is taken to know the protocol at the first reaction, and for certain after this many: one alone may
 /// have been a datagram that was under way for long.
-const CERTAIN: u32 = 3;
+const CERTAIN: u8 = 3;
 /// The same where the address has proven nothing, and is asked once a second.
-const ASKS_UNPROVEN: u32 = 5;
+const ASKS_UNPROVEN: u8 = 5;
 /// So long a gap is waited for meanwhile, and once such a wait was in vain.
 const UNPROVEN_WAIT: Duration = Duration::from_millis(4100);
 /// See [`UNPROVEN_WAIT`].
@@ -48,14 +48,14 @@ const UNPROVEN_AGAIN: Duration = Duration::from_millis(1100);
 const REACTED_WAIT: Duration = Duration::from_millis(11_100);
 /// The least, after requests in vain: what the ring no longer has, or the level forbids, should not hold up
 /// the rest each time.
-const ASKS_LEAST: u32 = 5;
+const ASKS_LEAST: u8 = 5;
 /// Records asked for in one round, adapted to what the sender manages in a round.
-const ROUND_LEAST: u32 = 64;
-const ROUND_FIRST: u32 = 256;
-const ROUND_MOST: u32 = 1024;
+const ROUND_LEAST: u16 = 64;
+const ROUND_FIRST: u16 = 256;
+const ROUND_MOST: u16 = 1024;
 /// Records asked for in one round of a sender that has not reacted yet: whoever sends in somebody else's name has
 /// that one bothered by little.
-const ROUND_UNKNOWN: u32 = 8;
+const ROUND_UNKNOWN: u16 = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Known {
@@ -73,17 +73,17 @@ enum Known {
 #[derive(Debug)]
 pub struct Ncrx {
     known: Known,
-    greetings: u32,
-    reactions: u32,
-    unanswered: u32,
-    asks: u32,
-    round: u32,
-    filled: u32,
-    in_vain: u64,
+    greetings: u8,
+    reactions: u8,
+    unanswered: u8,
+    asks: u8,
+    round: u16,
+    filled: u16,
+    in_vain: u32,
     /// The time between two requests for the same record: what it has lately taken to get one.
     again: Nanos,
     asked_at: Nanos,
-    acknowledged: Option<u64>,
+    acknowledged: u64,
     acknowledged_at: Nanos,
     at_once: bool,
     /// What was sent last was not bounded by the address's credit.
@@ -103,7 +103,7 @@ impl Default for Ncrx {
             in_vain: 0,
             again: ASK_AGAIN.into(),
             asked_at: Nanos::ZERO,
-            acknowledged: None,
+            acknowledged: NOTHING,
             acknowledged_at: Nanos::ZERO,
             at_once: false,
             is_proven: false,
@@ -144,7 +144,7 @@ impl Ncrx {
             Known::Speaks => self.asks,
             Known::Silent | Known::Off => return Patience::without_asking(self.again.get()),
         };
-        Patience { wait: Duration::ZERO, asks, again: self.again.get(), is_asking: true }
+        Patience { wait: Duration::ZERO, asks: asks.into(), again: self.again.get(), is_asking: true }
     }
 
     /// Learns from what came.
@@ -188,13 +188,13 @@ impl Ncrx {
         let after = match self.known {
             Known::Unknown if stream.is_started() && self.greetings < self.greetings_most() => GREETING,
             Known::Speaks if self.at_once => ACKNOWLEDGE_AT_ONCE,
-            Known::Speaks if self.acknowledged != stream.acknowledged() => ACKNOWLEDGE,
+            Known::Speaks if self.acknowledged != acknowledged(stream) => ACKNOWLEDGE,
             _ => return None,
         };
         Some(self.acknowledged_at.after(after))
     }
 
-    fn greetings_most(&self) -> u32 {
+    fn greetings_most(&self) -> u8 {
         if self.is_proven { GREETINGS } else { GREETINGS_UNPROVEN }
     }
 
@@ -209,15 +209,15 @@ impl Ncrx {
             return Vec::new();
         }
         let most = match room {
-            Room::All if self.speaks() => self.round as usize,
-            Room::All => ROUND_UNKNOWN as usize,
+            Room::All if self.speaks() => self.round.into(),
+            Room::All => ROUND_UNKNOWN.into(),
             Room::Bytes(bytes) => {
                 // At least the acknowledgement, and as many numbers as are sure to fit.
-                let Some(rest) = bytes.min(ANSWER_BYTES).checked_sub(start(stream.acknowledged()).len())
+                let Some(rest) = bytes.min(ANSWER_BYTES).checked_sub(start(acknowledged(stream)).len())
                 else {
                     return Vec::new();
                 };
-                (rest / (stream.end().to_string().len() + 1)).min(ROUND_FIRST as usize)
+                (rest / (stream.end().to_string().len() + 1)).min(ROUND_FIRST.into())
             }
         };
         let missing = self.requests(stream, most, now);
@@ -226,17 +226,17 @@ impl Ncrx {
             return Vec::new();
         }
         self.greetings = self.greetings.saturating_add(1);
-        self.acknowledged = stream.acknowledged();
+        self.acknowledged = acknowledged(stream);
         self.acknowledged_at = now.into();
         self.at_once = false;
-        write_answers(stream.acknowledged(), &missing)
+        write_answers(acknowledged(stream), &missing)
     }
 
     /// The acknowledgement of what is not acknowledged yet, when no other will follow: a sender that waits for
     /// one before it ends need not wait any longer.
     pub fn last_answer(&self, stream: &Stream) -> Option<String> {
-        let is_due = self.due(stream).is_some() && self.acknowledged != stream.acknowledged();
-        is_due.then(|| write_answers(stream.acknowledged(), &[]).concat())
+        let is_due = self.due(stream).is_some() && self.acknowledged != acknowledged(stream);
+        is_due.then(|| write_answers(acknowledged(stream), &[]).concat())
     }
 
     /// The numbers to ask for in this round.
@@ -274,12 +274,16 @@ impl Ncrx {
 }
 
 /// What each answer begins with.
-fn start(acknowledged: Option<u64>) -> String {
-    format!("ncrx{}", acknowledged.unwrap_or(NOTHING))
+fn start(acknowledged: u64) -> String {
+    format!("ncrx{acknowledged}")
+}
+
+fn acknowledged(stream: &Stream) -> u64 {
+    stream.acknowledged().unwrap_or(NOTHING)
 }
 
 /// Writes as many answers as the numbers need.
-fn write_answers(acknowledged: Option<u64>, missing: &[u64]) -> Vec<String> {
+fn write_answers(acknowledged: u64, missing: &[u64]) -> Vec<String> {
     let start = start(acknowledged);
     let mut answers = vec![start.clone()];
     for number in missing {
@@ -300,15 +304,15 @@ mod tests {
 
     #[test]
     fn the_documented_answers() {
-        assert_eq!(write_answers(Some(416), &[419, 420, 433]), ["ncrx416 419 420 433"]);
-        assert_eq!(write_answers(None, &[0]), ["ncrx18446744073709551615 0"]);
-        assert_eq!(write_answers(Some(7), &[]), ["ncrx7"]);
+        assert_eq!(write_answers(416, &[419, 420, 433]), ["ncrx416 419 420 433"]);
+        assert_eq!(write_answers(NOTHING, &[0]), ["ncrx18446744073709551615 0"]);
+        assert_eq!(write_answers(7, &[]), ["ncrx7"]);
     }
 
     #[test]
     fn an_answer_is_at_most_1000_bytes() {
         let missing: Vec<u64> = (u64::MAX - 1000..u64::MAX).collect();
-        let answers = write_answers(Some(u64::MAX - 2000), &missing);
+        let answers = write_answers(u64::MAX - 2000, &missing);
         assert!(answers.iter().all(|answer| answer.len() <= ANSWER_BYTES));
         let numbers: Vec<u64> = answers
             .iter()

@@ -18,6 +18,7 @@ use crate::fragments::Reassembly;
 use crate::holes::Patience;
 use crate::limits;
 use crate::nanos::Nanos;
+use crate::number::Number;
 use crate::state::Numbered;
 use behind::{Behind, Held, Waiting};
 pub use place::{Arrival, Place, Received};
@@ -35,7 +36,7 @@ const DEBUG: u8 = 7;
 pub struct Stream {
     started: bool,
     /// The number that it was first heard at, where that was in the middle of the log.
-    joined: Option<u64>,
+    joined: Number,
     /// Each whole record is shown at once: the stream is not known yet for a boot.
     at_once: bool,
     /// Nothing is given out of it before it is [settled](Stream::settle).
@@ -54,7 +55,7 @@ pub struct Stream {
     newest_id: Option<u32>,
     given_id: Option<u32>,
     /// The number of the record given out last.
-    given_number: Option<u64>,
+    given_number: Number,
     /// When a record came last that was not had before.
     heard_at: Nanos,
     /// Numbers from here on came at this time or later; and the same, one step before.
@@ -69,7 +70,7 @@ pub struct Stream {
     /// Its records come by two ways: an old one is no sign of a reboot.
     pub has_copies: bool,
     /// Gaps given up although they were asked for.
-    pub asked_in_vain: u64,
+    pub asked_in_vain: u32,
 }
 
 impl Stream {
@@ -192,7 +193,7 @@ impl Stream {
 
     /// The number that it was first heard at, where that was in the middle of the log.
     pub fn joined(&self) -> Option<u64> {
-        self.joined
+        self.joined.get()
     }
 
     /// Whether anything is held, missing or untold.
@@ -448,7 +449,7 @@ impl Stream {
         if first > limits::FIRST_REACH {
             self.next = first;
             self.boot = Boot::new(first);
-            self.joined = Some(header.sequence);
+            self.joined = Number::new(header.sequence);
             if !self.at_once {
                 self.next = first - limits::FIRST_REACH;
                 self.behind.get_mut().holes.open_before(self.next, first - 1, now);
@@ -477,7 +478,7 @@ impl Stream {
             self.boot = Boot::new(self.next);
             let whole = held.waiting.first_key_value().map(|(&sequence, _)| sequence);
             let sequence = part.into_iter().chain(whole).min().unwrap_or(self.next);
-            self.joined = Some(sequence);
+            self.joined = Number::new(sequence);
             out.push((now, Event::Joined { sequence }));
             self.give(out);
         }

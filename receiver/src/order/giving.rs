@@ -7,6 +7,7 @@ use super::{Stream, message_id};
 use crate::event::Event;
 use crate::fragments::Reassembly;
 use crate::holes::Hole;
+use crate::number::Number;
 
 /// How far the time must go back from one number to the next, in µs, for a reset in between.
 const RESET: u64 = 1_000_000;
@@ -37,7 +38,7 @@ impl Stream {
         }
         self.timestamp = timestamp;
         self.given_id = id;
-        self.given_number = Some(self.next);
+        self.given_number = Number::new(self.next);
         self.boot.had(timestamp, digest);
         self.next = self.next.saturating_add(1);
         out.extend(

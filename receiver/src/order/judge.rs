@@ -112,7 +112,7 @@ impl Stream {
             }
             Old::Late if is_sent_again || is_recent => Place::Late,
             // From before it was first heard.
-            Old::Foreign if survived && self.joined.is_some_and(|joined| header.sequence < joined) => {
+            Old::Foreign if survived && self.joined.get().is_some_and(|joined| header.sequence < joined) => {
                 Place::Late
             }
             Old::Late | Old::Alike => Place::Doubtful,
@@ -169,7 +169,7 @@ impl Stream {
 
     /// The time of the record given out last.
     fn given(&self) -> Option<u64> {
-        (self.next > self.joined.unwrap_or(0)).then_some(self.timestamp)
+        (self.next > self.joined.get().unwrap_or(0)).then_some(self.timestamp)
     }
 
     /// Whether what does not come is lost, and may come again: the sender repeats on request, or is of the kind that does.

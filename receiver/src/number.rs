@@ -1,0 +1,40 @@
+//! A record's number that there may be, in eight bytes where an `Option<u64>` takes sixteen: of each sender several are kept.
+
+use std::num::NonZeroU64;
+
+/// A number, or none. All that records have are below `u64::MAX`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Number(Option<NonZeroU64>);
+
+impl Number {
+    /// The number; [`u64::MAX`] is none.
+    pub fn new(number: u64) -> Self {
+        Number(NonZeroU64::new(number.wrapping_add(1)))
+    }
+
+    /// It, if there is one.
+    pub fn get(self) -> Option<u64> {
+        self.0.map(|next| next.get().wrapping_sub(1))
+    }
+}
+
+impl From<Option<u64>> for Number {
+    fn from(number: Option<u64>) -> Self {
+        Number::new(number.unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_there_or_not_in_eight_bytes() {
+        assert_eq!(size_of::<Number>(), 8);
+        for number in [0, 1, u64::MAX - 1] {
+            assert_eq!(Number::new(number).get(), Some(number));
+            assert_eq!(Number::from(Some(number)), Number::new(number));
+        }
+        assert_eq!([Number::default(), Number::from(None)].map(Number::get), [None, None]);
+    }
+}
