@@ -26,7 +26,7 @@ pub fn record(line: &[u8]) -> Record {
         level: priority.map(|priority| priority.level()),
         facility: priority.map(|priority| priority.facility()),
         timestamp,
-        fields: caller.into_iter().map(|caller| (CALLER.to_owned(), caller)).collect(),
+        fields: caller.into_iter().map(|caller| (CALLER.into(), caller.into())).collect(),
         ..Record::of(Format::Basic, escape::text(text))
     }
 }

@@ -69,20 +69,24 @@ pub fn is_harmful(character: char) -> bool {
         || matches!(character, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Whether a text is one line that [`harmless`] shows as it is: printable ASCII and tabs. `false`: it may be, or not.
+pub fn is_plain(text: &str) -> bool {
+    run(text.as_bytes(), is_plain_byte) == text.len()
+}
+
+fn is_plain_byte(byte: u8) -> bool {
+    byte == b'\t' || is_printable(byte)
+}
+
 /// One line of text fit for a terminal or a file: tabs stay, other harmful characters are shown as `\x1b` or
 /// `\u{202e}`.
 pub fn harmless(to: &mut Vec<u8>, line: &str) {
-    each_run(
-        line,
-        |byte| byte == b'\t' || is_printable(byte),
-        to,
-        |to, character| match character {
-            // Writing to memory does not fail.
-            '\0'..='\x7f' => write!(to, "\\x{:02x}", u32::from(character)).unwrap_or_default(),
-            _ if is_harmful(character) => write!(to, "\\u{{{:x}}}", u32::from(character)).unwrap_or_default(),
-            _ => to.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        },
-    );
+    each_run(line, is_plain_byte, to, |to, character| match character {
+        // Writing to memory does not fail.
+        '\0'..='\x7f' => write!(to, "\\x{:02x}", u32::from(character)).unwrap_or_default(),
+        _ if is_harmful(character) => write!(to, "\\u{{{:x}}}", u32::from(character)).unwrap_or_default(),
+        _ => to.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+    });
 }
 
 /// Printable ASCII, the space included.

@@ -52,6 +52,9 @@ impl Format {
     }
 }
 
+/// A field's key and its value. Most are short, and take no memory of their own.
+pub type Field = (CompactString, CompactString);
+
 /// One record of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
@@ -72,7 +75,7 @@ pub struct Record {
     /// The message, raw: for a terminal it goes through [`crate::escape::harmless`].
     pub text: String,
     /// User and system data, syslog's structured data.
-    pub fields: Vec<(String, String)>,
+    pub fields: Vec<Field>,
     /// How many records directly before it were held back by the sender's level.
     pub held: u64,
     /// A part is missing; the text has `…` in its place.
@@ -146,8 +149,7 @@ impl Record {
 
     /// Roughly the memory that it takes.
     pub fn size(&self) -> usize {
-        let fields =
-            self.fields.iter().map(|(key, value)| key.len() + value.len() + size_of::<(String, String)>());
+        let fields = self.fields.iter().map(|(key, value)| key.len() + value.len() + size_of::<Field>());
         size_of::<Record>() + self.text.len() + fields.sum::<usize>()
     }
 }

@@ -1,11 +1,12 @@
 //! The extended format: `[release,]<level>,<sequence>,<µs>,<flag>[,KEY=VALUE…];<text>\n[ KEY=VALUE\n…]`.
 //! Linux: Documentation/networking/netconsole.rst and Documentation/ABI/testing/dev-kmsg.
 
+use compact_str::CompactString;
 use memchr::memchr;
 
 use crate::digits;
 use crate::escape;
-use crate::event::{Continues, Format, Record};
+use crate::event::{Continues, Field, Format, Record};
 use crate::limits;
 
 /// The longest header searched for its `;`.
@@ -17,7 +18,7 @@ pub struct Extras {
     /// The kernel's release, where prepended.
     pub release: Option<String>,
     /// Further header fields, such as Linux's `caller=T1`.
-    pub fields: Vec<(String, String)>,
+    pub fields: Vec<Field>,
 }
 
 /// A datagram's header.
@@ -99,8 +100,11 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
         fragment: None,
         extras: Extras { release, fields: Vec::new() },
     };
-    let extras = (!extras.is_empty()).then(|| extras.split(',')).into_iter().flatten();
-    for (key, value) in extras.filter_map(|extra| extra.split_once('=')) {
+    let mut rest = extras;
+    while !rest.is_empty() {
+        let (extra, tail) = cut(rest, b',').unwrap_or((rest, ""));
+        rest = tail;
+        let Some((key, value)) = cut(extra, b'=') else { continue };
         match key {
             "held" if digits::all(value).is_some() => header.held = digits::all(value).unwrap_or_default(),
             "behind" if digits::all(value).is_some() => {
@@ -109,10 +113,16 @@ pub fn parse(datagram: &[u8]) -> Option<(Header, &[u8])> {
             "ncemg" => header.emergency = value != "0",
             "ncfrag" if header.fragment.is_none() => header.fragment = Some(place(value, body.len())?),
             "ncfrag" => return None,
-            _ => header.extras.fields.push((key.to_owned(), value.to_owned())),
+            _ => header.extras.fields.push((key.into(), value.into())),
         }
     }
     Some((header, body))
+}
+
+/// What is before the first of these characters, and what is behind it. For texts so short the library's way takes long.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|byte| byte == at)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// The parts that each header has.
@@ -166,9 +176,18 @@ fn place(value: &str, length: usize) -> Option<Place> {
     fits.then_some(place)
 }
 
+/// Where a body's text ends: at its first newline.
+pub fn text_end(body: &[u8]) -> usize {
+    memchr(b'\n', body).unwrap_or(body.len())
+}
+
 /// The record of a header and its whole body: the text up to the first line end, then ` KEY=VALUE` lines.
 pub fn record(header: &Header, extras: Extras, body: &[u8], incomplete: bool) -> Record {
-    let end = memchr(b'\n', body).unwrap_or(body.len());
+    record_of(header, extras, (body, text_end(body)), incomplete)
+}
+
+/// The same, where it is known where the text [ends](text_end).
+pub fn record_of(header: &Header, extras: Extras, (body, end): (&[u8], usize), incomplete: bool) -> Record {
     let text = body.get(..end).unwrap_or_default();
     let Extras { release, mut fields } = extras;
     let mut rest = body.get(end + 1..).unwrap_or_default();
@@ -180,9 +199,7 @@ pub fn record(header: &Header, extras: Extras, body: &[u8], incomplete: bool) ->
         if fields.len() >= limits::FIELDS {
             break;
         }
-        let line = escape::unescaped_text(line);
-        let (key, value) = line.split_once('=').unwrap_or((&line, ""));
-        fields.push((key.to_owned(), value.to_owned()));
+        fields.push(field(line));
     }
     let record = Record {
         level: Some(header.level),
@@ -197,6 +214,20 @@ pub fn record(header: &Header, extras: Extras, body: &[u8], incomplete: bool) ->
         ..Record::of(Format::Extended, escape::unescaped_text(text))
     };
     if header.is_cut { record.cut() } else { record }
+}
+
+/// The key and the value of a line ` KEY=VALUE`, without the space.
+fn field(line: &[u8]) -> Field {
+    let unescaped;
+    let line = match str::from_utf8(line) {
+        Ok(line) if !line.bytes().any(|byte| byte == b'\\') => line,
+        _ => {
+            unescaped = escape::unescaped_text(line);
+            &unescaped
+        }
+    };
+    let (key, value) = cut(line, b'=').unwrap_or((line, ""));
+    (CompactString::from(key), CompactString::from(value))
 }
 
 #[cfg(test)]
@@ -226,7 +257,7 @@ mod tests {
         assert_eq!((record.level, record.facility), (Some(6), Some(1)));
         assert_eq!(record.text, "a\nb");
         let fields = [("caller", "T1"), ("cpu", "3"), ("KEY", "x=y\t"), ("boot", "-1")];
-        assert_eq!(record.fields, fields.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert_eq!(record.fields, fields.map(|(key, value)| (key.into(), value.into())));
     }
 
     #[test]

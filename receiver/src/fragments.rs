@@ -15,26 +15,52 @@ const MISSING: &[u8] = "…".as_bytes();
 pub struct Reassembly {
     header: Header,
     total: usize,
+    /// What came, from the start to the first part that is missing: mostly fragments come in order.
+    start: Vec<u8>,
+    /// What came behind that, by where it belongs.
     pieces: BTreeMap<usize, Vec<u8>>,
+    /// Bytes of both, and of how many fragments.
     held: usize,
+    fragments: usize,
 }
 
 impl Reassembly {
     /// Starts with the first fragment that came.
     pub fn new(header: Header, total: usize) -> Self {
-        Reassembly { header, total, pieces: BTreeMap::new(), held: 0 }
+        Reassembly { header, total, start: Vec::new(), pieces: BTreeMap::new(), held: 0, fragments: 0 }
     }
 
     /// Adds a fragment. `false`: it brought nothing new, belongs to another record, or is one too many.
     pub fn add(&mut self, header: &Header, place: Place, bytes: &[u8]) -> bool {
         let same = header.timestamp == self.header.timestamp && place.total == self.total;
-        let longer = self.pieces.get(&place.offset).is_none_or(|piece| piece.len() < bytes.len());
-        if !same || !longer || self.pieces.len() >= limits::FRAGMENTS {
+        let known = match self.pieces.get(&place.offset) {
+            Some(piece) => piece.len(),
+            None => self.start.len().saturating_sub(place.offset),
+        };
+        if !same || bytes.len() <= known || self.fragments >= limits::FRAGMENTS {
             return false;
         }
-        let replaced = self.pieces.insert(place.offset, bytes.to_vec()).map_or(0, |piece| piece.len());
-        self.held = self.held.saturating_sub(replaced).saturating_add(bytes.len());
+        self.fragments = self.fragments.saturating_add(1);
+        if place.offset > self.start.len() {
+            let replaced = self.pieces.insert(place.offset, bytes.to_vec()).map_or(0, |piece| piece.len());
+            self.held = self.held.saturating_sub(replaced).saturating_add(bytes.len());
+            return true;
+        }
+        self.go_on(place.offset, bytes);
+        while let Some(next) = self.pieces.first_entry().filter(|next| *next.key() <= self.start.len()) {
+            let (offset, piece) = next.remove_entry();
+            self.held = self.held.saturating_sub(piece.len());
+            self.go_on(offset, &piece);
+        }
         true
+    }
+
+    /// Goes on with a fragment that reaches what is there from the start, or into it.
+    fn go_on(&mut self, offset: usize, bytes: &[u8]) {
+        let new =
+            self.start.len().checked_sub(offset).and_then(|known| bytes.get(known..)).unwrap_or_default();
+        self.start.extend_from_slice(new);
+        self.held = self.held.saturating_add(new.len());
     }
 
     /// The record's time.
@@ -49,20 +75,17 @@ impl Reassembly {
 
     /// Whether every byte has come.
     pub fn is_whole(&self) -> bool {
-        let mut reach = 0;
-        for (&offset, piece) in &self.pieces {
-            if offset > reach {
-                return false;
-            }
-            reach = reach.max(offset.saturating_add(piece.len()));
-        }
-        reach >= self.total
+        self.start.len() >= self.total
     }
 
     /// The record, with a mark in place of each part that is missing.
     pub fn record(&self) -> Record {
-        let mut body = Vec::with_capacity(self.held);
-        let mut reach = 0;
+        let extras = self.header.extras.clone();
+        if self.is_whole() {
+            return extended::record(&self.header, extras, &self.start, false);
+        }
+        let mut body = self.start.clone();
+        let mut reach = body.len();
         for (&offset, piece) in &self.pieces {
             if offset > reach {
                 body.extend_from_slice(MISSING);
@@ -74,7 +97,7 @@ impl Reassembly {
         if reach < self.total {
             body.extend_from_slice(MISSING);
         }
-        extended::record(&self.header, self.header.extras.clone(), &body, !self.is_whole())
+        extended::record(&self.header, extras, &body, true)
     }
 
     /// Roughly the memory that it takes.

@@ -61,7 +61,7 @@ pub fn parse(message: &[u8]) -> Option<Record> {
         level,
         facility,
         origin: (origin != Origin::default()).then(|| Box::new(origin)),
-        fields: fields.map(|(key, value)| (key, value.shown())).collect(),
+        fields: fields.map(|(key, value)| (key.into(), value.shown().into())).collect(),
         ..Record::of(Format::Json, text)
     })
 }
@@ -165,7 +165,7 @@ mod tests {
         let origin = record.origin.as_ref().expect("an origin");
         assert_eq!((origin.time.as_deref(), origin.process.as_deref()), (Some("1700000000.25"), Some("7")));
         let fields = [("a", r#"{"b":[1, 2]}"#), ("a", "null")];
-        assert_eq!(record.fields, fields.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        assert_eq!(record.fields, fields.map(|(key, value)| (key.into(), value.into())));
     }
 
     #[test]

@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_machine_says_its_name() {
         let mut record = Record {
-            fields: vec![("host".to_owned(), "board8".to_owned()), ("bad".to_owned(), "../x".to_owned())],
+            fields: vec![("host".into(), "board8".into()), ("bad".into(), "../x".into())],
             ..Record::of(
                 Format::Extended,
                 "     host=board7, domain=example.org, nis-domain=(none)".to_owned(),

@@ -97,7 +97,7 @@ impl Stream {
             newest_at: at.into(),
             newest_id: message_id,
             given_id: message_id,
-            given_number: next.checked_sub(1),
+            given_number: next.checked_sub(1).into(),
             heard_at: at.into(),
             // What may have been repeated lately is not known.
             recent: (at.into(), next),
@@ -110,7 +110,7 @@ impl Stream {
 
     /// What another run goes on with, and when the last record came.
     pub fn keep(&self) -> Option<(Numbered, Duration)> {
-        self.given_number.filter(|_| self.is_started())?;
+        self.given_number.get().filter(|_| self.is_started())?;
         let numbered = Numbered {
             next: self.next,
             timestamp_us: self.timestamp,
@@ -257,7 +257,8 @@ impl Stream {
     fn take(&mut self, mut received: Received<'_>, out: &mut Vec<(Duration, Event)>) -> Arrival {
         let digest = received.digest();
         let extras = std::mem::take(&mut received.header.extras);
-        let Received { header, body, at: now } = &received;
+        let body = received.body_and_end();
+        let Received { header, at: now, .. } = &received;
         let now = *now;
         (self.heard_at, self.repeated) = (now.into(), 0);
         if now >= self.recent.0.after(DOUBLE) {
@@ -311,9 +312,10 @@ impl Stream {
         // Fragments can't be collected any more: the record was given out as it was.
         if received.header.fragment.is_none() {
             let digest = received.digest();
-            let Received { mut header, body, .. } = received;
+            let body = received.body_and_end();
+            let Received { mut header, .. } = received;
             let extras = std::mem::take(&mut header.extras);
-            let record = extended::record(&header, extras, &body, false);
+            let record = extended::record_of(&header, extras, body, false);
             self.late_record(header.sequence, digest, record, at, out);
         }
         Arrival::Late
@@ -424,7 +426,7 @@ impl Stream {
     pub fn remains(self, now: Duration, out: &mut Vec<(Duration, Event)>) {
         let Held { waiting, partial, .. } = self.behind.into_held();
         let waiting = waiting.into_values().filter_map(|waiting| waiting.record);
-        for record in waiting.chain(partial.values().map(Reassembly::record)) {
+        for record in waiting.chain(partial.values().map(|partial| partial.record())) {
             out.push((now, Event::Record { record, crash: false, late: false, beside: true }));
         }
     }
@@ -485,21 +487,22 @@ impl Stream {
     }
 
     /// The whole record, if this datagram is one or completes one.
-    fn whole(&mut self, header: &Header, extras: Extras, body: &[u8]) -> Option<Record> {
+    fn whole(&mut self, header: &Header, extras: Extras, body: (&[u8], usize)) -> Option<Record> {
         let Some(place) = header.fragment else {
             if !self.behind.is_none() {
                 self.behind.get_mut().take_partial(header.sequence);
             }
-            return Some(extended::record(header, extras, body, false));
+            return Some(extended::record_of(header, extras, body, false));
         };
         let held = self.behind.get_mut();
         let partial = held.partial.entry(header.sequence).or_insert_with(|| {
-            let partial = Reassembly::new(Header { extras, ..header.clone() }, place.total);
+            let header = Header { extras, ..header.clone() };
+            let partial = Box::new(Reassembly::new(header, place.total));
             held.bytes = held.bytes.saturating_add(partial.size());
             partial
         });
         let before = partial.size();
-        partial.add(header, place, body);
+        partial.add(header, place, body.0);
         held.bytes = held.bytes.saturating_sub(before).saturating_add(partial.size());
         if !partial.is_whole() {
             return None;

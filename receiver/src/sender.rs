@@ -160,7 +160,7 @@ impl Sender {
                 let timestamp = header.timestamp;
                 // Nobody else says so.
                 let is_certain = header.emergency || header.behind > 0;
-                let received = Received { header, body: body.into(), at: now };
+                let received = Received::new(header, body, now);
                 let arrival = self.boots.accept(received, events);
                 match arrival {
                     Arrival::Filled { asked, .. } if asked > 0 => {
@@ -276,7 +276,7 @@ impl Sender {
     /// Whether it goes on with this record of another port or address; see [`Sender::contradiction`].
     pub fn goes_on_with(&self, header: &Header, body: &[u8], most: u64, now: Duration) -> Option<u64> {
         let contradiction = self.contradiction(header.timestamp, most, now)?;
-        let received = Received { header: header.clone(), body: body.into(), at: now };
+        let received = Received::new(header.clone(), body, now);
         self.boots.present().goes_on_with(&received).then_some(contradiction)
     }
 
@@ -288,7 +288,7 @@ impl Sender {
             return 0;
         }
         if present.acknowledged().is_some_and(|last| header.sequence <= last) {
-            let received = Received { header: header.clone(), body: body.into(), at: now };
+            let received = Received::new(header.clone(), body, now);
             return if present.judge(&received).is_possible() { 0 } else { u64::MAX };
         }
         let is_next = header.sequence.saturating_sub(header.held) == present.end();
@@ -318,7 +318,7 @@ impl Sender {
         if !present.has_begun() {
             return Copy::Other;
         }
-        let received = Received { header: header.clone(), body: body.into(), at: now };
+        let received = Received::new(header.clone(), body, now);
         match present.judge(&received) {
             Place::Same(_) | Place::Again => Copy::Same,
             Place::Alike | Place::Late => Copy::Perhaps,

@@ -1,7 +1,7 @@
 //! RFC 5424: `<PRI>1 TIMESTAMP HOSTNAME APP-NAME PROCID MSGID STRUCTURED-DATA MSG`.
 
 use crate::escape;
-use crate::event::{Format, Origin, Record};
+use crate::event::{Field, Format, Origin, Record};
 use crate::limits;
 use crate::priority;
 
@@ -62,7 +62,7 @@ fn word(rest: &mut &[u8]) -> Option<Option<String>> {
 }
 
 /// Takes `-` or `[id name="value" …]…` and gives what follows it.
-fn structured_data<'a>(data: &'a [u8], fields: &mut Vec<(String, String)>) -> Option<&'a [u8]> {
+fn structured_data<'a>(data: &'a [u8], fields: &mut Vec<Field>) -> Option<&'a [u8]> {
     if let Some(rest) = data.strip_prefix(b"-") {
         return Some(rest);
     }
@@ -75,7 +75,7 @@ fn structured_data<'a>(data: &'a [u8], fields: &mut Vec<(String, String)>) -> Op
             let name = escape::text(parameter.get(..equals)?);
             let (value, tail) = quoted(parameter.get(equals.checked_add(2)?..)?)?;
             if fields.len() < limits::FIELDS {
-                fields.push((name, escape::text(&value)));
+                fields.push((name.into(), escape::text(&value).into()));
             }
             rest = tail;
         }

@@ -36,7 +36,7 @@ pub struct Held {
     /// Records behind a gap, by number.
     pub waiting: BTreeMap<u64, Waiting>,
     /// Records of which fragments are missing.
-    pub partial: BTreeMap<u64, Reassembly>,
+    pub partial: BTreeMap<u64, Box<Reassembly>>,
     /// The gaps.
     pub holes: Holes,
     /// Bytes of `waiting` and `partial`.
@@ -70,7 +70,7 @@ impl Held {
     };
 
     /// Takes out what came of a record of which fragments are missing.
-    pub fn take_partial(&mut self, sequence: u64) -> Option<Reassembly> {
+    pub fn take_partial(&mut self, sequence: u64) -> Option<Box<Reassembly>> {
         let partial = self.partial.remove(&sequence)?;
         self.bytes = self.bytes.saturating_sub(partial.size());
         Some(partial)

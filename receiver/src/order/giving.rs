@@ -65,7 +65,7 @@ impl Stream {
         self.lose(hole.last.saturating_add(1), hole);
     }
 
-    fn first_partial(&mut self, last: u64) -> Option<(u64, Reassembly)> {
+    fn first_partial(&mut self, last: u64) -> Option<(u64, Box<Reassembly>)> {
         let held = self.behind.get_mut();
         let (&sequence, _) = held.partial.first_key_value().filter(|(sequence, _)| **sequence <= last)?;
         Some((sequence, held.take_partial(sequence)?))

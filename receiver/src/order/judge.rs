@@ -85,7 +85,7 @@ impl Stream {
     fn judge_old(&self, received: &Received<'_>) -> Place {
         let Received { header, at, .. } = received;
         // The newest record may be announced at any time.
-        let is_newest = self.given_number == Some(header.sequence)
+        let is_newest = self.given_number.get() == Some(header.sequence)
             && self.behind.get().waiting.is_empty()
             && !self.retired;
         let is_within = |since: Duration, time| *at < since.saturating_add(time);

@@ -1,12 +1,9 @@
 //! What a datagram of the extended format is to a boot, and what became of it.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
-use memchr::memchr;
-
 use crate::boot;
-use crate::extended::Header;
+use crate::extended::{self, Header};
 
 /// What a datagram turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,16 +74,28 @@ pub struct Received<'b> {
     /// Its header.
     pub header: Header,
     /// What follows the header.
-    pub body: Cow<'b, [u8]>,
+    pub body: &'b [u8],
+    /// Where the body's text ends.
+    end: usize,
     /// Since the Unix epoch.
     pub at: Duration,
 }
 
-impl Received<'_> {
+impl<'b> Received<'b> {
+    /// A datagram, taken apart, that came at this time.
+    pub fn new(header: Header, body: &'b [u8], at: Duration) -> Self {
+        Received { header, body, end: extended::text_end(body), at }
+    }
+
+    /// The body, and where its text ends.
+    pub fn body_and_end(&self) -> (&'b [u8], usize) {
+        (self.body, self.end)
+    }
+
     /// What tells this record from one of another boot with the same number. A fragment has no text for it.
     pub fn digest(&self) -> u16 {
         let text = match self.header.fragment {
-            None => self.body.get(..memchr(b'\n', &self.body).unwrap_or(self.body.len())),
+            None => self.body.get(..self.end),
             Some(_) => None,
         };
         boot::digest(self.header.timestamp, self.header.priority(), text.unwrap_or_default())

@@ -6,9 +6,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use compact_str::CompactString;
 use serde::Serialize;
+use smallvec::SmallVec;
 
 use crate::escape::{each_run, is_harmful, is_printable};
-use crate::event::{Continues, Event, Heard, Identity, Record};
+use crate::event::{Continues, Event, Field, Heard, Identity, Record};
 use crate::report::{Kind, Report};
 use crate::symbols::{Symbol, Translation};
 
@@ -186,8 +187,8 @@ fn write_sender(to: &mut Vec<u8>, sender: &Identity) {
 }
 
 /// In the order of their keys; where several have the same key, a list of their values.
-fn write_fields(to: &mut Vec<u8>, fields: &[(String, String)]) {
-    let mut sorted: Vec<&(String, String)> = fields.iter().collect();
+fn write_fields(to: &mut Vec<u8>, fields: &[Field]) {
+    let mut sorted: SmallVec<[&Field; 8]> = fields.iter().collect();
     // The values of a key keep their order.
     sorted.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut separator = b'{';
@@ -451,7 +452,8 @@ mod tests {
                     })
                 },
             ));
-        let fields = prop::collection::vec(("[A-C]{1,2}", words()), 0..5);
+        let field = ("[A-C]{1,2}", words()).prop_map(|(key, value)| (key.into(), value.into()));
+        let fields = prop::collection::vec(field, 0..5);
         let numbers = (any::<Option<u8>>(), any::<Option<u64>>(), any::<Option<u64>>(), 0..3u64);
         let place = (any::<std::net::IpAddr>(), any::<u16>(), 0..4_000_000_000u64, 0..1_000_000u32);
         let record = (

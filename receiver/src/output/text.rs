@@ -6,7 +6,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Color, Effects, Style as Ansi};
 use memchr::memchr;
 
-use crate::escape::harmless;
+use crate::escape::{harmless, is_plain};
 use crate::event::{Continues, Event, Heard, Origin, Record};
 use crate::options::Time;
 use crate::symbols::Translation;
@@ -116,7 +116,10 @@ impl Lines<'_> {
         // The log of a boot before, that survived in memory, and a record that the sender had to cut.
         let boot = record.field("boot");
         let cut = record.field("cut").is_some();
-        if boot.is_none() && !cut && memchr(b'\n', record.text.as_bytes()).is_none() {
+        let is_all = boot.is_none() && !cut;
+        if is_all && is_plain(&record.text) {
+            self.plain_line(color, stamp, &record.text);
+        } else if is_all && memchr(b'\n', record.text.as_bytes()).is_none() {
             self.line(color, stamp, &record.text);
         } else {
             let boot = boot.map(|boot| format!("(boot {boot}) ")).unwrap_or_default();
@@ -131,6 +134,24 @@ impl Lines<'_> {
     }
 
     fn line(&mut self, color: Ansi, stamp: Stamp<'_>, text: &str) {
+        self.begin(stamp);
+        self.part(color, text);
+        self.to.push(b'\n');
+    }
+
+    /// The same of a text that is known to be [plain](is_plain), as nearly all are.
+    fn plain_line(&mut self, color: Ansi, stamp: Stamp<'_>, text: &str) {
+        self.begin(stamp);
+        if self.style.color {
+            self.part(color, text);
+        } else {
+            self.to.extend_from_slice(text.as_bytes());
+        }
+        self.to.push(b'\n');
+    }
+
+    /// What is before a line's text.
+    fn begin(&mut self, stamp: Stamp<'_>) {
         if self.style.time != Time::None {
             if self.style.color {
                 // Writing to memory does not fail.
@@ -146,8 +167,6 @@ impl Lines<'_> {
             self.to.push(b' ');
         }
         self.stamp(stamp);
-        self.part(color, text);
-        self.to.push(b'\n');
     }
 
     fn stamp(&mut self, stamp: Stamp<'_>) {
