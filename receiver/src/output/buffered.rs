@@ -89,7 +89,7 @@ impl Buffered {
     /// The same of records that need not be copied where nothing waits.
     pub fn append_all(&mut self, bytes: Vec<u8>, records: u64) {
         if self.bytes.is_empty() {
-            self.bytes = bytes;
+            self.counts.give_back(std::mem::replace(&mut self.bytes, bytes));
             self.records = self.records.saturating_add(records);
         } else {
             self.append(&bytes, records);

@@ -143,7 +143,10 @@ impl Files {
         self.counts = Arc::clone(counts);
         loop {
             match queue.next(self.rest()) {
-                Next::Some(Work::Batch(batch)) => self.take(&batch),
+                Next::Some(Work::Batch(batch)) => {
+                    self.take(&batch);
+                    self.counts.give_back(batch.bytes);
+                }
                 Next::Some(Work::Reopen) => self.reopen(),
                 Next::Nothing => {}
                 Next::End => break,

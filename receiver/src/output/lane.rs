@@ -103,10 +103,11 @@ impl Batch {
         self.lengths.append(&mut other.lengths);
     }
 
-    /// All of it; room for as much is left.
-    fn take(&mut self) -> Batch {
+    /// All of it; room for as much is left, in `spare` if that has it.
+    fn take(&mut self, spare: Vec<u8>) -> Batch {
+        let room = self.bytes.len().saturating_add(self.bytes.len() / 8);
         let next = Batch {
-            bytes: Vec::with_capacity(self.bytes.len().saturating_add(self.bytes.len() / 8)),
+            bytes: if spare.capacity() >= room { spare } else { Vec::with_capacity(room) },
             records: 0,
             runs: Vec::with_capacity(self.runs.len()),
             lengths: Vec::with_capacity(self.lengths.len()),
@@ -218,7 +219,7 @@ impl Lane {
         if self.batch.bytes.is_empty() {
             return;
         }
-        let batch = self.batch.take();
+        let batch = self.batch.take(self.counts.spare());
         let size = batch.size();
         // Without a thread there is nobody who wants it.
         if let Err((Refused::Full, Work::Batch(batch))) =
