@@ -9,7 +9,7 @@ use std::time::Duration;
 const START: Duration = Duration::from_secs(1_700_000_000);
 /// A quarter of a hundred thousand: the tables are as full as with all.
 const SENDERS: u32 = 25_000;
-/// What a hundred thousand may take: of 100 MiB 14 are for the program itself, its threads and what the allocator adds (bench/src/memory.rs measures all).
+/// What a hundred thousand may take: of 100 MiB 14 are for the program itself, its threads and what the allocator adds.
 const MOST: usize = 86 << 20;
 /// More than what is remembered of the first and the last.
 const RECORDS: u64 = 20;
