@@ -53,7 +53,7 @@ const COMMANDS: &[(&str, Tried)] = &[
     ("cargo run -p netconsole-receiver -- --help", Here(0, "Usage: ")),
     (
         "tshark -X lua_script:receiver/netconsole.lua -r target/smoke/network.pcap",
-        By("receiver/tests/dissector.rs"),
+        By("receiver/tests/program/dissector.rs"),
     ),
     (
         r#"kexec -s -p netconsole.bzimage --command-line="netconsole=@/,@10.0.0.2/""#,

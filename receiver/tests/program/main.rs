@@ -5,10 +5,12 @@ mod model;
 
 mod browser;
 mod captures;
+mod dissector;
 mod ending;
 mod files;
 mod http;
 mod json;
+mod linux;
 mod outputs;
 mod package;
 mod run;

@@ -2,8 +2,10 @@
 
 mod copies;
 mod crash_kernel;
+mod edges;
 mod gaps;
 mod machines;
+mod messages;
 #[path = "../model/mod.rs"]
 mod model;
 mod reboots;

@@ -10,6 +10,8 @@ use std::time::Duration;
 use netconsole_receiver::pcap::{self, header};
 use serde_json::Value;
 
+use crate::run::{capture, run, stdout};
+
 const SEPARATOR: char = '\u{1f}';
 
 /// The given fields of each frame, as tshark shows them.
@@ -41,20 +43,14 @@ fn tshark(capture: &str, filter: &str, fields: &[&str]) -> Vec<Vec<String>> {
     lines.lines().map(|line| line.split(SEPARATOR).map(str::to_owned).collect()).collect()
 }
 
-fn capture(name: &str) -> String {
-    format!("{}/../tests/captures/{name}", env!("CARGO_MANIFEST_DIR"))
-}
-
 #[test]
 fn linux_extended_capture_as_the_receiver_reads_it() {
     let path = capture("linux-6.12-extended.pcap");
     let fields = ["format", "release", "level", "facility", "sequence", "timestamp", "text"];
     let fields = fields.map(|field| format!("netconsole.{field}"));
     let rows = tshark(&path, "netconsole", &fields.each_ref().map(String::as_str));
-    let program =
-        Command::new(env!("CARGO_BIN_EXE_netconsole-receiver")).args(["--read", &path, "--json"]).output();
-    let json = String::from_utf8(program.expect("the program runs").stdout).expect("text");
-    let records = json.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let program = run(&["--read", &path, "--json"]);
+    let records = stdout(&program).lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
     let records: Vec<_> = records.filter(|record| record["event"] == "record").collect();
     assert_eq!((rows.len(), records.len()), (393, 393));
     for (row, record) in rows.iter().zip(&records) {

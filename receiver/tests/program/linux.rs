@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::run::PROGRAM;
+
 /// What runs in it: netconsole as `kind=` says, records of several levels, a line longer than a datagram, a panic.
 const INIT: &str = r#"#!/bin/busybox sh
 export PATH=/bin
@@ -111,7 +113,7 @@ fn receive(kind: &str, arguments: &[&str]) -> Output {
         UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
     // The console's output is read only where the test fails.
     let log = tempfile::NamedTempFile::new().expect("a file");
-    let receiver = Command::new(env!("CARGO_BIN_EXE_netconsole-receiver"))
+    let receiver = Command::new(PROGRAM)
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
         .args(["--until", "end Kernel panic", "--crash-ok", "--timeout", "240"])
         .args(arguments)
