@@ -12,6 +12,8 @@ use super::output::{Output, ZEROS, eight_digits};
 
 /// What ends a record that was cut off.
 const CUT: &[u8] = b" [cut]\n";
+/// Where so many bytes fit, a character or an ending does.
+const MOST_NEEDED: usize = CUT.len();
 
 /// Writes from byte `offset` of the text on as many lines as fit; returns where to go on. At a line's start the
 /// prefix is still to be written; at the text's end, the ending.
@@ -30,8 +32,8 @@ pub(super) fn write(
             // Only together with a character, or the ending, so that it is never written twice.
             let start = output.len();
             write_prefix(style, record, micros, output);
-            let needed = byte_at(record, at).map_or(ending.len(), character_len);
-            if output.room() < needed {
+            let room = output.room();
+            if room < MOST_NEEDED && room < byte_at(record, at).map_or(ending.len(), character_len) {
                 output.truncate(start);
                 return Some(at);
             }

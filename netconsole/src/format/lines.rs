@@ -1,9 +1,9 @@
-//! The basic format, fast: records of this boot that are one plain line, as most are.
+//! The basic format, fast: records that are one plain line, as most are, of this boot, or of the kernel that crashed before it.
 
 use super::basic::{LONG_UPTIME, TIME_LEN, time};
 use super::output::eight_digits;
 use super::{MAX_DATAGRAM, RingLog, Style};
-use crate::ring::{Found, Ring, Timebase};
+use crate::ring::{Found, Past, Ring, Timebase};
 use crate::settings::Format;
 use crate::wire::checksum::Sum;
 
@@ -15,6 +15,8 @@ pub(crate) struct Lines<'l, 'r> {
     limit: u8,
     has_time: bool,
     time: LineTime,
+    /// The log of the kernel that crashed before this boot, and the number after its last record's.
+    past: Option<(&'l dyn Past, u64)>,
     recent: Option<&'l mut RecentLines<'r>>,
 }
 
@@ -43,15 +45,21 @@ impl<'l, 'r> Lines<'l, 'r> {
             calendar,
         } = *style;
         let (ring, timebase) = (log.ring(), log.timebase());
-        let lines = Self { ring, timebase, limit, has_time, time: LineTime::NONE, recent };
+        let past = ring.past_that_goes();
+        let lines = Self { ring, timebase, limit, has_time, time: LineTime::NONE, past, recent };
         (format == Format::Basic && !calendar).then_some(lines)
     }
 
     /// Writes a record to the start of `to`, in one pass over its text that proves it to be intact; returns the
-    /// datagram's length and sum. `None`, and what is in `to` means nothing, where the record is not there, not of
-    /// this boot, not to go out, or is no plain line: [`Cursor::datagram`](super::Cursor::datagram) is for those.
+    /// datagram's length and sum. `None`, and what is in `to` means nothing, where the record is not there, of an
+    /// earlier boot, not to go out, or is no plain line: [`Cursor::datagram`](super::Cursor::datagram) is for those.
     #[inline(always)]
     pub(crate) fn write(&mut self, sequence: u64, to: &mut [u8]) -> Option<(usize, Sum)> {
+        if let Some((past, end)) = self.past
+            && sequence < end
+        {
+            return self.write_past(past, sequence, to);
+        }
         let start = if self.has_time { TIME_LEN } else { 0 };
         let text_at = to.get_mut(start..)?;
         let line = match self.recent.as_ref().and_then(|recent| recent.get(sequence)) {
@@ -67,11 +75,41 @@ impl<'l, 'r> Lines<'l, 'r> {
         let mut sum = Sum::ZERO.add_at(start, line.text).add_at(end, newline);
         if self.has_time {
             let (first, last) = line.time;
-            let prefix = to.first_chunk_mut::<TIME_LEN>()?;
-            *prefix.split_first_chunk_mut()?.0 = first.to_le_bytes();
-            *prefix.split_last_chunk_mut()?.1 = last.to_le_bytes();
+            write_time(to.first_chunk_mut::<TIME_LEN>()?, first, last)?;
             sum = sum.add_word(first).add_word(last >> 8);
         }
+        Some((end.saturating_add(1), sum))
+    }
+
+    /// The same of a record of the kernel that crashed before this boot.
+    #[inline(never)]
+    fn write_past(&mut self, past: &dyn Past, sequence: u64, to: &mut [u8]) -> Option<(usize, Sum)> {
+        let record = past.find(sequence)?;
+        if !record.goes || record.caller.is_some() || record.len >= MAX_DATAGRAM - TIME_LEN {
+            return None;
+        }
+        let start = if self.has_time { TIME_LEN } else { 0 };
+        let end = start.saturating_add(record.len);
+        let line = to.get_mut(..end.saturating_add(1))?;
+        let (newline, rest) = line.split_last_mut()?;
+        *newline = b'\n';
+        let (prefix, text) = rest.split_at_mut_checked(start)?;
+        past.copy_text(&record, 0, text);
+        if let Some(prefix) = prefix.first_chunk_mut::<TIME_LEN>() {
+            let (first, last) = self.time.text(record.micros)?;
+            write_time(prefix, first, last)?;
+        }
+        let (words, tail) = rest.as_chunks::<8>();
+        let (mut sum, mut low) = (Sum::ZERO, 0);
+        for word in words {
+            let word = u64::from_le_bytes(*word);
+            (sum, low) = (sum.add_word(word), low | control_characters(word));
+        }
+        // Other characters set the bits too.
+        if tail.contains(&b'\n') || low & HIGH_BITS != 0 && rest.contains(&b'\n') {
+            return None;
+        }
+        let sum = sum.add_bytes(tail).add_at(end, Sum::ZERO.add_word(b'\n'.into()));
         Some((end.saturating_add(1), sum))
     }
 
@@ -165,6 +203,14 @@ impl LineTime {
         // The last four digits are in the bytes 2 to 5.
         Some((self.first, self.last | eight_digits((micros % DIGITS) as u32) >> 32 << 16))
     }
+}
+
+/// Writes the text of a time, as [`LineTime::text`] gives it.
+#[inline(always)]
+fn write_time(prefix: &mut [u8; TIME_LEN], first: u64, last: u64) -> Option<()> {
+    *prefix.split_first_chunk_mut()?.0 = first.to_le_bytes();
+    *prefix.split_last_chunk_mut()?.1 = last.to_le_bytes();
+    Some(())
 }
 
 const HIGH_BITS: u64 = u64::MAX / 0xff * 0x80;

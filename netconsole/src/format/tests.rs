@@ -3,7 +3,7 @@
 use super::datagram::{Piece, write as write_datagram};
 use super::*;
 use crate::host_name::HostName;
-use crate::ring::{Audience, Level, Read, Record, Ring, RingHeader, Timebase};
+use crate::ring::{Audience, Level, Past, PastRecord, Read, Record, Ring, RingHeader, Timebase};
 use crate::settings::Format;
 use crate::wire::checksum::Sum;
 use proptest::prelude::*;
@@ -77,6 +77,48 @@ fn line<'r>(ring: &Ring<'r>, recent: Option<&mut RecentLines<'r>>) -> Option<Vec
     lines(&mut of.expect("the basic format"), 1).remove(0)
 }
 
+/// Another kernel's records: text, time in µs, whether it goes out, and who logged it.
+struct Other {
+    records: Vec<(String, u64, bool, Option<u32>)>,
+    boots_ago: u8,
+}
+
+impl Past for Other {
+    fn first(&self) -> u64 {
+        0
+    }
+
+    fn find(&self, sequence: u64) -> Option<PastRecord> {
+        let (text, micros, goes, caller) = self.records.get(sequence as usize)?;
+        let (micros, goes, caller, len) = (*micros, *goes, *caller, text.len());
+        Some(PastRecord {
+            sequence,
+            micros,
+            level: 6,
+            facility: 0,
+            continues: false,
+            goes,
+            caller,
+            len,
+            text: 0,
+        })
+    }
+
+    fn copy_text(&self, record: &PastRecord, offset: usize, to: &mut [u8]) {
+        to.copy_from_slice(&self.records[record.sequence as usize].0.as_bytes()[offset..][..to.len()]);
+    }
+
+    fn fields(&self, _: &PastRecord, _: &mut dyn FnMut(&[u8], &[u8])) {}
+
+    fn release(&self) -> &str {
+        "6.1"
+    }
+
+    fn boots_ago(&self) -> u8 {
+        self.boots_ago
+    }
+}
+
 proptest! {
     /// A plain line is the same however it is made: as any record's datagrams are, in one pass, and for a further
     /// target. What is written in one pass is at least what people write.
@@ -141,6 +183,35 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+
+    /// Another kernel's records are lines as well, where they have nothing that a line has not.
+    #[test]
+    fn a_line_of_another_kernel_is_the_same_on_both_ways(
+        records in prop::collection::vec(
+            (prop_oneof!["[ -~]{0,80}", "[a-z\n\t]{0,20}", "\\PC{0,40}", "[a-z]{900,1200}"], 0..200_000_000_000u64, any::<bool>(), prop::option::of(1..9u32)),
+            1..20,
+        ),
+        boots_ago in 0..2u8,
+        time: bool,
+    ) {
+        let other = Other { records, boots_ago };
+        let header = RingHeader::new();
+        let index: [AtomicU64; 64] = [const { AtomicU64::new(0) }; _];
+        let data: [AtomicU64; 128] = [const { AtomicU64::new(0) }; _];
+        let count = other.records.len() as u64;
+        let ring = Ring::new(&header, &index, &data).following(&other, count, 0);
+        ring.begin_following(0, Audience::Everybody);
+        let (timebase, style) = (Timebase::new(0), Style::new(Format::Basic, time));
+        let mut made = Lines::new(&style, &RingLog::new(&ring, &timebase), 8, None).expect("the basic format");
+        for (line, (number, (text, micros, goes, caller))) in lines(&mut made, count).into_iter().zip((0..).zip(&other.records)) {
+            let is_plain = *goes && caller.is_none() && boots_ago == 0 && !text.contains('\n') && text.len() < 985;
+            prop_assert_eq!(line.is_some(), is_plain && (!time || *micros < 100_000_000_000), "{:?}", text);
+            if let Some(line) = line {
+                let record = record(&ring, number);
+                prop_assert_eq!(vec![line], datagrams(&style, &record, ring.micros(&record, &timebase)));
+            }
+        }
     }
 
     /// Each copy is proven, a further target's too.

@@ -179,6 +179,14 @@ impl<'m> Ring<'m> {
         self.before.as_ref().filter(|before| sequence < before.end).map(|before| before.log)
     }
 
+    /// The log of the kernel that crashed before this boot, and the number after its last record's, where its records may
+    /// leave the machine: none has a say in that of its own.
+    pub(crate) fn past_that_goes(&self) -> Option<(&'m dyn Past, u64)> {
+        let before = self.before.as_ref().filter(|before| before.log.boots_ago() == 0)?;
+        let may_leave = self.access.admits(self.header.boot.load(Ordering::Relaxed), false);
+        may_leave.then_some((before.log, before.end))
+    }
+
     /// Whether the record of this number is another kernel's, which this log follows.
     #[inline]
     pub fn is_past(&self, sequence: u64) -> bool {

@@ -189,11 +189,7 @@ impl Shipping<'_> {
         turn: &mut Turn<'_, '_>,
         nic: &mut N,
     ) -> Result<(), TransmitError> {
-        if !self.lane.cursor.is_at_begin()
-            || sender.sealing.seals()
-            || self.given_too.is_some()
-            || turn.log.ring().is_past(self.lane.cursor.sequence())
-        {
+        if !self.lane.cursor.is_at_begin() || sender.sealing.seals() || self.given_too.is_some() {
             return Ok(());
         }
         let recent = turn.recent.as_deref_mut();

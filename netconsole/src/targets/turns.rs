@@ -65,7 +65,7 @@ impl TargetTable {
     /// [advanced](Target::advance).
     pub fn take_turns(&mut self, now: u64) {
         for first in 0..MAX_TARGETS {
-            if (0..first).any(|before| self.are_same(before, first)) {
+            if self.get(first).is_none() || (0..first).any(|before| self.are_same(before, first)) {
                 continue;
             }
             if (first.saturating_add(1)..MAX_TARGETS).any(|other| self.are_same(first, other)) {
