@@ -4,6 +4,7 @@
 use crate::buses::Buses;
 use crate::describe;
 use crate::find_cards::find_cards;
+use crate::linux::Before;
 use crate::log::ring;
 use crate::machine::clock::{Clock, Deadline};
 use crate::machine::firmware;
@@ -73,10 +74,12 @@ impl Kernel {
     }
 
     /// Makes the targets of the command line, which is `boot`'s. They wait for their cards.
-    pub fn add_targets(&mut self, boot: &'static BootInfo) {
+    pub fn add_targets(&mut self, boot: &'static BootInfo, before: Before) {
         self.clock.now();
         self.netconsole.broadcast_problems_of(boot.command_line.as_bytes());
-        if let Some(seconds) = rtc::unix_seconds(None) {
+        if let Some(seconds) = before.crash_time() {
+            self.netconsole.set_unix_time_of_past(seconds);
+        } else if let Some(seconds) = rtc::unix_seconds(None) {
             log::debug!("clock: {seconds} seconds since 1970 by the real-time clock");
             self.netconsole.set_unix_time(seconds);
         }
@@ -84,8 +87,11 @@ impl Kernel {
     }
 
     /// Reads the century, too, from where ACPI says that it is; to be called once the first frame is out, as ACPI's tables
-    /// take long to be found.
-    pub fn know_century(&mut self, boot: &BootInfo) {
+    /// take long to be found. A Linux that crashed has known the time better.
+    pub fn know_century(&mut self, boot: &BootInfo, before: Before) {
+        if before.crash_time().is_some() {
+            return;
+        }
         let Some(century) = describe::century(boot) else { return };
         let without = rtc::unix_seconds(None);
         let Some(seconds) = rtc::unix_seconds(Some(century)) else { return };

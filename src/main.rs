@@ -59,7 +59,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     start::introduce(boot, parameters, &log);
     buses.tell();
     linux::tell(before);
-    kernel.add_targets(boot);
+    kernel.add_targets(boot, before);
     kernel.start_watchdog();
     crash::before_cards(parameters, &log.recovery);
     kernel.find_cards(boot, &buses, address_space);
@@ -67,7 +67,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.start_targets();
     start::check_protections();
     describe::machine(boot);
-    kernel.know_century(boot);
+    kernel.know_century(boot, before);
     flood::run(kernel);
     kernel.drain();
     crash::after_boot(kernel, &log.recovery);

@@ -118,6 +118,14 @@ impl Before {
         matches!(self, Self::Log(_) | Self::Missing(Missing::Log(_)))
     }
 
+    /// When that Linux crashed, in seconds since 1970, where this kernel is its crash kernel and it says so.
+    pub fn crash_time(self) -> Option<u64> {
+        match self {
+            Self::Log(OldLog { crash, how: How::CoreHeader(_), .. }) => crash.0.info().crash_time,
+            _ => None,
+        }
+    }
+
     /// Notes for the boots that follow that it was sent, where they would find it again.
     pub fn note_sent(self, boot: &BootInfo) {
         let is_sent = match self {

@@ -85,6 +85,13 @@ impl<P: Platform> Netconsole<P> {
             seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_sub(now));
     }
 
+    /// Says that the log before this one ended `seconds` after the begin of 1970 (UTC), by the clock of the kernel that logged
+    /// it, which knows better than this one's.
+    pub fn set_unix_time_of_past(&mut self, seconds: u64) {
+        self.state.common.style.epoch =
+            seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_sub(P::ring().origin()));
+    }
+
     /// Makes the targets that the settings name. They wait for their cards, but the panic path knows of them from here
     /// on: to be called before anything that may panic.
     pub fn add_targets(&mut self) {
