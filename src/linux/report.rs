@@ -91,17 +91,32 @@ fn cpus(old: &OldLog) {
     }
     for cpu in old.crash.0.cpus().take(MAX_CPUS) {
         let number = cpu.number;
-        let is_same = |other: &Cpu| Some(other.number) != crashed && other.registers.rip == cpu.registers.rip;
-        let first = old.crash.0.cpus().find(is_same);
-        if Some(number) == crashed || first.is_some_and(|first| first.number != number) {
-            continue;
+        let same = Same { old, crashed, rip: cpu.registers.rip };
+        if Some(number) != crashed && same.numbers().next() == Some(number) {
+            registers(old, format_args!("{same}"), &cpu);
         }
-        let same = old.crash.0.cpus().filter(|other| other.number > number && is_same(other)).count();
-        if same > 0 {
-            registers(old, format_args!("CPU {number}, and {same} more at the same place"), &cpu);
-        } else {
-            registers(old, format_args!("CPU {number}"), &cpu);
-        }
+    }
+}
+
+/// The CPUs at the same place, but for the one that crashed.
+struct Same<'a> {
+    old: &'a OldLog,
+    crashed: Option<usize>,
+    rip: u64,
+}
+
+impl Same<'_> {
+    fn numbers(&self) -> impl Iterator<Item = usize> {
+        let cpus = self.old.crash.0.cpus().take(MAX_CPUS);
+        let numbers = cpus.filter(|cpu| cpu.registers.rip == self.rip).map(|cpu| cpu.number);
+        numbers.filter(|&number| Some(number) != self.crashed)
+    }
+}
+
+impl fmt::Display for Same<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut before = "CPU ";
+        self.numbers().try_for_each(|number| write!(f, "{}{number}", core::mem::replace(&mut before, ", ")))
     }
 }
 

@@ -2,7 +2,7 @@
 //! as each boots a Linux under emulation.
 
 use super::guest::{self, By, Guest, Kernel};
-use super::{LIVE_CARD, LIVE_MACHINE, as_the_readme_says, check};
+use super::{BASIC, LIVE_CARD, LIVE_MACHINE, as_the_readme_says, check};
 use crate::harness::{Ends, Way};
 use crate::images::UEFI;
 use crate::receiver::Receiver;
@@ -10,6 +10,21 @@ use crate::receiver::Receiver;
 #[test]
 fn the_newest_linux() {
     check(&Guest::new("matrix-sid").kernel(Kernel::Sid).linux("panic=5").crash(), By::Sysrq, 0);
+}
+
+/// The last of four CPUs crashes, which is said first; the others are named too.
+#[test]
+fn the_last_of_four_cpus() {
+    let guest = Guest::new("matrix-four-cpus").kernel(Kernel::Trixie).linux("cpu=3");
+    let capture = guest.arguments(&["-m", "512", "-smp", "4"]).crash();
+    check(&capture, By::Sysrq, 3);
+    let text = capture.text(BASIC);
+    let named = text.lines().filter_map(|line| line.split_once("linux: CPU ")?.1.split_once(": process "));
+    let named: Vec<&str> = named.map(|(named, _)| named).collect();
+    assert_eq!(named.first(), Some(&"3, which crashed"), "{text}");
+    let mut others: Vec<&str> = named.iter().skip(1).flat_map(|named| named.split(", ")).collect();
+    others.sort_unstable();
+    assert_eq!(others, ["0", "1", "2"], "{text}");
 }
 
 #[test]
