@@ -8,7 +8,7 @@ mod warm_reset;
 use crate::harness::{Capture, Ends, Message, NcrxReceiver, Sent, Way};
 use crate::receiver::Receiver;
 use guest::{By, Guest, Kernel};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const EXTENDED: &str = "10.0.0.2:6666";
 const BASIC: &str = "10.0.0.2:8888";
@@ -242,4 +242,19 @@ fn shows_one_stream_by_ncrx(capture: &Capture, end: u64) {
         }
     }
     assert!(ncrx.given.iter().copied().eq(0..end), "{:?}", ncrx.given);
+    // What it takes for another boot's is what it had long before: records of Linux's, from the oldest on, and none of the
+    // crash kernel's own.
+    let messages = capture.messages(EXTENDED);
+    let own =
+        messages.iter().find(|message| message.text.starts_with("netconsole 0.")).expect("its first record");
+    let foreign: BTreeSet<u64> = ncrx.foreign.iter().map(|datagram| number(datagram)).collect();
+    let is_linux_s =
+        foreign.iter().copied().eq(0..foreign.len() as u64) && foreign.len() as u64 <= own.sequence;
+    assert!(is_linux_s, "{foreign:?}, and the crash kernel's begin with {}", own.sequence);
+    assert_eq!(ncrx.foreign.len(), foreign.len(), "each once");
+}
+
+/// The sequence number of a datagram in the extended format.
+fn number(datagram: &str) -> u64 {
+    datagram.split(',').nth(1).and_then(|number| number.parse().ok()).expect("a sequence number")
 }
