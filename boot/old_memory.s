@@ -6,6 +6,10 @@
 .global read_old_memory
 read_old_memory:
     mov rcx, rdx
+    shr rcx, 3
+    rep movsq
+    mov ecx, edx
+    and ecx, 7
     rep movsb
     xor eax, eax
     ret

@@ -5,9 +5,11 @@ use crate::boot::Boot;
 use crate::figures::Unit::Instructions;
 use crate::figures::{Figure, figure};
 use crate::symbols::Symbols;
-use crate::trace::{kernel_packed, output, root};
+use crate::trace::{Event, Run, kernel_packed, output, root};
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -23,24 +25,7 @@ const INIT_SIZE: std::ops::Range<usize> = 0x260..0x264;
 
 /// From the entry to the first frame of Linux's log, for each of its records, and what comes before the entry.
 pub fn figures(symbols: &Symbols) -> Result<[Figure; 3], String> {
-    let images = root().join("linuxlog/tests/images");
-    let memory = memory(&images)?;
-    let backend =
-        format!("memory-backend-file,id=memory,size={MEMORY},mem-path={},share=off", memory.display());
-    let machine = ["-m", "512", "-object", &backend, "-machine", "pc,memory-backend=memory"];
-    // Nobody answers: it does not wait for that.
-    let append = format!("{QUIET} {} elfcorehdr=511348K linux.patience=0", targets(1));
-    let boot = Boot::observe_on(&machine, symbols, "crash-kernel", &append);
-    let _ = fs::remove_file(&memory);
-    let boot = boot?;
-    let records = images.join(format!("{IMAGE}.extended.txt"));
-    let records = fs::read_to_string(&records).map_err(|error| format!("{}: {error}", records.display()))?;
-    let records = records.lines().filter(|line| !line.starts_with(' ')).count();
-    let (first, last) = boot
-        .log_frames
-        .first()
-        .zip(boot.log_frames.get(records - 1))
-        .ok_or_else(|| format!("{} frames of {records} records were sent", boot.log_frames.len()))?;
+    let Shipped { first, second_half, records } = Shipped::observe(symbols)?;
     let image = fs::read(kernel_packed()).map_err(|error| format!("the packed kernel: {error}"))?;
     let size = image.get(INIT_SIZE).and_then(|size| size.try_into().ok()).map(u32::from_le_bytes);
     let size = size.ok_or("the packed kernel has no header")?;
@@ -48,14 +33,13 @@ pub fn figures(symbols: &Symbols) -> Result<[Figure; 3], String> {
     let record_what = "crash kernel: a record of Linux's log";
     let purgatory_what = "before it, in kexec's purgatory (54 a byte of init_size)";
     Ok([
-        figure("crash_first_frame", first_what, Instructions, Some(3e6), *first as f64),
+        figure("crash_first_frame", first_what, Instructions, Some(3e6), first as f64),
         figure(
             "crash_record",
             record_what,
             Instructions,
-            // 1,500 are aimed at: each record is looked for from its number, in the dead kernel's memory. It must not grow.
-            Some(6500.0),
-            (last - first) as f64 / (records - 1) as f64,
+            Some(1500.0),
+            (second_half.end - second_half.start) as f64 / records as f64,
         ),
         figure(
             "crash_purgatory",
@@ -65,6 +49,66 @@ pub fn figures(symbols: &Symbols) -> Result<[Figure; 3], String> {
             f64::from(size) * PURGATORY,
         ),
     ])
+}
+
+/// How Linux's log went out: when its first frame did, in instructions since the entry; when the frame in its middle and
+/// its last one did, and how many records that is from the one to the other. Amid the first half this kernel looks at itself
+/// and at its machine, which is no record's.
+struct Shipped {
+    first: u64,
+    second_half: Range<u64>,
+    records: usize,
+}
+
+impl Shipped {
+    /// Boots as the crash kernel.
+    fn observe(symbols: &Symbols) -> Result<Self, String> {
+        let boot = boot(|machine, append| Boot::observe_on(machine, symbols, "crash-kernel", append))?;
+        let records = root().join(format!("linuxlog/tests/images/{IMAGE}.extended.txt"));
+        let text = fs::read_to_string(&records).map_err(|error| format!("{}: {error}", records.display()))?;
+        let count = text.lines().filter(|line| !line.starts_with(' ')).count();
+        let (middle, last) = (count / 2, count - 1);
+        let [first, start, end] = [0, middle, last].map(|record| boot.log_frames.get(record).copied());
+        let second_half = start.zip(end).map(|(start, end)| start..end);
+        let (first, second_half) = first
+            .zip(second_half)
+            .ok_or_else(|| format!("{} frames of {count} records were sent", boot.log_frames.len()))?;
+        Ok(Self { first, second_half, records: last - middle })
+    }
+}
+
+/// How often each address is executed for one record of Linux's log.
+pub fn per_record(symbols: &Symbols) -> Result<HashMap<u64, f64>, String> {
+    let Shipped { second_half, records, .. } = Shipped::observe(symbols)?;
+    let entry = symbols.function("entry")?.start;
+    let mut counts = HashMap::<u64, f64>::new();
+    let mut now = None;
+    // It is the same again.
+    boot(|machine, append| {
+        Run { name: "crash-kernel", machine, append }.trace(|event| {
+            let Event::Instruction(address) = event else { return };
+            now = now.or((address == entry).then_some(0_u64));
+            let Some(now) = &mut now else { return };
+            if second_half.contains(now) {
+                *counts.entry(address).or_default() += 1.0 / records as f64;
+            }
+            *now += 1;
+        })
+    })?;
+    Ok(counts)
+}
+
+/// Boots the machine with the crash's memory, by its arguments and the kernel parameters.
+fn boot<T>(observe: impl FnOnce(&[&str], &str) -> Result<T, String>) -> Result<T, String> {
+    let memory = memory(&root().join("linuxlog/tests/images"))?;
+    let backend =
+        format!("memory-backend-file,id=memory,size={MEMORY},mem-path={},share=off", memory.display());
+    let machine = ["-m", "512", "-object", &backend, "-machine", "pc,memory-backend=memory"];
+    // Nobody answers: it does not wait for that.
+    let append = format!("{QUIET} {} elfcorehdr=511348K linux.patience=0", targets(1));
+    let observed = observe(&machine, &append);
+    let _ = fs::remove_file(&memory);
+    observed
 }
 
 /// A file with the pages of the crash.

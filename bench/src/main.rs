@@ -30,7 +30,7 @@ scripts/bench --save     measures and makes the figures the new baseline
 scripts/bench --linux    boots Debian's newest cloud kernel beside it and compares by the clock
 scripts/bench --clock    compares the receiver by the clock with the bare loop, nc and rsyslog, where they are installed
 scripts/bench --scale    measures more targets, longer records, larger rings; draws bench/scale.svg
-scripts/bench --profile  shows where a record's instructions go
+scripts/bench --profile  shows where the instructions of a record go, of this kernel and of a crashed Linux
 ";
 
 fn main() -> ExitCode {

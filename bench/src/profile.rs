@@ -1,6 +1,7 @@
 //! Where the instructions of a record go, from the logging call to the published descriptor.
 
 use crate::append::{flood, targets};
+use crate::crash_kernel;
 use crate::per_record::FLOODS;
 use crate::symbols::{Symbols, lines};
 use crate::trace::{Event, Run, output};
@@ -8,7 +9,11 @@ use std::collections::{BTreeMap, HashMap};
 
 /// The stations of a record's life; an instruction counts for the first one that a source file in its
 /// chain of inlined calls belongs to, outwards.
-const STATIONS: [(&str, &[&str]); 7] = [
+const STATIONS: [(&str, &[&str]); 8] = [
+    (
+        "Linux's log: reading",
+        &["linuxlog/src/", "src/linux/", "src/machine/old_memory.rs", "src/machine/paging/"],
+    ),
     ("ring: writing", &["netconsole/src/ring/"]),
     ("message format", &["netconsole/src/format/"]),
     ("checksum", &["netconsole/src/wire/checksum.rs"]),
@@ -25,10 +30,18 @@ const READING: (&str, [&str; 2]) =
 /// What makes the flood's text, which is not measured.
 const FLOODING: [&str; 2] = ["netconsole::flood::run", "core::str::converts::from_utf8"];
 
-/// Prints the breakdown for one target.
+/// Prints the breakdown for one target, of this kernel's own records in a flood, and of a crashed Linux's.
 pub fn print() -> Result<bool, String> {
-    let counts = per_record()?;
     let symbols = Symbols::read()?;
+    println!("Instructions per record in a flood, basic format, one target:");
+    print_counts(&symbols, per_record()?, "profile.txt")?;
+    println!("\nInstructions per record of a crashed Linux's log, basic format, one target:");
+    print_counts(&symbols, crash_kernel::per_record(&symbols)?, "profile-linux.txt")?;
+    Ok(true)
+}
+
+/// Prints where they go, and writes them by address to this file.
+fn print_counts(symbols: &Symbols, counts: HashMap<u64, f64>, file: &str) -> Result<(), String> {
     let addresses: Vec<u64> = counts.keys().copied().collect();
     let lines = lines(&addresses)?;
 
@@ -44,17 +57,16 @@ pub fn print() -> Result<bool, String> {
         let line = line.split(" (").next().unwrap_or(line);
         *by_line.entry(line.to_owned()).or_insert(0.0) += count;
     }
-    println!("Instructions per record in a flood, basic format, one target:");
     print_sorted("by station", &by_station, 20);
     print_sorted("by function", &by_function, 30);
     print_sorted("by line", &by_line, 40);
     let mut counts: Vec<_> = counts.into_iter().filter(|&(_, count)| count >= 0.01).collect();
     counts.sort_by_key(|&(address, _)| address);
     let text: String = counts.iter().map(|(address, count)| format!("{address:x} {count:.2}\n")).collect();
-    let path = output("profile.txt");
+    let path = output(file);
     std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))?;
     println!("\nby address, to be read beside objdump -d: {}", path.display());
-    Ok(true)
+    Ok(())
 }
 
 /// How often each address is executed for one record.

@@ -133,6 +133,11 @@ impl Memory for Damaged<'_> {
         }
         Ok(())
     }
+
+    /// Whatever the note says of encryption, where the damage is of an even number of pages.
+    fn decrypts(&self, _mask: u64) -> bool {
+        self.changed.len().is_multiple_of(2)
+    }
 }
 
 /// Reads what there is; whether there was a log. Of a whole one no record is missing.
@@ -184,6 +189,8 @@ fn read_log(crash: &Crash<'_, Damaged<'_>>, is_whole: bool) -> bool {
             assert!(
                 record.copy_text(0, &mut text).is_ok_and(|len| len == text.len()) == record.is_readable()
             );
+            // A page can be read or it can't.
+            assert_eq!(record.is_on_readable_pages(), record.is_readable());
             record.fields(&mut |key, _| assert!(key.len() <= 256));
         }
     }

@@ -1,6 +1,6 @@
 //! The ELF core header that a crashing Linux hands on (`elfcorehdr=`): notes, and where its memory is mapped.
 
-use crate::memory::{self, Memory, Unreadable, field};
+use crate::memory::{self, Memory, Run, Unreadable, field};
 use crate::note::{Note, notes};
 use core::cell::Cell;
 use core::ops::Range;
@@ -23,17 +23,19 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// The physical address of a virtual one that lies in it.
-    fn translate(&self, address: u64) -> Option<u64> {
-        let offset = address.checked_sub(self.r#virtual).filter(|&offset| offset < self.len)?;
-        self.physical.checked_add(offset)
+    /// What lies from a virtual address in it on.
+    fn translate(&self, address: u64) -> Option<Run> {
+        let offset = address.checked_sub(self.r#virtual)?;
+        let len = self.len.checked_sub(offset).filter(|&len| len > 0)?;
+        Some(Run { physical: self.physical.checked_add(offset)?, len })
     }
 }
 
 /// The header, which is read again wherever something is looked up in it.
 #[derive(Clone, Debug)]
 pub(crate) struct CoreHeader {
-    /// Where the program headers begin, physical.
+    /// Where it begins, and the program headers do, physical.
+    at: u64,
     table: u64,
     count: u64,
     /// The one that was right last.
@@ -51,7 +53,7 @@ impl CoreHeader {
             && field(&header, 54, 2) == Some(PROGRAM_HEADER as u64);
         let table = field(&header, 32, 8).and_then(|offset| at.checked_add(offset));
         Ok(match (is_core, table, field(&header, 56, 2)) {
-            (true, Some(table), Some(count)) => Some(Self { table, count, last: Cell::new(None) }),
+            (true, Some(table), Some(count)) => Some(Self { at, table, count, last: Cell::new(None) }),
             _ => None,
         })
     }
@@ -60,6 +62,12 @@ impl CoreHeader {
     fn segments<M: Memory>(&self, memory: &M) -> impl Iterator<Item = Segment> {
         let table = self.table;
         (0..self.count).filter_map(move |number| Segment::read(memory, table, number))
+    }
+
+    /// The physical addresses of the header itself.
+    pub fn own(&self) -> Range<u64> {
+        let end = self.count.saturating_mul(PROGRAM_HEADER as u64).saturating_add(self.table);
+        self.at..end
     }
 
     /// All notes.
@@ -78,10 +86,10 @@ impl CoreHeader {
         Regions { memory, header: self.clone(), number: 0 }
     }
 
-    /// The physical address of one in the dead kernel's direct map.
-    pub fn translate(&self, memory: &impl Memory, address: u64) -> Option<u64> {
-        if let Some(physical) = self.last.get().and_then(|load| load.translate(address)) {
-            return Some(physical);
+    /// What lies from an address in the dead kernel's direct map on.
+    pub fn translate(&self, memory: &impl Memory, address: u64) -> Option<Run> {
+        if let Some(run) = self.last.get().and_then(|load| load.translate(address)) {
+            return Some(run);
         }
         let mut loads = self.segments(memory).filter(|segment| segment.kind == PT_LOAD);
         let load = loads.find(|segment| segment.load.translate(address).is_some())?.load;
@@ -120,6 +128,13 @@ pub struct Regions<'m, M> {
     memory: &'m M,
     header: CoreHeader,
     number: u64,
+}
+
+impl<M> Regions<'_, M> {
+    /// Where the core header itself lies: not in the dead kernel's memory, but in its crash kernel's.
+    pub fn core_header(&self) -> Range<u64> {
+        self.header.own()
+    }
 }
 
 impl<M: Memory> Iterator for Regions<'_, M> {

@@ -9,6 +9,12 @@ pub trait Memory {
     ///
     /// Any address may be asked for: an implementation must check it, and must not fault.
     fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable>;
+
+    /// Whether what it gives is decrypted, of memory that the dead kernel had encrypted with this bit of page tables' entries
+    /// (`sme_mask`). A log in memory of which that is not so is refused.
+    fn decrypts(&self, _mask: u64) -> bool {
+        false
+    }
 }
 
 /// Memory that can't be read.
@@ -26,8 +32,15 @@ impl fmt::Display for Unreadable {
 
 impl core::error::Error for Unreadable {}
 
-/// The size of a page, and what no single read of this crate goes across.
+/// The size of a page.
 pub(crate) const PAGE: u64 = 4096;
+
+/// A stretch of physical memory that the dead kernel had mapped as one: where it begins, and how many bytes it has, at
+/// least one.
+pub(crate) struct Run {
+    pub physical: u64,
+    pub len: u64,
+}
 
 /// The bytes from `address` on.
 pub(crate) fn bytes<const N: usize>(memory: &impl Memory, address: u64) -> Result<[u8; N], Unreadable> {
@@ -39,6 +52,11 @@ pub(crate) fn bytes<const N: usize>(memory: &impl Memory, address: u64) -> Resul
 /// The little-endian word at `address`.
 pub(crate) fn word(memory: &impl Memory, address: u64) -> Result<u64, Unreadable> {
     bytes(memory, address).map(u64::from_le_bytes)
+}
+
+/// The little-endian word at `offset` in `bytes`; `None` beyond their end.
+pub(crate) fn word_in(bytes: &[u8], offset: usize) -> Option<u64> {
+    bytes.get(offset..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 
 /// The little-endian number of 1 to 8 bytes at `offset` in `bytes`; `None` beyond their end.

@@ -1,7 +1,7 @@
 //! From the dead kernel's virtual addresses to physical ones.
 
 use crate::core_header::CoreHeader;
-use crate::memory::{self, Memory, PAGE, Unreadable};
+use crate::memory::{self, Memory, PAGE, Run, Unreadable};
 use crate::vmcoreinfo::VmCoreInfo;
 
 /// Where Linux maps its own text and data (`__START_KERNEL_map`, Documentation/arch/x86/x86_64/mm.rst).
@@ -22,34 +22,53 @@ pub(crate) struct Translation<'m, M> {
     kernel_image_size: u64,
     /// The top page table's physical address, and the number of levels.
     tables: Option<(u64, u32)>,
+    /// The bits of page tables' entries that are an address: not the one that says that memory is encrypted.
+    address: u64,
 }
 
 impl<'m, M: Memory> Translation<'m, M> {
     /// By the kernel's own mapping, then by what the core header says, if there is one, then by page tables.
     pub fn new(memory: &'m M, core: Option<CoreHeader>, info: &VmCoreInfo) -> Self {
         let phys_base = info.phys_base.unwrap_or(0);
+        let address = ADDRESS & !info.sme_mask.unwrap_or(0);
         let kernel_image_size = info.kernel_image_size.unwrap_or(KERNEL_IMAGE_SIZE);
-        let mut new = Self { memory, core, phys_base, kernel_image_size, tables: None };
+        let mut new = Self { memory, core, phys_base, kernel_image_size, tables: None, address };
         let levels = if info.five_levels == Some(1) { 5 } else { 4 };
         let top = info.init_top_pgt.or(info.swapper_pg_dir).and_then(|address| new.in_kernel_map(address));
-        new.tables = top.map(|top| (top, levels));
+        new.tables = top.map(|top| (top.physical, levels));
         new
     }
 
     /// Copies what the dead kernel had at a virtual address.
     pub fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        match self.in_kernel_map(address) {
+            Some(run) if to.len() as u64 <= run.len => self.memory.read(run.physical, to),
+            _ => self.read_runs(address, to),
+        }
+    }
+
+    /// The same of what lies elsewhere than in the kernel's own mapping, or across several runs.
+    #[inline(never)]
+    fn read_runs(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
         let mut place = address;
         let mut rest = to;
         while !rest.is_empty() {
-            let to_page_end = PAGE.saturating_sub(place & (PAGE - 1));
-            let len = usize::try_from(to_page_end).unwrap_or(usize::MAX).min(rest.len());
+            let Run { physical, len } = self.run(place).ok_or(Unreadable { address: place })?;
+            let len = usize::try_from(len).unwrap_or(usize::MAX).min(rest.len());
             let (now, later) = rest.split_at_mut_checked(len).ok_or(Unreadable { address })?;
-            let physical = self.physical(place).ok_or(Unreadable { address: place })?;
             self.memory.read(physical, now)?;
+            if later.is_empty() {
+                break;
+            }
             place = place.checked_add(len as u64).ok_or(Unreadable { address })?;
             rest = later;
         }
         Ok(())
+    }
+
+    /// Whether memory that was encrypted with this bit of page tables' entries is read decrypted.
+    pub fn decrypts(&self, mask: u64) -> bool {
+        self.memory.decrypts(mask)
     }
 
     /// The word at a virtual address.
@@ -66,18 +85,24 @@ impl<'m, M: Memory> Translation<'m, M> {
         Ok(u32::from_le_bytes(bytes))
     }
 
-    fn physical(&self, address: u64) -> Option<u64> {
-        if let Some(physical) = self.in_kernel_map(address) {
-            return Some(physical);
+    /// What lies at a virtual address, and on from there without a gap.
+    fn run(&self, address: u64) -> Option<Run> {
+        if let Some(run) = self.in_kernel_map(address) {
+            return Some(run);
         }
         let mapped = self.core.as_ref().and_then(|core| core.translate(self.memory, address));
-        mapped.or_else(|| self.by_tables(address))
+        let by_tables = || {
+            let physical = self.by_tables(address)?;
+            Some(Run { physical, len: PAGE.saturating_sub(address & (PAGE - 1)) })
+        };
+        mapped.or_else(by_tables)
     }
 
     /// Of an address in the kernel's own mapping.
-    fn in_kernel_map(&self, address: u64) -> Option<u64> {
-        let offset = address.checked_sub(KERNEL_MAP).filter(|&offset| offset < self.kernel_image_size)?;
-        Some(offset.wrapping_add(self.phys_base))
+    fn in_kernel_map(&self, address: u64) -> Option<Run> {
+        let offset = address.checked_sub(KERNEL_MAP)?;
+        let len = self.kernel_image_size.checked_sub(offset).filter(|&len| len > 0)?;
+        Some(Run { physical: offset.wrapping_add(self.phys_base), len })
     }
 
     /// Walks the page tables, which are four or five levels of 512 entries.
@@ -92,9 +117,9 @@ impl<'m, M: Memory> Translation<'m, M> {
             }
             if level == 0 || level <= 2 && entry & LARGE != 0 {
                 let within = 1_u64.checked_shl(shift)?.checked_sub(1)?;
-                return Some(entry & ADDRESS & !within | address & within);
+                return Some(entry & self.address & !within | address & within);
             }
-            table = entry & ADDRESS;
+            table = entry & self.address;
         }
         None
     }

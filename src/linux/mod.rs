@@ -5,12 +5,12 @@ mod memory;
 mod report;
 
 use crate::last_log;
-use crate::machine::paging;
+use crate::machine::{old_memory, paging};
 use bootinfo::BootInfo;
 use bootinfo::parameters::Parameters;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
-use linuxlog::{Crash, Log, LogError, OpenError, Read, scan};
+use linuxlog::{Crash, Encryption, Log, LogError, OpenError, Read, scan};
 use memory::OldMemory;
 use netconsole::ring::{ALWAYS, Past, PastRecord};
 use spin::Once;
@@ -177,14 +177,24 @@ pub fn open(boot: &BootInfo, parameters: &Parameters) -> Before {
 fn by_core_header(boot: &BootInfo, address: u64) -> Result<(Crash<'static, OldMemory>, How), Missing> {
     // The header lies in the memory that was set aside for this kernel.
     MEMORY.add(address..address.saturating_add(CORE_HEADER));
-    for region in linuxlog::regions(&MEMORY, address).map_err(Missing::Crash)? {
-        MEMORY.add(region);
-    }
+    let regions = linuxlog::regions(&MEMORY, address).map_err(Missing::Crash)?;
+    let core_header = regions.core_header();
+    regions.for_each(|region| MEMORY.add(region));
     for region in boot.memory.regions() {
         MEMORY.add(region.start..region.end());
     }
-    let crash = Crash::open(&MEMORY, address).map_err(Missing::Crash)?;
-    Ok((crash, How::CoreHeader(address)))
+    let mut crash = Crash::open(&MEMORY, address);
+    let encryption = old_memory::encryption();
+    // Where Linux had its memory encrypted, its notes are too, and not the header that it has made for its crash kernel.
+    let is_encrypted = match &crash {
+        Ok(crash) => crash.info().sme_mask == Some(encryption.mask()),
+        Err(error) => *error == OpenError::NoVmCoreInfo,
+    };
+    if encryption != Encryption::NONE && is_encrypted {
+        MEMORY.decrypt_all_but(&core_header, encryption);
+        crash = Crash::open(&MEMORY, address);
+    }
+    Ok((crash.map_err(Missing::Crash)?, How::CoreHeader(address)))
 }
 
 fn by_scan(boot: &BootInfo, again: bool) -> Result<(Crash<'static, OldMemory>, How), Missing> {
@@ -300,7 +310,7 @@ impl Past for OldLog {
 
     fn find(&self, sequence: u64) -> Option<PastRecord> {
         let Read::Record(record) = self.log.0.read(sequence) else { return None };
-        if !record.is_readable() {
+        if !record.is_on_readable_pages() {
             return None;
         }
         Some(PastRecord {

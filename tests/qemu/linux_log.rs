@@ -1,7 +1,7 @@
 //! The log of a Linux that crashed goes out first, as Linux would have sent it: from the memory of real crashes
 //! (linuxlog/tests/images), which QEMU's memory is filled with.
 
-use crate::harness::{Boot, Capture, Peer, status, target};
+use crate::harness::{Boot, Capture, Peer, side_by_side, status, target};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -163,6 +163,124 @@ fn in_the_syslog_format() {
     );
     // What user space wrote to /dev/kmsg: facility 1.
     assert!(text.contains("<11>1 ") && text.contains("] shell record 39<6>1 "), "facilities are kept");
+}
+
+/// The times are by Linux's clock, which has said when it crashed, whatever the real-time clock tells; by that one where
+/// Linux has not. The host's name is the settings'.
+#[test]
+fn syslog_s_times_are_by_linux_s_clock() {
+    let expected = text("6.12.extended.txt");
+    let last = head(expected.lines().last().expect("records")).0;
+    let cases = [
+        // The crash's time, in seconds since 1970, is 2026-11-29T05:40:24Z.
+        ("linux-syslog-time", "CRASHTIME=1795930824", "2026-11-29T05:40:24.000000Z"),
+        ("linux-syslog-rtc", "CRASHTIMX=1795930824", "2001-02-03T04:05:"),
+    ];
+    for (name, note, time) in cases {
+        let memory = changed_memory("6.12", name, |pages| {
+            pages.values_mut().for_each(|page| replace(page, "CRASHTIME=1795930824", note));
+        });
+        let parameters = format!(
+            "netconsole=s@10.0.0.1/,@10.0.0.2/ ip=10.0.0.1:::255.255.255.0:board7:: {CORE_HEADER} after=exit"
+        );
+        let boot = boot(name, &memory, &parameters);
+        let capture = boot.arguments(["-rtc", "base=2001-02-03T04:05:06,clock=vm"]).start().end();
+        fs::remove_file(memory).expect("it was there");
+        let text = capture.text(EXTENDED);
+        let of_last = format!(" kernel - - [netconsole@32473 seq=\"{last}\"] ");
+        let message = text.split('<').find(|message| message.contains(&of_last)).expect("the last record");
+        let fields: Vec<&str> = message.split(' ').collect();
+        assert!(fields[1].starts_with(time) && fields[2] == "board7", "{name}: {message}");
+    }
+}
+
+/// A page of memory that is not there: beyond what the CPU addresses, so that each read of it is a page fault, or where
+/// neither memory nor a device answers. The log's records that are on it are missing, and no others.
+#[test]
+fn a_page_that_cannot_be_read_costs_its_own_records() {
+    let name = |is_far: bool| if is_far { "linux-page-fault" } else { "linux-hole" };
+    side_by_side(
+        &[true, false],
+        |&is_far| name(is_far).into(),
+        |&is_far| {
+            // QEMU's default CPU has 40 bits of address, and its PC nothing between the memory and 0xe0000000.
+            let (name, place) = (name(is_far), if is_far { 1 << 45 } else { 0xa000_0000 });
+            let memory =
+                changed_memory("7.2-log_buf_len-4M", name, |pages| move_a_page_of_texts(pages, place));
+            let boot = boot(name, &memory, &format!("{TARGETS} elfcorehdr=0x1e000000")).loses();
+            let capture = boot.start().end();
+            fs::remove_file(memory).expect("it was there");
+            assert_eq!(capture.status, Some(0), "{name}: it reboots; serial:\n{}", capture.serial);
+            let (basic, extended) = (capture.text(BASIC), capture.messages(EXTENDED));
+            let expected = text("7.2-log_buf_len-4M.extended.txt");
+            let all: Vec<u64> =
+                expected.lines().filter(|line| !line.starts_with(' ')).map(|line| head(line).0).collect();
+            let (first, last) = (all[0], all[all.len() - 1]);
+            let sent = extended.iter().map(|message| message.sequence).take_while(|number| *number <= last);
+            let sent: Vec<u64> = sent.collect();
+            let missing: Vec<u64> = (first..=last).filter(|number| !sent.contains(number)).collect();
+            assert!((1..120).contains(&missing.len()), "{name}: {missing:?}");
+            assert!(missing.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{name}: {missing:?}");
+            let said = format!(" 0 unfinished, {} unreadable\n", missing.len());
+            assert!(basic.contains(&said), "{name}: '{said}' is not in {basic}");
+            let failed = " reads of its memory failed and were passed over, the last one at 0x200000000";
+            assert_eq!(basic.contains(failed), is_far, "{name}: {basic}");
+        },
+    );
+}
+
+/// Has the core header say that the page with the crash's first line is at another place of memory: it splits the stretch of
+/// memory that the page is in.
+fn move_a_page_of_texts(pages: &mut Pages, place: u64) {
+    const HEADERS: usize = 64;
+    const LEN: usize = 56;
+    // Of a program header: type and flags, offset, virtual and physical address, sizes in the file and in memory, alignment.
+    type Header = [u64; 7];
+    let has_text = |page: &&Vec<u8>| page.windows(22).any(|text| text == b"sysrq: Trigger a crash");
+    let page = *pages.iter().find(|(_, page)| has_text(page)).expect("it is one page").0;
+    let core = pages.get_mut(&0x1e00_0000).expect("the core header");
+    let count = usize::from(core[56]);
+    let words = |bytes: &[u8]| -> Header {
+        std::array::from_fn(|word| {
+            u64::from_le_bytes(bytes[word * 8..][..8].try_into().expect("eight bytes"))
+        })
+    };
+    let mut headers: Vec<Header> = core[HEADERS..HEADERS + count * LEN].chunks(LEN).map(words).collect();
+    let is_of_page = |&[_, _, address, physical, _, len, _]: &Header| {
+        address != 0 && address < 0xffff_ffff_8000_0000 && (physical..physical + len).contains(&page)
+    };
+    let number = headers.iter().position(is_of_page).expect("it is in the direct map");
+    let [kind, _, address, physical, _, len, alignment] = headers[number];
+    let part = |from: u64, to: u64, at: u64| [kind, at, address + from, at, to - from, to - from, alignment];
+    let (before, size) = (page - physical, PAGE as u64);
+    headers.splice(
+        number..=number,
+        [
+            part(0, before, physical),
+            part(before, before + size, place),
+            part(before + size, len, page + size),
+        ],
+    );
+    core[56] += 2;
+    for (to, word) in core[HEADERS..].chunks_mut(8).zip(headers.as_flattened()) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+}
+
+/// A CPU that has no encryption turned on can't read what was encrypted, which is said.
+#[test]
+fn encrypted_memory_is_named() {
+    const NAME: &str = "linux-encrypted";
+    let memory = changed_memory("6.12", NAME, |pages| {
+        let (plain, encrypted) =
+            ("NUMBER(sme_mask)=0\nCRASHTIME=1795930824\n", "NUMBER(sme_mask)=2251799813685248\nPAD=1\n");
+        pages.values_mut().for_each(|page| replace(page, plain, encrypted));
+    });
+    let capture = boot(NAME, &memory, &format!("{TARGETS} {CORE_HEADER} after=exit")).start().end();
+    fs::remove_file(memory).expect("it was there");
+    let text = capture.text(BASIC);
+    let said = "the log of the Linux that crashed can't be read: its memory is encrypted (sme_mask)";
+    assert!(text.contains(said) && !text.contains("linux raw: "), "{text}");
 }
 
 /// A log is for whom the command line names, and for nobody else.

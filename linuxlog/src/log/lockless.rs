@@ -3,10 +3,13 @@
 //! Descriptors are numbered by ids of 62 bits, and a descriptor's place in its array is the id's low bits. Ids and
 //! sequence numbers both grow by one from record to record, so that a sequence number leads to its descriptor; the
 //! record's data must then say the same number.
+//!
+//! Behind the two bytes of a text's length are those of the facility, and of flags and level: not exported, the same in all
+//! kernels.
 
 use super::read::{LogError, Read};
 use super::record::{Dictionary, Head, Record, Span};
-use crate::memory::{Memory, Unreadable, field};
+use crate::memory::{Memory, word_in};
 use crate::translation::Translation;
 use crate::vmcoreinfo::VmCoreInfo;
 
@@ -20,9 +23,6 @@ const RESERVED: u64 = 0;
 const NO_TEXT: u64 = 1;
 /// A block begins with its descriptor's id.
 const BLOCK_HEADER: u64 = 8;
-/// Of the text's length, to the facility and to flags and level.
-const FACILITY: usize = 2;
-const FLAGS_AND_LEVEL: usize = 3;
 /// The largest rings that are believed: 2^24 descriptors, 2^31 bytes.
 const MAX_COUNT_BITS: u32 = 24;
 const MAX_SIZE_BITS: u32 = 31;
@@ -31,14 +31,14 @@ const MAX_SIZE_BITS: u32 = 31;
 const MAX_END: u64 = 1 << 35;
 /// The number of a ring's very first descriptor.
 const BEFORE_0: u64 = u64::MAX;
-/// The largest structures that are read, in bytes.
-const MAX_DESCRIPTOR: usize = 64;
-const MAX_INFO: usize = 256;
+/// The largest structures that are believed, and of each how much is read at once, in bytes.
+const MAX_SIZE: u64 = 256;
+const MAX_READ: usize = 64;
 
 /// Where all is, as far as it does not change from record to record.
 pub(super) struct Lockless {
-    descriptors: Array<MAX_DESCRIPTOR>,
-    infos: Array<MAX_INFO>,
+    descriptors: Array,
+    infos: Array,
     data: u64,
     /// Less 1: the count of descriptors, and the size of the texts in bytes.
     count_mask: u64,
@@ -51,32 +51,30 @@ pub(super) struct Lockless {
     fields: Fields,
 }
 
-/// An array in the dead kernel's memory.
-struct Array<const MAX: usize> {
+/// An array of structures in the dead kernel's memory.
+struct Array {
     at: u64,
-    size: usize,
+    size: u64,
+    /// How much of a structure is read, from its start on: the fields that matter.
+    read: usize,
 }
 
-impl<const MAX: usize> Array<MAX> {
-    fn new(at: u64, size: Option<u64>) -> Result<Self, LogError> {
-        let size = usize::try_from(size.ok_or(LogError::NotExported)?).ok();
-        let size = size.filter(|&size| (8..=MAX).contains(&size)).ok_or(LogError::Damaged)?;
-        Ok(Self { at, size })
+impl Array {
+    fn new(at: u64, size: Option<u64>, fields_end: Option<usize>) -> Result<Self, LogError> {
+        let size = size.ok_or(LogError::NotExported)?;
+        let read = fields_end.filter(|&end| end <= MAX_READ && end as u64 <= size && size <= MAX_SIZE);
+        Ok(Self { at, size, read: read.ok_or(LogError::Damaged)? })
     }
 
     fn address(&self, number: u64) -> u64 {
-        self.at.wrapping_add(number.wrapping_mul(self.size as u64))
+        self.at.wrapping_add(number.wrapping_mul(self.size))
     }
 
-    fn read<M: Memory>(
-        &self,
-        translation: &Translation<'_, M>,
-        number: u64,
-    ) -> Result<[u8; MAX], Unreadable> {
-        let mut bytes = [0; MAX];
-        let address = self.address(number);
-        translation.read(address, bytes.get_mut(..self.size).ok_or(Unreadable { address })?)?;
-        Ok(bytes)
+    #[inline(always)]
+    fn read<M: Memory>(&self, translation: &Translation<'_, M>, number: u64) -> Option<[u8; MAX_READ]> {
+        let mut bytes = [0; MAX_READ];
+        translation.read(self.address(number), bytes.get_mut(..self.read)?).ok()?;
+        Some(bytes)
     }
 }
 
@@ -113,6 +111,18 @@ impl Fields {
             device: name(info.dev_info_device, info.device_len)?,
         })
     }
+
+    /// Where in a descriptor the last field ends.
+    fn descriptor_end(&self) -> Option<usize> {
+        self.state.max(self.begin).max(self.next).checked_add(8)
+    }
+
+    /// Where in a record's data the last field but the names ends.
+    fn info_end(&self) -> Option<usize> {
+        let words = self.sequence.max(self.nanoseconds).checked_add(8)?;
+        let numbers = self.text_len.max(self.caller.unwrap_or(0)).checked_add(4)?;
+        Some(words.max(numbers))
+    }
 }
 
 impl Lockless {
@@ -136,12 +146,13 @@ impl Lockless {
         if count > count_mask {
             return Err(LogError::Damaged);
         }
+        let fields = Fields::new(info).ok_or(LogError::NotExported)?;
+        let array = |pointer: Option<u64>, size: Option<u64>, fields_end: Option<usize>| {
+            Array::new(translation.word(at(descriptors, pointer)?)?, size, fields_end)
+        };
         let mut ring = Self {
-            descriptors: Array::new(
-                translation.word(at(descriptors, info.desc_ring_descs)?)?,
-                info.desc_size,
-            )?,
-            infos: Array::new(translation.word(at(descriptors, info.desc_ring_infos)?)?, info.info_size)?,
+            descriptors: array(info.desc_ring_descs, info.desc_size, fields.descriptor_end())?,
+            infos: array(info.desc_ring_infos, info.info_size, fields.info_end())?,
             data: translation.word(at(texts, info.data_ring_data)?)?,
             count_mask,
             size_mask,
@@ -149,7 +160,7 @@ impl Lockless {
             tail_sequence: 0,
             first: 0,
             end: 0,
-            fields: Fields::new(info).ok_or(LogError::NotExported)?,
+            fields,
         };
         ring.number(translation, count);
         Ok(ring)
@@ -163,7 +174,7 @@ impl Lockless {
         let mut tails = (0..=count).filter_map(|place| {
             let id = self.tail_id.wrapping_add(place) & ID;
             let (_, state) = self.descriptor(translation, id)?;
-            let sequence = field(&self.info(translation, id)?, self.fields.sequence, 8)?;
+            let sequence = word_in(&self.info(translation, id)?, self.fields.sequence)?;
             let tail = sequence.wrapping_sub(place);
             let is_possible = (tail < MAX_END || tail == BEFORE_0) && end(tail) <= MAX_END;
             (matches!(state, COMMITTED | FINALIZED) && is_possible).then_some(tail)
@@ -181,15 +192,15 @@ impl Lockless {
         &self,
         translation: &Translation<'_, M>,
         id: u64,
-    ) -> Option<([u8; MAX_DESCRIPTOR], u64)> {
-        let descriptor = self.descriptors.read(translation, id & self.count_mask).ok()?;
-        let state = field(&descriptor, self.fields.state, 8)?;
+    ) -> Option<([u8; MAX_READ], u64)> {
+        let descriptor = self.descriptors.read(translation, id & self.count_mask)?;
+        let state = word_in(&descriptor, self.fields.state)?;
         (state & ID == id).then_some((descriptor, state >> STATE_SHIFT))
     }
 
     /// The data of the record whose descriptor has this id.
-    fn info<M: Memory>(&self, translation: &Translation<'_, M>, id: u64) -> Option<[u8; MAX_INFO]> {
-        self.infos.read(translation, id & self.count_mask).ok()
+    fn info<M: Memory>(&self, translation: &Translation<'_, M>, id: u64) -> Option<[u8; MAX_READ]> {
+        self.infos.read(translation, id & self.count_mask)
     }
 
     pub const fn first(&self) -> u64 {
@@ -222,20 +233,17 @@ impl Lockless {
             _ => return None,
         }
         let info = self.info(translation, id)?;
-        if field(&info, self.fields.sequence, 8)? != sequence {
+        if word_in(&info, self.fields.sequence)? != sequence {
             return None;
         }
-        let byte = |offset: usize| info.get(self.fields.text_len.checked_add(offset)?).copied();
-        let head = Head {
-            sequence,
-            nanoseconds: field(&info, self.fields.nanoseconds, 8)?,
-            facility: byte(FACILITY)?,
-            flags_and_level: byte(FLAGS_AND_LEVEL)?,
-            caller: self.caller(&info),
-        };
-        let len = usize::try_from(field(&info, self.fields.text_len, 2)?).ok()?;
-        let begin = field(&descriptor, self.fields.begin, 8)?;
-        let next = field(&descriptor, self.fields.next, 8)?;
+        let &[len_low, len_high, facility, flags_and_level] =
+            info.get(self.fields.text_len..)?.first_chunk::<4>()?;
+        let nanoseconds = word_in(&info, self.fields.nanoseconds)?;
+        let caller = self.caller(&info);
+        let head = Head { sequence, nanoseconds, facility, flags_and_level, caller };
+        let len = u16::from_le_bytes([len_low, len_high]).into();
+        let begin = word_in(&descriptor, self.fields.begin)?;
+        let next = word_in(&descriptor, self.fields.next)?;
         let text = self.text(translation, id, begin, next, len)?;
         let info_at = self.infos.address(id & self.count_mask);
         let name = |span: Span| Span { at: info_at.wrapping_add(span.at), len: span.len };
@@ -246,12 +254,13 @@ impl Lockless {
 
     /// Who logged the record, where the kernel keeps that.
     fn caller(&self, info: &[u8]) -> Option<u32> {
-        let caller = field(info, self.fields.caller?, 4)?;
-        u32::try_from(caller).ok().filter(|&caller| caller != 0)
+        let caller = info.get(self.fields.caller?..)?.first_chunk().copied().map(u32::from_le_bytes);
+        caller.filter(|&caller| caller != 0)
     }
 
     /// Where a record's text lies: behind its block's header, for as long as record and block both have room. A block
     /// that would go across the ring's end lies at its start.
+    #[inline(always)]
     fn text<M: Memory>(
         &self,
         translation: &Translation<'_, M>,

@@ -30,7 +30,7 @@ enum Layout {
 
 impl<'c, M: Memory> Log<'c, M> {
     pub(crate) fn find(translation: &'c Translation<'c, M>, info: &VmCoreInfo) -> Result<Self, LogError> {
-        if info.sme_mask.is_some_and(|mask| mask != 0) {
+        if info.sme_mask.is_some_and(|mask| mask != 0 && !translation.decrypts(mask)) {
             return Err(LogError::Encrypted);
         }
         let layout = if info.prb.is_some() {

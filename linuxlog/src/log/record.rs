@@ -1,6 +1,6 @@
 //! A record of printk's log.
 
-use crate::memory::{Memory, Unreadable};
+use crate::memory::{Memory, PAGE, Unreadable};
 use crate::translation::Translation;
 use core::fmt;
 
@@ -100,6 +100,21 @@ impl<M: Memory> Record<'_, M> {
     pub fn is_readable(&self) -> bool {
         let mut chunk = [0; CHUNK];
         (0..self.len()).step_by(CHUNK).all(|offset| self.copy_text(offset, &mut chunk).is_ok())
+    }
+
+    /// Whether a byte can be read of each page that the text is on: as good as [`is_readable`](Self::is_readable), but for
+    /// memory that is broken in places, and cheaper: what lies directly before the text was read when the record was found.
+    pub fn is_on_readable_pages(&self) -> bool {
+        let end = self.text.at.saturating_add(self.text.len as u64);
+        // The first page that begins behind what was read already.
+        let mut page = self.text.at.checked_next_multiple_of(PAGE);
+        while let Some(start) = page.filter(|&start| start < end) {
+            if self.translation.read(start, &mut [0]).is_err() {
+                return false;
+            }
+            page = start.checked_add(PAGE);
+        }
+        true
     }
 
     /// Calls `item` with the key and value of each item beside the text: `SUBSYSTEM` and `DEVICE`. What can't be

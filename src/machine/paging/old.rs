@@ -1,8 +1,9 @@
-//! What a dead kernel left beyond the first 4 GiB: mapped one to one, to be read alone, in pages of 2 MiB as they are
-//! needed. There are a few tables for it, and the one that has been in use for longest serves for the next GiB.
+//! What a dead kernel left beyond the first 4 GiB, or encrypted: mapped to be read alone, in pages of 2 MiB as they are
+//! needed, one to one or, where it is to be decrypted, where [`Encryption`] has its place. There are a few tables for it, and the one that has been in use for longest serves for the next GiB.
 
 use super::{LARGE_PAGE, MAPPED_AT_BOOT, ROOT_TABLE, table_address};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use linuxlog::Encryption;
 use x86_64::PhysAddr;
 use x86_64::instructions::tlb;
 use x86_64::structures::paging::page_table::PageTableEntry;
@@ -10,8 +11,6 @@ use x86_64::structures::paging::{PageTable, PageTableFlags as Flags};
 
 /// How many GiB are mapped at the same time: a log's descriptors, their data and the texts may be far apart.
 const DIRECTORIES: usize = 4;
-/// What four-level paging reaches.
-const END: u64 = 1 << 47;
 /// What a table of the second and of the third level maps.
 const ROOT_ENTRY: u64 = 1 << 39;
 const GIB: u64 = 1 << 30;
@@ -24,18 +23,20 @@ static POINTERS_FOR: AtomicU64 = AtomicU64::new(NONE);
 static FOR: [AtomicU64; DIRECTORIES] = [const { AtomicU64::new(NONE) }; DIRECTORIES];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 
-/// Has `length` bytes from `address` on mapped, at least to be read; false where no page table reaches them. What is mapped
-/// for it may go again with the next call. Panic-safe.
-pub fn make_readable(address: u64, length: u64) -> bool {
-    let Some(end) = address.checked_add(length).filter(|&end| end <= END) else { return false };
-    let mut page = address & !(LARGE_PAGE - 1);
+/// Has `length` bytes from the physical `address` on mapped, at least to be read, and gives the virtual address; `None`
+/// where no page table reaches them. What is mapped for it may go again with the next call. Panic-safe.
+#[inline(never)]
+pub fn make_readable(address: u64, length: u64, encryption: Encryption) -> Option<u64> {
+    let place = encryption.place(address, length)?;
+    let end = place.checked_add(length)?;
+    let mut page = place & !(LARGE_PAGE - 1);
     while page < end {
         if page >= MAPPED_AT_BOOT {
-            map(page);
+            map(page, encryption);
         }
         page = page.wrapping_add(LARGE_PAGE);
     }
-    true
+    Some(place)
 }
 
 /// Takes all of it out of the tables again, so that none of its tables serves for what is to stay: it is mapped again
@@ -49,7 +50,7 @@ fn index(address: u64, shift: u32) -> usize {
     (address >> shift) as usize & 0x1ff
 }
 
-fn map(page: u64) {
+fn map(page: u64, encryption: Encryption) {
     // SAFETY: this is the only CPU, and nobody else holds a reference to a table now: `AddressSpace` hands none out. The
     // panic path may come in between; it finds each table either linked and in order or not linked.
     let root = unsafe { (&raw mut ROOT_TABLE).as_mut_unchecked() };
@@ -73,7 +74,10 @@ fn map(page: u64) {
     }
     let entry = &mut behind(pointer_entry)[index(page, 21)];
     if entry.is_unused() {
-        entry.set_addr(PhysAddr::new_truncate(page), Flags::PRESENT | Flags::NO_EXECUTE | Flags::HUGE_PAGE);
+        entry.set_addr(
+            PhysAddr::new_truncate(encryption.entry(page)),
+            Flags::PRESENT | Flags::NO_EXECUTE | Flags::HUGE_PAGE,
+        );
         // An absent entry is never cached, so nothing is to be flushed (SDM volume 3, 4.10.2.3).
     }
 }
