@@ -157,7 +157,7 @@ fn accept(listener: &UnixListener, qemu: &mut Child) -> io::Result<UnixStream> {
 }
 
 /// A running QEMU, ended with this.
-struct Machine(Child);
+pub struct Machine(pub Child);
 
 impl Drop for Machine {
     fn drop(&mut self) {

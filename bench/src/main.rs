@@ -10,6 +10,7 @@ mod clock;
 mod crash_kernel;
 mod figures;
 mod flood;
+mod kdump;
 mod linux;
 mod load;
 mod parts;
@@ -28,6 +29,7 @@ const HELP: &str = "\
 scripts/bench            measures, prints the table, and compares with bench/baseline.json
 scripts/bench --save     measures and makes the figures the new baseline
 scripts/bench --linux    boots Debian's newest cloud kernel beside it and compares by the clock
+scripts/bench --kdump    crashes a Linux and compares by the clock with that Linux's own kdump
 scripts/bench --clock    compares the receiver by the clock with the bare loop, nc and rsyslog, where they are installed
 scripts/bench --scale    measures more targets, longer records, larger rings; draws bench/scale.svg
 scripts/bench --profile  shows where the instructions of a record go, of this kernel and of a crashed Linux
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         // Of --clock.
         ["--bare", port] => bare::receive(port),
         ["--linux"] => clock::compare(),
+        ["--kdump"] => kdump::compare(),
         ["--scale"] => scale::draw(),
         ["--profile"] => profile::print(),
         _ => {
