@@ -3,6 +3,7 @@
 //! its log.
 
 use super::line::Line;
+use super::report;
 use crate::log::has_begun;
 use crate::machine::clock::Deadline;
 use crate::machine::power::{self, Order};
@@ -100,6 +101,10 @@ pub fn last_words(what_happened: &Line) -> ! {
     }
     if let Some(guard) = guard {
         guard.disarm();
+    }
+    if !has_begun() {
+        // Under the number that it was sent with.
+        report::emergency(what_happened);
     }
     if !policy.exit {
         // What is left may take as long as it likes.
