@@ -59,6 +59,9 @@ impl Kernel {
     }
 }
 
+/// From here on the addresses are Linux's own, below are its programs'.
+const LINUX_S_HALF: u64 = 1 << 63;
+
 /// What crashes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum By {
@@ -68,7 +71,7 @@ pub enum By {
     Serial,
     /// An interrupt that can't be masked, and that nothing accounts for.
     Nmi,
-    /// An instruction of its idle loop becomes one that does not exist.
+    /// An instruction of the kernel, mostly of its idle loop, becomes one that does not exist.
     Oops,
 }
 
@@ -217,8 +220,13 @@ impl Guest {
             By::Oops => {
                 let stub = stub.as_mut().expect("made above");
                 stub.pause();
-                let instruction = stub.instruction();
+                // Init waits in a loop of its own: what it executes itself would only end a program.
+                while stub.instruction() < LINUX_S_HALF {
+                    stub.go_on();
+                    stub.pause();
+                }
                 // ud2
+                let instruction = stub.instruction();
                 stub.write(instruction, &[0x0f, 0x0b]);
                 stub.go_on();
             }
