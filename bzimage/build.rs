@@ -40,6 +40,7 @@ fn main() {
 #[cfg(feature = "kernel")]
 mod kernel {
     use super::model::Model;
+    use super::stream::{Header, PACKED, STORED};
     use super::{branches, compression, relocations, stream};
     use object::elf::{
         R_X86_64_64, R_X86_64_GOTPCREL, R_X86_64_GOTPCRELX, R_X86_64_PC32, R_X86_64_PC64, R_X86_64_PLT32,
@@ -57,8 +58,8 @@ mod kernel {
     /// With symbols; scripts/build puts it there, wherever cargo builds.
     const KERNEL: &str = "../target/netconsole.debug";
     /// What the assembly is told about the kernel, by linker.ld's names.
-    const SYMBOLS: [&str; 7] =
-        ["image_start", "text_end", "data_end", "image_end", "persistent_end", "entry_efi", "entry_unpacked"];
+    const SYMBOLS: [&str; 6] =
+        ["image_start", "data_end", "image_end", "persistent_end", "entry_efi", "entry_unpacked"];
 
     /// Leaves in OUT_DIR the file `kernel`, packed, and `kernel.rs`, what there is to know about it.
     pub fn pack() {
@@ -89,13 +90,33 @@ mod kernel {
         let mut packed = vec![0; image_size];
         let packed_size = compression::compress(&mut filtered, text_size, &mut model, &mut packed);
         packed.truncate(packed_size.expect("what is packed is smaller"));
-        relocations::encode(&places(&elf, &image, start, distance("fixed_end"), got), &mut packed);
-        packed.extend(stream::checksum(&packed));
+        let mut kept = Vec::new();
+        relocations::encode(&places(&elf, &image, start, distance("fixed_end"), got), &mut kept);
+
+        // Stored, it lies where the kernel's .bss ends: as far as can be from the place that it is copied to.
+        let stored = [&image[..], &kept].concat();
+        let stored_at = (size("image_end") - stored.len()) & !15;
+        let word = |number: usize| u32::try_from(number).expect("a size");
+        let header = Header {
+            text_size: word(text_size),
+            reach,
+            image_size: word(image_size),
+            stored_at: word(stored_at),
+            stored_size: word(stored.len()),
+            stored_sum: stream::checksum(&stored),
+        };
+        let checked = [&header.bytes()[..], &packed, &kept].concat();
+        let mut payload = [&PACKED[..], &checked, &stream::checksum(&checked).to_le_bytes()].concat();
 
         let mut unpacked = vec![0; image_size];
-        let is_whole = stream::unpack(&packed, &mut unpacked, &mut model, text_size, reach, 0);
-        assert!(is_whole, "what was packed unpacks");
-        assert!(unpacked == image, "what was packed comes out again");
+        let places = stream::unpack(&payload, &mut unpacked, &mut model).expect("what was packed unpacks");
+        assert!(unpacked == image && places == kept, "what was packed comes out again");
+        payload[..STORED.len()].copy_from_slice(&STORED);
+        let places = stream::take(&payload, &stored, &mut unpacked);
+        assert!(unpacked == image && places == Some(&kept[..]), "what was stored comes out again");
+        let moved = relocations::apply(&kept, &mut unpacked, 0);
+        assert!(moved.is_some() && unpacked == image, "every place is in the image");
+        payload[..PACKED.len()].copy_from_slice(&PACKED);
 
         let mut constants = String::new();
         for name in SYMBOLS {
@@ -104,9 +125,13 @@ mod kernel {
         }
         let directory = env::var("OUT_DIR").expect("cargo sets it");
         let directory = Path::new(&directory);
+        for (name, value) in [("STORED_AT", stored_at), ("STORED_SIZE", stored.len())] {
+            writeln!(constants, "const {name}: usize = {value:#x};").expect("a text");
+        }
         fs::write(directory.join("kernel.rs"), constants).expect("OUT_DIR is writable");
-        fs::write(directory.join("kernel"), packed).expect("OUT_DIR is writable");
-        link(["data_end", "image_end"].map(|name| format!("--defsym=kernel_{name}={:#x}", size(name))));
+        fs::write(directory.join("kernel"), payload).expect("OUT_DIR is writable");
+        let sizes = [("data_end", image_size), ("image_end", size("image_end")), ("stored", stored_at)];
+        link(sizes.map(|(name, size)| format!("--defsym=kernel_{name}={size:#x}")));
     }
 
     /// Where the image, which is linked to `start`, holds addresses of its own: from its begin, in their order. What comes
@@ -156,7 +181,7 @@ mod kernel {
     }
 
     /// Links by linker.ld, without a C runtime. The kernel's sizes are told.
-    fn link(sizes: [String; 2]) {
+    fn link(sizes: [String; 3]) {
         let folder = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
         let mut arguments = vec![format!("-T{folder}/linker.ld")];
         // A bare target calls the linker itself, the host's calls it through the C compiler.

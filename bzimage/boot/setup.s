@@ -87,7 +87,7 @@ optional_end:
     .long COMMAND_LINE_SIZE
     .long 0                         # hardware_subarch: PC
     .quad 0                         # hardware_subarch_data
-    .long 0, 0                      # payload_offset, payload_length
+    .long {payload}, {PAYLOAD_SIZE}  # from what the loader puts into memory on
     .quad 0                         # setup_data
     .quad {IMAGE_START}             # pref_address
     .long {MEMORY_SIZE}             # init_size

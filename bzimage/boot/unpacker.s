@@ -8,7 +8,7 @@
 #   memory one to one, interrupts off, RSI the address of boot_params. Other memory may be mapped or not.
 #
 # It moves itself and the packed kernel out of the way, into the kernel's .bss, has main.rs unpack the kernel to the place
-# that is free now, and goes to the kernel's own entry.
+# that is free now, and goes to the kernel's own entry. A stored kernel lies at the .bss's end, out of the way already.
 #
 # The constants in braces come from main.rs, the names that are nowhere here from linker.ld.
 
@@ -100,17 +100,19 @@ moved:
     mov rsi, r12
     jmp rax
 
-# Called as main.rs's function of this name is, once: puts the program's own place into its global offset table, the only
-# part of it that holds addresses.
+# Called as main.rs's function of this name is, but for the payload, which it adds, once: puts the program's own place into
+# its global offset table, the only part of it that holds addresses.
 unpack:
     lea rax, [rip + unpacker]       # which is linked to 0
     lea rdx, [rip + got_start]
     lea r8, [rip + got_end]
 1:  cmp rdx, r8
-    jae {unpack}
+    jae 2f
     add [rdx], rax
     add rdx, 8
     jmp 1b
+2:  lea rdx, [rip + {payload}]
+    jmp {unpack}
 
 # Of the header (setup.s): "kernel_info", without anything optional.
 kernel_info:

@@ -8,17 +8,17 @@ mod long_mode;
 
 use core::arch::global_asm;
 use core::panic::PanicInfo;
-use core::ptr::with_exposed_provenance_mut;
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
 use netconsole_bzimage::model::Model;
-use netconsole_bzimage::stream;
+use netconsole_bzimage::{relocations, stream};
 
 // The kernel's addresses.
 include!(concat!(env!("OUT_DIR"), "/kernel.rs"));
-static KERNEL: [u8; include_bytes!(concat!(env!("OUT_DIR"), "/kernel")).len()] =
-    *include_bytes!(concat!(env!("OUT_DIR"), "/kernel"));
+const PAYLOAD_SIZE: usize = include_bytes!(concat!(env!("OUT_DIR"), "/kernel")).len();
+/// The packed kernel. Its kind may be another one when this runs (`stored.rs`), so that only the assembly names it.
+static PAYLOAD: [u8; PAYLOAD_SIZE] = *include_bytes!(concat!(env!("OUT_DIR"), "/kernel"));
 
 const IMAGE_SIZE: usize = DATA_END - IMAGE_START;
-const TEXT_SIZE: usize = TEXT_END - IMAGE_START;
 /// All that the kernel uses when it starts; all that is used here lies within.
 const MEMORY_SIZE: usize = PERSISTENT_END - IMAGE_START;
 /// How far this program moves itself away from where the kernel belongs: to the kernel's .bss.
@@ -35,9 +35,10 @@ const CR0_WITHOUT_EMULATION: u32 = !(1 << 2 | 1 << 3);
 /// UEFI specification 2.10, appendix D.
 const EFI_CRC_ERROR: u64 = 1 << 63 | 27;
 
-/// A call of [`unpack`] takes less than 2 KiB.
+/// A call of [`unpack`] takes less than 4 KiB.
 #[repr(C, align(16))]
 struct Stack([u8; 16384]);
+#[unsafe(link_section = ".bss.stack")]
 static mut STACK: Stack = Stack([0; 16384]);
 
 /// What is known of the kernel while it is unpacked. Nothing has cleared it, which it does not need.
@@ -76,25 +77,35 @@ global_asm!(
     CODE_SEGMENT = const long_mode::CODE_SEGMENT,
     EFI_CRC_ERROR = const EFI_CRC_ERROR,
     STACK_SIZE = const size_of::<Stack>(),
+    PAYLOAD_SIZE = const PAYLOAD_SIZE,
+    payload = sym PAYLOAD,
     stack = sym STACK,
     no_memory_text = sym NO_MEMORY_TEXT,
     damaged_text = sym DAMAGED_TEXT,
     unpack = sym unpack,
 );
 
-/// Unpacks the kernel to `start`. False where it is damaged: what is there then is not to be entered.
+/// Copies the stored kernel to `start`, or unpacks the packed one. False where that is damaged: what is there then is not to
+/// be entered.
 ///
 /// It keeps the registers that the firmware wants to be kept, SSE's among them.
-extern "efiapi" fn unpack(start: usize) -> bool {
+extern "efiapi" fn unpack(start: usize, payload: &'static [u8; PAYLOAD_SIZE]) -> bool {
     // SAFETY: called once, by the assembly, which has moved this program and the packed kernel out of that memory and
     // owns it: by the boot protocol, or because the firmware gave it.
     let image =
         unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(start), IMAGE_SIZE) };
-    let model = &raw mut MODEL;
-    // SAFETY: this is called once, and nobody else has it. Any content is valid.
-    let model = unsafe { &mut *model };
+    let stored = with_exposed_provenance::<u8>(start.wrapping_add(STORED_AT));
+    // SAFETY: the same memory's, behind the image and this program's stack (linker.ld). Any content is valid. It lasts as long as the
+    // model, which may lie there, is not made.
+    let stored = unsafe { core::slice::from_raw_parts(stored, STORED_SIZE) };
+    let places = stream::take(payload, stored, image).or_else(|| {
+        let model = &raw mut MODEL;
+        // SAFETY: this is called once, and nobody else has it: the stored kernel is no use. Any content is valid.
+        let model = unsafe { &mut *model };
+        stream::unpack(payload, image, model)
+    });
     let offset = start.wrapping_sub(IMAGE_START) as u64;
-    stream::unpack(&KERNEL, image, model, TEXT_SIZE, MEMORY_SIZE as u32, offset)
+    places.and_then(|places| relocations::apply(places, image, offset)).is_some()
 }
 
 /// A text of ASCII characters as UEFI wants it.

@@ -2,7 +2,8 @@
 
 use netconsole_bzimage::compression::{compress, decompress};
 use netconsole_bzimage::model::Model;
-use netconsole_bzimage::stream;
+use netconsole_bzimage::relocations;
+use netconsole_bzimage::stream::{self, Header, STORED};
 use std::sync::{Mutex, PoisonError};
 
 /// What a stream is unpacked to, in bytes, and how many of them are code.
@@ -26,9 +27,27 @@ pub fn check(bytes: &[u8]) {
     let rest = decompress(&packed[..size], &mut unpacked, bytes.len() / 2, model);
     assert!(rest.is_some_and(<[u8]>::is_empty) && unpacked == bytes);
 
-    let packed = [bytes, &stream::checksum(bytes)].concat();
     for room in [ROOM, bytes.len() % ROOM] {
-        let image = &mut output[..room];
-        stream::unpack(&packed, image, model, room / 2, 2 * ROOM as u32, 0x1000);
+        unpack(bytes, &mut output[..room], model);
     }
+}
+
+/// As a payload with right checksums, with its kernel packed and stored: the same bytes.
+fn unpack(bytes: &[u8], image: &mut [u8], model: &mut Model) {
+    let size = image.len() as u32;
+    let header = Header {
+        text_size: size / 2,
+        reach: 2 * ROOM as u32,
+        image_size: size,
+        stored_at: 0,
+        stored_size: bytes.len() as u32,
+        stored_sum: stream::checksum(bytes),
+    };
+    let checked = [&header.bytes(), bytes].concat();
+    let payload = [&STORED, &checked[..], &stream::checksum(&checked).to_le_bytes()].concat();
+    let places = stream::unpack(&payload, image, model);
+    places.and_then(|places| relocations::apply(places, image, 0x1000));
+    let places = stream::take(&payload, bytes, image);
+    assert_eq!(places.is_some(), bytes.len() >= image.len());
+    places.and_then(|places| relocations::apply(places, image, 0x1000));
 }

@@ -5,6 +5,8 @@ use crate::crash_reset;
 use crate::harness::{Boot, Peer, target};
 use crate::images::{UEFI, UEFI_TIME, fat_disk};
 use crate::protocols::{PARAMETERS, bzimage, check};
+use netconsole_bzimage::model::Model;
+use netconsole_bzimage::stored::Packed;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +25,29 @@ fn damaged(name: &str) -> String {
     let path = directory().join(name);
     fs::write(&path, file).expect("target/tests is writable");
     path.display().to_string()
+}
+
+/// A copy with its kernel stored, as netconsole-arm loads it, and one bit flipped in each of these parts.
+fn stored(name: &str, parts: &[Part]) -> String {
+    let packed = fs::read(bzimage()).expect("the kernel");
+    let of_file = Packed::read(&packed).expect("the kernel is packed");
+    let mut file = vec![0; of_file.stored_len().expect("it fits into memory")];
+    of_file.store(&mut Box::new(Model::ZEROS), &mut file).expect("the packed kernel is whole");
+    for part in parts {
+        let len = match part {
+            Part::Packed => packed.len(),
+            Part::Stored => file.len(),
+        };
+        file[len - 4096] ^= 1;
+    }
+    let path = directory().join(name);
+    fs::write(&path, file).expect("target/tests is writable");
+    path.display().to_string()
+}
+
+enum Part {
+    Packed,
+    Stored,
 }
 
 /// What loaders go by (Documentation/arch/x86/boot.rst): the protocol's version; that the kernel runs at any page, above 4 GiB
@@ -73,6 +98,29 @@ fn a_flipped_bit_is_said_to_the_firmware_and_its_memory_given_back() {
     machine.wait_for_serial("boot: by an unnamed loader, UEFI");
     let serial = machine.stop().serial;
     assert!(serial.contains(DAMAGED), "{serial}");
+}
+
+/// It starts though what is packed could not be unpacked.
+#[test]
+fn a_stored_kernel_is_not_unpacked() {
+    let kernel = stored("stored.bzimage", &[Part::Packed]);
+    let boot = Boot::new("bzimage-stored", PARAMETERS);
+    let boot = boot.loader(["-m", "4", "-kernel", &kernel, "-append", PARAMETERS]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "bzimage-stored", "boot: by QEMU, Linux");
+}
+
+#[test]
+fn in_place_of_a_damaged_stored_kernel_the_packed_one_starts() {
+    let kernel = stored("stored-damaged.bzimage", &[Part::Stored]);
+    let boot = Boot::new("bzimage-stored-damaged", PARAMETERS);
+    let boot = boot.loader(["-m", "4", "-kernel", &kernel, "-append", PARAMETERS]);
+    check(&boot.peer(Peer::at("10.0.0.2")).start().end(), "bzimage-stored-damaged", "boot: by QEMU, Linux");
+}
+
+#[test]
+fn where_both_are_damaged_it_is_said() {
+    let kernel = stored("both-damaged.bzimage", &[Part::Packed, Part::Stored]);
+    says("bzimage-both-damaged", &["-kernel", &kernel], DAMAGED);
 }
 
 #[test]
