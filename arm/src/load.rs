@@ -3,14 +3,16 @@
 
 use crate::command_line::CommandLine;
 use crate::error::ArmError;
+use crate::image;
 use crate::options::{Options, SystemCall};
 use crate::readiness;
 use crate::segments::Segments;
 use crate::system::System;
 use std::ffi::{CString, c_void};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
+use std::path::Path;
 
 /// Flags of kexec_file_load(2) (include/uapi/linux/kexec.h).
 const UNLOAD: libc::c_ulong = 1;
@@ -29,21 +31,64 @@ struct KexecSegment {
     len: usize,
 }
 
-/// Loads the image as the crash kernel.
+/// The image with its kernel stored, while Linux reads it.
+const STORED: &str = "run/netconsole-arm.bzimage";
+
+/// Loads the image as the crash kernel, with its kernel stored unless Linux wants the signature.
+///
+/// What is stored has a checksum of its own. So kexec_load(2) comes first where it is allowed: by kexec_file_load(2) a
+/// crash waits for Linux to hash all of the memory.
 pub fn load(system: &System, options: &Options, line: &CommandLine) -> Result<(), ArmError> {
+    let kernel = &options.kernel;
+    let original = fs::read(kernel).map_err(|error| ArmError::File(kernel.clone(), error))?;
+    let is_locked = readiness::lockdown(system).is_some();
+    let stored = if is_locked { None } else { image::stored(&original) };
+    let by_file = || by_file(system, kernel, stored.as_deref(), line);
+    let by_segments = || by_segments(system, kernel, stored.as_ref().unwrap_or(&original), line);
+    let is_no_kexec = |error: &ArmError| matches!(error, ArmError::NoKexec | ArmError::NoLoader);
     match options.system_call() {
-        Some(SystemCall::FileLoad) => by_file(system, options, line),
-        Some(SystemCall::Load) => by_segments(system, options, line),
-        None => match by_file(system, options, line) {
-            Err(ArmError::NoKexec | ArmError::NoLoader) => by_segments(system, options, line),
+        Some(SystemCall::FileLoad) => by_file(),
+        Some(SystemCall::Load) => by_segments(),
+        None if is_locked => match by_file() {
+            Err(error) if is_no_kexec(&error) => by_segments(),
             result => result,
         },
+        None => by_segments().or_else(|problem| match by_file() {
+            Err(error) if is_no_kexec(&error) => Err(problem),
+            result => result,
+        }),
     }
 }
 
-fn by_file(system: &System, options: &Options, line: &CommandLine) -> Result<(), ArmError> {
-    let kernel = &options.kernel;
-    let file = File::open(kernel).map_err(|error| ArmError::File(kernel.clone(), error))?;
+/// The stored kernel if that is taken, else the file itself: its signature may be wanted without a lockdown, too.
+fn by_file(
+    system: &System,
+    kernel: &Path,
+    stored: Option<&[u8]>,
+    line: &CommandLine,
+) -> Result<(), ArmError> {
+    let refused = match stored.map(|stored| stored_by_file(system, stored, line)) {
+        Some(Ok(())) => return Ok(()),
+        Some(Err(error)) => Some(error),
+        None => None,
+    };
+    let file = File::open(kernel).map_err(|error| ArmError::File(kernel.to_path_buf(), error))?;
+    load_file(system, &file, line)?;
+    if let Some(error) = refused {
+        eprintln!("netconsole-arm: {error}; so it is loaded as it is, and unpacked after a crash");
+    }
+    Ok(())
+}
+
+fn stored_by_file(system: &System, stored: &[u8], line: &CommandLine) -> Result<(), ArmError> {
+    let path = system.path(STORED);
+    // Linux takes no file that somebody can write to.
+    let file = fs::write(&path, stored).and_then(|()| File::open(&path));
+    system.remove(STORED);
+    load_file(system, &file.map_err(|error| ArmError::File(path, error))?, line)
+}
+
+fn load_file(system: &System, file: &File, line: &CommandLine) -> Result<(), ArmError> {
     let line = CString::new(line.whole()).map_err(|error| ArmError::Refused(error.into()))?;
     let len = line.as_bytes_with_nul().len();
     // SAFETY: the file is open and the line ends in a zero byte, which `len` counts; both outlive the call.
@@ -60,8 +105,8 @@ fn by_file(system: &System, options: &Options, line: &CommandLine) -> Result<(),
     judge(system, result)
 }
 
-fn by_segments(system: &System, options: &Options, line: &CommandLine) -> Result<(), ArmError> {
-    let Segments { segments, entry } = Segments::make(system, &options.kernel, &line.whole())?;
+fn by_segments(system: &System, kernel: &Path, image: &[u8], line: &CommandLine) -> Result<(), ArmError> {
+    let Segments { segments, entry } = Segments::make(system, kernel, image, &line.whole())?;
     let told = segments.iter().map(|segment| KexecSegment {
         content: segment.content.as_ptr().cast(),
         content_len: segment.content.len(),

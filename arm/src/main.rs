@@ -4,6 +4,7 @@ mod card;
 mod command_line;
 mod core_header;
 mod error;
+mod image;
 mod iomem;
 mod load;
 mod network;

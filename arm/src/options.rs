@@ -24,7 +24,7 @@ pub struct Options {
     /// Load by kexec_file_load(2) and by nothing else
     #[arg(short = 's', long, conflicts_with = "kexec_syscall")]
     pub kexec_file_syscall: bool,
-    /// Load by kexec_load(2), as is done where this Linux has no kexec_file_load(2) that takes the image
+    /// Load by kexec_load(2) and by nothing else; without -s and -c it is tried first, unless Linux is locked down
     #[arg(short = 'c', long)]
     pub kexec_syscall: bool,
     /// Say whether it is armed, and what has changed since

@@ -59,8 +59,8 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// For this image with this command line.
-    pub fn make(system: &System, kernel: &Path, line: &str) -> Result<Self, ArmError> {
+    /// For this image, which is `kernel`'s, with this command line.
+    pub fn make(system: &System, kernel: &Path, image: &[u8], line: &str) -> Result<Self, ArmError> {
         let resources = iomem::read(system);
         if resources.is_empty() {
             return Err(ArmError::NotRoot);
@@ -68,8 +68,7 @@ impl Segments {
         // With crashkernel=…,high there is some below 4 GiB, too, which no kernel is loaded to.
         let own = resources.iter().rfind(|resource| resource.name == "Crash kernel");
         let own = own.ok_or(ArmError::NoRegion)?.addresses.clone();
-        let image = fs::read(kernel).map_err(|error| ArmError::File(kernel.to_path_buf(), error))?;
-        let image = Image::read(&image).ok_or_else(|| ArmError::NoImage(kernel.to_path_buf()))?;
+        let image = Image::read(image).ok_or_else(|| ArmError::NoImage(kernel.to_path_buf()))?;
 
         let at = own.start.next_multiple_of(image.alignment);
         let kernel = Segment { at, len: pages(image.memory), content: image.code.to_vec() };
@@ -237,7 +236,9 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let system = system(root.path(), "1f000000-1f3fffff");
         let kernel = root.path().join(KERNEL);
-        let Segments { segments, entry } = Segments::make(&system, &kernel, "quiet").expect("it fits");
+        let image = fs::read(&kernel).expect("a file");
+        let Segments { segments, entry } =
+            Segments::make(&system, &kernel, &image, "quiet").expect("it fits");
         for (number, segment) in segments.iter().enumerate() {
             let end = segment.at + segment.len;
             assert!(segment.at % PAGE == 0 && segment.len % PAGE == 0 && end <= 0x1f40_0000, "{number}");
@@ -323,7 +324,8 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let small = system(root.path(), "1f000000-1f0fffff");
         let kernel = root.path().join(KERNEL);
-        let refused = Segments::make(&small, &kernel, "").map(|_| ());
+        let image = fs::read(&kernel).expect("a file");
+        let refused = Segments::make(&small, &kernel, &image, "").map(|_| ());
         assert!(matches!(refused, Err(ArmError::ReservedTooLittle(1024))), "{refused:?}");
     }
 }

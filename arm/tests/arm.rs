@@ -105,13 +105,18 @@ impl Machine {
         self.command_where(arguments, 0)
     }
 
-    /// The program, where kexec_file_load(2) has this answer and does nothing.
+    /// The program, where kexec_file_load(2) has this answer and does nothing, and there is no kexec_load(2).
     fn command_where(&self, arguments: &[&str], answer: i32) -> Command {
+        self.command_with(arguments, answer, libc::ENOSYS)
+    }
+
+    /// The program, where both have their answers and do nothing.
+    fn command_with(&self, arguments: &[&str], of_file_load: i32, of_load: i32) -> Command {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").expect("a PATH"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_netconsole-arm"));
         command.arg("--root").arg(self.directory.path()).args(arguments).env("PATH", path);
         // SAFETY: between fork and exec it makes system calls alone.
-        unsafe { command.pre_exec(move || answer_to_loading(answer)) };
+        unsafe { command.pre_exec(move || answer_to_loading(of_file_load, of_load)) };
         command
     }
 
@@ -153,21 +158,24 @@ impl Machine {
     }
 }
 
-/// Has kexec_file_load(2) answer this error, or 0, and do nothing in this process: the tests load no kernel, whoever runs
-/// them.
-fn answer_to_loading(answer: i32) -> io::Result<()> {
-    let answer = u32::try_from(answer).map_err(io::Error::other)?;
-    let number = u32::try_from(libc::SYS_kexec_file_load).map_err(io::Error::other)?;
+/// Has kexec_file_load(2) and kexec_load(2) answer these errors, or 0, and do nothing in this process: the tests load no
+/// kernel, whoever runs them.
+fn answer_to_loading(of_file_load: i32, of_load: i32) -> io::Result<()> {
+    let number = |number: libc::c_long| u32::try_from(number).map_err(io::Error::other);
     let step = |code: u32, k, jt, jf| libc::sock_filter { code: code as u16, jt, jf, k };
+    let call = |number, jf| step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number, 0, jf);
+    let answer = |action| step(libc::BPF_RET | libc::BPF_K, action, 0, 0);
     let mut steps = [
         // The system call's number is the first word of what the filter sees (seccomp(2)).
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number, 0, 1),
-        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ERRNO | answer, 0, 0),
-        step(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+        call(number(libc::SYS_kexec_file_load)?, 1),
+        answer(libc::SECCOMP_RET_ERRNO | number(of_file_load.into())?),
+        call(number(libc::SYS_kexec_load)?, 1),
+        answer(libc::SECCOMP_RET_ERRNO | number(of_load.into())?),
+        answer(libc::SECCOMP_RET_ALLOW),
     ];
-    let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
-    // SAFETY: the program has 4 steps, and outlives the calls.
+    let program = libc::sock_fprog { len: 6, filter: steps.as_mut_ptr() };
+    // SAFETY: the program has 6 steps, and outlives the calls.
     let is_set = unsafe {
         libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
             && libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0
@@ -751,4 +759,37 @@ fn without_kexec_file_load_it_is_loaded_by_kexec_load() {
     assert!(run(&["-s"], 0).0);
     machine.write("proc/iomem", "00100000-1fffffff : System RAM\n  1f000000-1f3fffff : Crash kernel\n");
     assert!(run(&["-c"], 0).1.contains("expected netconsole.bzimage"));
+}
+
+/// By kexec_load a crash waits for no hash; Linux that is locked down takes a signed image alone, as it is.
+#[test]
+fn kexec_load_comes_first_unless_linux_is_locked_down() {
+    let machine = Machine::new();
+    for (name, text) in [
+        ("run/x", ""),
+        ("sys/kernel/kexec_crash_loaded", "1"),
+        ("sys/kernel/vmcoreinfo", "0x0000000003a7d000 1024"),
+        ("proc/iomem", "00100000-1fffffff : System RAM\n  1f000000-1f3fffff : Crash kernel\n"),
+    ] {
+        machine.write(name, text);
+    }
+    let mut image = vec![0; 512 * 2 + 4096];
+    image[0x1f1..0x1f6].copy_from_slice(&[1, 0, 0, 0, 1]);
+    image[0x201..0x206].copy_from_slice(b"\x6aHdrS");
+    image[0x231] = 0x10;
+    image[0x234] = 1;
+    image[0x236] = 3;
+    image[0x262] = 0x10;
+    fs::write(machine.path("kernel"), image).expect("a file");
+    let kernel = machine.path("kernel").display().to_string();
+    let is_armed = |of_file_load, of_load| {
+        let arguments = ["--to", "10.0.0.2", "--kernel", &kernel];
+        let output = machine.command_with(&arguments, of_file_load, of_load).output();
+        output.expect("the program runs").status.success()
+    };
+    let refused = libc::EKEYREJECTED;
+    assert!(is_armed(refused, 0) && is_armed(0, refused) && !is_armed(refused, refused));
+    machine.write("sys/kernel/security/lockdown", "none [integrity] confidentiality");
+    assert!(!is_armed(refused, 0) && is_armed(0, refused));
+    assert!(!machine.path("run/netconsole-arm.bzimage").exists());
 }

@@ -130,7 +130,7 @@ fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_load() {
 /// netconsole-arm loads it so that nobody need be asked for anything, takes it out, and crashes the machine when told so.
 #[test]
 fn netconsole_arm_arms_disarms_and_crashes() {
-    let capture = Guest::new("linux-crash-arm").way("arm").crash();
+    let capture = Guest::new("linux-crash-arm").way("arm").linux("loader=-s").crash();
     assert_eq!(capture.status, Some(0), "it reboots; serial:\n{}", capture.serial);
     let said: Vec<&str> = capture
         .serial
@@ -139,8 +139,14 @@ fn netconsole_arm_arms_disarms_and_crashes() {
             line.split_once("arm ").filter(|(before, _)| !before.contains(']')).map(|(_, said)| said)
         })
         .collect();
-    let expected = ["--status: 1", ": 0", "--status: 0", "--disarm: 0", "--status: 1", ": 0", "--test: 1"];
+    let expected =
+        ["--status: 1", "-s: 0", "--status: 0", "--disarm: 0", "--status: 1", "-s: 0", "--test: 1"];
     assert_eq!(said, expected, "{}", capture.serial);
+    assert!(
+        !capture.serial.contains("loaded as it is"),
+        "it is unpacked before; serial:\n{}",
+        capture.serial
+    );
     let line =
         "armed: netconsole=+r6665@10.0.0.1/52:54:00:12:34:56,6666@10.0.0.2/02:00:0a:00:00:02 ip=10.0.0.1:::";
     assert!(capture.serial.contains(line), "{}", capture.serial);
