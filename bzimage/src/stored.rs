@@ -25,7 +25,7 @@ pub struct Packed<'f> {
 }
 
 impl<'f> Packed<'f> {
-    /// None where it is another file, or one that has its kernel stored already.
+    /// None where it is another file, a damaged one, or one that has its kernel stored already.
     pub fn read(file: &'f [u8]) -> Option<Self> {
         let number = |at: usize| usize::try_from(u32::from_le_bytes(*file.get(at..)?.first_chunk()?)).ok();
         file.get(MAGIC..)?.starts_with(b"HdrS").then_some(())?;
@@ -34,7 +34,9 @@ impl<'f> Packed<'f> {
         let file = file.get(..end)?;
         let begin = code.checked_add(number(PAYLOAD_OFFSET)?)?;
         let payload = begin..begin.checked_add(number(PAYLOAD_LENGTH)?)?;
-        let (header, _) = Header::split(file.get(payload.clone())?.strip_prefix(&PACKED)?)?;
+        let bytes = file.get(payload.clone()).filter(|bytes| bytes.starts_with(&PACKED))?;
+        // It says how much memory is asked for: not by a flipped bit.
+        let (header, _) = Header::split(stream::checked(bytes)?)?;
         let this = Self { file, code, payload, header };
         (this.stored()?.start >= file.len()).then_some(this)
     }
@@ -52,7 +54,7 @@ impl<'f> Packed<'f> {
         loaded.checked_next_multiple_of(UNIT)?.checked_add(self.code)
     }
 
-    /// Writes that file, of [`stored_len`](Self::stored_len) bytes. None where the packed kernel is damaged, or was packed in another way than this
+    /// Writes that file, of [`stored_len`](Self::stored_len) bytes. None where it was packed in another way than this
     /// library's.
     pub fn store(&self, model: &mut Model, into: &mut [u8]) -> Option<()> {
         let (begin, rest) = into.split_at_mut_checked(self.file.len())?;

@@ -75,15 +75,17 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, add)
 }
 
+/// What the checksum of a payload, of whichever kind, covers. None where it is another one.
+pub fn checked(payload: &[u8]) -> Option<&[u8]> {
+    let (_, checked) = payload.split_first_chunk::<{ size_of::<Kind>() }>()?;
+    let (checked, sum) = checked.split_last_chunk()?;
+    (checksum(checked) == u32::from_le_bytes(*sum)).then_some(checked)
+}
+
 /// Unpacks the kernel of a payload, of whichever kind, into `image`, which it is to fill, and returns the places of its
 /// addresses. None where something is wrong.
 pub fn unpack<'p>(payload: &'p [u8], image: &mut [u8], model: &mut Model) -> Option<&'p [u8]> {
-    let (_, checked) = payload.split_first_chunk::<{ size_of::<Kind>() }>()?;
-    let (checked, sum) = checked.split_last_chunk()?;
-    if checksum(checked) != u32::from_le_bytes(*sum) {
-        return None;
-    }
-    let (header, packed) = Header::split(checked)?;
+    let (header, packed) = Header::split(checked(payload)?)?;
     let text_size = usize::try_from(header.text_size).ok()?;
     let places = compression::decompress(packed, image, text_size, model)?;
     make_relative(image.get_mut(..text_size)?, header.reach);

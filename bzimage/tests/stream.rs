@@ -122,7 +122,7 @@ proptest! {
         prop_assert!(stream::take(&of_kind(STORED.to_vec()), &damage(&stored, 0), &mut unpacked).is_none());
         let damaged = damage(&packed, 4);
         prop_assert!(stream::unpack(&damaged, &mut unpacked, &mut model()).is_none());
-        prop_assert_eq!(store(&bzimage(&damaged)), None);
+        prop_assert!(Packed::read(&bzimage(&damaged)).is_none());
         prop_assert!(stream::unpack(&of_kind(b"else".to_vec()), &mut unpacked, &mut model()).is_some());
         prop_assert!(stream::take(&of_kind(b"else".to_vec()), &stored, &mut unpacked).is_none());
     }
