@@ -342,7 +342,7 @@ fn tests_run_by_name_and_say_how_long_they_take() {
         "{shown}"
     );
     let (status, shown) = test(&["format", "levels"]);
-    assert!(status == Some(2) && shown.contains("no 'levels'; there are tools format "), "{shown}");
+    assert!(status == Some(2) && shown.contains("no 'levels'; there are tools build "), "{shown}");
     let (status, shown) = test(&["screen:records_are_known_by_their_time"]);
     assert!(shown.starts_with("test: 1 to run, about 1 min\n== the screen of scripts/run\n"), "{shown}");
     assert!(shown.ends_with(" s\n1 passed, 0 failed\n") && status == Some(0), "{shown}");
