@@ -72,6 +72,11 @@ impl Machine {
         })
     }
 
+    /// Waits for `time` at most until `look` finds what it looks for.
+    pub fn look_for<T>(&self, time: Duration, look: impl FnMut(&Events) -> Option<T>) -> Option<T> {
+        self.record.wait(Instant::now() + time, look)
+    }
+
     /// Waits until a datagram to `target` contains `text`; returns when that was sent.
     pub fn wait_for_text(&self, target: &str, text: &str) -> Instant {
         let target: SocketAddr = target.parse().expect("an address and port");

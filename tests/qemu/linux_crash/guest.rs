@@ -71,7 +71,7 @@ pub enum By {
     Serial,
     /// An interrupt that can't be masked, and that nothing accounts for.
     Nmi,
-    /// An instruction of the kernel, mostly of its idle loop, becomes one that does not exist.
+    /// An instruction of its idle loop becomes one that does not exist.
     Oops,
 }
 
@@ -220,13 +220,15 @@ impl Guest {
             By::Oops => {
                 let stub = stub.as_mut().expect("made above");
                 stub.pause();
-                // Init waits in a loop of its own: what it executes itself would only end a program.
-                while stub.instruction() < LINUX_S_HALF {
+                let mut instruction = 0;
+                // Init waits in a loop of its own: what it executes itself would only end a program, and what the kernel
+                // does for it may keep the console. At the same place twice it is idle.
+                while instruction < LINUX_S_HALF || stub.instruction() != instruction {
+                    instruction = stub.instruction();
                     stub.go_on();
                     stub.pause();
                 }
                 // ud2
-                let instruction = stub.instruction();
                 stub.write(instruction, &[0x0f, 0x0b]);
                 stub.go_on();
             }
