@@ -193,13 +193,10 @@ impl<R: Registers> Rtl8168<R> {
         self.set_mac();
         self.start();
         self.registers.write(EEPROM_COMMAND, Width::Byte, EEPROM_LOCKED);
-        if let Management::Dp { .. } = management {
-            let user = self.registers.read(PHY_USER, Width::Word);
-            self.registers.write(PHY_USER, Width::Word, user & !PHY_USER_FIRMWARE);
-            phy::wake(self.waits, &mut self.registers, self.family);
+        let phy_user = management.borrow_phy(&mut self.registers);
+        phy::wake(self.waits, &mut self.registers, self.family);
+        if let Some(user) = phy_user {
             self.registers.write(PHY_USER, Width::Word, user | PHY_USER_FIRMWARE);
-        } else {
-            phy::wake(self.waits, &mut self.registers, self.family);
         }
         if self.runs() { Ok(()) } else { Err(NicError::Absent) }
     }

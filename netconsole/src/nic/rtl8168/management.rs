@@ -35,7 +35,8 @@ impl Management {
         }
     }
 
-    /// Ends what the firmware and a driver before may still have to say to each other through memory. To be called before a reset.
+    /// Ends what the firmware and a driver before may still have to say to each other through memory. To be called before a
+    /// reset.
     pub fn close_channel<R: Registers>(self, waits: Waits, registers: &mut R) {
         if !matches!(self, Self::Ep { .. }) {
             return;
@@ -53,8 +54,8 @@ impl Management {
         registers.write(CHANNEL_RECEIVES, Width::Byte, receives & !CHANNEL_ON);
     }
 
-    /// Tells the firmware, where there is one, that a driver has begun, and waits until it has heard. One that does not hear keeps
-    /// nothing from working.
+    /// Tells the firmware, where there is one, that a driver has begun, and waits until it has heard. One that does not hear
+    /// keeps nothing from working.
     pub fn announce<R: Registers>(self, waits: Waits, registers: &mut R) {
         if !self.state(waits, registers).is_some_and(|state| state.is_there) {
             return;
@@ -66,9 +67,7 @@ impl Management {
                 registers.write(MANAGEMENT_DATA, Width::Word, 1);
                 let doorbell = ACCESS_FLAG | ACCESS_BYTE | MANAGEMENT_DOORBELL;
                 registers.write(MANAGEMENT_ACCESS, Width::Word, doorbell);
-                let is_done =
-                    || (registers.read(MANAGEMENT_ACCESS, Width::Word) & ACCESS_FLAG == 0).then_some(());
-                let _ = waits.until(PATIENCE, is_done);
+                let _ = await_flag(waits, registers, MANAGEMENT_ACCESS, 0);
             }
             Self::Ep { place } => {
                 let place = place | EXTENDED_MANAGEMENT;
@@ -84,15 +83,21 @@ impl Management {
         let _ = waits.until(HEARING_PATIENCE, has_heard);
     }
 
+    /// Has the driver use the PHY's registers where the firmware has them; what [`PHY_USER`] was then, to be given back.
+    pub fn borrow_phy<R: Registers>(self, registers: &mut R) -> Option<u32> {
+        let Self::Dp { .. } = self else { return None };
+        let user = registers.read(PHY_USER, Width::Word);
+        registers.write(PHY_USER, Width::Word, user & !PHY_USER_FIRMWARE);
+        Some(user)
+    }
+
     /// What the firmware says of itself; `None` where it says nothing.
     fn state<R: Registers>(self, waits: Waits, registers: &mut R) -> Option<State> {
         match self {
             Self::None => None,
             Self::Dp { state } => {
                 registers.write(MANAGEMENT_ACCESS, Width::Word, ACCESS_WORD | state);
-                let is_there =
-                    || (registers.read(MANAGEMENT_ACCESS, Width::Word) & ACCESS_FLAG != 0).then_some(());
-                waits.until(PATIENCE, is_there)?;
+                await_flag(waits, registers, MANAGEMENT_ACCESS, ACCESS_FLAG)?;
                 let state = registers.read(MANAGEMENT_DATA, Width::Word);
                 let has = |bit: u32| state != u32::MAX && state & bit != 0;
                 Some(State { is_there: has(1 << 15), has_heard: has(1 << 11) })
@@ -117,8 +122,7 @@ struct State {
 /// Reads an extended register; `None` where it does not answer.
 fn read_extended<R: Registers>(waits: Waits, registers: &mut R, register: u32) -> Option<u32> {
     registers.write(EXTENDED_ACCESS, Width::Word, ACCESS_WORD | register);
-    let is_there = || (registers.read(EXTENDED_ACCESS, Width::Word) & ACCESS_FLAG != 0).then_some(());
-    waits.until(PATIENCE, is_there)?;
+    await_flag(waits, registers, EXTENDED_ACCESS, ACCESS_FLAG)?;
     Some(registers.read(EXTENDED_DATA, Width::Word))
 }
 
@@ -126,6 +130,10 @@ fn read_extended<R: Registers>(waits: Waits, registers: &mut R, register: u32) -
 fn write_extended<R: Registers>(waits: Waits, registers: &mut R, register: u32, value: u32) {
     registers.write(EXTENDED_DATA, Width::Word, value);
     registers.write(EXTENDED_ACCESS, Width::Word, ACCESS_FLAG | ACCESS_BYTE | register);
-    let is_done = || (registers.read(EXTENDED_ACCESS, Width::Word) & ACCESS_FLAG == 0).then_some(());
-    let _ = waits.until(PATIENCE, is_done);
+    let _ = await_flag(waits, registers, EXTENDED_ACCESS, 0);
+}
+
+/// Waits until an access by this register is over: its flag is then as `flag` has it.
+fn await_flag<R: Registers>(waits: Waits, registers: &mut R, register: u16, flag: u32) -> Option<()> {
+    waits.until(PATIENCE, || (registers.read(register, Width::Word) & ACCESS_FLAG == flag).then_some(()))
 }
