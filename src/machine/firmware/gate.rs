@@ -204,6 +204,12 @@ pub fn note_calls_in(word: &'static Word) -> Option<Call> {
     before.filter(|&call| call != Call::ResetSystem)
 }
 
+/// Where calls are noted, once that is known.
+fn note_word() -> Option<&'static Word> {
+    // SAFETY: it is null or a static word.
+    unsafe { NOTE.load(Ordering::Acquire).as_ref() }
+}
+
 fn noted(word: &Word) -> Option<Call> {
     let number = word.get()?;
     Call::ALL.into_iter().find(|&call| call as u64 == number)
@@ -256,8 +262,7 @@ fn take_exceptions() {
 extern "C" fn leave_by_exception(frame: &Frame) {
     let own = firmware_gate as *const () as u64..firmware_exception as *const () as u64;
     if matches!(frame.vector, NMI | MACHINE_CHECK) && own.contains(&frame.rip) {
-        // SAFETY: it is null or a static word.
-        unsafe { NOTE.load(Ordering::Acquire).as_ref() }.into_iter().for_each(|word| note(word, NO_CALL));
+        note_word().into_iter().for_each(|word| note(word, NO_CALL));
         IS_INSIDE.store(false, Ordering::Relaxed);
     }
 }
@@ -268,9 +273,7 @@ pub fn under_way() -> Option<Call> {
     if !IS_INSIDE.load(Ordering::Relaxed) {
         return None;
     }
-    // SAFETY: it is null or a static word.
-    let noted = unsafe { NOTE.load(Ordering::Acquire).as_ref() }.and_then(noted);
-    Some(noted.unwrap_or(Call::Tick))
+    Some(note_word().and_then(noted).unwrap_or(Call::Tick))
 }
 
 /// Whether the firmware goes on beside this kernel. Panic-safe.
@@ -306,8 +309,7 @@ unsafe fn pass(noted: Option<Call>, function: usize, arguments: &Arguments) -> O
     if !stays() || IS_INSIDE.swap(true, Ordering::Relaxed) {
         return None;
     }
-    // SAFETY: it is null or a static word.
-    let word = unsafe { NOTE.load(Ordering::Acquire).as_ref() }.filter(|_| noted.is_some());
+    let word = note_word().filter(|_| noted.is_some());
     if let Some(call) = noted {
         word.into_iter().for_each(|word| note(word, call as u64));
         trap::probe(Place::FirmwareCall);
