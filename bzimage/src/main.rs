@@ -95,8 +95,8 @@ extern "efiapi" fn unpack(start: usize, payload: &'static [u8; PAYLOAD_SIZE]) ->
     let image =
         unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(start), IMAGE_SIZE) };
     let stored = with_exposed_provenance::<u8>(start.wrapping_add(STORED_AT));
-    // SAFETY: the same memory's, behind the image and this program's stack (linker.ld). Any content is valid. It lasts as long as the
-    // model, which may lie there, is not made.
+    // SAFETY: the same memory's, behind the image and this program's stack (linker.ld). Any content is valid. It lasts as
+    // long as the model, which may lie there, is not made.
     let stored = unsafe { core::slice::from_raw_parts(stored, STORED_SIZE) };
     let places = stream::take(payload, stored, image).or_else(|| {
         let model = &raw mut MODEL;

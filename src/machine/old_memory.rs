@@ -28,8 +28,9 @@ pub fn encryption() -> Encryption {
     Encryption::of(leaf.eax, leaf.ebx, || unsafe { Msr::new(SYSCFG).read() })
 }
 
-/// Copies the bytes from the physical `address` on to all of `to`, decrypted where that is said; false where they can't be read, or are this kernel's
-/// image or `to` itself: what is in `to` means nothing then. What lies beyond the first 4 GiB is mapped for it. Panic-safe.
+/// Copies the bytes from the physical `address` on to all of `to`, decrypted where that is said; false where they can't be
+/// read, or are this kernel's image or `to` itself: what is in `to` means nothing then. What lies beyond the first 4 GiB is
+/// mapped for it. Panic-safe.
 ///
 /// The caller sees to it that it is memory, and no device's registers.
 pub fn copy(address: u64, to: &mut [u8], encryption: Encryption) -> bool {

@@ -1,5 +1,6 @@
 //! What a dead kernel left beyond the first 4 GiB, or encrypted: mapped to be read alone, in pages of 2 MiB as they are
-//! needed, one to one or, where it is to be decrypted, where [`Encryption`] has its place. There are a few tables for it, and the one that has been in use for longest serves for the next GiB.
+//! needed, one to one or, where it is to be decrypted, where [`Encryption`] has its place. There are a few tables for it, and
+//! the one that has been in use for longest serves for the next GiB.
 
 use super::{LARGE_PAGE, MAPPED_AT_BOOT, ROOT_TABLE, table_address};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
