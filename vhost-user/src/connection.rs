@@ -48,8 +48,8 @@ struct Ring {
 /// The back end's end of the connection.
 pub struct Connection {
     stream: UnixStream,
-    /// How long the queues are, whatever QEMU says.
-    size: Option<u16>,
+    /// How long the queues are at least, whatever QEMU says.
+    least_size: u16,
     rings: [Ring; 2],
     /// The guest's memory.
     pub memory: Memory,
@@ -60,12 +60,18 @@ pub struct Connection {
 impl Connection {
     /// QEMU has connected.
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, size: None, rings: Default::default(), memory: Memory::default(), queues: [None; 2] }
+        Self {
+            stream,
+            least_size: 0,
+            rings: Default::default(),
+            memory: Memory::default(),
+            queues: [None; 2],
+        }
     }
 
-    /// Takes the queues for `size` entries long, whatever the driver has chosen.
+    /// Takes the queues for `size` entries long where the driver has chosen fewer. (QEMU 10 offers it 1,024 in any case.)
     pub fn ignore_sizes(&mut self, size: u16) {
-        self.size = Some(size);
+        self.least_size = size;
     }
 
     /// Deals with a message, if there is one; whether there was. An error where QEMU has ended.
@@ -124,7 +130,7 @@ impl Connection {
                 let regions = (0..long(0) as u32 as usize).map(|number| region(1 + 4 * number));
                 self.memory = Memory::map(regions.zip(files).collect())?;
             }
-            request::SET_VRING_NUM => self.rings[index].size = self.size.unwrap_or(number),
+            request::SET_VRING_NUM => self.rings[index].size = self.least_size.max(number),
             request::SET_VRING_BASE => self.rings[index].base = number,
             request::SET_VRING_ADDR => self.rings[index].addresses = [long(1), long(2), long(3)],
             request::SET_VRING_KICK => {

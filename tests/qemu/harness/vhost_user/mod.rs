@@ -24,7 +24,7 @@ pub enum CardKind {
     Usual,
     /// It hands a frame over only where at least this many bytes of receive buffers are posted (Firecracker: 65,562).
     WantsRoom(usize),
-    /// Its queues have so many entries, whatever size the driver chooses (kvmtool: 256).
+    /// Its queues have so many entries even where the driver chooses fewer (kvmtool: 256).
     IgnoresSizes(u16),
 }
 
