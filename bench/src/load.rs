@@ -5,6 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// The text of each record: as long as a kernel's line is in the middle.
 const TEXT: &str = "usb 1-1: new high-speed USB device number 4 using xhci_hcd, port 2";
+/// What each text has once, so that records can be counted in whatever a program writes.
+#[allow(dead_code, reason = "one of the two programs has no use for it")]
+pub const MARK: &[u8] = b"usb 1-1: new";
 /// Bytes of a record in fragments, and of a fragment.
 const LONG: usize = 2700;
 const FRAGMENT: usize = 900;
@@ -47,6 +50,16 @@ impl Load {
     #[allow(dead_code, reason = "one of the two programs has no use for it")]
     pub fn senders(self) -> u32 {
         self.senders
+    }
+
+    /// How often a record has [`MARK`].
+    #[allow(dead_code, reason = "one of the two programs has no use for it")]
+    pub fn marks(self) -> u32 {
+        match self.form {
+            Form::Basic | Form::Extended | Form::Fields => 1,
+            // The last one is cut behind it.
+            Form::Fragments => LONG.div_ceil(TEXT.len()) as u32,
+        }
     }
 
     /// What the receiver is told.

@@ -13,6 +13,7 @@ mod flood;
 mod kdump;
 mod linux;
 mod load;
+mod memory;
 mod parts;
 mod per_record;
 mod plot;
@@ -30,7 +31,9 @@ scripts/bench            measures, prints the table, and compares with bench/bas
 scripts/bench --save     measures and makes the figures the new baseline
 scripts/bench --linux    boots Debian's newest cloud kernel beside it and compares by the clock
 scripts/bench --kdump    crashes a Linux and compares by the clock with that Linux's own kdump
-scripts/bench --clock    compares the receiver by the clock with the bare loop, nc and rsyslog, where they are installed
+scripts/bench --clock    compares the receiver by the clock with the bare loop and, where they are installed, nc and rsyslog; with netconsd
+                         where NETCONSD names the directory that it was built in
+scripts/bench --memory   measures what the receiver takes with 100,000 senders, as the system counts it
 scripts/bench --scale    measures more targets, longer records, larger rings; draws bench/scale.svg
 scripts/bench --profile  shows where the instructions of a record go, of this kernel and of a crashed Linux
 ";
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         [] => table::compare().and_then(|good| Ok(beside::check()? && good)),
         ["--save"] => table::save(),
+        ["--memory"] => memory::check(),
         ["--clock"] => beside::compare(),
         // Of --clock.
         ["--bare", port] => bare::receive(port),
