@@ -8,11 +8,12 @@
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::load::{self, Datagrams, Load};
+use crate::running::Running;
 
 /// Fewer than fit into the largest socket buffer that is asked for, so that all can come in one flood.
 const RECORDS: u32 = 200_000;
@@ -312,15 +313,4 @@ fn cpu_time(id: u32) -> Result<Duration, String> {
 
 pub fn failed(error: std::io::Error) -> String {
     format!("by the clock: {error}")
-}
-
-/// A program, ended with this.
-pub struct Running(pub Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

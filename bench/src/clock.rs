@@ -5,6 +5,7 @@
 use crate::append::targets;
 use crate::flood::{Flood, Seen};
 use crate::linux::Linux;
+use crate::running::Running;
 use crate::trace::{kernel, kernel_packed};
 use netconsole_vhost_user::{Connection, TRANSMIT, arguments};
 use std::fs;
@@ -94,7 +95,7 @@ fn boot(mut qemu: Command, mib: u32, records: u32) -> Result<(Instant, Seen), St
     qemu.args(arguments("n0", mib, &path)).args(["-device", "virtio-net-pci,netdev=n0,romfile=,vectors=0"]);
     qemu.stdin(Stdio::null()).stdout(Stdio::null());
     let start = Instant::now();
-    let mut machine = Machine(qemu.spawn().map_err(|error| format!("qemu-system-x86_64: {error}"))?);
+    let mut machine = Running(qemu.spawn().map_err(|error| format!("qemu-system-x86_64: {error}"))?);
     let accepted = accept(&listener, &mut machine.0);
     fs::remove_file(&path).map_err(failed)?;
     let mut card = Connection::new(accepted.map_err(failed)?);
@@ -153,16 +154,5 @@ fn accept(listener: &UnixListener, qemu: &mut Child) -> io::Result<UnixStream> {
         if let Some(status) = qemu.try_wait()? {
             return Err(io::Error::other(format!("QEMU ended with {status}")));
         }
-    }
-}
-
-/// A running QEMU, ended with this.
-pub struct Machine(pub Child);
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // Both fail only where it has ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Both send by QEMU's user network to this machine's loopback, whose Ethernet address they are given.
 
-use crate::clock::Machine;
+use crate::running::Running;
 use crate::trace::root;
 use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
@@ -157,7 +157,7 @@ fn crash(way: Way, mib: u32) -> Result<Option<Took>, String> {
     qemu.args(["-append", &format!("{LINUX}{mib}M -- {parameters}")]);
     qemu.args(["-netdev", "user,id=n0", "-device", "virtio-net-pci,netdev=n0,romfile="]);
     qemu.stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut machine = Machine(qemu.spawn().map_err(|error| format!("qemu-system-x86_64: {error}"))?);
+    let mut machine = Running(qemu.spawn().map_err(|error| format!("qemu-system-x86_64: {error}"))?);
     let serial = machine.0.stdout.take().ok_or("QEMU's serial port is piped")?;
     let pid = machine.0.id();
     let shown = watch(serial, pid);

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use nix::libc::{in_addr, in_pktinfo};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 
-use crate::beside::{LOOK, PATIENCE, PORT, Running, failed, is_listened_on, receiver};
+use crate::beside::{LOOK, PATIENCE, PORT, failed, is_listened_on, receiver};
 use crate::load::{Datagrams, Load};
+use crate::running::Running;
 
 const SENDERS: u32 = 100_000;
 const RECORDS: u32 = 3;
