@@ -21,7 +21,7 @@ const NONE: u16 = 0;
 const UNKNOWN: u16 = 1;
 const WORD: u64 = u64::BITS as u64;
 /// So far apart are the last two anchors at least.
-const NEAR: u64 = 4;
+const NEAR: u32 = 4;
 /// Parts in which a gap between anchors is compared to its distance from the end.
 const SCALE: u64 = 1 << 16;
 
@@ -47,27 +47,35 @@ pub enum Old {
     Foreign,
 }
 
-/// The number and the time of one record, of 48 bits each: nine years of µs. Higher ones count as the highest.
+/// The place of one record in its boot (see `Boot::place_of`), in 32 bits, and its time, in 48: nine years of µs. Higher ones
+/// count as the highest. There are many of them for each of very many senders.
 #[derive(Clone, Copy, Debug)]
-struct Anchor {
-    low: [u32; 2],
-    high: [u16; 2],
-}
+struct Anchor([u16; 5]);
 
 impl Anchor {
-    fn new(sequence: u64, timestamp: u64) -> Self {
-        let [sequence, timestamp] = [sequence, timestamp].map(|value| value.min((1 << 48) - 1).to_le_bytes());
-        let low = |[a, b, c, d, ..]: [u8; 8]| u32::from_le_bytes([a, b, c, d]);
-        let high = |[_, _, _, _, a, b, ..]: [u8; 8]| u16::from_le_bytes([a, b]);
-        Anchor { low: [low(sequence), low(timestamp)], high: [high(sequence), high(timestamp)] }
+    fn new(place: u32, timestamp: u64) -> Self {
+        let word = |value: u64| {
+            let [a, b, ..] = value.to_le_bytes();
+            u16::from_le_bytes([a, b])
+        };
+        let (place, timestamp) = (u64::from(place), timestamp.min((1 << 48) - 1));
+        Anchor([
+            word(place),
+            word(place >> 16),
+            word(timestamp),
+            word(timestamp >> 16),
+            word(timestamp >> 32),
+        ])
     }
 
-    fn sequence(&self) -> u64 {
-        u64::from(self.high[0]) << 32 | u64::from(self.low[0])
+    fn place(&self) -> u32 {
+        let Anchor([low, high, ..]) = *self;
+        u32::from(high) << 16 | u32::from(low)
     }
 
     fn timestamp(&self) -> u64 {
-        u64::from(self.high[1]) << 32 | u64::from(self.low[1])
+        let Anchor([.., low, middle, high]) = *self;
+        u64::from(high) << 32 | u64::from(middle) << 16 | u64::from(low)
     }
 }
 
@@ -117,7 +125,7 @@ impl Boot {
     pub fn resumed(next: u64, timestamp: u64) -> Self {
         let mut boot = Boot { fates: [u64::MAX; _], opening: [UNKNOWN; _], next, ..Boot::new(0) };
         if let Some(sequence) = next.checked_sub(1) {
-            boot.anchors.push(Anchor::new(sequence, timestamp));
+            boot.anchors.push(Anchor::new(boot.place_of(sequence), timestamp));
         }
         boot
     }
@@ -127,11 +135,12 @@ impl Boot {
         let sequence = self.next;
         self.next = sequence.saturating_add(1);
         self.remember(sequence, digest);
-        let anchor = Anchor::new(sequence, timestamp);
+        let place = self.place_of(sequence);
+        let anchor = Anchor::new(place, timestamp);
         if self.anchors.is_full() {
             // So close to the end an anchor for each number is not needed.
             let before = self.anchors.len().checked_sub(2).and_then(|index| self.anchors.get(index));
-            let is_near = before.is_some_and(|before| sequence.saturating_sub(before.sequence()) <= NEAR);
+            let is_near = before.is_some_and(|before| place.saturating_sub(before.place()) <= NEAR);
             if let Some(last) = self.anchors.last_mut().filter(|_| is_near) {
                 *last = anchor;
                 return;
@@ -200,7 +209,8 @@ impl Boot {
 
     /// Whether the record was had, as its digest shows, or that its time is known to the µs.
     pub fn had_exactly(&self, sequence: u64, timestamp: u64, digest: u16) -> bool {
-        let is_anchor = |anchor: &Anchor| anchor.sequence() == sequence && anchor.timestamp() == timestamp;
+        let place = self.place_of(sequence);
+        let is_anchor = |anchor: &Anchor| anchor.place() == place && anchor.timestamp() == timestamp;
         self.digest_of(sequence) == Some(digest) || self.anchors.iter().any(is_anchor)
     }
 
@@ -231,10 +241,17 @@ impl Boot {
 
     /// Whether the time lies between those of the neighbours that are known.
     fn fits(&self, sequence: u64, timestamp: u64) -> bool {
-        let lower = self.anchors.iter().rev().find(|anchor| anchor.sequence() <= sequence);
-        let upper = self.anchors.iter().find(|anchor| anchor.sequence() >= sequence);
+        let place = self.place_of(sequence);
+        let lower = self.anchors.iter().rev().find(|anchor| anchor.place() <= place);
+        let upper = self.anchors.iter().find(|anchor| anchor.place() >= place);
         is_between(lower.map(Anchor::timestamp), timestamp, upper.map(Anchor::timestamp))
-            && lower.is_none_or(|lower| lower.sequence() < sequence || lower.timestamp() == timestamp)
+            && lower.is_none_or(|lower| lower.place() < place || lower.timestamp() == timestamp)
+    }
+
+    /// The place of a number among those of the boot: [`limits::FIRST_REACH`] is the first's, as some may have been overtaken by it.
+    fn place_of(&self, sequence: u64) -> u32 {
+        let place = sequence.saturating_add(limits::FIRST_REACH).saturating_sub(self.first);
+        u32::try_from(place).unwrap_or(u32::MAX)
     }
 
     fn was_had(&self, sequence: u64) -> bool {
@@ -285,10 +302,12 @@ impl Boot {
 
     /// Drops the anchor that is missed least: its neighbours are close together, seen from the end.
     fn thin(&mut self) {
+        let next = self.place_of(self.next);
         let gap = |index: usize| {
             let (before, after) = (self.anchors.get(index.checked_sub(1)?)?, self.anchors.get(index + 1)?);
-            let distance = self.next.saturating_sub(before.sequence());
-            Some(after.sequence().saturating_sub(before.sequence()).saturating_mul(SCALE) / distance.max(1))
+            let distance = u64::from(next.saturating_sub(before.place()));
+            let width = u64::from(after.place().saturating_sub(before.place()));
+            Some(width.saturating_mul(SCALE) / distance.max(1))
         };
         let inner = 1..limits::ANCHORS - 1;
         let least = inner.min_by_key(|&index| gap(index).unwrap_or(u64::MAX));
@@ -365,11 +384,12 @@ mod tests {
         for sequence in 0..300_000u64 {
             boot.had(sequence, 1);
             for pair in boot.anchors.windows(2) {
-                let (near, gap) = (boot.next - pair[1].sequence(), pair[1].sequence() - pair[0].sequence());
+                let (near, gap) =
+                    (boot.place_of(boot.next) - pair[1].place(), pair[1].place() - pair[0].place());
                 assert!(gap <= 4 * near, "{gap} at {near} before {sequence}");
             }
         }
-        assert_eq!(boot.anchors.first().map(Anchor::sequence), Some(0));
+        assert_eq!(boot.anchors.first().map(Anchor::place), Some(boot.place_of(0)));
     }
 
     #[test]

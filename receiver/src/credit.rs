@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use ahash::RandomState;
 
+use crate::nanos::Nanos;
+
 /// Between two answers to an address that has proven nothing.
 const BETWEEN: Duration = Duration::from_secs(1);
 /// Of more addresses than these those are forgotten again of which nothing is to be known, at least so often.
@@ -27,26 +29,11 @@ pub enum Room {
     Bytes(usize),
 }
 
-#[derive(Debug)]
-struct Address {
-    answered_at: Duration,
-    proven_at: Option<Duration>,
-}
-
-impl Address {
-    fn is_proven(&self, now: Duration) -> bool {
-        self.proven_at.is_some_and(|at| now < at.saturating_add(PROVEN))
-    }
-
-    fn rests(&self, now: Duration) -> bool {
-        now < self.answered_at.saturating_add(BETWEEN)
-    }
-}
-
-/// The addresses that something was sent to.
+/// The addresses that something was sent to. There may be very many of them, and few that have proven anything.
 #[derive(Debug, Default)]
 pub struct Credits {
-    all: HashMap<IpAddr, Address, RandomState>,
+    answered_at: HashMap<IpAddr, Nanos, RandomState>,
+    proven_at: HashMap<IpAddr, Nanos, RandomState>,
     /// With more addresses than this it is time to forget some.
     most: usize,
     forgot_at: Duration,
@@ -55,37 +42,40 @@ pub struct Credits {
 impl Credits {
     /// What may be sent to a sender of this address, from which `bytes` came that were not answered.
     pub fn room(&self, ip: IpAddr, bytes: usize, now: Duration) -> Room {
-        match self.all.get(&ip) {
-            Some(address) if address.is_proven(now) => Room::All,
-            Some(address) if address.rests(now) => Room::Bytes(0),
-            _ => Room::Bytes(bytes),
+        let is_within = |at: Option<&Nanos>, time| at.is_some_and(|at| now < at.after(time));
+        if is_within(self.proven_at.get(&ip), PROVEN) {
+            Room::All
+        } else if is_within(self.answered_at.get(&ip), BETWEEN) {
+            Room::Bytes(0)
+        } else {
+            Room::Bytes(bytes)
         }
     }
 
     /// Something was sent there.
     pub fn answered(&mut self, ip: IpAddr, now: Duration) {
-        self.of(ip).answered_at = now;
+        self.answered_at.insert(ip, now.into());
     }
 
     /// A record that was asked for came from there.
     pub fn proven(&mut self, ip: IpAddr, now: Duration) {
-        self.of(ip).proven_at = Some(now);
+        self.proven_at.insert(ip, now.into());
     }
 
     /// Forgets the addresses of which nothing is to be known any more, where twice as many are known as after the last
     /// time, or the last time is long ago.
     pub fn forget(&mut self, now: Duration) {
-        let is_over = now >= self.forgot_at.saturating_add(OFTEN) && self.all.capacity() > FEW;
-        if self.all.len() > self.most.max(FEW) || is_over {
-            self.all.retain(|_, address| address.is_proven(now) || address.rests(now));
-            self.most = self.all.len().saturating_mul(2);
-            self.all.shrink_to(self.most);
+        let count = self.answered_at.len().saturating_add(self.proven_at.len());
+        let room = self.answered_at.capacity().max(self.proven_at.capacity());
+        let is_over = now >= self.forgot_at.saturating_add(OFTEN) && room > FEW;
+        if count > self.most.max(FEW) || is_over {
+            self.answered_at.retain(|_, at| now < at.after(BETWEEN));
+            self.proven_at.retain(|_, at| now < at.after(PROVEN));
+            self.most = self.answered_at.len().saturating_add(self.proven_at.len()).saturating_mul(2);
+            self.answered_at.shrink_to(self.answered_at.len().saturating_mul(2));
+            self.proven_at.shrink_to(self.proven_at.len().saturating_mul(2));
             self.forgot_at = now;
         }
-    }
-
-    fn of(&mut self, ip: IpAddr) -> &mut Address {
-        self.all.entry(ip).or_insert(Address { answered_at: Duration::ZERO, proven_at: None })
     }
 }
 
@@ -114,7 +104,7 @@ mod tests {
                 assert_eq!(credits.room(proven, 9, now), Room::All, "{number}");
             }
         }
-        assert!(credits.all.len() < 10_000, "{} are remembered", credits.all.len());
+        assert!(credits.answered_at.len() < 10_000, "{} are remembered", credits.answered_at.len());
         assert_eq!(credits.room(proven, 9, after(599_999)), Room::All);
         assert_eq!(credits.room(proven, 9, after(600_000)), Room::Bytes(9));
         // What is proven later counts from then on.

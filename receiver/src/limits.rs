@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-/// Bytes for what is known of all senders: 290,000 of them. See [`SILENT`] for what happens above.
+/// Bytes for what is known of all senders: 300,000 of them. See [`SILENT`] for what happens above.
 pub const SENDERS_BYTES: usize = 256 << 20;
 /// Senders of which only the counts are left, shown with the others'.
 pub const FORGOTTEN: usize = 4096;

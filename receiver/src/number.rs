@@ -1,8 +1,8 @@
-//! A record's number that there may be, in eight bytes where an `Option<u64>` takes sixteen: of each sender several are kept.
+//! Numbers that there may be, in fewer bytes than an `Option` takes: of each sender several are kept.
 
 use std::num::NonZeroU64;
 
-/// A number, or none. All that records have are below `u64::MAX`.
+/// A record's number, or none, in eight bytes where an `Option<u64>` takes sixteen. All that records have are below `u64::MAX`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Number(Option<NonZeroU64>);
 
@@ -24,6 +24,26 @@ impl From<Option<u64>> for Number {
     }
 }
 
+/// A message id, or none, in five bytes where an `Option<u32>` takes eight.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Id {
+    id: [u8; 4],
+    is_there: bool,
+}
+
+impl Id {
+    /// The id, if there is one.
+    pub fn get(self) -> Option<u32> {
+        self.is_there.then_some(u32::from_ne_bytes(self.id))
+    }
+}
+
+impl From<Option<u32>> for Id {
+    fn from(id: Option<u32>) -> Self {
+        Id { id: id.unwrap_or_default().to_ne_bytes(), is_there: id.is_some() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +56,13 @@ mod tests {
             assert_eq!(Number::from(Some(number)), Number::new(number));
         }
         assert_eq!([Number::default(), Number::from(None)].map(Number::get), [None, None]);
+    }
+
+    #[test]
+    fn a_message_id_is_there_or_not_in_five_bytes() {
+        assert_eq!(size_of::<Id>(), 5);
+        for id in [None, Some(0), Some(1), Some(u32::MAX)] {
+            assert_eq!(Id::from(id).get(), id);
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::fragments::Reassembly;
 use crate::holes::Patience;
 use crate::limits;
 use crate::nanos::Nanos;
-use crate::number::Number;
+use crate::number::{Id, Number};
 use crate::state::Numbered;
 use behind::{Behind, Held, Waiting};
 pub use place::{Arrival, Place, Received};
@@ -52,8 +52,8 @@ pub struct Stream {
     newest: u64,
     newest_at: Nanos,
     /// The message id of the record with the highest number, and of the one given out last.
-    newest_id: Option<u32>,
-    given_id: Option<u32>,
+    newest_id: Id,
+    given_id: Id,
     /// The number of the record given out last.
     given_number: Number,
     /// When a record came last that was not had before.
@@ -95,8 +95,8 @@ impl Stream {
             timestamp: timestamp_us,
             newest: timestamp_us,
             newest_at: at.into(),
-            newest_id: message_id,
-            given_id: message_id,
+            newest_id: message_id.into(),
+            given_id: message_id.into(),
             given_number: next.checked_sub(1).into(),
             heard_at: at.into(),
             // What may have been repeated lately is not known.
@@ -114,7 +114,7 @@ impl Stream {
         let numbered = Numbered {
             next: self.next,
             timestamp_us: self.timestamp,
-            message_id: self.given_id,
+            message_id: self.given_id.get(),
             tells: self.sends_again(),
         };
         let since = Duration::from_micros(self.newest.saturating_sub(self.timestamp));
@@ -513,11 +513,12 @@ impl Stream {
     /// Opens the gap between the highest number so far and this one.
     fn extend(&mut self, header: &Header, id: Option<u32>, now: Duration) {
         if header.sequence > self.end {
-            let unsent = self.newest_id.zip(id).is_some_and(|(newest, id)| newest.wrapping_add(1) == id);
+            let unsent =
+                self.newest_id.get().zip(id).is_some_and(|(newest, id)| newest.wrapping_add(1) == id);
             self.behind.get_mut().holes.open(self.end, header.sequence - 1, unsent, now);
             self.hold_back(header);
         }
-        (self.newest, self.newest_at, self.newest_id) = (header.timestamp, now.into(), id);
+        (self.newest, self.newest_at, self.newest_id) = (header.timestamp, now.into(), id.into());
     }
 
     /// What the sender's level held back before this record is no longer waited for.

@@ -37,7 +37,7 @@ impl Stream {
             (held.survived, held.resumed) = (is_of_boot_before.then_some(self.next), None);
         }
         self.timestamp = timestamp;
-        self.given_id = id;
+        self.given_id = id.into();
         self.given_number = Number::new(self.next);
         self.boot.had(timestamp, digest);
         self.next = self.next.saturating_add(1);
@@ -97,6 +97,7 @@ impl Stream {
         let Some((first, last, lost)) = self.behind.get_mut().lost.take() else { return };
         let sent = self
             .given_id
+            .get()
             .zip(id)
             .map(|(before, after)| u64::from(after.wrapping_sub(before).wrapping_sub(1)));
         match sent {
