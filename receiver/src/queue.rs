@@ -46,6 +46,9 @@ struct State<T> {
     is_ended: bool,
     is_gone: bool,
     is_failing: bool,
+    /// Whether the thread waits for something, and how many wait for room: to wake nobody is a system call, too.
+    is_awaited: bool,
+    without_room: usize,
 }
 
 struct Load<T> {
@@ -65,10 +68,19 @@ pub struct Waiting {
 impl<T> Queue<T> {
     /// A queue of at most this many bytes. What is larger alone is taken when nothing else waits.
     pub fn new(most: usize) -> Self {
-        let (loads, waiting, at) = (VecDeque::new(), Waiting::default(), Waiting::default());
-        let (put, done, taken) = (0, 0, 0);
-        let (is_ended, is_gone, is_failing) = (false, false, false);
-        let state = State { loads, waiting, at, put, done, taken, is_ended, is_gone, is_failing };
+        let state = State {
+            loads: VecDeque::new(),
+            waiting: Waiting::default(),
+            at: Waiting::default(),
+            put: 0,
+            done: 0,
+            taken: 0,
+            is_ended: false,
+            is_gone: false,
+            is_failing: false,
+            is_awaited: false,
+            without_room: 0,
+        };
         Queue { most, state: Mutex::new(state), came: Condvar::new(), left: Condvar::new() }
     }
 
@@ -87,12 +99,19 @@ impl<T> Queue<T> {
             if !waits || state.is_failing {
                 return Err((Refused::Full, what));
             }
+            state.without_room = state.without_room.saturating_add(1);
             state = self.left.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.without_room = state.without_room.saturating_sub(1);
         }
         state.waiting.add(size);
         state.loads.push_back(Load { what, size });
         state.put = state.put.saturating_add(1);
-        self.came.notify_one();
+        let is_awaited = state.is_awaited;
+        // Who is woken is to find the lock free.
+        drop(state);
+        if is_awaited {
+            self.came.notify_one();
+        }
         Ok(())
     }
 
@@ -103,7 +122,9 @@ impl<T> Queue<T> {
         let done = std::mem::take(&mut state.at);
         state.waiting.remove(done);
         state.done = state.done.saturating_add(std::mem::take(&mut state.taken));
-        self.left.notify_all();
+        if state.without_room > 0 {
+            self.left.notify_all();
+        }
         loop {
             if let Some(Load { what, size }) = state.loads.pop_front() {
                 (state.at, state.taken) = (size, 1);
@@ -203,14 +224,20 @@ impl<T> Queue<T> {
     /// Until something comes; `None` after that time.
     fn wait<'s>(
         &self,
-        state: MutexGuard<'s, State<T>>,
+        mut state: MutexGuard<'s, State<T>>,
         until: Option<Instant>,
     ) -> Option<MutexGuard<'s, State<T>>> {
-        let Some(until) = until else {
-            return Some(self.came.wait(state).unwrap_or_else(PoisonError::into_inner));
+        let rest = match until {
+            Some(until) => Some(until.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())?),
+            None => None,
         };
-        let rest = until.checked_duration_since(Instant::now()).filter(|rest| !rest.is_zero())?;
-        Some(self.came.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0)
+        state.is_awaited = true;
+        let mut state = match rest {
+            Some(rest) => self.came.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0,
+            None => self.came.wait(state).unwrap_or_else(PoisonError::into_inner),
+        };
+        state.is_awaited = false;
+        Some(state)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
