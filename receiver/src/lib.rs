@@ -50,6 +50,7 @@ pub mod on_crash;
 pub mod options;
 pub mod order;
 pub mod output;
+pub mod pace;
 pub mod passed;
 pub mod pcap;
 pub mod priority;

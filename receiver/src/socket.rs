@@ -23,17 +23,11 @@ use nix::{getsockopt_impl, sockopt_impl};
 
 use crate::clock::Clock;
 use crate::limits;
+use crate::pace::Pace;
 use crate::share::Share;
 
 /// How long a [`Taker`] waits for a datagram, so that its thread can be asked to end.
 const TAKE_MOST: TimeVal = TimeVal::new(0, 200_000);
-/// From a socket that gives much, a [`Taker`] takes again after this time: what came meanwhile comes at once. To be woken
-/// for each datagram takes more time than to take it; cards moderate their interrupts likewise.
-const REST: Duration = Duration::from_micros(50);
-/// That many datagrams must have come in such a time, or less, that to wait for more saves anything.
-const WORTH_A_REST: u32 = 4;
-/// The system lets a rest take so much longer (prctl(2), PR_SET_TIMERSLACK).
-const SLACK: Duration = Duration::from_micros(50);
 /// How many a socket that was quiet is to give at once.
 const EXPECTED_LEAST: usize = 4;
 /// So often at most is taken at once what came before the senders were shared, however fast more comes.
@@ -175,12 +169,11 @@ pub struct Taker {
     buffer: Vec<u8>,
     /// The system tells what it dropped only where that has changed.
     dropped: u32,
-    /// This many may come this time: twice as many as the last time. To make room for the most each time would cost more
-    /// than to take one.
+    /// This many may come this time: twice as many as the last time, and after a rest the most. To make room for those
+    /// each time would cost more than to take one.
     expected: usize,
-    /// When datagrams were taken last, and whether it is worth while to wait for more of them.
-    taken_at: Duration,
-    rests: bool,
+    pace: Pace,
+    rest: Option<Duration>,
 }
 
 impl Taker {
@@ -189,9 +182,8 @@ impl Taker {
         // Without it only the next datagram ends a wait.
         let _ = setsockopt(socket, ReceiveTimeout, &TAKE_MOST);
         let buffer = vec![0; limits::BATCH * limits::DATAGRAM_BYTES];
-        let (socket, taken_at) = (Arc::clone(socket), clock.now());
-        let (dropped, expected, rests) = (0, EXPECTED_LEAST, false);
-        Taker { socket, via, share, clock, buffer, dropped, expected, taken_at, rests }
+        let (socket, pace) = (Arc::clone(socket), Pace::default());
+        Taker { socket, via, share, clock, buffer, dropped: 0, expected: EXPECTED_LEAST, pace, rest: None }
     }
 
     /// Takes what is there already, also what came before the senders were shared; without waiting. A broadcast is in each of the
@@ -214,16 +206,17 @@ impl Taker {
         Ok(batches)
     }
 
-    /// Waits for a datagram and takes what else is there, of many those of a short time. The error is
+    /// Waits for a datagram and takes what else is there, of very many those of a short time. The error is
     /// [`io::ErrorKind::WouldBlock`] where none has come for a while.
     pub fn take(&mut self) -> io::Result<Batch> {
-        if std::mem::take(&mut self.rests) {
-            thread::sleep(REST);
+        if let Some(rest) = self.rest.take() {
+            thread::sleep(rest);
+            self.expected = limits::BATCH;
         }
         let taken = self.receive(MsgFlags::MSG_WAITFORONE)?;
         let batch = self.pack(&taken, |from, _| self.share.has(from.ip()));
-        self.rests = is_worth_a_rest(taken.len(), batch.at.saturating_sub(self.taken_at));
-        self.taken_at = batch.at;
+        self.pace.took(taken.len(), batch.at);
+        self.rest = self.pace.rest(taken.len());
         Ok(batch)
     }
 
@@ -270,14 +263,6 @@ impl Taker {
     }
 }
 
-/// Whether so many are likely to come during a rest that it saves more than it takes, where these came since the last time.
-/// Where there were as many as can be taken at once, the next ones are there already.
-fn is_worth_a_rest(taken: usize, since: Duration) -> bool {
-    let taken = u32::try_from(taken).unwrap_or(u32::MAX);
-    let share = (REST + SLACK).saturating_mul(taken);
-    (taken as usize) < limits::BATCH && share >= since.saturating_mul(WORTH_A_REST)
-}
-
 /// Sends a datagram, to an IPv4 address also through an IPv6 socket.
 pub fn send(socket: &UdpSocket, to: SocketAddr, datagram: &[u8]) -> io::Result<()> {
     let is_ipv6 = socket.local_addr()?.is_ipv6();
@@ -298,20 +283,4 @@ fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
         Some(v4) => SocketAddr::from((v4, v6.port())),
         None => v6.into(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What comes now and then is taken as it comes.
-    #[test]
-    fn only_of_much_that_comes_more_is_waited_for() {
-        let micros = Duration::from_micros;
-        assert!(is_worth_a_rest(1, micros(10)) && is_worth_a_rest(1, micros(25)), "40,000 a second");
-        assert!(!is_worth_a_rest(1, micros(26)) && !is_worth_a_rest(1, micros(1_000_000)));
-        assert!(is_worth_a_rest(4, micros(100)) && !is_worth_a_rest(3, micros(100)));
-        assert!(is_worth_a_rest(127, micros(200)) && !is_worth_a_rest(128, micros(200)));
-        assert!(!is_worth_a_rest(100, Duration::MAX));
-    }
 }
