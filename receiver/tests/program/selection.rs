@@ -84,9 +84,22 @@ fn a_part_of_captures_and_of_written_files() {
     assert!(!stdout(&output).contains("10.0.0.6"));
     // What a written file can't do is no silent success.
     let log = path("board6.log");
-    let output = run(&["--read", log.to_str().expect("text"), "--fail-on", "host"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("--fail-on is for captures"), "{output:?}");
+    for option in [
+        "--fail-on=host",
+        "--time=rfc3339",
+        "--fields",
+        "--name=10.0.0.6=x",
+        "--name-from=dhcp",
+        "--key-file=/no",
+        "--prefix=never",
+        "--color=always",
+    ] {
+        let output = run(&["--read", log.to_str().expect("text"), option]);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), ""), "{option}");
+        let name = option.split('=').next().expect("a word");
+        let expected = format!("{name} is for captures");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(&expected), "{output:?}");
+    }
     // A capture is no text, also where text is asked for.
     let (old, new) = (crate::run::capture("linux-6.12-extended.pcap"), path("new.pcapng"));
     let new = new.to_str().expect("text");
