@@ -1,5 +1,6 @@
 //! Syslog messages of RFC 5424, by UDP (RFC 5426), TCP with counted octets (RFC 6587 section 3.4.1) or TLS (RFC 5425).
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::time::Duration;
@@ -8,6 +9,7 @@ use super::delivery::{Delivery, Failure};
 use super::entry::{Encode, Entry, Key, Value};
 #[cfg(feature = "tls")]
 use super::tls;
+use crate::complain::complain;
 use crate::options::{Syslog, Transport};
 use crate::output::json::Stamp;
 use crate::output::lane::Batch;
@@ -18,8 +20,9 @@ const APPLICATION_BYTES: usize = 48;
 const PROCESS_BYTES: usize = 128;
 const MESSAGE_ID_BYTES: usize = 32;
 const PARAMETER_BYTES: usize = 32;
-/// The longest message of a datagram.
+/// The longest message of a datagram, and what is in the place of a longer one's end.
 const DATAGRAM_BYTES: usize = 65_507;
+const CUT: &str = "…";
 /// How long a connection may take, and a write.
 const CONNECT_MOST: Duration = Duration::from_secs(10);
 const WRITE_MOST: Duration = Duration::from_secs(30);
@@ -96,6 +99,20 @@ fn parameter(to: &mut Vec<u8>, name: &str, value: Value<'_>) {
     to.push(b'"');
 }
 
+/// What a datagram holds of a message: of a longer one all up to a whole character, and that its end is missing.
+fn fitting(message: &[u8]) -> Cow<'_, [u8]> {
+    if message.len() <= DATAGRAM_BYTES {
+        return message.into();
+    }
+    let is_further = |byte: &u8| byte & 0xc0 == 0x80;
+    let mut end = DATAGRAM_BYTES - CUT.len();
+    while end > 0 && message.get(end).is_some_and(is_further) {
+        end -= 1;
+    }
+    let head = message.get(..end).unwrap_or_default();
+    [head, CUT.as_bytes()].concat().into()
+}
+
 /// The way to a syslog server.
 #[derive(Debug)]
 pub struct Forward {
@@ -105,6 +122,8 @@ pub struct Forward {
     way: Way,
     /// Messages of the present batch that were sent.
     sent: usize,
+    /// That a message was too long was said.
+    cut_is_said: bool,
     /// What was sent last by the present connection: where it is reset, the other side may not have read that.
     last: Vec<u8>,
     last_records: u64,
@@ -129,6 +148,7 @@ impl Forward {
             tls,
             way: Way::None,
             sent: 0,
+            cut_is_said: false,
             last: Vec::new(),
             last_records: 0,
         }
@@ -238,8 +258,16 @@ impl Forward {
     fn put_datagrams(&mut self, batch: &Batch) -> io::Result<()> {
         let Way::Datagrams(socket) = &self.way else { return Ok(()) };
         for (_, message) in batch.records().skip(self.sent) {
-            let message = message.get(..DATAGRAM_BYTES).unwrap_or(message);
-            match socket.send(message) {
+            let fitting = fitting(message);
+            if matches!(fitting, Cow::Owned(_)) && !std::mem::replace(&mut self.cut_is_said, true) {
+                complain(format_args!(
+                    "to {}, by UDP: a message of {} bytes, of which a datagram holds {DATAGRAM_BYTES}: {CUT} is in the place of \
+                     the rest; tcp:// has room for all of it",
+                    self.to.host,
+                    message.len()
+                ));
+            }
+            match socket.send(&fitting) {
                 Ok(_) => self.sent = self.sent.saturating_add(1),
                 Err(error) => {
                     self.sent = self.sent.saturating_sub(1);
@@ -309,5 +337,24 @@ impl Delivery for Forward {
         finished.map_err(|error| {
             Failure::Refused(self.last_records, format!("they may not have been read at the end: {error}"))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_longer_than_a_datagram_says_so() {
+        let whole = "x".repeat(DATAGRAM_BYTES);
+        assert_eq!(fitting(whole.as_bytes()), whole.as_bytes());
+        let cut = fitting(&[b'x'; DATAGRAM_BYTES + 1]).into_owned();
+        assert_eq!((cut.len(), cut.ends_with("x…".as_bytes())), (DATAGRAM_BYTES, true));
+        for before in 0..4 {
+            let long = "x".repeat(before) + &"😀".repeat(DATAGRAM_BYTES / 4 + 1);
+            let cut = fitting(long.as_bytes()).into_owned();
+            let text = str::from_utf8(&cut).expect("whole characters");
+            assert!(text.ends_with("😀…") && text.len() > DATAGRAM_BYTES - 4, "{before}: {}", text.len());
+        }
     }
 }
