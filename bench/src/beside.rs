@@ -178,7 +178,7 @@ fn programs(dir: &Path) -> Result<Vec<Program>, String> {
     add("nc, text", "text", Path::new("nc"), &["-u", "-l", "-k", "127.0.0.1", PORT]);
     let rules = |name: &str, template: &str, file: &str| {
         let text = format!(
-            "module(load=\"imudp\")\ninput(type=\"imudp\" address=\"127.0.0.1\" port=\"{PORT}\" rcvbufSize=\"64m\")\n\
+            "global(net.enableDNS=\"off\")\nmodule(load=\"imudp\")\ninput(type=\"imudp\" address=\"127.0.0.1\" port=\"{PORT}\" rcvbufSize=\"64m\")\n\
              template(name=\"raw\" type=\"string\" string=\"%rawmsg%\\n\")\n{template}\n\
              action(type=\"omfile\" {file} template=\"raw\")\n"
         );
