@@ -84,7 +84,7 @@ fn boot(name: &'static str, memory: &Path, parameters: &str) -> Boot {
 }
 
 /// All lines of Linux's own come first, and exactly; returns what follows.
-fn follows<'t>(found: &'t str, expected: &str) -> Vec<&'t str> {
+pub fn follows<'t>(found: &'t str, expected: &str) -> Vec<&'t str> {
     let mut lines = found.lines();
     for (number, expected) in expected.lines().enumerate() {
         assert_eq!(lines.next(), Some(expected), "line {}", number + 1);

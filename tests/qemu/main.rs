@@ -35,6 +35,7 @@ mod linux_bond;
 mod linux_crash;
 mod linux_log;
 mod linux_reception;
+mod linux_targets;
 mod loaders;
 mod lying_card;
 mod machine_check;
