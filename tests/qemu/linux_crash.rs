@@ -120,6 +120,11 @@ fn the_readme_s_commands_work_in_debian_12() {
     as_the_readme_says("linux-crash-readme", Kernel::Own);
 }
 
+#[test]
+fn the_readme_s_commands_work_in_debian_13() {
+    as_the_readme_says("linux-crash-readme-13", Kernel::Trixie);
+}
+
 /// By kexec_load, for another card; with `panic=5`, with which a Linux from 7.x on sends nothing itself.
 #[test]
 fn all_of_dmesg_arrives_when_the_kernel_was_loaded_by_kexec_load() {
@@ -192,10 +197,10 @@ fn of_a_ring_that_has_wrapped_all_that_it_holds_arrives() {
     assert!(first.is_some_and(|first| first > 500), "{first:?}");
 }
 
-/// The log is 4 MiB, and lies beyond 4 GiB; it is the second of two CPUs that crashes, on one with all that QEMU has.
+/// The log's ring is 16 MiB, and lies beyond 4 GiB; it is the second of two CPUs that crashes, on one with all that QEMU has.
 #[test]
 fn a_large_log_beyond_4_gib_arrives() {
-    let guest = Guest::new("linux-crash-large").kernel(Kernel::Trixie).linux("log_buf_len=4M cpu=1");
+    let guest = Guest::new("linux-crash-large").kernel(Kernel::Trixie).linux("log_buf_len=16M cpu=1");
     let guest = guest.arguments(&["-m", "5G", "-smp", "2", "-cpu", "max"]);
     check(&guest.crash(), By::Sysrq, 1);
 }

@@ -2,7 +2,7 @@
 //! as each boots a Linux under emulation.
 
 use super::guest::{self, By, Guest, Kernel};
-use super::{BASIC, LIVE_CARD, LIVE_MACHINE, as_the_readme_says, check};
+use super::{BASIC, LIVE_CARD, LIVE_MACHINE, check};
 use crate::harness::{Ends, Way};
 use crate::images::UEFI;
 use crate::receiver::Receiver;
@@ -25,11 +25,6 @@ fn the_last_of_four_cpus() {
     let mut others: Vec<&str> = named.iter().skip(1).flat_map(|named| named.split(", ")).collect();
     others.sort_unstable();
     assert_eq!(others, ["0", "1", "2"], "{text}");
-}
-
-#[test]
-fn the_readme_s_commands_work_in_debian_13() {
-    as_the_readme_says("matrix-readme", Kernel::Trixie);
 }
 
 #[test]
