@@ -30,7 +30,9 @@ impl Lines {
     fn of(capture: &Capture, target: &str) -> Self {
         let is_own = |line: &&str| line.contains("] netconsole 0.") && line.contains(", build id ");
         let is_record = |line: &&str| line.starts_with('[');
-        let shown = capture.serial.lines().take_while(|line| !is_own(line)).filter(is_record);
+        // Behind firmware's and loader's words there may be no line's end.
+        let lines = capture.serial.lines().map(|line| line.trim_start_matches('\r'));
+        let shown = lines.take_while(|line| !is_own(line)).filter(is_record);
         let text = capture.text(target);
         let arrived = text.lines().take_while(|line| !is_own(line)).map(String::from).collect();
         Self { shown: shown.map(String::from).collect(), arrived, text }
