@@ -3,6 +3,7 @@
 
 mod guest;
 mod matrix;
+mod systemd;
 mod warm_reset;
 
 use crate::harness::{Capture, Ends, Message, NcrxReceiver, Sent, Way};

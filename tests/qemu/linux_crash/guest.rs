@@ -12,7 +12,7 @@ pub const TARGETS: &str = "netconsole=+r@10.0.0.1/,@10.0.0.2/ netconsole=@10.0.0
 /// Every record is shown, and on a busy host Linux would find its timer too slow.
 const LINUX: &str = "console=ttyS0,115200 ignore_loglevel printk.devkmsg=on no_timer_check crashkernel=4M";
 /// Under emulation, on a busy host.
-pub const TIME: Duration = Duration::from_secs(400);
+pub const TIME: Duration = Duration::from_secs(900);
 /// What the guest says where it is to be crashed from outside: the whole line, as a crash in it would share the line.
 const READY: &str = "ready to crash\r\n";
 
