@@ -1,4 +1,4 @@
-//! What each part of the kernel takes: code, and memory that is zero at first.
+//! What each feature of the kernel takes: code, and memory that is zero at first.
 
 use crate::trace::kernel_debug;
 use std::collections::BTreeMap;
@@ -6,6 +6,53 @@ use std::process::Command;
 
 /// Below this a part is one of the others, in bytes.
 const SMALL: u64 = 2048;
+
+/// Features, and what their code is named by: modules, and crates that nothing else uses. The first that fits counts.
+const FEATURES: [(&str, &[&str]); 20] = [
+    ("virtio cards", &["netconsole::nic::virtio", "virtio_drivers"]),
+    ("Intel cards", &["netconsole::nic::intel"]),
+    ("RTL8139", &["netconsole::nic::rtl8139"]),
+    ("Realtek gigabit cards", &["netconsole::nic::rtl8168"]),
+    ("vmxnet3", &["netconsole::nic::vmxnet3"]),
+    (
+        "UEFI: its entry, cards by its driver",
+        &["netconsole::nic::firmware", "netconsole::machine::firmware", "netconsole::machine::efi"],
+    ),
+    (
+        "PCI, IOMMUs, what all cards share",
+        &["netconsole::nic", "netconsole::buses", "netconsole::find_cards", "netconsole::machine::pci"],
+    ),
+    ("serial console", &["netconsole::serial_console", "netconsole::machine::uart"]),
+    ("console and its commands", &["netconsole::console", "netconsole::runtime::consoles"]),
+    ("ncrx: resending", &["netconsole::ncrx"]),
+    ("sealing with a key", &["netconsole::seal"]),
+    ("DHCP, ARP, NDP, IPv6, ping", &["netconsole::stack", "smoltcp", "netconsole::runtime::vlan"]),
+    ("log of a crashed Linux", &["linuxlog", "netconsole::linux", "netconsole::machine::old_memory"]),
+    ("panic: report and last words", &["netconsole::panic", "netconsole::last_words", "netconsole::crash"]),
+    ("the log's ring", &["netconsole::ring", "netconsole::log", "netconsole::last_log"]),
+    (
+        "targets, formats, shipping",
+        &[
+            "netconsole::targets",
+            "netconsole::format",
+            "netconsole::wire",
+            "netconsole::runtime",
+            "netconsole::plan",
+        ],
+    ),
+    (
+        "parameters",
+        &[
+            "netconsole::settings",
+            "netconsole::cmdline",
+            "bootinfo::parameters",
+            "netconsole_bootinfo::parameters",
+        ],
+    ),
+    ("loaders, ACPI, SMBIOS", &["bootinfo", "netconsole_bootinfo", "netconsole::describe"]),
+    ("page tables, stacks", &["netconsole::machine::paging", "netconsole::machine::stacks"]),
+    ("the rest of the machine", &["netconsole::machine"]),
+];
 
 /// Prints the parts, the largest first.
 pub fn print() -> Result<(), String> {
@@ -26,7 +73,7 @@ pub fn print() -> Result<(), String> {
     }
     large.sort_by_key(|(_, sizes)| std::cmp::Reverse(sizes.iter().sum::<u64>()));
     large.push(("others".into(), others));
-    println!("\n{:40} {:>16} {:>12}", "part of the kernel, KiB", "code, constants", "memory");
+    println!("\n{:40} {:>16} {:>12}", "feature of the kernel, KiB", "code, constants", "memory");
     for (name, [code, memory]) in large {
         println!("{name:40} {:16.1} {:12.1}", code as f64 / 1024.0, memory as f64 / 1024.0);
     }
@@ -47,13 +94,23 @@ fn parts(symbols: &str) -> BTreeMap<String, [u64; 2]> {
     parts
 }
 
-/// The crate that a name is of; of our own the module, too.
+/// The feature that a name is of; else the crate, and of our own the module, too.
 fn part(name: &str) -> String {
     let start = name.find(|c: char| c.is_ascii_alphabetic() || c == '_').unwrap_or_default();
     let mut path =
         name[start..].split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty());
     let first = path.find(|word| !matches!(*word, "impl" | "dyn" | "mut")).unwrap_or_default();
-    match path.next() {
+    let second = path.next();
+    let whole = [Some(first), second, path.next()].into_iter().flatten().collect::<Vec<_>>().join("::");
+    let is_in = |module: &str| {
+        whole.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    if let Some((feature, _)) =
+        FEATURES.iter().find(|(_, modules)| modules.iter().any(|module| is_in(module)))
+    {
+        return (*feature).into();
+    }
+    match second {
         Some(second) if matches!(first, "netconsole" | "bootinfo" | "netconsole_bootinfo" | "linuxlog") => {
             format!("{first}::{second}")
         }
@@ -67,12 +124,15 @@ mod tests {
 
     #[test]
     fn names_are_of_parts() {
-        assert_eq!(part("netconsole::console::job::Job::step"), "netconsole::console");
+        assert_eq!(part("netconsole::console::job::Job::step"), "console and its commands");
         assert_eq!(
             part("<netconsole::nic::virtio::net::VirtioNet as netconsole::nic::Nic>::send"),
-            "netconsole::nic"
+            "virtio cards"
         );
-        assert_eq!(part("smoltcp::iface::interface::Interface::poll"), "smoltcp");
+        assert_eq!(part("netconsole::nic::pci::Walk::next"), "PCI, IOMMUs, what all cards share");
+        assert_eq!(part("netconsole::memory::MEMORY"), "netconsole::memory");
+        assert_eq!(part("netconsole::ringing::BELL"), "netconsole::ringing");
+        assert_eq!(part("smoltcp::iface::interface::Interface::poll"), "DHCP, ARP, NDP, IPv6, ping");
         assert_eq!(part("<&mut T as core::fmt::Write>::write_str"), "T");
         assert_eq!(part("memcpy"), "memcpy");
     }
