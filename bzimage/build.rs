@@ -57,6 +57,8 @@ mod kernel {
 
     /// With symbols; scripts/build puts it there, wherever cargo builds.
     const KERNEL: &str = "../target/netconsole.debug";
+    /// The most bytes of code, constants and stack that what unpacks the kernel has, beside the packed kernel.
+    const UNPACKER_CODE: usize = 28 << 10;
     /// What the assembly is told about the kernel, by linker.ld's names.
     const SYMBOLS: [&str; 6] =
         ["image_start", "data_end", "image_end", "persistent_end", "entry_efi", "entry_unpacked"];
@@ -125,12 +127,15 @@ mod kernel {
         }
         let directory = env::var("OUT_DIR").expect("cargo sets it");
         let directory = Path::new(&directory);
-        for (name, value) in [("STORED_AT", stored_at), ("STORED_SIZE", stored.len())] {
+        // Code and stack, and the payload.
+        let unpacker = (payload.len() + UNPACKER_CODE).next_multiple_of(4096);
+        let values = [("STORED_AT", stored_at), ("STORED_SIZE", stored.len()), ("UNPACKER_SIZE", unpacker)];
+        for (name, value) in values {
             writeln!(constants, "const {name}: usize = {value:#x};").expect("a text");
         }
         fs::write(directory.join("kernel.rs"), constants).expect("OUT_DIR is writable");
         fs::write(directory.join("kernel"), payload).expect("OUT_DIR is writable");
-        let sizes = [("data_end", image_size), ("image_end", size("image_end")), ("stored", stored_at)];
+        let sizes = [("data_end", image_size), ("unpacker", unpacker), ("stored", stored_at)];
         link(sizes.map(|(name, size)| format!("--defsym=kernel_{name}={size:#x}")));
     }
 

@@ -1,6 +1,7 @@
 //! What lies between the cards and memory, made ready before the log's ring and the cards need it: how PCI is reached, its
 //! root buses, and what the firmware or a kernel before this one left running.
 
+use crate::describe;
 use crate::log::{RING_SIZE, last_place};
 use crate::machine::access::ACCESS;
 use crate::machine::clock;
@@ -9,7 +10,6 @@ use crate::machine::iommu::{kind, one_that_is_on};
 use crate::machine::paging::{self, AddressSpace};
 use crate::machine::pci::{ConfigurationSpace, Mechanism, root_buses, set_root_buses};
 use crate::machine::physical::Physical;
-use crate::{describe, memory};
 use bootinfo::BootInfo;
 use bootinfo::firmware::acpi::{Root, Table};
 use bootinfo::firmware::iommu::{Iommu, iommus};
@@ -98,12 +98,15 @@ pub fn prepare(boot: &BootInfo, parameters: &Parameters, address_space: &mut Add
     buses
 }
 
-/// Whether memory outside of the image is read as a dead kernel left it, or taken, which a device may still write to.
+/// Whether memory outside of the image is read as a dead kernel left it, or taken, which a device may still write to. The cards'
+/// rooms always are. What a BIOS calls usable its own devices do not write to; of UEFI's drivers, the memory is free once their
+/// services have ended.
 fn uses_others_memory(boot: &BootInfo, parameters: &Parameters) -> bool {
     let last = last_place(&boot.memory);
     parameters.settings.ships_another_log
         || parameters.log_buf_len != RING_SIZE
-        || memory::moves_low()
+        || boot.uefi.is_some()
+        || paging::image_start() >= paging::MAPPED_AT_BOOT
         || (!last.is_empty() && !paging::is_own(last.start))
 }
 

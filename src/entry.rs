@@ -1,10 +1,13 @@
 //! The boot code's constants and symbols, for boot/entry.s.
 
 use crate::log;
+use crate::machine::efi::{self, Wanted};
 use crate::machine::firmware::structure::{Status, Structure};
-use crate::machine::{efi, long_mode, paging, stacks};
+use crate::machine::{long_mode, paging, stacks};
+use crate::memory::CARD_ROOM;
 use core::arch::global_asm;
 use core::ffi::c_void;
+use netconsole::plan::MAX_NICS;
 
 /// Multiboot 1 specification, section 3.1.1: what a loader searches for.
 const HEADER_MAGIC: u32 = 0x1bad_b002;
@@ -29,7 +32,8 @@ const CR4_FIVE_LEVELS: u32 = paging::CR4_FIVE_LEVELS;
 
 /// Where boot/entry.s arrives from UEFI.
 extern "efiapi" fn enter_from_uefi(image: *mut c_void, system_table: Structure) -> Status {
-    efi::enter(image, system_table, log::place_noted_in)
+    let room_pages = (CARD_ROOM / paging::PAGE) as usize;
+    efi::enter(image, system_table, &Wanted { last_log: log::place_noted_in, rooms: MAX_NICS, room_pages })
 }
 
 global_asm!(

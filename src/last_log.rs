@@ -8,6 +8,7 @@
 
 use crate::machine::{cache, paging};
 use bootinfo::MemoryMap;
+use core::ops::Range;
 use core::ptr::with_exposed_provenance;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -68,6 +69,11 @@ impl Kind {
             cache::write_back(note, first);
         }
     }
+}
+
+/// The pages that hold the notes.
+pub fn pages() -> [Range<u64>; PLACES.len()] {
+    PLACES.map(|place| place..place + paging::PAGE)
 }
 
 /// Where a log lies.

@@ -101,7 +101,12 @@ pub fn last_place(map: &MemoryMap) -> Range<u64> {
     last_log::place(map).and_then(range).unwrap_or(0..0)
 }
 
-/// The same for UEFI's entry, which has no map yet, by the note in a low page that the firmware has given to this kernel:
+/// What is not to be taken for anything else: the log of the boot before, and what notes where it lies.
+pub fn kept(map: &MemoryMap) -> impl Iterator<Item = Range<u64>> + Clone {
+    last_log::pages().into_iter().chain([last_place(map)])
+}
+
+/// The same as [`last_place`] for UEFI's entry, which has no map yet, by the note in a low page that the firmware has given to this kernel:
 /// the address, and how many pages.
 pub fn place_noted_in(page: u64) -> Option<[u64; 2]> {
     // SAFETY: as UEFI's entry promises.
@@ -124,10 +129,9 @@ fn last(
 ) -> Option<(Recovery, Option<usize>, Option<u64>)> {
     let place = last_log::place(map).filter(|place| place.size == size as u64)?;
     let length = ring_length(size);
-    let own = paging::image_start()..paging::persistent_end();
+    let own = paging::own();
     let end = place.address.checked_add(length)?;
-    let is_outside = |taken: Range<u64>| end <= taken.start || place.address >= taken.end;
-    let is_free = place.address.is_multiple_of(4096) && is_outside(own) && is_outside(memory::place());
+    let is_free = place.address.is_multiple_of(4096) && (end <= own.start || place.address >= own.end);
     if !is_free || !map.holds(place.address, length) {
         return None;
     }
@@ -163,11 +167,10 @@ fn choose(chosen: Ring<'static>) {
 /// Lays a ring of `size` bytes of data at the end of the highest usable memory below 4 GiB that has
 /// room: the next boot with the same memory and parameter finds it there again. Gives its size and its address.
 fn large_ring(size: usize, map: &MemoryMap) -> Option<(usize, u64)> {
-    let own = paging::image_start()..paging::persistent_end();
-    // Only a kernel above 4 GiB, which takes no room below, has taken other memory there.
-    let taken = if memory::place().is_empty() { own } else { memory::place() };
-    let address = map.highest_room(ring_length(size), paging::MAPPED_AT_BOOT, &taken)?;
-    // SAFETY: the loader says that this memory is usable; it lies outside of the image, is mapped and
+    // Firmware and devices have theirs below 1 MiB.
+    let within = 1 << 20..paging::MAPPED_AT_BOOT;
+    let address = map.highest_room(ring_length(size), &within, memory::places().chain([paging::own()]))?;
+    // SAFETY: the loader says that this memory is usable; it lies outside of the image and of the cards' rooms, is mapped and
     // page-aligned, and nothing else takes memory from the map.
     choose(unsafe { ring_at(address as usize, size) });
     Some((size, address))

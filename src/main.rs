@@ -36,6 +36,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     cache::choose();
     let boot = start::read_boot_info(magic, info);
     let mut address_space = paging::protect();
+    memory::set_aside(&boot.memory, log::kept(&boot.memory));
     let parameters = start::read_parameters(boot);
     // From here on a panic knows what is to come after it, and to whom the log goes.
     panic::Policy::of(parameters).set();
@@ -47,7 +48,6 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
         nmi::count();
     }
     let buses = buses::prepare(boot, parameters, &mut address_space);
-    memory::move_low(&boot.memory, &log::last_place(&boot.memory));
     let machine_checks = machine_check::turn_on();
     let before = linux::open(boot, parameters);
     let log = start::begin_log(boot, parameters, before, entered);

@@ -12,7 +12,7 @@ use crate::{describe, start};
 use bootinfo::parameters::CrashKind;
 use core::fmt;
 use netconsole::guarded::Word;
-use netconsole::memory::Memory;
+use netconsole::memory::{CardRoom, Memory};
 use netconsole::nic::pci::{DeviceFunction, RootBuses};
 use netconsole::nic::{Access, BusAddress, FirmwareCard};
 use netconsole::platform::{Platform, Probe};
@@ -43,6 +43,10 @@ unsafe impl Platform for ThisKernel {
     #[inline]
     fn memory() -> &'static Memory {
         memory::memory()
+    }
+
+    fn card_room(number: usize) -> Option<&'static CardRoom> {
+        memory::card_room(number)
     }
 
     #[inline]

@@ -5,12 +5,10 @@ use crate::log::{RING_SIZE, firmware_call, follow, ring, start};
 use crate::machine::firmware;
 use crate::machine::machine_check::OldEvents;
 use crate::machine::{build, entropy, features, paging, physical::Physical, stacks};
-use crate::memory::memory;
+use crate::memory::{CARD_ROOM, memory, places};
 use bootinfo::parameters::Parameters;
 use bootinfo::{BootInfo, CommandLine};
 use core::fmt;
-use netconsole::memory::Memory;
-use netconsole::plan::MAX_NICS;
 use netconsole::ring::{Recovery, Timebase};
 use netconsole::seal::Protection;
 use netconsole::settings::wipe_keys;
@@ -147,14 +145,17 @@ pub fn check_protections() {
 
 /// Logs what the memory is for, in KiB.
 fn report_memory(ring_size: usize) {
-    let [cards, panic_cards] = Memory::card_sizes();
     let kib = |bytes: usize| bytes / 1024;
+    let (room, count) = (CARD_ROOM / 1024, places().count());
     log::info!(
-        "memory: {} KiB in all: log ring {}, {MAX_NICS} network cards {}, the same in a panic {}, stacks {}",
+        "memory: {} KiB: log ring {}, stacks {}; and {room} for each network card, of which there is room for {count}",
         kib(paging::image_size() + if ring_size == RING_SIZE { 0 } else { ring_size }),
         kib(ring_size),
-        kib(cards),
-        kib(panic_cards),
         kib(stacks::total_size()),
     );
+    if count == 0 {
+        log::error!(
+            "memory: the loader's map of memory has no {room} KiB that are free, which a network card needs: none is used"
+        );
+    }
 }

@@ -19,7 +19,7 @@ const IMAGE: &str = "6.12";
 /// Instructions of kexec's purgatory for a byte of the image, all of which it hashes before it goes on: counted once.
 const PURGATORY: f64 = 54.0;
 /// The most bytes that the image may ask for: a crash kernel's region has 4 MiB, and the loader puts more there.
-const MOST: f64 = 2.5 * 1024.0 * 1024.0;
+const MOST: f64 = 2.25 * 1024.0 * 1024.0;
 /// Where the header of a bzImage says how much memory it takes (`init_size`, Documentation/arch/x86/boot.rst).
 const INIT_SIZE: std::ops::Range<usize> = 0x260..0x264;
 

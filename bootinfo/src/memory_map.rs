@@ -25,6 +25,15 @@ pub struct MemoryMap {
     len: usize,
 }
 
+/// Of an address, what it is behind the begin of its page.
+const PAGE_OFFSET: u64 = 4095;
+
+/// What of `taken` the `length` bytes from `start` on would overlap, if anything.
+fn in_the_way(start: u64, length: u64, mut taken: impl Iterator<Item = Range<u64>>) -> Option<Range<u64>> {
+    let end = start.saturating_add(length);
+    taken.find(|taken| !taken.is_empty() && taken.start < end && start < taken.end)
+}
+
 /// Why a region is not in the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MapError {
@@ -59,22 +68,49 @@ impl MemoryMap {
         })
     }
 
-    /// Where the highest `length` bytes lie that are usable, below `end` and outside of `taken`: a multiple of 4 KiB, not
-    /// below 1 MiB, where firmware and devices have theirs.
-    pub fn highest_room(&self, length: u64, end: u64, taken: &Range<u64>) -> Option<u64> {
-        const PAGE: u64 = 4096;
-        const LOWEST: u64 = 1 << 20;
-        let fits = |from: u64, to: u64| {
-            let start = to.min(end).checked_sub(length)?;
-            let start = start.checked_sub(start.checked_rem(PAGE)?)?;
-            (start >= from.max(LOWEST)).then_some(start)
+    /// Where the highest `length` bytes lie that are usable, in `within` and outside of all of `taken`: a multiple of 4 KiB.
+    /// `None` also where `length` is 0.
+    pub fn highest_room(
+        &self,
+        length: u64,
+        within: &Range<u64>,
+        taken: impl Iterator<Item = Range<u64>> + Clone,
+    ) -> Option<u64> {
+        let fits = |region: &MemoryRegion| {
+            let lowest = region.start.max(within.start);
+            let mut end = region.end().min(within.end);
+            loop {
+                let start = end.checked_sub(length)? & !PAGE_OFFSET;
+                match in_the_way(start, length, taken.clone()) {
+                    _ if start < lowest => return None,
+                    None => return Some(start),
+                    Some(taken) => end = taken.start,
+                }
+            }
         };
-        let rooms = self.regions().iter().filter_map(|region| {
-            // Above what is taken, else below.
-            let above = fits(region.start.max(taken.end), region.end());
-            above.or_else(|| fits(region.start, region.end().min(taken.start)))
-        });
-        rooms.max()
+        self.regions().iter().filter(|_| length > 0).filter_map(fits).max()
+    }
+
+    /// The same for the lowest ones.
+    pub fn lowest_room(
+        &self,
+        length: u64,
+        within: &Range<u64>,
+        taken: impl Iterator<Item = Range<u64>> + Clone,
+    ) -> Option<u64> {
+        let fits = |region: &MemoryRegion| {
+            let end = region.end().min(within.end);
+            let mut from = region.start.max(within.start);
+            loop {
+                let start = from.checked_next_multiple_of(PAGE_OFFSET + 1)?;
+                match in_the_way(start, length, taken.clone()) {
+                    _ if start.checked_add(length)? > end => return None,
+                    None => return Some(start),
+                    Some(taken) => from = taken.end,
+                }
+            }
+        };
+        self.regions().iter().filter(|_| length > 0).filter_map(fits).min()
     }
 
     /// Adds a region; those it touches become one with it.

@@ -1,6 +1,7 @@
 //! What loaders leave, well made and not, by every protocol.
 
 use crate::*;
+use core::ops::Range;
 use proptest::prelude::*;
 
 mod command_line;
@@ -507,24 +508,38 @@ fn maps_and_tags_are_read_as_far_as_their_limits() {
 }
 
 #[test]
-fn the_highest_room_is_found_outside_of_what_is_taken() {
+fn room_is_found_outside_of_what_is_taken() {
     const MIB: u64 = 1 << 20;
     let mut map = MemoryMap::EMPTY;
     for (start, len) in [(0x1000, 0x9_e000), (MIB, 15 * MIB), (20 * MIB, 4 * MIB + 100), (1 << 32, 8 * MIB)] {
         map.add(start, len).expect("room for a region");
     }
-    let room = |length, end, taken| map.highest_room(length, end, &taken);
-    let nothing = 0..0;
-    // The highest page; below the limit; below 1 MiB there is none.
-    assert_eq!(room(4096, u64::MAX, nothing.clone()), Some((1 << 32) + 8 * MIB - 4096));
-    assert_eq!(room(MIB, 1 << 32, nothing.clone()), Some(23 * MIB));
-    assert_eq!(room(5 * MIB, 1 << 32, nothing.clone()), Some(11 * MIB));
-    assert_eq!(room(16 * MIB, 1 << 32, nothing.clone()), None);
-    assert_eq!(room(0x1000, MIB, nothing.clone()), None);
-    // Beside what is taken, above it first; else in another region.
-    assert_eq!(room(MIB, 1 << 32, 20 * MIB..23 * MIB), Some(23 * MIB));
-    assert_eq!(room(MIB, 1 << 32, 22 * MIB..25 * MIB), Some(21 * MIB));
-    assert_eq!(room(MIB, 1 << 32, 20 * MIB..25 * MIB), Some(15 * MIB));
+    let highest =
+        |length, end, taken: &[Range<u64>]| map.highest_room(length, &(MIB..end), taken.iter().cloned());
+    let lowest =
+        |length, end, taken: &[Range<u64>]| map.lowest_room(length, &(0x1800..end), taken.iter().cloned());
+    const LIMIT: u64 = 1 << 32;
+    // The highest and the lowest page; within the limits, and long enough.
+    assert_eq!(highest(4096, u64::MAX, &[]), Some(LIMIT + 8 * MIB - 4096));
+    assert_eq!(lowest(4096, u64::MAX, &[]), Some(0x2000));
+    assert_eq!(highest(MIB, LIMIT, &[]), Some(23 * MIB));
+    assert_eq!(lowest(MIB, LIMIT, &[]), Some(MIB));
+    assert_eq!(highest(5 * MIB, LIMIT, &[]), Some(11 * MIB));
+    for length in [0, 16 * MIB, u64::MAX] {
+        assert_eq!((highest(length, LIMIT, &[]), lowest(length, LIMIT, &[])), (None, None));
+    }
+    assert_eq!(highest(4096, MIB, &[]), None);
+    assert_eq!((lowest(4096, 0x3000, &[]), lowest(4096, 0x2fff, &[])), (Some(0x2000), None));
+    // Beside what is taken, near the wanted end first; else in another region.
+    let taken = |from: u64, to: u64| from * MIB..to * MIB;
+    assert_eq!(highest(MIB, LIMIT, &[taken(20, 23)]), Some(23 * MIB));
+    assert_eq!(highest(MIB, LIMIT, &[taken(22, 25)]), Some(21 * MIB));
+    assert_eq!(highest(MIB, LIMIT, &[taken(20, 25)]), Some(15 * MIB));
+    assert_eq!(highest(MIB, LIMIT, &[taken(14, 15), 0..0, taken(20, 25), taken(15, 16)]), Some(13 * MIB));
+    assert_eq!(lowest(MIB, LIMIT, &[taken(1, 3)]), Some(3 * MIB));
+    assert_eq!(lowest(MIB, LIMIT, &[taken(2, 4)]), Some(MIB));
+    assert_eq!(lowest(2 * MIB, LIMIT, &[taken(2, 4), 5 * MIB + 1..6 * MIB]), Some(6 * MIB));
+    assert_eq!(lowest(MIB, LIMIT, &[taken(0, 16)]), Some(20 * MIB));
 }
 
 #[test]

@@ -65,7 +65,7 @@ efi:
     mov rax, {EFI_CRC_ERROR}
     jz give_back
 
-    lea rdi, [r12 + {MOVE}]         # the kernel's .bss
+    lea rdi, [r12 + {BSS}]          # the kernel's .bss
     mov ecx, {IMAGE_END} - {DATA_END}
     xor eax, eax
     rep stosb

@@ -7,8 +7,9 @@
 # - `unpacker_64`, 0x200 behind it, the 64-bit protocol: 64-bit mode, page tables of four levels or five that map this
 #   memory one to one, interrupts off, RSI the address of boot_params. Other memory may be mapped or not.
 #
-# It moves itself and the packed kernel out of the way, into the kernel's .bss, has main.rs unpack the kernel to the place
-# that is free now, and goes to the kernel's own entry. A stored kernel lies at the .bss's end, out of the way already.
+# It moves itself and the packed kernel out of the way, behind all that the kernel has, has main.rs unpack the kernel to the
+# place that is free now, and goes to the kernel's own entry. A stored kernel lies at the end of the kernel's .bss, out of the
+# way already.
 #
 # The constants in braces come from main.rs, the names that are nowhere here from linker.ld.
 

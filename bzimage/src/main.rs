@@ -19,10 +19,17 @@ const PAYLOAD_SIZE: usize = include_bytes!(concat!(env!("OUT_DIR"), "/kernel")).
 static PAYLOAD: [u8; PAYLOAD_SIZE] = *include_bytes!(concat!(env!("OUT_DIR"), "/kernel"));
 
 const IMAGE_SIZE: usize = DATA_END - IMAGE_START;
-/// All that the kernel uses when it starts; all that is used here lies within.
-const MEMORY_SIZE: usize = PERSISTENT_END - IMAGE_START;
-/// How far this program moves itself away from where the kernel belongs: to the kernel's .bss.
-const MOVE: usize = DATA_END - IMAGE_START;
+/// All that the kernel uses when it starts, and this program behind it; all that is used here lies within.
+const MEMORY_SIZE: usize = MOVE + UNPACKER_SIZE;
+/// How far this program moves itself away from where the kernel belongs: behind all that the kernel has.
+const MOVE: usize = PERSISTENT_END - IMAGE_START;
+/// How far behind the kernel's begin its .bss begins, where there is room for what is known of the kernel while it is unpacked.
+/// Nothing has cleared it, which that does not need.
+const BSS: usize = DATA_END - IMAGE_START;
+const _: () = assert!(
+    size_of::<Model>() <= IMAGE_END - DATA_END,
+    "the kernel's .bss has no room for the model: ../linker.ld is to give it more"
+);
 /// How far behind the kernel's begin its .bss ends, where 16 KiB are free for page tables.
 const TABLES: usize = IMAGE_END - IMAGE_START;
 
@@ -40,9 +47,6 @@ const EFI_CRC_ERROR: u64 = 1 << 63 | 27;
 struct Stack([u8; 16384]);
 #[unsafe(link_section = ".bss.stack")]
 static mut STACK: Stack = Stack([0; 16384]);
-
-/// What is known of the kernel while it is unpacked. Nothing has cleared it, which it does not need.
-static mut MODEL: Model = Model::ZEROS;
 
 // For the firmware's console: UTF-16, with a zero at the end.
 static NO_MEMORY_TEXT: [u16; NO_MEMORY.len() + 1] = utf16(NO_MEMORY);
@@ -63,6 +67,7 @@ global_asm!(
     MEMORY_SIZE = const MEMORY_SIZE,
     XLOADFLAGS = const XLOADFLAGS,
     MOVE = const MOVE,
+    BSS = const BSS,
     TABLES = const TABLES,
     ENTRY_EFI = const ENTRY_EFI - IMAGE_START,
     ENTRY_UNPACKED = const ENTRY_UNPACKED - IMAGE_START,
@@ -95,12 +100,13 @@ extern "efiapi" fn unpack(start: usize, payload: &'static [u8; PAYLOAD_SIZE]) ->
     let image =
         unsafe { core::slice::from_raw_parts_mut(with_exposed_provenance_mut::<u8>(start), IMAGE_SIZE) };
     let stored = with_exposed_provenance::<u8>(start.wrapping_add(STORED_AT));
-    // SAFETY: the same memory's, behind the image and this program's stack (linker.ld). Any content is valid. It lasts as
-    // long as the model, which may lie there, is not made.
+    // SAFETY: the same memory's, behind the image (linker.ld). Any content is valid. It lasts as long as the model, which lies
+    // there, is not made.
     let stored = unsafe { core::slice::from_raw_parts(stored, STORED_SIZE) };
     let places = stream::take(payload, stored, image).or_else(|| {
-        let model = &raw mut MODEL;
-        // SAFETY: this is called once, and nobody else has it: the stored kernel is no use. Any content is valid.
+        let model = with_exposed_provenance_mut::<Model>(start.wrapping_add(BSS));
+        // SAFETY: the same memory's, as aligned as a page, and nobody else has it: the stored kernel is no use. Any content is
+        // valid.
         let model = unsafe { &mut *model };
         stream::unpack(payload, image, model)
     });

@@ -25,9 +25,10 @@
 //! ```
 //! use core::panic::PanicInfo;
 //! use core::ptr::NonNull;
-//! use netconsole::memory::Memory;
+//! use netconsole::memory::{CardRoom, Memory};
 //! use netconsole::nic::{Access, Addresses, Ports, Width};
 //! use netconsole::nic::pci::{ConfigurationAccess, DeviceFunction};
+//! use netconsole::plan::MAX_NICS;
 //! use netconsole::platform::Platform;
 //! use netconsole::ring::{Ring, RingMemory};
 //! use netconsole::seal::BootId;
@@ -36,14 +37,16 @@
 //!
 //! struct Mine;
 //! static MEMORY: Memory = Memory::new();
+//! static CARDS: [CardRoom; MAX_NICS] = [const { CardRoom::new() }; MAX_NICS];
 //! static RING_MEMORY: RingMemory = RingMemory::new();
 //! static RING: Ring<'static> = RING_MEMORY.ring();
 //!
-//! // SAFETY: no other platform has MEMORY and RING, and Pci is this machine's own configuration space.
+//! // SAFETY: no other platform has MEMORY, CARDS and RING, and Pci is this machine's own configuration space.
 //! unsafe impl Platform for Mine {
 //!     type Pci = Pci;
 //!     fn ticks() -> u64 { read_time_stamp_counter() }
 //!     fn memory() -> &'static Memory { &MEMORY }
+//!     fn card_room(number: usize) -> Option<&'static CardRoom> { CARDS.get(number) }
 //!     fn ring() -> &'static Ring<'static> { &RING }
 //!     fn release() -> &'static str { "6.12.1" }
 //!     fn pci() -> Pci { Pci }
@@ -128,18 +131,19 @@
 //!
 //! # Sizes
 //!
-//! All static memory is in [`Memory`](memory::Memory), most of it the buffers of the cards in normal running and in a panic;
-//! it is zeros and lies in `.bss`, as does the ring: [`RingMemory`](ring::RingMemory) is 289 KiB. What a kernel does not want
-//! it leaves out:
+//! All static memory is in [`Memory`](memory::Memory) and, for each card, in a [`CardRoom`](memory::CardRoom) of 216 KiB: its
+//! buffers in normal running and in a panic. They are zeros and lie in `.bss`, as does the ring:
+//! [`RingMemory`](ring::RingMemory) is 289 KiB. A kernel that finds memory when it runs gives the cards theirs from there, one by
+//! one as they are found. What a kernel does not want it leaves out; this is what is left, with the cards:
 //!
 //! | features | KiB |
 //! |---|---|
-//! | all | 1,136 |
-//! | all but `last-words` | 824 |
-//! | all but `user-data` | 1,072 |
-//! | all but `vlan` | 1,064 |
+//! | all | 1,159 |
+//! | all but `last-words` | 836 |
+//! | all but `user-data` | 1,091 |
+//! | all but `vlan` | 1,083 |
 //! | all but `many-cards` | 460 |
-//! | all but `many-targets` | 1,072 |
+//! | all but `many-targets` | 1,091 |
 //! | `stack`, `virtio` | 172 |
 //!
 //! Optimised, a panic needs 20 KiB of stack and polling 40 KiB. Without optimisation they need several times as much: the

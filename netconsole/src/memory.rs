@@ -1,13 +1,15 @@
 //! All static memory of the library, in one value that is made `const` and is all zero, so that it takes no place in a
-//! kernel's image. There is no heap.
+//! kernel's image, and beside it one for each card, which a kernel may give from elsewhere. There is no heap.
 //!
 //! Memory that a card reads and writes is lent once, by [`TakeOnce`]. What a panic must know of is atomic, and each part
 //! has a checksum: the panic path trusts nothing that the code it interrupted may have left half-written.
 
 use crate::guarded::Word;
 use crate::nic::CardMemory;
+#[cfg(feature = "last-words")]
+use crate::nic::PanicCardMemory;
 use crate::nic::pci::Sizing;
-use crate::plan::{MAX_NICS, Snapshot};
+use crate::plan::Snapshot;
 use crate::ring::PublishedTimebase;
 use crate::runtime::consoles::Consoles;
 use crate::runtime::state::State;
@@ -24,10 +26,32 @@ use crate::last_words::memory::PanicMemory;
 /// How many places of cards that are not on the PCI bus the panic path knows.
 pub const MAX_MMIO_CARDS: usize = 8;
 
+/// The queues and buffers of one card. A kernel has up to [`MAX_NICS`](crate::plan::MAX_NICS) of them, as statics or
+/// anywhere else where cards can read and write: see [`Platform::card_room`](crate::platform::Platform::card_room).
+///
+/// Memory of zeros is one that nothing was done with, as [`new`](Self::new) makes it. It is aligned to less than a page.
+pub struct CardRoom {
+    /// What the card has in normal running.
+    pub(crate) normal: TakeOnce<CardMemory>,
+    /// What it has in a panic: each start of the panic path takes it over.
+    #[cfg(feature = "last-words")]
+    pub(crate) panic: TakeOnce<PanicCardMemory>,
+}
+
+impl CardRoom {
+    /// Memory that nothing was done with.
+    #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
+    pub const fn new() -> Self {
+        Self {
+            normal: TakeOnce::new(CardMemory::new()),
+            #[cfg(feature = "last-words")]
+            panic: TakeOnce::new(PanicCardMemory::new()),
+        }
+    }
+}
+
 /// The library's memory: one static value for each kernel, which its [`Platform`](crate::platform::Platform) names.
 pub struct Memory {
-    /// The queues and buffers of all cards.
-    pub(crate) cards: TakeOnce<[CardMemory; MAX_NICS]>,
     /// What the user has set.
     pub(crate) settings: TakeOnce<MaybeUninit<Settings>>,
     /// What runs.
@@ -62,7 +86,6 @@ impl Memory {
     #[expect(clippy::new_without_default, reason = "it is for statics, and too large to be moved")]
     pub const fn new() -> Self {
         Self {
-            cards: TakeOnce::new([const { CardMemory::new() }; _]),
             settings: TakeOnce::new(MaybeUninit::uninit()),
             state: TakeOnce::new(MaybeUninit::uninit()),
             consoles: TakeOnce::new(MaybeUninit::uninit()),
@@ -110,14 +133,5 @@ impl Memory {
     #[cfg(feature = "test-hooks")]
     pub fn overwrite_positions(&self, pattern: u64) {
         self.positions.iter().for_each(|position| position.overwrite(pattern));
-    }
-
-    /// How many bytes the cards take in normal running, and in a panic.
-    pub const fn card_sizes() -> [usize; 2] {
-        #[cfg(feature = "last-words")]
-        let in_panic = PanicMemory::CARDS;
-        #[cfg(not(feature = "last-words"))]
-        let in_panic = 0;
-        [size_of::<[CardMemory; MAX_NICS]>(), in_panic]
     }
 }

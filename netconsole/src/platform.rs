@@ -1,6 +1,6 @@
 //! What a kernel gives to the library: time, memory, and the ways to its cards.
 
-use crate::memory::Memory;
+use crate::memory::{CardRoom, Memory};
 use crate::nic::pci::{ConfigurationAccess, DeviceFunction, RootBuses};
 use crate::nic::{Access, BusAddress, FirmwareCard, Waits};
 use crate::ring::Ring;
@@ -19,8 +19,8 @@ pub(crate) use crate::probe::Probe;
 ///
 /// # Safety
 ///
-/// [`memory`](Self::memory) and [`ring`](Self::ring) give the same value at each call, and no two platforms in one kernel
-/// share a [`Memory`]. [`pci`](Self::pci) reaches the configuration space of this machine's own PCI buses and nothing
+/// [`memory`](Self::memory) and [`ring`](Self::ring) give the same value at each call, so does [`card_room`](Self::card_room)
+/// for a number, and another one for another; no two platforms in one kernel share a [`Memory`] or a [`CardRoom`]. [`pci`](Self::pci) reaches the configuration space of this machine's own PCI buses and nothing
 /// else.
 pub unsafe trait Platform: Sized + 'static {
     /// How PCI configuration space is reached.
@@ -31,6 +31,13 @@ pub unsafe trait Platform: Sized + 'static {
 
     /// The library's memory.
     fn memory() -> &'static Memory;
+
+    /// The memory of one more card: the library asks for number 0 when it takes in the first card, for 1 at the second one, and
+    /// for no more than [`MAX_NICS`](crate::plan::MAX_NICS). `None` where there is none; that card is then named and not
+    /// used. A panic may ask for any number, also where no card was taken in yet.
+    ///
+    /// Of a static `[CardRoom; MAX_NICS]` this is `CARDS.get(number)`.
+    fn card_room(number: usize) -> Option<&'static CardRoom>;
 
     /// The log ring.
     fn ring() -> &'static Ring<'static>;

@@ -2,7 +2,8 @@
 
 #![cfg(feature = "stack")]
 
-use netconsole::memory::Memory;
+use netconsole::memory::{CardRoom, Memory};
+use netconsole::plan::MAX_NICS;
 use netconsole::ring::RingMemory;
 
 const PAGE: &str = include_str!("../src/lib.rs");
@@ -45,7 +46,7 @@ fn told(row: &str) -> Option<usize> {
 
 #[test]
 fn the_memory_is_as_large_as_the_page_says() {
-    let (row, size) = (row(), size_of::<Memory>());
+    let (row, size) = (row(), size_of::<Memory>() + size_of::<[CardRoom; MAX_NICS]>());
     let all = told("all").expect("the table has a row for all features");
     match told(&row) {
         // A new field is no reason to change the page.
@@ -55,6 +56,15 @@ fn the_memory_is_as_large_as_the_page_says() {
             size.div_ceil(1 << 10)
         ),
         None => assert!(size < all << 10, "{row}: {} KiB, more than with all features", size >> 10),
+    }
+}
+
+#[test]
+fn a_card_s_memory_is_as_large_as_the_page_says() {
+    if row() == "all" {
+        let says =
+            format!("[`CardRoom`](memory::CardRoom) of {} KiB", size_of::<CardRoom>().div_ceil(1 << 10));
+        assert!(PAGE.contains(&says), "the page does not say: {says}");
     }
 }
 

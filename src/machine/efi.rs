@@ -62,14 +62,18 @@ const MAP_ENTRY: usize = size_of::<[u64; 5]>();
 /// Where the kernel notes the log's place for the next boot, if it may.
 const LOG_NOTES: [u64; 3] = [0x4000, 0x5_0000, 0x8_f000];
 
+/// What this kernel has to have of the firmware's memory where that goes on.
+pub struct Wanted {
+    /// Where the log of the boot before lies, as its note in a page of [`LOG_NOTES`] has it: the address, and how many pages.
+    pub last_log: fn(note: u64) -> Option<[u64; 2]>,
+    /// How many cards' rooms, and how many pages each has. With fewer there are fewer cards.
+    pub rooms: usize,
+    pub room_pages: usize,
+}
+
 /// Called by boot/entry.s, interrupts off, with the handle that the firmware has for this program, and its system
-/// table. Returns where the firmware refuses something. `last_log` says where the log of the boot before lies, as its note in
-/// a page of [`LOG_NOTES`] has it: the address, and how many pages.
-pub fn enter(
-    image: *mut c_void,
-    system_table: Structure,
-    last_log: fn(note: u64) -> Option<[u64; 2]>,
-) -> Status {
+/// table. Returns where the firmware refuses something.
+pub fn enter(image: *mut c_void, system_table: Structure, wanted: &Wanted) -> Status {
     let services = Structure(system_table.field(BOOT_SERVICES));
     // Section 7.5: after five minutes the firmware would start the machine again.
     let set_watchdog: SetWatchdogTimer = services.field(service::SET_WATCHDOG_TIMER);
@@ -94,13 +98,13 @@ pub fn enter(
         core::slice::from_raw_parts(line, COMMAND_LINE_ROOM)
     };
     let line = line.split(|&byte| byte == 0).next().unwrap_or_default();
-    let wanted = Parameters::read_firmware_cards(line);
+    let by_firmware = Parameters::read_firmware_cards(line);
     let only_its_own = || iommu_is_on(system_table);
-    if wanted != Some(false)
-        && (Services { services, image }).choose_cards(wanted == Some(true), only_its_own)
+    if by_firmware != Some(false)
+        && (Services { services, image }).choose_cards(by_firmware == Some(true), only_its_own)
     {
         services::note(image, system_table);
-        stay(services, info, block, last_log)
+        stay(services, info, block, wanted)
     }
     // Section 7.4.6: where the map has changed meanwhile, once more.
     let mut status = LOAD_ERROR;
@@ -131,7 +135,7 @@ fn exit(services: Structure, image: *mut c_void, info: UefiInfo, block: usize) -
 
 /// Goes on beside the firmware. All memory that is not this program's stays its own, so that the map has nothing else; the log
 /// of the boot before is this program's where the firmware has nothing there.
-fn stay(services: Structure, info: UefiInfo, block: usize, last_log: fn(note: u64) -> Option<[u64; 2]>) -> ! {
+fn stay(services: Structure, info: UefiInfo, block: usize, wanted: &Wanted) -> ! {
     let allocate: AllocatePages = services.field(service::ALLOCATE_PAGES);
     let mut length = 0;
     let mut add = |[start, pages]: [u64; 2]| {
@@ -147,11 +151,18 @@ fn stay(services: Structure, info: UefiInfo, block: usize, last_log: fn(note: u6
     let mut log = None;
     for place in LOG_NOTES.into_iter().filter(|&place| take([place, 1])) {
         add([place, 1]);
-        log = log.or_else(|| last_log(place));
+        log = log.or_else(|| (wanted.last_log)(place));
     }
     // Within the image it is not to be had a second time.
     log.into_iter().filter(|&place| take(place)).for_each(&mut add);
-    add([paging::image_start(), (paging::persistent_end() - paging::image_start()) / 4096]);
+    let own = paging::own();
+    add([own.start, (own.end - own.start) / 4096]);
+    for _ in 0..wanted.rooms {
+        let mut start = u64::from(u32::MAX);
+        if call_firmware(|| allocate(BELOW, LOADER_DATA, wanted.room_pages, &mut start)) == SUCCESS {
+            add([start, wanted.room_pages as u64]);
+        }
+    }
     let info = UefiInfo { map_length: length as u64, descriptor_length: MAP_ENTRY as u64, ..info };
     // SAFETY: as above.
     unsafe { with_exposed_provenance_mut::<UefiInfo>(block).write(info) };

@@ -13,6 +13,7 @@ pub use old::make_readable;
 
 use super::stacks;
 use core::arch::x86_64::__cpuid;
+use core::ops::Range;
 use core::sync::atomic::{AtomicUsize, Ordering};
 use core::{fmt, iter};
 use x86_64::PhysAddr;
@@ -21,7 +22,8 @@ use x86_64::registers::control::{Cr3, Cr3Flags, Cr4};
 use x86_64::structures::paging::page_table::PageTableEntry;
 use x86_64::structures::paging::{PageTable, PageTableFlags as Flags, PhysFrame};
 
-pub const PAGE: u64 = 4096;
+pub const PAGE_BITS: u32 = 12;
+pub const PAGE: u64 = 1 << PAGE_BITS;
 const LARGE_PAGE: u64 = 2 << 20;
 /// What the boot code maps.
 pub const MAPPED_AT_BOOT: u64 = 4 << 30;
@@ -323,7 +325,7 @@ pub fn meaning(address: u64) -> Meaning {
 
 /// Whether an address lies in the image. Panic-safe.
 pub fn is_own(address: u64) -> bool {
-    (image_start()..persistent_end()).contains(&address)
+    own().contains(&address)
 }
 
 /// By how much the image lies above where it is linked to; wraps. Panic-safe.
@@ -334,6 +336,11 @@ pub fn offset() -> u64 {
 /// The address that the ELF file has for one in the image; any other stays as it is. Panic-safe.
 pub fn linked(address: u64) -> u64 {
     if is_own(address) { address.wrapping_sub(offset()) } else { address }
+}
+
+/// Everything that linker.ld lays out. Panic-safe.
+pub fn own() -> Range<u64> {
+    image_start()..persistent_end()
 }
 
 /// Where the image begins.

@@ -132,7 +132,7 @@ fn a_cpu_without_64_bit_mode_is_named() {
     );
 }
 
-/// QEMU's firmware starts with no less than 1 MiB, and it counts in MiB: the kernel has 2,040 KiB from 1 MiB on.
+/// QEMU's firmware leaves 2,944 KiB above the first MiB; with 3 MiB it leaves 1,920, and unpacking takes 2,024.
 #[test]
 fn four_mib_of_memory_are_enough() {
     let bzimage = bzimage();

@@ -4,7 +4,6 @@ use super::card::PanicCard;
 use super::leg::Leg;
 use super::skip::DeadlyCards;
 use crate::ncrx::Ncrx;
-use crate::nic::PanicCardMemory;
 use crate::plan::MAX_NICS;
 use crate::settings::MAX_TARGETS;
 use crate::take_once::TakeOnce;
@@ -19,8 +18,6 @@ pub struct PanicMemory {
     pub report: AtomicU64,
     /// At which card it is, and those at which an earlier start has died.
     pub deadly_cards: DeadlyCards,
-    /// The cards' queues and buffers.
-    pub cards: TakeOnce<[PanicCardMemory; MAX_NICS]>,
     /// The drivers, which its stack has no room for.
     pub drivers: TakeOnce<MaybeUninit<[Option<PanicCard>; MAX_NICS]>>,
     /// How far it has come with each target, by each card.
@@ -30,16 +27,12 @@ pub struct PanicMemory {
 }
 
 impl PanicMemory {
-    /// How many bytes the cards' queues and buffers take.
-    pub const CARDS: usize = size_of::<[PanicCardMemory; MAX_NICS]>();
-
     /// Memory that nothing was done with.
     pub const fn new() -> Self {
         Self {
             starts: AtomicU32::new(0),
             report: AtomicU64::new(0),
             deadly_cards: DeadlyCards::new(),
-            cards: TakeOnce::new([const { PanicCardMemory::new() }; _]),
             drivers: TakeOnce::new(MaybeUninit::uninit()),
             legs: TakeOnce::new([const { [const { Leg::NONE }; _] }; _]),
             conversations: TakeOnce::new([const { MaybeUninit::uninit() }; _]),

@@ -12,8 +12,8 @@ use super::plan;
 use super::report::Report;
 use crate::format::Style;
 use crate::memory::Memory;
-use crate::nic::{BusAddress, PanicCardMemory, PanicDriver};
-use crate::plan::{MAX_NICS, Plan, TargetCards, TargetPlan};
+use crate::nic::{BusAddress, PanicDriver};
+use crate::plan::{CardSet, MAX_NICS, Plan, TargetCards, TargetPlan};
 use crate::platform::{Platform, Probe, now, probe, waits};
 use crate::seal::Inputs;
 use crate::settings::MAX_TARGETS;
@@ -51,8 +51,8 @@ pub struct Shipment<'l, P> {
     /// When it began, in µs.
     begun: u64,
     cards: &'static mut [Option<PanicCard>; MAX_NICS],
-    /// Of the cards that were not opened.
-    memory: [Option<&'static mut PanicCardMemory>; MAX_NICS],
+    /// The cards that are open, or can't be opened.
+    tried: CardSet,
     legs: &'static mut [[Leg; MAX_TARGETS]; MAX_NICS],
     conversations: Conversations,
     inputs: Inputs,
@@ -73,11 +73,10 @@ impl<'l, P: Platform> Shipment<'l, P> {
         P::memory().panic.deadly_cards.begin();
         let (plan, is_known) = plan::find::<P>();
         // SAFETY: as the caller promises, what had them before never uses them again. Any content is valid for each.
-        let (legs, drivers, cards, conversations, user_data) = unsafe {
+        let (legs, drivers, conversations, user_data) = unsafe {
             (
                 panic.legs.take_back(),
                 panic.drivers.take_back(),
-                panic.cards.take_back(),
                 panic.conversations.take_back(),
                 user_data.take_back(),
             )
@@ -89,10 +88,6 @@ impl<'l, P: Platform> Shipment<'l, P> {
                 });
             }
         }
-        let mut memory = [const { None }; MAX_NICS];
-        for (slot, memory) in memory.iter_mut().zip(cards) {
-            *slot = Some(memory);
-        }
         Self {
             report,
             plan,
@@ -100,7 +95,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
             load,
             begun: now::<P>(),
             cards: drivers.write([const { None }; _]),
-            memory,
+            tried: CardSet::NONE,
             legs,
             conversations: Conversations::new(conversations),
             inputs: Inputs::new(),
@@ -200,10 +195,15 @@ impl<'l, P: Platform> Shipment<'l, P> {
     /// Opens a card, unless that was tried before, or an earlier start has died at it.
     fn open(&mut self, place: usize) {
         if let Some(Some(address)) = self.plan.nics.get(place)
-            && let Some(memory) = self.memory.get_mut(place).and_then(Option::take)
+            && !self.tried.contains(place)
             && let Some(slot) = self.cards.get_mut(place)
             && !P::memory().panic.deadly_cards.has_died_at(place)
         {
+            self.tried.insert(place);
+            let Some(room) = P::card_room(place) else { return };
+            // SAFETY: what had it before never uses it again, as the caller of `begin` promised, and this shipment takes it
+            // once. Any content is valid.
+            let memory = unsafe { room.panic.take_back() };
             let mark = P::memory().panic.deadly_cards.mark(place);
             let opened = mark.at(|| {
                 probe::<P>(Probe::PanicCard);

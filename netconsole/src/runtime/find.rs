@@ -97,10 +97,17 @@ impl State {
         probe: impl FnOnce(&'static mut CardMemory) -> Result<CardDriver, Failure>,
         now: u64,
     ) -> bool {
-        let slot = self.cards.get_mut(usize::from(self.claimed));
-        let memory = self.spare_memory.take().or_else(|| self.card_memory.next());
-        let (Some(card), Some(memory)) = (slot, memory) else {
+        let Some(card) = self.cards.get_mut(usize::from(self.claimed)) else {
             log::warn!("{place}: more than {MAX_NICS} network cards, not used");
+            return false;
+        };
+        let take_room = || {
+            let memory = P::card_room(self.rooms.into())?.normal.take();
+            self.rooms = self.rooms.saturating_add(1);
+            memory
+        };
+        let Some(memory) = self.spare_memory.take().or_else(take_room) else {
+            log::error!("{model} at {place}: there is no memory for one more network card, not used");
             return false;
         };
         let Some(name) = DeviceName::ethernet(self.claimed) else { return false };

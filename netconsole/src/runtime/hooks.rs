@@ -2,6 +2,7 @@
 
 use super::Netconsole;
 use crate::nic;
+use crate::plan::MAX_NICS;
 use crate::platform::Platform;
 
 impl<P: Platform> Netconsole<P> {
@@ -21,7 +22,9 @@ impl<P: Platform> Netconsole<P> {
         // SAFETY: as the caller promises.
         unsafe {
             overwrite(&mut self.state.cards, pattern);
-            overwrite(P::memory().cards.take_back(), pattern);
+            for room in (0..MAX_NICS).filter_map(P::card_room) {
+                overwrite(room.normal.take_back(), pattern);
+            }
         }
     }
 

@@ -62,11 +62,11 @@ impl<P: Platform> Netconsole<P> {
     ///
     /// [`begin_log`](crate::begin_log) comes before: until it is decided whether there is a key no target is made.
     pub fn new(settings: &Settings) -> Option<Self> {
-        let Memory { state, user_data, cards, vlans, .. } = P::memory();
+        let Memory { state, user_data, vlans, .. } = P::memory();
         let (state, user_data) = (state.take()?, user_data.take()?);
         let settings = keep::<P>(settings)?;
-        let (cards, vlans, consoles) = (cards.take()?, vlans.take()?, consoles::<P>(settings.input)?);
-        let state = State::begin(state, settings, P::release(), consoles, user_data, cards, vlans);
+        let (vlans, consoles) = (vlans.take()?, consoles::<P>(settings.input)?);
+        let state = State::begin(state, settings, P::release(), consoles, user_data, vlans);
         Some(Self { state, platform: PhantomData, alone: PhantomData })
     }
 

@@ -25,9 +25,9 @@ pub struct State {
     pub cards: [Option<Card>; MAX_NICS],
     pub targets: TargetTable,
     pub consoles: &'static mut Consoles,
-    /// Memory for cards that were not claimed yet, and how many were.
-    pub card_memory: IterMut<'static, CardMemory>,
+    /// How many cards were claimed, and how many rooms for cards were taken.
     pub claimed: u8,
+    pub rooms: u8,
     /// The memory of a card that failed.
     pub spare_memory: Option<&'static mut CardMemory>,
     /// The cards have been claimed, and what depends on all of them is settled.
@@ -58,7 +58,6 @@ impl State {
         release: &'static str,
         consoles: &'static mut Consoles,
         user_data: &'static mut UserData,
-        card_memory: &'static mut [CardMemory; MAX_NICS],
         vlan_memory: &'static mut [VlanMemory; MAX_VLANS],
     ) -> &'static mut Self {
         let state = memory.as_mut_ptr();
@@ -72,8 +71,8 @@ impl State {
             }
             (&raw mut (*state).targets).write(TargetTable::new(user_data));
             (&raw mut (*state).consoles).write(consoles);
-            (&raw mut (*state).card_memory).write(card_memory.iter_mut());
             (&raw mut (*state).claimed).write(0);
+            (&raw mut (*state).rooms).write(0);
             (&raw mut (*state).spare_memory).write(None);
             (&raw mut (*state).are_cards_known).write(false);
             (&raw mut (*state).look_at).write(0);
@@ -94,8 +93,8 @@ impl State {
             cards: _,
             targets: _,
             consoles: _,
-            card_memory: _,
             claimed: _,
+            rooms: _,
             spare_memory: _,
             are_cards_known: _,
             look_at: _,

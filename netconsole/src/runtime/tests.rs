@@ -1,16 +1,18 @@
 //! The netconsole of a platform that is a test's own.
 
 use super::*;
+use crate::memory::CardRoom;
 use crate::nic::pci::ConfigurationAccess;
 use crate::nic::pci::fake::{Function, Machine};
 use crate::nic::{Access, FirmwareCard, FirmwareStatus, NO_PORTS, NicError, TransmitError};
-use crate::ring::{Level, Ring, RingMemory};
+use crate::ring::{Level, Read, Ring, RingMemory};
 use crate::seal::BootId;
 use crate::wire::MacAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 static MEMORY: Memory = Memory::new();
+static CARD: CardRoom = CardRoom::new();
 static RING_MEMORY: RingMemory = RingMemory::new();
 static RING: Ring<'static> = RING_MEMORY.ring();
 static TICKS: AtomicU64 = AtomicU64::new(1_000_000);
@@ -21,6 +23,9 @@ thread_local! {
     static WRITTEN: RefCell<Vec<DeviceFunction>> = const { RefCell::new(Vec::new()) };
     /// What was done with the card that the firmware does not start.
     static DONE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    /// For which cards memory was asked for, and whether there is none.
+    static ROOMS_ASKED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static HAS_NO_ROOM: Cell<bool> = const { Cell::new(true) };
 }
 
 /// A card that the firmware has, and does not start.
@@ -90,6 +95,11 @@ unsafe impl Platform for Mine {
         &MEMORY
     }
 
+    fn card_room(number: usize) -> Option<&'static CardRoom> {
+        ROOMS_ASKED.with_borrow_mut(|asked| asked.push(number));
+        (number == 0 && !HAS_NO_ROOM.get()).then_some(&CARD)
+    }
+
     fn ring() -> &'static Ring<'static> {
         &RING
     }
@@ -144,7 +154,18 @@ fn what_is_not_claimed_is_not_touched() {
     assert_eq!(asked, [2, 3], "only network cards are asked for");
     assert!(WRITTEN.with_borrow(Vec::is_empty));
 
+    // Of a card that there is no memory for no register is touched, and memory of one that fails is the next one's.
+    let before = RING.end();
     netconsole.find_pci_cards(|function| function.device == 2);
+    let Read::Record(told) = RING.read(before + 1) else { panic!("{:?}", RING.read(before + 1)) };
+    let mut text = [0; 128];
+    let len = told.copy_text(0, &mut text).min(text.len());
+    let text = String::from_utf8_lossy(&text[..len]);
+    assert!(text.ends_with("00:02.0: there is no memory for one more network card, not used"), "{text}");
+    HAS_NO_ROOM.set(false);
+    netconsole.find_pci_cards(|function| function.device == 2);
+    netconsole.find_pci_cards(|function| function.device == 2);
+    assert_eq!(ROOMS_ASKED.with_borrow(Clone::clone), [0, 0]);
     assert_eq!(netconsole.claimed_cards(), 0, "a card that fails takes no other's place");
     assert!(WRITTEN.with_borrow(|written| written.iter().all(|function| function.device == 2)));
     assert!(!WRITTEN.with_borrow(Vec::is_empty), "the one that was claimed was sized");
@@ -168,9 +189,9 @@ fn what_is_not_claimed_is_not_touched() {
 /// Memory that is not all zero would take its whole place in a kernel's image.
 #[test]
 fn static_memory_is_all_zero() {
-    static UNUSED: Memory = Memory::new();
+    static UNUSED: (Memory, CardRoom) = (Memory::new(), CardRoom::new());
     let start: *const u8 = (&raw const UNUSED).cast();
     // SAFETY: the bytes lie in the static, which nobody uses; the loader has given each a value.
-    let is_zero = (0..size_of::<Memory>()).all(|at| unsafe { start.add(at).read_volatile() } == 0);
+    let is_zero = (0..size_of_val(&UNUSED)).all(|at| unsafe { start.add(at).read_volatile() } == 0);
     assert!(is_zero);
 }

@@ -17,9 +17,10 @@ mod start_info;
 use core::panic::PanicInfo;
 use memory::AddressSpace;
 use netconsole::last_words::last_words;
-use netconsole::memory::Memory;
+use netconsole::memory::{CardRoom, Memory};
 use netconsole::nic::pci::ConfigurationAccess;
 use netconsole::nic::{Access, Addresses};
+use netconsole::plan::MAX_NICS;
 use netconsole::platform::Platform;
 use netconsole::ring::{Ring, RingMemory};
 use netconsole::seal::BootId;
@@ -31,10 +32,11 @@ use start_info::StartInfo;
 struct Example;
 
 static MEMORY: Memory = Memory::new();
+static CARDS: [CardRoom; MAX_NICS] = [const { CardRoom::new() }; MAX_NICS];
 static RING_MEMORY: RingMemory = RingMemory::new();
 static RING: Ring<'static> = RING_MEMORY.ring();
 
-// SAFETY: nobody else uses MEMORY, RING stays, and Configuration is this machine's.
+// SAFETY: nobody else uses MEMORY and CARDS, RING stays, and Configuration is this machine's.
 unsafe impl Platform for Example {
     type Pci = ports::Configuration;
 
@@ -44,6 +46,10 @@ unsafe impl Platform for Example {
 
     fn memory() -> &'static Memory {
         &MEMORY
+    }
+
+    fn card_room(number: usize) -> Option<&'static CardRoom> {
+        CARDS.get(number)
     }
 
     fn ring() -> &'static Ring<'static> {
