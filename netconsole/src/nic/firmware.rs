@@ -7,6 +7,10 @@ use super::frame::{ETHERNET_HEADER, fill_up};
 use super::{Nic, NicError, TransmitError, Waits};
 use crate::wire::MacAddr;
 
+mod outcome;
+
+pub use outcome::Outcome;
+
 /// A card that the firmware drives. No call blocks for longer than the firmware itself does, or panics; each may be made in a
 /// panic.
 pub trait FirmwareCard: Sync {
@@ -22,8 +26,8 @@ pub trait FirmwareCard: Sync {
     /// Whether the firmware takes a frame before the one before has left.
     fn takes_several(&self) -> bool;
 
-    /// How the card is; `None` where the firmware does not say or the card does not run.
-    fn status(&self) -> Option<FirmwareStatus>;
+    /// How the card is; an error where the firmware does not say or the card does not run.
+    fn status(&self) -> Result<FirmwareStatus, NicError>;
 
     /// Gives the firmware a frame, from the destination address on. Its bytes are the firmware's until
     /// [`status`](Self::status) has given its address back, or a tenth of a second has gone by in which the link was up.
@@ -133,7 +137,7 @@ impl FirmwareNic {
             if self.state != State::Running {
                 return;
             }
-            let Some(status) = self.card.status() else {
+            let Ok(status) = self.card.status() else {
                 self.state = State::Broken;
                 return;
             };
@@ -202,10 +206,13 @@ impl FirmwareNic {
     }
 
     fn start(&mut self, afresh: bool) -> Result<(), NicError> {
-        let started = self.card.start(afresh);
-        self.state = if started.is_ok() { State::Running } else { State::Broken };
         (self.refused_since, self.has_taken, self.has_returned_all) = (None, !afresh, true);
-        started
+        self.state = State::Broken;
+        self.card.start(afresh)?;
+        // Firmware may start a card that does not answer.
+        self.link_is_up = self.card.status()?.link_is_up;
+        self.state = State::Running;
+        Ok(())
     }
 
     /// The number of a buffer that may be filled now.
@@ -276,10 +283,8 @@ impl Nic for FirmwareNic {
     }
 
     fn restart(&mut self) -> Result<(), NicError> {
-        let started = self.start(self.state != State::New);
         self.contents = [Content::Nothing; TRANSMIT_BUFFERS];
-        self.look();
-        started
+        self.start(self.state != State::New)
     }
 }
 

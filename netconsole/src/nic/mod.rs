@@ -61,7 +61,7 @@ pub use driver::{
     CardDriver, CardMemory, Driver, DriverMemory, Failure, Model, PanicCardMemory, PanicDriver, is_mmio_card,
 };
 #[cfg(feature = "pci")]
-pub use firmware::{FirmwareCard, FirmwareStatus};
+pub use firmware::{FirmwareCard, FirmwareStatus, Outcome as FirmwareOutcome};
 pub use link_mode::{Duplex, LinkMode};
 pub use ports::{Ports, Width};
 #[cfg(feature = "pci")]

@@ -50,7 +50,7 @@ impl FirmwareCard for Refused {
         unreachable!("it does not run")
     }
 
-    fn status(&self) -> Option<FirmwareStatus> {
+    fn status(&self) -> Result<FirmwareStatus, NicError> {
         unreachable!("it does not run")
     }
 

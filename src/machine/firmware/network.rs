@@ -3,14 +3,14 @@
 
 use super::gate::{self, Call};
 use super::services;
-use super::structure::{ALREADY_STARTED, DEVICE_ERROR, NOT_READY, NOT_STARTED, SUCCESS, Status, Structure};
+use super::structure::{DEVICE_ERROR, Status, Structure};
 use crate::machine::paging;
 use crate::machine::pci::ConfigurationSpace;
 use crate::machine::trap::{self, Place};
 use bootinfo::parameters::CrashKind;
 use netconsole::guarded::{Word, Words};
 use netconsole::nic::pci::{self, DeviceFunction};
-use netconsole::nic::{BusAddress, FirmwareCard, FirmwareStatus, NicError, TransmitError};
+use netconsole::nic::{BusAddress, FirmwareCard, FirmwareOutcome, FirmwareStatus, NicError, TransmitError};
 use netconsole::wire::MacAddr;
 
 /// Offsets in `EFI_SIMPLE_NETWORK_PROTOCOL`.
@@ -171,7 +171,18 @@ impl Card {
     /// # Safety
     ///
     /// What the arguments point to is what the function's description asks for.
-    unsafe fn call(&self, call: Call, [a, b, c, d, e, f]: [usize; 6]) -> Option<Status> {
+    unsafe fn call(&self, call: Call, arguments: [usize; 6]) -> FirmwareOutcome {
+        // SAFETY: the caller's.
+        let status = unsafe { self.status_of(call, arguments) };
+        FirmwareOutcome { function: call.name(), status: status.map(|status| status as u64) }
+    }
+
+    /// The same; its status, `None` where it can't be called.
+    ///
+    /// # Safety
+    ///
+    /// As for [`call`](Self::call).
+    unsafe fn status_of(&self, call: Call, [a, b, c, d, e, f]: [usize; 6]) -> Option<Status> {
         let offset = match call {
             Call::Start => protocol::START,
             Call::Initialize => protocol::INITIALIZE,
@@ -198,20 +209,6 @@ impl Card {
         // SAFETY: the firmware gave the protocol; the caller's for the rest.
         unsafe { gate::call(call, function, &[protocol.0, a, b, c, d, e, f]) }
     }
-
-    /// The same, where anything but success is an error.
-    ///
-    /// # Safety
-    ///
-    /// As for [`call`](Self::call).
-    unsafe fn order(&self, call: Call, arguments: [usize; 6]) -> Result<(), NicError> {
-        // SAFETY: the caller's.
-        match unsafe { self.call(call, arguments) } {
-            Some(SUCCESS) => Ok(()),
-            Some(status) => Err(NicError::Firmware(call.name(), status as u64)),
-            None => Err(NicError::NoRegisters("firmware's")),
-        }
-    }
 }
 
 impl FirmwareCard for Card {
@@ -224,22 +221,16 @@ impl FirmwareCard for Card {
             _ = unsafe { self.call(Call::Shutdown, [0; 6]) };
         }
         // SAFETY: it takes no arguments.
-        match unsafe { self.order(Call::Start, [0; 6]) } {
-            Err(error @ NicError::Firmware(_, status)) if status != ALREADY_STARTED as u64 => {
-                return Err(error);
-            }
-            Err(error @ NicError::NoRegisters(_)) => return Err(error),
-            _ => {}
-        }
+        unsafe { self.call(Call::Start, [0; 6]) }.started()?;
         if self.mode::<u32>(mode::STATE) != INITIALIZED {
             // SAFETY: two numbers: how much the firmware's own buffers are to be larger.
-            unsafe { self.order(Call::Initialize, [0; 6])? };
+            unsafe { self.call(Call::Initialize, [0; 6]) }.done()?;
         }
         let can: u32 = self.mode(mode::RECEIVE_FILTER_MASK);
         let all = if can & filter::ALL_MULTICAST != 0 { filter::ALL_MULTICAST } else { filter::PROMISCUOUS };
         let wanted = (filter::UNICAST | filter::BROADCAST | all) & can;
         // SAFETY: what is turned on, what off, whether the list of multicast addresses is cleared, its length and address.
-        unsafe { self.order(Call::ReceiveFilters, [wanted as usize, 0, 1, 0, 0, 0]) }
+        unsafe { self.call(Call::ReceiveFilters, [wanted as usize, 0, 1, 0, 0, 0]) }.done()
     }
 
     fn mac(&self) -> MacAddr {
@@ -254,37 +245,25 @@ impl FirmwareCard for Card {
         self.mode::<u8>(mode::MULTIPLE_TX_SUPPORTED) != 0
     }
 
-    fn status(&self) -> Option<FirmwareStatus> {
+    fn status(&self) -> Result<FirmwareStatus, NicError> {
         if !self.is_there() {
-            return None;
+            return Err(NicError::Configuration);
         }
         let (mut interrupts, mut sent) = (0u32, 0usize);
         let arguments = [(&raw mut interrupts).expose_provenance(), (&raw mut sent).expose_provenance()];
         // SAFETY: where it writes to which interrupts are pending, and which frame has left: both live until it has returned.
-        let status = unsafe { self.call(Call::GetStatus, [arguments[0], arguments[1], 0, 0, 0, 0]) };
-        let knows_link = self.mode::<u8>(mode::MEDIA_PRESENT_SUPPORTED) != 0;
+        let outcome = unsafe { self.call(Call::GetStatus, [arguments[0], arguments[1], 0, 0, 0, 0]) };
         // SAFETY: it lives, and the firmware wrote it, which the compiler does not see.
         let sent = unsafe { (&raw const sent).read_volatile() };
-        let link_is_up = !knows_link || self.mode::<u8>(mode::MEDIA_PRESENT) != 0;
-        match status {
-            Some(SUCCESS) => {
-                Some(FirmwareStatus { link_is_up, sent: Some(sent).filter(|&address| address != 0) })
-            }
-            Some(NOT_READY) => Some(FirmwareStatus { link_is_up, sent: None }),
-            _ => None,
-        }
+        let knows_media = self.mode::<u8>(mode::MEDIA_PRESENT_SUPPORTED) != 0;
+        outcome.told(knows_media.then(|| self.mode::<u8>(mode::MEDIA_PRESENT) != 0), sent)
     }
 
     fn transmit(&self, frame: &[u8]) -> Result<(), TransmitError> {
         let arguments = [0, frame.len(), frame.as_ptr().expose_provenance(), 0, 0, 0];
         // SAFETY: no header is to be made; the frame's length and address, which the driver leaves alone until the firmware
         // has given it back.
-        match unsafe { self.call(Call::Transmit, arguments) } {
-            Some(SUCCESS) => Ok(()),
-            None | Some(NOT_STARTED) => Err(TransmitError::Broken),
-            // Firmware says what it likes where its card's ring is full: iPXE's driver of the PCnet, that it is unsupported.
-            Some(_) => Err(TransmitError::Full),
-        }
+        unsafe { self.call(Call::Transmit, arguments) }.transmitted()
     }
 
     fn receive(&self, buffer: &mut [u8]) -> Option<usize> {
@@ -293,9 +272,9 @@ impl FirmwareCard for Card {
             [0, (&raw mut length).expose_provenance(), buffer.as_mut_ptr().expose_provenance(), 0, 0, 0];
         // SAFETY: nobody asks for the header's parts; the buffer's size, which becomes the frame's, and the buffer live until
         // it has returned.
-        let status = unsafe { self.call(Call::Receive, arguments) };
+        let outcome = unsafe { self.call(Call::Receive, arguments) };
         // SAFETY: as in `status`.
         let length = unsafe { (&raw const length).read_volatile() };
-        (status == Some(SUCCESS) && length <= buffer.len()).then_some(length)
+        outcome.received(length, buffer.len())
     }
 }

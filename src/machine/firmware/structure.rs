@@ -9,14 +9,8 @@ pub const SUCCESS: Status = 0;
 const ERROR: Status = 1 << 63;
 /// The image, or what it needs, could not be loaded.
 pub const LOAD_ERROR: Status = ERROR | 1;
-/// Nothing is there now, or there is no room now.
-pub const NOT_READY: Status = ERROR | 6;
 /// The device does not do what it should.
 pub const DEVICE_ERROR: Status = ERROR | 7;
-/// It was not started.
-pub const NOT_STARTED: Status = ERROR | 19;
-/// It was started before.
-pub const ALREADY_STARTED: Status = ERROR | 20;
 
 /// What a protocol is known by.
 pub type Guid = [u8; 16];

@@ -43,6 +43,8 @@ pub struct Inner {
     pub is_gone: bool,
     /// Initialize ends with a device error.
     pub refuses: bool,
+    /// GetStatus ends with a device error.
+    pub is_mute: bool,
     /// The address that it says to have sent next, in place of the truth.
     pub sent_lie: Option<usize>,
     /// The length that it says the next received frame to have, in place of the truth.
@@ -76,6 +78,7 @@ impl Firmware {
             taken: 0,
             is_gone: false,
             refuses: false,
+            is_mute: false,
             sent_lie: None,
             length_lie: None,
             transmit_lie: None,
@@ -111,7 +114,8 @@ impl Inner {
 
     /// Tells no lies from here on.
     pub fn become_honest(&mut self) {
-        (self.is_gone, self.refuses, self.flaps, self.has_link) = (false, false, false, true);
+        (self.is_gone, self.refuses, self.is_mute) = (false, false, false);
+        (self.flaps, self.has_link) = (false, true);
         (self.sent_lie, self.length_lie, self.transmit_lie) = (None, None, None);
         (self.room, self.most) = (usize::MAX, None);
     }
@@ -161,10 +165,10 @@ impl FirmwareCard for Firmware {
         !self.inner().takes_one
     }
 
-    fn status(&self) -> Option<FirmwareStatus> {
+    fn status(&self) -> Result<FirmwareStatus, NicError> {
         let mut inner = self.inner();
-        if !inner.is_running() {
-            return None;
+        if !inner.is_running() || inner.is_mute {
+            return Err(NicError::Firmware("GetStatus", 7));
         }
         if !inner.holds_back {
             inner.send(1);
@@ -173,7 +177,7 @@ impl FirmwareCard for Firmware {
             inner.has_link = !inner.has_link;
         }
         let sent = inner.returns.pop_front();
-        Some(FirmwareStatus { link_is_up: inner.has_link, sent: inner.sent_lie.or(sent) })
+        Ok(FirmwareStatus { link_is_up: inner.has_link, sent: inner.sent_lie.or(sent) })
     }
 
     fn transmit(&self, frame: &[u8]) -> Result<(), TransmitError> {

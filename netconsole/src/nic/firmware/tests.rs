@@ -118,10 +118,14 @@ fn a_card_that_is_gone_is_broken_until_it_starts_again() {
     assert_eq!(nic.restart(), Err(NicError::Firmware("Initialize", 7)));
     assert_eq!(send(&mut nic, &[1; 60]), Err(TransmitError::Broken));
     firmware.inner().refuses = false;
+    firmware.inner().is_mute = true;
+    assert_eq!(nic.restart(), Err(NicError::Firmware("GetStatus", 7)));
+    assert_eq!(send(&mut nic, &[1; 60]), Err(TransmitError::Broken));
+    firmware.inner().is_mute = false;
     nic.restart().expect("it starts");
     send(&mut nic, &[1; 60]).expect("it runs");
     // The first time it may run already, and is not reset: a panic takes over what runs.
-    assert_eq!(firmware.inner().starts, [false, true, true]);
+    assert_eq!(firmware.inner().starts, [false, true, true, true]);
 }
 
 /// As iPXE's driver of the PCnet, which frees its ring only when a frame arrives.
@@ -237,7 +241,7 @@ fn take(step: Step, nic: &mut FirmwareNic, firmware: &Firmware) {
         Step::Room(room) => inner.room = room,
         Step::Faults(faults) => {
             let has = |bit: u8| faults >> bit & 1 != 0;
-            (inner.is_gone, inner.refuses, inner.flaps) = (has(0), has(1), has(2));
+            (inner.is_gone, inner.refuses, inner.flaps, inner.is_mute) = (has(0), has(1), has(2), has(6));
             (inner.has_link, inner.holds_back, inner.takes_one) = (!has(3), has(4), has(5));
         }
     }
