@@ -30,7 +30,8 @@ pub trait FirmwareCard: Sync {
     fn status(&self) -> Result<FirmwareStatus, NicError>;
 
     /// Gives the firmware a frame, from the destination address on. Its bytes are the firmware's until
-    /// [`status`](Self::status) has given its address back, or a tenth of a second has gone by in which the link was up.
+    /// [`status`](Self::status) has given its address back; of firmware that does not always do so, until a tenth of a second
+    /// has gone by in which the link was up.
     fn transmit(&self, frame: &[u8]) -> Result<(), TransmitError>;
 
     /// Takes the oldest received frame into `buffer`; its length in bytes, `None` where none has arrived.
@@ -50,7 +51,10 @@ pub struct FirmwareStatus {
 const FRAME_SIZE: usize = 1536;
 const TRANSMIT_BUFFERS: usize = 8;
 /// After this time with a link, in µs, a frame counts as sent that the firmware took and never gave back: not all firmware does.
+/// What is kept by firmware that has given all back before is with a card that hangs, as whoever uses this will notice.
 const RETURN_TIME: u64 = 100_000;
+/// After so many of such hangs, each of them after others had been given back, it is the firmware that keeps some.
+const MOST_HANGS: u8 = 8;
 /// How long the firmware may refuse a frame, in µs, when all that it took have left. iPXE's driver of the PCnet, for one, frees
 /// its ring only when a frame arrives, and where none does, takes no more until it starts again.
 const REFUSAL_TIME: u64 = 20_000;
@@ -78,6 +82,13 @@ pub struct FirmwareNic {
     /// Whether the firmware may have taken frames since its last start, and given each back.
     has_taken: bool,
     has_returned_all: bool,
+    /// Whether it has given a frame back, and whether one has counted as sent without that, since it had none.
+    has_returned: bool,
+    has_lapsed: bool,
+    /// Whether it has ever given back all that it had, and since its last start.
+    gives_back: bool,
+    gave_back: bool,
+    hangs: u8,
     state: State,
 }
 
@@ -125,6 +136,11 @@ impl FirmwareNic {
             refused_since: None,
             has_taken: true,
             has_returned_all: true,
+            has_returned: false,
+            has_lapsed: false,
+            gives_back: false,
+            gave_back: false,
+            hangs: 0,
             state: State::New,
         }
     }
@@ -146,9 +162,11 @@ impl FirmwareNic {
             for (buffer, content) in self.transmit.iter().zip(&mut self.contents) {
                 if buffer.as_ptr().addr() == sent && content.is_taken() {
                     *content = Content::Nothing;
+                    self.has_returned = true;
                 }
             }
         }
+        let keeps_none = self.gives_back && self.hangs < MOST_HANGS;
         let now = self.waits.now();
         let may_have_left = had_link && self.link_is_up;
         for content in &mut self.contents {
@@ -156,10 +174,15 @@ impl FirmwareNic {
             if !may_have_left {
                 // The card keeps it until the cable is back, and reads its bytes only then.
                 *at = now;
-            } else if now.wrapping_sub(*at) >= RETURN_TIME {
+            } else if !keeps_none && now.wrapping_sub(*at) >= RETURN_TIME {
                 *content = Content::Nothing;
-                self.has_returned_all = false;
+                (self.has_returned_all, self.has_lapsed) = (false, true);
             }
+        }
+        if !self.contents.iter().any(Content::is_taken) {
+            let gave_back = self.has_returned && !self.has_lapsed;
+            (self.gives_back, self.gave_back) = (self.gives_back || gave_back, self.gave_back || gave_back);
+            (self.has_returned, self.has_lapsed) = (false, false);
         }
         self.give();
     }
@@ -207,6 +230,7 @@ impl FirmwareNic {
 
     fn start(&mut self, afresh: bool) -> Result<(), NicError> {
         (self.refused_since, self.has_taken, self.has_returned_all) = (None, !afresh, true);
+        (self.has_returned, self.has_lapsed, self.gave_back) = (false, false, false);
         self.state = State::Broken;
         self.card.start(afresh)?;
         // Firmware may start a card that does not answer.
@@ -283,6 +307,9 @@ impl Nic for FirmwareNic {
     }
 
     fn restart(&mut self) -> Result<(), NicError> {
+        if self.state == State::Running && self.gave_back && self.contents.iter().any(Content::is_taken) {
+            self.hangs = self.hangs.saturating_add(1);
+        }
         self.contents = [Content::Nothing; TRANSMIT_BUFFERS];
         self.start(self.state != State::New)
     }

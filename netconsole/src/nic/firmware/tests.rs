@@ -181,6 +181,62 @@ fn a_frame_that_is_never_given_back_counts_as_sent_after_a_tenth_of_a_second() {
     assert_eq!(firmware.inner().starts, [false]);
 }
 
+/// As a card that hangs has it: whoever uses the driver notices, starts it again, and sends the frames once more.
+#[test]
+fn what_is_kept_by_firmware_that_gave_all_back_never_counts_as_sent() {
+    let (firmware, mut nic) = card();
+    send(&mut nic, &[1; 60]).expect("there is room");
+    while !nic.is_drained() {}
+    firmware.inner().holds_back = true;
+    // Not when it is started again, either, and the card still hangs.
+    for _ in 0..100 {
+        for _ in 0..3 {
+            send(&mut nic, &[2; 60]).expect("there is room");
+        }
+        pass(10 * RETURN_TIME);
+        assert!(!nic.is_drained());
+        nic.restart().expect("it starts");
+        assert!(nic.is_drained());
+    }
+    firmware.inner().holds_back = false;
+    send(&mut nic, &[3; 60]).expect("there is room");
+    while !nic.is_drained() {}
+    assert_eq!(firmware.inner().sent, [[1; 60], [3; 60]]);
+}
+
+/// As where a card tells of several frames at once: the last ones are told when others come.
+#[test]
+fn firmware_that_keeps_the_last_frames_is_waited_for_eight_times_at_most() {
+    let (firmware, mut nic) = card();
+    firmware.inner().holds_back = true;
+    let mut two = |kept: usize| {
+        for _ in 0..2 {
+            send(&mut nic, &[1; 60]).expect("there is room");
+        }
+        firmware.inner().send(2 - kept);
+        pass(2 * RETURN_TIME);
+        let is_drained = nic.is_drained();
+        if !is_drained {
+            nic.restart().expect("it starts");
+        }
+        // What it keeps has left.
+        firmware.inner().frames.clear();
+        is_drained
+    };
+    // One that always keeps one is never waited for.
+    for _ in 0..10 {
+        assert!(two(1));
+    }
+    for _ in 0..MOST_HANGS {
+        assert!(two(0));
+        assert!(!two(1));
+    }
+    for _ in 0..10 {
+        assert!(two(0));
+        assert!(two(1));
+    }
+}
+
 /// What may happen between the driver and firmware that lies.
 #[derive(Clone, Debug)]
 enum Step {
