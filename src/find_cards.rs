@@ -27,9 +27,13 @@ pub fn find_cards(
         firmware::network::map();
         let count = firmware::network::count();
         let plural = if count == 1 { "" } else { "s" };
-        log::info!(
-            "firmware: its boot services go on: it drives {count} network card{plural} of this machine"
-        );
+        let drives = "firmware: its boot services go on: it drives";
+        match firmware::network::connected() {
+            0 => log::info!("{drives} {count} network card{plural} of this machine"),
+            late => log::info!(
+                "{drives} {count} network card{plural} of this machine, {late} of which it had left unconnected"
+            ),
+        }
     }
     let mut look = |netconsole: &mut Netconsole<ThisKernel>| {
         pci::for_each_function(&ConfigurationSpace, root_buses(), |function| {

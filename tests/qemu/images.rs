@@ -144,6 +144,7 @@ fn a_stick_boots_by_uefi() {
     let text = capture.text("10.0.0.2:7777");
     assert!(text.contains("firmware: UEFI 2."), "{text}");
     assert!(text.contains("eth1: card that the firmware drives at 00:10.0"), "{text}");
+    assert!(text.contains("1 of which it had left unconnected"), "it booted from the stick: {text}");
     // OVMF puts the card's 64-bit BAR above 4 GiB.
     let card = text.lines().find(|line| line.contains("ethernet controller")).expect("the card");
     let address = card.split("BAR4 0x").nth(1).and_then(|rest| rest.split('+').next()).expect("a BAR");
@@ -297,6 +298,7 @@ fn the_network_boots_uefi() {
     }
     let text = machine.stop().text("10.0.0.2:6666");
     assert!(text.contains("eth1: card that the firmware drives at 00:10.0"), "{text}");
+    assert!(!text.contains("left unconnected"), "it booted from the card: {text}");
 }
 
 /// What is written to the command register of a card without a driver, that the firmware's driver has booted from

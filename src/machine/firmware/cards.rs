@@ -130,10 +130,19 @@ impl Services {
     }
 
     /// The card's Simple Network Protocol, which is this program's alone from here on: the firmware's own network stack lets go
-    /// of it. A driver that has not been started yet is.
+    /// of it. Where there is none, the firmware is asked to connect its driver: after a fast boot it has connected only what it
+    /// boots from.
     fn network_of(self, card: &Card) -> Option<(Handle, Structure)> {
-        let connect: ConnectController = self.services.field(service::CONNECT_CONTROLLER);
-        call_firmware(|| connect(card.handle, null(), null(), true));
+        self.network_above(card).or_else(|| {
+            let connect: ConnectController = self.services.field(service::CONNECT_CONTROLLER);
+            call_firmware(|| connect(card.handle, null(), null(), true));
+            let found = self.network_above(card);
+            found.iter().for_each(|_| network::note_connected());
+            found
+        })
+    }
+
+    fn network_above(self, card: &Card) -> Option<(Handle, Structure)> {
         let mut found = None;
         self.for_each_handle(&SIMPLE_NETWORK, &mut |handle| {
             if found.is_none() && self.is_above(handle, card.handle) {

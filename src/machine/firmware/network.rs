@@ -8,6 +8,7 @@ use crate::machine::paging;
 use crate::machine::pci::ConfigurationSpace;
 use crate::machine::trap::{self, Place};
 use bootinfo::parameters::CrashKind;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use netconsole::guarded::{Word, Words};
 use netconsole::nic::pci::{self, DeviceFunction};
 use netconsole::nic::{BusAddress, FirmwareCard, FirmwareOutcome, FirmwareStatus, NicError, TransmitError};
@@ -66,6 +67,19 @@ static CARDS: [Card; MAX_CARDS] = [const { Card(Words::unset()) }; MAX_CARDS];
 
 /// The places of cards that a driver of the firmware's keeps, though it does not drive them for this kernel.
 static KEPT: [Word; MAX_CARDS] = [const { Word::unset() }; MAX_CARDS];
+
+/// How many cards the firmware had not connected to a driver of its own before it was asked to.
+static CONNECTED: AtomicUsize = AtomicUsize::new(0);
+
+/// Notes that the firmware has connected a card that it had left alone.
+pub fn note_connected() {
+    CONNECTED.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many cards it has connected only when it was asked to, as after a fast boot.
+pub fn connected() -> usize {
+    CONNECTED.load(Ordering::Relaxed)
+}
 
 /// Notes the card at `function` as the one of this number. Called while the firmware's own page tables are in force.
 pub fn add(number: usize, function: DeviceFunction, handles: [usize; 2], protocol: Structure) {
