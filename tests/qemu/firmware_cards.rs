@@ -1,7 +1,7 @@
 //! Cards that UEFI firmware drives for the kernel, by its Simple Network Protocol: those of iPXE's boot ROMs, which QEMU gives
 //! to its cards, and OVMF's own of virtio.
 
-use crate::harness::{Boot, Gdb, Machine, Nic, Peer, Qtest, Sent, Stub, side_by_side, status, symbol};
+use crate::harness::{Boot, Gdb, Machine, Nic, Peer, Qtest, Reach, Sent, Stub, side_by_side, status, symbol};
 use crate::images::{UEFI, UEFI_TIME};
 use crate::protocols::bzimage;
 use std::net::SocketAddr;
@@ -15,6 +15,8 @@ const PCNET: &str = "pcnet";
 const BY_FIRMWARE: &str = "eth0: card that the firmware drives at 00:0";
 /// The firmware takes its time, beside other tests.
 const TIME: Duration = UEFI_TIME.saturating_mul(2);
+/// For so long nothing leaves where nothing more is to.
+const QUIET: Duration = Duration::from_secs(2);
 const SIX_MINUTES: Duration = Duration::from_secs(360);
 
 /// The firmware starts the kernel with these parameters.
@@ -214,6 +216,148 @@ fn a_call_that_does_not_come_back_is_named_by_the_next_boot() {
             }
         },
     );
+}
+
+/// OVMF connects what it needs to come to what it boots, here to QEMU's kernel, and no more: the card has no driver of its own
+/// before the kernel asks. One that the firmware has booted from is in images.rs.
+#[test]
+fn a_card_that_a_fast_boot_has_left_unconnected_is_connected() {
+    let machine = boot("snp-unconnected", TARGETS, [nic(PCNET)]).start();
+    machine.wait_for_text(TARGET, "acpi: FACP ");
+    let capture = machine.stop();
+    assert_eq!(capture.messages(TARGET)[0].sequence, 0);
+    let text = capture.text(TARGET);
+    let said = "it drives 1 network card of this machine, 1 of which it had left unconnected";
+    assert!(text.contains(said) && text.contains(BY_FIRMWARE), "'{said}' is not in {text}");
+}
+
+/// The first card hangs, then it is lost: its registers read all ones, then the firmware's functions fail; and comes back but
+/// for the last time. It is named each time, what it did not send comes when it is back, and the other card ships meanwhile,
+/// the report of a panic, too. In that the driver here is the last try for the card that the firmware has lost.
+#[test]
+fn a_card_that_hangs_or_is_lost_is_named_and_what_it_had_comes_when_it_is_back() {
+    const SLOT: u8 = 8;
+    const OTHER: &str = "10.0.1.2:6666";
+    /// In configuration space (PCI 3.0, section 6.2.2): whether it decodes ports and memory, and may reach memory.
+    const COMMAND: u8 = 4;
+    const MASTER: u32 = 1 << 2;
+    let parameters = "debug netconsole.snp=1 netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole=+@10.0.1.1/eth1,@10.0.1.2/ \
+                      netconsole.input=1 netconsole.panic_repeat=0 panic=-1";
+    // OVMF's own driver gives a buffer back only when the card has read it.
+    let card = Nic::device("virtio-net-pci,addr=8,romfile=").with_rom().peer(Peer::at("10.0.0.2"));
+    let other = Peer::at("10.0.1.2");
+    let nics = [card, Nic::device("rtl8139,addr=9").with_rom().peer(other.clone())];
+    let qtest = Qtest::new("snp-lost");
+    let boot = boot("snp-lost", parameters, nics).repeats().arguments(["-no-reboot"]);
+    let machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
+    let mut reach = qtest.accept();
+    for target in [TARGET, OTHER] {
+        machine.wait_for_text(target, "acpi: FACP ");
+    }
+    let kernel: SocketAddr = "10.0.1.1:6665".parse().expect("an address");
+    let order = |line: &str| machine.send(1, &other.datagram(40000, Nic::mac(1), kernel, line.as_bytes()));
+    let named = |serial: &[u8]| {
+        String::from_utf8_lossy(serial).matches("eth0: the card does not answer, restarting it").count()
+    };
+    let command = reach.read_configuration(SLOT, COMMAND) & 0xffff;
+    assert_eq!(command & MASTER, MASTER, "the firmware drives it");
+    for (what, left) in [("it hangs", command & !MASTER), ("it has no registers", 0)] {
+        machine.wait_until_quiet(QUIET);
+        let before = named(machine.serial().as_bytes());
+        reach.write_configuration(SLOT, COMMAND, left);
+        order(&format!("echo {what} > /dev/kmsg\n"));
+        machine.wait_for_text(OTHER, what);
+        machine.wait_for("the card to be named", |events| (named(&events.serial) > before).then_some(()));
+        let has_come = |sent: &Sent| {
+            sent.nic == 0
+                && sent.datagram().is_some_and(|(_, text)| String::from_utf8_lossy(text).contains(what))
+        };
+        assert!(!machine.sent().iter().any(has_come), "{what}");
+        reach.write_configuration(SLOT, COMMAND, command);
+        machine.wait_for_text(TARGET, what);
+    }
+
+    machine.wait_until_quiet(QUIET);
+    let fails = symbol("netconsole::machine::firmware::network::fail");
+    let protocol = protocol_of(&mut reach, SLOT);
+    for function in [GET_STATUS, TRANSMIT] {
+        reach.write_long(protocol + function, fails);
+    }
+    machine.wait_for_text(OTHER, "eth0: link is down");
+    order("echo it fails > /dev/kmsg\n");
+    machine.wait_for_text(OTHER, "it fails");
+    order("crash PANIC\n");
+    for target in [OTHER, TARGET] {
+        machine.wait_for_text(target, "---[ end Kernel panic - not syncing: panic ]---");
+    }
+    // The reset, which QEMU ends with.
+    assert_eq!(machine.end().status, Some(0));
+}
+
+/// Offsets in `EFI_SIMPLE_NETWORK_PROTOCOL` (UEFI specification 2.10, section 24.1).
+const GET_STATUS: u64 = 0x58;
+const TRANSMIT: u64 = 0x60;
+
+/// Where the firmware has the protocol of the card in this slot of the first bus: the kernel's notes begin with a card's place,
+/// two handles, and that.
+fn protocol_of(reach: &mut Reach, slot: u8) -> u64 {
+    let cards = symbol("netconsole::machine::firmware::network::CARDS");
+    let notes = (0..4).map(|number| cards + number * 6 * 8);
+    let mut of_slot = notes.filter(|&at| reach.read_long(at) == u64::from(slot) << 3);
+    let card = of_slot.next().expect("the firmware drives it");
+    drop(of_slot);
+    reach.read_long(card + 3 * 8)
+}
+
+/// Boots with these cards by the firmware, whose cables come when the log is over: each gets it whole.
+fn late_cables<const N: usize>(name: &'static str, cards: [&'static str; N], link: &str) {
+    let place = |number: usize, host: usize| format!("10.0.{number}.{host}");
+    let mut parameters = String::from("debug netconsole.snp=1");
+    for number in 0..N {
+        let (own, target) = (place(number, 1), place(number, 2));
+        parameters += &format!(" netconsole=+@{own}/eth{number},@{target}/");
+    }
+    let nics = cards.into_iter().enumerate();
+    let nics = nics.map(|(at, card)| Nic::device(card).with_rom().peer(Peer::at(&place(at, 2))));
+    let mut machine = boot(name, &parameters, nics).repeats().paused().start();
+    let cables = |machine: &mut Machine, state: &str| {
+        for number in 0..N {
+            machine.monitor(&format!("set_link n{number} {state}"));
+        }
+    };
+    cables(&mut machine, "off");
+    machine.monitor("cont");
+    machine.wait_for_serial("acpi: FACP ");
+    machine.nothing_more_comes(QUIET);
+    assert!(machine.sent().is_empty(), "nothing leaves a card without a cable");
+    for number in 0..N {
+        let said =
+            format!("eth{number}: ethernet address 52:54:00:12:34:5{}, MTU 1500, link {link}", 6 + number);
+        assert!(machine.serial().contains(&said), "'{said}' is not in {}", machine.serial());
+    }
+    cables(&mut machine, "on");
+    let targets: [String; N] = std::array::from_fn(|number| format!("{}:6666", place(number, 2)));
+    for target in &targets {
+        machine.wait_for_text(target, "acpi: FACP ");
+    }
+    let capture = machine.stop();
+    for (number, target) in targets.iter().enumerate() {
+        assert_eq!(capture.messages(target)[0].sequence, 0, "{target}");
+        let text = capture.text(target);
+        assert!(text.contains(&format!("eth{number}: card that the firmware drives at 00:0")), "{text}");
+    }
+}
+
+/// The log goes to nobody, and again when somebody is heard.
+#[test]
+fn a_late_cable_gets_the_whole_log_where_the_firmware_tells_nothing_of_it() {
+    late_cables("snp-late-cables", [PCNET, "ne2k_pci", "i82559er,romfile=efi-eepro100.rom"], "up");
+}
+
+/// iPXE's driver of the RTL8139 tells of the cable when it starts.
+#[test]
+fn a_late_cable_gets_the_whole_log_where_the_firmware_tells_of_it() {
+    late_cables("snp-late-rtl8139", ["rtl8139"], "down");
 }
 
 /// An IOMMU that is on lets only those cards through that the firmware drives: it drives them all. The first one needs no way

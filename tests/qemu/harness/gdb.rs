@@ -118,13 +118,13 @@ impl Stub {
     }
 }
 
-/// Where the kernel that is linked to 1 MiB has this symbol, or the function of this path.
+/// Where the kernel that is linked to 1 MiB has this symbol, or the function or variable of this path.
 pub fn symbol(name: &str) -> u64 {
     let symbols =
         Command::new("nm").arg("-C").arg(target().join("netconsole.debug")).output().expect("nm runs");
     let symbols = String::from_utf8_lossy(&symbols.stdout).into_owned();
     let address = symbols.lines().find_map(|line| {
-        [" T ", " t "].into_iter().find_map(|kind| line.strip_suffix(name)?.strip_suffix(kind))
+        [" T ", " t ", " d ", " b "].into_iter().find_map(|kind| line.strip_suffix(name)?.strip_suffix(kind))
     });
     u64::from_str_radix(address.unwrap_or_else(|| panic!("the kernel has no {name}")), 16)
         .expect("an address")

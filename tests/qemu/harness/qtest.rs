@@ -113,6 +113,12 @@ impl Reach {
         u32::try_from(word).expect("32 bits")
     }
 
+    /// Reads a register or memory, 64 bits.
+    pub fn read_long(&mut self, address: u64) -> u64 {
+        let answer = self.ask(&format!("readq {address:#x}"));
+        u64::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+    }
+
     /// Sends the first CPU an interrupt as a device does by a message (Intel SDM volume 3, section 11.11).
     pub fn message_interrupt(&mut self, vector: u8) {
         self.ask(&format!("writel 0xfee00000 {vector:#x}"));
