@@ -21,6 +21,9 @@ use netconsole::targets::Reception;
 /// How long the end of the boot waits for the last frames to leave, in µs.
 const DRAIN_PATIENCE: u64 = 5_000_000;
 
+/// How long the log of a Linux that crashed goes before everything else, in µs.
+const SHIPPING: u64 = 1_000_000;
+
 /// How long those behind other cards are told that a card hangs, in µs.
 const TELLING: u64 = 1_000_000;
 
@@ -147,6 +150,22 @@ impl Kernel {
     pub fn start_targets(&mut self) {
         while self.netconsole.has_waiting_targets() {
             self.poll();
+        }
+    }
+
+    /// Ships the log of a Linux that crashed, as far as it goes out at once, but for [`SHIPPING`] at most: what serial is to
+    /// show, and what this machine is, can wait for that.
+    pub fn ship_crash(&mut self) {
+        if self.parameters.linux.core_header.is_none() {
+            return;
+        }
+        let deadline = Deadline::after(SHIPPING);
+        while self.netconsole.is_behind()
+            && (self.netconsole.poll() || self.netconsole.is_sending())
+            && !deadline.has_come()
+        {
+            let now = self.clock.now();
+            self.feed_watchdog(now);
         }
     }
 

@@ -65,6 +65,7 @@ extern "C" fn kernel_main(magic: u32, info: u64, entered: u64) -> ! {
     kernel.find_cards(boot, &buses, address_space);
     kernel.adopt_watchdog();
     kernel.start_targets();
+    kernel.ship_crash();
     start::check_protections();
     describe::machine(boot);
     kernel.know_century(boot, before);

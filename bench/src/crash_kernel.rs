@@ -5,7 +5,7 @@ use crate::boot::Boot;
 use crate::figures::Unit::Instructions;
 use crate::figures::{Figure, figure};
 use crate::symbols::Symbols;
-use crate::trace::{Event, Run, kernel_packed, output, root};
+use crate::trace::{Event, Run, kernel, kernel_packed, output, root};
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -23,8 +23,8 @@ const MOST: f64 = 2.25 * 1024.0 * 1024.0;
 /// Where the header of a bzImage says how much memory it takes (`init_size`, Documentation/arch/x86/boot.rst).
 const INIT_SIZE: std::ops::Range<usize> = 0x260..0x264;
 
-/// From the entry to the first frame of Linux's log, for each of its records, and what comes before the entry.
-pub fn figures(symbols: &Symbols) -> Result<[Figure; 3], String> {
+/// From the entry to the first frame of Linux's log and to its last, for each of its records, and what comes before the entry.
+pub fn figures(symbols: &Symbols) -> Result<[Figure; 4], String> {
     let Shipped { first, second_half, records } = Shipped::observe(symbols)?;
     let image = fs::read(kernel_packed()).map_err(|error| format!("the packed kernel: {error}"))?;
     let size = image.get(INIT_SIZE).and_then(|size| size.try_into().ok()).map(u32::from_le_bytes);
@@ -34,6 +34,7 @@ pub fn figures(symbols: &Symbols) -> Result<[Figure; 3], String> {
     let purgatory_what = "before it, in kexec's purgatory (54 a byte of init_size)";
     Ok([
         figure("crash_first_frame", first_what, Instructions, Some(3e6), first as f64),
+        figure("crash_last_frame", "the same to its last frame", Instructions, None, second_half.end as f64),
         figure(
             "crash_record",
             record_what,
@@ -52,8 +53,8 @@ pub fn figures(symbols: &Symbols) -> Result<[Figure; 3], String> {
 }
 
 /// How Linux's log went out: when its first frame did, in instructions since the entry; when the frame in its middle and
-/// its last one did, and how many records that is from the one to the other. Amid the first half this kernel looks at itself
-/// and at its machine, which is no record's.
+/// its last one did, and how many records that is from the one to the other. Of the first half some is the card's start,
+/// which is no record's.
 struct Shipped {
     first: u64,
     second_half: Range<u64>,
@@ -85,7 +86,7 @@ pub fn per_record(symbols: &Symbols) -> Result<HashMap<u64, f64>, String> {
     let mut now = None;
     // It is the same again.
     boot(|machine, append| {
-        Run { name: "crash-kernel", machine, append }.trace(|event| {
+        Run { name: "crash-kernel", machine, kernel: &kernel(), append }.trace(|event| {
             let Event::Instruction(address) = event else { return };
             now = now.or((address == entry).then_some(0_u64));
             let Some(now) = &mut now else { return };
