@@ -2,7 +2,7 @@
 //! precompiled code uses the red zone below the stack pointer.
 
 use super::{exceptions, interrupts, stacks};
-use x86_64::instructions::segmentation::{CS, Segment};
+use x86_64::instructions::segmentation::{CS, SS, Segment};
 use x86_64::instructions::tables::{lidt, load_tss};
 use x86_64::structures::DescriptorTablePointer;
 use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable};
@@ -56,10 +56,15 @@ pub fn load() {
     }
     let code = gdt.append(Descriptor::kernel_code_segment());
     let task = gdt.append(Descriptor::tss_segment(tss));
+    // 64-bit code can do without one. But to QEMU none is a segment of 16 bits until the first `iretq`, and what it had
+    // translated by then it translates once more.
+    let stack = gdt.append(Descriptor::kernel_data_segment());
     gdt.load();
-    // SAFETY: `code` is a 64-bit code segment and `task` an available TSS of the table just loaded.
+    // SAFETY: `code` is a 64-bit code segment, `stack` a writable data segment and `task` an available TSS of the table just
+    // loaded.
     unsafe {
         CS::set_reg(code);
+        SS::set_reg(stack);
         load_tss(task);
     }
     for (vector, (entry, in_panic)) in idt.iter_mut().zip(panic_idt).enumerate() {

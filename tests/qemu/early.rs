@@ -42,7 +42,7 @@ fn a_panic_before_the_log_has_begun_is_on_serial() {
         |case| case.0.into(),
         |&(name, parameters, function)| {
             let capture = dies_at(name, parameters, &[function]);
-            for said in ["BUG: invalid opcode (vector 6", "RIP: 0008:", "Call Trace:", END] {
+            for said in ["BUG: invalid opcode (vector 6", "RIP: 0008:", "RSP: 0020:", "Call Trace:", END] {
                 assert!(capture.serial.contains(said), "{name}: '{said}' is not in {}", capture.serial);
             }
             // What it is told to do then it does.
