@@ -2,7 +2,7 @@
 
 use crate::crash;
 use crate::kernel::Kernel;
-use crate::linux::Before;
+use crate::linux::{self, Before};
 use crate::log::ring;
 use crate::machine::firmware;
 use crate::machine::interrupts::Strays;
@@ -31,6 +31,7 @@ pub fn boot(kernel: &mut Kernel, before: Before) -> ! {
         note_sent(before);
     }
     nmi::tell();
+    linux::tell_failures();
     let code = if kernel.netconsole.running_targets() > 0 { ExitCode::Good } else { ExitCode::NoTarget };
     if code == ExitCode::NoTarget {
         kernel.await_fallback();
@@ -113,6 +114,7 @@ fn serve(kernel: &mut Kernel, before: Before) -> ! {
             if !is_noted && kernel.is_received() {
                 is_noted = true;
                 note_sent(before);
+                linux::tell_failures();
             }
             timer.sleep();
         }

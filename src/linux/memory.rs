@@ -19,8 +19,9 @@ pub struct OldMemory {
     /// The bit of page tables' entries by which it is decrypted, 0 for none, and the first and last address that are not.
     mask: AtomicU64,
     plain: [AtomicU64; 2],
-    /// How many reads failed though they were of known memory, and where the last one was.
+    /// How many reads failed though they were of known memory, of how many of them it was said, and where the last one was.
     failed: AtomicU64,
+    told: AtomicU64,
     failed_at: AtomicU64,
 }
 
@@ -34,6 +35,7 @@ impl OldMemory {
             mask: AtomicU64::new(0),
             plain: [const { AtomicU64::new(0) }; 2],
             failed: AtomicU64::new(0),
+            told: AtomicU64::new(0),
             failed_at: AtomicU64::new(0),
         }
     }
@@ -79,10 +81,12 @@ impl OldMemory {
         }
     }
 
-    /// How many reads the CPU refused, and where the last one of them was; `None` where it refused none.
-    pub fn failures(&self) -> Option<(u64, u64)> {
+    /// How many reads the CPU has refused since this was asked last, and where the last one of them was; `None` where it has
+    /// refused none.
+    pub fn new_failures(&self) -> Option<(u64, u64)> {
         let count = self.failed.load(Ordering::Relaxed);
-        (count > 0).then(|| (count, self.failed_at.load(Ordering::Relaxed)))
+        let new = count.wrapping_sub(self.told.swap(count, Ordering::Relaxed));
+        (new > 0).then(|| (new, self.failed_at.load(Ordering::Relaxed)))
     }
 
     /// Whether all from `address` to `end` is known to be memory, maybe across several regions that touch.

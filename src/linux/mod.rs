@@ -374,7 +374,18 @@ pub fn tell(before: Before) {
             }
         }
     }
-    if let Some((count, address)) = MEMORY.failures() {
+    if let Some((count, address)) = MEMORY.new_failures() {
         log::warn!(target: ALWAYS, "linux: {count} reads of its memory failed and were passed over, the last one at {address:#x}");
+    }
+}
+
+/// Logs how many reads have failed since then: most of the log is read only when it goes out.
+pub fn tell_failures() {
+    if let Some((count, address)) = MEMORY.new_failures() {
+        log::warn!(
+            target: ALWAYS,
+            "linux: {count} reads of its memory failed while its log went out, the last one at {address:#x}: \
+             what was there is missing, or reads '?'"
+        );
     }
 }

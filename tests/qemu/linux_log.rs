@@ -1,7 +1,7 @@
 //! The log of a Linux that crashed goes out first, as Linux would have sent it: from the memory of real crashes
 //! (linuxlog/tests/images), which QEMU's memory is filled with.
 
-use crate::harness::{Boot, Capture, Peer, side_by_side, status, target};
+use crate::harness::{Boot, Capture, Gdb, Peer, side_by_side, status, symbol, target};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -305,6 +305,30 @@ fn with_oops_only_the_crash_alone_is_sent() {
     let found = capture.text(BASIC);
     let own = follows(&found, &expected[at..]);
     assert!(own[0].contains("linux: Linux 6.12."), "{own:?}");
+}
+
+/// Its summary is logged before the log is read. Here the CPU refuses a read after that, by a machine check.
+#[test]
+fn a_read_that_fails_while_the_log_goes_out_is_said_at_its_end() {
+    let name = "linux-read-fails";
+    let memory = memory("6.12", name);
+    let parameters = format!("netconsole=@10.0.0.1/,8888@10.0.0.2/ {CORE_HEADER} after=exit");
+    let gdb = Gdb::new(name);
+    let boot = boot(name, &memory, &parameters).paused();
+    let mut machine = boot.arguments(gdb.arguments().iter().map(String::as_str)).start();
+    let mut stub = gdb.accept();
+    stub.run_to(symbol("netconsole::kernel::Kernel::start_targets"));
+    stub.run_to(symbol("read_old_memory"));
+    machine.monitor("mce 0 5 0xbd00000000000134 0x5 0x12345000 0x8c");
+    stub.go_on();
+    let capture = machine.end();
+    fs::remove_file(memory).expect("it was there");
+    assert_eq!(capture.status, status::GOOD, "{}", capture.serial);
+    let text = capture.text(BASIC);
+    let said = "linux: 1 reads of its memory failed while its log went out, the last one at 0x";
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("'{what}' is not in {text}"));
+    assert!(at("linux: the log has gone out") < at(said));
+    assert!(!text.contains("were passed over"), "{text}");
 }
 
 /// A crash kernel that panics itself is not left there, as nobody may be near.
