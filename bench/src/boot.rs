@@ -2,7 +2,7 @@
 
 use crate::append::TARGET_PORTS;
 use crate::symbols::Symbols;
-use crate::trace::{Event, Frame, Run};
+use crate::trace::{Event, Frame, Run, kernel};
 use std::ops::Range;
 
 /// A call of the logging facade.
@@ -64,7 +64,7 @@ impl Boot {
             call: None,
             taken: Vec::new(),
         };
-        let frames = Run { name, machine, append }.trace(|event| observer.see(event))?;
+        let frames = Run { name, machine, kernel: &kernel(), append }.trace(|event| observer.see(event))?;
         let Observer { mut boot, taken, .. } = observer;
         let sent: Vec<&Frame> = frames.iter().filter(|frame| frame.bytes.get(6..12) == Some(&CARD)).collect();
         if sent.len() != taken.len() {

@@ -60,6 +60,7 @@ pub fn all() -> Result<Vec<Figure>, String> {
     figures.extend(lone_record(&symbols, &given)?);
     figures.push(panic(&symbols)?);
     figures.extend(crate::crash_kernel::figures(&symbols)?);
+    figures.push(crate::stored::entry(&symbols)?);
     figures.extend(logging_calls(&given));
     figures.extend(sizes(&symbols)?);
     figures.extend(crate::receiver::figures()?);

@@ -21,6 +21,7 @@ mod profile;
 mod receiver;
 mod running;
 mod scale;
+mod stored;
 mod symbols;
 mod table;
 mod trace;

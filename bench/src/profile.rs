@@ -4,7 +4,7 @@ use crate::append::{flood, targets};
 use crate::crash_kernel;
 use crate::per_record::FLOODS;
 use crate::symbols::{Symbols, lines};
-use crate::trace::{Event, Run, output};
+use crate::trace::{Event, Run, kernel, output};
 use std::collections::{BTreeMap, HashMap};
 
 /// The stations of a record's life; an instruction counts for the first one that a source file in its
@@ -74,7 +74,7 @@ fn per_record() -> Result<HashMap<u64, f64>, String> {
     let mut counts = HashMap::<u64, i64>::new();
     for (records, sign) in FLOODS.into_iter().zip([-1, 1]) {
         let append = flood(records, &targets(1));
-        Run { name: "profile", machine: &[], append: &append }.trace(|event| {
+        Run { name: "profile", machine: &[], kernel: &kernel(), append: &append }.trace(|event| {
             if let Event::Instruction(address) = event {
                 *counts.entry(address).or_default() += sign;
             }

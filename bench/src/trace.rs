@@ -28,6 +28,8 @@ pub struct Run<'r> {
     pub name: &'r str,
     /// Further arguments for QEMU: what else the machine has.
     pub machine: &'r [&'r str],
+    /// What boots.
+    pub kernel: &'r Path,
     /// The kernel parameters.
     pub append: &'r str,
 }
@@ -113,7 +115,7 @@ impl Run<'_> {
         qemu.arg("-device");
         qemu.arg(format!("virtio-net-pci,netdev=n0,romfile=,tx=timer,x-txtimer={CARD_DELAY}"));
         qemu.arg("-object").arg(format!("filter-dump,id=d0,netdev=n0,file={}", self.pcap().display()));
-        qemu.arg("-kernel").arg(kernel()).args(["-append", self.append]);
+        qemu.arg("-kernel").arg(self.kernel).args(["-append", self.append]);
         qemu
     }
 }
