@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Instructions from the image's entry to the kernel's. By QEMU's loader the image is entered in 32-bit mode, and makes page
-/// tables before the rest, which takes some 7,000 of them.
+/// tables before the rest, which takes some 10,000 of them.
 pub fn entry(symbols: &Symbols) -> Result<Figure, String> {
     let image = image()?;
     let kernel_entry = symbols.function("entry_unpacked")?.start;
