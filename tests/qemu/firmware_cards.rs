@@ -163,6 +163,53 @@ fn an_nmi_that_wakes_the_machine_is_reported_by_the_firmware() {
     assert!(!text.contains("boot=-1") && !text.contains("it is called no more"), "{text}");
 }
 
+/// What the firmware has set up is its own while it goes on: each device's configuration, a bridge's too, is as it was before the
+/// first of this kernel's own code that might change it, and of memory only what the firmware gave is known, as its map is not
+/// final.
+#[test]
+fn what_the_firmware_has_set_up_stays() {
+    const BRIDGE: &str = "pci-bridge,id=bridge,chassis_nr=1,addr=16";
+    /// In configuration space (PCI 3.0, section 6.1; PCI-to-PCI bridge architecture 1.2, section 3.2): the command, with the
+    /// status above it, which may change by itself; a bridge's bus numbers; the header's end.
+    const COMMAND: u8 = 4;
+    const BUSES: u8 = 0x18;
+    const END: u8 = 0x40;
+    let qtest = Qtest::new("snp-stays");
+    let boot = boot("snp-stays", &format!("{TARGETS} netconsole.snp=1"), [nic(PCNET)]);
+    let boot = boot.arguments(["-device", BRIDGE, "-device", "usb-ehci,bus=bridge,addr=1"]);
+    let boot = boot.arguments(qtest.arguments().iter().map(String::as_str));
+    let (machine, mut stub) = debugged("snp-stays", boot);
+    let mut reach = qtest.accept();
+    let mut configuration = || -> Vec<[u32; 2]> {
+        let registers = (0..32).flat_map(|slot| (0..END).step_by(4).map(move |register| (slot, register)));
+        let read = registers.map(|(slot, register)| {
+            let mask = if register == COMMAND { 0xffff } else { u32::MAX };
+            let place = u32::from(slot) << 8 | u32::from(register);
+            [place, reach.read_configuration(slot, register) & mask]
+        });
+        read.collect()
+    };
+    stub.run_to(symbol("netconsole::kernel_main"));
+    let before = configuration();
+    let of_bridge = |register: u8| before.iter().find(|[place, _]| *place == 16 << 8 | u32::from(register));
+    let [command, buses] = [COMMAND, BUSES].map(|register| of_bridge(register).expect("it was read")[1]);
+    assert!(
+        command & 7 != 0 && buses & 0xff00 != 0,
+        "the firmware has set the bridge up: {command:#x}, {buses:#x}"
+    );
+    stub.go_on();
+    machine.wait_for_text(TARGET, "acpi: FACP ");
+    // The way to it has two steps, amid which the kernel is not to take its own.
+    stub.pause();
+    let changed = configuration().into_iter().zip(before).filter(|(now, before)| now != before);
+    assert_eq!(changed.collect::<Vec<_>>(), []);
+    let text = machine.stop().text(TARGET);
+    assert!(text.contains("it drives 1 network card"), "{text}");
+    let usable =
+        text.split("boot: ").find_map(|rest| rest.split_once(" KiB of usable memory")?.0.parse().ok());
+    assert!(usable.is_some_and(|kib: u32| kib < 8 << 10), "{usable:?} KiB are usable: {text}");
+}
+
 /// Where a call does not come back in a panic, the chipset's watchdog or the firmware's own resets the machine after 30 s, and
 /// the next boot ships the log and names the call. So it is of the fixed frame of a panic in panic, of a call after the last
 /// words, while `panic=` waits, and of the firmware's reset.
