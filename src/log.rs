@@ -106,8 +106,8 @@ pub fn kept(map: &MemoryMap) -> impl Iterator<Item = Range<u64>> + Clone {
     last_log::pages().into_iter().chain([last_place(map)])
 }
 
-/// The same as [`last_place`] for UEFI's entry, which has no map yet, by the note in a low page that the firmware has given to this kernel:
-/// the address, and how many pages.
+/// The same as [`last_place`] for UEFI's entry, which has no map yet, by the note in a low page that the firmware has given to
+/// this kernel: the address, and how many pages.
 pub fn place_noted_in(page: u64) -> Option<[u64; 2]> {
     // SAFETY: as UEFI's entry promises.
     let place = unsafe { last_log::place_noted_in(page) }.and_then(range)?;

@@ -20,8 +20,8 @@ pub(crate) use crate::probe::Probe;
 /// # Safety
 ///
 /// [`memory`](Self::memory) and [`ring`](Self::ring) give the same value at each call, so does [`card_room`](Self::card_room)
-/// for a number, and another one for another; no two platforms in one kernel share a [`Memory`] or a [`CardRoom`]. [`pci`](Self::pci) reaches the configuration space of this machine's own PCI buses and nothing
-/// else.
+/// for a number, and another one for another; no two platforms in one kernel share a [`Memory`] or a [`CardRoom`].
+/// [`pci`](Self::pci) reaches the configuration space of this machine's own PCI buses and nothing else.
 pub unsafe trait Platform: Sized + 'static {
     /// How PCI configuration space is reached.
     type Pci: ConfigurationAccess;
