@@ -2,7 +2,7 @@
 # away, the other's put in its place. Both sides map this code, its data and the caller's stack one to one.
 #
 # A side is a `Side` of gate.rs, whose offsets are the constants in braces. SS:RSP excepted, all of it is saved and loaded
-# each time: the each time: the firmware may have changed its own meanwhile.
+# each time: the firmware may have changed its own meanwhile.
 #
 # An exception on the firmware's side that would end it (gate.rs names them) leads back to this kernel for good, by the copy of
 # the firmware's interrupt descriptor table that gate.rs has made.
