@@ -16,6 +16,9 @@ const PCNET: &str = "pcnet";
 const BY_FIRMWARE: &str = "eth0: card that the firmware drives at 00:0";
 /// The firmware takes its time, beside other tests.
 const TIME: Duration = UEFI_TIME.saturating_mul(2);
+/// In configuration space (PCI 3.0, section 6.2.2): whether a device decodes ports and memory, and may reach memory; above that
+/// the status, which may change by itself.
+const COMMAND: u8 = 4;
 /// For so long nothing leaves where nothing more is to.
 const QUIET: Duration = Duration::from_secs(2);
 const SIX_MINUTES: Duration = Duration::from_secs(360);
@@ -169,9 +172,8 @@ fn an_nmi_that_wakes_the_machine_is_reported_by_the_firmware() {
 #[test]
 fn what_the_firmware_has_set_up_stays() {
     const BRIDGE: &str = "pci-bridge,id=bridge,chassis_nr=1,addr=16";
-    /// In configuration space (PCI 3.0, section 6.1; PCI-to-PCI bridge architecture 1.2, section 3.2): the command, with the
-    /// status above it, which may change by itself; a bridge's bus numbers; the header's end.
-    const COMMAND: u8 = 4;
+    /// In configuration space (PCI 3.0, section 6.1; PCI-to-PCI bridge architecture 1.2, section 3.2): a bridge's bus numbers,
+    /// and the header's end.
     const BUSES: u8 = 0x18;
     const END: u8 = 0x40;
     let qtest = Qtest::new("snp-stays");
@@ -286,8 +288,7 @@ fn a_card_that_a_fast_boot_has_left_unconnected_is_connected() {
 fn a_card_that_hangs_or_is_lost_is_named_and_what_it_had_comes_when_it_is_back() {
     const SLOT: u8 = 8;
     const OTHER: &str = "10.0.1.2:6666";
-    /// In configuration space (PCI 3.0, section 6.2.2): whether it decodes ports and memory, and may reach memory.
-    const COMMAND: u8 = 4;
+    /// In the command: whether it may reach memory.
     const MASTER: u32 = 1 << 2;
     let parameters = "debug netconsole.snp=1 netconsole=+@10.0.0.1/eth0,@10.0.0.2/ netconsole=+@10.0.1.1/eth1,@10.0.1.2/ \
                       netconsole.input=1 netconsole.panic_repeat=0 panic=-1";

@@ -49,6 +49,13 @@ impl Reach {
         answer.trim().strip_prefix("OK").unwrap_or_else(|| panic!("{command}: {answer}")).trim().into()
     }
 
+    /// Asks for a number. QEMU tells each with 64 bits.
+    fn ask_number<N: TryFrom<u64>>(&mut self, command: &str) -> N {
+        let answer = self.ask(command);
+        let number = u64::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number");
+        N::try_from(number).unwrap_or_else(|_| panic!("{command}: {answer}"))
+    }
+
     fn select(&mut self, device: u8, register: u8) {
         let address = 1 << 31 | u32::from(device) << 11 | u32::from(register);
         self.ask(&format!("outl {ADDRESS_PORT:#x} {address:#x}"));
@@ -57,8 +64,7 @@ impl Reach {
     /// A register of a device on the first bus.
     pub fn read_configuration(&mut self, device: u8, register: u8) -> u32 {
         self.select(device, register);
-        let answer = self.ask(&format!("inl {DATA_PORT:#x}"));
-        u32::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+        self.ask_number(&format!("inl {DATA_PORT:#x}"))
     }
 
     /// Writes a register of a device on the first bus.
@@ -69,8 +75,7 @@ impl Reach {
 
     /// A port of 16 bits.
     pub fn read_port(&mut self, port: u16) -> u16 {
-        let answer = self.ask(&format!("inw {port:#x}"));
-        u16::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+        self.ask_number(&format!("inw {port:#x}"))
     }
 
     /// Asserts a line of an interrupt controller.
@@ -85,8 +90,7 @@ impl Reach {
     /// The lower half of the entry of a line of the I/O APIC (Intel 82093AA datasheet, section 3.2.4).
     pub fn io_apic_entry(&mut self, line: u8) -> u32 {
         self.select_io_apic_entry(line);
-        let answer = self.ask("readl 0xfec00010");
-        u32::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+        self.ask_number("readl 0xfec00010")
     }
 
     /// Writes it.
@@ -107,16 +111,12 @@ impl Reach {
 
     /// Reads a register or memory, 32 bits.
     pub fn read_word(&mut self, address: u64) -> u32 {
-        let answer = self.ask(&format!("readl {address:#x}"));
-        // QEMU tells it with 64 bits.
-        let word = u64::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number");
-        u32::try_from(word).expect("32 bits")
+        self.ask_number(&format!("readl {address:#x}"))
     }
 
     /// Reads a register or memory, 64 bits.
     pub fn read_long(&mut self, address: u64) -> u64 {
-        let answer = self.ask(&format!("readq {address:#x}"));
-        u64::from_str_radix(answer.trim_start_matches("0x"), 16).expect("a number")
+        self.ask_number(&format!("readq {address:#x}"))
     }
 
     /// Sends the first CPU an interrupt as a device does by a message (Intel SDM volume 3, section 11.11).
