@@ -18,13 +18,11 @@ const BATCH: u64 = 10_000;
 
 /// Calls `flush` with each line of a record and with that of its index's word.
 fn each_line(record: &[AtomicU64], entry: &AtomicU64, flush: impl Fn(*const AtomicU64)) {
-    let words_before = (record.as_ptr().addr() % LINE) / size_of::<AtomicU64>();
-    let mut rest = record;
-    let mut words = LINE / size_of::<AtomicU64>() - words_before;
-    while let Some(first) = rest.first() {
-        flush(first);
-        rest = rest.get(words..).unwrap_or_default();
-        words = LINE / size_of::<AtomicU64>();
+    let begins_line = |word: &AtomicU64| std::ptr::from_ref(word).addr().is_multiple_of(LINE);
+    for (number, word) in record.iter().enumerate() {
+        if number == 0 || begins_line(word) {
+            flush(word);
+        }
     }
     flush(entry);
 }
@@ -44,18 +42,6 @@ fn clflush(line: *const AtomicU64) {
     unsafe { _mm_clflush(line.cast()) };
 }
 
-fn by_clwb(record: &[AtomicU64], entry: &AtomicU64) {
-    each_line(record, entry, clwb);
-}
-
-fn by_clflushopt(record: &[AtomicU64], entry: &AtomicU64) {
-    each_line(record, entry, clflushopt);
-}
-
-fn by_clflush(record: &[AtomicU64], entry: &AtomicU64) {
-    each_line(record, entry, clflush);
-}
-
 /// As many writes to memory as a write-through mapping makes: each word is stored again, and written back.
 fn each_word(record: &[AtomicU64], entry: &AtomicU64, flush: impl Fn(*const AtomicU64)) {
     for word in record.iter().chain([entry]) {
@@ -64,34 +50,22 @@ fn each_word(record: &[AtomicU64], entry: &AtomicU64, flush: impl Fn(*const Atom
     }
 }
 
-fn words_by_clwb(record: &[AtomicU64], entry: &AtomicU64) {
-    each_word(record, entry, clwb);
-}
-
-fn words_by_clflushopt(record: &[AtomicU64], entry: &AtomicU64) {
-    each_word(record, entry, clflushopt);
-}
-
-fn words_by_clflush(record: &[AtomicU64], entry: &AtomicU64) {
-    each_word(record, entry, clflush);
-}
-
 /// The ways that this CPU has.
 fn ways() -> Vec<(&'static str, Option<WriteBack>)> {
     // Intel SDM volume 2, CPUID, leaf 7, EBX bits 23 and 24.
     let features = if __cpuid(0).eax >= 7 { __cpuid_count(7, 0).ebx } else { 0 };
     let mut ways: Vec<(&str, Option<WriteBack>)> = vec![
         ("in the caches", None),
-        ("each line, clflush", Some(by_clflush)),
-        ("each word, clflush", Some(words_by_clflush)),
+        ("each line, clflush", Some(|record, entry| each_line(record, entry, clflush))),
+        ("each word, clflush", Some(|record, entry| each_word(record, entry, clflush))),
     ];
     if features & 1 << 23 != 0 {
-        ways.push(("each line, clflushopt", Some(by_clflushopt)));
-        ways.push(("each word, clflushopt", Some(words_by_clflushopt)));
+        ways.push(("each line, clflushopt", Some(|record, entry| each_line(record, entry, clflushopt))));
+        ways.push(("each word, clflushopt", Some(|record, entry| each_word(record, entry, clflushopt))));
     }
     if features & 1 << 24 != 0 {
-        ways.push(("each line, clwb", Some(by_clwb)));
-        ways.push(("each word, clwb", Some(words_by_clwb)));
+        ways.push(("each line, clwb", Some(|record, entry| each_line(record, entry, clwb))));
+        ways.push(("each word, clwb", Some(|record, entry| each_word(record, entry, clwb))));
     }
     ways
 }

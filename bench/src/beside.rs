@@ -27,7 +27,7 @@ const ROUNDS: usize = 5;
 pub const PATIENCE: Duration = Duration::from_secs(20);
 const SILENCE: Duration = Duration::from_secs(1);
 /// How often is looked.
-pub const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How fast is sent.
 #[derive(Clone, Copy, Debug)]
@@ -117,7 +117,7 @@ const RECEIVED: f64 = 90.0;
 
 /// Rounds in which the receiver may show that it keeps within [`MOST`].
 const TRIES: usize = 8;
-/// Of the bare loop's CPU time. It takes some 1.7 times that; what a busy machine adds differs between the two.
+/// Of the bare loop's CPU time. It takes less than that on an idle machine; what a busy one adds differs between the two.
 const MOST: f64 = 2.5;
 
 /// Whether the receiver takes text in less than [`MOST`] times the bare loop's CPU time: in one round of some, as what else
@@ -158,14 +158,15 @@ const RSYSLOG_FILES: &str = "rsyslog, a file for each of 1,000";
 fn programs(dir: &Path) -> Result<Vec<Program>, String> {
     let own = std::env::current_exe().map_err(failed)?;
     let receiver = receiver()?;
+    let path = |name: &str| dir.join(name.replace(' ', "-"));
     let mut programs = Vec::new();
     let mut add = |name: &'static str, kind: &'static str, program: &Path, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.args(arguments);
-        let written = dir.join(name.replace(' ', "-"));
+        let written = path(name);
         programs.push(Program { name, kind, command, shown: written.with_extension("out"), written });
     };
-    let written = |name: &str| dir.join(name.replace(' ', "-")).display().to_string();
+    let written = |name: &str| path(name).display().to_string();
     let listen = ["listen", "--bind", "127.0.0.1", "--port", PORT];
     add(BARE, "text", &own, &["--bare", PORT]);
     add(TEXT, "text", &receiver, &listen);
@@ -220,12 +221,8 @@ fn run(program: Program, pace: Pace) -> Result<Option<Best>, String> {
     let spawned = command.stdin(Stdio::null()).stdout(file).stderr(Stdio::null()).spawn();
     let Ok(child) = spawned else { return Ok(None) };
     let mut child = Running(child);
-    let deadline = Instant::now() + PATIENCE;
-    while !is_listened_on() {
-        if child.0.try_wait().map_err(failed)?.is_some() || Instant::now() > deadline {
-            return Ok(None);
-        }
-        thread::sleep(LOOK);
+    if !listens(&mut child)? {
+        return Ok(None);
     }
     let before = cpu_time(child.0.id())?;
     let load = Load::of(kind).ok_or("no such load")?;
@@ -285,8 +282,20 @@ fn send(load: Load, pace: Pace) -> Result<(), String> {
     Ok(())
 }
 
+/// Waits until the program listens; false where it has ended, or does not for long.
+pub fn listens(program: &mut Running) -> Result<bool, String> {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_listened_on() {
+        if program.0.try_wait().map_err(failed)?.is_some() || Instant::now() > deadline {
+            return Ok(false);
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(true)
+}
+
 /// Whether a socket is bound to the port, as Linux tells.
-pub fn is_listened_on() -> bool {
+fn is_listened_on() -> bool {
     let port = PORT.parse::<u16>().unwrap_or_default();
     let wanted = format!(":{port:04X} ");
     ["/proc/net/udp", "/proc/net/udp6"].iter().any(|path| {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use nix::libc::{in_addr, in_pktinfo};
 use nix::sys::socket::{ControlMessage, MsgFlags, SockaddrIn, sendmsg};
 
-use crate::beside::{LOOK, PATIENCE, PORT, failed, is_listened_on, receiver};
+use crate::beside::{PATIENCE, PORT, failed, listens, receiver};
 use crate::load::{Datagrams, Load};
 use crate::running::Running;
 
@@ -38,13 +38,9 @@ pub fn check() -> Result<bool, String> {
     let mut command = Command::new(receiver()?);
     command.args(["listen", "--bind", "127.0.0.1", "--port", PORT, "--prefix", "always"]);
     command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(File::create(&output).map_err(failed)?);
-    let child = Running(command.spawn().map_err(failed)?);
-    let deadline = Instant::now() + PATIENCE;
-    while !is_listened_on() {
-        if Instant::now() > deadline {
-            return Err("memory: the receiver does not listen".into());
-        }
-        thread::sleep(LOOK);
+    let mut child = Running(command.spawn().map_err(failed)?);
+    if !listens(&mut child)? {
+        return Err("memory: the receiver does not listen".into());
     }
     send(&output)?;
     let taken = peak(child.0.id())?;
