@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::load::{self, Datagrams, Load};
-use crate::running::Running;
+use crate::running::{Running, cpu_time};
 
 /// Fewer than fit into the largest socket buffer that is asked for, so that all can come in one flood.
 const RECORDS: u32 = 200_000;
@@ -224,7 +224,9 @@ fn run(program: Program, pace: Pace) -> Result<Option<Best>, String> {
     if !listens(&mut child)? {
         return Ok(None);
     }
-    let before = cpu_time(child.0.id())?;
+    let cpu_time =
+        |child: &Running| cpu_time(child.0.id()).ok_or("by the clock: /proc/*/schedstat tells no time");
+    let before = cpu_time(&child)?;
     let load = Load::of(kind).ok_or("no such load")?;
     send(load, pace)?;
     let paths = || files(&written).chain([shown.clone()]);
@@ -237,7 +239,7 @@ fn run(program: Program, pace: Pace) -> Result<Option<Best>, String> {
             (before_that, since) = (now, Instant::now());
         }
     }
-    let seconds = cpu_time(child.0.id())?.saturating_sub(before).as_secs_f64();
+    let seconds = cpu_time(&child)?.saturating_sub(before).as_secs_f64();
     drop(child);
     let marks =
         |text: &[u8]| text.windows(load::MARK.len()).filter(|bytes| *bytes == load::MARK).count() as u32;
@@ -305,19 +307,6 @@ fn is_listened_on() -> bool {
                 .is_some_and(|(_, rest)| rest.get(..40).is_some_and(|local| local.contains(&wanted)))
         })
     })
-}
-
-/// The time that a process's threads have had, its own and the system's for it (sched-stats.rst, "schedstat"), in
-/// nanoseconds where /proc/*/stat counts hundredths of a second.
-fn cpu_time(id: u32) -> Result<Duration, String> {
-    let threads = fs::read_dir(format!("/proc/{id}/task")).map_err(failed)?;
-    let mut all = Duration::ZERO;
-    for thread in threads {
-        let text = fs::read_to_string(thread.map_err(failed)?.path().join("schedstat")).map_err(failed)?;
-        let nanos = text.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
-        all += Duration::from_nanos(nanos.ok_or("by the clock: /proc/*/schedstat tells no time")?);
-    }
-    Ok(all)
 }
 
 pub fn failed(error: std::io::Error) -> String {

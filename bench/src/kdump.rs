@@ -4,9 +4,8 @@
 //!
 //! Both send by QEMU's user network to this machine's loopback, whose Ethernet address they are given.
 
-use crate::running::Running;
+use crate::running::{Running, cpu_time};
 use crate::trace::root;
-use std::fs;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
@@ -52,17 +51,6 @@ impl Moment {
     fn now(qemu: u32) -> Self {
         Self { at: Instant::now(), used: cpu_time(qemu).unwrap_or_default() }
     }
-}
-
-/// The CPU time of all threads of a process; none where it has ended and was waited for.
-fn cpu_time(process: u32) -> Option<Duration> {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
-    // Documentation/scheduler/sched-stats.rst: the first number is the time spent on a CPU, in ns.
-    let used = threads.filter_map(|thread| {
-        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
-    });
-    Some(Duration::from_nanos(used.sum()))
 }
 
 /// How long something took: by the clock, and of QEMU's CPU time, which does not tell what else the machine did.
