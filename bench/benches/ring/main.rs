@@ -2,6 +2,8 @@
 //! `std`, `log_buffer`'s, which keeps text alone and wants a lock, and beside the plainest thing that `log` and
 //! `tracing` can be given: texts in a vector behind a lock.
 
+mod write_back;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use log::Log;
 use log_buffer::LogBuffer;
@@ -107,10 +109,14 @@ fn time(threads: u64, batches: u64, write: impl Fn(u64) + Sync) -> Duration {
     })
 }
 
+/// Memory for a ring of 256 KiB.
+fn ring_memory() -> (RingHeader, Vec<AtomicU64>, Vec<AtomicU64>) {
+    let zeros = |count: usize| (0..count).map(|_| AtomicU64::new(0)).collect();
+    (RingHeader::new(), zeros(4096), zeros(32768))
+}
+
 fn records(criterion: &mut Criterion) {
-    let header = RingHeader::new();
-    let index: Vec<AtomicU64> = (0..4096).map(|_| AtomicU64::new(0)).collect();
-    let data: Vec<AtomicU64> = (0..32768).map(|_| AtomicU64::new(0)).collect();
+    let (header, index, data) = ring_memory();
     let ring = Ring::new(&header, &index, &data);
     let ticks = AtomicU64::new(0);
     let plain = Texts::new();
@@ -180,6 +186,6 @@ criterion_group! {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(2))
         .sample_size(20);
-    targets = records
+    targets = records, write_back::records
 }
 criterion_main!(benches);

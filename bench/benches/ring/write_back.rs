@@ -4,17 +4,15 @@
 //! The last stands for a ring that is mapped write-through, which no program can have: there, too, each store goes to
 //! memory by itself. What such a mapping costs beyond that, the whole bus for each locked instruction, is not in it.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use netconsole::ring::{Level, Ring, RingHeader, WriteBack};
+use crate::{BATCH, ring_memory};
+use criterion::{Criterion, Throughput};
+use netconsole::ring::{Level, Ring, WriteBack};
 use std::arch::asm;
 use std::arch::x86_64::{__cpuid, __cpuid_count, _mm_clflush};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 /// The size of a cache's line, in bytes.
 const LINE: usize = 64;
-/// How many records one iteration writes.
-const BATCH: u64 = 10_000;
 
 /// Calls `flush` with each line of a record and with that of its index's word.
 fn each_line(record: &[AtomicU64], entry: &AtomicU64, flush: impl Fn(*const AtomicU64)) {
@@ -70,10 +68,8 @@ fn ways() -> Vec<(&'static str, Option<WriteBack>)> {
     ways
 }
 
-fn records(criterion: &mut Criterion) {
-    let header = RingHeader::new();
-    let index: Vec<AtomicU64> = (0..4096).map(|_| AtomicU64::new(0)).collect();
-    let data: Vec<AtomicU64> = (0..32768).map(|_| AtomicU64::new(0)).collect();
+pub fn records(criterion: &mut Criterion) {
+    let (header, index, data) = ring_memory();
     let mut group = criterion.benchmark_group(format!("{BATCH} records of 66 bytes, written back"));
     group.throughput(Throughput::Elements(BATCH));
     for (name, way) in ways() {
@@ -94,13 +90,3 @@ fn records(criterion: &mut Criterion) {
         });
     }
 }
-
-criterion_group! {
-    name = benches;
-    config = Criterion::default()
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(20);
-    targets = records
-}
-criterion_main!(benches);
