@@ -2,7 +2,7 @@
 //! 3, table 10-1). In a virtual machine nothing is lost, and a record is not written back: its memory is the host's.
 //!
 //! The log is written back line by line, each as a record is done. A log that is mapped write-through would have each of
-//! its stores written to memory, about nine times as slow (bench/benches/ring/write_back.rs), and each of its locked
+//! its stores written to memory, about eight times as slow (bench/benches/ring/write_back.rs), and each of its locked
 //! instructions, two a record, would lock the whole bus (SDM volume 3, section 9.1.4).
 
 use super::cpu;
