@@ -1,5 +1,6 @@
 //! The boot code's constants and symbols, for boot/entry.s.
 
+use crate::last_log;
 use crate::log;
 use crate::machine::efi::{self, Wanted};
 use crate::machine::firmware::structure::{Status, Structure};
@@ -33,7 +34,9 @@ const CR4_FIVE_LEVELS: u32 = paging::CR4_FIVE_LEVELS;
 /// Where boot/entry.s arrives from UEFI.
 extern "efiapi" fn enter_from_uefi(image: *mut c_void, system_table: Structure) -> Status {
     let room_pages = (CARD_ROOM / paging::PAGE) as usize;
-    efi::enter(image, system_table, &Wanted { last_log: log::place_noted_in, rooms: MAX_NICS, room_pages })
+    let wanted =
+        Wanted { notes: &last_log::PLACES, last_log: log::place_noted_in, rooms: MAX_NICS, room_pages };
+    efi::enter(image, system_table, &wanted)
 }
 
 global_asm!(

@@ -12,8 +12,8 @@ use core::ops::Range;
 use core::ptr::with_exposed_provenance;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// Neither in page 0 nor where a boot sector lies, and below what a BIOS keeps for itself.
-const PLACES: [u64; 3] = [0x4000, 0x5_0000, 0x8_f000];
+/// The pages that have notes: neither in page 0 nor where a boot sector lies, and below what a BIOS keeps for itself.
+pub const PLACES: [u64; 3] = [0x4000, 0x5_0000, 0x8_f000];
 const WORDS: usize = 4;
 
 /// What a note is about: what it begins with, and its place among the notes, one behind the other.

@@ -59,12 +59,11 @@ const MAP_LENGTH: usize = PAGES * 4096 - MAP;
 /// The size of an `EFI_MEMORY_DESCRIPTOR`.
 const MAP_ENTRY: usize = size_of::<[u64; 5]>();
 
-/// Where the kernel notes the log's place for the next boot, if it may.
-const LOG_NOTES: [u64; 3] = [0x4000, 0x5_0000, 0x8_f000];
-
 /// What this kernel has to have of the firmware's memory where that goes on.
 pub struct Wanted {
-    /// Where the log of the boot before lies, as its note in a page of [`LOG_NOTES`] has it: the address, and how many pages.
+    /// The pages in which the kernel notes the log's place for the next boot, if it may.
+    pub notes: &'static [u64],
+    /// Where the log of the boot before lies, as its note in one of these pages has it: the address, and how many pages.
     pub last_log: fn(note: u64) -> Option<[u64; 2]>,
     /// How many cards' rooms, and how many pages each has. With fewer there are fewer cards.
     pub rooms: usize,
@@ -149,7 +148,7 @@ fn stay(services: Structure, info: UefiInfo, block: usize, wanted: &Wanted) -> !
         call_firmware(|| allocate(AT, LOADER_DATA, pages, &mut start)) == SUCCESS
     };
     let mut log = None;
-    for place in LOG_NOTES.into_iter().filter(|&place| take([place, 1])) {
+    for place in wanted.notes.iter().copied().filter(|&place| take([place, 1])) {
         add([place, 1]);
         log = log.or_else(|| (wanted.last_log)(place));
     }
