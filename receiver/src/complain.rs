@@ -1,12 +1,11 @@
 //! What the program says of itself, on standard error. A thread says it, so that nothing waits for who reads that.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use memchr::memchr;
 
@@ -19,11 +18,6 @@ const PIECE: usize = 32 << 10;
 /// How long the end waits for the next piece to be said.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How many pieces are held back: the last.
-const HELD_MOST: usize = 1000;
-
-/// What is held back; `None`: all is said.
-static HELD: Mutex<Option<VecDeque<String>>> = Mutex::new(None);
 static SPEAKER: OnceLock<Speaker> = OnceLock::new();
 
 /// Says something on standard error; without one, or where it is not read, there is nobody to tell.
@@ -41,6 +35,14 @@ pub fn is_out() -> bool {
     speaker().queue.waiting() == Waiting::default()
 }
 
+/// Waits for what was said to be out, for at most [`PATIENCE`].
+pub fn wait_out() {
+    let until = Instant::now() + PATIENCE;
+    while !is_out() && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Waits for what was said to be out, as long as somebody reads it; nothing is said after it.
 pub fn finish() {
     if let Some(speaker) = SPEAKER.get() {
@@ -49,51 +51,7 @@ pub fn finish() {
 }
 
 fn speaker() -> &'static Speaker {
-    SPEAKER.get_or_init(|| Speaker::start(Mouth))
-}
-
-/// Holds back what is said from now on: the terminal shows something else.
-pub fn hold() {
-    *held_back() = Some(VecDeque::new());
-}
-
-/// The last that was held back.
-pub fn held() -> Option<String> {
-    held_back().as_ref().and_then(|held| held.back().cloned())
-}
-
-/// Says what was held back, and all that follows.
-pub fn release() {
-    for text in held_back().take().into_iter().flatten() {
-        let _ = io::stderr().write_all(text.as_bytes());
-    }
-}
-
-fn held_back() -> MutexGuard<'static, Option<VecDeque<String>>> {
-    HELD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Standard error, or what is held back from it.
-struct Mouth;
-
-impl Write for Mouth {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut held = held_back();
-        let Some(held) = &mut *held else {
-            // Nobody waits for who reads it.
-            drop(held);
-            return io::stderr().write(bytes);
-        };
-        held.push_back(String::from_utf8_lossy(bytes).into_owned());
-        if held.len() > HELD_MOST {
-            held.pop_front();
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    SPEAKER.get_or_init(|| Speaker::start(io::stderr()))
 }
 
 /// Who says it.

@@ -1,5 +1,6 @@
 //! The wall in a terminal (`--tui`): the machines, and the log of one. It knows nothing of output, receive, senders.
 
+mod aside;
 mod log;
 mod view;
 
@@ -13,8 +14,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::complain;
 use crate::wall::{Glance, Wall};
+use aside::Aside;
 use log::{Log, Mark};
 
 /// How often it is drawn at most, and looked for keys.
@@ -24,7 +25,7 @@ const FRAME: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Tui {
     is_over: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<Option<Aside>>,
 }
 
 /// What is shown.
@@ -36,7 +37,7 @@ struct Screen {
     log: Log,
     /// Words to find, while they are typed.
     typed: Option<String>,
-    /// What the program has said of itself.
+    /// What was said last on standard error.
     said: Option<String>,
     /// Rows of the log.
     rows: usize,
@@ -51,31 +52,33 @@ impl Tui {
     /// Takes the terminal.
     pub fn start(wall: &Arc<Wall>) -> io::Result<Self> {
         Self::check()?;
+        let mut aside = Aside::take()?;
         let mut terminal = ratatui::try_init()?;
-        complain::hold();
         let is_over = Arc::new(AtomicBool::new(false));
         let (wall, ends) = (Arc::clone(wall), Arc::clone(&is_over));
         let run = move || {
             let mut screen = Screen::default();
             while !ends.load(Ordering::Relaxed) {
                 screen.look(&wall);
+                screen.said = aside.as_mut().and_then(Aside::look);
                 let drawn = terminal.draw(|frame| screen.rows = view::draw(frame, &screen));
                 if drawn.is_err() || screen.keys().is_err() {
                     end();
                     break;
                 }
             }
+            aside
         };
-        let thread = thread::Builder::new().spawn(run)?;
+        let thread = thread::Builder::new().spawn(run).inspect_err(|_| ratatui::restore())?;
         Ok(Tui { is_over, thread })
     }
 
-    /// Gives the terminal back, and says there what was held back meanwhile.
+    /// Gives the terminal back, and standard error with what was said there meanwhile.
     pub fn finish(self) {
         self.is_over.store(true, Ordering::Relaxed);
-        let _ = self.thread.join();
+        let aside = self.thread.join();
         ratatui::restore();
-        complain::release();
+        drop(aside);
     }
 }
 
@@ -95,7 +98,6 @@ impl Screen {
         if let Some((first, lines)) = wall.lines_from(&self.log.machine, self.log.next()) {
             self.log.take(first, lines);
         }
-        self.said = complain::held();
     }
 
     fn selected(&self) -> Option<usize> {

@@ -22,12 +22,14 @@ struct Terminal {
     child: Child,
     keys: File,
     screen: Arc<Mutex<vt100::Parser>>,
+    /// All that was written to it.
+    bytes: Arc<Mutex<Vec<u8>>>,
     socket: UdpSocket,
     port: u16,
 }
 
 impl Terminal {
-    fn start() -> Self {
+    fn start(further: &[&str]) -> Self {
         let size = Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
         let pair = openpty(&size, None).expect("a pseudo-terminal");
         let (master, slave): (File, OwnedFd) = (pair.master.into(), pair.slave);
@@ -36,6 +38,7 @@ impl Terminal {
             UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port").port();
         let child = Command::new(PROGRAM)
             .args(["--tui", "--bind", "127.0.0.1", "--no-ncrx", "--port", &port.to_string()])
+            .args(further)
             .env("TERM", "xterm-256color")
             .stdin(end())
             .stdout(end())
@@ -44,15 +47,18 @@ impl Terminal {
             .expect("it starts");
         drop(slave);
         let screen = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
+        let bytes = Arc::<Mutex<Vec<u8>>>::default();
         let (mut output, shown) = (master.try_clone().expect("a descriptor"), Arc::clone(&screen));
+        let written = Arc::clone(&bytes);
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
+                written.lock().expect("no panic").extend_from_slice(&buffer[..length]);
                 shown.lock().expect("no panic").process(&buffer[..length]);
             }
         });
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        let terminal = Terminal { child, keys: master, screen, socket, port };
+        let terminal = Terminal { child, keys: master, screen, bytes, socket, port };
         terminal.wait_for("0 machines");
         terminal
     }
@@ -63,6 +69,12 @@ impl Terminal {
 
     fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).expect("it reads");
+    }
+
+    /// Where something was written first, of all that was.
+    fn place(&self, part: &str) -> Option<usize> {
+        let bytes = self.bytes.lock().expect("no panic");
+        bytes.windows(part.len()).position(|window| window == part.as_bytes())
     }
 
     fn text(&self) -> String {
@@ -85,7 +97,7 @@ impl Terminal {
 /// A crash appears with its machine, keys choose, find, limit, scroll and jump, and the terminal is given back.
 #[test]
 fn the_wall_in_a_terminal() {
-    let mut terminal = Terminal::start();
+    let mut terminal = Terminal::start(&[]);
     let other = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     for sequence in 0..100 {
         let record = format!("6,{sequence},{},-;line {sequence}\n", 61_000_000 + sequence * 1000);
@@ -143,6 +155,27 @@ fn the_wall_in_a_terminal() {
         !screen.screen().alternate_screen() && !screen.screen().hide_cursor()
     };
     terminal.wait_until("given back", |text| is_back() && text.contains("listening on 127.0.0.1"));
+}
+
+/// On the terminal as the wall is drawn there, a word of somebody else would stay.
+#[test]
+fn nobody_else_writes_into_the_wall() {
+    let command = "echo the command says; echo so >&2";
+    let mut terminal = Terminal::start(&["--on-crash", command]);
+    const ALTERNATE_SCREEN: &str = "\u{1b}[?1049h";
+    assert!(terminal.place("listening on").expect("said") < terminal.place(ALTERNATE_SCREEN).expect("taken"));
+    assert!(!terminal.text().contains("listening on"));
+    let is_below = |text: &str, part: &str| text.lines().last().is_some_and(|line| line.trim_end() == part);
+    terminal.wait_until("the keys", |text| text.lines().last().is_some_and(|line| line.contains("q end")));
+    for (sequence, text) in ["Kernel panic - not syncing: test", "the end of it"].iter().enumerate() {
+        terminal.send(&terminal.socket, &format!("0,{},63000000,-;{text}\n", 500 + sequence));
+    }
+    terminal.wait_until("its last line below", |text| is_below(text, "so"));
+    let lines = terminal.text().lines().filter(|line| line.contains("says") || line.trim() == "so").count();
+    assert_eq!(lines, 1, "{}", terminal.text());
+    terminal.press("q");
+    assert_eq!(terminal.child.wait().expect("it ends").code(), Some(0));
+    terminal.wait_until("what was said", |text| text.contains("the command says\nso"));
 }
 
 #[test]
