@@ -7,10 +7,9 @@ use crate::find_cards::find_cards;
 use crate::linux::Before;
 use crate::log::ring;
 use crate::machine::clock::{Clock, Deadline};
-use crate::machine::firmware;
 use crate::machine::paging::AddressSpace;
 use crate::machine::watchdog::Watchdog;
-use crate::machine::{entropy, rtc};
+use crate::machine::{entropy, rtc, timer};
 use crate::platform::{self, ThisKernel};
 use crate::serial_console::SerialConsole;
 use bootinfo::BootInfo;
@@ -51,8 +50,6 @@ pub struct Kernel {
     serial: Option<SerialConsole>,
     watchdog: Option<Watchdog>,
     watchdog_fed_at: u64,
-    /// When the firmware's timer had its turn last, where it goes on.
-    firmware_ticked_at: u64,
     /// When serial and the watchdog are to be looked at again.
     look_at: u64,
 }
@@ -71,7 +68,6 @@ impl Kernel {
             serial,
             watchdog: None,
             watchdog_fed_at: 0,
-            firmware_ticked_at: 0,
             look_at: 0,
         })
     }
@@ -264,11 +260,7 @@ impl Kernel {
         if is_due {
             self.look_at = now + LOOK_INTERVAL * self.netconsole.running_targets();
             self.feed_watchdog(now);
-            if firmware::stays() && now.saturating_sub(self.firmware_ticked_at) >= firmware::TICK_INTERVAL / 2
-            {
-                self.firmware_ticked_at = now;
-                firmware::gate::tick();
-            }
+            timer::let_firmware_tick();
             if let Some(serial) = &mut self.serial {
                 serial.read(self.netconsole.terminal(), now);
             }

@@ -6,6 +6,7 @@ use crate::machine::build;
 use crate::machine::clock;
 use crate::machine::firmware;
 use crate::machine::pci::{self, ConfigurationSpace};
+use crate::machine::timer;
 use crate::machine::trap::{self, Place};
 use crate::memory;
 use crate::{describe, start};
@@ -52,6 +53,10 @@ unsafe impl Platform for ThisKernel {
     #[inline]
     fn ring() -> &'static Ring<'static> {
         ring()
+    }
+
+    fn meanwhile() {
+        timer::let_firmware_tick();
     }
 
     fn release() -> &'static str {

@@ -63,6 +63,10 @@ pub unsafe trait Platform: Sized + 'static {
     /// [`firmware_card`](Self::firmware_card) gives it no more.
     fn take_from_firmware(_function: DeviceFunction) {}
 
+    /// Is called again and again while a driver waits on its device, which may take longer than 20 ms: for what must go on
+    /// meanwhile. Called by polling alone.
+    fn meanwhile() {}
+
     /// The kernel's release, as `+r`, `release_enabled` and `uname -r` show it: `6.12.1`. Printable ASCII without `,` and `;`,
     /// which end it in a message; of a longer one the first 64 bytes are sent.
     fn release() -> &'static str;
@@ -99,8 +103,13 @@ pub(crate) fn now<P: Platform>() -> u64 {
     P::memory().timebase.read().micros(P::ticks())
 }
 
-/// How drivers wait on this platform. Panic-safe.
+/// How drivers wait on this platform.
 pub(crate) fn waits<P: Platform>() -> Waits {
+    panic_waits::<P>().with(P::meanwhile)
+}
+
+/// How they wait in a panic. Panic-safe.
+pub(crate) fn panic_waits<P: Platform>() -> Waits {
     Waits::new(now::<P>)
 }
 

@@ -4,12 +4,13 @@
 //! The local APIC's timer is tried first, since nothing of it lies outside of the CPU; then the i8254 on IRQ 0 through the
 //! i8259s, which boards may gate or route elsewhere. Where neither ticks, the kernel never sleeps.
 
-use super::clock::{Deadline, PIT_HZ, Ports};
+use super::clock::{self, Deadline, PIT_HZ, Ports};
 use super::firmware;
 use super::interrupts::{self, PIC_BASE};
 use super::local_apic::LocalApic;
 use super::pic;
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::instructions::interrupts as cpu;
 
 /// Ticks per second.
@@ -28,6 +29,20 @@ const PAUSE: u64 = 100;
 
 /// i8254 datasheet, control word: channel 0, both bytes, mode 2 (rate generator).
 const CHANNEL_0_RATE: u8 = 0x34;
+
+/// When the firmware that goes on was last let tick, by [`clock::micros`].
+static FIRMWARE_TICKED_AT: AtomicU64 = AtomicU64::new(0);
+
+/// Lets the firmware that goes on have its interrupts, where it has not had them here for half as long as it may wait.
+pub fn let_firmware_tick() {
+    let now = clock::micros();
+    let ticked_at = FIRMWARE_TICKED_AT.load(Ordering::Relaxed);
+    // As the frequency becomes known better, the clock may go back.
+    if firmware::stays() && now.abs_diff(ticked_at) >= firmware::TICK_INTERVAL / 2 {
+        FIRMWARE_TICKED_AT.store(now, Ordering::Relaxed);
+        firmware::gate::tick();
+    }
+}
 
 /// Where ticks come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,13 +9,13 @@ use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
-const TARGET: &str = "10.0.0.2:6666";
-const TARGETS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/";
+pub const TARGET: &str = "10.0.0.2:6666";
+pub const TARGETS: &str = "debug netconsole=+@10.0.0.1/,@10.0.0.2/";
 /// One that the kernel has no driver for.
-const PCNET: &str = "pcnet";
+pub const PCNET: &str = "pcnet";
 const BY_FIRMWARE: &str = "eth0: card that the firmware drives at 00:0";
 /// The firmware takes its time, beside other tests.
-const TIME: Duration = UEFI_TIME.saturating_mul(2);
+pub const TIME: Duration = UEFI_TIME.saturating_mul(2);
 /// In configuration space (PCI 3.0, section 6.2.2): whether a device decodes ports and memory, and may reach memory; above that
 /// the status, which may change by itself.
 const COMMAND: u8 = 4;
@@ -24,13 +24,13 @@ const QUIET: Duration = Duration::from_secs(2);
 const SIX_MINUTES: Duration = Duration::from_secs(360);
 
 /// The firmware starts the kernel with these parameters.
-fn boot(name: &'static str, parameters: &str, nics: impl IntoIterator<Item = Nic>) -> Boot {
+pub fn boot(name: &'static str, parameters: &str, nics: impl IntoIterator<Item = Nic>) -> Boot {
     let bzimage = bzimage();
     let arguments = UEFI.into_iter().chain(["-kernel", &bzimage, "-append", parameters]);
     Boot::new(name, parameters).loader(arguments).nics(nics).timeout(TIME)
 }
 
-fn nic(device: &'static str) -> Nic {
+pub fn nic(device: &'static str) -> Nic {
     Nic::device(device).with_rom().peer(Peer::at("10.0.0.2"))
 }
 
@@ -139,7 +139,7 @@ fn a_panic_within_a_call_of_the_firmware_makes_no_other() {
 }
 
 /// A boot that is stopped before its first instruction, and what runs it.
-fn debugged(name: &'static str, boot: Boot) -> (Machine, Stub) {
+pub fn debugged(name: &'static str, boot: Boot) -> (Machine, Stub) {
     let gdb = Gdb::new(name);
     let machine = boot.arguments(gdb.arguments().iter().map(String::as_str)).paused().start();
     (machine, gdb.accept())

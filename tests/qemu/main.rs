@@ -22,6 +22,7 @@ mod early;
 mod efi;
 mod example;
 mod firmware_cards;
+mod firmware_gate;
 mod flood;
 mod fragments;
 mod gateways;

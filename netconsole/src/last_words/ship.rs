@@ -14,7 +14,7 @@ use crate::format::Style;
 use crate::memory::Memory;
 use crate::nic::{BusAddress, PanicDriver};
 use crate::plan::{CardSet, MAX_NICS, Plan, TargetCards, TargetPlan};
-use crate::platform::{Platform, Probe, now, probe, waits};
+use crate::platform::{Platform, Probe, now, panic_waits, probe};
 use crate::seal::Inputs;
 use crate::settings::MAX_TARGETS;
 use crate::targets::user_data::UserData;
@@ -207,7 +207,7 @@ impl<'l, P: Platform> Shipment<'l, P> {
             let mark = P::memory().panic.deadly_cards.mark(place);
             let opened = mark.at(|| {
                 probe::<P>(Probe::PanicCard);
-                let (config, access, waits) = (P::pci(), P::access(), waits::<P>());
+                let (config, access, waits) = (P::pci(), P::access(), panic_waits::<P>());
                 if let BusAddress::Pci(function) = *address
                     && let Some(card) = P::firmware_card(function)
                 {

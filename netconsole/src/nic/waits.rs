@@ -10,13 +10,19 @@ const MOST_LOOKS: u32 = 20_000_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Waits {
     now: fn() -> u64,
+    meanwhile: fn(),
 }
 
 impl Waits {
     /// Waits by this clock, which counts microseconds from any moment on and is good enough where it is three times wrong.
     /// It must not panic, block or take a lock.
     pub const fn new(now: fn() -> u64) -> Self {
-        Self { now }
+        Self { now, meanwhile: || {} }
+    }
+
+    /// Has this done between the looks at a device, for what must go on while a driver waits. What it takes is part of the wait.
+    pub const fn with(self, meanwhile: fn()) -> Self {
+        Self { meanwhile, ..self }
     }
 
     /// The clock, in microseconds from any moment on.
@@ -35,6 +41,7 @@ impl Waits {
                 return None;
             }
             core::hint::spin_loop();
+            (self.meanwhile)();
         }
         None
     }
@@ -72,6 +79,7 @@ pub(crate) mod fake {
 mod tests {
     use super::fake::{WAITS, now, pass};
     use super::{LEAST_LOOKS, MOST_LOOKS, Waits};
+    use std::cell::Cell;
 
     #[test]
     fn a_wait_ends_by_the_clock_whatever_a_look_takes() {
@@ -97,5 +105,22 @@ mod tests {
             None
         });
         assert_eq!((found, count), (None, MOST_LOOKS));
+    }
+
+    #[test]
+    fn what_must_go_on_does_between_the_looks() {
+        thread_local! {
+            static GONE_ON: Cell<u32> = const { Cell::new(0) };
+        }
+        let waits = WAITS.with(|| GONE_ON.set(GONE_ON.get() + 1));
+        let mut looks = 0;
+        let found = waits.until(1000, || {
+            assert_eq!(GONE_ON.get(), looks);
+            looks += 1;
+            (looks == 10).then_some(())
+        });
+        assert_eq!((found, GONE_ON.get()), (Some(()), 9));
+        waits.pause(1000);
+        assert!(GONE_ON.get() > 400, "a pause is a wait");
     }
 }

@@ -97,6 +97,29 @@ impl Stub {
         u64::from_str_radix(digits, 16).expect("digits").swap_bytes()
     }
 
+    /// All registers of the first CPU, in digits: those of [`register`](Self::register) first, those of SSE last.
+    pub fn registers(&mut self) -> String {
+        self.ask("g")
+    }
+
+    /// Gives the first CPU these registers.
+    pub fn set_registers(&mut self, registers: &str) {
+        assert_eq!(self.ask(&format!("G{registers}")), "OK");
+    }
+
+    /// Gives the first CPU a register by its number.
+    pub fn set_register(&mut self, number: usize, value: u64) {
+        let mut registers = self.registers();
+        registers.replace_range(16 * number..16 * (number + 1), &format!("{:016x}", value.swap_bytes()));
+        self.set_registers(&registers);
+    }
+
+    /// Memory, 64 bits, by the page tables in force.
+    pub fn read_long(&mut self, address: u64) -> u64 {
+        let digits = self.ask(&format!("m{address:x},8"));
+        u64::from_str_radix(&digits, 16).expect("it is mapped").swap_bytes()
+    }
+
     fn send(&mut self, packet: &str) {
         let sum = packet.bytes().fold(0, u8::wrapping_add);
         write!(self.0.get_mut(), "${packet}#{sum:02x}").expect("QEMU listens");
