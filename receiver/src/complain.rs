@@ -35,7 +35,7 @@ pub fn is_out() -> bool {
     speaker().queue.waiting() == Waiting::default()
 }
 
-/// Waits for what was said to be out, for at most [`PATIENCE`].
+/// Waits for what was said to be out, for at most two seconds.
 pub fn wait_out() {
     let until = Instant::now() + PATIENCE;
     while !is_out() && Instant::now() < until {
