@@ -231,13 +231,15 @@ fn every_device_stops_before_others_memory_is_used() {
                 .nics([nic("virtio-net-pci,bus=pci.0,addr=5")]);
             let others = ["-device", "ich9-ahci,bus=pci.0,addr=3"];
             let boot = boot.first_arguments(others);
-            let machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
+            let mut machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
             let mut reach = qtest.accept();
             // SeaBIOS has looked for disks, and leaves their controller as it was then.
             machine.wait_for_text(TARGET, " could reach memory, and can't any more");
             machine.wait_for_text(TARGET, "firmware: ");
-            assert_eq!(reach.read_configuration(DEVICE, 4) & 4, 0, "the disks' controller has no right to");
-            assert_eq!(reach.read_configuration(5, 4) & 4, 4, "the network card has");
+            let [disks, network] =
+                machine.while_stopped(|| [DEVICE, 5].map(|device| reach.read_configuration(device, 4)));
+            assert_eq!(disks & 4, 0, "the disks' controller has no right to");
+            assert_eq!(network & 4, 4, "the network card has");
             machine.stop();
         },
     );

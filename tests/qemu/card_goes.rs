@@ -23,8 +23,11 @@ fn a_card_goes_and_comes_back() {
         machine.wait_for_text(TARGET, "network logging started");
         machine.wait_until_idle();
 
-        let place = ports.read_configuration(DEVICE, bar);
-        ports.write_configuration(DEVICE, bar, 0xe000_0000);
+        let place = machine.while_stopped(|| {
+            let place = ports.read_configuration(DEVICE, bar);
+            ports.write_configuration(DEVICE, bar, 0xe000_0000);
+            place
+        });
         machine.type_in("netconsole=@/gone,@10.0.0.9/\r");
         machine.wait_for_serial("gone doesn't exist");
         machine.wait_for_serial("eth0: link is down");
@@ -33,7 +36,7 @@ fn a_card_goes_and_comes_back() {
         machine.wait_for_serial("still-gone doesn't exist");
         assert_eq!(machine.count(TARGET), sent);
 
-        ports.write_configuration(DEVICE, bar, place);
+        machine.while_stopped(|| ports.write_configuration(DEVICE, bar, place));
         // In the order in which they were logged, as `Boot` checks, with nothing missing.
         for text in ["gone doesn't exist", "link is down", "still-gone doesn't exist", "link is up"] {
             machine.wait_for_text(TARGET, text);

@@ -298,23 +298,25 @@ fn a_card_that_hangs_or_is_lost_is_named_and_what_it_had_comes_when_it_is_back()
     let nics = [card, Nic::device("rtl8139,addr=9").with_rom().peer(other.clone())];
     let qtest = Qtest::new("snp-lost");
     let boot = boot("snp-lost", parameters, nics).repeats().arguments(["-no-reboot"]);
-    let machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
+    let mut machine = boot.arguments(qtest.arguments().iter().map(String::as_str)).start();
     let mut reach = qtest.accept();
     for target in [TARGET, OTHER] {
         machine.wait_for_text(target, "acpi: FACP ");
     }
     let kernel: SocketAddr = "10.0.1.1:6665".parse().expect("an address");
-    let order = |line: &str| machine.send(1, &other.datagram(40000, Nic::mac(1), kernel, line.as_bytes()));
+    let order = |machine: &Machine, line: &str| {
+        machine.send(1, &other.datagram(40000, Nic::mac(1), kernel, line.as_bytes()))
+    };
     let named = |serial: &[u8]| {
         String::from_utf8_lossy(serial).matches("eth0: the card does not answer, restarting it").count()
     };
-    let command = reach.read_configuration(SLOT, COMMAND) & 0xffff;
+    let command = machine.while_stopped(|| reach.read_configuration(SLOT, COMMAND)) & 0xffff;
     assert_eq!(command & MASTER, MASTER, "the firmware drives it");
     for (what, left) in [("it hangs", command & !MASTER), ("it has no registers", 0)] {
         machine.wait_until_quiet(QUIET);
         let before = named(machine.serial().as_bytes());
-        reach.write_configuration(SLOT, COMMAND, left);
-        order(&format!("echo {what} > /dev/kmsg\n"));
+        machine.while_stopped(|| reach.write_configuration(SLOT, COMMAND, left));
+        order(&machine, &format!("echo {what} > /dev/kmsg\n"));
         machine.wait_for_text(OTHER, what);
         machine.wait_for("the card to be named", |events| (named(&events.serial) > before).then_some(()));
         let has_come = |sent: &Sent| {
@@ -322,7 +324,7 @@ fn a_card_that_hangs_or_is_lost_is_named_and_what_it_had_comes_when_it_is_back()
                 && sent.datagram().is_some_and(|(_, text)| String::from_utf8_lossy(text).contains(what))
         };
         assert!(!machine.sent().iter().any(has_come), "{what}");
-        reach.write_configuration(SLOT, COMMAND, command);
+        machine.while_stopped(|| reach.write_configuration(SLOT, COMMAND, command));
         machine.wait_for_text(TARGET, what);
     }
 
@@ -333,9 +335,9 @@ fn a_card_that_hangs_or_is_lost_is_named_and_what_it_had_comes_when_it_is_back()
         reach.write_long(protocol + function, fails);
     }
     machine.wait_for_text(OTHER, "eth0: link is down");
-    order("echo it fails > /dev/kmsg\n");
+    order(&machine, "echo it fails > /dev/kmsg\n");
     machine.wait_for_text(OTHER, "it fails");
-    order("crash PANIC\n");
+    order(&machine, "crash PANIC\n");
     for target in [OTHER, TARGET] {
         machine.wait_for_text(target, "---[ end Kernel panic - not syncing: panic ]---");
     }

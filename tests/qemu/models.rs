@@ -337,7 +337,8 @@ fn the_82576_is_reset_ten_times() {
     let mut machine = boot.timeout(Duration::from_secs(180)).start();
     let mut ports = qtest.accept();
     machine.wait_for_text(TARGET, "network logging started");
-    let registers = u64::from(ports.read_configuration(SLOT, BAR0) & !0xf);
+    let bar = machine.while_stopped(|| ports.read_configuration(SLOT, BAR0));
+    let registers = u64::from(bar & !0xf);
     for round in 0..10 {
         ports.write_word(registers + TCTL, 0);
         machine.wait_for("the driver to notice", |events| {

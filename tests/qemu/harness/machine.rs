@@ -193,6 +193,14 @@ impl Machine {
         self.monitor_answer(PROMPT)
     }
 
+    /// Does something while the machine stands still.
+    pub fn while_stopped<T>(&mut self, what: impl FnOnce() -> T) -> T {
+        self.monitor("stop");
+        let done = what();
+        self.monitor("cont");
+        done
+    }
+
     fn monitor_answer(&mut self, end: &[u8]) -> String {
         let stream = self.monitor.as_mut().expect("the monitor is connected");
         let mut answer = Vec::new();

@@ -56,21 +56,25 @@ impl Reach {
         N::try_from(number).unwrap_or_else(|_| panic!("{command}: {answer}"))
     }
 
-    fn select(&mut self, device: u8, register: u8) {
+    /// Has the data port be a register of a device on the first bus; then the address is the one before again, as the kernel
+    /// may be amid its own two steps.
+    fn at<T>(&mut self, device: u8, register: u8, access: impl FnOnce(&mut Self) -> T) -> T {
         let address = 1 << 31 | u32::from(device) << 11 | u32::from(register);
+        let before: u32 = self.ask_number(&format!("inl {ADDRESS_PORT:#x}"));
         self.ask(&format!("outl {ADDRESS_PORT:#x} {address:#x}"));
+        let done = access(self);
+        self.ask(&format!("outl {ADDRESS_PORT:#x} {before:#x}"));
+        done
     }
 
-    /// A register of a device on the first bus.
+    /// A register of a device on the first bus, of a machine that stands still where its kernel may read or write one itself.
     pub fn read_configuration(&mut self, device: u8, register: u8) -> u32 {
-        self.select(device, register);
-        self.ask_number(&format!("inl {DATA_PORT:#x}"))
+        self.at(device, register, |reach| reach.ask_number(&format!("inl {DATA_PORT:#x}")))
     }
 
-    /// Writes a register of a device on the first bus.
+    /// Writes a register of a device on the first bus, of a machine that stands still.
     pub fn write_configuration(&mut self, device: u8, register: u8, value: u32) {
-        self.select(device, register);
-        self.ask(&format!("outl {DATA_PORT:#x} {value:#x}"));
+        self.at(device, register, |reach| reach.ask(&format!("outl {DATA_PORT:#x} {value:#x}")));
     }
 
     /// A port of 16 bits.
