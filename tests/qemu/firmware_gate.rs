@@ -123,7 +123,7 @@ fn no_tick_of_the_firmwares_timer_is_lost() {
     let boot = boot.arguments(qtest.arguments().iter().map(String::as_str));
     // The guest's time is the count of its instructions, and passes at once while it sleeps: the host's plays no part.
     let path = log.display().to_string();
-    let boot = boot.arguments(["-icount", "shift=1,sleep=off", "-d", "int", "-D", &path]).timeout(TIME * 2);
+    let boot = boot.arguments(["-icount", "shift=2,sleep=off", "-d", "int", "-D", &path]).timeout(TIME * 2);
     let (machine, mut stub) = debugged("gate-ticks", boot);
     let mut reach = qtest.accept();
     run_to(&mut stub, symbol("netconsole::kernel_main"));

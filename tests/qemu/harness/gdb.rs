@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// How long the machine may take to come to an instruction.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A socket for QEMU to come to.
 pub struct Gdb {
