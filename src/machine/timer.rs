@@ -35,10 +35,13 @@ static FIRMWARE_TICKED_AT: AtomicU64 = AtomicU64::new(0);
 
 /// Lets the firmware that goes on have its interrupts, where it has not had them here for half as long as it may wait.
 pub fn let_firmware_tick() {
+    if !firmware::stays() {
+        return;
+    }
     let now = clock::micros();
     let ticked_at = FIRMWARE_TICKED_AT.load(Ordering::Relaxed);
     // As the frequency becomes known better, the clock may go back.
-    if firmware::stays() && now.abs_diff(ticked_at) >= firmware::TICK_INTERVAL / 2 {
+    if now.abs_diff(ticked_at) >= firmware::TICK_INTERVAL / 2 {
         FIRMWARE_TICKED_AT.store(now, Ordering::Relaxed);
         firmware::gate::tick();
     }
