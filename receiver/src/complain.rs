@@ -15,7 +15,7 @@ use crate::queue::{Next, Queue, Refused, Waiting};
 const MOST: usize = 1 << 20;
 /// Said in pieces of so many bytes, so that it shows that somebody reads.
 const PIECE: usize = 32 << 10;
-/// How long the end waits for the next piece to be said.
+/// How long the end waits for the next piece to be said, and who wants all to be out.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 static SPEAKER: OnceLock<Speaker> = OnceLock::new();

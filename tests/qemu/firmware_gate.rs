@@ -5,6 +5,8 @@ use crate::firmware_cards::{PCNET, TARGET, TARGETS, TIME, boot, debugged, nic};
 use crate::harness::{Nic, Peer, Qtest, Reach, Stub, symbol};
 use std::fs;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 /// The stub's numbers of registers.
 const RAX: usize = 0;
@@ -27,6 +29,8 @@ const TPL_APPLICATION: u64 = 4;
 const HPET_CONFIGURATION: u64 = 0xfed0_0010;
 const HPET_COUNTER: u64 = 0xfed0_00f0;
 const HPET_PERIOD: u64 = 10;
+/// How often is looked at it.
+const LOOK: Duration = Duration::from_millis(20);
 /// The firmware's, in ns.
 const TICK: u64 = 10_000_000;
 
@@ -35,6 +39,11 @@ fn sse(byte: u8, rounding: u32) -> String {
     let control: String =
         (0x1f80 | rounding << 13).to_le_bytes().iter().map(|b| format!("{b:02x}")).collect();
     format!("{byte:02x}").repeat(16 * 16) + &control
+}
+
+/// Those among all registers.
+fn sse_of(registers: &str) -> &str {
+    &registers[registers.len() - SSE..]
 }
 
 fn set_sse(stub: &mut Stub, state: &str) {
@@ -74,7 +83,7 @@ fn each_call_has_the_firmwares_state_and_level_and_leaves_the_kernels() {
 
         run_to(&mut stub, calls);
         let registers = stub.registers();
-        let state = &registers[registers.len() - SSE..];
+        let state = sse_of(&registers);
         assert_ne!(state, kernels, "call {number}");
         assert_eq!(*before.get_or_insert(state.to_owned()), state, "call {number}");
         // Another call before the one that was to be.
@@ -88,20 +97,24 @@ fn each_call_has_the_firmwares_state_and_level_and_leaves_the_kernels() {
         set_sse(&mut stub, &firmwares);
         before = Some(firmwares.clone());
         run_to(&mut stub, back);
-        assert_eq!(stub.registers()[registers.len() - SSE..], kernels, "call {number}");
+        assert_eq!(sse_of(&stub.registers()), kernels, "call {number}");
     }
     stub.go_on();
     machine.wait_for_text(TARGET, "acpi: FACP ");
     machine.stop();
 }
 
-/// How long the firmware's timer has run, in its ticks of 10 ms by the HPET, and how often its interrupt has come.
+/// How long the firmware's timer has run, in its ticks of 10 ms by the HPET.
+fn due(reach: &mut Reach) -> u64 {
+    reach.read_long(HPET_COUNTER) / (TICK / HPET_PERIOD)
+}
+
+/// That, and how often its interrupt has come.
 fn ticks(reach: &mut Reach, log: &Path) -> [u64; 2] {
     /// OVMF's, of the local APIC's timer.
     const VECTOR: &str = " v=20 ";
-    let due = reach.read_long(HPET_COUNTER) / (TICK / HPET_PERIOD);
     let log = fs::read_to_string(log).expect("QEMU's log");
-    [due, log.matches(VECTOR).count().try_into().expect("a count")]
+    [due(reach), log.matches(VECTOR).count().try_into().expect("a count")]
 }
 
 /// The firmware's timer ticks each 10 ms, and each of its ticks reaches it: when the kernel looks at the machine, ships a long
@@ -136,7 +149,9 @@ fn no_tick_of_the_firmwares_timer_is_lost() {
     let before = ticks(&mut reach, &log);
     stub.go_on();
     machine.wait_for_text(TARGET, "timer: the firmware's own ticks");
-    while ticks(&mut reach, &log)[0] < before[0] + TICKS {}
+    while due(&mut reach) < before[0] + TICKS {
+        thread::sleep(LOOK);
+    }
     stub.pause();
     let after = ticks(&mut reach, &log);
     let [due, came] = [0, 1].map(|at| after[at] - before[at]);

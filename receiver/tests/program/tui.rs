@@ -165,12 +165,12 @@ fn nobody_else_writes_into_the_wall() {
     const ALTERNATE_SCREEN: &str = "\u{1b}[?1049h";
     assert!(terminal.place("listening on").expect("said") < terminal.place(ALTERNATE_SCREEN).expect("taken"));
     assert!(!terminal.text().contains("listening on"));
-    let is_below = |text: &str, part: &str| text.lines().last().is_some_and(|line| line.trim_end() == part);
-    terminal.wait_until("the keys", |text| text.lines().last().is_some_and(|line| line.contains("q end")));
+    let below = |text: &str| text.lines().last().unwrap_or_default().trim_end().to_owned();
+    terminal.wait_until("the keys", |text| below(text).contains("q end"));
     for (sequence, text) in ["Kernel panic - not syncing: test", "the end of it"].iter().enumerate() {
         terminal.send(&terminal.socket, &format!("0,{},63000000,-;{text}\n", 500 + sequence));
     }
-    terminal.wait_until("its last line below", |text| is_below(text, "so"));
+    terminal.wait_until("its last line below", |text| below(text) == "so");
     let lines = terminal.text().lines().filter(|line| line.contains("says") || line.trim() == "so").count();
     assert_eq!(lines, 1, "{}", terminal.text());
     terminal.press("q");

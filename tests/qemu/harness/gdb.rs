@@ -4,6 +4,7 @@ use super::boot::target;
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::ops::Range;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -91,10 +92,7 @@ impl Stub {
 
     /// A register of the first CPU by its number: RAX, RBX, RCX and RDX are the first.
     pub fn register(&mut self, number: usize) -> u64 {
-        // 8 bytes each, in the CPU's order of bytes.
-        let registers = self.ask("g");
-        let digits = registers.get(16 * number..16 * (number + 1)).expect("a register's number");
-        u64::from_str_radix(digits, 16).expect("digits").swap_bytes()
+        number_of(self.registers().get(place(number)).expect("a register's number"))
     }
 
     /// All registers of the first CPU, in digits: those of [`register`](Self::register) first, those of SSE last.
@@ -110,14 +108,13 @@ impl Stub {
     /// Gives the first CPU a register by its number.
     pub fn set_register(&mut self, number: usize, value: u64) {
         let mut registers = self.registers();
-        registers.replace_range(16 * number..16 * (number + 1), &format!("{:016x}", value.swap_bytes()));
+        registers.replace_range(place(number), &format!("{:016x}", value.swap_bytes()));
         self.set_registers(&registers);
     }
 
     /// Memory, 64 bits, by the page tables in force.
     pub fn read_long(&mut self, address: u64) -> u64 {
-        let digits = self.ask(&format!("m{address:x},8"));
-        u64::from_str_radix(&digits, 16).expect("it is mapped").swap_bytes()
+        number_of(&self.ask(&format!("m{address:x},8")))
     }
 
     fn send(&mut self, packet: &str) {
@@ -139,6 +136,16 @@ impl Stub {
         answer.pop();
         String::from_utf8(answer).expect("ASCII")
     }
+}
+
+/// Where a register of 64 bits is among all of them, in digits.
+fn place(number: usize) -> Range<usize> {
+    16 * number..16 * (number + 1)
+}
+
+/// What eight bytes in the CPU's order of them say.
+fn number_of(digits: &str) -> u64 {
+    u64::from_str_radix(digits, 16).expect("digits").swap_bytes()
 }
 
 /// Where the kernel that is linked to 1 MiB has this symbol, or the function or variable of this path.
